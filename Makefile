@@ -1,0 +1,39 @@
+# Every target sets up what it needs. `make run` and `make test` are all a newcomer has to know.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: run test test-unit check format clean
+
+run: $(READY) ## start the supervisor on examples/swarm with its status view
+	@$(BIN)/python examples/swarm/run.py
+
+test: $(READY) ## run all tests
+	$(BIN)/python -m pytest
+
+test-unit: $(READY) ## run the tests that need neither other programs nor long runs
+	$(BIN)/python -m pytest tests/actors tests/wire tests/broker tests/store tests/config
+
+check: $(READY) ## format, lint, types, layers, documentation
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.check_docs
+
+format: $(READY) ## apply the formatter and the safe fixes
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+$(READY): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "hyperhive needs Python 3.11 or newer on PATH (set PYTHON=...)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "hyperhive needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V)"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
+	@touch $@
+
+clean: ## remove what the targets above made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .run
