@@ -1,0 +1,23 @@
+"""hyperhive: an actor-model supervisor for swarms of coding agents.
+
+`Hive` runs a whole hive inside your own program or test. It is loaded on first use, so that a
+command-line verb never pays for it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hive.embed import Hive as Hive
+
+__all__ = ["Hive"]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "Hive":
+        from hive.embed import Hive
+
+        return Hive
+    raise AttributeError(f"module 'hive' has no attribute {name!r}")

@@ -1,0 +1,49 @@
+"""Wall-clock time as a parameter, so that a simulated hour is an hour on every time stamp too.
+
+Deadlines (leases, back-off, long polls) use the loop's monotonic `time()`. Wall time is only for
+what people read and for times that must survive a restart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+
+from attrs import frozen
+
+
+class Clock(Protocol):
+    """Tells the wall time in seconds since 1970-01-01T00:00Z."""
+
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+        ...
+
+
+@frozen
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> float:
+        """Return seconds since the epoch."""
+        return time.time()
+
+
+@frozen
+class LoopClock:
+    """A clock that follows the loop, for simulations: it stands still unless the loop moves it."""
+
+    loop: asyncio.AbstractEventLoop
+    epoch: float = 1_700_000_000.0
+
+    def now(self) -> float:
+        """Return the epoch plus the loop's time."""
+        return self.epoch + self.loop.time()
+
+
+def rfc3339(seconds: float) -> str:
+    """Return a wall time as RFC 3339 in UTC with milliseconds, as the wire and the CLI show it."""
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,151 @@
+"""The errors an operator, an agent or an embedder may meet, and what each one is called on the wire.
+
+Every error carries a sentence that says what happened and what to do. The class decides the wire
+code and the exit status of the command-line programs; nothing else does.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+
+
+class ErrorCode(StrEnum):
+    """What kind of refusal a response carries in its `code` field."""
+
+    BAD_REQUEST = "bad_request"
+    UNKNOWN_NAME = "unknown_name"
+    NOT_FOUND = "not_found"
+    CONFLICT = "conflict"
+    NOT_ALLOWED = "not_allowed"
+    FULL = "full"
+    TOO_LARGE = "too_large"
+    STALE_LEASE = "stale_lease"
+    UNAVAILABLE = "unavailable"
+    TIMED_OUT = "timed_out"
+    FAILED = "failed"
+
+
+class ExitStatus(IntEnum):
+    """Exit statuses of `hive-c0re` and `hive-ag3nt`, stable so that scripts can rely on them."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    NO_DAEMON = 3
+    UNKNOWN_NAME = 4
+    REFUSED = 5
+    TIMED_OUT = 6
+    CONFIG = 7
+
+
+class HiveError(Exception):
+    """A refusal or failure with a sentence for the person who has to act on it."""
+
+    code = ErrorCode.FAILED
+    exit_status = ExitStatus.FAILED
+
+
+class BadRequestError(HiveError):
+    """The request itself is wrong: a malformed line, an unknown field, a value out of range."""
+
+    code = ErrorCode.BAD_REQUEST
+    exit_status = ExitStatus.USAGE
+
+
+class ConfigError(BadRequestError):
+    """`hive.toml` or an agent's manifest cannot be used as written."""
+
+    exit_status = ExitStatus.CONFIG
+
+
+class UnknownNameError(HiveError):
+    """No participant of that name is known."""
+
+    code = ErrorCode.UNKNOWN_NAME
+    exit_status = ExitStatus.UNKNOWN_NAME
+
+
+class NotFoundError(HiveError):
+    """The message, approval or other numbered thing does not exist."""
+
+    code = ErrorCode.NOT_FOUND
+    exit_status = ExitStatus.UNKNOWN_NAME
+
+
+class ConflictError(HiveError):
+    """The request contradicts the present state: the name is taken, the agent already runs."""
+
+    code = ErrorCode.CONFLICT
+    exit_status = ExitStatus.REFUSED
+
+
+class NotAllowedError(HiveError):
+    """The caller may not do this: a peer's lifecycle, operator authority, itself."""
+
+    code = ErrorCode.NOT_ALLOWED
+    exit_status = ExitStatus.REFUSED
+
+
+class InboxFullError(HiveError):
+    """The recipient's inbox is at its limit; nothing was stored."""
+
+    code = ErrorCode.FULL
+    exit_status = ExitStatus.REFUSED
+
+
+class TooLargeError(HiveError):
+    """A body or a line is over its limit; nothing was stored and nothing was cut."""
+
+    code = ErrorCode.TOO_LARGE
+    exit_status = ExitStatus.REFUSED
+
+
+class StaleLeaseError(HiveError):
+    """An ack or nack named a message that this session does not hold (any more)."""
+
+    code = ErrorCode.STALE_LEASE
+    exit_status = ExitStatus.REFUSED
+
+
+class UnavailableError(HiveError):
+    """The daemon or its store cannot serve this now; the same request may succeed later."""
+
+    code = ErrorCode.UNAVAILABLE
+    exit_status = ExitStatus.NO_DAEMON
+
+
+class TimedOutError(HiveError):
+    """The request was taken but its outcome did not come in time; look before repeating it."""
+
+    code = ErrorCode.TIMED_OUT
+    exit_status = ExitStatus.TIMED_OUT
+
+
+class FailedError(HiveError):
+    """An operation was tried and failed; the sentence says why."""
+
+
+BY_CODE: dict[str, type[HiveError]] = {
+    error.code.value: error
+    for error in (
+        FailedError,
+        BadRequestError,
+        UnknownNameError,
+        NotFoundError,
+        ConflictError,
+        NotAllowedError,
+        InboxFullError,
+        TooLargeError,
+        StaleLeaseError,
+        UnavailableError,
+        TimedOutError,
+    )
+}
+
+
+def from_wire(code: str | None, sentence: str) -> HiveError:
+    """Rebuild the error of a response from its `code` and `error` fields.
+
+    A code that this version does not know becomes a plain `FailedError`.
+    """
+    return BY_CODE.get(code or "", FailedError)(sentence)

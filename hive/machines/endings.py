@@ -1,0 +1,85 @@
+"""Why a container, a process or a function ended: a closed set of reasons with one sentence each."""
+
+from __future__ import annotations
+
+import signal
+
+from attrs import frozen
+
+
+@frozen
+class Exited:
+    """It ended by itself with an exit status; 0 means that it was done."""
+
+    status: int
+
+    def __str__(self) -> str:
+        return f"exited with status {self.status}"
+
+
+@frozen
+class Signaled:
+    """A signal ended it."""
+
+    number: int
+    core_dumped: bool = False
+
+    def __str__(self) -> str:
+        try:
+            name = signal.Signals(self.number).name
+        except ValueError:
+            name = f"signal {self.number}"
+        return f"killed by {name}" + (" (core dumped)" if self.core_dumped else "")
+
+
+@frozen
+class OutOfMemory:
+    """The kernel ended it because it was over its memory limit."""
+
+    def __str__(self) -> str:
+        return "killed by the kernel: out of memory"
+
+
+@frozen
+class Rebooted:
+    """The guest asked for a reboot (exit status 133 of systemd-nspawn): not a crash."""
+
+    def __str__(self) -> str:
+        return "rebooted from inside"
+
+
+@frozen
+class Unknown:
+    """Nobody can tell: it ended while nothing was watching, or the kernel keeps no status."""
+
+    why: str
+
+    def __str__(self) -> str:
+        return f"ended, cause unknown: {self.why}"
+
+
+How = Exited | Signaled | OutOfMemory | Rebooted | Unknown
+"""The closed set of ways to end."""
+
+
+@frozen
+class Ended:
+    """An end as a runtime reports it.
+
+    Attributes:
+        how: Exit status, signal, or whatever else is known.
+        at: Wall time in seconds when it was noticed.
+        last_lines: The end of its output, oldest first.
+    """
+
+    how: How
+    at: float
+    last_lines: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return str(self.how)
+
+
+def is_clean(how: How) -> bool:
+    """Return whether this end was no failure: exit status 0 or a reboot from inside."""
+    return isinstance(how, Rebooted) or how == Exited(0)

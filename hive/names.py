@@ -1,0 +1,87 @@
+"""Names of participants: what they may look like, which are special, and the nearest right one.
+
+A name is also an inbox key and a directory name, so the rules here are the only gate between a
+request and the file system.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+from hive.errors import BadRequestError
+
+MANAGER = "hm1nd"
+"""The manager agent, and also the name of its container."""
+
+OPERATOR = "operator"
+"""The human's inbox."""
+
+SYSTEM = "system"
+"""Sender of the daemon's own JSON events; has no inbox."""
+
+REMINDER = "reminder"
+"""Sender of delayed messages that a participant left for itself; has no inbox."""
+
+MANAGER_ALIAS = "manager"
+"""What participants may call the manager when they send."""
+
+EVERYONE = "*"
+"""Recipient of a broadcast."""
+
+RESERVED = frozenset({OPERATOR, SYSTEM, REMINDER, MANAGER_ALIAS, "self"})
+
+CONTAINER_PREFIX = "h-"
+MAX_AGENT_NAME = 9
+"""`nixos-container` allows 11 characters, two of which are the prefix."""
+MAX_PEER_NAME = 32
+
+_SHAPE = re.compile(r"[a-z][a-z0-9-]*")
+
+
+def check_agent_name(name: str) -> str:
+    """Return the name of an agent if it is allowed.
+
+    Raises:
+        BadRequestError: With the rule that the name breaks.
+    """
+    if name == MANAGER:
+        return name
+    return _check(name, "agent", MAX_AGENT_NAME, "so that its container is h-<name>")
+
+
+def check_peer_name(name: str) -> str:
+    """Return the name of a peer if it is allowed.
+
+    Raises:
+        BadRequestError: With the rule that the name breaks.
+    """
+    if name == MANAGER:
+        raise BadRequestError(f"the name {MANAGER!r} belongs to the manager agent")
+    return _check(name, "peer", MAX_PEER_NAME, "since it names a directory")
+
+
+def container_name(agent: str) -> str:
+    """Return the container that belongs to an agent: `h-alice`, or `hm1nd` for the manager."""
+    return MANAGER if agent == MANAGER else CONTAINER_PREFIX + agent
+
+
+def suggest(wrong: str, known: Iterable[str]) -> str:
+    """Return a sentence ending that names the nearest right word, or an empty string."""
+    near = difflib.get_close_matches(wrong, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _check(name: str, kind: str, longest: int, why: str) -> str:
+    if name in RESERVED:
+        raise BadRequestError(f"the name {name!r} is reserved; choose another name for the {kind}")
+    if not _SHAPE.fullmatch(name):
+        raise BadRequestError(
+            f"{name!r} cannot name a {kind}: use a to z, 0 to 9 and '-', beginning with a letter"
+        )
+    if len(name) > longest:
+        raise BadRequestError(
+            f"{name!r} has {len(name)} characters; the name of a {kind} has at most {longest}, {why}"
+        )
+    return name

@@ -1,0 +1,124 @@
+"""Where things are: the run directory with its sockets and the state directory with what must last.
+
+Imports nothing heavy: every command-line verb needs it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from hive.errors import BadRequestError
+
+IN_CONTAINER_SOCKET = Path("/run/hive/mcp.sock")
+"""An agent's socket as seen from inside its container."""
+
+SOCKET_PATH_MAX = 107
+"""Bytes that fit into `sun_path` of unix(7), without the final NUL."""
+
+
+class Paths:
+    """The layout of one hive on disk.
+
+    Args:
+        run_dir: Sockets; made anew at each boot of the machine.
+        state_dir: The store, the agents' directories, the lock of the one daemon.
+    """
+
+    def __init__(self, run_dir: Path, state_dir: Path) -> None:
+        self.run_dir = run_dir
+        self.state_dir = state_dir
+
+    @property
+    def host_socket(self) -> Path:
+        """The operator's socket."""
+        return self.run_dir / "host.sock"
+
+    @property
+    def manager_socket(self) -> Path:
+        """The manager agent's socket, with its extra verbs."""
+        return self.run_dir / "manager.sock"
+
+    @property
+    def agents_run_dir(self) -> Path:
+        """The directory that holds one socket directory per participant."""
+        return self.run_dir / "agents"
+
+    def socket_dir(self, name: str) -> Path:
+        """The directory that is bind-mounted into a participant's container at /run/hive."""
+        return self.agents_run_dir / name
+
+    def agent_socket(self, name: str) -> Path:
+        """The socket of one agent or peer."""
+        return self.socket_dir(name) / "mcp.sock"
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file."""
+        return self.state_dir / "hive.sqlite"
+
+    @property
+    def lock_file(self) -> Path:
+        """Locked by the one daemon of this state directory; holds its pid."""
+        return self.state_dir / "hive-c0re.lock"
+
+    def agent_dir(self, name: str) -> Path:
+        """Everything on disk that belongs to one agent."""
+        return self.state_dir / "agents" / name
+
+    def agent_state(self, name: str) -> Path:
+        """The agent's own files; /agents/<name>/state inside its container."""
+        return self.agent_dir(name) / "state"
+
+    def agent_log(self, name: str) -> Path:
+        """Standard output and error of an agent under the process runtime."""
+        return self.agent_dir(name) / "output.log"
+
+
+def find(environ: Mapping[str, str] | None = None, *, euid: int | None = None) -> Paths:
+    """Return the paths of this machine's hive.
+
+    `HYPERHIVE_RUN_DIR` and `HYPERHIVE_STATE_DIR` override; root has the system directories, anyone
+    else their own (XDG base directories).
+    """
+    env = os.environ if environ is None else environ
+    root = (os.geteuid() if euid is None else euid) == 0
+    return Paths(
+        _dir(env, "HYPERHIVE_RUN_DIR", _default_run(env, root=root)),
+        _dir(env, "HYPERHIVE_STATE_DIR", _default_state(env, root=root)),
+    )
+
+
+def check_socket_path(path: Path) -> Path:
+    """Return the path if a unix socket can be bound to it.
+
+    Raises:
+        BadRequestError: When it is longer than the kernel allows.
+    """
+    size = len(os.fsencode(path))
+    if size > SOCKET_PATH_MAX:
+        raise BadRequestError(
+            f"the socket path {path} has {size} bytes, the kernel allows {SOCKET_PATH_MAX}; "
+            "set HYPERHIVE_RUN_DIR to a shorter directory"
+        )
+    return path
+
+
+def _dir(env: Mapping[str, str], variable: str, default: Path) -> Path:
+    return Path(env[variable]).absolute() if env.get(variable) else default
+
+
+def _default_run(env: Mapping[str, str], *, root: bool) -> Path:
+    if root:
+        return Path("/run/hyperhive")
+    if env.get("XDG_RUNTIME_DIR"):
+        return Path(env["XDG_RUNTIME_DIR"]) / "hyperhive"
+    return _default_state(env, root=False) / "run"
+
+
+def _default_state(env: Mapping[str, str], *, root: bool) -> Path:
+    if root:
+        return Path("/var/lib/hyperhive")
+    base = env.get("XDG_STATE_HOME") or Path(env.get("HOME") or "/") / ".local" / "state"
+    return Path(base) / "hyperhive"

@@ -1,0 +1,129 @@
+"""The verbs of an agent's (or peer's) socket.
+
+There is no `from` in any of them: who speaks is the socket a request arrives on.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from hive.wire.base import Id, Name, Request, Seconds, Text
+
+RECV_MAX = 32
+"""Most messages that one `recv` returns."""
+
+RECV_WAIT_MAX = 180.0
+"""Longest long poll, in seconds."""
+
+
+class Send(Request, tag="send", kw_only=True, frozen=True):
+    """Store a message for `to`; answered `ok` only once it is on disk."""
+
+    to: Name
+    body: str
+    in_reply_to: Id | None = None
+
+
+class Recv(Request, tag="recv", kw_only=True, frozen=True):
+    """Lease up to `max` messages, waiting up to `wait_seconds` for the first (0: look now).
+
+    `ack` acknowledges messages in the same request, which saves a round trip and a commit.
+    """
+
+    wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=RECV_WAIT_MAX)] = 0.0
+    max: Annotated[int, msgspec.Meta(ge=0, le=RECV_MAX)] = 1
+    ack: list[Id] = []
+
+
+class Ack(Request, tag="ack", kw_only=True, frozen=True):
+    """The work for these messages is done. `lease` fences: an outdated one is refused."""
+
+    ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=1000)]
+    lease: str | None = None
+
+
+class Nack(Request, tag="nack", kw_only=True, frozen=True):
+    """Give a leased message back.
+
+    `defer` burns no attempt, `fail` burns one, `reject` never delivers it again.
+    """
+
+    id: Id
+    mode: Literal["defer", "fail", "reject"] = "fail"
+    delay_seconds: Seconds | None = None
+    reason: Text | None = None
+    lease: str | None = None
+
+
+class AckTurn(Request, tag="ack_turn", frozen=True):
+    """Ack everything that this session has leased."""
+
+
+class RequeueInflight(Request, tag="requeue_inflight", frozen=True):
+    """Give back everything that any session of this participant has leased."""
+
+
+class Status(Request, tag="status", frozen=True):
+    """Ask how many messages wait."""
+
+
+class Recent(Request, tag="recent", kw_only=True, frozen=True):
+    """Show the newest messages of the own inbox without leasing them."""
+
+    max: Annotated[int, msgspec.Meta(ge=1, le=200)] = 20
+
+
+class Whoami(Request, tag="whoami", frozen=True):
+    """Ask who the daemon takes this socket for."""
+
+
+class Who(Request, tag="who", frozen=True):
+    """List the participants with their presence."""
+
+
+class SetStatus(Request, tag="set_status", kw_only=True, frozen=True):
+    """Set the one line that the operator's status view shows; empty clears it."""
+
+    text: Annotated[str, msgspec.Meta(max_length=200)]
+
+
+class Wake(Request, tag="wake", kw_only=True, frozen=True, rename={"label": "from"}):
+    """Put a message into the own inbox under a free label, for scripts beside the agent.
+
+    The message's sender stays the participant itself; the label is shown with it. `transient`
+    messages only ring: they are lost when nobody receives at that moment.
+    """
+
+    label: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    body: str
+    transient: bool = False
+
+
+class Hello(Request, tag="hello", kw_only=True, frozen=True):
+    """Announce what speaks on this connection: a harness, a one-shot tool, a bare peer.
+
+    Presence counts only connections that said hello as `harness`.
+    """
+
+    role: Literal["harness", "tool"]
+    driver: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+
+
+AgentRequest = (
+    Send
+    | Recv
+    | Ack
+    | Nack
+    | AckTurn
+    | RequeueInflight
+    | Status
+    | Recent
+    | Whoami
+    | Who
+    | SetStatus
+    | Wake
+    | Hello
+)
+"""Everything an agent's socket understands."""

@@ -1,0 +1,31 @@
+"""What every request and every response has in common.
+
+Requests are `msgspec.Struct`s rather than attrs classes here and only here: a struct knows its tag,
+its field order and how to refuse an unknown field while it decodes in one pass.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+VERSION = 1
+"""Version of the wire; rises only when a field is removed, renamed or retyped."""
+
+LINE_MAX = 1 << 20
+"""Bytes of the longest line that is read; a longer one is refused and skipped."""
+
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Text = Annotated[str, msgspec.Meta(max_length=4096)]
+Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=10 * 365 * 86400)]
+Lines = Annotated[int, msgspec.Meta(ge=1, le=5000)]
+
+
+class Request(
+    msgspec.Struct, tag_field="cmd", forbid_unknown_fields=True, kw_only=True, frozen=True
+):
+    """A request of any socket. `req`, if given, is repeated by its response."""
+
+    req: str | int | None = None

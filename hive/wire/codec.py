@@ -1,0 +1,116 @@
+"""Lines to requests and back, with errors that say what is wrong and where.
+
+The fast path is one decode. Only a line that fails is looked at a second time, to find the sentence
+that helps its author: the nearest verb, the field that does not exist, the path of a wrong value.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar, get_args
+
+import msgspec
+
+from hive.errors import BadRequestError, ErrorCode, HiveError
+from hive.names import suggest
+from hive.wire.base import VERSION, Request
+
+R = TypeVar("R", bound=Request)
+
+
+class RequestDecoder(Generic[R]):
+    """Decodes the request lines of one socket.
+
+    Args:
+        union: The union of the request classes that the socket understands.
+    """
+
+    def __init__(self, union: Any) -> None:
+        self._decoder: msgspec.json.Decoder[R] = msgspec.json.Decoder(union)
+        self._verbs: dict[str, type[Request]] = {
+            str(cls.__struct_config__.tag): cls for cls in get_args(union) or (union,)
+        }
+
+    @property
+    def verbs(self) -> frozenset[str]:
+        """The verbs that this decoder understands."""
+        return frozenset(self._verbs)
+
+    def decode(self, line: bytes) -> R:
+        """Return the request that a line holds.
+
+        Raises:
+            BadRequestError: With a sentence that names the place and the nearest right word.
+        """
+        try:
+            return self._decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise BadRequestError(self._explain(line, error)) from None
+
+    def _explain(self, line: bytes, error: Exception) -> str:
+        try:
+            fields = msgspec.json.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
+            return f"this line is not JSON: {broken}"
+        if not isinstance(fields, dict):
+            return f"a request is a JSON object, this line holds {type(fields).__name__}"
+        verb = fields.get("cmd")
+        if not isinstance(verb, str):
+            return "a request needs the field 'cmd' with the name of a verb"
+        known = self._verbs.get(verb)
+        if known is None:
+            return f"unknown verb {verb!r}{suggest(verb, self._verbs)}"
+        return _explain_fields(verb, known, fields, error)
+
+
+def _explain_fields(verb: str, cls: type[Request], fields: dict[str, Any], error: Exception) -> str:
+    allowed = [field.encode_name for field in msgspec.structs.fields(cls)]
+    for name in fields:
+        if name != "cmd" and name not in allowed:
+            return f"{verb!r} has no field {name!r}{suggest(name, allowed)}"
+    return f"{verb!r}: {error}"
+
+
+def request_id(line: bytes) -> str | int | None:
+    """Return the `req` of a line that could not be decoded as a request, if it has a usable one."""
+    try:
+        fields = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    found = fields.get("req") if isinstance(fields, dict) else None
+    return found if isinstance(found, str | int) and not isinstance(found, bool) else None
+
+
+def encode_ok(req: str | int | None = None, **fields: Any) -> bytes:
+    """Return the line of a successful response; fields that are None are left out."""
+    return _encode({"version": VERSION, "ok": True}, req, fields)
+
+
+def encode_error(error: HiveError, req: str | int | None = None) -> bytes:
+    """Return the line of a refused or failed request."""
+    return _encode(
+        {"version": VERSION, "ok": False},
+        req,
+        {"error": str(error), "code": ErrorCode(error.code).value},
+    )
+
+
+def _encode(head: dict[str, Any], req: str | int | None, fields: dict[str, Any]) -> bytes:
+    for name, value in fields.items():
+        if value is not None:
+            head[name] = _present(value)
+    if req is not None:
+        head["req"] = req
+    return msgspec.json.encode(head) + b"\n"
+
+
+def _present(value: Any) -> Any:
+    """Replace structs by dictionaries without their absent fields, keeping their order."""
+    if isinstance(value, msgspec.Struct):
+        return {
+            field.encode_name: _present(found)
+            for field in msgspec.structs.fields(type(value))
+            if (found := getattr(value, field.name)) is not None
+        }
+    if isinstance(value, list | tuple):
+        return [_present(item) for item in value]
+    return value

@@ -1,0 +1,113 @@
+"""What responses carry: status rows, messages, events.
+
+Field order is the order on the wire. `None` means absent: such fields are left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Row(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=False):
+    """A group of response fields; readers ignore fields that they do not know."""
+
+
+class StatusRow(Row, frozen=True, kw_only=True):
+    """One participant as `agent_status` shows it.
+
+    The first thirteen fields, in this order, are those of the existing host socket; the flags are
+    independent of each other. The rest is ours. Times are RFC 3339 in UTC.
+    """
+
+    name: str
+    running: bool
+    failed: bool
+    needs_update: bool
+    needs_login: bool
+    deployed_sha: str | None = None
+    pending_reminders: int = 0
+    paused: bool = False
+    parent: str | None = None
+    active_model: str | None = None
+    status_text: str | None = None
+    status_set_at: str | None = None
+    url: str | None = None
+    kind: str
+    state: str
+    since: str | None = None
+    restarts: int | None = None
+    unread: int = 0
+    last_seen: str | None = None
+    connected: bool = False
+    reason: str | None = None
+    source: str | None = None
+    next_restart_at: str | None = None
+    pid: int | None = None
+    last_lines: list[str] | None = None
+
+
+class MessageRow(Row, frozen=True, kw_only=True, rename={"sender": "from"}):
+    """A message as `recv` delivers it."""
+
+    id: int
+    sender: str
+    body: str
+    sent_at: str
+    attempt: int
+    redelivered: bool
+    lease: str
+    kind: str
+    in_reply_to: int | None = None
+    label: str | None = None
+
+
+class InboxRow(Row, frozen=True, kw_only=True, rename={"sender": "from"}):
+    """A message as `inbox` and `recent` show it: nothing is leased by looking."""
+
+    id: int
+    sender: str
+    to: str
+    body: str
+    sent_at: str
+    state: str
+    attempt: int
+    kind: str
+    in_reply_to: int | None = None
+    label: str | None = None
+    reason: str | None = None
+
+
+class WhoRow(Row, frozen=True, kw_only=True):
+    """A participant as other participants see it."""
+
+    name: str
+    kind: str
+    connected: bool
+    last_seen: str | None = None
+    status_text: str | None = None
+
+
+class EventRow(Row, frozen=True, kw_only=True):
+    """Something that happened, in the order of `seq`."""
+
+    seq: int
+    at: str
+    event: str
+    name: str | None = None
+    detail: dict[str, Any] = {}
+
+
+class TreeRow(Row, frozen=True, kw_only=True):
+    """A node of the supervision tree with everything below it."""
+
+    path: str
+    kind: str
+    state: str
+    restarts: int = 0
+    mailbox: int = 0
+    handled: int = 0
+    current: str | None = None
+    last_exit: str | None = None
+    children: list[TreeRow] = []

@@ -1,0 +1,178 @@
+"""Requests decode strictly, and a refusal names the place and the nearest right word."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hive.errors import BadRequestError, InboxFullError
+from hive.wire import agent, host, manager
+from hive.wire.base import Request
+from hive.wire.codec import RequestDecoder, encode_error, encode_ok, request_id
+from hive.wire.rows import InboxRow, MessageRow, StatusRow
+
+AGENT: RequestDecoder[Request] = RequestDecoder(agent.AgentRequest)
+HOST: RequestDecoder[Request] = RequestDecoder(host.HostRequest)
+MANAGER: RequestDecoder[Request] = RequestDecoder(manager.ManagerRequest)
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (b'{"cmd":"list"}', host.ListAgents()),
+        (b'{"cmd":"agent_status"}', host.AgentStatus()),
+        (b'{"cmd":"subscribe_agent_status"}', host.SubscribeAgentStatus()),
+        (b'{"cmd":"urls"}', host.Urls()),
+        (b'{"cmd":"set_paused","name":"a","paused":true}', host.SetPaused(name="a", paused=True)),
+        (b'{"cmd":"restart","name":"a"}', host.Restart(name="a")),
+        (b'{"cmd":"start","scope":{"agent_names":["a"]}}', host.Start(scope=host.Scope(["a"]))),
+        (
+            b'{"cmd":"stop","scope":{"agent_names":["a"]},"graceful":true}',
+            host.Stop(scope=host.Scope(["a"]), graceful=True),
+        ),
+        (b'{"cmd":"pending"}', host.Pending()),
+        (b'{"cmd":"approve","id":42}', host.Approve(id=42)),
+        (b'{"cmd":"deny","id":42,"note":"no"}', host.Deny(id=42, note="no")),
+        (b'{"cmd":"spawn","name":"a"}', host.Spawn(name="a")),
+        (b'{"cmd":"kill","name":"a"}', host.Kill(name="a")),
+        (b'{"cmd":"rebuild","name":"a"}', host.Rebuild(name="a")),
+        (b'{"cmd":"destroy","name":"a","purge":false}', host.Destroy(name="a")),
+    ],
+)
+def test_the_existing_clients_request_lines_are_understood(line: bytes, expected: Request) -> None:
+    assert HOST.decode(line) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b"", "not JSON"),
+        (b"hello", "not JSON"),
+        (b'{"cmd":"status"', "not JSON"),
+        (b'{"cmd":"send","to":"bob","body":"\xff"}', "not JSON"),
+        (b"[" * 50_000, "not JSON"),
+        (b"[1,2]", "a request is a JSON object"),
+        (b"{}", "needs the field 'cmd'"),
+        (b'{"cmd":7}', "needs the field 'cmd'"),
+        (b'{"cmd":"sned"}', "did you mean 'send'?"),
+        (b'{"cmd":"send","to":"bob"}', "body"),
+        (b'{"cmd":"send","to":"bob","body":"x","bodies":1}', "did you mean 'body'?"),
+        (b'{"cmd":"send","to":"bob","body":"x","from":"operator"}', "no field 'from'"),
+        (b'{"cmd":"send","to":7,"body":"x"}', "$.to"),
+        (b'{"cmd":"send","to":"","body":"x"}', "$.to"),
+        (b'{"cmd":"send","to":"bob","body":"x","in_reply_to":0}', "$.in_reply_to"),
+        (b'{"cmd":"send","to":"bob","body":"x","in_reply_to":1e400}', "out of range"),
+        (b'{"cmd":"send","to":"bob","body":"x","in_reply_to":9223372036854775808}', "in_reply_to"),
+        (b'{"cmd":"recv","wait_seconds":181}', "$.wait_seconds"),
+        (b'{"cmd":"recv","wait_seconds":-1}', "$.wait_seconds"),
+        (b'{"cmd":"recv","wait_seconds":NaN}', "not JSON"),
+        (b'{"cmd":"recv","max":33}', "$.max"),
+        (b'{"cmd":"recv","max":true}', "$.max"),
+        (b'{"cmd":"recv","ack":"1"}', "$.ack"),
+        (b'{"cmd":"ack","ids":[]}', "$.ids"),
+        (b'{"cmd":"nack","id":1,"mode":"later"}', "$.mode"),
+        (b'{"cmd":"status","req":[1]}', "$.req"),
+    ],
+)
+def test_a_bad_line_is_refused_with_its_place(line: bytes, says: str) -> None:
+    with pytest.raises(BadRequestError) as refused:
+        AGENT.decode(line)
+    assert says in str(refused.value)
+
+
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_never_raise_anything_else(line: bytes) -> None:
+    try:
+        AGENT.decode(line)
+    except BadRequestError as refused:
+        assert str(refused)
+    assert request_id(line) is None or isinstance(request_id(line), str | int)
+
+
+@given(
+    to=st.text(min_size=1, max_size=64),
+    body=st.text(max_size=300),
+    reply=st.none() | st.integers(1, 2**63 - 1),
+    req=st.none() | st.integers() | st.text(max_size=10),
+)
+def test_a_request_survives_the_round_trip(
+    to: str, body: str, reply: int | None, req: str | int | None
+) -> None:
+    sent = agent.Send(to=to, body=body, in_reply_to=reply, req=req)
+    assert AGENT.decode(msgspec.json.encode(sent)) == sent
+
+
+def test_no_agent_verb_reaches_operator_authority() -> None:
+    operator_only = {"spawn", "destroy", "approve", "deny", "shutdown", "register_peer", "inbox"}
+    assert not operator_only & (AGENT.verbs | MANAGER.verbs)
+    assert not {"kill", "start", "restart"} & AGENT.verbs
+    assert AGENT.verbs < MANAGER.verbs
+
+
+def test_no_request_of_an_agent_names_its_sender() -> None:
+    for line in (b'{"cmd":"send","sender":"x"}', b'{"cmd":"recv","as":"x"}'):
+        with pytest.raises(BadRequestError, match="no field"):
+            AGENT.decode(line)
+    assert AGENT.decode(b'{"cmd":"wake","from":"cron","body":""}') == agent.Wake(
+        label="cron", body=""
+    )
+
+
+def test_a_response_leaves_absent_fields_out_and_keeps_the_order() -> None:
+    row = StatusRow(
+        name="a", running=True, failed=False, needs_update=False, needs_login=False,
+        kind="agent", state="running",
+    )  # fmt: skip
+    line = encode_ok(3, agent_statuses=[row], error_count=None)
+    assert line.endswith(b"\n")
+    decoded = json.loads(line)
+    assert list(decoded) == ["version", "ok", "agent_statuses", "req"]
+    assert list(decoded["agent_statuses"][0])[:7] == [
+        "name", "running", "failed", "needs_update", "needs_login", "pending_reminders", "paused",
+    ]  # fmt: skip
+    assert "deployed_sha" not in decoded["agent_statuses"][0]
+
+
+def test_messages_say_from_on_the_wire() -> None:
+    row = MessageRow(
+        id=1,
+        sender="a",
+        body="b",
+        sent_at="t",
+        attempt=1,
+        redelivered=False,
+        lease="l",
+        kind="agent",
+    )
+    shown = InboxRow(
+        id=1, sender="a", to="b", body="", sent_at="t", state="stored", attempt=0, kind="agent"
+    )
+    decoded = json.loads(encode_ok(messages=[row, shown]))["messages"]
+    assert [message["from"] for message in decoded] == ["a", "a"]
+    assert "sender" not in decoded[0]
+
+
+def test_a_refusal_carries_its_sentence_its_code_and_the_request() -> None:
+    decoded = json.loads(encode_error(InboxFullError("bob has 3 of 3"), "r1"))
+    assert decoded == {
+        "version": 1, "ok": False, "error": "bob has 3 of 3", "code": "full", "req": "r1",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("line", "req"),
+    [
+        (b'{"cmd":"nope","req":7}', 7),
+        (b'{"req":"a"}', "a"),
+        (b'{"req":true}', None),
+        (b'{"req":[1]}', None),
+        (b"[7]", None),
+        (b"\xff", None),
+    ],
+)
+def test_even_a_refused_line_gets_its_own_answer(line: bytes, req: str | int | None) -> None:
+    assert request_id(line) == req
