@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from hive.embed import Hive as Hive
+    from hive.daemon.hive import Hive as Hive
 
 __all__ = ["Hive"]
 __version__ = "0.1.0"
@@ -17,7 +17,7 @@ __version__ = "0.1.0"
 
 def __getattr__(name: str) -> Any:
     if name == "Hive":
-        from hive.embed import Hive
+        from hive.daemon.hive import Hive
 
         return Hive
     raise AttributeError(f"module 'hive' has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The errors an operator, an agent or an embedder may meet, and what each one is called on the wire.
+"""The errors an operator, an agent or an embedder may meet, and their names on the wire.
 
 Every error carries a sentence that says what happened and what to do. The class decides the wire
 code and the exit status of the command-line programs; nothing else does.

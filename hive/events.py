@@ -46,7 +46,7 @@ class EventLog:
 
     Args:
         store: Keeps the events.
-        clock: Stamps them.
+        clock: Stamps what listeners are told.
     """
 
     def __init__(self, store: Store, clock: Clock) -> None:
@@ -58,7 +58,7 @@ class EventLog:
         """Write an event down, with participant and details; returns at once."""
         known = {key: value for key, value in detail.items() if value is not None}
         at = self._clock.now()
-        written = self._store.append_event(kind.value, name, known, at)
+        written = self._store.append_event(kind.value, name, known)
         written.add_done_callback(partial(self._tell, kind, name, known, at))
 
     async def recent(self, limit: int, after: int = 0) -> list[EventRow]:
@@ -71,7 +71,7 @@ class EventLog:
                 name=found.name,
                 detail=dict(found.detail),
             )
-            for found in await self._store.events(limit, after)
+            for found in await self._store.events(after, limit)
         ]
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:

@@ -82,6 +82,6 @@ def _check(name: str, kind: str, longest: int, why: str) -> str:
         )
     if len(name) > longest:
         raise BadRequestError(
-            f"{name!r} has {len(name)} characters; the name of a {kind} has at most {longest}, {why}"
+            f"{name!r} has {len(name)} characters; a {kind} name has at most {longest}, {why}"
         )
     return name

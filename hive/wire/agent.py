@@ -34,7 +34,7 @@ class Recv(Request, tag="recv", kw_only=True, frozen=True):
 
     wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=RECV_WAIT_MAX)] = 0.0
     max: Annotated[int, msgspec.Meta(ge=0, le=RECV_MAX)] = 1
-    ack: list[Id] = []
+    ack: list[Id] = msgspec.field(default_factory=list)
 
 
 class Ack(Request, tag="ack", kw_only=True, frozen=True):

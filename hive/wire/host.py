@@ -15,7 +15,7 @@ from hive.wire.base import Id, Lines, Name, Request, Text
 class Scope(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Which agents a verb is about. An empty scope is an error, never "everything"."""
 
-    agent_names: list[Name] = []
+    agent_names: list[Name] = msgspec.field(default_factory=list)
 
 
 class ListAgents(Request, tag="list", frozen=True):
@@ -70,7 +70,7 @@ class Spawn(Request, tag="spawn", kw_only=True, frozen=True):
     name: Name
     run: list[str] | None = None
     exec: list[str] | None = None
-    env: dict[str, str] = {}
+    env: dict[str, str] = msgspec.field(default_factory=dict)
     cwd: str | None = None
 
 

@@ -96,7 +96,7 @@ class EventRow(Row, frozen=True, kw_only=True):
     at: str
     event: str
     name: str | None = None
-    detail: dict[str, Any] = {}
+    detail: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class TreeRow(Row, frozen=True, kw_only=True):
@@ -107,7 +107,7 @@ class TreeRow(Row, frozen=True, kw_only=True):
     state: str
     restarts: int = 0
     mailbox: int = 0
-    handled: int = 0
     current: str | None = None
+    current_seconds: float | None = None
     last_exit: str | None = None
-    children: list[TreeRow] = []
+    children: list[TreeRow] = msgspec.field(default_factory=list)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import msgspec
 import pytest
@@ -86,10 +87,8 @@ def test_a_bad_line_is_refused_with_its_place(line: bytes, says: str) -> None:
 
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_never_raise_anything_else(line: bytes) -> None:
-    try:
+    with suppress(BadRequestError):
         AGENT.decode(line)
-    except BadRequestError as refused:
-        assert str(refused)
     assert request_id(line) is None or isinstance(request_id(line), str | int)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,7 +13,7 @@ from hive.wire.framing import LineBuffer, TooLong
 def feed_in_pieces(buffer: LineBuffer, data: bytes, cuts: list[int]) -> list[bytes | TooLong]:
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     lines: list[bytes | TooLong] = []
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         lines += buffer.feed(data[start:end])
     return lines
 

@@ -1,0 +1,159 @@
+"""The asks that are under way: envelope, answer and deadline."""
+
+import asyncio
+from typing import TYPE_CHECKING, Any, Final
+
+from attrs import define, field, frozen
+
+from actors._errors import ActorDied, AskTimeout
+from actors._exits import ExitReason
+
+if TYPE_CHECKING:
+    from actors._cell import Cell
+
+NEVER: Final = float("inf")
+"""The deadline of a request without a timeout."""
+
+
+@frozen
+class Poison:
+    """Stands for a message whose handling shall fail; made from an interceptor's `Fail`."""
+
+    error: BaseException
+    message: object
+
+
+@define(eq=False)
+class Envelope:
+    """A message that needs more than being handed to `receive`.
+
+    Attributes:
+        message: The request, or a `Poison`.
+        cell: Whom it is for.
+        future: What the caller waits on; None for a poisoned `tell`.
+        deadline: When the caller stops waiting, in the loop's time.
+        pending: The group of asks of the same timeout which this one is in.
+        taken: Whether the actor took over answering with `Context.reply`.
+    """
+
+    message: Any
+    cell: "Cell[Any]"
+    future: asyncio.Future[Any] | None
+    deadline: float = NEVER
+    pending: "dict[Envelope, None] | None" = None
+    taken: bool = False
+
+    @property
+    def expired(self) -> bool:
+        """Whether the answer is not waited for any more."""
+        return self.future is not None and self.future.done()
+
+    def succeed(self, value: object) -> bool:
+        """Answer with `value`; return False if it came too late."""
+        if self.future is None:
+            return True
+        if self.future.done():
+            return False
+        self._withdraw()
+        self.future.set_result(value)
+        return True
+
+    def fail(self, error: BaseException) -> bool:
+        """Answer with `error`; return False if it came too late."""
+        if self.future is None:
+            return True
+        if self.future.done():
+            return False
+        self._withdraw()
+        self.future.set_exception(error)
+        return True
+
+    def die(self, reason: ExitReason) -> None:
+        """Tell the caller that the actor it asked is dead."""
+        if self.future is not None and not self.future.done():
+            self.fail(ActorDied(self.cell, reason))
+
+    def _withdraw(self) -> None:
+        if self.pending is not None:
+            self.pending.pop(self, None)
+
+
+@define(eq=False)
+class Reply:
+    """The right to answer one request later; see `Context.reply`.
+
+    It may be kept beyond the handler, but not beyond the actor: when the incarnation ends,
+    the request fails with `ActorDied`. A second answer, or one that comes after the caller
+    gave up, is dropped, counted and published as `LateReply`.
+    """
+
+    _envelope: Envelope | None
+
+    @property
+    def expired(self) -> bool:
+        """Whether the caller has stopped waiting."""
+        return self._envelope is not None and self._envelope.expired
+
+    def send(self, value: object) -> None:
+        """Answer with `value`."""
+        if self._envelope is not None:
+            self._settle(self._envelope, self._envelope.succeed(value))
+
+    def fail(self, error: BaseException) -> None:
+        """Answer with an error, which the caller's future raises. The actor lives on."""
+        if self._envelope is not None:
+            self._settle(self._envelope, self._envelope.fail(error))
+
+    def _settle(self, envelope: Envelope, in_time: bool) -> None:
+        cell = envelope.cell
+        cell.forget_reply(envelope)
+        if not in_time:
+            cell.runtime.note_late_reply(cell, envelope.message)
+
+
+@define(eq=False)
+class AskClock:
+    """Lets asks time out with one loop timer for each length of timeout.
+
+    Asks of the same length expire in the order in which they were made, so a dict (ordered,
+    and O(1) to remove from) replaces a heap of timers; most asks are answered long before
+    and cost one insertion and one removal.
+    """
+
+    _loop: asyncio.AbstractEventLoop
+    _groups: dict[float, dict[Envelope, None]] = field(factory=dict, init=False)
+    _timers: dict[float, asyncio.TimerHandle] = field(factory=dict, init=False)
+
+    def watch(self, envelope: Envelope, timeout: float) -> None:
+        """Fail `envelope` with `AskTimeout` unless it is answered within `timeout` seconds."""
+        envelope.deadline = self._loop.time() + timeout
+        group = self._groups.get(timeout)
+        if group is None:
+            group = self._groups[timeout] = {}
+            self._arm(timeout, envelope.deadline)
+        group[envelope] = None
+        envelope.pending = group
+
+    def close(self) -> None:
+        """Stop all timers."""
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+        self._groups.clear()
+
+    def _arm(self, timeout: float, deadline: float) -> None:
+        self._timers[timeout] = self._loop.call_at(deadline, self._expire, timeout)
+
+    def _expire(self, timeout: float) -> None:
+        group = self._groups[timeout]
+        now = self._loop.time()
+        expired = []
+        for envelope in group:
+            if envelope.deadline > now:
+                self._arm(timeout, envelope.deadline)
+                break
+            expired.append(envelope)
+        else:
+            del self._groups[timeout], self._timers[timeout]
+        for envelope in expired:
+            envelope.fail(AskTimeout(envelope.cell, envelope.message, timeout))

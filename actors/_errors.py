@@ -1,0 +1,139 @@
+# ruff: noqa: N818 - errors are named for what happened
+"""Every error the actor runtime raises. Each says what happened and what to do."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from actors._exits import ExitReason
+
+if TYPE_CHECKING:
+    from actors._child import ChildState
+    from actors._ref import Ref
+
+
+class ActorError(Exception):
+    """The base of every error of the actor runtime."""
+
+
+class ActorDied(ActorError):
+    """The actor that was asked is dead, or died before it answered.
+
+    Whether it did what it was asked is unknown; ask again only what may be done twice.
+    """
+
+    def __init__(self, ref: "Ref[Any]", reason: ExitReason) -> None:
+        super().__init__(f"{ref.path} {reason} before it answered")
+        self.ref = ref
+        self.reason = reason
+
+
+class AskTimeout(ActorError, TimeoutError):
+    """No answer came in time. An answer that still comes is dropped and counted.
+
+    Whether the request was carried out is unknown, unless it had not been begun: an actor
+    skips requests whose deadline has passed.
+    """
+
+    def __init__(self, ref: "Ref[Any]", request: object, timeout: float) -> None:
+        name = type(request).__name__
+        super().__init__(f"{ref.path} did not answer {name} within {timeout:g} s")
+        self.ref = ref
+        self.request = request
+        self.timeout = timeout
+
+
+class MailboxFull(ActorError):
+    """The message was not taken because the actor has too many waiting.
+
+    Slow down and send again, or give the actor a larger mailbox or another overflow policy.
+    """
+
+    def __init__(self, ref: "Ref[Any]", capacity: int) -> None:
+        super().__init__(f"the mailbox of {ref.path} is full: {capacity} messages are waiting")
+        self.ref = ref
+        self.capacity = capacity
+
+
+class NameTaken(ActorError):
+    """Another actor is registered under this name; choose another or stop that actor first."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"an actor named {name!r} already exists")
+        self.name = name
+
+
+class SystemClosed(ActorError):
+    """The actor system is not running: not entered yet, or stopped. Nothing can be spawned."""
+
+    def __init__(self, system: str) -> None:
+        super().__init__(f"the actor system {system!r} is not running")
+        self.system = system
+
+
+class StaleContext(ActorError):
+    """Code of an ended incarnation used its context; the actor has ended or was restarted."""
+
+    def __init__(self, path: str, incarnation: int) -> None:
+        super().__init__(f"incarnation {incarnation} of {path} has ended")
+        self.path = path
+        self.incarnation = incarnation
+
+
+class StartError(ActorError):
+    """A supervised child did not come up; `reason` says why.
+
+    At the first start of a supervisor its other children have been stopped again. A child
+    added with `start_child` is forgotten. A child that was kept goes by its restart rules.
+    """
+
+    def __init__(self, child: str, reason: ExitReason) -> None:
+        super().__init__(f"the child {child!r} {reason}")
+        self.child = child
+        self.reason = reason
+
+
+class ChildError(ActorError):
+    """The base of a supervisor's refusals. Nothing was changed."""
+
+    def __init__(self, child: str, message: str) -> None:
+        super().__init__(message)
+        self.child = child
+
+
+class NoSuchChild(ChildError, LookupError):
+    """The supervisor has no child of this id; the message names those it has."""
+
+    def __init__(self, child: str, known: Sequence[str]) -> None:
+        listing = ", ".join(known) or "none"
+        super().__init__(child, f"there is no child {child!r}; the children are: {listing}")
+
+
+class ChildExists(ChildError):
+    """A child of this id exists; delete it first, or use `replace_child`."""
+
+    def __init__(self, child: str) -> None:
+        super().__init__(child, f"a child {child!r} already exists")
+
+
+class ChildRunning(ChildError):
+    """The child is not stopped; use `terminate_child` first."""
+
+    def __init__(self, child: str, state: "ChildState") -> None:
+        super().__init__(child, f"the child {child!r} is not stopped but {state.value}")
+        self.state = state
+
+
+class ChildIsParked(ChildError):
+    """The child used up its restart budget; `revive_child` starts it again."""
+
+    def __init__(self, child: str, last_exit: ExitReason | None) -> None:
+        super().__init__(child, f"the child {child!r} is parked; it {last_exit}")
+        self.last_exit = last_exit
+
+
+class ChildNotParked(ChildError):
+    """Only a parked child can be revived."""
+
+    def __init__(self, child: str, state: "ChildState") -> None:
+        super().__init__(child, f"the child {child!r} is not parked but {state.value}")
+        self.state = state

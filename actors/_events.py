@@ -1,0 +1,219 @@
+"""What happens in an actor system, as typed events anybody may subscribe to."""
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+from attrs import define, field, frozen
+
+from actors._exits import ExitReason
+
+if TYPE_CHECKING:
+    from actors._ref import Ref
+
+
+class DropReason(Enum):
+    """Why a message was not handled."""
+
+    MAILBOX_FULL = "the mailbox was full"
+    OLDEST = "it was the oldest in a full mailbox"
+    INTERCEPTED = "an interceptor dropped it"
+
+
+@frozen
+class ActorStarted:
+    """An incarnation is up."""
+
+    ref: "Ref[Any]"
+    incarnation: int
+
+
+@frozen
+class ActorExited:
+    """An incarnation ended, or failed to start."""
+
+    ref: "Ref[Any]"
+    incarnation: int
+    reason: ExitReason
+
+
+@frozen
+class StopFailed:
+    """Code raised while its actor was ending for another reason, which stays the reason."""
+
+    ref: "Ref[Any]"
+    error: BaseException
+
+
+@frozen
+class ChildRestarting:
+    """A supervisor will restart a failed child after `delay` seconds.
+
+    `attempt` counts the failures since the child was last healthy, from 1.
+    """
+
+    ref: "Ref[Any]"
+    delay: float
+    attempt: int
+    reason: ExitReason
+
+
+@frozen
+class ChildParked:
+    """A child used up its own restart budget; nobody will restart it until it is revived."""
+
+    ref: "Ref[Any]"
+    reason: ExitReason
+
+
+@frozen
+class Escalated:
+    """A supervisor gives up: it stops its children and ends."""
+
+    ref: "Ref[Any]"
+    reason: ExitReason
+
+
+@frozen
+class RootFailed:
+    """A root supervisor ended although nobody had asked it to."""
+
+    ref: "Ref[Any]"
+    reason: ExitReason
+
+
+@frozen
+class MessageDropped:
+    """A message to a living actor was not delivered; `note` is an interceptor's own reason."""
+
+    ref: "Ref[Any]"
+    message: object
+    reason: DropReason
+    note: str = ""
+
+
+@frozen
+class DeadLetter:
+    """A message had no living actor to go to.
+
+    `sender` is None if it was sent from outside of actors, or waited in the mailbox when
+    the actor died.
+    """
+
+    ref: "Ref[Any]"
+    message: object
+    sender: "Ref[Any] | None"
+
+
+@frozen
+class LateReply:
+    """An answer came for a request that was answered, given up or timed out before."""
+
+    ref: "Ref[Any]"
+    request: object
+
+
+@frozen
+class ExpiredRequest:
+    """A request was skipped because nobody waited for its answer any more."""
+
+    ref: "Ref[Any]"
+    request: object
+
+
+@frozen
+class UnhandledDown:
+    """A `Down` reached an actor that does not override `on_down`."""
+
+    ref: "Ref[Any]"
+    down: object
+
+
+@frozen
+class SlowHandler:
+    """A handler took longer than `max_handle`, and is perhaps still running."""
+
+    ref: "Ref[Any]"
+    message: object
+    seconds: float
+
+
+@frozen
+class TaskStuck:
+    """A task swallowed every cancellation and was abandoned."""
+
+    ref: "Ref[Any]"
+    task: str
+
+
+Event: TypeAlias = (
+    ActorStarted
+    | ActorExited
+    | StopFailed
+    | ChildRestarting
+    | ChildParked
+    | Escalated
+    | RootFailed
+    | MessageDropped
+    | DeadLetter
+    | LateReply
+    | ExpiredRequest
+    | UnhandledDown
+    | SlowHandler
+    | TaskStuck
+)
+"""Everything an `EventStream` publishes."""
+
+
+@define(eq=False)
+class Subscription:
+    """A subscriber's hold on a stream; a context manager that cancels at its end."""
+
+    _cancel: Callable[["Subscription"], None]
+
+    def cancel(self) -> None:
+        """Stop the callbacks. Harmless when done twice."""
+        self._cancel(self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.cancel()
+
+
+@define(eq=False)
+class EventStream:
+    """Hands every event to every subscriber, at once and in order."""
+
+    _callbacks: dict[Subscription, Callable[[Event], object]] = field(factory=dict, init=False)
+
+    def subscribe(self, callback: Callable[[Event], object]) -> Subscription:
+        """Call `callback` with every event from now on.
+
+        The callback runs inside the runtime: it must be quick and must not raise. What it
+        raises goes to the loop's exception handler.
+        """
+        subscription = Subscription(self._unsubscribe)
+        self._callbacks[subscription] = callback
+        return subscription
+
+    def publish(self, event: Event) -> None:
+        """Hand `event` to every subscriber."""
+        for callback in tuple(self._callbacks.values()):
+            try:
+                callback(event)
+            except Exception as error:
+                asyncio.get_running_loop().call_exception_handler(
+                    {
+                        "message": f"a subscriber failed on {type(event).__name__}",
+                        "exception": error,
+                    }
+                )
+
+    def _unsubscribe(self, subscription: Subscription) -> None:
+        self._callbacks.pop(subscription, None)
+
+    def __len__(self) -> int:
+        return len(self._callbacks)

@@ -1,0 +1,136 @@
+"""What happens to a message that cannot simply be put in the mailbox."""
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from attrs import define, field
+
+from actors._asks import Envelope, Poison
+from actors._errors import MailboxFull
+from actors._events import DropReason, MessageDropped
+from actors._exits import NoProc
+from actors._interceptors import Delay, Drop, Duplicate, Fail
+from actors._mailbox import Overflow
+
+if TYPE_CHECKING:
+    from actors._cell import Cell
+
+
+def content_of(message: object) -> object:
+    """Return what was told or asked, without its envelope."""
+    if isinstance(message, Envelope):
+        message = message.message
+    return message.message if isinstance(message, Poison) else message
+
+
+def reject_dead(cell: "Cell[Any]", message: object) -> None:
+    """Refuse a message to a dead actor: the asker is told, a tell is a dead letter."""
+    if isinstance(message, Envelope) and message.future is not None:
+        message.die(cell.last_exit or NoProc())
+    else:
+        cell.runtime.dead_letter(cell, content_of(message), cell.runtime.sender())
+
+
+def overflow(cell: "Cell[Any]", queue: deque[Any], message: object) -> bool:
+    """Apply the overflow policy; return whether there is room for `message` now."""
+    if cell.options.mailbox.policy is not Overflow.DROP_OLDEST:
+        drop(cell, message, DropReason.MAILBOX_FULL)
+        return False
+    oldest = queue.popleft()
+    drop(cell, oldest, DropReason.OLDEST)
+    if isinstance(oldest, Envelope):
+        oldest.fail(MailboxFull(cell, cell.capacity))
+    return True
+
+
+def drop(cell: "Cell[Any]", message: object, reason: DropReason, note: str = "") -> None:
+    """Count and publish that a message was not delivered."""
+    cell.runtime.note_dropped(MessageDropped(cell, content_of(message), reason, note))
+
+
+def deliver_intercepted(cell: "Cell[Any]", message: object) -> bool:
+    """Show a message to the interceptors and do what they decide."""
+    envelope = message if isinstance(message, Envelope) else None
+    content = message if envelope is None else envelope.message
+    for interceptor in cell.interceptors:
+        verdict = interceptor.around(content, cell)
+        match verdict:
+            case Drop():
+                drop(cell, message, DropReason.INTERCEPTED, verdict.reason)
+                return True
+            case Delay():
+                cell.runtime.loop.call_later(verdict.seconds, _deliver_late, cell, message)
+                return True
+            case Duplicate():
+                taken = cell.enqueue(message)
+                for _ in range(verdict.copies):
+                    cell.enqueue(content)
+                return taken
+            case Fail():
+                return cell.enqueue(_poisoned(cell, envelope, content, verdict.error))
+            case _:
+                content = verdict
+    if envelope is None:
+        return cell.enqueue(content)
+    envelope.message = content
+    return cell.enqueue(envelope)
+
+
+def _deliver_late(cell: "Cell[Any]", message: object) -> None:
+    """Deliver a delayed message; whom it was for may be dead or full by now."""
+    if not cell.accepts:
+        reject_dead(cell, message)
+    elif not cell.enqueue(message) and isinstance(message, Envelope):
+        message.fail(MailboxFull(cell, cell.capacity))
+
+
+def _poisoned(
+    cell: "Cell[Any]", envelope: Envelope | None, content: object, error: BaseException
+) -> Envelope:
+    poison = Poison(error, content)
+    if envelope is None:
+        return Envelope(poison, cell, None)
+    envelope.message = poison
+    return envelope
+
+
+@define(eq=False)
+class Putters:
+    """Those who wait for room in a mailbox whose policy is `BLOCK`, in order."""
+
+    _loop: asyncio.AbstractEventLoop
+    _waiting: deque[tuple[asyncio.Future[None], object]] = field(factory=deque, init=False)
+
+    @staticmethod
+    def needed_for(cell: "Cell[Any]") -> "Putters | None":
+        """Return a line to wait in if the cell's policy is `BLOCK`."""
+        if cell.options.mailbox.policy is not Overflow.BLOCK:
+            return None
+        return cell.putters or Putters(cell.runtime.loop)
+
+    def must_wait(self, cell: "Cell[Any]") -> bool:
+        """Tell whether a newcomer has to wait."""
+        return cell.accepts and (bool(self._waiting) or len(cell.queue or ()) >= cell.capacity)
+
+    async def wait(self, message: object) -> None:
+        """Wait until the message was taken in, or its receiver died."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append((future, message))
+        await future
+
+    def admit(self, cell: "Cell[Any]") -> None:
+        """Take messages in while there is room."""
+        while self._waiting and len(cell.queue or ()) < cell.capacity:
+            future, message = self._waiting.popleft()
+            if not future.done():
+                cell.offer(message)
+                future.set_result(None)
+
+    def give_up(self, cell: "Cell[Any]") -> None:
+        """Let everybody go; the messages are dead letters."""
+        while self._waiting:
+            future, message = self._waiting.popleft()
+            if not future.done():
+                cell.runtime.dead_letter(cell, message, None)
+                future.set_result(None)

@@ -1,0 +1,69 @@
+"""Monitors and links: who learns of an actor's end.
+
+A monitor is one-way and tells exactly once. A link is two-way and shares fate. Both are
+bonds between incarnations: they end with the end of either side. (OTP semantics.)
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from actors._exits import ExitReason, NoProc
+from actors._messages import Down, LinkExit, MonitorId
+
+if TYPE_CHECKING:
+    from actors._cell import Cell
+
+
+def monitor(watcher: "Cell[Any]", target: "Cell[Any]") -> MonitorId:
+    """Let `watcher` be told once when `target` ends; at once if it is not alive."""
+    monitor_id = MonitorId(watcher.runtime.next_id())
+    watcher.hold().monitors[monitor_id] = target
+    if target.alive:
+        target.hold().watchers[monitor_id] = watcher
+    else:
+        watcher.post(Down(monitor_id, target, target.incarnation, NoProc()))
+    return monitor_id
+
+
+def demonitor(watcher: "Cell[Any]", monitor_id: MonitorId) -> bool:
+    """End a monitor; a `Down` that waits is taken back. Return whether there was one."""
+    target = watcher.hold().monitors.pop(monitor_id, None)
+    if target is None:
+        return False
+    if target.holdings is not None:
+        target.holdings.watchers.pop(monitor_id, None)
+    return True
+
+
+def link(one: "Cell[Any]", other: "Cell[Any]") -> None:
+    """Tie two actors together; a dead `other` is an exit with `NoProc` at once."""
+    if other is one:
+        return
+    if not other.alive:
+        one.post(LinkExit(other, other.incarnation, NoProc()))
+        return
+    one.hold().links[other] = None
+    other.hold().links[one] = None
+
+
+def unlink(one: "Cell[Any]", other: "Cell[Any]") -> bool:
+    """Untie two actors; return whether they were linked."""
+    if one.holdings is None or other not in one.holdings.links:
+        return False
+    del one.holdings.links[other]
+    if other.holdings is not None:
+        other.holdings.links.pop(one, None)
+    return True
+
+
+def announce(cell: "Cell[Any]", reason: ExitReason) -> None:
+    """Tell all who asked that this incarnation of `cell` ended, and drop its own bonds."""
+    holdings = cell.holdings
+    if holdings is None:
+        return
+    for monitor_id in tuple(holdings.monitors):
+        demonitor(cell, monitor_id)
+    for monitor_id, watcher in holdings.watchers.items():
+        watcher.post(Down(monitor_id, cell, cell.incarnation, reason))
+    for other in tuple(holdings.links):
+        unlink(cell, other)
+        other.post(LinkExit(cell, cell.incarnation, reason))

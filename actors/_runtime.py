@@ -1,0 +1,261 @@
+"""The inside of an actor system: what all its actors share."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from contextvars import copy_context
+from random import Random
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from attrs import define
+
+from actors._actor import Actor
+from actors._asks import AskClock
+from actors._cell import Cell
+from actors._dead_letters import DeadLetters
+from actors._errors import StartError, SystemClosed
+from actors._events import (
+    ActorExited,
+    ActorStarted,
+    DeadLetter,
+    EventStream,
+    ExpiredRequest,
+    LateReply,
+    MessageDropped,
+    RootFailed,
+)
+from actors._exits import (
+    Crashed,
+    ExitReason,
+    Normal,
+    RestartLimitReached,
+    Shutdown,
+    StartFailed,
+    SystemStopped,
+)
+from actors._interceptors import Interceptor
+from actors._options import Options, Patience
+from actors._registry import Registry
+from actors._tasks import CURRENT, error_of
+
+if TYPE_CHECKING:
+    from actors._ref import Ref
+    from actors._system import ActorSystem
+
+M = TypeVar("M")
+
+_log: Final = logging.getLogger("actors")
+
+
+def log_crash(exited: ActorExited) -> None:
+    """Log the end of an actor that crashed or failed to start, with its traceback."""
+    reason = exited.reason
+    if isinstance(reason, Crashed | StartFailed):
+        _log.error("%s %s", exited.ref.path, reason, exc_info=reason.error)
+
+
+@define
+class Counters:
+    """How often something went wrong since the system started.
+
+    Attributes:
+        late_replies: Answers nobody waited for any more.
+        expired_requests: Requests skipped because nobody waited for their answer.
+        dropped_messages: Messages to living actors that were not delivered.
+    """
+
+    late_replies: int = 0
+    expired_requests: int = 0
+    dropped_messages: int = 0
+
+
+class Runtime:
+    """Everything the actors of one system have in common; made when the system is entered."""
+
+    def __init__(
+        self,
+        facade: "ActorSystem",
+        *,
+        random: Random,
+        events: EventStream,
+        dead_letters: DeadLetters,
+        on_crash: Callable[[ActorExited], object] | None,
+        interceptors: tuple[Interceptor, ...],
+        patience: Patience,
+    ) -> None:
+        self.facade = facade
+        self.random = random
+        self.events = events
+        self.dead_letters = dead_letters
+        self.on_crash = on_crash
+        self.interceptors = interceptors
+        self.patience = patience
+        self.loop = asyncio.get_running_loop()
+        self.base_context = copy_context()
+        self.owner = asyncio.current_task()
+        self.ask_clock = AskClock(self.loop)
+        self.registry = Registry()
+        self.counters = Counters()
+        self.roots: dict[Cell[Any], None] = {}
+        self.running: Cell[Any] | None = None
+        self.root_failure: asyncio.Future[RootFailed] = self.loop.create_future()
+        self.interrupted: KeyboardInterrupt | None = None
+        self.stuck: list[str] = []
+        self.open = True
+        self._last_id = 0
+        self._starts: dict[Cell[Any], list[asyncio.Future[None]]] = {}
+        self._vital: set[Cell[Any]] = set()
+
+    def next_id(self) -> int:
+        """Return a number that was not returned before."""
+        self._last_id += 1
+        return self._last_id
+
+    # Making and losing actors
+
+    def make_child(
+        self,
+        parent: Cell[Any] | None,
+        factory: Callable[[], Actor[M]],
+        name: str | None,
+        options: Options,
+    ) -> Cell[M]:
+        """Make an actor that nobody supervises and start it."""
+        if not self.open:
+            raise SystemClosed(self.facade.name)
+        label = name or f"{getattr(factory, '__name__', 'actor')}#{self.next_id()}"
+        cell = Cell(self, parent, label, factory, options, registered=name)
+        if name is not None:
+            self.registry.claim(name, cell)
+        self.adopt(cell).launch()
+        return cell
+
+    def adopt(self, cell: Cell[M]) -> Cell[M]:
+        """Enter an actor among the children of its parent."""
+        siblings = self.roots if cell.parent is None else cell.parent.hold().children
+        siblings[cell] = None
+        return cell
+
+    def forget_child(self, cell: Cell[Any]) -> None:
+        """Remove a dead actor from the children of its parent."""
+        if cell.parent is None:
+            self.roots.pop(cell, None)
+        elif cell.parent.holdings is not None:
+            cell.parent.holdings.children.pop(cell, None)
+
+    async def wait_started(self, cell: Cell[Any]) -> None:
+        """Wait until an actor is up.
+
+        Raises:
+            StartError: It ended first.
+        """
+        future: asyncio.Future[None] = self.loop.create_future()
+        self._starts.setdefault(cell, []).append(future)
+        await future
+
+    def guard(self, cell: Cell[Any]) -> None:
+        """Make the unasked end of a root supervisor a failure of the system."""
+        self._vital.add(cell)
+
+    def excuse(self, cell: Cell[Any]) -> None:
+        """Note that the end of an actor was asked for."""
+        self._vital.discard(cell)
+
+    # Taking note
+
+    def note_started(self, cell: Cell[Any]) -> None:
+        """An incarnation is up."""
+        if self.events:
+            self.events.publish(ActorStarted(cell, cell.number))
+        for future in self._starts.pop(cell, ()):
+            if not future.done():
+                future.set_result(None)
+
+    def note_exit(self, cell: Cell[Any], reason: ExitReason) -> None:
+        """An incarnation ended."""
+        exited = ActorExited(cell, cell.number, reason)
+        self.events.publish(exited)
+        if self.on_crash is not None and isinstance(reason, Crashed | StartFailed):
+            self.on_crash(exited)
+        for future in self._starts.pop(cell, ()):
+            if not future.done():
+                future.set_exception(StartError(cell.path, reason))
+        if cell in self._vital and not _is_by_design(reason):
+            self._fail(RootFailed(cell, reason))
+        self.excuse(cell)
+
+    def _fail(self, failure: RootFailed) -> None:
+        self.events.publish(failure)
+        if not self.root_failure.done():
+            self.root_failure.set_result(failure)
+
+    def note_late_reply(self, cell: Cell[Any], request: object) -> None:
+        """An answer came too late."""
+        self.counters.late_replies += 1
+        self.events.publish(LateReply(cell, request))
+
+    def note_expired(self, cell: Cell[Any], request: object) -> None:
+        """A request was skipped."""
+        self.counters.expired_requests += 1
+        self.events.publish(ExpiredRequest(cell, request))
+
+    def note_dropped(self, event: MessageDropped) -> None:
+        """A message was not delivered."""
+        self.counters.dropped_messages += 1
+        self.events.publish(event)
+
+    def dead_letter(self, cell: Cell[Any], message: object, sender: "Ref[Any] | None") -> None:
+        """A message had no living actor to go to."""
+        letter = DeadLetter(cell, message, sender)
+        self.dead_letters.add(letter, self.loop)
+        self.events.publish(letter)
+
+    def sender(self) -> "Ref[Any] | None":
+        """Return the actor whose code runs right now."""
+        return self.running or CURRENT.get()
+
+    def abandon(self, task: asyncio.Task[Any]) -> None:
+        """Go on without a task that cannot be cancelled."""
+        self.stuck.append(task.get_name())
+        task.add_done_callback(error_of)
+
+    def interrupt(self, error: KeyboardInterrupt) -> None:
+        """Make whoever entered the system leave it and raise `error`."""
+        if self.interrupted is None and self.owner is not None:
+            self.interrupted = error
+            self.owner.cancel()
+
+    # The end
+
+    async def shut_down(self) -> None:
+        """Stop all actors, the last made first; when cancelled, kill them."""
+        self.open = False
+        try:
+            for cell in reversed(tuple(self.roots)):
+                self.excuse(cell)
+                cell.request_stop(Shutdown(SystemStopped()))
+                await cell.join()
+        except asyncio.CancelledError:
+            await self._kill_all()
+            raise
+        finally:
+            self.ask_clock.close()
+            self.dead_letters.close()
+
+    async def _kill_all(self) -> None:
+        cells: Iterable[Cell[Any]] = tuple(self.roots)
+        for cell in cells:
+            cell.request_kill()
+        for cell in cells:
+            await cell.join()
+
+
+def _is_by_design(reason: ExitReason) -> bool:
+    """Whether a root ended because its own spec says so."""
+    match reason:
+        case Normal():
+            return True
+        case Shutdown(detail):
+            return not isinstance(detail, RestartLimitReached)
+        case _:
+            return False

@@ -1,0 +1,511 @@
+"""What a supervisor decides: a pure state machine over its children.
+
+All rules of supervision are here or in `_restart`; none live in the actor around it. Time is
+an argument and nothing is started or stopped: every method changes the records and returns
+the steps to take, as values.
+
+The machine is level-triggered. An event (a child is up, a child ended, an operator's wish,
+time passed) changes what is wanted; `_advance` then looks at all children and takes whatever
+steps have become possible: stops in reverse order, one at a time; starts in order, one at a
+time, when nothing of the group is left to stop and its longest delay is over. So a further
+failure simply joins a restart under way, and an operator's stop wins because it changes what
+is wanted.
+"""
+
+from collections.abc import Iterator
+from enum import Enum
+from random import Random
+from typing import Any, TypeAlias
+
+from attrs import define, field, frozen
+
+from actors._child import AutoShutdown, ChildSpec, ChildState, SupervisorSpec
+from actors._errors import ChildExists, ChildIsParked, ChildNotParked, ChildRunning, NoSuchChild
+from actors._exits import (
+    ExitReason,
+    RestartLimitReached,
+    Shutdown,
+    SignificantChildEnded,
+)
+from actors._restart import Restart, RestartWindow, Strategy, should_restart, siblings_to_restart
+
+_UP = (ChildState.STARTING, ChildState.RUNNING)
+_AT_REST = (ChildState.STOPPED, ChildState.PARKED)
+
+
+@frozen
+class Start:
+    """Start the next incarnation of a child."""
+
+    id: str
+
+
+@frozen
+class Stop:
+    """Stop a child."""
+
+    id: str
+
+
+@frozen
+class Release:
+    """A child will not be started for now: drop its mailbox and fail its asks."""
+
+    id: str
+    reason: ExitReason
+
+
+@frozen
+class Forget:
+    """A child is no longer a child."""
+
+    id: str
+    reason: ExitReason
+
+
+@frozen
+class Started:
+    """A child is up; tell those who waited for it."""
+
+    id: str
+
+
+@frozen
+class NotStarted:
+    """A child did not come up; tell those who waited for it."""
+
+    id: str
+    reason: ExitReason
+
+
+@frozen
+class Retry:
+    """A failed child will be restarted after a delay; say so."""
+
+    id: str
+    delay: float
+    attempt: int
+    reason: ExitReason
+
+
+@frozen
+class Park:
+    """A child used up its budget; say so."""
+
+    id: str
+    reason: ExitReason
+
+
+@frozen
+class Ready:
+    """All initial children are up."""
+
+
+@frozen
+class AbortStart:
+    """An initial child failed to start, so the supervisor does as well."""
+
+    id: str
+    reason: ExitReason
+
+
+@frozen
+class GiveUp:
+    """Stop all children and end."""
+
+    reason: Shutdown
+
+
+Step: TypeAlias = (
+    Start
+    | Stop
+    | Release
+    | Forget
+    | Started
+    | NotStarted
+    | Retry
+    | Park
+    | Ready
+    | AbortStart
+    | GiveUp
+)
+"""One thing for the supervisor to do; steps are to be taken in order."""
+
+
+class FirstStart(Enum):
+    """Whose wait ends, and how, when the very first start of a child fails."""
+
+    INITIAL = "initial"
+    """That of the supervisor's own start, which fails."""
+    REQUESTED = "requested"
+    """That of `start_child`; the child is forgotten."""
+    DONE = "done"
+    """Nobody's: a failing start is a failing restart."""
+
+
+@define(eq=False)
+class Child:
+    """What the machine knows of one child.
+
+    Attributes:
+        spec: Its spec.
+        since: When it entered its state.
+        first: What its first start means.
+        state: Where it stands.
+        wanted: Whether it is to run after a stop that is under way.
+        recycled: Whether it has to be stopped first, because its group is restarted.
+        due: Not to be started before this time.
+        attempt: Failures since it was last healthy.
+        restarts: How often it was started again.
+        starts: How often it was started.
+        last_exit: How it ended the last time.
+        window: The restarts that count against its own budget.
+    """
+
+    spec: ChildSpec[Any]
+    since: float
+    first: FirstStart
+    state: ChildState = ChildState.BACKOFF
+    wanted: bool = True
+    recycled: bool = False
+    due: float = float("-inf")
+    attempt: int = 0
+    starts: int = 0
+    last_exit: ExitReason | None = None
+    window: RestartWindow | None = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.take_budget()
+
+    @property
+    def id(self) -> str:
+        """The child's id."""
+        return self.spec.id
+
+    @property
+    def restarts(self) -> int:
+        """How often it was started again."""
+        return max(0, self.starts - 1)
+
+    def enter(self, state: ChildState, now: float) -> None:
+        """Change the state."""
+        self.state = state
+        self.since = now
+
+    def take_budget(self) -> None:
+        """Begin with the whole budget of the spec."""
+        budget = self.spec.budget
+        self.window = None if budget is None else RestartWindow(budget)
+        self.attempt = 0
+
+    def line_up(self, now: float) -> None:
+        """Wait to be started, as soon as it is its turn."""
+        self.enter(ChildState.BACKOFF, now)
+        self.wanted = True
+        self.due = now
+
+
+class Supervision:
+    """The children of one supervisor and the rules over them."""
+
+    def __init__(self, spec: SupervisorSpec, random: Random) -> None:
+        self._spec = spec
+        self._random = random
+        self._children: dict[str, Child] = {}
+        self._window = RestartWindow(spec.limit)
+        self._starting = True
+        self._over = False
+
+    # Looking
+
+    def __iter__(self) -> Iterator[Child]:
+        return iter(self._children.values())
+
+    def child(self, child_id: str) -> Child:
+        """Return a child.
+
+        Raises:
+            NoSuchChild: There is none of this id.
+        """
+        try:
+            return self._children[child_id]
+        except KeyError:
+            raise NoSuchChild(child_id, tuple(self._children)) from None
+
+    def next_due(self, now: float) -> float | None:
+        """Return the next moment after `now` at which time alone makes a step possible."""
+        dues = [child.due for child in self if child.state is ChildState.BACKOFF]
+        if self._over or not dues:
+            return None
+        if not self._independent:
+            return max(dues) if max(dues) > now else None
+        return min((due for due in dues if due > now), default=None)
+
+    @property
+    def _independent(self) -> bool:
+        return self._spec.strategy is Strategy.ONE_FOR_ONE
+
+    # What operators ask for
+
+    def begin(self, now: float) -> list[Step]:
+        """Start the initial children."""
+        for spec in self._spec.children:
+            self._children[spec.id] = Child(spec, now, FirstStart.INITIAL, due=now)
+        return self._advance(now)
+
+    def add(self, spec: ChildSpec[Any], now: float, *, forgiving: bool) -> list[Step]:
+        """Add a child and start it.
+
+        Args:
+            spec: The child.
+            now: The time.
+            forgiving: Whether a failing first start is treated as a failing restart
+                rather than making the child forgotten.
+
+        Raises:
+            ChildExists: Its id is taken.
+            ValueError: It is significant under `AutoShutdown.NEVER`.
+        """
+        if spec.id in self._children:
+            raise ChildExists(spec.id)
+        self._spec.check(spec)
+        first = FirstStart.DONE if forgiving else FirstStart.REQUESTED
+        self._children[spec.id] = Child(spec, now, first, due=now)
+        return self._advance(now)
+
+    def terminate(self, child_id: str, now: float) -> list[Step]:
+        """Stop a child and keep it stopped; wins over any restart."""
+        child = self.child(child_id)
+        child.wanted = False
+        match child.state:
+            case ChildState.STARTING | ChildState.RUNNING:
+                steps: list[Step] = [self._stop(child, now)]
+            case ChildState.BACKOFF | ChildState.PARKED:
+                steps = self._end_wait(child, now)
+            case _:
+                steps = []
+        return steps + self._advance(now)
+
+    def restart(self, child_id: str, now: float) -> list[Step]:
+        """Start a stopped child.
+
+        Raises:
+            ChildIsParked: It is parked and has to be revived.
+            ChildRunning: It is not stopped.
+        """
+        child = self.child(child_id)
+        if child.state is ChildState.PARKED:
+            raise ChildIsParked(child_id, child.last_exit)
+        if child.state is not ChildState.STOPPED:
+            raise ChildRunning(child_id, child.state)
+        child.line_up(now)
+        return self._advance(now)
+
+    def revive(self, child_id: str, now: float) -> list[Step]:
+        """Start a parked child, with its whole budget.
+
+        Raises:
+            ChildNotParked: It is not parked.
+        """
+        child = self.child(child_id)
+        if child.state is not ChildState.PARKED:
+            raise ChildNotParked(child_id, child.state)
+        child.take_budget()
+        child.line_up(now)
+        return self._advance(now)
+
+    def delete(self, child_id: str) -> list[Step]:
+        """Forget a child that is at rest.
+
+        Raises:
+            ChildRunning: It is not.
+        """
+        child = self.child(child_id)
+        if child.state not in _AT_REST:
+            raise ChildRunning(child_id, child.state)
+        return [self._forget(child, Shutdown())]
+
+    def replace(self, spec: ChildSpec[Any], now: float) -> list[Step]:
+        """Give a child a new spec; one that runs or waits is started afresh with it."""
+        child = self.child(spec.id)
+        self._spec.check(spec)
+        child.spec = spec
+        child.take_budget()
+        child.recycled = False
+        child.due = now
+        if child.state in _UP:
+            return [self._stop(child, now), *self._advance(now)]
+        return self._advance(now)
+
+    # What happens
+
+    def started(self, child_id: str, now: float) -> list[Step]:
+        """A child is up."""
+        child = self._children[child_id]
+        if child.state is not ChildState.STARTING:
+            return []  # it came up in spite of being told to stop
+        child.enter(ChildState.RUNNING, now)
+        child.first = FirstStart.DONE
+        return [Started(child_id), *self._advance(now)]
+
+    def ended(self, child_id: str, reason: ExitReason, now: float) -> list[Step]:
+        """A child ended, by itself or because it was stopped."""
+        child = self._children[child_id]
+        child.last_exit = reason
+        if child.state is ChildState.STOPPING:
+            steps = self._was_stopped(child, reason, now)
+        elif child.state is ChildState.STARTING and child.first is not FirstStart.DONE:
+            steps = self._first_start_failed(child, reason)
+        elif should_restart(child.spec.restart, reason):
+            steps = self._failed(child, reason, now)
+        else:
+            steps = self._is_final(child, reason, now)
+        return steps + self._advance(now)
+
+    def time_passed(self, now: float) -> list[Step]:
+        """Time may have made steps possible."""
+        return self._advance(now)
+
+    # Rules
+
+    def _was_stopped(self, child: Child, reason: ExitReason, now: float) -> list[Step]:
+        recycled, child.recycled = child.recycled, False
+        if self._is_temporary(child) and (recycled or not child.wanted):
+            return [NotStarted(child.id, reason), self._forget(child, reason)]
+        if child.wanted:
+            child.enter(ChildState.BACKOFF, now)
+            return []
+        return self._rest(child, ChildState.STOPPED, reason, now)
+
+    def _first_start_failed(self, child: Child, reason: ExitReason) -> list[Step]:
+        if child.first is FirstStart.INITIAL:
+            self._over = True
+            return [AbortStart(child.id, reason)]
+        return [NotStarted(child.id, reason), self._forget(child, reason)]
+
+    def _end_wait(self, child: Child, now: float) -> list[Step]:
+        """A child that does not run is to stay down."""
+        if self._is_temporary(child):
+            return [NotStarted(child.id, Shutdown()), self._forget(child, Shutdown())]
+        return self._rest(child, ChildState.STOPPED, Shutdown(), now)
+
+    def _is_final(self, child: Child, reason: ExitReason, now: float) -> list[Step]:
+        """A child ended by itself and is not restarted."""
+        if self._is_temporary(child):
+            steps: list[Step] = [NotStarted(child.id, reason), self._forget(child, reason)]
+        else:
+            steps = self._rest(child, ChildState.STOPPED, reason, now)
+        if child.spec.significant and self._significant_end_counts():
+            self._over = True
+            steps.append(GiveUp(Shutdown(SignificantChildEnded(child.id))))
+        return steps
+
+    @staticmethod
+    def _is_temporary(child: Child) -> bool:
+        return child.spec.restart is Restart.TEMPORARY
+
+    def _significant_end_counts(self) -> bool:
+        if self._spec.auto_shutdown is AutoShutdown.ANY_SIGNIFICANT:
+            return True
+        left = any(c.spec.significant and c.state not in _AT_REST for c in self)
+        return self._spec.auto_shutdown is AutoShutdown.ALL_SIGNIFICANT and not left
+
+    def _failed(self, child: Child, reason: ExitReason, now: float) -> list[Step]:
+        """A child failed and its type wants it restarted: count, then park, give up or retry."""
+        steps: list[Step] = [NotStarted(child.id, reason)]
+        self._forgive_if_healthy(child, now)
+        child.recycled = False
+        if child.window is not None:
+            if not child.window.record(now):
+                parked = self._rest(child, ChildState.PARKED, reason, now)
+                return [*steps, Park(child.id, reason), *parked]
+        elif not self._window.record(now):
+            self._over = True
+            return [*steps, GiveUp(self._limit_reached(child, reason))]
+        return [*steps, *self._retry(child, reason, now)]
+
+    def _retry(self, child: Child, reason: ExitReason, now: float) -> list[Step]:
+        backoff = child.spec.backoff
+        delay = 0.0 if backoff is None else backoff.delay(child.attempt, self._random)
+        child.attempt += 1
+        child.due = now + delay
+        child.enter(ChildState.BACKOFF, now)
+        for sibling_id in siblings_to_restart(self._spec.strategy, [*self._children], child.id):
+            sibling = self._children[sibling_id]
+            sibling.recycled = sibling.recycled or sibling.state in _UP
+        return [Retry(child.id, delay, child.attempt, reason)]
+
+    def _forgive_if_healthy(self, child: Child, now: float) -> None:
+        backoff = child.spec.backoff
+        was_up = child.state is ChildState.RUNNING
+        limit = child.spec.budget or self._spec.limit
+        if backoff and was_up and now - child.since > backoff.healthy_after(limit):
+            child.attempt = 0
+
+    def _limit_reached(self, child: Child, reason: ExitReason) -> Shutdown:
+        limit = self._spec.limit
+        return Shutdown(RestartLimitReached(child.id, limit.max_restarts, limit.within, reason))
+
+    # Steps
+
+    def _advance(self, now: float) -> list[Step]:
+        """Take every step that has become possible."""
+        if self._over:
+            return []
+        steps = [*self._stop_next(now), *self._start_next(now)]
+        if self._starting and all(c.first is not FirstStart.INITIAL for c in self):
+            self._starting = False
+            steps.append(Ready())
+        return steps
+
+    def _stop_next(self, now: float) -> list[Step]:
+        """Stop the last of those that are recycled, when the one after it is down."""
+        recycled = [child for child in self if child.recycled]
+        if not recycled or any(child.state is ChildState.STOPPING for child in recycled):
+            return []
+        recycled[-1].wanted = True
+        return [self._stop(recycled[-1], now)]
+
+    def _start_next(self, now: float) -> list[Step]:
+        waiting = [child for child in self if child.state is ChildState.BACKOFF]
+        if self._independent:
+            chosen = [child for child in waiting if child.due <= now and self._may_start(child)]
+        elif not waiting or self._group_is_busy() or max(c.due for c in waiting) > now:
+            chosen = []
+        else:
+            chosen = waiting[:1]
+        return [self._start(child, now) for child in chosen]
+
+    def _may_start(self, child: Child) -> bool:
+        """Initial children come up one after the other, all others when they are due."""
+        if child.first is not FirstStart.INITIAL:
+            return True
+        return next(c for c in self if c.first is FirstStart.INITIAL) is child
+
+    def _group_is_busy(self) -> bool:
+        """Whether a child of the group has to come up or go down before the next start."""
+        return any(
+            child.recycled
+            or child.state is ChildState.STARTING
+            or (child.state is ChildState.STOPPING and child.wanted)
+            for child in self
+        )
+
+    def _start(self, child: Child, now: float) -> Step:
+        child.enter(ChildState.STARTING, now)
+        child.starts += 1
+        return Start(child.id)
+
+    def _stop(self, child: Child, now: float) -> Step:
+        child.enter(ChildState.STOPPING, now)
+        return Stop(child.id)
+
+    def _rest(self, child: Child, state: ChildState, reason: ExitReason, now: float) -> list[Step]:
+        child.enter(state, now)
+        child.wanted = child.recycled = False
+        child.first = FirstStart.DONE
+        return [NotStarted(child.id, reason), Release(child.id, reason)]
+
+    def _forget(self, child: Child, reason: ExitReason) -> Step:
+        del self._children[child.id]
+        return Forget(child.id, reason)

@@ -1,0 +1,276 @@
+"""The supervisor: an actor that carries out what `Supervision` decides."""
+
+from typing import Any, Final
+
+from attrs import define, field
+
+from actors._asks import Reply
+from actors._cell import Cell, cell_of
+from actors._child import ChildInfo, ChildSpec, ChildState, SupervisorSpec
+from actors._errors import ChildError, StartError
+from actors._events import ChildParked, ChildRestarting, Escalated, Event
+from actors._exits import ExitReason, Shutdown
+from actors._messages import DEFERRED
+from actors._options import Options
+from actors._overseer import ChildEnded, ChildReady, Overseer
+from actors._ref import Ref
+from actors._requests import (
+    Alarm,
+    DeleteChild,
+    ReplaceChild,
+    RestartChild,
+    ReviveChild,
+    StartChild,
+    SupervisorMessage,
+    TerminateChild,
+    WhichChild,
+    WhichChildren,
+)
+from actors._supervision import (
+    AbortStart,
+    Child,
+    Forget,
+    GiveUp,
+    NotStarted,
+    Park,
+    Ready,
+    Release,
+    Retry,
+    Start,
+    Started,
+    Step,
+    Stop,
+    Supervision,
+)
+
+_ALARM: Final = "alarm"
+
+
+@define(eq=False)
+class _Waiters:
+    """Replies that are due when a child is up, or down."""
+
+    _replies: dict[str, list[Reply]] = field(factory=dict, init=False)
+
+    def add(self, child_id: str, reply: Reply) -> None:
+        self._replies.setdefault(child_id, []).append(reply)
+
+    def take(self, child_id: str) -> list[Reply]:
+        return self._replies.pop(child_id, [])
+
+
+class Supervisor(Overseer[SupervisorMessage]):
+    """Starts, watches, restarts and stops children as its spec says.
+
+    Speak to it through `SupervisorRef`. It never waits: while children start, stop or sit
+    out a delay it answers everything.
+
+    Args:
+        spec: Its children and rules.
+    """
+
+    def __init__(self, spec: SupervisorSpec) -> None:
+        self._spec = spec
+        self._cells: dict[str, Cell[Any]] = {}
+        self._to_start = _Waiters()
+        self._to_stop = _Waiters()
+
+    def on_start(self) -> None:
+        """Begin to start the children; the supervisor is up when they are."""
+        self._own = cell_of(self.context.ref)
+        self._rules = Supervision(self._spec, self.context.random)
+        self._take(self._rules.begin(self.context.loop_time()))
+
+    def receive(self, message: SupervisorMessage) -> object:
+        """Do what an operator asks, or answer with the reason why not."""
+        try:
+            return self._obey(message, self.context.loop_time())
+        except (ChildError, ValueError) as error:
+            self.context.reply().fail(error)
+            return DEFERRED
+
+    def child_ready(self, event: ChildReady) -> None:
+        """A child is up."""
+        if self._is_mine(event.ref):
+            self._take(self._rules.started(event.ref.name, self.context.loop_time()))
+
+    def child_ended(self, event: ChildEnded) -> None:
+        """A child ended: apply the rules."""
+        if self._is_mine(event.ref):
+            now = self.context.loop_time()
+            self._take(self._rules.ended(event.ref.name, event.reason, now))
+
+    def child_infos(self) -> tuple[ChildInfo, ...]:
+        """Describe all children, in start order."""
+        return tuple(self._describe(child) for child in self._rules)
+
+    # Requests
+
+    def _obey(self, message: SupervisorMessage, now: float) -> object:
+        answer: object = None
+        match message:
+            case StartChild(spec, wait):
+                answer = self._start_child(spec, now, wait=wait)
+            case TerminateChild(child_id):
+                answer = self._terminate_child(child_id, now)
+            case RestartChild(child_id):
+                answer = self._once_up(child_id, self._rules.restart(child_id, now))
+            case ReviveChild(child_id):
+                answer = self._once_up(child_id, self._rules.revive(child_id, now))
+            case ReplaceChild(spec):
+                answer = self._replace_child(spec, now)
+            case DeleteChild(child_id):
+                self._take(self._rules.delete(child_id))
+            case WhichChildren():
+                answer = self.child_infos()
+            case WhichChild(child_id):
+                answer = self._describe(self._rules.child(child_id))
+            case Alarm():
+                self._take(self._rules.time_passed(now))
+        return answer
+
+    def _start_child(self, spec: ChildSpec[Any], now: float, *, wait: bool) -> object:
+        steps = self._rules.add(spec, now, forgiving=not wait)
+        if wait:
+            return self._once_up(spec.id, steps)
+        self._take(steps)
+        return self._cell(spec.id)
+
+    def _terminate_child(self, child_id: str, now: float) -> object:
+        steps = self._rules.terminate(child_id, now)
+        if self._is_stopping(child_id):
+            self._to_stop.add(child_id, self.context.reply())
+        self._take(steps)
+        return DEFERRED if self._is_stopping(child_id) else None
+
+    def _replace_child(self, spec: ChildSpec[Any], now: float) -> object:
+        steps = self._rules.replace(spec, now)
+        cell = self._cell(spec.id)
+        cell.configure(spec.start, Options.of(spec))
+        cell.registered = spec.name
+        if self._rules.child(spec.id).wanted:
+            return self._once_up(spec.id, steps)
+        self._take(steps)
+        return cell
+
+    def _once_up(self, child_id: str, steps: list[Step]) -> object:
+        """Take the steps and answer with the child's ref when it is up."""
+        self._to_start.add(child_id, self.context.reply())
+        self._take(steps)
+        return DEFERRED
+
+    def _is_stopping(self, child_id: str) -> bool:
+        return any(c.id == child_id and c.state is ChildState.STOPPING for c in self._rules)
+
+    # Steps
+
+    def _take(self, steps: list[Step]) -> None:
+        for step in steps:
+            self._take_one(step)
+        self._set_alarm()
+
+    def _take_one(self, step: Step) -> None:
+        match step:
+            case Start() | Stop() | Release() | Forget():
+                self._move(step)
+            case Started() | NotStarted():
+                self._answer(step)
+            case Retry() | Park():
+                self._announce(step)
+            case Ready() | AbortStart() | GiveUp():
+                self._change_own_state(step)
+
+    def _move(self, step: Start | Stop | Release | Forget) -> None:
+        match step:
+            case Start(child_id):
+                self._cell(child_id).launch()
+            case Stop(child_id):
+                self._cells[child_id].request_stop(Shutdown())
+            case Release(child_id, reason):
+                self._settle(child_id)
+                self._cell(child_id).discard(reason)
+            case Forget(child_id, reason):
+                self._settle(child_id)
+                self._forget(child_id, reason)
+
+    def _answer(self, step: Started | NotStarted) -> None:
+        for reply in self._to_start.take(step.id):
+            if isinstance(step, Started):
+                reply.send(self._cells[step.id])
+            else:
+                reply.fail(StartError(step.id, step.reason))
+
+    def _announce(self, step: Retry | Park) -> None:
+        cell = self._cells[step.id]
+        if isinstance(step, Retry):
+            event: Event = ChildRestarting(cell, step.delay, step.attempt, step.reason)
+        else:
+            event = ChildParked(cell, step.reason)
+        self._own.runtime.events.publish(event)
+
+    def _change_own_state(self, step: Ready | AbortStart | GiveUp) -> None:
+        match step:
+            case Ready():
+                self._own.started()
+            case AbortStart(child_id, reason):
+                self._own.fail_start(StartError(child_id, reason))
+            case GiveUp(reason):
+                self._own.runtime.events.publish(Escalated(self._own, reason))
+                self.context.stop(reason)
+
+    def _set_alarm(self) -> None:
+        """Wake up when time alone makes the next step possible."""
+        now = self.context.loop_time()
+        due = self._rules.next_due(now)
+        if due is None:
+            self.context.cancel_timer(_ALARM)
+        else:
+            self.context.start_timer(due - now, Alarm(), key=_ALARM)
+
+    def _settle(self, child_id: str) -> None:
+        for reply in self._to_stop.take(child_id):
+            reply.send(None)
+
+    # Cells
+
+    def _cell(self, child_id: str) -> Cell[Any]:
+        """Return the cell of a child, made when first needed; it survives every restart."""
+        cell = self._cells.get(child_id)
+        if cell is None:
+            cell = self._cells[child_id] = self._make_cell(self._rules.child(child_id).spec)
+        return cell
+
+    def _make_cell(self, spec: ChildSpec[Any]) -> Cell[Any]:
+        return self._own.runtime.adopt(
+            Cell(
+                self._own.runtime,
+                self._own,
+                spec.id,
+                spec.start,
+                Options.of(spec),
+                supervised=True,
+                registered=spec.name,
+            )
+        )
+
+    def _forget(self, child_id: str, reason: ExitReason) -> None:
+        cell = self._cells.pop(child_id, None)
+        if cell is not None:
+            cell.discard(reason)
+            self._own.runtime.forget_child(cell)
+
+    def _is_mine(self, ref: Ref[Any]) -> bool:
+        return self._cells.get(ref.name) is ref
+
+    def _describe(self, child: Child) -> ChildInfo:
+        waiting = child.state is ChildState.BACKOFF
+        return ChildInfo(
+            id=child.id,
+            ref=self._cell(child.id),
+            state=child.state,
+            restarts=child.restarts,
+            since=child.since,
+            last_exit=child.last_exit,
+            next_restart_at=child.due if waiting else None,
+            attempt=child.attempt,
+        )

@@ -1,0 +1,43 @@
+"""Running awaitables of actors in tasks, so that nothing they raise ends the loop.
+
+asyncio lets `SystemExit` and `KeyboardInterrupt` raised in a task end the whole run; here
+they are carried out of the task like any other error.
+"""
+
+import asyncio
+from collections.abc import Awaitable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+if TYPE_CHECKING:
+    from actors._cell import Cell
+
+T = TypeVar("T")
+
+CURRENT: Final[ContextVar["Cell[Any] | None"]] = ContextVar("actors_current", default=None)
+"""The actor on whose behalf a task runs."""
+
+
+class Escaped(Exception):  # noqa: N818 - a carrier, never seen by users
+    """Carries an exception that asyncio would not keep inside a task."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+async def guarded(cell: "Cell[Any]", awaitable: Awaitable[T]) -> T:
+    """Await `awaitable` on behalf of `cell`."""
+    CURRENT.set(cell)
+    try:
+        return await awaitable
+    except (SystemExit, KeyboardInterrupt) as error:
+        raise Escaped(error) from None
+
+
+def error_of(task: asyncio.Task[Any]) -> BaseException | None:
+    """Return what a finished guarded task raised, cancellation included."""
+    if task.cancelled():
+        return asyncio.CancelledError("cancelled from outside of the actor")
+    error = task.exception()
+    return error.error if isinstance(error, Escaped) else error

@@ -1,0 +1,125 @@
+"""Timers owned by an actor: they end with it, and a cancelled one never fires."""
+
+import asyncio
+from collections.abc import Callable, Hashable
+from typing import TypeAlias
+
+from attrs import define, field
+
+from actors._messages import TimerId
+
+
+@define(eq=False)
+class Timer:
+    """One timer. Also the entry that waits in the owner's control queue once it fired.
+
+    Attributes:
+        id: Its id.
+        key: Its key, or None.
+        message: What the owner receives.
+        period: Seconds between two firings; None for a timer that fires once.
+        due: When it fires next, in the loop's time.
+        queued: Whether a firing waits to be handled. A periodic timer that is faster than
+            its owner does not pile up.
+        cancelled: Whether it must not be handled any more.
+    """
+
+    id: TimerId
+    key: Hashable
+    message: object
+    period: float | None
+    due: float
+    handle: asyncio.TimerHandle | None = None
+    queued: bool = False
+    cancelled: bool = False
+
+
+Post: TypeAlias = Callable[[Timer], None]
+
+
+@define(eq=False)
+class Timers:
+    """The timers of one incarnation.
+
+    Cancelling a timer also takes back a firing that was not handled yet, as OTP's
+    `gen_statem` promises for its timeouts.
+    """
+
+    _loop: asyncio.AbstractEventLoop
+    _post: Post
+    _by_id: dict[TimerId, Timer] = field(factory=dict, init=False)
+    _by_key: dict[Hashable, Timer] = field(factory=dict, init=False)
+    _last: int = field(default=0, init=False)
+
+    def start(
+        self, delay: float, message: object, key: Hashable = None, *, every: bool = False
+    ) -> TimerId:
+        """Start a timer; a key replaces the timer that was started under it before.
+
+        Raises:
+            ValueError: The delay is negative, or zero for a periodic timer.
+        """
+        if delay < 0 or (every and delay == 0):
+            raise ValueError(f"a timer needs a delay above 0 s, not {delay:g}")
+        if key is not None:
+            self.cancel(key)
+        self._last += 1
+        timer = Timer(
+            id=TimerId(self._last),
+            key=key,
+            message=message,
+            period=delay if every else None,
+            due=self._loop.time() + delay,
+        )
+        self._by_id[timer.id] = timer
+        if key is not None:
+            self._by_key[key] = timer
+        timer.handle = self._loop.call_at(timer.due, self._fire, timer)
+        return timer.id
+
+    def cancel(self, id_or_key: Hashable) -> bool:
+        """Cancel a timer by its id or key; return whether there was one."""
+        if isinstance(id_or_key, TimerId):
+            timer = self._by_id.get(id_or_key)
+        else:
+            timer = self._by_key.get(id_or_key)
+        if timer is None:
+            return False
+        timer.cancelled = True
+        if timer.handle is not None:
+            timer.handle.cancel()
+        self._forget(timer)
+        return True
+
+    def cancel_all(self) -> None:
+        """Cancel every timer."""
+        for timer_id in tuple(self._by_id):
+            self.cancel(timer_id)
+
+    def take(self, timer: Timer) -> bool:
+        """Note that a firing is handled now; return False if it was cancelled meanwhile."""
+        timer.queued = False
+        if timer.period is None and not timer.cancelled:
+            self._forget(timer)
+        return not timer.cancelled
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def _fire(self, timer: Timer) -> None:
+        if timer.period is not None:
+            timer.due = self._next_due(timer.due, timer.period)
+            timer.handle = self._loop.call_at(timer.due, self._fire, timer)
+        if not timer.queued:
+            timer.queued = True
+            self._post(timer)
+
+    def _next_due(self, due: float, period: float) -> float:
+        """Keep the rhythm, but skip the beats that were missed."""
+        missed = max(0, int((self._loop.time() - due) / period))
+        return due + period * (missed + 1)
+
+    def _forget(self, timer: Timer) -> None:
+        self._by_id.pop(timer.id, None)
+        if timer.key is not None:
+            self._by_key.pop(timer.key, None)

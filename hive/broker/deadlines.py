@@ -1,0 +1,69 @@
+"""Many deadlines, of which only the next one matters."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+from attrs import define, field
+
+K = TypeVar("K", bound=Hashable)
+
+_SPARE = 64
+"""Outdated heap entries that are always tolerated."""
+
+
+@define(eq=False)
+class Deadlines(Generic[K]):
+    """A time for each key; setting, discarding and popping cost O(log n).
+
+    A discarded entry stays in the heap until it is due or until such entries are the majority:
+    an acked lease must not cost memory for the quarter of an hour that it could have lasted.
+    """
+
+    _times: dict[K, float] = field(factory=dict, init=False)
+    _heap: list[tuple[float, int, K]] = field(factory=list, init=False)
+    _entered: int = field(default=0, init=False)
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def set(self, key: K, when: float) -> None:
+        """Give `key` a time, in place of the one it may have."""
+        self._times[key] = when
+        self._entered += 1  # breaks ties, so that keys are never compared
+        heapq.heappush(self._heap, (when, self._entered, key))
+        if len(self._heap) > 2 * len(self._times) + _SPARE:
+            self._compact()
+
+    def discard(self, key: K) -> None:
+        """Take `key` out if it is in."""
+        self._times.pop(key, None)
+
+    def next(self) -> float | None:
+        """Return the earliest time, None without any key."""
+        while self._heap and self._is_outdated(self._heap[0]):
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def pop_due(self, now: float) -> list[K]:
+        """Take out every key whose time has come, earliest first."""
+        due = []
+        while (first := self.next()) is not None and first <= now:
+            key = heapq.heappop(self._heap)[2]
+            del self._times[key]
+            due.append(key)
+        return due
+
+    def clear(self) -> None:
+        """Take every key out."""
+        self._times.clear()
+        self._heap.clear()
+
+    def _is_outdated(self, entry: tuple[float, int, K]) -> bool:
+        return self._times.get(entry[2]) != entry[0]
+
+    def _compact(self) -> None:
+        self._heap = [entry for entry in self._heap if not self._is_outdated(entry)]
+        heapq.heapify(self._heap)

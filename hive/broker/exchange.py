@@ -1,0 +1,318 @@
+"""The rules of delivery at work: between those who ask, the clock and the store.
+
+The rules decide at once, in memory. The rows that they changed are written with the next commit,
+and whatever depends on them (the answer "sent", the mail for a receiver, the answer to an ack)
+waits for it. If a commit fails, memory is ahead of the disk: everyone who waits is told so, and the
+rules start again from what is on disk. Until then nothing is taken in.
+
+An exchange makes no task for a request; it has one timer for everything that is due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from hive.broker import requests
+from hive.broker.journal import Journal, answer
+from hive.broker.rules import Grant, Rules, Stale
+from hive.broker.stale import missing, refusal
+from hive.broker.values import Moment, Reply
+from hive.clock import Clock
+from hive.config import Limits
+from hive.errors import HiveError, UnavailableError
+from hive.store import Message, Store, StoreClosedError, StoreError
+from hive.store.messages import Changes, Epoch, by_id, undelivered
+
+RETRY_SECONDS = 1.0
+"""Pause between attempts to read the mail again after a failure."""
+
+LONGEST_SLEEP = 60.0
+"""The wall clock may be set at any time, so deferred mail is looked at this often at least."""
+
+Handler = Callable[[Any, Reply, Moment], None]
+
+
+class Exchange:
+    """Serves requests until it is closed. Everything runs on the loop's thread.
+
+    Args:
+        store: An open store.
+        limits: What senders may store and how long a lease lasts.
+        clock: Wall time.
+    """
+
+    def __init__(self, store: Store, limits: Limits, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self.rules: Rules[Reply] = Rules(limits)
+        self._gathering: Journal | None = None
+        self._journals: deque[Journal] = deque()
+        self._last_written = 0
+        self._trouble: UnavailableError | None = UnavailableError("the broker is not open yet")
+        self._closed = False
+        self._recovery: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._handlers: dict[type, Handler] = {
+            requests.Send: self._send,
+            requests.Recv: self._recv,
+            requests.Ack: self._ack,
+            requests.AckTurn: self._ack_turn,
+            requests.Nack: self._nack,
+            requests.RequeueInflight: self._requeue_inflight,
+            requests.MarkRead: self._mark_read,
+            requests.RemoveInbox: self._remove_inbox,
+        }
+
+    async def open(self) -> None:
+        """Begin a new epoch and take over the mail on disk; all leases are over.
+
+        Raises:
+            StoreError: When the store cannot be read or written.
+        """
+        self.rules.epoch = await self._store.write(Epoch(self._clock.now()))
+        await self._load()
+
+    async def close(self) -> None:
+        """Write what is decided, answer everyone, take nothing more in."""
+        self._closed = True
+        self._trouble = UnavailableError("the broker is stopping; connect again")
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._recovery is not None:
+            self._recovery.cancel()
+            await asyncio.wait([self._recovery])
+        for receiver in self.rules.unpark_all():
+            receiver.fail(self._trouble)
+        while self._journals:
+            written = self._journals[0].written
+            assert written is not None
+            await asyncio.wait([written])
+            self._land()
+
+    def handle(self, request: object, reply: Reply) -> None:
+        """Serve one request; its reply is given when its outcome is on disk."""
+        now = self._now()
+        try:
+            if self._trouble is not None:
+                raise self._trouble
+            self._handlers[type(request)](request, reply, now)
+        except HiveError as error:
+            reply.fail(error)
+        self._settle(now)
+
+    def note(self, note: requests.Note) -> None:
+        """Take in something that is not answered."""
+        now = self._now()
+        match note:
+            case requests.AddInbox(name, kind, broadcast):
+                self.rules.add_inbox(name, kind, broadcast=broadcast)
+            case requests.PauseInbox(name, paused):
+                self.rules.pause_inbox(name, paused, now)
+            case requests.OpenSession(session, participant, origin):
+                self.rules.open_session(session, participant, origin)
+            case requests.CloseSession(session):
+                self.rules.close_session(session, now)
+            case requests.Heartbeat(session):
+                self.rules.extend(session, now)
+        self._settle(now)
+
+    # Verbs
+
+    def _send(self, request: requests.Send, reply: Reply, now: Moment) -> None:
+        self._answer(reply, self.rules.send(request.draft, now))
+
+    def _recv(self, request: requests.Recv, reply: Reply, now: Moment) -> None:
+        stale = self.rules.ack(request.session, request.ack, None, now) if request.ack else ()
+        if stale:
+            self._answer_stale(reply, stale, request.session)
+        else:
+            self.rules.recv(request.session, reply, request.max, request.wait, now)
+
+    def _ack(self, request: requests.Ack, reply: Reply, now: Moment) -> None:
+        stale = self.rules.ack(request.session, request.ids, request.lease, now)
+        self._answer_stale(reply, stale, request.session, request.lease)
+
+    def _ack_turn(self, request: requests.AckTurn, reply: Reply, now: Moment) -> None:
+        self._answer_stale(reply, self.rules.ack_turn(request.session, now), request.session)
+
+    def _nack(self, request: requests.Nack, reply: Reply, now: Moment) -> None:
+        stale = self.rules.nack(
+            request.session,
+            request.id,
+            request.mode,
+            now,
+            delay=request.delay,
+            reason=request.reason,
+            lease=request.lease,
+        )
+        self._answer_stale(reply, stale, request.session, request.lease)
+
+    def _requeue_inflight(
+        self, request: requests.RequeueInflight, reply: Reply, now: Moment
+    ) -> None:
+        self._answer(reply, self.rules.requeue_inflight(request.session, now))
+
+    def _mark_read(self, request: requests.MarkRead, reply: Reply, now: Moment) -> None:
+        self._answer(reply, self.rules.mark_read(request.name, request.ids, now))
+
+    def _remove_inbox(self, request: requests.RemoveInbox, reply: Reply, now: Moment) -> None:
+        self.rules.remove_inbox(request.name, now, force=request.force, purge=request.purge)
+        self._answer(reply, None)
+
+    # Answers
+
+    def _answer(self, reply: Reply, value: object) -> None:
+        """Answer once everything decided so far is on disk."""
+        journal = self._current_journal()
+        if journal is not None:
+            journal.answers.append((reply, value))
+        else:
+            answer(reply, value)
+
+    def _answer_stale(
+        self, reply: Reply, stale: tuple[Stale, ...], session: str, lease: str | None = None
+    ) -> None:
+        """Answer an ack; the disk is asked about messages that are no longer in memory."""
+        if not stale:
+            self._answer(reply, None)
+            return
+        self._current_journal()  # is in the writer's queue before the question is
+        error = partial(
+            refusal,
+            stale,
+            participant=self.rules.sessions[session].participant,
+            session=session,
+            lease=lease,
+        )
+        ids = missing(stale)
+        if not ids:
+            self._answer(reply, error({}))
+            return
+        self._store.write(by_id(ids)).add_done_callback(partial(_answer_found, reply, error))
+
+    # Commits
+
+    def _settle(self, now: Moment) -> None:
+        """Have everything written and handed over that the rules have just decided."""
+        grants = self.rules.take_grants()
+        journal = self._current_journal()
+        if journal is not None:
+            journal.grants.extend(grants)
+        for grant in () if journal else grants:
+            if self._trouble is not None and grant.messages:
+                grant.receiver.fail(self._trouble)
+            elif not grant.receiver.expired:
+                grant.receiver.send(())
+        self._set_timer(now)
+
+    def _current_journal(self) -> Journal | None:
+        """Return the journal that an answer has to wait for, None when all is on disk."""
+        if self.rules.mail.changed and self._trouble is None and self._gathering is None:
+            self._gathering = Journal()
+            self._journals.append(self._gathering)
+            self._gathering.written = self._store.write_late(self._collect)
+            self._gathering.written.add_done_callback(lambda _: self._land())
+        return self._journals[-1] if self._journals else None
+
+    def _collect(self) -> Changes:
+        # The writer may come here before the loop has told us how the commit before this one ended.
+        self._land()
+        journal, self._gathering = self._gathering, None
+        assert journal is not None
+        changed = self.rules.mail.changed
+        self.rules.mail.changed = {}
+        changes = journal.collect(changed.values(), self._last_written)
+        self._last_written = self.rules.mail.last_id
+        return changes
+
+    def _land(self) -> None:
+        while self._journals and self._journals[0].is_over:
+            journal = self._journals.popleft()
+            assert journal.written is not None
+            error = journal.written.exception()
+            if error is None:
+                self._take_back(journal.succeed(journal.written.result()))
+            else:
+                self._fail(journal, error)
+
+    def _take_back(self, grants: list[Grant[Reply]]) -> None:
+        if grants:
+            now = self._now()
+            for grant in grants:
+                self.rules.withdraw(grant, now)
+            self._settle(now)
+
+    # Trouble
+
+    def _fail(self, journal: Journal, error: BaseException) -> None:
+        """Let go of all that memory is ahead of the disk with, and begin to read the disk."""
+        if not isinstance(error, HiveError):
+            context = {"message": "the store refused what the broker wrote", "exception": error}
+            self._loop.call_exception_handler(context)
+            error = UnavailableError(f"the store refused what the broker wrote: {error!r}")
+        self._trouble = UnavailableError(
+            f"the last commit failed and the mail is being read again, so try again: {error}"
+        )
+        self.rules.mail.changed.clear()
+        for waiting in (journal, *self._journals):
+            waiting.fail(error)
+        if not isinstance(error, StoreClosedError) and not self._closed:
+            self._recovery = self._loop.create_task(self._recover(), name="broker recovery")
+
+    async def _recover(self) -> None:
+        while True:
+            try:
+                await self._load()
+            except StoreClosedError:
+                return
+            except StoreError:
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
+
+    async def _load(self) -> None:
+        found = await self._store.read(undelivered)
+        now = self._now()
+        self.rules.load(found.rows, found.last_id, now)
+        self._last_written = self.rules.mail.last_id
+        self._trouble = None
+        self._settle(now)
+
+    # Time
+
+    def _now(self) -> Moment:
+        return Moment(self._loop.time(), self._clock.now())
+
+    def _set_timer(self, now: Moment) -> None:
+        delay = self.rules.delay(now)
+        if delay is None or self._closed:
+            return
+        when = now.loop + min(delay, LONGEST_SLEEP)
+        if self._timer is not None:
+            if self._timer.when() <= when:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        now = self._now()
+        self.rules.advance(now)
+        self._settle(now)
+
+
+def _answer_found(
+    reply: Reply,
+    error: Callable[[Mapping[int, Message]], HiveError | None],
+    found: asyncio.Future[Mapping[int, Message]],
+) -> None:
+    trouble = found.exception()
+    if trouble is not None:
+        reply.fail(trouble)
+    else:
+        answer(reply, error(found.result()))

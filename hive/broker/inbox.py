@@ -1,0 +1,104 @@
+"""One inbox: its order, its numbers, who waits for it."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Generic, TypeVar
+
+from attrs import define, field, frozen
+
+from hive.broker.values import Receiver
+from hive.store import Kind, Message, MessageState
+
+R = TypeVar("R", bound=Receiver)
+
+
+@define(eq=False)
+class Parked(Generic[R]):
+    """A receiver that waits for mail: a record, not a task."""
+
+    receiver: R
+    session: str
+    inbox: str
+    max: int
+
+
+@frozen
+class InboxCounts:
+    """How full an inbox is.
+
+    Attributes:
+        stored: Messages that wait, deferred ones included.
+        leased: Messages that are being worked on.
+        size: Bytes of the bodies of both.
+    """
+
+    stored: int
+    leased: int
+    size: int
+
+    @property
+    def unread(self) -> int:
+        """Everything that is not acked: delivered is not read."""
+        return self.stored + self.leased
+
+
+@define(eq=False)
+class Inbox(Generic[R]):
+    """The queue of one participant.
+
+    Attributes:
+        name: The inbox key.
+        kind: What its participant is; None while nobody of that name takes part and the mail waits.
+        broadcast: Whether it gets broadcasts.
+        paused: Whether its mail is held back.
+        stored: Messages that wait, deferred ones included.
+        leased: Messages that are being worked on.
+        size: Bytes of the bodies of both.
+        parked: Receivers that wait, first come first served.
+    """
+
+    name: str
+    kind: Kind | None = None
+    broadcast: bool = False
+    paused: bool = False
+    stored: int = 0
+    leased: int = 0
+    size: int = 0
+    parked: dict[R, Parked[R]] = field(factory=dict)
+    _ready: list[tuple[int, int, Message]] = field(factory=list)
+
+    @property
+    def counts(self) -> InboxCounts:
+        """How full it is now."""
+        return InboxCounts(self.stored, self.leased, self.size)
+
+    @property
+    def unread(self) -> int:
+        """Messages that are not acked."""
+        return self.stored + self.leased
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether nothing is lost by dropping it."""
+        return self.kind is None and not self.unread
+
+    def queue(self, message: Message) -> None:
+        """Put a stored message into its place: by priority, then by id."""
+        heapq.heappush(self._ready, (message.priority, message.id, message))
+
+    def take(self, count: int) -> list[Message]:
+        """Remove and return the next messages; those that have left the state are dropped."""
+        taken: list[Message] = []
+        while self._ready and len(taken) < count:
+            message = heapq.heappop(self._ready)[2]
+            if message.state is MessageState.STORED:
+                taken.append(message)
+        return taken
+
+    @property
+    def deliverable(self) -> bool:
+        """Whether a receiver that came now would get something."""
+        while self._ready and self._ready[0][2].state is not MessageState.STORED:
+            heapq.heappop(self._ready)
+        return bool(self._ready) and not self.paused

@@ -1,0 +1,96 @@
+"""What one commit carries, and who hears of it afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from attrs import define, field
+
+from hive.broker.rules import Grant
+from hive.broker.values import Delivery, Reply
+from hive.errors import HiveError
+from hive.store import Message
+from hive.store.messages import Changes, insertion, move
+
+
+@define(eq=False)
+class Journal:
+    """Everything that gathers while the commit before it is on its way to the disk.
+
+    Attributes:
+        written: Done once the commit is over; its value is the bodies that were read.
+        answers: Replies that may be given then, each with its value or error.
+        grants: Mail that may be handed over then.
+        inserted: Messages that are new on disk with it.
+    """
+
+    written: asyncio.Future[dict[int, str]] | None = None
+    answers: list[tuple[Reply, object]] = field(factory=list)
+    grants: list[Grant[Reply]] = field(factory=list)
+    inserted: list[Message] = field(factory=list)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its commit has succeeded or failed."""
+        return self.written is not None and self.written.done()
+
+    def collect(self, changed: Iterable[Message], last_written: int) -> Changes:
+        """Return the write that brings these messages' rows up to date.
+
+        Rows are taken as they are now, so changes of one message that came together are one.
+        """
+        moved = []
+        for message in changed:
+            if message.id > last_written:
+                self.inserted.append(message)
+            else:
+                moved.append(move(message))
+        return Changes([insertion(message) for message in self.inserted], moved, self._bodiless())
+
+    def succeed(self, bodies: dict[int, str]) -> list[Grant[Reply]]:
+        """Give all answers and hand over all mail; return the grants that nobody took."""
+        for reply, value in self.answers:
+            answer(reply, value)
+        left = [grant for grant in self.grants if not _hand_over(grant, bodies)]
+        for message in self.inserted:
+            message.body = None
+        return left
+
+    def fail(self, error: BaseException) -> None:
+        """Tell everyone who waits that it is not known to have happened."""
+        for reply, _ in self.answers:
+            reply.fail(error)
+        for grant in self.grants:
+            grant.receiver.fail(error)
+        self.answers.clear()
+        self.grants.clear()
+        self.inserted.clear()
+
+    def _bodiless(self) -> list[int]:
+        return [
+            message.id
+            for grant in self.grants
+            for message in grant.messages
+            if message.body is None
+        ]
+
+
+def answer(reply: Reply, value: object) -> None:
+    """Give an answer, which may be an error."""
+    if isinstance(value, HiveError):
+        reply.fail(value)
+    else:
+        reply.send(value)
+
+
+def _hand_over(grant: Grant[Reply], bodies: dict[int, str]) -> bool:
+    if grant.receiver.expired:
+        return not grant.messages
+    grant.receiver.send(
+        tuple(
+            Delivery.of(message, message.body if message.body is not None else bodies[message.id])
+            for message in grant.current()
+        )
+    )
+    return True

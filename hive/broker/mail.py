@@ -1,0 +1,158 @@
+"""All messages that are not at their end, and every way in which one changes its state.
+
+    stored --lease--> leased --end--> acked | expired | dead
+       ^                 |
+       +----requeue------+         stored --end--> acked | expired | dead
+
+One method for each arrow; nothing else assigns a state. Each notes the message in `changed`, the
+set of rows whose copy on disk is behind. No I/O, no clock, no futures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+from attrs import define, field
+
+from hive.broker.deadlines import Deadlines
+from hive.broker.inbox import Inbox
+from hive.broker.values import Moment, Receiver
+from hive.store import Message, MessageState
+
+R = TypeVar("R", bound=Receiver)
+
+
+@define(eq=False)
+class Mail(Generic[R]):
+    """The messages in memory and the inboxes that they are in.
+
+    Attributes:
+        lease_seconds: How long a lease lasts unless it is extended.
+        last_id: The highest id ever given to a message.
+        inboxes: By name, also those whose participant is away.
+        messages: By id.
+        changed: Messages whose row must be written, by id, in the order of their first change.
+    """
+
+    lease_seconds: float
+    last_id: int = 0
+    inboxes: dict[str, Inbox[R]] = field(factory=dict, init=False)
+    messages: dict[int, Message] = field(factory=dict, init=False)
+    changed: dict[int, Message] = field(factory=dict, init=False)
+    leases: Deadlines[int] = field(factory=Deadlines, init=False)
+    deferred: Deadlines[int] = field(factory=Deadlines, init=False)
+
+    def inbox(self, name: str) -> Inbox[R]:
+        """Return the inbox of that name, made if need be."""
+        found = self.inboxes.get(name)
+        if found is None:
+            found = self.inboxes[name] = Inbox(name)
+        return found
+
+    def put(self, message: Message) -> None:
+        """Take in a new message under the next id."""
+        self._hold(message)
+        self._queue(message)
+        self.changed[message.id] = message
+
+    def lease(self, message: Message, session: str, lease: str, now: Moment) -> None:
+        """Hand a stored message to a session; this is the delivery that is counted."""
+        inbox = self.inboxes[message.inbox]
+        inbox.stored -= 1
+        inbox.leased += 1
+        message.state = MessageState.LEASED
+        message.attempts += 1
+        message.deliveries += 1
+        message.lease = lease
+        message.session = session
+        message.leased_at = now.wall
+        message.not_before = None
+        message.reason = None
+        self.leases.set(message.id, now.loop + self.lease_seconds)
+        self.changed[message.id] = message
+
+    def requeue(
+        self,
+        message: Message,
+        reason: str,
+        *,
+        not_before: float | None = None,
+        burn: bool = True,
+    ) -> None:
+        """Put a leased message back into its place; `burn` keeps the attempt counted."""
+        inbox = self.inboxes[message.inbox]
+        inbox.leased -= 1
+        inbox.stored += 1
+        self.leases.discard(message.id)
+        message.state = MessageState.STORED
+        message.attempts -= 0 if burn else 1
+        message.not_before = not_before
+        message.reason = reason
+        self._queue(message)
+        self.changed[message.id] = message
+
+    def withdraw(self, message: Message) -> None:
+        """Undo a lease whose delivery never left the daemon."""
+        self.requeue(message, "its receiver had gone before it was delivered", burn=False)
+        message.deliveries -= 1
+
+    def end(self, message: Message, state: MessageState, reason: str | None, now: Moment) -> None:
+        """Bring a message to its end and let it go."""
+        inbox = self.inboxes[message.inbox]
+        if message.state is MessageState.LEASED:
+            inbox.leased -= 1
+        else:
+            inbox.stored -= 1
+        inbox.size -= message.size
+        self.leases.discard(message.id)
+        self.deferred.discard(message.id)
+        message.state = state
+        message.ended_at = now.wall
+        message.reason = reason
+        del self.messages[message.id]
+        self.changed[message.id] = message
+
+    def extend(self, ids: Iterable[int], now: Moment) -> None:
+        """Let the leases of these messages last their whole time from now on."""
+        for number in ids:
+            self.leases.set(number, now.loop + self.lease_seconds)
+
+    def wake_deferred(self, now: Moment) -> list[Inbox[R]]:
+        """Make deferred messages deliverable whose time has come; return their inboxes."""
+        woken = []
+        for number in self.deferred.pop_due(now.wall):
+            message = self.messages[number]
+            inbox = self.inboxes[message.inbox]
+            inbox.queue(message)
+            woken.append(inbox)
+        return woken
+
+    def load(self, messages: Iterable[Message], last_id: int) -> None:
+        """Forget everything and hold these instead, in the state that they were read in."""
+        self.messages.clear()
+        self.changed.clear()
+        self.leases.clear()
+        self.deferred.clear()
+        for name, old in self.inboxes.items():
+            self.inboxes[name] = Inbox(name, old.kind, old.broadcast, old.paused, parked=old.parked)
+        self.last_id = max(self.last_id, last_id)
+        for message in messages:
+            self._hold(message)
+            if message.state is MessageState.STORED:
+                self._queue(message)
+
+    def _hold(self, message: Message) -> None:
+        inbox = self.inbox(message.inbox)
+        inbox.size += message.size
+        if message.state is MessageState.LEASED:
+            inbox.leased += 1
+        else:
+            inbox.stored += 1
+        self.messages[message.id] = message
+
+    def _queue(self, message: Message) -> None:
+        if message.not_before is None:
+            self.inboxes[message.inbox].queue(message)
+        else:
+            self.deferred.set(message.id, message.not_before)

@@ -1,0 +1,156 @@
+"""What goes into the broker and what comes out of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+from attrs import frozen
+
+from hive.names import SYSTEM
+from hive.store import NO_ORIGIN, Kind, Message, MessageKind, Origin
+
+
+class Moment(NamedTuple):
+    """One instant on both clocks, in seconds.
+
+    `loop` is monotonic and decides about leases and waits; `wall` is shown to people, kept on disk,
+    and decides when a delayed message is due.
+    """
+
+    loop: float
+    wall: float
+
+
+@frozen
+class Draft:
+    """A message that is to be sent.
+
+    Attributes:
+        sender: Who sends it, as the socket says.
+        sender_kind: What the sender is.
+        to: A participant, `operator`, `manager`, or `*` for every agent but the sender.
+        body: What it says.
+        in_reply_to: The message that it answers.
+        label: A free word that is shown with it.
+        kind: Why it is sent; a broadcast becomes `BROADCAST` by itself.
+        transient: It only rings: it is not kept when nobody waits for mail at that moment.
+        origin: Where the request came from.
+    """
+
+    sender: str
+    sender_kind: Kind
+    to: str
+    body: str
+    in_reply_to: int | None = None
+    label: str | None = None
+    kind: MessageKind = MessageKind.MESSAGE
+    transient: bool = False
+    origin: Origin = NO_ORIGIN
+
+    @classmethod
+    def event(cls, to: str, body: str) -> Draft:
+        """Return a draft of the daemon's own; `body` is JSON."""
+        return cls(SYSTEM, Kind.SYSTEM, to, body, kind=MessageKind.EVENT)
+
+
+@frozen
+class Skipped:
+    """An inbox that a broadcast could not reach, and why."""
+
+    name: str
+    why: str
+
+
+@frozen
+class Sent:
+    """Messages that are on disk.
+
+    Attributes:
+        ids: One for each recipient, in the same order; empty for a transient one nobody heard.
+        recipients: Names of the inboxes that have it.
+        skipped: Inboxes that a broadcast could not reach.
+    """
+
+    ids: tuple[int, ...]
+    recipients: tuple[str, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+    @property
+    def id(self) -> int | None:
+        """The first id, which stands for the whole broadcast."""
+        return self.ids[0] if self.ids else None
+
+
+@frozen
+class Delivery:
+    """A message as a receiver gets it.
+
+    Attributes:
+        attempt: 1 for the first delivery that counts.
+        redelivered: Whether it may have been delivered before.
+        lease: Proof of this delivery, for `ack` and `nack`.
+    """
+
+    id: int
+    sender: str
+    sender_kind: Kind
+    body: str
+    sent_at: float
+    attempt: int
+    redelivered: bool
+    lease: str
+    kind: MessageKind
+    in_reply_to: int | None
+    label: str | None
+
+    @classmethod
+    def of(cls, message: Message, body: str) -> Delivery:
+        """Return the delivery that a leased message makes."""
+        return cls(
+            message.id,
+            message.sender,
+            message.sender_kind,
+            body,
+            message.sent_at,
+            message.attempts,
+            message.deliveries > 1,
+            message.lease or "",
+            message.kind,
+            message.in_reply_to,
+            message.label,
+        )
+
+
+class NackMode(StrEnum):
+    """How a message is given back: for later, as failed, or for good."""
+
+    DEFER = "defer"
+    FAIL = "fail"
+    REJECT = "reject"
+
+
+class Reply(Protocol):
+    """The right to answer one request, now or later; `actors.Reply` is one."""
+
+    @property
+    def expired(self) -> bool:
+        """Whether the caller has stopped waiting."""
+        ...
+
+    def send(self, value: object) -> None:
+        """Answer with a value."""
+        ...
+
+    def fail(self, error: BaseException) -> None:
+        """Answer with an error."""
+        ...
+
+
+class Receiver(Protocol):
+    """Whoever waits for mail; all that the rules need to know is whether it still does."""
+
+    @property
+    def expired(self) -> bool:
+        """Whether it has stopped waiting."""
+        ...

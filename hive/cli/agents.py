@@ -1,0 +1,135 @@
+"""Verbs about the lives of agents. Like `systemctl`, they say nothing when all went well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hive.cli import options, out
+from hive.cli.host import call
+from hive.errors import NotAllowedError
+
+
+def _environment(
+    context: click.Context, parameter: click.Parameter, value: tuple[str, ...]
+) -> dict[str, str]:
+    pairs = [text.partition("=") for text in value]
+    for key, equals, _ in pairs:
+        if not key or not equals:
+            raise click.BadParameter(f"{key or '='!r} is not of the form KEY=VALUE")
+    return {key: text for key, _, text in pairs}
+
+
+@click.command()
+@options.name
+@click.argument("program", metavar="[-- PROGRAM ARGS...]", nargs=-1, type=click.UNPROCESSED)
+@click.option(
+    "--env", multiple=True, callback=_environment, metavar="KEY=VALUE", help="Add a variable."
+)
+@click.option("--cwd", type=Path, metavar="PATH", help="Run it in this directory.")
+@click.option("--exec", "as_agent", is_flag=True, help="PROGRAM is the agent itself.")
+@options.timeout
+def spawn(
+    *,
+    name: str,
+    program: tuple[str, ...],
+    env: dict[str, str],
+    cwd: Path | None,
+    as_agent: bool,
+    timeout: float,
+) -> None:
+    """Create an agent and start it.
+
+    PROGRAM is run once per message by the command driver: it gets the message on standard input
+    and answers on standard output. With --exec, PROGRAM runs all the time and speaks to the hive
+    by itself.
+    """
+    if as_agent and not program:
+        raise click.UsageError("--exec needs a program: hive-c0re spawn NAME --exec -- PROGRAM")
+    call(
+        "spawn",
+        timeout=timeout,
+        name=name,
+        **({"exec" if as_agent else "run": list(program)} if program else {}),
+        env=env or None,
+        cwd=str(cwd.absolute()) if cwd else None,
+    )
+
+
+@click.command()
+@options.names
+@options.timeout
+def start(names: tuple[str, ...], timeout: float) -> None:
+    """Start agents, also those that were parked as failed."""
+    call("start", timeout=timeout, scope={"agent_names": list(names)})
+
+
+@click.command()
+@options.names
+@click.option("--now", is_flag=True, help="Do not wait for the turn to end.")
+@options.timeout
+def stop(names: tuple[str, ...], now: bool, timeout: float) -> None:
+    """Stop agents; they stay stopped until you start them.
+
+    This wish survives a restart of the daemon and beats every automatic restart.
+    """
+    call("stop", timeout=timeout, scope={"agent_names": list(names)}, graceful=not now)
+
+
+@click.command()
+@options.names
+@options.timeout
+def restart(names: tuple[str, ...], timeout: float) -> None:
+    """Stop agents gracefully and start them again, one after the other."""
+    out.each(names, lambda name: call("restart", timeout=timeout, name=name))
+
+
+@click.command()
+@options.names
+@click.option("--force", is_flag=True, help="End it at once, without asking it.")
+@options.timeout
+def kill(names: tuple[str, ...], force: bool, timeout: float) -> None:
+    """Stop agents; with --force, at once. Several are stopped one after the other."""
+    out.each(names, lambda name: call("kill", timeout=timeout, name=name, force=force))
+
+
+@click.command()
+@options.name
+@click.option("--purge", is_flag=True, help="Remove its files and unread mail, too.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@options.timeout
+def destroy(name: str, purge: bool, yes: bool, timeout: float) -> None:
+    """Remove an agent. Its files and its unread mail stay, unless --purge."""
+    if not yes:
+        _confirm(name, purge=purge)
+    call("destroy", timeout=timeout, name=name, purge=purge)
+
+
+@click.command()
+@options.names
+def pause(names: tuple[str, ...]) -> None:
+    """Hold agents' mail back while they keep running; it waits in their inboxes."""
+    out.each(names, lambda name: call("set_paused", name=name, paused=True))
+
+
+@click.command()
+@options.names
+def resume(names: tuple[str, ...]) -> None:
+    """Let paused agents' mail flow again."""
+    out.each(names, lambda name: call("set_paused", name=name, paused=False))
+
+
+def _confirm(name: str, *, purge: bool) -> None:
+    """Let a person type the name of what is about to go.
+
+    Raises:
+        click.UsageError: When there is no person to ask.
+        NotAllowedError: When something else was typed.
+    """
+    if not out.can_ask():
+        raise click.UsageError(f"there is no terminal to confirm on; to destroy {name!r} add --yes")
+    what = "with its files and unread mail" if purge else "(its files and unread mail stay)"
+    typed = click.prompt(f"Destroying {name} {what}. Type its name to confirm", err=True)
+    if typed != name:
+        raise NotAllowedError(f"{typed!r} is not {name!r}: nothing was destroyed")

@@ -1,0 +1,63 @@
+"""Verbs about the daemon itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hive.cli import out
+from hive.cli.host import call
+
+_DIRECTORY = click.Path(file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The hive.toml to run; without it, what was spawned before.",
+)
+@click.option("--run-dir", type=_DIRECTORY, help="Where sockets are (HYPERHIVE_RUN_DIR).")
+@click.option("--state-dir", type=_DIRECTORY, help="Where all that lasts is (HYPERHIVE_STATE_DIR).")
+@click.option("--keep-agents", is_flag=True, help="Leave the agents running at the end.")
+@click.option(
+    "--status/--no-status",
+    "view",
+    default=True,
+    help="Show a live status beneath the events, if on a terminal.",
+)
+def serve(
+    config: Path | None,
+    run_dir: Path | None,
+    state_dir: Path | None,
+    keep_agents: bool,
+    view: bool,
+) -> int:
+    """Run the daemon in the foreground until it is asked to end."""
+    from hive.daemon.serve import ServeOptions, run
+    from hive.paths import Paths, find
+
+    usual = find()
+    status: int = run(
+        ServeOptions(
+            config=config,
+            paths=Paths(
+                run_dir.absolute() if run_dir else usual.run_dir,
+                state_dir.absolute() if state_dir else usual.state_dir,
+            ),
+            keep_agents=keep_agents,
+            view=view and out.is_terminal(),
+        )
+    )
+    return status
+
+
+@click.command()
+@click.option("--keep-agents", is_flag=True, help="Leave the agents running.")
+def shutdown(keep_agents: bool) -> None:
+    """End the daemon. Agents are stopped first, in reverse order, unless --keep-agents.
+
+    The daemon answers before it has ended.
+    """
+    call("shutdown", keep_agents=keep_agents)

@@ -1,0 +1,129 @@
+"""The entry of `hive-c0re`: from a command line to a verb, and from an error to an exit status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from io import TextIOWrapper
+from typing import NamedTuple
+
+import click
+from click.exceptions import NoArgsIsHelpError
+
+import hive
+from hive.cli import out
+from hive.errors import ExitStatus, HiveError
+from hive.names import suggest
+
+PROGRAM = out.PROGRAM
+
+
+class Verb(NamedTuple):
+    """Where a verb is and what it does, known without importing it."""
+
+    module: str
+    summary: str
+
+
+VERBS = {
+    "serve": Verb("daemon", "Run the daemon in the foreground."),
+    "shutdown": Verb("daemon", "End the daemon."),
+    "spawn": Verb("agents", "Create an agent and start it."),
+    "start": Verb("agents", "Start agents, also those that were parked as failed."),
+    "stop": Verb("agents", "Stop agents; they stay stopped until you start them."),
+    "restart": Verb("agents", "Stop agents gracefully and start them again."),
+    "kill": Verb("agents", "Stop agents; with --force, at once."),
+    "destroy": Verb("agents", "Remove an agent."),
+    "pause": Verb("agents", "Hold agents' mail back while they keep running."),
+    "resume": Verb("agents", "Let paused agents' mail flow again."),
+    "list": Verb("status", "Print the names of the agents."),
+    "status": Verb("status", "Show how all participants are, or one in detail."),
+    "tree": Verb("status", "Draw the supervision tree."),
+    "send": Verb("messages", "Send a message as the operator."),
+    "inbox": Verb("messages", "Show an inbox, newest message last."),
+    "register-peer": Verb("peers", "Give a participant with its own lifecycle an inbox."),
+    "unregister-peer": Verb("peers", "Take a peer out of the routing."),
+    "logs": Verb("streams", "Show the last lines that an agent printed."),
+    "events": Verb("streams", "Show what happened in the hive."),
+    "completion": Verb("completion", "Print the script that completes names in a shell."),
+}
+"""Every verb, in the order in which `--help` lists them."""
+
+
+class LazyGroup(click.Group):
+    """A group that imports a verb's module only when the verb is invoked."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all verbs."""
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a verb; None if there is none of that name."""
+        verb = VERBS.get(cmd_name)
+        if verb is None:
+            return None
+        module = import_module(f"hive.cli.{verb.module}")
+        return next(
+            found
+            for found in vars(module).values()
+            if isinstance(found, click.Command) and found.name == cmd_name
+        )
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb of a command line.
+
+        Raises:
+            click.UsageError: With the nearest right verb.
+        """
+        if args[0] not in VERBS and not ctx.resilient_parsing:
+            raise click.UsageError(f"unknown verb {args[0]!r}{suggest(args[0], VERBS)}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing them."""
+        with formatter.section("Verbs"):
+            formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
+
+
+@click.group(PROGRAM, cls=LazyGroup, subcommand_metavar="VERB ...")
+@click.version_option(hive.__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
+def cli() -> None:
+    """Supervise a hive of coding agents.
+
+    HYPERHIVE_RUN_DIR says where the daemon's socket is, if it is not in the usual place.
+    """
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit status.
+
+    Args:
+        args: Words after the program's name; by default those of this process.
+    """
+    # What an output cannot encode is shown as an escape: no name can make a verb fail.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        return int(cli.main(args, prog_name=PROGRAM, standalone_mode=False) or ExitStatus.OK)
+    except HiveError as error:
+        out.complain(str(error))
+        return error.exit_status
+    except NoArgsIsHelpError as error:
+        error.show()
+        return ExitStatus.USAGE
+    except click.ClickException as error:
+        out.complain(_usage(error))
+        return ExitStatus.USAGE
+    except click.Abort:
+        return out.INTERRUPTED
+
+
+def _usage(error: click.ClickException) -> str:
+    """Return what is wrong with a command line as one sentence that says where help is."""
+    sentence = error.format_message().rstrip(".")
+    context = getattr(error, "ctx", None)
+    return f"{sentence}; see '{context.command_path} --help'" if context else sentence

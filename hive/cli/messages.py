@@ -1,0 +1,160 @@
+"""Verbs about mail: what the operator sends, and what waits in inboxes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from hive.cli import options, out
+from hive.cli.host import QUERY, call
+from hive.errors import BadRequestError, TimedOutError
+from hive.names import EVERYONE, OPERATOR
+from hive.view.escape import block, inline
+from hive.view.stream import message_lines
+
+ANSWER_WAIT = 600.0
+"""Seconds that `send --wait` waits if it is not told: a turn of an agent may take minutes."""
+
+_LOOKBACK = 200
+"""Newest messages of the operator's inbox among which an answer is looked for."""
+
+_FIRST_LOOK, _SLOWEST_LOOK = 0.05, 0.5
+"""Seconds between looks for an answer: quick at first, then kinder to the daemon."""
+
+
+class Seconds(click.FloatRange):
+    """A positive number of seconds; explains the trap of an option whose value may be left out."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number that a word stands for."""
+        try:
+            return float(super().convert(value, param, ctx))
+        except click.BadParameter as error:
+            raise click.BadParameter(
+                f"{error.message} Write --wait=60, or put --wait last.", ctx, param
+            ) from None
+
+
+@click.command()
+@options.name
+@click.argument("body", required=False)
+@click.option("--reply-to", type=int, metavar="ID", help="Answer this message.")
+@click.option(
+    "--wait",
+    type=Seconds(min=0),
+    is_flag=False,
+    flag_value=str(ANSWER_WAIT),
+    metavar="[SECONDS]",
+    help=f"Wait for the answer ({ANSWER_WAIT:.0f} s if not said) and print it.",
+)
+@options.as_json
+def send(
+    name: str, body: str | None, reply_to: int | None, wait: float | None, as_json: bool
+) -> None:
+    """Send a message as the operator and print its id once it is on disk.
+
+    Without BODY, or with -, the body is read from standard input. NAME may be `manager`, or `*` for
+    every agent.
+    """
+    if wait is not None and name == EVERYONE:
+        raise click.UsageError("--wait needs one recipient: answers to '*' could come from anybody")
+    sent = call("send", to=name, body=_body(body), in_reply_to=reply_to)
+    if wait is None:
+        _show_sent(sent, as_json=as_json)
+        return
+    answer = await_answer(sent["id"], wait, look=_look, now=time.monotonic, sleep=time.sleep)
+    if as_json:
+        out.document({"id": sent["id"], "answer": answer})
+    else:
+        out.lines(block(answer["body"]))
+
+
+@click.command()
+@click.argument("name", default=OPERATOR, shell_complete=options.complete_names)
+@click.option("--unread", is_flag=True, help="Only what has not been read.")
+@click.option("--ack", is_flag=True, help="Mark what is shown as read (the operator's inbox only).")
+@click.option("-n", "most", type=int, default=50, show_default=True, help="At most so many.")
+@options.as_json
+def inbox(name: str, unread: bool, ack: bool, most: int, as_json: bool) -> None:
+    """Show an inbox, newest message last; by default your own. Looking leases nothing."""
+    if ack and name != OPERATOR:
+        raise click.UsageError(f"--ack is for your own inbox; only {name} can ack its mail")
+    found = call("inbox", name=name, max=most, unread=unread, ack=ack)["messages"]
+    if as_json:
+        out.document(found)
+        return
+    if not found:
+        out.hint("No messages.")
+    now = time.time()
+    for row in found:
+        out.lines(message_lines(row, now))
+
+
+def await_answer(
+    sent: int,
+    wait: float,
+    *,
+    look: Callable[[float], list[dict[str, Any]]],
+    now: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> dict[str, Any]:
+    """Return the first message that answers another.
+
+    Args:
+        sent: Id of the message that is answered.
+        wait: Seconds to wait.
+        look: Returns the newest messages within a timeout in seconds.
+        now: Tells monotonic seconds.
+        sleep: Sleeps for seconds.
+
+    Raises:
+        TimedOutError: When no answer came in time.
+    """
+    deadline = now() + wait
+    pause = _FIRST_LOOK
+    while True:
+        for row in look(QUERY):
+            if row.get("in_reply_to") == sent:
+                return row
+        left = deadline - now()
+        if left <= 0:
+            raise TimedOutError(
+                f"message {sent} is stored, but no answer came within {wait:g} s; "
+                "it will be in 'hive-c0re inbox' when it comes"
+            )
+        sleep(min(pause, left))
+        pause = min(pause * 2, _SLOWEST_LOOK)
+
+
+def _look(timeout: float) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = call("inbox", timeout=timeout, max=_LOOKBACK)["messages"]
+    return found
+
+
+def _show_sent(sent: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        out.document({key: value for key, value in sent.items() if key not in {"version", "ok"}})
+    else:
+        out.lines([inline(sent["id"])])
+
+
+def _body(argument: str | None) -> str:
+    """Return the body of a command line, or of standard input exactly as it is there."""
+    if argument is not None and argument != "-":
+        return _utf8(argument.encode(errors="surrogateescape"), "BODY")
+    if argument is None and out.can_ask():
+        raise click.UsageError("give BODY, or pipe it in, or type it after giving '-'")
+    return _utf8(sys.stdin.buffer.read() if sys.stdin else b"", "standard input")
+
+
+def _utf8(data: bytes, where: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise BadRequestError(f"{where} is not UTF-8 at byte {error.start}: send text") from None

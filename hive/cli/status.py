@@ -1,0 +1,146 @@
+"""Verbs that show how the hive is."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import click
+
+from hive.cli import options, out
+from hive.cli.host import call
+from hive.errors import HiveError, UnknownNameError
+from hive.names import MANAGER, MANAGER_ALIAS, suggest
+from hive.view import glyphs, plain
+from hive.view.escape import inline
+from hive.view.standing import in_order
+
+_LAST_LINES = 10
+"""Lines of output that `status NAME` shows."""
+
+Row = dict[str, Any]
+
+
+@click.command("list")
+@click.option("--peers", is_flag=True, help="Print the peers' names in place of the agents'.")
+@options.as_json
+def list_(peers: bool, as_json: bool) -> None:
+    """Print the names of the agents, one a line: `hive-c0re stop $(hive-c0re list)`."""
+    found = call("list")
+    groups = {"agents": found["agents"], "peers": found.get("peers", [])}
+    if as_json:
+        out.document(groups)
+    else:
+        out.lines(inline(name) for name in groups["peers" if peers else "agents"])
+
+
+@click.command()
+@click.argument("name", required=False, shell_complete=options.complete_names)
+@click.option(
+    "--watch",
+    type=click.FloatRange(min=0.1),
+    metavar="SECONDS",
+    help="Show it anew each so many seconds, until Ctrl-C.",
+)
+@options.as_json
+def status(name: str | None, watch: float | None, as_json: bool) -> None:
+    """Show how all participants are, or one in detail.
+
+    Those that need you come first: failed, waiting, running, stopped, peers.
+    """
+    if watch is not None:
+        _watch(name, watch, as_json=as_json)
+    elif name is not None:
+        _show_one(_with_last_lines(_rows(name)[0]), as_json=as_json)
+    else:
+        _show_all(_rows(None), as_json=as_json)
+
+
+@click.command()
+@options.as_json
+def tree(as_json: bool) -> None:
+    """Draw the supervision tree."""
+    from hive.view.tree import tree_lines
+
+    root = call("tree")["tree"]
+    if as_json:
+        out.document(root)
+    else:
+        out.lines(tree_lines(root, _glyphs()))
+
+
+def _rows(name: str | None) -> list[Row]:
+    """Return all status rows, or the one of a name.
+
+    Raises:
+        UnknownNameError: With the nearest right name.
+    """
+    rows: list[Row] = call("agent_status")["agent_statuses"]
+    if name is None:
+        return rows
+    wanted = MANAGER if name == MANAGER_ALIAS else name
+    found = [row for row in rows if row["name"] == wanted]
+    if not found:
+        known = [row["name"] for row in rows]
+        raise UnknownNameError(f"no participant is called {name!r}{suggest(name, known)}")
+    return found
+
+
+def _with_last_lines(row: Row) -> Row:
+    """Add an agent's newest output to its row, unless the row has it or nobody can read it."""
+    if row.get("last_lines") or row.get("kind") == "peer":
+        return row
+    try:
+        return {**row, "last_lines": call("logs", name=row["name"], lines=_LAST_LINES)["lines"]}
+    except HiveError as error:
+        out.complain(f"its last lines cannot be shown: {error}")
+        return row
+
+
+def _show_one(row: Row, *, as_json: bool) -> None:
+    if as_json:
+        out.document(row)
+    else:
+        out.lines(plain.details(row, time.time(), _glyphs()))
+
+
+def _show_all(rows: list[Row], *, as_json: bool) -> None:
+    if as_json:
+        out.document(in_order(rows))
+    elif not rows:
+        out.hint("No agents yet. Create one: hive-c0re spawn NAME -- PROGRAM")
+    elif out.is_terminal():
+        _draw(rows)
+    else:
+        out.lines(plain.status_lines(rows, time.time()))
+
+
+def _draw(rows: list[Row]) -> None:
+    from rich.console import Console
+
+    from hive.view.table import snapshot
+
+    console = Console(highlight=False)
+    console.print(snapshot(rows, time.time(), width=console.width, glyphs=_glyphs()))
+
+
+def _watch(name: str | None, every: float, *, as_json: bool) -> None:
+    """Show rows again and again; Ctrl-C ends it."""
+    if out.is_terminal() and not as_json:
+        from hive.view.live import LiveView
+
+        # A wrong name or a missing daemon ends the verb now; later, the view waits it out.
+        _rows(name)
+        LiveView(lambda: _rows(name)).run(every)
+        return
+    while True:
+        rows = _rows(name)
+        if as_json:
+            out.item(in_order(rows))
+        else:
+            out.lines([*plain.status_lines(rows, time.time()), ""])
+        time.sleep(every)
+
+
+def _glyphs() -> glyphs.Glyphs:
+    return glyphs.for_encoding(out.encoding())

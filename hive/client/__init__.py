@@ -1,0 +1,5 @@
+"""What speaks to a hive's sockets.
+
+`blocking` is for one-shot commands and imports almost nothing, `aio` for long-running programs on
+asyncio, `api` is the interface that both the socket client and an embedded hive's client have.
+"""

@@ -1,0 +1,41 @@
+"""The shortest way to an agent: a function from a message to its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from hive.client.api import AgentClient, Delivery, NackMode, Role
+
+LONG_POLL = 180.0
+"""Seconds of one wait for mail."""
+
+Answer = Callable[[Delivery], Awaitable[str | None]]
+"""Takes a message and returns the answer's body, or None for no answer."""
+
+
+def answering(answer: Answer) -> Callable[[AgentClient], Awaitable[None]]:
+    """Return an agent that answers each message and acks it once its answer is stored.
+
+    An answer that is itself a reply is worked on, but nothing is sent back: two such agents would
+    never end. An exception gives the message back (one attempt is burnt) and ends the agent.
+    """
+
+    async def agent(client: AgentClient) -> None:
+        await client.hello(Role.HARNESS, "function")
+        while True:
+            for message in await client.recv(wait=LONG_POLL):
+                await _work_on(client, message, answer)
+
+    return agent
+
+
+async def _work_on(client: AgentClient, message: Delivery, answer: Answer) -> None:
+    try:
+        body = await answer(message)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+        await client.nack(message.id, mode=NackMode.FAIL, reason=reason, lease=message.lease)
+        raise
+    if body is not None and message.in_reply_to is None:
+        await client.send(message.sender, body, in_reply_to=message.id)
+    await client.ack([message.id], lease=message.lease)

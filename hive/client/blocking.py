@@ -1,0 +1,202 @@
+"""A client for commands that ask one thing and end.
+
+Imports `socket` and `json` and nothing slower: a verb of the command line is mostly its start-up.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from hive.client.responses import (
+    Fields,
+    not_text,
+    outcome_unknown,
+    raise_refusal,
+    read_response,
+    unreachable,
+    version_warning,
+)
+from hive.errors import TimedOutError
+from hive.paths import check_socket_path
+
+CHUNK = 65536
+"""Bytes that are read at once."""
+
+Warn = Callable[[str], object]
+
+
+def warn_on_stderr(sentence: str) -> None:
+    """Print a warning where it does not disturb a program's output."""
+    sys.stderr.write(f"warning: {sentence}\n")
+
+
+def call(
+    path: Path,
+    request: Mapping[str, Any],
+    timeout: float | None = 30.0,
+    *,
+    warn: Warn = warn_on_stderr,
+) -> Fields:
+    """Send one request and return the fields of its response.
+
+    Args:
+        path: The socket.
+        request: The request's fields, `cmd` among them; those that are None are left out.
+        timeout: Seconds for everything together; None waits for ever.
+        warn: Called with a sentence if the daemon speaks a newer version of the wire.
+
+    Raises:
+        HiveError: What the response tells of; UnavailableError when the daemon cannot be reached
+            or went away, TimedOutError when no answer came in time.
+    """
+    with Connection(path, timeout, warn=warn) as connection:
+        return connection.call(request, timeout)
+
+
+def stream(
+    path: Path,
+    request: Mapping[str, Any],
+    timeout: float | None = 30.0,
+    *,
+    warn: Warn = warn_on_stderr,
+) -> Iterator[Fields]:
+    """Send one request and yield its first response and each later one.
+
+    The iteration ends when the daemon closes the connection; close the iterator to end it earlier.
+    The timeout holds for the first response only; what follows comes when it happens. Errors are
+    those of `call`.
+    """
+    with Connection(path, timeout, warn=warn) as connection:
+        yield connection.call(request, timeout)
+        yield from connection.further()
+
+
+class Connection:
+    """One connection, for requests that belong together: a lease lives as long as it does.
+
+    Args:
+        path: The socket.
+        timeout: Seconds until the connection must be there; None waits for ever.
+        warn: Called with a sentence if the daemon speaks a newer version of the wire.
+
+    Raises:
+        HiveError: UnavailableError or TimedOutError when the daemon cannot be reached.
+    """
+
+    def __init__(
+        self, path: Path, timeout: float | None = 30.0, *, warn: Warn = warn_on_stderr
+    ) -> None:
+        self._path = path
+        self._warn: Warn | None = warn
+        self._parts: list[bytes] = []
+        self._lines: deque[bytes] = deque()
+        self._deadline = _deadline(timeout)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            self._connect()
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection. Idempotent."""
+        self._socket.close()
+
+    def call(self, request: Mapping[str, Any], timeout: float | None = 30.0) -> Fields:
+        """Send one request and return the fields of its response; see the function `call`."""
+        self._deadline = _deadline(timeout)
+        line = _encode(request)
+        self._limit_next_operation()
+        try:
+            self._socket.sendall(line)
+        except TimeoutError:
+            raise self._timed_out() from None
+        except OSError:
+            raise outcome_unknown(self._path) from None
+        answer = self._next_line()
+        if answer is None:
+            raise outcome_unknown(self._path)
+        return self._accept(answer)
+
+    def further(self) -> Iterator[Fields]:
+        """Yield each response that still comes, until the daemon closes the connection."""
+        self._deadline = None
+        while (line := self._next_line()) is not None:
+            yield self._accept(line)
+
+    def _connect(self) -> None:
+        self._limit_next_operation()
+        try:
+            self._socket.connect(os.fspath(check_socket_path(self._path)))
+        except TimeoutError:
+            raise self._timed_out() from None
+        except OSError as error:
+            raise unreachable(self._path, error) from None
+
+    def _accept(self, line: bytes) -> Fields:
+        fields = read_response(line)
+        warning = version_warning(fields)
+        if warning and self._warn is not None:
+            self._warn(warning)
+            self._warn = None
+        return raise_refusal(fields)
+
+    def _next_line(self) -> bytes | None:
+        """Return the next whole line; None at the end, where half a line is dropped."""
+        while not self._lines:
+            self._limit_next_operation()
+            try:
+                chunk = self._socket.recv(CHUNK)
+            except TimeoutError:
+                raise self._timed_out() from None
+            except OSError:
+                return None
+            if not chunk:
+                return None
+            self._take(chunk)
+        return self._lines.popleft()
+
+    def _take(self, chunk: bytes) -> None:
+        head, *rest = chunk.split(b"\n")
+        self._parts.append(head)
+        for piece in rest:
+            self._lines.append(b"".join(self._parts))
+            self._parts = [piece]
+
+    def _limit_next_operation(self) -> None:
+        """Give the socket the time that is left."""
+        left = None if self._deadline is None else self._deadline - time.monotonic()
+        if left is not None and left <= 0:
+            raise self._timed_out()
+        self._socket.settimeout(left)
+
+    def _timed_out(self) -> TimedOutError:
+        return TimedOutError(
+            f"hive-c0re did not answer on {self._path} in time; look before you repeat the request"
+        )
+
+
+def _deadline(timeout: float | None) -> float | None:
+    return None if timeout is None else time.monotonic() + timeout
+
+
+def _encode(request: Mapping[str, Any]) -> bytes:
+    present = {name: value for name, value in request.items() if value is not None}
+    try:
+        return json.dumps(present, ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError as error:
+        raise not_text(error) from None

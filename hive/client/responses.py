@@ -1,0 +1,95 @@
+"""What a response line means: its fields, its error, its version. Standard library only."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hive.errors import BadRequestError, FailedError, HiveError, UnavailableError, from_wire
+
+VERSION = 1
+"""The newest version of the wire that this client knows; `hive.wire.base.VERSION`."""
+
+Fields = dict[str, Any]
+
+
+def read_response(line: bytes) -> Fields:
+    """Return the fields of a response line.
+
+    Raises:
+        FailedError: When the line is no response, so that whatever answers is no hive.
+    """
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        fields = None
+    if not isinstance(fields, dict) or not isinstance(fields.get("ok"), bool):
+        raise FailedError(f"this is not an answer of hive-c0re: {line[:80]!r}")
+    return fields
+
+
+def raise_refusal(fields: Fields) -> Fields:
+    """Return the fields of a response that is ok.
+
+    Raises:
+        HiveError: The error that the response tells of.
+    """
+    if not fields["ok"]:
+        raise from_wire(fields.get("code"), str(fields.get("error", "refused without a reason")))
+    return fields
+
+
+def version_warning(fields: Fields) -> str | None:
+    """Return a sentence if the daemon speaks a newer version than this client knows."""
+    theirs = fields.get("version", 0)
+    if not isinstance(theirs, int) or theirs <= VERSION:
+        return None
+    return (
+        f"hive-c0re speaks version {theirs} of the wire, this program knows {VERSION}; "
+        "update it if something looks wrong"
+    )
+
+
+def outcome_unknown(path: Path) -> UnavailableError:
+    """Return the error of a request whose answer will never come."""
+    return UnavailableError(
+        f"{path} was closed before the answer came, so the outcome is unknown; "
+        "look before you repeat the request"
+    )
+
+
+def not_text(error: UnicodeEncodeError) -> BadRequestError:
+    """Return the error of a request with a string that UTF-8 cannot express."""
+    return BadRequestError(
+        f"character {error.start} is half of a surrogate pair or a byte that is not UTF-8; "
+        "messages are text: encode binary data, or send the path of a file"
+    )
+
+
+def unreachable(path: Path, error: OSError) -> HiveError:
+    """Return the error for a socket that cannot be connected to, with what to do about it."""
+    match error:
+        case FileNotFoundError():
+            why = "there is no such socket; is hive-c0re running, and is this participant known?"
+        case ConnectionRefusedError():
+            why = "nobody listens on it; start the daemon with 'hive-c0re serve'"
+        case PermissionError():
+            why = f"permission denied; {_who_may(path)}"
+        case BlockingIOError():
+            why = "the daemon does not accept connections just now; try again"
+        case _:
+            why = error.strerror or str(error)
+    return UnavailableError(f"cannot connect to {path}: {why}")
+
+
+def _who_may(path: Path) -> str:
+    import grp
+    import pwd
+
+    try:
+        found = path.stat()
+        owner, group = pwd.getpwuid(found.st_uid).pw_name, grp.getgrgid(found.st_gid).gr_name
+    except (OSError, KeyError):
+        return "its directory is closed to you; run as root or join the group hive-admin"
+    return f"it is open to the user {owner} and the group {group}; join that group or run as root"

@@ -1,0 +1,30 @@
+"""The operator's configuration: `hive.toml`, and the manifest of one agent.
+
+`load` reads a whole hive, `load_manifest` one agent; both report every problem of a file at once.
+"""
+
+from hive.config.loading import load, load_manifest
+from hive.config.model import (
+    AgentManifest,
+    Bind,
+    HiveConfig,
+    Limits,
+    PeerConfig,
+    RestartPolicy,
+    RestartType,
+)
+from hive.config.stored import manifest_from_json, manifest_to_json
+
+__all__ = [
+    "AgentManifest",
+    "Bind",
+    "HiveConfig",
+    "Limits",
+    "PeerConfig",
+    "RestartPolicy",
+    "RestartType",
+    "load",
+    "load_manifest",
+    "manifest_from_json",
+    "manifest_to_json",
+]

@@ -1,0 +1,57 @@
+"""A manifest as JSON, the form in which the store keeps it. Its keys are those of `agent.toml`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from hive.config.keys import AGENT
+from hive.config.model import AgentManifest
+from hive.config.tables import Place, Reported
+from hive.config.values import Wrong
+from hive.errors import ConfigError
+
+
+def manifest_to_json(manifest: AgentManifest) -> str:
+    """Return a manifest as one line of JSON; equal manifests give equal lines."""
+    return json.dumps(_plain(manifest), sort_keys=True, separators=(",", ":"))
+
+
+def manifest_from_json(text: str) -> AgentManifest:
+    """Return the manifest that `manifest_to_json` wrote, or one of the same form.
+
+    Raises:
+        ConfigError: When the text is not such a manifest.
+    """
+    place = Place(Path("/"))
+    try:
+        return AGENT(json.loads(text), place)
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"this manifest is not JSON: {error}") from None
+    except Wrong as wrong:
+        raise ConfigError(f"this is not a manifest: {wrong}") from None
+    except Reported:
+        sentences = "; ".join(map(str, place.problems))
+        raise ConfigError(f"this manifest cannot be used: {sentences}") from None
+
+
+_KEYS = {key.attribute: key.name for key in AGENT.keys}
+
+
+def _plain(value: Any) -> Any:
+    """Turn model values into what JSON has, leaving out what is not set."""
+    if attrs.has(type(value)):
+        fields = attrs.asdict(value, recurse=False)
+        names = _KEYS if isinstance(value, AgentManifest) else {}
+        return {
+            names.get(name, name): _plain(held) for name, held in fields.items() if held is not None
+        }
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, Path) else value

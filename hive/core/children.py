@@ -1,0 +1,55 @@
+"""From a participant to the child spec under which its actor is supervised."""
+
+from __future__ import annotations
+
+from typing import Never
+
+from actors import Backoff, ChildSpec, Restart, RestartLimit
+from hive.config import RestartPolicy, manifest_from_json
+from hive.participants.agent import Agent, AgentServices, MachineEnded
+from hive.participants.members import AgentMember, PeerMember
+from hive.participants.peer import Peer
+
+KILL_MARGIN = 10.0
+"""Seconds that an agent's actor has beyond the stop timeout, for the kill and its confirmation."""
+
+PEER_BACKOFF = Backoff(base=1.0, cap=30.0)
+PEER_BUDGET = RestartLimit(max_restarts=10, within=5.0)
+"""With delays from one second on, this is never spent: a peer's door is tried again for ever."""
+
+
+def backoff_of(policy: RestartPolicy) -> Backoff:
+    """Return the delays between restarts under a policy."""
+    return Backoff(
+        base=policy.base,
+        factor=policy.factor,
+        cap=policy.cap,
+        jitter=policy.jitter,
+        reset_after=policy.reset_after,
+    )
+
+
+def agent_child(
+    member: AgentMember, services: AgentServices, default: RestartPolicy
+) -> ChildSpec[MachineEnded]:
+    """Return the child spec of an agent; its budget, once spent, parks it and nobody else."""
+    manifest = manifest_from_json(member.record.manifest)
+    policy = manifest.restart or default
+    return ChildSpec(
+        id=member.name,
+        start=lambda: Agent(member, services),
+        restart=Restart(policy.restart.value),
+        shutdown=manifest.stop_timeout + KILL_MARGIN,
+        backoff=backoff_of(policy),
+        budget=RestartLimit(max_restarts=policy.max_restarts, within=policy.within),
+    )
+
+
+def peer_child(member: PeerMember, services: AgentServices) -> ChildSpec[Never]:
+    """Return the child spec of a peer's actor, which is an inbox and a door and nothing else."""
+    return ChildSpec(
+        id=member.name,
+        start=lambda: Peer(member, services.router, services.doors, services.roster),
+        backoff=PEER_BACKOFF,
+        budget=PEER_BUDGET,
+    )

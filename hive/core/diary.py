@@ -1,0 +1,80 @@
+"""What happens in the actor system, written into the hive's diary in an operator's words."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from actors import (
+    ActorExited,
+    ActorStarted,
+    ChildParked,
+    ChildRestarting,
+    Crashed,
+    Escalated,
+    Event,
+    ExitReason,
+    MessageDropped,
+    Ref,
+    SlowHandler,
+    TaskStuck,
+)
+from hive.errors import HiveError
+from hive.events import EventKind, EventLog
+from hive.participants.members import AgentMember, Member
+from hive.participants.roster import Roster
+
+logger = logging.getLogger(__name__)
+
+PARTICIPANTS = frozenset({"agents", "peers"})
+"""The supervisors whose children are participants."""
+
+
+class Diary:
+    """Turns events of the actor system into events of the hive."""
+
+    def __init__(self, roster: Roster, events: EventLog) -> None:
+        self._roster = roster
+        self._events = events
+
+    def note(self, event: Event) -> None:
+        """Take one event."""
+        match event:
+            case ActorStarted() | ActorExited():
+                _log_fault(event)
+            case ChildRestarting(ref=ref, delay=delay, attempt=attempt):
+                self._tell(ref, EventKind.RESTARTING, in_seconds=round(delay, 3), attempt=attempt)
+            case ChildParked(ref=ref, reason=reason):
+                self._tell(ref, EventKind.FAILED, **self._why_parked(ref, reason))
+            case MessageDropped() | TaskStuck() | SlowHandler() | Escalated():
+                logger.error("trouble in %s: %s", event.ref.path, event)
+                self._tell(event.ref, EventKind.TROUBLE, what=str(event))
+            case _:
+                return
+        member = self._member(event.ref)
+        if member is not None:
+            self._roster.changed(member)
+
+    def _tell(self, ref: Ref[Any], kind: EventKind, **detail: Any) -> None:
+        self._events.record(kind, ref.path.rpartition("/")[2], **detail)
+
+    def _why_parked(self, ref: Ref[Any], reason: ExitReason) -> dict[str, Any]:
+        member = self._member(ref)
+        ended = member.ended if isinstance(member, AgentMember) else None
+        if ended is None:
+            return {"reason": str(reason)}
+        return {"reason": str(ended), "last_lines": list(ended.last_lines)}
+
+    def _member(self, ref: Ref[Any]) -> Member | None:
+        supervisor, _, name = ref.path.rpartition("/")
+        if supervisor.rpartition("/")[2] not in PARTICIPANTS or name not in self._roster:
+            return None
+        return self._roster.get(name)
+
+
+def _log_fault(event: ActorStarted | ActorExited) -> None:
+    """Log what is a fault of this program; a container's end or a refusal is no such thing."""
+    if not isinstance(event, ActorExited) or not isinstance(event.reason, Crashed):
+        return
+    if not isinstance(event.reason.error, HiveError):
+        logger.error("%s crashed: %s\n%s", event.ref.path, event.reason, event.reason.traceback)

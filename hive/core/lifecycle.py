@@ -1,0 +1,348 @@
+"""The verbs: what an operator or the manager may do to agents, and what to peers.
+
+The durable wish comes first. `stop` writes "stopped" to disk before it touches anything, so that no
+crash, back-off or restart of the daemon can start the agent again; `start` likewise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Never, Protocol
+
+from actors import ChildInfo, ChildSpec, ChildState, SupervisorRef
+from hive.broker.router import Router
+from hive.clock import Clock
+from hive.config import AgentManifest, RestartPolicy, manifest_to_json
+from hive.core.children import agent_child, peer_child
+from hive.errors import ConflictError, FailedError, NotAllowedError, TimedOutError
+from hive.events import EventKind, EventLog
+from hive.names import MANAGER, check_agent_name, check_peer_name
+from hive.participants.agent import AgentServices, MachineEnded
+from hive.participants.members import AgentMember, Member, PeerMember, Wish
+from hive.participants.roster import Roster
+from hive.store import Desired, Kind, ParticipantOrigin, ParticipantRecord, Store
+
+UP_DEADLINE = 30.0
+"""Seconds that `start` and its like wait for the container before they say so."""
+
+
+class Supervisors(Protocol):
+    """The two supervisors under which participants live."""
+
+    @property
+    def agents(self) -> SupervisorRef:
+        """The supervisor of the agents."""
+        ...
+
+    @property
+    def peers(self) -> SupervisorRef:
+        """The supervisor of the peers."""
+        ...
+
+
+class Lifecycle:
+    """Carries out the verbs.
+
+    Args:
+        supervisors: Where the participants' actors live.
+        services: What an agent's actor is given.
+        store: Where a removed participant's record goes from.
+        clock: Stamps new records.
+        policy: Restart policy of agents that have none of their own.
+    """
+
+    def __init__(
+        self,
+        supervisors: Supervisors,
+        services: AgentServices,
+        store: Store,
+        clock: Clock,
+        policy: RestartPolicy,
+    ) -> None:
+        self._supervisors = supervisors
+        self._services = services
+        self._store = store
+        self._clock = clock
+        self._policy = policy
+
+    @property
+    def _agents(self) -> SupervisorRef:
+        return self._supervisors.agents
+
+    @property
+    def _peers(self) -> SupervisorRef:
+        return self._supervisors.peers
+
+    @property
+    def _roster(self) -> Roster:
+        return self._services.roster
+
+    @property
+    def _events(self) -> EventLog:
+        return self._services.events
+
+    @property
+    def _router(self) -> Router:
+        return self._services.router
+
+    async def spawn(self, name: str, manifest: AgentManifest) -> AgentMember:
+        """Create an agent and start it; returns when its container runs.
+
+        Raises:
+            ConflictError: When the name is taken.
+            FailedError: When the container could not be started; the agent exists nevertheless and
+                is tried again by its restart policy.
+        """
+        check_agent_name(name)
+        if name in self._roster:
+            raise ConflictError(
+                f"there is already a participant {name!r}; 'hive-c0re start {name}' starts an "
+                f"agent that is stopped, 'hive-c0re destroy {name}' removes it"
+            )
+        member = await self.enlist(new_agent(name, manifest, self._clock.now()))
+        assert isinstance(member, AgentMember)
+        self._events.record(EventKind.SPAWNED, name)
+        await self._agents.start_child(self._child(member), wait=False)
+        await self._until_up(member)
+        return member
+
+    async def enlist(self, record: ParticipantRecord) -> Member:
+        """Write a new participant down and add it to the roster, without starting its actor."""
+        await self._store.upsert_participant(record)
+        return self._roster.join(record)
+
+    async def start(self, name: str) -> None:
+        """Start a stopped, failed or waiting agent; returns when its container runs."""
+        member = self._roster.agent(name)
+        await self._roster.save(member, desired=Desired.RUNNING)
+        await self._raise_child(member)
+        await self._until_up(member)
+
+    async def stop(self, name: str, *, force: bool = False) -> None:
+        """Stop an agent for good; returns when its container is gone.
+
+        Args:
+            name: The agent.
+            force: Kill at once in place of asking first.
+        """
+        member = self._roster.agent(name)
+        await self._roster.save(member, desired=Desired.STOPPED)
+        await self._lower_child(member, Wish.KILL if force else Wish.STOP)
+
+    async def restart(self, name: str) -> None:
+        """Stop an agent gracefully, apply its manifest anew and start it."""
+        member = self._roster.agent(name)
+        await self._roster.save(member, desired=Desired.RUNNING)
+        await self._lower_child(member, Wish.STOP)
+        if member.record.desired is Desired.STOPPED:
+            raise ConflictError(f"{name!r} was stopped by another request meanwhile")
+        await self._raise_child(member)
+        await self._until_up(member)
+
+    async def destroy(self, name: str, *, purge: bool) -> None:
+        """Remove an agent; with `purge` also its files and its mail."""
+        member = self._roster.agent(name)
+        if name == MANAGER:
+            raise NotAllowedError(
+                f"{MANAGER!r} is the manager of this hive and cannot be destroyed; "
+                "take [manager] out of hive.toml instead"
+            )
+        await self.stop(name)
+        await self._drop_child(self._agents, name)
+        await self._services.runtime.destroy(name, purge=purge)
+        await self._router.remove_inbox(name, force=True, purge=purge)
+        await self._store.delete_participant(name)
+        self._roster.leave(member)
+        self._events.record(EventKind.DESTROYED, name, purge=purge)
+
+    async def set_paused(self, name: str, *, paused: bool) -> None:
+        """Hold an agent's mail back, or let it flow again; durable, works on stopped agents."""
+        member = self._roster.agent(name)
+        await self._roster.save(member, paused=paused)
+        self._router.pause_inbox(member.name, paused=paused)
+        self._events.record(EventKind.PAUSED if paused else EventKind.RESUMED, member.name)
+
+    async def register_peer(
+        self, name: str, *, broadcast: bool = False, description: str | None = None
+    ) -> PeerMember:
+        """Let a participant with a lifecycle of its own join the routing.
+
+        Its socket listens when this returns. Registering a peer again changes its settings.
+        """
+        check_peer_name(name)
+        if name in self._roster:
+            member = self._roster.peer(name)
+            await self._roster.save(member, broadcast=broadcast, description=description)
+            self._router.add_inbox(name, Kind.PEER, broadcast=broadcast)
+            return member
+        record = new_peer(name, self._clock.now(), broadcast=broadcast, description=description)
+        joined = await self.enlist(record)
+        assert isinstance(joined, PeerMember)
+        await self._peers.start_child(self._peer_child(joined), wait=False)
+        await self._until(joined, lambda: joined.door_open, "its socket listens")
+        self._events.record(EventKind.PEER_REGISTERED, name)
+        return joined
+
+    async def unregister_peer(self, name: str, *, force: bool = False) -> None:
+        """Take a peer out of the routing.
+
+        Raises:
+            ConflictError: When it has unread mail and `force` is not given.
+        """
+        member = self._roster.peer(name)
+        await self._router.remove_inbox(name, force=force)
+        await self._lower_and_drop(name)
+        await self._store.delete_participant(name)
+        self._roster.leave(member)
+        self._events.record(EventKind.PEER_UNREGISTERED, name)
+
+    def agent_children(self) -> tuple[ChildSpec[MachineEnded], ...]:
+        """Return the child specs of all agents that shall run."""
+        return tuple(
+            self._child(agent)
+            for agent in self._roster.agents
+            if agent.record.desired is Desired.RUNNING
+        )
+
+    def peer_children(self) -> tuple[ChildSpec[Never], ...]:
+        """Return the child specs of all peers."""
+        return tuple(self._peer_child(peer) for peer in self._roster.peers)
+
+    async def report_strays(self) -> None:
+        """Find containers that should be stopped but run; they are left to the operator."""
+        found = await self._services.runtime.running()
+        for agent in self._roster.agents:
+            if agent.record.desired is Desired.STOPPED and agent.name in found:
+                agent.stray = True
+                self._events.record(EventKind.STRAY, agent.name)
+
+    def wish_for_all(self, wish: Wish) -> None:
+        """Say what shall become of all containers when their actors end with the daemon."""
+        for agent in self._roster.agents:
+            agent.wish = wish
+
+    async def info(self, member: Member) -> ChildInfo | None:
+        """Return what the supervisor knows of a participant's actor; None when it has none."""
+        found = {child.id: child for child in await self._supervisor(member).children()}
+        return found.get(member.name)
+
+    def _supervisor(self, member: Member) -> SupervisorRef:
+        return self._agents if isinstance(member, AgentMember) else self._peers
+
+    def _child(self, member: AgentMember) -> ChildSpec[MachineEnded]:
+        return agent_child(member, self._services, self._policy)
+
+    def _peer_child(self, member: PeerMember) -> ChildSpec[Never]:
+        return peer_child(member, self._services)
+
+    async def _raise_child(self, member: AgentMember) -> None:
+        info = await self.info(member)
+        member.start_error = None
+        match info.state if info else None:
+            case None:
+                await self._agents.start_child(self._child(member), wait=False)
+            case ChildState.STOPPED:
+                await self._agents.replace_child(self._child(member))
+                await self._agents.restart_child(member.name)
+            case ChildState.PARKED:
+                await self._agents.revive_child(member.name)
+            case ChildState.BACKOFF:
+                await self._agents.terminate_child(member.name)
+                await self._agents.restart_child(member.name)
+            case _:
+                pass
+
+    async def _lower_child(self, member: AgentMember, wish: Wish) -> None:
+        member.wish = wish
+        if await self.info(member) is not None:
+            await self._agents.terminate_child(member.name)
+        await self._end_stray(member, wish)
+        self._roster.changed(member)
+
+    async def _end_stray(self, member: AgentMember, wish: Wish) -> None:
+        """End a container that no actor owns: one whose actor waits out a back-off, or a stray."""
+        runtime = self._services.runtime
+        if member.name in await runtime.running():
+            deadline = 0.0 if wish is Wish.KILL else self._services.spec_of(member).stop_timeout
+            member.ended = await runtime.stop(member.name, deadline=deadline)
+        member.running = None
+        member.stray = False
+
+    async def _drop_child(self, supervisor: SupervisorRef, name: str) -> None:
+        if any(child.id == name for child in await supervisor.children()):
+            await supervisor.delete_child(name)
+
+    async def _lower_and_drop(self, name: str) -> None:
+        if any(child.id == name for child in await self._peers.children()):
+            await self._peers.terminate_child(name)
+            await self._peers.delete_child(name)
+
+    async def _until_up(self, member: AgentMember) -> None:
+        await self._until(member, lambda: member.running is not None, "its container runs")
+
+    async def _until(self, member: Member, came_true: Callable[[], bool], what: str) -> None:
+        """Wait until something is true of a participant, or say why it is not."""
+        changed = asyncio.Event()
+        unsubscribe = self._roster.subscribe(lambda who: changed.set() if who is member else None)
+        try:
+            async with asyncio.timeout(UP_DEADLINE):
+                while not came_true():
+                    _raise_if_hopeless(member)
+                    changed.clear()
+                    await changed.wait()
+        except TimeoutError:
+            raise TimedOutError(
+                f"{member.name!r} was asked to start; after {UP_DEADLINE:g} s not yet true: {what}; "
+                f"'hive-c0re status {member.name}' shows what it waits for"
+            ) from None
+        finally:
+            unsubscribe()
+
+
+def _raise_if_hopeless(member: Member) -> None:
+    if member.record.desired is Desired.STOPPED:
+        raise ConflictError(f"{member.name!r} was stopped by another request while it started")
+    if member.start_error is not None:
+        raise FailedError(f"{member.name!r} could not be started: {member.start_error}")
+
+
+def new_agent(
+    name: str,
+    manifest: AgentManifest,
+    now: float,
+    *,
+    origin: ParticipantOrigin = ParticipantOrigin.COMMAND,
+) -> ParticipantRecord:
+    """Return the record of an agent that did not exist before."""
+    return ParticipantRecord(
+        name=name,
+        kind=Kind.MANAGER if name == MANAGER else Kind.AGENT,
+        desired=Desired.RUNNING if manifest.autostart else Desired.STOPPED,
+        manifest=manifest_to_json(manifest),
+        origin=origin,
+        broadcast=True,
+        description=manifest.description,
+        created_at=now,
+    )
+
+
+def new_peer(
+    name: str,
+    now: float,
+    *,
+    broadcast: bool = False,
+    description: str | None = None,
+    origin: ParticipantOrigin = ParticipantOrigin.COMMAND,
+) -> ParticipantRecord:
+    """Return the record of a peer that did not exist before."""
+    return ParticipantRecord(
+        name=name,
+        kind=Kind.PEER,
+        desired=Desired.RUNNING,
+        manifest="",
+        origin=origin,
+        broadcast=broadcast,
+        description=description,
+        created_at=now,
+    )

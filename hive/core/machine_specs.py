@@ -1,0 +1,59 @@
+"""From an agent's manifest to the machine that a runtime shall make."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+
+from hive.config import AgentManifest, manifest_from_json
+from hive.machines.runtime import MachineSpec
+from hive.names import MANAGER
+from hive.participants.members import AgentMember
+from hive.paths import Paths
+
+SpecOf = Callable[[AgentMember], MachineSpec]
+
+
+def spec_of(paths: Paths, environ: Mapping[str, str]) -> SpecOf:
+    """Return the function that describes an agent's machine under the process runtime.
+
+    `environ` is what every agent inherits; HIVE_* variables are added to it.
+    """
+
+    def describe(member: AgentMember) -> MachineSpec:
+        manifest = manifest_from_json(member.record.manifest)
+        state = paths.agent_state(member.name)
+        return MachineSpec(
+            name=member.name,
+            command=command_of(member.name, manifest),
+            environment={
+                **environ,
+                **manifest.env,
+                "HIVE_NAME": member.name,
+                "HIVE_SOCKET": str(paths.agent_socket(member.name)),
+                "HIVE_STATE": str(state),
+                "HIVE_STOP_TIMEOUT": str(manifest.stop_timeout),
+            },
+            working_directory=manifest.cwd or state,
+            socket_dir=paths.socket_dir(member.name),
+            state_dir=state,
+            log_file=paths.agent_log(member.name),
+            binds=manifest.binds,
+            stop_timeout=manifest.stop_timeout,
+            memory_max=manifest.memory_max,
+            cpu_quota=manifest.cpu_quota,
+        )
+
+    return describe
+
+
+def command_of(name: str, manifest: AgentManifest) -> tuple[str, ...]:
+    """Return what runs as the agent: its own program, or the harness with the driver's program."""
+    if manifest.exec is not None:
+        return manifest.exec
+    entry = "manager" if name == MANAGER else "agent"
+    limit = f"{manifest.time_limit:g}"
+    return (
+        *(sys.executable, "-m", "hive.harness", entry, "serve"),
+        *("--driver", manifest.driver, "--time-limit", limit, "--", *(manifest.run or ())),
+    )

@@ -1,0 +1,144 @@
+"""The status of every participant, put together from whoever knows.
+
+That is the kernel, the supervisor, the store, the broker and the sockets. Nothing here is
+remembered; everything is asked for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from enum import StrEnum
+from typing import Any
+
+from actors import ChildInfo, ChildState
+from hive.broker.router import Router
+from hive.clock import Clock, rfc3339
+from hive.core.lifecycle import Lifecycle
+from hive.names import MANAGER
+from hive.participants.members import AgentMember, Member, PeerMember
+from hive.participants.roster import Roster
+from hive.store import Desired, Kind
+from hive.wire.rows import StatusRow, WhoRow
+
+
+class State(StrEnum):
+    """What a participant is doing, in one word."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    STOPPED = "stopped"
+    BACKOFF = "backoff"
+    FAILED = "failed"
+    ENDED = "ended"
+    STRAY = "stray"
+    CONNECTED = "connected"
+    AWAY = "away"
+
+
+_BY_CHILD = {
+    ChildState.STOPPING: State.STOPPING,
+    ChildState.BACKOFF: State.BACKOFF,
+    ChildState.PARKED: State.FAILED,
+}
+
+
+def state_of(member: Member, info: ChildInfo | None) -> State:
+    """Return the one word for a participant, from its supervisor's and the kernel's facts."""
+    if not isinstance(member, AgentMember):
+        return State.CONNECTED if member.presence.connected else State.AWAY
+    if member.stray:
+        return State.STRAY
+    if info is not None and info.state in _BY_CHILD:
+        return _BY_CHILD[info.state]
+    if member.running is not None:
+        return State.RUNNING
+    if info is None or info.state is ChildState.STOPPED:
+        return State.STOPPED if member.record.desired is Desired.STOPPED else State.ENDED
+    return State.STARTING
+
+
+class Snapshot:
+    """Draws status rows."""
+
+    def __init__(self, roster: Roster, lifecycle: Lifecycle, router: Router, clock: Clock) -> None:
+        self._roster = roster
+        self._lifecycle = lifecycle
+        self._router = router
+        self._clock = clock
+
+    async def rows(self) -> list[StatusRow]:
+        """Return one row per participant: manager, agents, peers."""
+        return [await self.row(member) for member in (*self._roster.agents, *self._roster.peers)]
+
+    async def row(self, member: Member) -> StatusRow:
+        """Return the row of one participant."""
+        info = await self._lifecycle.info(member)
+        state = state_of(member, info)
+        record = member.record
+        return StatusRow(
+            name=member.name,
+            running=isinstance(member, AgentMember)
+            and (member.running is not None or member.stray),
+            failed=state is State.FAILED,
+            needs_update=False,
+            needs_login=False,
+            paused=record.paused,
+            parent=MANAGER if record.kind is Kind.AGENT and MANAGER in self._roster else None,
+            status_text=record.status_text,
+            status_set_at=_time(record.status_set_at),
+            kind=record.kind.value,
+            state=state.value,
+            unread=self._router.unread(member.name),
+            last_seen=_time(member.presence.last_seen),
+            connected=member.presence.connected,
+            **self._life(member, info, state),
+        )
+
+    def _life(self, member: Member, info: ChildInfo | None, state: State) -> dict[str, Any]:
+        if isinstance(member, PeerMember):
+            return {"since": _time(member.presence.since), "source": "socket"}
+        assert isinstance(member, AgentMember)
+        running, ended = member.running, member.ended
+        return {
+            "since": _time(running.since if running else ended.at if ended else None),
+            "restarts": info.restarts if info else 0,
+            "reason": _reason(member, state),
+            "source": running.source if running else "hive",
+            "next_restart_at": self._wall(info.next_restart_at) if info else None,
+            "pid": running.pid if running else None,
+            "last_lines": list(ended.last_lines) if ended and ended.last_lines else None,
+        }
+
+    def _wall(self, loop_time: float | None) -> str | None:
+        if loop_time is None:
+            return None
+        ahead = loop_time - asyncio.get_running_loop().time()
+        return rfc3339(self._clock.now() + ahead)
+
+    def who(self) -> list[WhoRow]:
+        """Return what participants may see of each other."""
+        return [
+            WhoRow(
+                name=member.name,
+                kind=member.record.kind.value,
+                connected=member.presence.connected,
+                last_seen=_time(member.presence.last_seen),
+                status_text=member.record.status_text,
+            )
+            for member in self._roster
+        ]
+
+
+def _reason(member: AgentMember, state: State) -> str | None:
+    if state is State.STRAY:
+        return f"runs although it should be stopped; 'hive-c0re stop {member.name}' ends it"
+    if state in {State.RUNNING, State.STARTING}:
+        return None
+    if member.start_error is not None:
+        return member.start_error
+    return str(member.ended) if member.ended is not None else member.record.last_reason
+
+
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else rfc3339(seconds)

@@ -1,0 +1,219 @@
+"""How the rooms are put together: every long-lived object of a hive, and who is given what.
+
+Objects are made in the order in which they need each other. The one knot is the doors: what a
+door answers needs the lifecycle, and the lifecycle's agents need the doors; `GatewayDoors.serve`
+ties it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping
+from random import Random
+from typing import Any, TypeVar
+
+from attrs import frozen
+
+from actors import (
+    ActorSystem,
+    ChildSpec,
+    Mailbox,
+    Ref,
+    Request,
+    Strategy,
+    Supervisor,
+    SupervisorRef,
+    SupervisorSpec,
+)
+from hive.broker.actor import Broker
+from hive.broker.board import Board
+from hive.broker.requests import Note
+from hive.broker.router import Router
+from hive.clock import Clock
+from hive.config import HiveConfig
+from hive.core.diary import Diary
+from hive.core.lifecycle import Lifecycle
+from hive.core.machine_logs import MachineLogs
+from hive.core.machine_specs import spec_of
+from hive.core.reconcile import reconcile
+from hive.core.snapshot import Snapshot
+from hive.core.tree_rows import tree_row
+from hive.daemon.keeper import StoreKeeper
+from hive.errors import UnavailableError
+from hive.events import EventKind, EventLog
+from hive.gateway.agent_verbs import AgentServices as AgentVerbServices
+from hive.gateway.answers import Fields
+from hive.gateway.doors import GatewayDoors
+from hive.gateway.host_gate import HostGate
+from hive.gateway.host_verbs import HostServices
+from hive.machines.runtime import Runtime
+from hive.participants.agent import AgentServices
+from hive.participants.roster import Roster
+from hive.paths import Paths
+from hive.store import Engine, Store
+
+ROOT = "hive-c0re"
+"""The root supervisor, and the name of the program."""
+
+BROKER, AGENTS, PEERS = "broker", "agents", "peers"
+"""Names under which actors are found."""
+
+UNBOUNDED = Mailbox(capacity=None)
+"""What the broker is told must never be dropped; the gateway bounds what each client may ask."""
+
+R = TypeVar("R")
+
+
+@frozen
+class Surroundings:
+    """What a hive takes from outside, so that a simulation can put its own in place.
+
+    Attributes:
+        environ: What agents' programs inherit.
+    """
+
+    paths: Paths
+    runtime: Runtime
+    clock: Clock
+    random: Random
+    engine: Engine
+    environ: Mapping[str, str]
+
+
+class Assembly:
+    """All the objects of one hive, made but not started.
+
+    Args:
+        config: What exists and by which rules.
+        outside: What comes from outside.
+        shutdown: Begins the orderly end; takes whether the agents keep running.
+    """
+
+    def __init__(
+        self, config: HiveConfig, outside: Surroundings, shutdown: Callable[[bool], None]
+    ) -> None:
+        self._config = config
+        self._outside = outside
+        self._requests: set[asyncio.Task[Fields]] = set()
+        self.system = ActorSystem(random=outside.random, on_crash=None)
+        self.store = Store(outside.paths.database, outside.engine, clock=outside.clock)
+        self.roster = Roster(self.store, outside.clock)
+        self.events = EventLog(self.store, outside.clock)
+        self._make_lifecycle()
+        self._make_gateway(shutdown)
+        self.system.events.subscribe(Diary(self.roster, self.events).note)
+
+    def _make_lifecycle(self) -> None:
+        outside = self._outside
+        self._board = Board()
+        self.router = Router(_BrokerPort(self.system), self._board, self.store)
+        self._doors = GatewayDoors(outside.paths, self._requests)
+        specs = spec_of(outside.paths, outside.environ)
+        services = AgentServices(
+            self.router, self._doors, outside.runtime, self.roster, self.events, specs
+        )
+        self.lifecycle = Lifecycle(
+            _Supervisors(self.system), services, self.store, outside.clock, self._config.restart
+        )
+        self.snapshot = Snapshot(self.roster, self.lifecycle, self.router, outside.clock)
+        self.logs = MachineLogs(self.roster, outside.runtime, specs)
+
+    def _make_gateway(self, shutdown: Callable[[bool], None]) -> None:
+        services = AgentVerbServices(
+            self.router, self.roster, self.snapshot, self._outside.clock, socket.gethostname()
+        )
+        self._doors.serve(services, self.lifecycle, self.logs)
+        self._host = HostServices(
+            services,
+            self.lifecycle,
+            self.events,
+            self.logs,
+            lambda: tree_row(self.system.tree().children[0]),
+            self._outside.paths,
+            shutdown,
+        )
+
+    def root(self) -> SupervisorSpec:
+        """Return the tree: whoever ends takes along those that started after it."""
+        return SupervisorSpec(
+            strategy=Strategy.REST_FOR_ONE,
+            children=(
+                ChildSpec(id="store", start=lambda: StoreKeeper(self.store, self._opened)),
+                ChildSpec(id="broker", start=self._broker, name=BROKER, mailbox=UNBOUNDED),
+                ChildSpec(id="agents", start=self._agents, name=AGENTS),
+                ChildSpec(id="peers", start=self._peers, name=PEERS),
+                ChildSpec(id="gateway", start=lambda: HostGate(self._host, self._requests)),
+            ),
+        )
+
+    async def close(self) -> None:
+        """Wait for requests that outlived their connections."""
+        for request in self._requests:
+            request.cancel()
+        if self._requests:
+            await asyncio.wait(self._requests)
+
+    def _broker(self) -> Broker:
+        return Broker(self.store, self._config.limits, self._outside.clock, self._board)
+
+    def _agents(self) -> Supervisor:
+        return Supervisor(SupervisorSpec(children=self.lifecycle.agent_children()))
+
+    def _peers(self) -> Supervisor:
+        return Supervisor(SupervisorSpec(children=self.lifecycle.peer_children()))
+
+    async def _opened(self) -> None:
+        """Fill the roster; after a restart of the store it is there already."""
+        if len(self.roster):
+            return
+        now = self._outside.clock.now()
+        stored = {record.name: record for record in await self.store.participants()}
+        records, orphans = reconcile(self._config, stored, now)
+        for record in records:
+            if stored.get(record.name) != record:
+                await self.store.upsert_participant(record)
+            self.roster.join(record)
+        for sentence in orphans:
+            self.events.record(EventKind.TROUBLE, what=sentence)
+
+
+@frozen
+class _Supervisors:
+    """Finds the two supervisors of participants by their names."""
+
+    system: ActorSystem
+
+    @property
+    def agents(self) -> SupervisorRef:
+        """The supervisor of the agents."""
+        return SupervisorRef(_find(self.system, AGENTS))
+
+    @property
+    def peers(self) -> SupervisorRef:
+        """The supervisor of the peers."""
+        return SupervisorRef(_find(self.system, PEERS))
+
+
+@frozen
+class _BrokerPort:
+    """Finds the broker by its name, so that the router can be made before it."""
+
+    system: ActorSystem
+
+    def ask(self, request: Request[R], timeout: float | None) -> asyncio.Future[R]:
+        """Send a request to the broker."""
+        return _find(self.system, BROKER).ask(request, timeout)
+
+    def tell(self, message: Note) -> None:
+        """Tell the broker something; without a broker there is nothing to keep up to date."""
+        ref = self.system.whereis(BROKER)
+        if ref is not None:
+            ref.tell(message)
+
+
+def _find(system: ActorSystem, name: str) -> Ref[Any]:
+    ref = system.whereis(name)
+    if ref is None:
+        raise UnavailableError("the hive is just starting or stopping; try again")
+    return ref

@@ -1,0 +1,331 @@
+"""A whole hive in one object: what the daemon serves and what a test or a program embeds."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from random import Random
+from types import TracebackType
+from typing import Self
+
+import attrs
+
+from actors import RootFailed, StartError, StartFailed, SupervisorRef
+from hive.broker.values import Draft
+from hive.client.aio import SocketClient
+from hive.clock import Clock, SystemClock
+from hive.config import AgentManifest, HiveConfig, PeerConfig
+from hive.daemon.assembly import ROOT, Assembly, Surroundings
+from hive.daemon.lock import DaemonLock
+from hive.daemon.operator_mail import OperatorMail
+from hive.errors import BadRequestError, ConflictError, HiveError, TimedOutError
+from hive.events import EventKind
+from hive.machines.function import AgentFunction, FunctionRuntime
+from hive.machines.process import ProcessRuntime
+from hive.machines.runtime import Runtime
+from hive.names import MANAGER, OPERATOR
+from hive.participants.members import Wish
+from hive.paths import Paths
+from hive.store import Engine, Kind, Message, ThreadEngine
+from hive.wire.rows import StatusRow
+
+Agent = AgentFunction[SocketClient]
+"""An agent of an embedded hive: an async function that is given its connected client."""
+
+IN_PROCESS = AgentManifest(exec=("in-process",))
+"""The manifest of an agent that is a function; its program is never started."""
+
+
+class Hive:
+    """A hive inside your program: store, broker, supervisor and sockets.
+
+    Use it as an async context manager. Leaving it stops the agents in reverse order.
+
+    Args:
+        state_dir: Where all that lasts is kept; without one, a temporary directory that is
+            removed at the end.
+        agents: Agents that are async functions, by name. Each is given a connected client.
+        peers: Names of peers; connect to them with `client`.
+        config: What a `hive.toml` would say; not together with `agents`.
+        run_dir: Where the sockets are; by default a temporary directory.
+        runtime: What agents run in; by default processes, or functions if `agents` are given.
+        clock: Wall time.
+        random: Where jitter and ids come from.
+        engine: Where SQLite runs.
+        environ: What agents' programs inherit; by default this program's own environment.
+    """
+
+    def __init__(
+        self,
+        state_dir: Path | str | None = None,
+        *,
+        agents: Mapping[str, Agent] | None = None,
+        peers: Iterable[str] = (),
+        config: HiveConfig | None = None,
+        run_dir: Path | str | None = None,
+        runtime: Runtime | None = None,
+        clock: Clock | None = None,
+        random: Random | None = None,
+        engine: Engine | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._temporary: list[Path] = []
+        self.paths = Paths(self._directory(run_dir), self._directory(state_dir))
+        self._clock = clock or SystemClock()
+        self._random = random or Random()  # noqa: S311 - jitter, not secrets
+        self._environ = os.environ if environ is None else environ
+        self._config = _configured(config, agents, peers)
+        self._runtime = runtime or self._default_runtime(agents)
+        self._engine = engine or ThreadEngine()
+        self._lock = DaemonLock(self.paths.lock_file)
+        self._keep_agents = False
+        self._shutdown = asyncio.Event()
+        self._clients: list[SocketClient] = []
+        self._assembly: Assembly | None = None
+        self._answers: OperatorMail | None = None
+        self._root: SupervisorRef | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Start everything; returns when host.sock answers.
+
+        Raises:
+            ConflictError: When another hive serves this state directory.
+            HiveError: When something cannot be started, with what to do.
+        """
+        await asyncio.to_thread(self._prepare)
+        try:
+            await self._start()
+        except BaseException:
+            await self._let_go()
+            raise
+
+    async def close(self, *, keep_agents: bool | None = None) -> None:
+        """Stop everything in reverse order and let go of the state directory. Idempotent.
+
+        Args:
+            keep_agents: Leave the agents running for the next hive; by default what `shutdown`
+                was told, else False.
+        """
+        if keep_agents is not None:
+            self._keep_agents = keep_agents
+        try:
+            await self._stop()
+        finally:
+            await self._let_go()
+
+    @property
+    def parts(self) -> Assembly:
+        """The hive's long-lived objects, for whoever needs more than the methods here.
+
+        Raises:
+            ConflictError: When the hive is not open.
+        """
+        if self._assembly is None:
+            raise ConflictError("this hive is not open; use 'async with'")
+        return self._assembly
+
+    def shutdown(self, keep_agents: bool = False) -> None:
+        """Ask for the orderly end; whoever waits in `wait_ended` goes on to `close`."""
+        self._keep_agents = keep_agents
+        self._shutdown.set()
+
+    async def wait_ended(self) -> RootFailed | None:
+        """Wait until an end is asked for (None), or the root supervisor has given up."""
+        asked = asyncio.ensure_future(self._shutdown.wait())
+        failed = asyncio.ensure_future(self.parts.system.wait_failed())
+        try:
+            await asyncio.wait({asked, failed}, return_when=asyncio.FIRST_COMPLETED)
+            return failed.result() if failed.done() else None
+        finally:
+            asked.cancel()
+            failed.cancel()
+
+    # What an operator does
+
+    async def send(self, to: str, body: str, *, in_reply_to: int | None = None) -> int | None:
+        """Send as the operator; returns the message's id once it is on disk."""
+        draft = Draft(OPERATOR, Kind.OPERATOR, to, body, in_reply_to=in_reply_to)
+        return (await self.parts.router.send(draft)).id
+
+    async def inbox(self, name: str = OPERATOR, limit: int = 100) -> tuple[Message, ...]:
+        """Return the newest messages of an inbox, oldest first, without leasing them."""
+        return await self.parts.router.inbox(name, limit)
+
+    async def answer_to(self, message: int | None, *, within: float = 30.0) -> str:
+        """Wait for the answer to a message that the operator sent, and return its body.
+
+        The operator's mail is acked as it arrives; `inbox` still shows it.
+
+        Raises:
+            TimedOutError: When none came in time.
+        """
+        if message is None:
+            raise BadRequestError("there is no message to be answered")
+        try:
+            async with asyncio.timeout(within):
+                return await self._operator_mail().answer_to(message)
+        except TimeoutError:
+            raise TimedOutError(f"no answer to message {message} within {within:g} s") from None
+
+    async def start(self, name: str) -> None:
+        """Start a stopped or failed agent; returns when it runs."""
+        await self.parts.lifecycle.start(name)
+
+    async def stop(self, name: str) -> None:
+        """Stop an agent for good; returns when it has ended."""
+        await self.parts.lifecycle.stop(name)
+
+    async def restart(self, name: str) -> None:
+        """Stop an agent and start it again."""
+        await self.parts.lifecycle.restart(name)
+
+    async def register_peer(self, name: str) -> None:
+        """Let a peer join; its socket listens when this returns."""
+        await self.parts.lifecycle.register_peer(name)
+
+    async def status(self, name: str) -> StatusRow:
+        """Return what is known of one participant."""
+        return await self.parts.snapshot.row(self.parts.roster.get(name))
+
+    async def until_state(self, name: str, state: str, *, within: float = 30.0) -> StatusRow:
+        """Wait until a participant is in a state, for instance "running" or "failed".
+
+        Raises:
+            TimedOutError: When it was not in time.
+        """
+        changed = asyncio.Event()
+        unsubscribe = self.parts.roster.subscribe(lambda _: changed.set())
+        try:
+            async with asyncio.timeout(within):
+                while (row := await self.status(name)).state != state:
+                    await changed.wait()
+                    changed.clear()
+                return row
+        except TimeoutError:
+            raise TimedOutError(
+                f"{name!r} is {(await self.status(name)).state!r} and did not become {state!r} "
+                f"within {within:g} s"
+            ) from None
+        finally:
+            unsubscribe()
+
+    async def client(self, name: str) -> SocketClient:
+        """Return a client that speaks as a participant; it is closed with the hive."""
+        member = self.parts.roster.get(name)
+        client = SocketClient(self.paths.agent_socket(member.name), random=self._random)
+        client.open()
+        self._clients.append(client)
+        return client
+
+    def _operator_mail(self) -> OperatorMail:
+        if self._answers is None:
+            self._answers = OperatorMail(self.parts.router)
+        return self._answers
+
+    # Start and stop
+
+    def _prepare(self) -> None:
+        for directory in (self.paths.state_dir, self.paths.agents_run_dir):
+            directory.mkdir(parents=True, exist_ok=True)
+        self._lock.acquire()
+
+    async def _start(self) -> None:
+        outside = Surroundings(
+            self.paths, self._runtime, self._clock, self._random, self._engine, self._environ
+        )
+        self._assembly = Assembly(self._config, outside, self.shutdown)
+        await self._runtime.open()
+        await self._assembly.system.__aenter__()
+        try:
+            self._root = await self._assembly.system.start_supervisor(
+                self._assembly.root(), name=ROOT
+            )
+        except StartError as error:
+            raise _cause(error) from error
+        await self._assembly.lifecycle.report_strays()
+        self._assembly.events.record(EventKind.DAEMON_STARTED, pid=os.getpid())
+
+    async def _stop(self) -> None:
+        if self._assembly is None:
+            return
+        for client in self._clients:
+            await client.close()
+        self._clients.clear()
+        if self._root is not None and self._root.ref.alive:
+            self._assembly.lifecycle.wish_for_all(Wish.KEEP if self._keep_agents else Wish.STOP)
+            self._assembly.events.record(EventKind.DAEMON_STOPPING, keep_agents=self._keep_agents)
+            await self._assembly.system.stop(self._root.ref)
+        await self._assembly.close()
+
+    async def _let_go(self) -> None:
+        """Give everything back that outlives the actors; what was not taken is no trouble."""
+        if self._assembly is not None:
+            await self._assembly.system.__aexit__(None, None, None)
+            self._assembly = None
+        await self._runtime.close()
+        self._lock.release()
+        for directory in self._temporary:
+            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+    def _directory(self, given: Path | str | None) -> Path:
+        if given is not None:
+            return Path(given).absolute()
+        made = Path(tempfile.mkdtemp(prefix="hive-"))
+        self._temporary.append(made)
+        return made
+
+    def _default_runtime(self, agents: Mapping[str, Agent] | None) -> Runtime:
+        if agents is None:
+            return ProcessRuntime(self.paths, clock=self._clock, environment=self._environ)
+        return FunctionRuntime(
+            agents, self._connect, disconnect=SocketClient.close, clock=self._clock
+        )
+
+    async def _connect(self, name: str) -> SocketClient:
+        client = SocketClient(self.paths.agent_socket(name), random=self._random)
+        client.open()
+        return client
+
+
+def _configured(
+    config: HiveConfig | None, agents: Mapping[str, Agent] | None, peers: Iterable[str]
+) -> HiveConfig:
+    """Return the configuration with functions as agents and further peers."""
+    if agents is not None and config is not None and (config.agents or config.manager):
+        raise BadRequestError(
+            "an embedded hive runs either the agents of its configuration or functions, not both"
+        )
+    base = config or HiveConfig()
+    functions = dict.fromkeys(agents, IN_PROCESS) if agents is not None else {}
+    manager = functions.pop(MANAGER, base.manager)
+    return attrs.evolve(
+        base,
+        manager=manager,
+        agents={**base.agents, **functions},
+        peers={**base.peers, **{name: PeerConfig() for name in peers}},
+    )
+
+
+def _cause(error: StartError) -> BaseException:
+    """Return what the operator should be told: a refusal of our own, else the error as it is."""
+    match error.reason:
+        case StartFailed(HiveError() as refusal):
+            return refusal
+        case _:
+            return error

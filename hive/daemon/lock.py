@@ -1,0 +1,59 @@
+"""One daemon per state directory, guaranteed by an OS lock rather than by a file's existence."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from hive.errors import ConflictError, FailedError
+
+
+class DaemonLock:
+    """Holds the lock file of a state directory while its daemon lives.
+
+    The kernel releases it however the process ends, so there is nothing to clean up by hand.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd: int | None = None
+
+    def acquire(self) -> None:
+        """Take the lock and write our pid into it.
+
+        Raises:
+            ConflictError: When another daemon holds it, with its pid.
+            FailedError: When the file cannot be opened.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise FailedError(
+                f"cannot open the lock file {self.path}: {error.strerror}; "
+                "check the owner of the state directory, or set HYPERHIVE_STATE_DIR"
+            ) from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = _holder(fd)
+            os.close(fd)
+            raise ConflictError(
+                f"another hive-c0re{holder} already serves {self.path.parent}; "
+                "'hive-c0re shutdown' ends it, or choose another HYPERHIVE_STATE_DIR"
+            ) from None
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        self._fd = fd
+
+    def release(self) -> None:
+        """Give the lock back. Idempotent."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def _holder(fd: int) -> str:
+    pid = os.pread(fd, 32, 0).decode(errors="replace").strip()
+    return f" (pid {pid})" if pid else ""

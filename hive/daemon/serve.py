@@ -1,0 +1,133 @@
+"""The long-running daemon: `hive-c0re serve`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import uvloop
+from attrs import frozen
+
+from hive.config import HiveConfig, load
+from hive.daemon.hive import Hive
+from hive.errors import ExitStatus
+from hive.paths import Paths
+from hive.wire.rows import EventRow
+
+logger = logging.getLogger(__name__)
+
+REPAINT = 1.0
+"""Seconds between two pictures of the live view."""
+
+
+@frozen
+class ServeOptions:
+    """What the command line said.
+
+    Attributes:
+        config: The hive.toml to run; None runs what was spawned before.
+        keep_agents: Leave the agents running at the end.
+        view: Show a live status beneath the events; needs a terminal.
+    """
+
+    config: Path | None
+    paths: Paths
+    keep_agents: bool
+    view: bool
+
+
+def run(options: ServeOptions) -> int:
+    """Serve until asked to end; returns the exit status.
+
+    Raises:
+        HiveError: When the hive cannot be started, with what to do.
+    """
+    config = HiveConfig() if options.config is None else load(options.config)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_serve(config, options))
+
+
+async def _serve(config: HiveConfig, options: ServeOptions) -> int:
+    hive = Hive(options.paths.state_dir, run_dir=options.paths.run_dir, config=config)
+    await hive.open()
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_ended_by_signals(hive, options.keep_agents))
+        stack.enter_context(_shown(hive, options))
+        failure = await hive.wait_ended()
+        await hive.close(keep_agents=True if failure is not None else None)
+    if failure is None:
+        return ExitStatus.OK
+    sys.stderr.write(
+        f"hive-c0re: gave up: {failure.reason}; the agents were left running, "
+        "and the next 'hive-c0re serve' adopts them\n"
+    )
+    return ExitStatus.FAILED
+
+
+@contextlib.contextmanager
+def _ended_by_signals(hive: Hive, keep_agents: bool) -> Iterator[None]:
+    """Let SIGINT and SIGTERM begin the orderly end; a second one changes nothing."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, hive.shutdown, keep_agents)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+@contextlib.contextmanager
+def _shown(hive: Hive, options: ServeOptions) -> Iterator[None]:
+    """Print events, on a terminal above a live status view."""
+    if options.view:
+        show, end = _live_view(options.paths)
+    else:
+        show, end = _print_line, _nothing
+    show(f"hive-c0re serves {options.paths.host_socket}; state in {options.paths.state_dir}")
+    unsubscribe = hive.parts.events.subscribe(lambda row: show(_event_line(row)))
+    try:
+        yield
+    finally:
+        unsubscribe()
+        end()
+
+
+def _live_view(paths: Paths) -> tuple[Callable[[str], None], Callable[[], None]]:
+    """Start the view on a thread of its own; it asks the daemon as any client does."""
+    from hive.client.blocking import call
+    from hive.view.live import LiveView
+
+    def rows() -> list[dict[str, object]]:
+        answer = call(paths.host_socket, {"cmd": "agent_status"}, 5)
+        found: list[dict[str, object]] = answer["agent_statuses"]
+        return found
+
+    view = LiveView(rows)
+    view.start(REPAINT)
+    return view.print, view.stop
+
+
+def _print_line(line: str) -> None:
+    """Print a line at once; a reader that has gone is no reason to end."""
+    with contextlib.suppress(BrokenPipeError):
+        sys.stdout.write(line + "\n")
+        sys.stdout.flush()
+
+
+def _event_line(row: EventRow) -> str:
+    from hive.view.stream import event_line
+
+    return event_line(
+        {"seq": row.seq, "at": row.at, "event": row.event, "name": row.name, "detail": row.detail}
+    )
+
+
+def _nothing() -> None:
+    """The end of what needs no end."""

@@ -1,0 +1,180 @@
+"""What an agent's or a peer's socket answers.
+
+One object per connection. Who speaks is decided when the connection is made, by the socket it came
+in through; no field of any request can change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from attrs import frozen
+
+from hive.broker.router import Router
+from hive.broker.values import Delivery, Draft, NackMode, Sent
+from hive.clock import Clock
+from hive.core.snapshot import Snapshot
+from hive.gateway.answers import Answer, Fields, OutOfOrder, chain
+from hive.gateway.rows import inbox_row, message_row
+from hive.participants.members import Member
+from hive.participants.roster import Roster
+from hive.store import Origin
+from hive.wire import agent as wire
+from hive.wire.base import Request
+
+
+@frozen
+class AgentServices:
+    """What the verbs of a participant's socket need.
+
+    Attributes:
+        host: The name of this machine, for `whoami`.
+    """
+
+    router: Router
+    roster: Roster
+    snapshot: Snapshot
+    clock: Clock
+    host: str
+
+
+class AgentVerbs:
+    """The verbs of one connection to a participant's socket."""
+
+    def __init__(self, member: Member, origin: Origin, services: AgentServices) -> None:
+        self._member = member
+        self._origin = origin
+        self._services = services
+        self._router = services.router
+        self._session = self._router.open_session(member.name, origin)
+        self._is_harness = False
+        self._table: Mapping[type[Request], Callable[[Any], Answer]] = {
+            wire.Send: self._send,
+            wire.Recv: self._recv,
+            wire.Ack: self._ack,
+            wire.Nack: self._nack,
+            wire.AckTurn: self._ack_turn,
+            wire.RequeueInflight: self._requeue_inflight,
+            wire.Status: self._status,
+            wire.Recent: self._recent,
+            wire.Whoami: self._whoami,
+            wire.Who: self._who,
+            wire.SetStatus: self._set_status,
+            wire.Wake: self._wake,
+            wire.Hello: self._hello,
+        }
+
+    def handle(self, request: Request) -> Answer:
+        """Answer one request."""
+        return self._table[type(request)](request)
+
+    def close(self) -> None:
+        """Give back what this connection had leased and say good-bye."""
+        self._router.close_session(self._session)
+        if self._is_harness:
+            self._is_harness = False
+            self._services.roster.left(self._member)
+
+    def _send(self, request: wire.Send) -> Answer:
+        return chain(self._router.send(self._draft(request)), sent_fields)
+
+    def _draft(self, request: wire.Send) -> Draft:
+        return Draft(
+            sender=self._member.name,
+            sender_kind=self._member.record.kind,
+            to=request.to,
+            body=request.body,
+            in_reply_to=request.in_reply_to,
+            origin=self._origin,
+        )
+
+    def _recv(self, request: wire.Recv) -> Answer:
+        received = self._router.recv(
+            self._session, max=request.max, wait=request.wait_seconds, ack=request.ack
+        )
+        answer = chain(received, _messages)
+        return OutOfOrder(answer) if request.wait_seconds > 0 else answer
+
+    def _ack(self, request: wire.Ack) -> Answer:
+        return chain(self._router.ack(self._session, request.ids, request.lease), _nothing)
+
+    def _nack(self, request: wire.Nack) -> Answer:
+        nacked = self._router.nack(
+            self._session,
+            request.id,
+            NackMode(request.mode),
+            delay=request.delay_seconds,
+            reason=request.reason,
+            lease=request.lease,
+        )
+        return chain(nacked, _nothing)
+
+    def _ack_turn(self, request: wire.AckTurn) -> Answer:
+        return chain(self._router.ack_turn(self._session), _nothing)
+
+    def _requeue_inflight(self, request: wire.RequeueInflight) -> Answer:
+        requeued = self._router.requeue_inflight(self._session)
+        return chain(requeued, lambda count: {"requeued": count})
+
+    def _status(self, request: wire.Status) -> Fields:
+        return {"unread": self._router.unread(self._member.name)}
+
+    async def _recent(self, request: wire.Recent) -> Fields:
+        rows = await self._router.inbox(self._member.name, request.max)
+        return {"messages": [inbox_row(row) for row in rows]}
+
+    def _whoami(self, request: wire.Whoami) -> Fields:
+        return {
+            "name": self._member.name,
+            "kind": self._member.record.kind.value,
+            "host": self._services.host,
+        }
+
+    def _who(self, request: wire.Who) -> Fields:
+        return {"participants": self._services.snapshot.who()}
+
+    async def _set_status(self, request: wire.SetStatus) -> Fields:
+        await self._services.roster.save(
+            self._member,
+            status_text=request.text or None,
+            status_set_at=self._services.clock.now() if request.text else None,
+        )
+        return {}
+
+    def _wake(self, request: wire.Wake) -> Answer:
+        draft = Draft(
+            sender=self._member.name,
+            sender_kind=self._member.record.kind,
+            to=self._member.name,
+            body=request.body,
+            label=request.label,
+            transient=request.transient,
+            origin=self._origin,
+        )
+        return chain(self._router.send(draft), sent_fields)
+
+    def _hello(self, request: wire.Hello) -> Fields:
+        if request.role == "harness" and not self._is_harness:
+            self._is_harness = True
+            self._services.roster.arrived(self._member)
+        return dict(self._whoami(wire.Whoami()))
+
+
+def sent_fields(sent: Sent) -> Fields:
+    """Return the fields that answer a send: the first id, who has it, and whom it could not reach.
+
+    A transient message that nobody heard has no id.
+    """
+    fields: dict[str, Any] = {"id": sent.id, "recipients": list(sent.recipients)}
+    if sent.skipped:
+        fields["skipped"] = [{"name": each.name, "reason": each.why} for each in sent.skipped]
+    return fields
+
+
+def _messages(deliveries: Sequence[Delivery]) -> Fields:
+    return {"messages": [message_row(delivery) for delivery in deliveries]}
+
+
+def _nothing(done: object) -> Fields:
+    return {}

@@ -1,0 +1,71 @@
+"""What the manager's socket answers: an agent's verbs and the care of the other agents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hive.core.lifecycle import Lifecycle
+from hive.core.machine_logs import MachineLogs
+from hive.errors import NotAllowedError
+from hive.gateway.agent_verbs import AgentServices, AgentVerbs
+from hive.gateway.answers import Answer, Fields
+from hive.participants.members import Member
+from hive.store import Origin
+from hive.wire import manager as wire
+from hive.wire.base import Request
+
+
+class ManagerVerbs:
+    """The verbs of one connection to the manager's socket."""
+
+    def __init__(
+        self,
+        member: Member,
+        origin: Origin,
+        services: AgentServices,
+        lifecycle: Lifecycle,
+        logs: MachineLogs,
+    ) -> None:
+        self._own = AgentVerbs(member, origin, services)
+        self._member = member
+        self._lifecycle = lifecycle
+        self._logs = logs
+        self._table: Mapping[type[Request], Callable[[Any], Answer]] = {
+            wire.KillAgent: self._kill,
+            wire.StartAgent: self._start,
+            wire.RestartAgent: self._restart,
+            wire.UpdateAgent: self._restart,
+            wire.GetLogs: self._get_logs,
+        }
+
+    def handle(self, request: Request) -> Answer:
+        """Answer one request."""
+        care = self._table.get(type(request))
+        return care(request) if care is not None else self._own.handle(request)
+
+    def close(self) -> None:
+        """Give back what this connection had leased."""
+        self._own.close()
+
+    def _other(self, name: str) -> str:
+        if name == self._member.name:
+            raise NotAllowedError(
+                "the manager cannot stop or restart itself; ask the operator, who can"
+            )
+        return name
+
+    async def _kill(self, request: wire.KillAgent) -> Fields:
+        await self._lifecycle.stop(self._other(request.name))
+        return {}
+
+    async def _start(self, request: wire.StartAgent) -> Fields:
+        await self._lifecycle.start(self._other(request.name))
+        return {}
+
+    async def _restart(self, request: wire.RestartAgent | wire.UpdateAgent) -> Fields:
+        await self._lifecycle.restart(self._other(request.name))
+        return {}
+
+    async def _get_logs(self, request: wire.GetLogs) -> Fields:
+        return {"lines": await self._logs.last_lines(request.name, request.lines)}

@@ -1,0 +1,22 @@
+"""Who is at the other end of a unix socket, as the kernel recorded it on connect."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+
+from hive.store import Origin
+
+_UCRED = struct.Struct("3i")
+
+
+def origin_of(transport: asyncio.BaseTransport, path: str) -> Origin:
+    """Return the peer of a connection: pid, uid and gid from SO_PEERCRED of unix(7).
+
+    The ids are those seen from the daemon's own namespaces; a pid of 0 is a process outside them.
+    """
+    sock: socket.socket = transport.get_extra_info("socket")
+    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    pid, uid, gid = _UCRED.unpack(raw)
+    return Origin(socket=path, pid=pid, uid=uid, gid=gid)

@@ -1,0 +1,262 @@
+"""The programs `hive-ag3nt` and `hive-m1nd`.
+
+Only `click` and the standard library are imported here; `serve` alone reaches for asyncio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from hive.errors import HiveError
+from hive.harness import environment
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Program(click.Group):
+    """A program whose errors are one sentence on standard error and an exit status."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb."""
+        try:
+            return super().invoke(ctx)
+        except HiveError as error:
+            click.echo(f"{ctx.info_name}: {error}", err=True)
+            ctx.exit(error.exit_status)
+
+
+@click.group(cls=Program, name="hive-ag3nt", context_settings=CONTEXT)
+@click.version_option(package_name="hyperhive")
+def agent() -> None:
+    """Take part in a hive: the harness of an agent or a peer, and its verbs for scripts."""
+
+
+@click.group(cls=Program, name="hive-m1nd", context_settings=CONTEXT)
+@click.version_option(package_name="hyperhive")
+def manager() -> None:
+    """Take part in a hive as its manager: everything of hive-ag3nt, and the care of the agents."""
+
+
+def socket_option(command: F) -> F:
+    """Add `--socket`."""
+    return click.option(
+        "--socket",
+        type=click.Path(path_type=Path),
+        default=environment.socket_path,
+        show_default="$HIVE_SOCKET or /run/hive/mcp.sock",
+        help="The participant's socket.",
+    )(command)
+
+
+def json_option(command: F) -> F:
+    """Add `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@socket_option
+@click.option("--driver", default="command", show_default=True, help="What works on messages.")
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    default=600.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Longest time for one message.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(min=1, max=64),
+    default=1,
+    show_default=True,
+    help="Messages that are worked on at once.",
+)
+@click.option("--reply-to-replies", is_flag=True, help="Answer also what is an answer itself.")
+@click.option("--peer", is_flag=True, help="Announce presence; receive nothing without --hook.")
+@click.option("--hook", is_flag=True, help="With --peer: hand each message to PROGRAM.")
+@click.argument("arguments", metavar="[--] [PROGRAM [ARGS]...]", nargs=-1)
+def serve(
+    arguments: tuple[str, ...], peer: bool, hook: bool, reply_to_replies: bool, **given: Any
+) -> None:
+    """Receive messages and run PROGRAM for each.
+
+    The message comes on standard input as JSON, what the program prints is the answer.
+    """
+    from hive.harness.serve import ServeOptions
+    from hive.harness.serve import serve as run
+
+    if hook and not peer:
+        raise click.UsageError("--hook goes with --peer")
+    if peer and hook != bool(arguments):
+        raise click.UsageError("a peer's program stands behind --hook, and --hook needs one")
+    run(
+        ServeOptions(
+            arguments=arguments,
+            peer=peer,
+            hook=hook,
+            reply_to_replies=reply_to_replies,
+            **given,
+        )
+    )
+
+
+@click.command()
+@socket_option
+@json_option
+@click.option("--in-reply-to", type=click.IntRange(min=1), help="Id of the message answered.")
+@click.argument("to")
+@click.argument("body", required=False)
+def send(socket: Path, as_json: bool, in_reply_to: int | None, to: str, body: str | None) -> None:
+    """Send BODY (default and "-": standard input) to TO and print the id.
+
+    It is on disk when this ends with 0.
+    """
+    from hive.harness import verbs
+
+    request = {"cmd": "send", "to": to, "body": verbs.body_of(body), "in_reply_to": in_reply_to}
+    answer = verbs.ask(socket, request)
+    verbs.print_answer(answer, [str(answer.get("id", ""))], as_json=as_json)
+
+
+@click.command()
+@socket_option
+@json_option
+@click.option("--max", "most", type=click.IntRange(1, 32), default=1, show_default=True)
+@click.option(
+    "--wait",
+    type=click.FloatRange(0, 180),
+    default=0.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for the first message.",
+)
+@click.option("--keep", is_flag=True, help="Do not ack: the messages go back when this ends.")
+def recv(socket: Path, as_json: bool, most: int, wait: float, keep: bool) -> None:
+    """Print messages and ack them once they are printed."""
+    from hive.harness import verbs
+
+    verbs.receive(socket, most=most, wait=wait, keep=keep, as_json=as_json)
+
+
+@click.command()
+@socket_option
+@json_option
+@click.option("--from", "label", required=True, help="A label that says what rang.")
+@click.option("--body", help='The text; default and "-": standard input.')
+@click.option("--transient", is_flag=True, help="Only ring: lost if nobody receives just now.")
+def wake(socket: Path, as_json: bool, label: str, body: str | None, transient: bool) -> None:
+    """Put a message into the own inbox, from a script beside the agent."""
+    from hive.harness import verbs
+
+    text = verbs.body_of(body)
+    request = {"cmd": "wake", "from": label, "body": text, "transient": transient}
+    answer = verbs.ask(socket, request)
+    verbs.print_answer(answer, [str(answer["id"])] if "id" in answer else [], as_json=as_json)
+
+
+@click.command()
+@socket_option
+@json_option
+def status(socket: Path, as_json: bool) -> None:
+    """Print how many messages wait."""
+    from hive.harness import verbs
+
+    answer = verbs.ask(socket, {"cmd": "status"})
+    verbs.print_answer(answer, [str(answer["unread"])], as_json=as_json)
+
+
+@click.command()
+@socket_option
+@json_option
+def whoami(socket: Path, as_json: bool) -> None:
+    """Print who the daemon takes this socket for."""
+    from hive.harness import verbs
+
+    answer = verbs.ask(socket, {"cmd": "whoami"})
+    verbs.print_answer(answer, [f"{answer['name']} ({answer['kind']})"], as_json=as_json)
+
+
+@click.command()
+@socket_option
+@json_option
+def who(socket: Path, as_json: bool) -> None:
+    """List the participants with their presence."""
+    from hive.harness import verbs
+
+    answer = verbs.ask(socket, {"cmd": "who"})
+    lines = [verbs.presence_text(row) for row in answer["participants"]]
+    verbs.print_answer(answer, lines, as_json=as_json)
+
+
+@click.command()
+@socket_option
+@click.option("--lease", help="Refuse if the message has been leased anew.")
+@click.argument("ids", nargs=-1, required=True, type=click.IntRange(min=1))
+def ack(socket: Path, lease: str | None, ids: tuple[int, ...]) -> None:
+    """Say that the work for the messages with these IDS is done."""
+    from hive.harness import verbs
+
+    verbs.ask(socket, {"cmd": "ack", "ids": list(ids), "lease": lease})
+
+
+@click.command()
+@socket_option
+@click.option("--mode", type=click.Choice(["defer", "fail", "reject"]), default="fail")
+@click.option("--delay", type=click.FloatRange(min=0), metavar="SECONDS")
+@click.option("--reason")
+@click.option("--lease", help="Refuse if the message has been leased anew.")
+@click.argument("message", metavar="ID", type=click.IntRange(min=1))
+def nack(socket: Path, delay: float | None, message: int, **given: str | None) -> None:
+    """Give the message ID back."""
+    from hive.harness import verbs
+
+    verbs.ask(socket, {"cmd": "nack", "id": message, "delay_seconds": delay, **given})
+
+
+def care_of_agents(verb: str, sentence: str) -> click.Command:
+    """Return a verb of the manager that is about one other agent."""
+
+    @click.command(name=verb, help=sentence)
+    @socket_option
+    @click.argument("name")
+    def command(socket: Path, name: str) -> None:
+        from hive.harness import verbs
+
+        verbs.ask(socket, {"cmd": verb, "name": name})
+
+    return command
+
+
+@click.command()
+@socket_option
+@json_option
+@click.option("--lines", type=click.IntRange(1, 5000), default=100, show_default=True)
+@click.argument("name")
+def logs(socket: Path, as_json: bool, lines: int, name: str) -> None:
+    """Print the last lines that the agent NAME printed."""
+    from hive.harness import verbs
+
+    answer = verbs.ask(socket, {"cmd": "get_logs", "name": name, "lines": lines})
+    verbs.print_answer(answer, answer["lines"], as_json=as_json)
+
+
+COMMON = (serve, send, recv, wake, status, whoami, who, ack, nack)
+CARE = {
+    "kill": "Stop the agent NAME gracefully.",
+    "start": "Start the stopped or failed agent NAME.",
+    "restart": "Stop the agent NAME gracefully and start it again.",
+    "update": "Apply the configuration of the agent NAME anew.",
+}
+
+for common in COMMON:
+    agent.add_command(common)
+    manager.add_command(common)
+for verb, sentence in CARE.items():
+    manager.add_command(care_of_agents(verb, sentence))
+manager.add_command(logs)

@@ -1,0 +1,139 @@
+"""The driver that starts a program for each message."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from hive.client.api import Delivery
+from hive.errors import ConfigError
+from hive.harness.answers import text_of
+from hive.harness.drivers import Deferred, Done, DriverSetup, Failed, Outcome, SavedText
+from hive.harness.message_forms import message_environment, message_json
+from hive.harness.programs import Program, Ran, Tee, run_program
+from hive.machines.endings import Exited, How, Signaled
+
+ANSWER_MAX = 1 << 20
+"""Bytes of the longest output that is read into memory, to be sent; longer than any message."""
+
+REASON_MAX = 2000
+"""Characters of the longest reason that is told to the hive."""
+
+REASON_LINES = 20
+"""Lines of standard error in a reason."""
+
+
+def write_to_stderr(data: bytes) -> None:
+    """Pass a program's standard error on, so that it is in the agent's log."""
+    sys.stderr.buffer.write(data)
+    sys.stderr.buffer.flush()
+
+
+class CommandDriver:
+    """Runs a program with the message on standard input; its standard output is the answer.
+
+    Args:
+        setup: `arguments` are the program and its arguments.
+        environ: What the program inherits.
+        tee: Called with what it writes to standard error.
+
+    Raises:
+        ConfigError: When there is no such program.
+    """
+
+    def __init__(
+        self,
+        setup: DriverSetup,
+        *,
+        environ: Mapping[str, str] = os.environ,
+        tee: Tee = write_to_stderr,
+    ) -> None:
+        if not setup.arguments:
+            raise ConfigError("the command driver needs a program: serve … -- PROGRAM ARGS…")
+        if shutil.which(setup.arguments[0], path=environ.get("PATH")) is None:
+            raise ConfigError(f"there is no program {setup.arguments[0]!r} that may be run")
+        self._setup = setup
+        self._environ = environ
+        self._tee = tee
+        self._answers = setup.state / "answers"
+
+    async def handle(self, message: Delivery) -> Outcome:
+        """Run the program once."""
+        output = self._answers / f"{message.id}-{message.attempt}.txt"
+        try:
+            ran = await self._run(message, output)
+        except OSError as error:
+            await asyncio.to_thread(_discard, output)
+            program = self._setup.arguments[0]
+            return Deferred(f"cannot start {program}: {error.strerror or error}")
+        except asyncio.CancelledError:
+            await asyncio.to_thread(_discard, output)
+            raise
+        return await asyncio.to_thread(self._outcome, ran, output)
+
+    async def _run(self, message: Delivery, output: Path) -> Ran:
+        program = Program(
+            self._setup.arguments,
+            message_environment(message, self._environ),
+            self._setup.time_limit,
+        )
+        stdout = await asyncio.to_thread(_create, output)
+        try:
+            return await run_program(
+                program, stdin=message_json(message), stdout=stdout, tee=self._tee
+            )
+        finally:
+            os.close(stdout)
+
+    def _outcome(self, ran: Ran, output: Path) -> Outcome:
+        if ran.status == 0 and not ran.out_of_time:
+            return Done(_answer(output))
+        _discard(output)
+        return verdict(ran, self._setup.time_limit)
+
+
+def verdict(ran: Ran, time_limit: float) -> Failed | Deferred:
+    """Return what the end of a program that did not succeed means for its message.
+
+    Exit status 75 is EX_TEMPFAIL of sysexits.h: try again later.
+    """
+    if ran.out_of_time:
+        return Failed(_reason(f"ended after the time limit of {time_limit:g} s", ran))
+    if ran.status == os.EX_TEMPFAIL:
+        return Deferred(_reason("asked to try again later (exit status 75)", ran))
+    how: How = Exited(ran.status) if ran.status > 0 else Signaled(-ran.status)
+    return Failed(_reason(str(how), ran))
+
+
+def _reason(what: str, ran: Ran) -> str:
+    if not ran.last_lines:
+        return what
+    words = "\n".join(ran.last_lines[-REASON_LINES:])
+    if len(words) > REASON_MAX:
+        words = "…" + words[-REASON_MAX:]
+    return f"{what}; its last words:\n{words}"
+
+
+def _answer(output: Path) -> str | SavedText | None:
+    """Return the answer that is in the file; the file stays only if it is too long to be sent."""
+    size = output.stat().st_size
+    if size > ANSWER_MAX:
+        return SavedText(output, size)
+    text = text_of(output.read_bytes())
+    _discard(output)
+    return text
+
+
+def _create(path: Path) -> int:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+
+
+def _discard(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        path.unlink()

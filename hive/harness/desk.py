@@ -1,0 +1,54 @@
+"""What lies on a harness's desk: messages that are worked on, and those done but not yet acked.
+
+After a connection was lost, the daemon delivers again what this harness still holds. The desk knows
+it: a message in work only gets its new lease, one that is done only its ack. Neither runs twice.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from attrs import define, field
+
+from hive.client.api import Delivery
+
+
+class Taken(Enum):
+    """What a delivery is to this harness."""
+
+    NEW = "new"
+    IN_WORK = "in work"
+    DONE = "done"
+
+
+@define
+class Desk:
+    """The messages of one harness."""
+
+    _leases: dict[int, str] = field(factory=dict)
+    _done: set[int] = field(factory=set)
+
+    def take(self, message: Delivery) -> Taken:
+        """Take a delivery and say what is to be done about it."""
+        if message.id in self._done:
+            return Taken.DONE
+        in_work = message.id in self._leases
+        self._leases[message.id] = message.lease
+        return Taken.IN_WORK if in_work else Taken.NEW
+
+    def lease(self, message: Delivery) -> str:
+        """Return the newest lease of a message in work."""
+        return self._leases[message.id]
+
+    def finish(self, message: Delivery) -> None:
+        """The work is done; what is left is the ack."""
+        self._leases.pop(message.id, None)
+        self._done.add(message.id)
+
+    def put_back(self, message: Delivery) -> None:
+        """The message is not ours any more."""
+        self._leases.pop(message.id, None)
+
+    def acked(self, ids: tuple[int, ...]) -> None:
+        """The daemon knows that these are done."""
+        self._done.difference_update(ids)

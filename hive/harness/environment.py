@@ -1,0 +1,54 @@
+"""What the hive tells a participant's programs by environment variables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from hive.errors import ConfigError
+from hive.paths import IN_CONTAINER_SOCKET
+
+SOCKET = "HIVE_SOCKET"
+STATE = "HIVE_STATE"
+STOP_TIMEOUT = "HIVE_STOP_TIMEOUT"
+
+DEFAULT_STOP_TIMEOUT = 10.0
+"""Seconds, where HIVE_STOP_TIMEOUT is not set."""
+
+
+def socket_path(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the participant's socket: HIVE_SOCKET, or where it is inside a container."""
+    return Path(environ.get(SOCKET) or IN_CONTAINER_SOCKET)
+
+
+def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """Return the directory for what must last: HIVE_STATE, or the user's own (XDG base dirs)."""
+    if environ.get(STATE):
+        return Path(environ[STATE])
+    base = environ.get("XDG_STATE_HOME") or Path(environ.get("HOME") or "/") / ".local" / "state"
+    return Path(base) / "hive-ag3nt"
+
+
+def stop_timeout(environ: Mapping[str, str] = os.environ) -> float:
+    """Return the seconds between SIGTERM and SIGKILL that the runtime gives.
+
+    Raises:
+        ConfigError: When HIVE_STOP_TIMEOUT is not a positive number.
+    """
+    written = environ.get(STOP_TIMEOUT) or str(DEFAULT_STOP_TIMEOUT)
+    try:
+        seconds = float(written)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < float("inf"):
+        raise ConfigError(f"{STOP_TIMEOUT}={written!r} is not a positive number of seconds")
+    return seconds
+
+
+def drain_time(timeout: float) -> float:
+    """Return the part of the stop timeout in which work may end by itself.
+
+    The rest is for killing it and giving the message back, before the runtime kills everything.
+    """
+    return max(timeout - 2.0, timeout / 2)

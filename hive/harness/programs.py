@@ -1,0 +1,134 @@
+"""Running a program in a process group of its own, with a time limit, leaving nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+
+from attrs import define, field, frozen
+
+KILL_GRACE = 2.0
+"""Seconds between SIGTERM and SIGKILL for a program whose time is over."""
+
+LAST_WORDS = 1.0
+"""Seconds to wait for what a program that has ended wrote to standard error just before."""
+
+TAIL_BYTES = 8192
+"""Bytes of standard error that are kept."""
+
+Tee = Callable[[bytes], object]
+
+
+@frozen
+class Program:
+    """What to run.
+
+    Attributes:
+        time_limit: Seconds until its process group is ended.
+    """
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    time_limit: float
+
+
+@frozen
+class Ran:
+    """How a program ended.
+
+    Attributes:
+        status: Exit status, or the negative number of the signal that ended it.
+        out_of_time: Whether it was ended because of the time limit.
+        last_lines: The end of its standard error, oldest first.
+    """
+
+    status: int
+    out_of_time: bool
+    last_lines: tuple[str, ...]
+
+
+async def run_program(program: Program, *, stdin: bytes, stdout: int, tee: Tee) -> Ran:
+    """Run a program to its end.
+
+    Whatever it started in its process group is killed when it ends, and also when this coroutine
+    is cancelled.
+
+    Args:
+        program: What to run.
+        stdin: What it reads.
+        stdout: File descriptor that gets its output.
+        tee: Called with what it writes to standard error.
+
+    Raises:
+        OSError: When it cannot be started.
+    """
+    loop = asyncio.get_running_loop()
+    transport, watch = await loop.subprocess_exec(
+        lambda: _Watch(tee),
+        *program.command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=stdout,
+        stderr=asyncio.subprocess.PIPE,
+        env=program.environment,
+        start_new_session=True,
+    )
+    group = transport.get_pid()
+    try:
+        _feed(transport, stdin)
+        out_of_time = not await _set_within(watch.exited, program.time_limit)
+        if out_of_time:
+            _signal(group, signal.SIGTERM)
+            await _set_within(watch.exited, KILL_GRACE)
+    finally:
+        _signal(group, signal.SIGKILL)
+        await watch.exited.wait()
+        await _set_within(watch.silent, LAST_WORDS)
+        transport.close()
+    return Ran(transport.get_returncode() or 0, out_of_time, watch.last_lines())
+
+
+@define(eq=False)
+class _Watch(asyncio.SubprocessProtocol):
+    """Hears a program's standard error and its end, which may come in either order."""
+
+    tee: Tee
+    exited: asyncio.Event = field(factory=asyncio.Event)
+    silent: asyncio.Event = field(factory=asyncio.Event)
+    _tail: bytes = b""
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        self.tee(data)
+        self._tail = (self._tail + data)[-TAIL_BYTES:]
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        if fd == 2:  # noqa: PLR2004 - standard error
+            self.silent.set()
+
+    def process_exited(self) -> None:
+        self.exited.set()
+
+    def last_lines(self) -> tuple[str, ...]:
+        return tuple(self._tail.decode(errors="replace").splitlines())
+
+
+def _feed(transport: asyncio.SubprocessTransport, data: bytes) -> None:
+    """Write standard input; a program that does not read it is not to blame."""
+    pipe = transport.get_pipe_transport(0)
+    assert isinstance(pipe, asyncio.WriteTransport)
+    pipe.write(data)
+    pipe.close()
+
+
+async def _set_within(event: asyncio.Event, seconds: float) -> bool:
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()
+
+
+def _signal(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)

@@ -1,0 +1,96 @@
+"""The `serve` verb: from the command line's words to a harness that runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+from random import Random
+
+from attrs import frozen
+
+from hive.client.aio import SocketClient
+from hive.harness import environment
+from hive.harness.drivers import Driver, DriverSetup, load_driver
+from hive.harness.serving import Harness
+
+PEER_DRIVER = "peer"
+"""What the daemon is told of a peer that has no hook."""
+
+HOOK_DRIVER = "hook"
+"""What the daemon is told of a peer that has one."""
+
+
+@frozen
+class ServeOptions:
+    """What `serve` was asked for.
+
+    Attributes:
+        arguments: The program, or whatever else the driver needs.
+        peer: Announce presence only; with `hook`, hand messages to a program, without answering.
+    """
+
+    socket: Path
+    driver: str
+    arguments: tuple[str, ...]
+    time_limit: float
+    concurrency: int = 1
+    reply_to_replies: bool = False
+    peer: bool = False
+    hook: bool = False
+
+
+def serve(options: ServeOptions) -> None:
+    """Serve until SIGTERM or SIGINT; both let the message in work end first.
+
+    Raises:
+        HiveError: When the configuration is wrong or the daemon refuses this harness.
+    """
+    logging.basicConfig(level=logging.INFO, format="hive-ag3nt: %(message)s", stream=sys.stderr)
+    drain = environment.drain_time(environment.stop_timeout())
+    driver = _driver(options)
+    with asyncio.Runner(loop_factory=_uvloop) as runner:
+        runner.run(_until_signal(options, driver, drain))
+
+
+def _driver(options: ServeOptions) -> Driver | None:
+    if options.peer and not options.hook:
+        return None
+    setup = DriverSetup(options.arguments, options.time_limit, environment.state_dir())
+    return load_driver(options.driver)(setup)
+
+
+def _driver_name(options: ServeOptions) -> str:
+    if not options.peer:
+        return options.driver
+    return HOOK_DRIVER if options.hook else PEER_DRIVER
+
+
+async def _until_signal(options: ServeOptions, driver: Driver | None, drain: float) -> None:
+    async with SocketClient(options.socket) as client:
+        harness = Harness(
+            client,
+            driver,
+            _driver_name(options),
+            environment.state_dir(),
+            drain,
+            Random(),  # noqa: S311 - jitter
+            concurrency=options.concurrency,
+            answers=not options.peer,
+            to_replies=options.reply_to_replies,
+        )
+        serving = asyncio.create_task(harness.run())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, serving.cancel)
+        await asyncio.wait([serving])
+    if not serving.cancelled():
+        serving.result()
+
+
+def _uvloop() -> asyncio.AbstractEventLoop:
+    import uvloop
+
+    return uvloop.new_event_loop()

@@ -1,0 +1,174 @@
+"""One worker: receive a message, have it worked on, answer, ack, and again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from random import Random
+
+from attrs import define, field
+
+from actors._restart import Backoff
+from hive.client.api import AgentClient, Delivery, NackMode
+from hive.errors import HiveError, StaleLeaseError
+from hive.harness.answering import Answerer
+from hive.harness.desk import Desk, Taken
+from hive.harness.drivers import (
+    Deferred,
+    Done,
+    Driver,
+    Failed,
+    Outcome,
+    Rejected,
+    SavedText,
+)
+from hive.harness.patience import until_reachable
+
+logger = logging.getLogger(__name__)
+
+LONG_POLL = 180.0
+"""Seconds that one `recv` waits, the most that the wire allows."""
+
+AFTER_FAILURE = Backoff(base=1.0, factor=2.0, cap=60.0, jitter=0.1)
+"""Delays before a message that failed is delivered again, by its attempt."""
+
+AFTER_DEFERRAL = 30.0
+"""Seconds before a message that was put off is delivered again."""
+
+LAST_REQUEST = 1.0
+"""Seconds for giving a message back while the agent ends."""
+
+
+@define(eq=False)
+class Worker:
+    """Works on one message at a time.
+
+    Attributes:
+        client: The participant's connection.
+        driver: Does the work.
+        answerer: Sends the answers.
+        desk: Shared by all workers of one harness.
+        random: Where jitter comes from.
+        busy: Whether a message is in work.
+        stopping: Set to end after the message in work.
+    """
+
+    client: AgentClient
+    driver: Driver
+    answerer: Answerer
+    desk: Desk
+    random: Random
+    busy: bool = field(default=False, init=False)
+    stopping: bool = field(default=False, init=False)
+
+    async def run(self) -> None:
+        """Work until `stopping` is set, or until cancelled: then the message is given back."""
+        done: tuple[int, ...] = ()
+        while not self.stopping:
+            messages = await self._receive(done)
+            done = ()
+            self.busy = True
+            for message in messages:
+                done += await self._take(message)
+            self.busy = False
+        if done:
+            await self._ack(done)
+
+    async def _receive(self, done: tuple[int, ...]) -> tuple[Delivery, ...]:
+        """Return the next message; what is done is acked by the same request."""
+        try:
+            messages = await until_reachable(
+                lambda: self.client.recv(max=1, wait=LONG_POLL, ack=done)
+            )
+        except StaleLeaseError as error:
+            logger.info("%s; it will be delivered once more, and acked then", error)
+            return ()
+        self.desk.acked(done)
+        return messages
+
+    async def _take(self, message: Delivery) -> tuple[int, ...]:
+        """Return the id if the message is to be acked now."""
+        match self.desk.take(message):
+            case Taken.NEW:
+                return await self._turn(message)
+            case Taken.DONE:
+                return (message.id,)
+            case Taken.IN_WORK:
+                return ()
+
+    async def _turn(self, message: Delivery) -> tuple[int, ...]:
+        logger.info("message %d from %s: attempt %d", message.id, message.sender, message.attempt)
+        try:
+            outcome = await self._finish(message, await self._work(message))
+        except asyncio.CancelledError:
+            await self._put_back_in_time(message)
+            raise
+        if isinstance(outcome, Done):
+            self.desk.finish(message)
+            return (message.id,)
+        await self._put_back(message, outcome, self._delay(message, outcome))
+        return ()
+
+    async def _work(self, message: Delivery) -> Outcome:
+        try:
+            return await self.driver.handle(message)
+        except Exception as error:
+            logger.exception("message %d: the driver has a bug", message.id)
+            return Failed(f"the driver raised {type(error).__name__}: {error}")
+
+    async def _finish(self, message: Delivery, outcome: Outcome) -> Outcome:
+        """Send the answer; one that is refused makes the message a dead letter, for all to see."""
+        if not isinstance(outcome, Done):
+            return outcome
+        try:
+            await self.answerer.answer(message, outcome.answer)
+        except HiveError as refusal:
+            where = await self._keep(message, outcome.answer)
+            return Rejected(f"the work is done, but its answer was refused: {refusal}{where}")
+        return outcome
+
+    async def _keep(self, message: Delivery, answer: str | SavedText | None) -> str:
+        if isinstance(answer, str):
+            answer = await asyncio.to_thread(self.answerer.keep, message, answer)
+        return f"; the answer is in {answer.path}" if answer is not None else ""
+
+    def _delay(self, message: Delivery, outcome: Outcome) -> float | None:
+        match outcome:
+            case Failed():
+                return AFTER_FAILURE.delay(message.attempt - 1, self.random)
+            case Deferred():
+                return AFTER_DEFERRAL
+            case _:
+                return None
+
+    async def _put_back(
+        self, message: Delivery, outcome: Failed | Deferred | Rejected, delay: float | None
+    ) -> None:
+        """Give a message back; if that is refused, the hive has taken it back already."""
+        logger.warning("message %d: %s", message.id, outcome.reason)
+        mode = _MODES[type(outcome)]
+        lease = self.desk.lease(message)
+        self.desk.put_back(message)
+        try:
+            await self.client.nack(
+                message.id, mode=mode, delay=delay, reason=outcome.reason, lease=lease
+            )
+        except HiveError as refusal:
+            logger.info("message %d was not given back: %s", message.id, refusal)
+
+    async def _put_back_in_time(self, message: Delivery) -> None:
+        """Give a message back because the agent ends; if the daemon is away, our end does it."""
+        try:
+            async with asyncio.timeout(LAST_REQUEST):
+                await self._put_back(message, Deferred("the agent was stopped"), None)
+        except TimeoutError:
+            logger.info("message %d goes back when the connection ends", message.id)
+
+    async def _ack(self, done: tuple[int, ...]) -> None:
+        try:
+            await self.client.ack(done)
+        except HiveError as refusal:
+            logger.info("messages %s were not acked: %s", done, refusal)
+
+
+_MODES = {Failed: NackMode.FAIL, Deferred: NackMode.DEFER, Rejected: NackMode.REJECT}

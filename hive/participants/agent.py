@@ -1,0 +1,133 @@
+"""An agent: a participant whose actor's life is its container's life.
+
+Starting the actor adopts the container that runs, or starts it. The container's end arrives as a
+message and becomes the actor's exit, and the supervisor applies its ordinary restart rules. When
+the actor ends for any other reason, `AgentMember.wish` says what happens to the container; by
+default nothing does, so that a fault in this daemon never costs a container.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import frozen
+
+from actors import Crashed, ExitReason, Normal
+from hive.broker.router import Router
+from hive.errors import FailedError, HiveError
+from hive.events import EventKind, EventLog
+from hive.machines.endings import Ended, is_clean
+from hive.machines.runtime import MachineSpec, Running, Runtime
+from hive.participants.members import AgentMember, Wish
+from hive.participants.participant import Doors, Participant
+from hive.participants.roster import Roster
+
+
+class MachineEndedError(FailedError):
+    """The agent's container ended in a way that counts as a failure."""
+
+
+@frozen
+class MachineEnded:
+    """The machine that `watch` stands for has ended."""
+
+    watch: object
+    ended: Ended
+
+
+@frozen
+class AgentServices:
+    """What an agent's actor needs from the rest of the hive."""
+
+    router: Router
+    doors: Doors
+    runtime: Runtime
+    roster: Roster
+    events: EventLog
+    spec_of: Callable[[AgentMember], MachineSpec]
+
+
+class Agent(Participant[MachineEnded]):
+    """Owns one container for as long as it lives."""
+
+    def __init__(self, member: AgentMember, services: AgentServices) -> None:
+        super().__init__(member, services.router, services.doors, services.roster)
+        self._agent = member
+        self._services = services
+        self._watch: object | None = object()
+
+    def receive(self, message: MachineEnded) -> None:
+        """The container's end becomes this actor's exit."""
+        if message.watch is not self._watch:
+            return
+        self._record_end(message.ended)
+        self.context.stop(_exit_of(message.ended))
+
+    async def on_stop(self, reason: ExitReason) -> None:
+        """Do with the container what was wished, then close the door."""
+        self._watch = None
+        try:
+            await self._fulfil(self._agent.wish)
+        finally:
+            await super().on_stop(reason)
+
+    async def _come_up(self) -> None:
+        self._agent.wish = Wish.KEEP
+        await super()._come_up()
+        try:
+            running = await self._adopt_or_start()
+        except HiveError as error:
+            self._note_start_error(str(error))
+            raise
+        self._note_running(running)
+
+    async def _adopt_or_start(self) -> Running:
+        spec = self._services.spec_of(self._agent)
+        runtime = self._services.runtime
+        running = await runtime.adopt(spec, self._heard)
+        if running is None:
+            await runtime.create(spec)
+            running = await runtime.start(spec, self._heard)
+        return running
+
+    def _note_start_error(self, reason: str) -> None:
+        self._services.events.record(EventKind.ENDED, self._agent.name, reason=reason)
+        self._services.roster.note(self._agent, last_reason=reason)
+
+    def _heard(self, ended: Ended) -> None:
+        if self._watch is not None:
+            self.context.ref.tell(MachineEnded(self._watch, ended))
+
+    def _note_running(self, running: Running) -> None:
+        self._agent.running = running
+        self._agent.stray = False
+        kind = EventKind.ADOPTED if running.adopted else EventKind.STARTED
+        self._services.events.record(kind, self._agent.name, pid=running.pid)
+
+    def _record_end(self, ended: Ended) -> None:
+        self._agent.running = None
+        self._agent.ended = ended
+        self._services.events.record(
+            EventKind.ENDED, self._agent.name, reason=str(ended), last_lines=ended.last_lines[-5:]
+        )
+        self._services.roster.note(self._agent, last_reason=str(ended))
+
+    async def _fulfil(self, wish: Wish) -> None:
+        if wish is Wish.KEEP:
+            return
+        runtime, name = self._services.runtime, self._agent.name
+        if wish is Wish.KILL:
+            ended = await runtime.kill(name)
+        else:
+            spec = self._services.spec_of(self._agent)
+            ended = await runtime.stop(name, deadline=spec.stop_timeout)
+        self._agent.running = None
+        if ended is not None:
+            self._agent.ended = ended
+            self._services.events.record(EventKind.STOPPED, name, reason=str(ended))
+
+
+def _exit_of(ended: Ended) -> ExitReason:
+    if is_clean(ended.how):
+        return Normal()
+    return Crashed(MachineEndedError(str(ended)))

@@ -1,0 +1,104 @@
+"""What is known of one participant right now, beside its durable record.
+
+`AgentMember` and `PeerMember` are different types on purpose: whatever starts, stops or kills takes
+an `AgentMember`, so that no code path can be handed a peer.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+from attrs import define, field
+
+from hive.machines.endings import Ended
+from hive.machines.runtime import Running
+from hive.store import ParticipantRecord
+
+
+class Wish(Enum):
+    """What shall become of the container when its actor ends."""
+
+    KEEP = auto()
+    """Leave it running: the daemon goes, or the actor had a fault of its own."""
+
+    STOP = auto()
+    """Stop it gracefully: the operator, or the daemon's orderly end, asked for it."""
+
+    KILL = auto()
+    """End it at once."""
+
+
+@define
+class Presence:
+    """Who is connected to a participant's socket, as the gateway sees it.
+
+    Attributes:
+        harnesses: Open connections that announced themselves as a harness.
+        since: Wall time in seconds when the first of them came, None when nobody is there.
+        last_seen: Wall time in seconds of the last sign of life, None if there never was one.
+    """
+
+    harnesses: int = 0
+    since: float | None = None
+    last_seen: float | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether a harness is there now."""
+        return self.harnesses > 0
+
+    def arrived(self, now: float) -> None:
+        """Count a harness that announced itself."""
+        self.harnesses += 1
+        self.last_seen = now
+        if self.since is None:
+            self.since = now
+
+    def left(self, now: float) -> None:
+        """Count a harness that is gone."""
+        self.harnesses -= 1
+        self.last_seen = now
+        if self.harnesses == 0:
+            self.since = None
+
+
+@define(eq=False)
+class Member:
+    """A participant: its durable record and what is known of it right now.
+
+    Attributes:
+        door_open: Whether its socket listens.
+        start_error: Why the latest try to bring it up failed; None while that is not so.
+    """
+
+    record: ParticipantRecord
+    presence: Presence = field(factory=Presence)
+    door_open: bool = False
+    start_error: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The participant's name, which is also its inbox."""
+        return self.record.name
+
+
+@define(eq=False)
+class PeerMember(Member):
+    """A participant whose lifecycle belongs to someone else."""
+
+
+@define(eq=False)
+class AgentMember(Member):
+    """A participant whose container this hive owns.
+
+    Attributes:
+        running: The machine as the runtime reported it; None while none runs.
+        ended: How the last one ended.
+        wish: What its actor does with the machine when it ends.
+        stray: Whether its container was found running although it should be stopped.
+    """
+
+    running: Running | None = None
+    ended: Ended | None = None
+    wish: Wish = Wish.KEEP
+    stray: bool = False

@@ -1,0 +1,56 @@
+"""Durable state: one SQLite file, one writer, group commit.
+
+`store` is what others use. Below it: `writer` groups writes into batches, `engine` says on which
+thread they run, `unit` what a batch is, `connection` which settings must hold, `schema` the tables.
+`participants`, `events` and `messages` are the statements, `records` the values.
+"""
+
+from hive.store.engine import Engine, InlineEngine, ThreadEngine
+from hive.store.errors import (
+    StoreClosedError,
+    StoreCorruptError,
+    StoreError,
+    StoreFullError,
+    StoreLockedError,
+    StoreNotDurableError,
+    StoreReadOnlyError,
+    StoreVersionError,
+)
+from hive.store.records import (
+    NO_ORIGIN,
+    Desired,
+    EventRecord,
+    Kind,
+    Message,
+    MessageKind,
+    MessageState,
+    Origin,
+    ParticipantOrigin,
+    ParticipantRecord,
+)
+from hive.store.store import Store
+
+__all__ = [
+    "NO_ORIGIN",
+    "Desired",
+    "Engine",
+    "EventRecord",
+    "InlineEngine",
+    "Kind",
+    "Message",
+    "MessageKind",
+    "MessageState",
+    "Origin",
+    "ParticipantOrigin",
+    "ParticipantRecord",
+    "Store",
+    "StoreClosedError",
+    "StoreCorruptError",
+    "StoreError",
+    "StoreFullError",
+    "StoreLockedError",
+    "StoreNotDurableError",
+    "StoreReadOnlyError",
+    "StoreVersionError",
+    "ThreadEngine",
+]

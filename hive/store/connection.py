@@ -1,0 +1,116 @@
+"""Connections that keep the promise "committed is on disk", and refuse to open without it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+
+from attrs import frozen
+
+from hive.store.errors import StoreLockedError, StoreNotDurableError
+from hive.store.schema import migrate
+
+BUSY_SECONDS = 5.0
+"""How long SQLite waits for another program's lock before it reports it."""
+
+CHECKPOINT_PAGES = 2000
+"""WAL pages after which the writer checkpoints. 1000 to 4000 measured alike; less is slower."""
+
+_FULL = 2
+"""What `PRAGMA synchronous` answers for FULL."""
+
+
+@frozen
+class StoreLock:
+    """The right to be the one writer of a store, held by an open file (flock(2)).
+
+    It is a file of its own: closing any descriptor of the database itself would drop the locks
+    that SQLite holds on it in this process (sqlite.org/howtocorrupt.html, section 2.2).
+    """
+
+    descriptor: int
+
+    @classmethod
+    def acquire(cls, path: Path) -> StoreLock:
+        """Take the lock of the store at `path`.
+
+        Raises:
+            StoreLockedError: When another process, or another store of this one, has it.
+        """
+        beside = path.with_name(path.name + ".lock")
+        try:
+            descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreLockedError(
+                f"the store's lock {beside} cannot be opened: {error.strerror}; "
+                "check that the directory exists and may be written"
+            ) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(descriptor, 32, 0).decode().strip() or "unknown"
+            os.close(descriptor)
+            raise StoreLockedError(
+                f"the store {path} is already open in process {holder}; "
+                "only one may write it, so end that one first"
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        return cls(descriptor)
+
+    def release(self) -> None:
+        """Let another writer in."""
+        os.close(self.descriptor)
+
+
+def prepare(path: Path, connect: type[sqlite3.Connection] = sqlite3.Connection) -> None:
+    """Create the file if need be, switch it to WAL, bring its tables up to date.
+
+    Raises:
+        sqlite3.Error: As SQLite reports it.
+        StoreError: When the file must not be used.
+    """
+    connection = connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        make_durable(connection)
+        migrate(connection)
+    finally:
+        connection.close()
+
+
+def make_durable(connection: sqlite3.Connection) -> None:
+    """Set a writing connection up and check that the settings hold.
+
+    Raises:
+        StoreNotDurableError: When the file system cannot do WAL, or SQLite ignored a setting.
+    """
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    require_durable(connection)
+
+
+def require_durable(connection: sqlite3.Connection) -> None:
+    """Check that a commit of this connection is on disk before it returns.
+
+    `synchronous` belongs to the connection, not to the file: each writer must be checked. In WAL
+    mode anything below FULL may lose the last commits when the power fails
+    (sqlite.org/pragma.html#pragma_synchronous).
+
+    Raises:
+        StoreNotDurableError: When it is not so.
+    """
+    mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+    level = connection.execute("PRAGMA synchronous").fetchone()[0]
+    if mode != "wal" or level != _FULL:
+        raise StoreNotDurableError(
+            f"SQLite runs with journal_mode={mode} synchronous={level}, needed are wal and {_FULL} "
+            "(FULL); keep the state directory on a local file system"
+        )
+
+
+def make_reader(connection: sqlite3.Connection) -> None:
+    """Set a reading connection up: it cannot write."""
+    connection.execute("PRAGMA query_only = ON")

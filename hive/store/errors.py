@@ -1,0 +1,89 @@
+"""What can be wrong with the store, each with its own class and a sentence that says what to do.
+
+All are `UnavailableError`s: the request may be right and may succeed later.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from hive.errors import UnavailableError
+
+
+class StoreError(UnavailableError):
+    """The store cannot serve a request."""
+
+
+class StoreClosedError(StoreError):
+    """The store is closed, or was closed while a write waited: that write may have happened."""
+
+
+class StoreLockedError(StoreError):
+    """Another program holds the store."""
+
+
+class StoreReadOnlyError(StoreError):
+    """The store's file or its directory cannot be written."""
+
+
+class StoreCorruptError(StoreError):
+    """The file is damaged, or is no store of a hive."""
+
+
+class StoreFullError(StoreError):
+    """The disk is full."""
+
+
+class StoreVersionError(StoreError):
+    """The file was written by a newer version of this program."""
+
+
+class StoreNotDurableError(StoreError):
+    """SQLite cannot promise here that what it has committed is on disk."""
+
+
+_BY_CODE: dict[int, tuple[type[StoreError], str]] = {
+    sqlite3.SQLITE_BUSY: (
+        StoreLockedError,
+        "is locked by another program; end that program, then try again",
+    ),
+    sqlite3.SQLITE_LOCKED: (
+        StoreLockedError,
+        "is locked by another connection; try again",
+    ),
+    sqlite3.SQLITE_READONLY: (
+        StoreReadOnlyError,
+        "cannot be written; give the daemon's user write access to it and its directory",
+    ),
+    sqlite3.SQLITE_PERM: (
+        StoreReadOnlyError,
+        "may not be opened; give the daemon's user access to it and its directory",
+    ),
+    sqlite3.SQLITE_CANTOPEN: (
+        StoreReadOnlyError,
+        "cannot be opened; check that its directory exists and may be written",
+    ),
+    sqlite3.SQLITE_CORRUPT: (
+        StoreCorruptError,
+        "is damaged; stop the daemon, keep a copy, and restore a backup",
+    ),
+    sqlite3.SQLITE_NOTADB: (
+        StoreCorruptError,
+        "is not an SQLite file; move it away or restore a backup",
+    ),
+    sqlite3.SQLITE_FULL: (
+        StoreFullError,
+        "cannot grow because the disk is full; make room",
+    ),
+}
+
+_PRIMARY_CODE = 0xFF
+"""The low byte of an extended result code (sqlite.org/rescode.html)."""
+
+
+def from_sqlite(error: sqlite3.Error, path: Path) -> StoreError:
+    """Return the store's own error for one of SQLite's, with SQLite's words in it."""
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    cls, advice = _BY_CODE.get(code & _PRIMARY_CODE, (StoreError, "failed"))
+    return cls(f"the store {path} {advice} (SQLite: {error})")

@@ -1,0 +1,46 @@
+"""What happened: writes and reads of the events table."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from hive.store.records import EventRecord
+from hive.store.unit import Op, Query
+
+
+def append(at: float, event: str, name: str | None, detail: Mapping[str, Any]) -> Op[int]:
+    """Write one event; the value is its `seq`.
+
+    Raises:
+        TypeError: At once, when the detail cannot be JSON.
+    """
+    values = (at, event, name, json.dumps(dict(detail)))
+
+    def op(connection: sqlite3.Connection) -> int:
+        cursor = connection.execute(
+            "INSERT INTO events (at, event, name, detail) VALUES (?, ?, ?, ?)", values
+        )
+        assert cursor.lastrowid is not None
+        return cursor.lastrowid
+
+    return op
+
+
+def newest(after: int, count: int) -> Query[tuple[EventRecord, ...]]:
+    """Read the newest `count` events with a `seq` above `after`, oldest first."""
+
+    def query(connection: sqlite3.Connection) -> tuple[EventRecord, ...]:
+        rows = connection.execute(
+            "SELECT seq, at, event, name, detail FROM events "
+            "WHERE seq > ? ORDER BY seq DESC LIMIT ?",
+            (after, count),
+        ).fetchall()
+        return tuple(
+            EventRecord(seq, at, event, name, json.loads(detail))
+            for seq, at, event, name, detail in reversed(rows)
+        )
+
+    return query

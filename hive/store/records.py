@@ -1,0 +1,175 @@
+"""The values that the store keeps: participants, messages, events."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from attrs import define, frozen
+
+
+class Kind(StrEnum):
+    """What a participant or a sender is."""
+
+    MANAGER = "manager"
+    AGENT = "agent"
+    PEER = "peer"
+    OPERATOR = "operator"
+    SYSTEM = "system"
+
+
+class Desired(StrEnum):
+    """What the operator last asked for; it outlives every restart of the daemon."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+
+
+class ParticipantOrigin(StrEnum):
+    """Where a participant is defined."""
+
+    CONFIG = "config"
+    COMMAND = "command"
+
+
+@frozen
+class Origin:
+    """Where a request came from, as the kernel tells it (`SO_PEERCRED` of unix(7)).
+
+    Attributes:
+        socket: Path of the socket; empty for what the daemon does itself.
+        pid: Process at the other end, at the time it connected.
+        uid: Its user.
+        gid: Its group.
+    """
+
+    socket: str = ""
+    pid: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+
+
+NO_ORIGIN = Origin()
+"""What the daemon itself sends has no socket."""
+
+
+@frozen
+class ParticipantRecord:
+    """One participant as it must survive a restart of the daemon. Times are wall seconds.
+
+    Attributes:
+        name: The inbox key.
+        kind: Manager, agent or peer.
+        desired: What the operator wants of it; without meaning for a peer.
+        paused: Whether its mail is held back.
+        manifest: Its configuration as JSON.
+        origin: Whether the configuration or a command defines it.
+        broadcast: Whether a peer opted in to broadcasts.
+        description: One line for the operator.
+        created_at: When it was registered first.
+        last_seen: When it last spoke.
+        last_reason: Why it ended the last time, in words.
+        status_text: The line it set for the operator.
+        status_set_at: When it set that line.
+        restarts: How often it was restarted by the supervisor.
+    """
+
+    name: str
+    kind: Kind
+    desired: Desired = Desired.RUNNING
+    paused: bool = False
+    manifest: str = "{}"
+    origin: ParticipantOrigin = ParticipantOrigin.CONFIG
+    broadcast: bool = False
+    description: str | None = None
+    created_at: float = 0.0
+    last_seen: float | None = None
+    last_reason: str | None = None
+    status_text: str | None = None
+    status_set_at: float | None = None
+    restarts: int = 0
+
+
+@frozen
+class EventRecord:
+    """Something that happened; `seq` is the order."""
+
+    seq: int
+    at: float
+    event: str
+    name: str | None
+    detail: Mapping[str, Any]
+
+
+class MessageState(StrEnum):
+    """Where a message is in its life. The last three are ends."""
+
+    STORED = "stored"
+    LEASED = "leased"
+    ACKED = "acked"
+    EXPIRED = "expired"
+    DEAD = "dead"
+
+
+class MessageKind(StrEnum):
+    """Why a message was sent, so that a receiver can tell mail from events."""
+
+    MESSAGE = "message"
+    BROADCAST = "broadcast"
+    EVENT = "event"
+    WAKE = "wake"
+
+
+@define(eq=False)
+class Message:
+    """One message. Times are wall seconds.
+
+    While it is not at its end, the broker that owns the store holds it in memory and changes its
+    delivery state; everyone else only reads.
+
+    Attributes:
+        id: Number that only ever grows; the order of delivery within an inbox.
+        inbox: Whose mail it is.
+        sender: Who sent it, as the daemon knows it.
+        sender_kind: What the sender is.
+        kind: Why it was sent.
+        size: Bytes of the body in UTF-8.
+        sent_at: When it was accepted.
+        state: Where it is in its life.
+        in_reply_to: The message that it answers.
+        label: A free word of the sender, shown with it.
+        priority: Lower goes first; all are 0 for now.
+        not_before: It is not delivered before this time.
+        attempts: Deliveries that count; the number of the next one is one more.
+        deliveries: Every delivery, also those that were given back without burning an attempt.
+        lease: The last lease that it was delivered under.
+        session: Who held that lease.
+        leased_at: When that lease began.
+        ended_at: When it was acked, expired or given up.
+        reason: Why it is in its state, in words.
+        body: What it says; None where it was not read from disk.
+        origin: Where the request to send it came from; not read back with messages in memory.
+    """
+
+    id: int
+    inbox: str
+    sender: str
+    sender_kind: Kind
+    kind: MessageKind
+    size: int
+    sent_at: float
+    state: MessageState = MessageState.STORED
+    in_reply_to: int | None = None
+    label: str | None = None
+    priority: int = 0
+    not_before: float | None = None
+    attempts: int = 0
+    deliveries: int = 0
+    lease: str | None = None
+    session: str | None = None
+    leased_at: float | None = None
+    ended_at: float | None = None
+    reason: str | None = None
+    body: str | None = None
+    origin: Origin = NO_ORIGIN

@@ -1,0 +1,149 @@
+"""The store: one SQLite file, one writer, and what the rest of the hive may ask of it."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hive.clock import Clock, SystemClock
+from hive.store import events, participants
+from hive.store.engine import Engine, ThreadEngine
+from hive.store.errors import StoreClosedError, from_sqlite
+from hive.store.records import Desired, EventRecord, ParticipantRecord
+from hive.store.unit import Op, Query
+from hive.store.writer import Writer
+
+T = TypeVar("T")
+
+
+class Store:
+    """Durable state of one hive.
+
+    A future from any writing method is done once the write is on disk (fsync). Cancelling it does
+    not cancel the write. If the store cannot say whether a write happened it fails with a
+    `StoreError`, which is an `UnavailableError`.
+
+    Args:
+        path: The SQLite file; its directory must exist.
+        engine: Where SQLite runs.
+        clock: Wall time of the events.
+    """
+
+    def __init__(
+        self, path: Path, engine: Engine | None = None, *, clock: Clock | None = None
+    ) -> None:
+        self.path = path
+        self._engine: Engine = engine or ThreadEngine()
+        self._clock: Clock = clock or SystemClock()
+        self._writer: Writer | None = None
+
+    def __repr__(self) -> str:
+        return f"<Store {self.path} {'open' if self._writer else 'closed'}>"
+
+    async def __aenter__(self) -> Store:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *details: object) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Open or create the file, check that commits are durable, bring the tables up to date.
+
+        Raises:
+            StoreError: The subclass says what is wrong with the file, and what to do.
+        """
+        try:
+            await self._engine.open(self.path)
+        except sqlite3.Error as error:
+            await self._engine.close()
+            raise from_sqlite(error, self.path) from error
+        except BaseException:
+            await self._engine.close()
+            raise
+        self._writer = Writer(self._engine, self.path)
+        self._writer.start()
+
+    async def close(self) -> None:
+        """Commit everything that waits and close the file. Does nothing the second time."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            await writer.close()
+        await self._engine.close()
+
+    def write(self, op: Op[T]) -> asyncio.Future[T]:
+        """Apply a write in the next batch; the future has its value once it is on disk.
+
+        An error that the write itself raises harms no other write and becomes the future's error.
+        """
+        return self.write_late(lambda: op)
+
+    def write_late(self, collect: Callable[[], Op[T]]) -> asyncio.Future[T]:
+        """Like `write`, but `collect` makes the write when its batch is formed.
+
+        So all that happens while the batch before it is on its way to the disk can join it.
+        """
+        return self._open_writer().write(collect)
+
+    async def read(self, query: Query[T]) -> T:
+        """Run a read; it sees what was committed when it began, and waits for no write.
+
+        Raises:
+            StoreError: When SQLite cannot read.
+        """
+        self._open_writer()
+        try:
+            return await self._engine.read(query)
+        except sqlite3.Error as error:
+            raise from_sqlite(error, self.path) from error
+
+    def upsert_participant(self, record: ParticipantRecord) -> asyncio.Future[None]:
+        """Write one participant whole."""
+        return self.write(participants.upsert(record))
+
+    def delete_participant(self, name: str, *, purge: bool = False) -> asyncio.Future[None]:
+        """Forget one participant; with `purge`, delete every message of its inbox too."""
+        return self.write(participants.delete(name, purge=purge))
+
+    async def participants(self) -> tuple[ParticipantRecord, ...]:
+        """Return every participant, sorted by name."""
+        return await self.read(participants.all_of_them)
+
+    def set_desired(self, name: str, desired: Desired) -> asyncio.Future[None]:
+        """Keep what the operator wants of an agent."""
+        return self.write(participants.change(name, desired=desired))
+
+    def set_paused(self, name: str, paused: bool) -> asyncio.Future[None]:
+        """Keep whether a participant's mail is held back."""
+        return self.write(participants.change(name, paused=paused))
+
+    def set_status(self, name: str, text: str | None) -> asyncio.Future[None]:
+        """Keep the line that a participant shows the operator; None clears it."""
+        at = self._clock.now() if text else None
+        return self.write(participants.change(name, status_text=text or None, status_set_at=at))
+
+    def set_end(self, name: str, reason: str | None, restarts: int) -> asyncio.Future[None]:
+        """Keep why an agent ended the last time and how often it was restarted."""
+        return self.write(participants.change(name, last_reason=reason, restarts=restarts))
+
+    def touch_seen(self, name: str, at: float) -> asyncio.Future[None]:
+        """Keep when a participant last spoke, in wall seconds."""
+        return self.write(participants.change(name, last_seen=at))
+
+    def append_event(
+        self, event: str, name: str | None = None, detail: Mapping[str, Any] | None = None
+    ) -> asyncio.Future[int]:
+        """Keep that something happened; the value is the event's `seq`."""
+        return self.write(events.append(self._clock.now(), event, name, detail or {}))
+
+    async def events(self, after: int = 0, max: int = 50) -> tuple[EventRecord, ...]:  # noqa: A002
+        """Return the newest `max` events with a `seq` above `after`, oldest first."""
+        return await self.read(events.newest(after, max))
+
+    def _open_writer(self) -> Writer:
+        if self._writer is None:
+            raise StoreClosedError(f"the store {self.path} is not open")
+        return self._writer

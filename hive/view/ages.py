@@ -1,0 +1,43 @@
+"""Times of the wire, as people read them: how long ago, how soon."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+UNKNOWN = "-"
+"""Shown in place of a value that nobody knows."""
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+def seconds(stamp: str | None) -> float | None:
+    """Return an RFC 3339 time as seconds since the epoch, None if it is absent or not one."""
+    if not stamp:
+        return None
+    try:
+        moment = datetime.fromisoformat(stamp)
+    except ValueError:
+        return None
+    # A time without an offset could be any zone's: unknown is truer than a guess.
+    return moment.timestamp() if moment.tzinfo else None
+
+
+def span(length: float) -> str:
+    """Return a length in seconds in its largest unit: `4m`, `3h`; below zero counts as `0s`."""
+    whole = max(0, int(length))
+    for size, unit in _UNITS:
+        if whole >= size:
+            return f"{whole // size}{unit}"
+    return "0s"
+
+
+def age(stamp: str | None, now: float) -> str:
+    """Return how long ago a time was, or `-` if it is not known."""
+    then = seconds(stamp)
+    return UNKNOWN if then is None else span(now - then)
+
+
+def until(stamp: str | None, now: float) -> str:
+    """Return how soon a time will be, or `-` if it is not known."""
+    then = seconds(stamp)
+    return UNKNOWN if then is None else span(then - now)

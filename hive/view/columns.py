@@ -1,0 +1,109 @@
+"""The columns of the status table: what each one says, and which ones a narrow terminal loses.
+
+The table is the whole truth about columns; the plain and the rich rendering both read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from hive.view.ages import UNKNOWN, age, until
+from hive.view.escape import inline
+from hive.view.glyphs import Glyphs
+from hive.view.standing import Row, Standing, standing
+
+GAP = 2
+"""Spaces between columns."""
+
+NOTE_MIN = 32
+"""Cells below which the last column says too little; other columns are dropped before that."""
+
+
+class Column(NamedTuple):
+    """One column: its title and what it says about a row at a wall time."""
+
+    title: str
+    cell: Callable[[Row, float], str]
+    numeric: bool = False
+
+
+def known(row: Row, field: str) -> str:
+    """Return a field as one safe line, `-` if it is absent or empty."""
+    value = row.get(field)
+    return UNKNOWN if value is None or value == "" else inline(value)
+
+
+def state(row: Row) -> str:
+    """Return the state in words; what is not known is called `unknown`."""
+    word = inline(row.get("state") or "unknown")
+    return f"{word}, paused" if row.get("paused") else word
+
+
+def note(row: Row, now: float) -> str:
+    """Return the one thing to know: why it does not run, else what it says about itself."""
+    parts: list[str] = []
+    if row.get("next_restart_at"):
+        parts.append(f"restarts in {until(row['next_restart_at'], now)}")
+    if row.get("needs_login"):
+        parts.append("needs login")
+    if row.get("needs_update"):
+        parts.append("needs update")
+    said = "status_text" if standing(row) in {Standing.RUNNING, Standing.PEER} else "reason"
+    if row.get(said):
+        parts.append(inline(row[said]))
+    return "; ".join(parts) or UNKNOWN
+
+
+NAME = Column("NAME", lambda row, _: known(row, "name"))
+STATE = Column("STATE", lambda row, _: state(row))
+FOR = Column("FOR", lambda row, now: age(row.get("since"), now), numeric=True)
+UNREAD = Column("UNREAD", lambda row, _: known(row, "unread"), numeric=True)
+SEEN = Column("SEEN", lambda row, now: age(row.get("last_seen"), now), numeric=True)
+KIND = Column("KIND", lambda row, _: known(row, "kind"))
+RESTARTS = Column("RESTARTS", lambda row, _: known(row, "restarts"), numeric=True)
+PID = Column("PID", lambda row, _: known(row, "pid"), numeric=True)
+SOURCE = Column("SOURCE", lambda row, _: known(row, "source"))
+NOTE = Column("NOTE", note)
+
+COLUMNS = (NAME, STATE, FOR, UNREAD, SEEN, KIND, RESTARTS, PID, SOURCE, NOTE)
+"""All columns, left to right."""
+
+DROPPED = (PID, SOURCE, RESTARTS, KIND, SEEN, UNREAD)
+"""The order in which a narrow terminal loses columns. NAME, STATE, FOR and NOTE always stay."""
+
+
+def fit(widths: Mapping[Column, int], width: int) -> dict[Column, int]:
+    """Return the columns that fit into a width, in order, and how wide each one is.
+
+    Args:
+        widths: Cells that each column needs.
+        width: Cells there are.
+    """
+    shown = list(COLUMNS)
+    for column in DROPPED:
+        if _others(shown, widths) + min(widths[NOTE], NOTE_MIN) <= width:
+            break
+        shown.remove(column)
+    room = max(width - _others(shown, widths), 1)
+    return {column: widths[column] for column in shown} | {NOTE: min(widths[NOTE], room)}
+
+
+def natural_widths(cells: Iterable[Sequence[str]]) -> dict[Column, int]:
+    """Return what each column needs, titles included, for rows of cells in column order."""
+    widths = {column: len(column.title) for column in COLUMNS}
+    for row in cells:
+        for column, cell in zip(COLUMNS, row, strict=True):
+            widths[column] = max(widths[column], len(cell))
+    return widths
+
+
+def cells(row: Row, now: float, glyphs: Glyphs) -> tuple[str, ...]:
+    """Return the text of every column for one row; the name carries the mark of its standing."""
+    name, *rest = (column.cell(row, now) for column in COLUMNS)
+    return (f"{glyphs.marks[standing(row)]} {name}", *rest)
+
+
+def _others(columns: Sequence[Column], widths: Mapping[Column, int]) -> int:
+    """Return the cells that all columns but the last need, gaps included."""
+    return sum(widths[column] + GAP for column in columns if column is not NOTE)

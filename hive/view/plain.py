@@ -1,0 +1,88 @@
+"""The status as plain lines: for pipes, files and terminals without abilities.
+
+Nothing is cut and no column is dropped: whoever reads a pipe can cut for themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from hive.view.ages import UNKNOWN, age, until
+from hive.view.columns import COLUMNS, GAP, known, natural_widths, state
+from hive.view.escape import block, inline
+from hive.view.glyphs import Glyphs
+from hive.view.standing import Row, in_order, standing
+
+
+def status_lines(rows: Iterable[Row], now: float) -> list[str]:
+    """Return the status table as aligned lines, titles first; without marks, to suit `awk`."""
+    table = [[column.cell(row, now) for column in COLUMNS] for row in in_order(rows)]
+    widths = natural_widths(table)
+    titles = [column.title for column in COLUMNS]
+    return [_aligned(line, [widths[column] for column in COLUMNS]) for line in (titles, *table)]
+
+
+def details(row: Row, now: float, glyphs: Glyphs) -> list[str]:
+    """Return everything about one participant, in the manner of `systemctl status`."""
+    mark = glyphs.marks[standing(row)]
+    lines = [f"{mark} {inline(row.get('name'))} - {state(row)}"]
+    facts = _facts(row, now)
+    width = max(len(title) for title, _ in facts)
+    lines += [f"  {title:>{width}}: {value}" for title, value in facts]
+    output = row.get("last_lines")
+    if output:
+        lines += ["", "Last lines:"]
+        lines += [f"  {line}" for text in output for line in block(text)]
+    return lines
+
+
+def _facts(row: Row, now: float) -> list[tuple[str, str]]:
+    """The first facts are always shown, known or not; the rest only where there is something."""
+    always = [
+        ("Kind", known(row, "kind")),
+        ("Since", _moment(row, "since", now)),
+        ("Source", known(row, "source")),
+        ("PID", known(row, "pid")),
+        ("Reason", known(row, "reason")),
+        ("Restarts", known(row, "restarts")),
+        ("Unread", known(row, "unread")),
+        ("Connected", _yes_no(row.get("connected"))),
+        ("Last seen", _moment(row, "last_seen", now)),
+    ]
+    due = row.get("next_restart_at")
+    present = [
+        ("Next restart", f"in {until(due, now)} ({inline(due)})" if due else ""),
+        ("Status", _said(row, now)),
+        ("Reminders", inline(row.get("pending_reminders") or "")),
+        ("Needs", ", ".join(word for word in ("login", "update") if row.get(f"needs_{word}"))),
+        ("Model", inline(row.get("active_model") or "")),
+        ("Deployed", inline(row.get("deployed_sha") or "")),
+        ("Parent", inline(row.get("parent") or "")),
+        ("URL", inline(row.get("url") or "")),
+    ]
+    return always + [(title, value) for title, value in present if value]
+
+
+def _yes_no(value: object) -> str:
+    return UNKNOWN if value is None else "yes" if value else "no"
+
+
+def _moment(row: Row, field: str, now: float) -> str:
+    stamp = row.get(field)
+    return f"{age(stamp, now)} ago ({inline(stamp)})" if stamp else UNKNOWN
+
+
+def _said(row: Row, now: float) -> str:
+    text = row.get("status_text")
+    if not text:
+        return ""
+    when = row.get("status_set_at")
+    return inline(text) + (f" ({age(when, now)} ago)" if when else "")
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:
+    padded = (
+        cell.rjust(width) if column.numeric else cell.ljust(width)
+        for cell, width, column in zip(line, widths, COLUMNS, strict=True)
+    )
+    return (" " * GAP).join(padded).rstrip()

@@ -1,0 +1,165 @@
+"""Whatever goes wrong: one sentence on standard error and the exit status that docs promise."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from hive import errors
+from hive.errors import ExitStatus, HiveError, UnknownNameError
+from hive.wire import host
+
+
+@pytest.mark.parametrize("kind", sorted(errors.BY_CODE.values(), key=lambda kind: kind.__name__))
+def test_the_daemons_refusals(daemon, hive, kind: type[HiveError]):
+    daemon.on(host.OperatorSend, kind("bob does not want mail"))
+
+    ran = hive("send", "bob", "hello")
+
+    assert ran.status == kind.exit_status
+    assert ran.err == "hive-c0re: bob does not want mail\n"
+    assert ran.out == ""
+
+
+def test_no_daemon(hive):
+    ran = hive("status")
+
+    assert ran.status == ExitStatus.NO_DAEMON
+    assert ran.err.startswith("hive-c0re: cannot connect to ")
+    assert ran.err.count("\n") == 1
+
+
+def test_a_refusal_cannot_write_on_the_terminal(daemon, hive):
+    daemon.on(host.OperatorSend, UnknownNameError("no \x1b[2J\nhive-c0re: all is well"))
+
+    assert hive("send", "x", "y").err == "hive-c0re: no \\x1b[2J\\nhive-c0re: all is well\n"
+
+
+@pytest.mark.parametrize("verb", ["start", "stop", "restart", "kill", "pause", "resume"])
+def test_no_name_is_never_everybody(daemon, hive, verb):
+    ran = hive(verb)
+
+    assert ran.status == ExitStatus.USAGE
+    assert "name at least one agent; no name never means all of them" in ran.err
+    assert daemon.requests == []
+
+
+@pytest.mark.parametrize(
+    ("args", "sentence"),
+    [
+        (["sned", "bob"], "unknown verb 'sned'; did you mean 'send'?; see 'hive-c0re --help'"),
+        (["send", "--bdy"], "; see 'hive-c0re send --help'"),
+        (["send"], "Missing argument 'NAME'; see 'hive-c0re send --help'"),
+        (["send", "bob", "hi", "--wait", "soon"], "Write --wait=60, or put --wait last"),
+        (["send", "--wait", "bob", "hi"], "Write --wait=60, or put --wait last"),
+        (["send", "*", "hi", "--wait"], "--wait needs one recipient"),
+        (["inbox", "bob", "--ack"], "only bob can ack its mail"),
+        (["spawn", "bob", "--exec"], "--exec needs a program"),
+        (["spawn", "bob", "--env", "PATH"], "'PATH' is not of the form KEY=VALUE"),
+        (["spawn", "bob", "--env", "=x"], "'=' is not of the form KEY=VALUE"),
+        (["status", "--watch", "0"], "0.0 is not in the range x>=0.1"),
+        (["completion", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
+        (["restart", "bob", "--timeout", "0"], "0.0 is not in the range x>0"),
+    ],
+)
+def test_wrong_command_lines(daemon, hive, args, sentence):
+    ran = hive(*args)
+
+    assert ran.status == ExitStatus.USAGE
+    assert ran.err.startswith("hive-c0re: ")
+    assert sentence in ran.err
+    assert ran.err.count("\n") == 1
+    assert daemon.requests == []
+
+
+def test_no_verb_at_all_shows_help_as_an_error(hive):
+    ran = hive()
+
+    assert ran.status == ExitStatus.USAGE
+    assert ran.out == ""
+    assert "Verbs:" in ran.err
+
+
+def test_one_failing_name_does_not_hold_up_the_others(daemon, hive):
+    refuse = {"b": errors.NotAllowedError("b is a peer"), "c": errors.UnknownNameError("no c")}
+    daemon.answers[host.Restart] = lambda request: [refuse.get(request.name, {})]
+
+    ran = hive("restart", "a", "b", "c", "d")
+
+    assert [request.name for request in daemon.requests] == ["a", "b", "c", "d"]
+    assert ran.err == "hive-c0re: b: b is a peer\nhive-c0re: c: no c\n"
+    assert ran.status == ExitStatus.REFUSED
+
+
+def test_a_daemon_that_went_away_is_reported_once(hive):
+    ran = hive("restart", "a", "b")
+
+    assert ran.status == ExitStatus.NO_DAEMON
+    assert ran.err.count("cannot connect") == 1
+
+
+def test_destroy_without_a_terminal_needs_yes(daemon, program):
+    ran = program("destroy", "alice")
+
+    assert ran.status == ExitStatus.USAGE
+    assert "add --yes" in ran.err
+    assert daemon.requests == []
+
+
+def test_destroy_asks_for_the_name(daemon, terminal):
+    shell = terminal("destroy", "alice", "--purge")
+    shell.expect("Destroying alice with its files and unread mail. Type its name to confirm")
+    assert daemon.requests == []
+    shell.type("alice\n")
+
+    assert shell.end() == ExitStatus.OK
+    assert daemon.requests == [host.Destroy(name="alice", purge=True)]
+
+
+def test_destroy_with_another_name_typed_does_nothing(daemon, terminal):
+    shell = terminal("destroy", "alice")
+    shell.expect("Type its name to confirm")
+    shell.type("bob\n")
+
+    assert shell.end() == ExitStatus.REFUSED
+    assert "'bob' is not 'alice': nothing was destroyed" in shell.seen
+    assert daemon.requests == []
+
+
+def test_an_empty_body_from_a_terminal_is_a_question_not_a_hang(daemon, terminal):
+    shell = terminal("send", "bob")
+
+    assert shell.end() == ExitStatus.USAGE
+    assert "give BODY, or pipe it in" in shell.seen
+
+
+def test_a_body_that_is_not_text(daemon, hive, monkeypatch):
+    from io import BytesIO, TextIOWrapper
+
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(b"ok \xff")))
+
+    ran = hive("send", "bob")
+
+    assert ran.status == ExitStatus.USAGE
+    assert ran.err == "hive-c0re: standard input is not UTF-8 at byte 3: send text\n"
+    assert daemon.requests == []
+
+
+def test_a_word_of_the_command_line_that_is_not_text(daemon, hive):
+    ran = hive("send", "bob", "x\udcff")
+
+    assert ran.status == ExitStatus.USAGE
+    assert "BODY is not UTF-8 at byte 1" in ran.err
+
+
+@pytest.mark.parametrize("verb", [["logs", "bob", "-f"], ["events", "-f"]])
+def test_a_stream_that_the_daemon_ends(hive, daemon, verb):
+    daemon.on(host.Logs, {"lines": ["one"]})
+    daemon.on(host.Events, {"events": []})
+    daemon.hang_up = True
+
+    ran = hive(*verb)
+
+    assert ran.status == ExitStatus.NO_DAEMON
+    assert ran.err == "hive-c0re: hive-c0re has closed the stream; it is probably shutting down\n"

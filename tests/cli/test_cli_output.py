@@ -1,0 +1,301 @@
+"""What verbs print: for people, for pipes, for programs."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from hive.clock import rfc3339
+from hive.errors import ExitStatus, NotAllowedError
+from hive.wire import host
+from hive.wire.rows import EventRow, InboxRow, StatusRow, TreeRow
+
+EVIL = "\x1b]0;owned\x07\x9b31m\u202eevil\x7f"
+
+
+def ago(**length: float) -> str:
+    """Return the wire time of a moment so long ago."""
+    return rfc3339((datetime.now(UTC) - timedelta(**length)).timestamp())
+
+
+def row(name: str, **fields: object) -> StatusRow:
+    known = {
+        "running": True,
+        "failed": False,
+        "needs_update": False,
+        "needs_login": False,
+        "kind": "agent",
+        "state": "running",
+    }
+    return StatusRow(name=name, **{**known, **fields})
+
+
+def mail(number: int, body: str, **fields: object) -> InboxRow:
+    known = {"sender": "alice", "to": "operator", "sent_at": ago(minutes=4), "state": "stored"}
+    return InboxRow(id=number, body=body, attempt=0, kind="message", **{**known, **fields})
+
+
+FAILED = row(
+    "zoe",
+    running=False,
+    failed=True,
+    state="failed",
+    restarts=3,
+    reason="killed by the kernel: out of memory",
+    source="kernel",
+    since=ago(minutes=4, seconds=30),
+    last_lines=["before", f"after {EVIL}"],
+)
+FINE = row("alice", since=ago(hours=3), unread=2, pid=77, source="kernel", status_text=f"on {EVIL}")
+PEER = row("damocles", running=False, kind="peer", state="away")
+
+
+@pytest.fixture(name="rows")
+def _rows(daemon):
+    daemon.on(host.AgentStatus, {"agent_statuses": [PEER, FINE, FAILED]})
+
+
+def test_list_is_made_for_pipes(daemon, hive):
+    daemon.on(host.ListAgents, {"agents": ["alice", "bob"], "peers": ["damocles"]})
+
+    assert hive("list").out == "alice\nbob\n"
+    assert hive("list", "--peers").out == "damocles\n"
+    assert json.loads(hive("list", "--json").out) == {
+        "agents": ["alice", "bob"],
+        "peers": ["damocles"],
+    }
+
+
+def test_list_of_a_daemon_without_peers(daemon, hive):
+    daemon.on(host.ListAgents, {"agents": []})
+
+    assert hive("list", "--peers").out == ""
+
+
+def test_status_in_a_pipe(hive, rows):
+    ran = hive("status")
+
+    assert ran.out.splitlines() == [
+        "NAME      STATE    FOR  UNREAD  SEEN  KIND   RESTARTS  PID  SOURCE  NOTE",
+        "zoe       failed    4m       0     -  agent         3    -  kernel  "
+        "killed by the kernel: out of memory",
+        "alice     running   3h       2     -  agent         -   77  kernel  "
+        "on \\x1b]0;owned\\x07\\x9b31m\\u202eevil\\x7f",
+        "damocles  away       -       0     -  peer          -    -  -       -",
+    ]
+
+
+def test_status_as_json_keeps_the_raw_text_and_the_source(hive, rows):
+    ran = hive("status", "--json")
+
+    found = json.loads(ran.out)
+    assert [each["name"] for each in found] == ["zoe", "alice", "damocles"]
+    assert found[1]["status_text"] == f"on {EVIL}"
+    assert found[1]["source"] == "kernel"
+    assert found[1]["since"] == FINE.since
+    assert ran.out.isascii()
+    assert all(char == "\n" or char.isprintable() for char in ran.out)
+
+
+def test_status_of_nobody_is_empty_in_a_pipe(daemon, hive):
+    daemon.on(host.AgentStatus, {"agent_statuses": []})
+
+    assert hive("status") == hive("status").__class__(0, "", "")
+
+
+def test_status_of_one(hive, rows):
+    lines = hive("status", "zoe").out.splitlines()
+
+    assert lines[0] == "✖ zoe - failed"
+    assert "     Reason: killed by the kernel: out of memory" in lines
+    assert "     Source: kernel" in lines
+    assert "        PID: -" in lines
+    assert f"      Since: 4m ago ({FAILED.since})" in lines
+    assert lines[-3:] == [
+        "Last lines:",
+        "  before",
+        "  after \\x1b]0;owned\\x07\\x9b31m\\u202eevil\\x7f",
+    ]
+
+
+def test_status_of_one_asks_for_its_last_lines(daemon, hive, rows):
+    daemon.on(host.Logs, {"lines": ["from its log"]})
+
+    assert hive("status", "alice").out.endswith("\nLast lines:\n  from its log\n")
+    assert json.loads(hive("status", "alice", "--json").out)["last_lines"] == ["from its log"]
+    assert daemon.requests[1] == host.Logs(name="alice", lines=10)
+
+
+def test_status_of_one_whose_log_cannot_be_read(daemon, hive, rows):
+    daemon.on(host.Logs, NotAllowedError("not now"))
+
+    ran = hive("status", "alice")
+
+    assert ran.status == 0
+    assert ran.out.startswith("● alice - running\n")
+    assert ran.err == "hive-c0re: its last lines cannot be shown: not now\n"
+
+
+def test_a_peer_has_no_log_to_ask_for(daemon, hive, rows):
+    assert hive("status", "damocles").status == 0
+    assert daemon.requests == [host.AgentStatus()]
+
+
+def test_status_of_somebody_unknown(hive, rows):
+    ran = hive("status", "alcie")
+
+    assert ran.status == ExitStatus.UNKNOWN_NAME
+    assert ran.err == "hive-c0re: no participant is called 'alcie'; did you mean 'alice'?\n"
+
+
+def test_manager_is_another_name_of_hm1nd(daemon, hive):
+    daemon.on(host.AgentStatus, {"agent_statuses": [row("hm1nd", kind="manager")]})
+    daemon.on(host.Logs, {"lines": []})
+
+    assert hive("status", "manager").out.startswith("● hm1nd - running\n")
+
+
+def test_tree(daemon, hive):
+    root = TreeRow(
+        path="hive-c0re",
+        kind="supervisor",
+        state="running",
+        children=[TreeRow(path="hive-c0re/store", kind="actor", state="running")],
+    )
+    daemon.on(host.Tree, {"tree": root})
+
+    assert hive("tree").out == ("hive-c0re  supervisor  running\n└── store  actor  running\n")
+    assert json.loads(hive("tree", "--json").out)["children"][0]["path"] == "hive-c0re/store"
+
+
+def test_register_peer_prints_where_its_socket_is(daemon, hive):
+    daemon.on(host.RegisterPeer, {"socket": "/run/hyperhive/agents/p/mcp.sock"})
+
+    assert hive("register-peer", "p").out == "/run/hyperhive/agents/p/mcp.sock\n"
+    assert json.loads(hive("register-peer", "p", "--json").out) == {
+        "socket": "/run/hyperhive/agents/p/mcp.sock"
+    }
+
+
+def test_send_prints_the_id(daemon, hive):
+    daemon.on(host.OperatorSend, {"id": 42, "recipients": ["bob"]})
+
+    assert hive("send", "bob", "hi").out == "42\n"
+    assert json.loads(hive("send", "bob", "hi", "--json").out) == {"id": 42, "recipients": ["bob"]}
+
+
+def test_send_waits_for_the_answer(daemon, hive):
+    other, answer = mail(43, "no answer"), mail(44, f"done\n{EVIL}\n", in_reply_to=42)
+    inboxes = iter([[other], [other, answer]])
+    daemon.on(host.OperatorSend, {"id": 42})
+    daemon.answers[host.Inbox] = lambda request: [{"messages": next(inboxes)}]
+
+    ran = hive("send", "alice", "do it", "--wait")
+
+    assert ran.out == "done\n\\x1b]0;owned\\x07\\x9b31m\\u202eevil\\x7f\n"
+    assert ran.status == 0
+
+
+def test_send_waits_and_answers_in_json(daemon, hive):
+    daemon.on(host.OperatorSend, {"id": 42})
+    daemon.on(host.Inbox, {"messages": [mail(44, EVIL, in_reply_to=42)]})
+
+    found = json.loads(hive("send", "alice", "do it", "--wait=5", "--json").out)
+
+    assert found["id"] == 42
+    assert found["answer"]["body"] == EVIL
+
+
+def test_no_answer_in_time(daemon, hive):
+    daemon.on(host.OperatorSend, {"id": 42})
+    daemon.on(host.Inbox, {"messages": [mail(43, "no answer")]})
+
+    ran = hive("send", "alice", "do it", "--wait", "0")
+
+    assert ran.status == ExitStatus.TIMED_OUT
+    assert "message 42 is stored, but no answer came within 0 s" in ran.err
+
+
+def test_inbox(daemon, hive):
+    daemon.on(
+        host.Inbox,
+        {
+            "messages": [
+                mail(7, "hello\n  indented\n\x1b[2J"),
+                mail(8, "b", in_reply_to=7, label="cron", state="dead", reason="3 attempts"),
+            ]
+        },
+    )
+
+    assert hive("inbox").out.splitlines() == [
+        "#7  alice -> operator  4m ago  [stored]",
+        "    hello",
+        "      indented",
+        "    \\x1b[2J",
+        "#8  alice -> operator  4m ago  reply to #7  label cron  [dead]  3 attempts",
+        "    b",
+    ]
+    found = json.loads(hive("inbox", "--json").out)
+    assert [(each["id"], each["from"]) for each in found] == [(7, "alice"), (8, "alice")]
+    assert found[0]["body"].endswith("\x1b[2J")
+
+
+def test_logs(daemon, hive):
+    daemon.on(host.Logs, {"lines": ["one", "tab\there", "\x1b[31mred"]})
+
+    assert hive("logs", "bob").out == "one\ntab     here\n\\x1b[31mred\n"
+    assert json.loads(hive("logs", "bob", "--json").out) == ["one", "tab\there", "\x1b[31mred"]
+
+
+EVENTS = [
+    EventRow(seq=1, at="2026-01-02T03:04:05.000Z", event="started"),
+    EventRow(
+        seq=2,
+        at="2026-01-02T03:04:06.000Z",
+        event="agent_ended",
+        name="bob",
+        detail={"how": "exited with status 1", "attempt": 3, "by": "kernel"},
+    ),
+]
+
+
+def test_events(daemon, hive):
+    daemon.on(host.Events, {"events": EVENTS})
+
+    assert hive("events").out.splitlines() == [
+        "1  2026-01-02T03:04:05.000Z  started",
+        '2  2026-01-02T03:04:06.000Z  agent_ended  bob  how="exited with status 1"  '
+        "attempt=3  by=kernel",
+    ]
+    assert [each["seq"] for each in json.loads(hive("events", "--json").out)] == [1, 2]
+
+
+def test_events_that_follow_are_one_line_of_json_each(daemon, hive):
+    daemon.on(host.Events, {"events": EVENTS[:1]}, {"events": EVENTS[1:]})
+    daemon.hang_up = True
+
+    lines = hive("events", "-f", "--json").out.splitlines()
+
+    assert [json.loads(line)["seq"] for line in lines] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["start", "a"],
+        ["stop", "a"],
+        ["restart", "a"],
+        ["kill", "a"],
+        ["pause", "a"],
+        ["spawn", "a"],
+        ["destroy", "a", "--yes"],
+        ["unregister-peer", "a"],
+        ["shutdown"],
+    ],
+)
+def test_verbs_that_act_are_silent_when_all_went_well(daemon, hive, args):
+    ran = hive(*args)
+
+    assert (ran.status, ran.out, ran.err) == (0, "", "")

@@ -1,0 +1,259 @@
+"""The program as a shell meets it: start-up, exit statuses, signals, pipes, terminals."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hive.wire import host
+from hive.wire.rows import EventRow, StatusRow
+
+HEAVY = {"asyncio", "uvloop", "attr", "attrs", "aiosqlite", "sqlite3", "msgspec", "rich"}
+
+ALICE = StatusRow(
+    name="alice",
+    running=True,
+    failed=False,
+    needs_update=False,
+    needs_login=False,
+    kind="agent",
+    state="running",
+    pid=4242,
+    source="kernel",
+    status_text="a rather long line about what it is doing at the moment, and more",
+)
+
+
+@pytest.fixture(name="answers")
+def _answers(daemon):
+    daemon.on(host.ListAgents, {"agents": ["alice"], "peers": ["atlas", "bob"]})
+    daemon.on(host.AgentStatus, {"agent_statuses": [ALICE]})
+    daemon.on(host.Tree, {"tree": {"path": "hive-c0re", "kind": "supervisor", "state": "running"}})
+    daemon.on(host.OperatorSend, {"id": 42})
+    daemon.on(host.RegisterPeer, {"socket": "/run/x"})
+    daemon.on(host.Inbox, {"messages": []})
+    daemon.on(host.Logs, {"lines": ["x"]})
+    daemon.on(host.Events, {"events": [EventRow(seq=1, at="2026-01-02T03:04:05Z", event="up")]})
+    return daemon
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--help"],
+        ["serve", "--help"],
+        ["send", "alice", "hello"],
+        ["send", "alice", "hello", "--json"],
+        ["list"],
+        ["inbox"],
+        ["status"],
+        ["tree"],
+        ["logs", "alice"],
+        ["events"],
+        ["stop", "alice"],
+        ["spawn", "alice"],
+        ["register-peer", "bob"],
+        ["completion", "fish"],
+    ],
+)
+def test_verbs_import_only_what_they_use(answers, args):
+    code = (
+        "import sys; from hive.cli.main import main; status = main(sys.argv[1:]);"
+        f"sys.exit(' '.join(sorted({HEAVY!r} & set(sys.modules))) or status)"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, *args], capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_help_imports_no_verb():
+    code = (
+        "import sys; from hive.cli.main import main; main(['--help']);"
+        "sys.exit(' '.join(name for name in sys.modules if name.startswith('hive.cli.')))"
+    )
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert done.stderr.split() == ["hive.cli.out", "hive.cli.main"]
+
+
+def test_the_installed_program_ends_with_the_status_of_the_verb(answers, run_dir):
+    script = Path(sys.executable).with_name("hive-c0re")
+
+    fine = subprocess.run([script, "list"], capture_output=True, text=True, check=False)
+    unknown = subprocess.run([script, "status", "nobody"], capture_output=True, check=False)
+
+    assert (fine.returncode, fine.stdout) == (0, "alice\n")
+    assert unknown.returncode == 4
+
+
+def test_version(program):
+    import hive
+
+    assert program("--version").out == f"hive-c0re {hive.__version__}\n"
+
+
+def test_stdin_is_the_body(answers, program):
+    ran = program("send", "alice", stdin="from a pipe\n")
+
+    assert ran.out == "42\n"
+    assert answers.requests == [host.OperatorSend(to="alice", body="from a pipe\n")]
+
+
+def test_a_reader_that_goes_away_is_not_an_error_worth_words(answers, run_dir):
+    answers.on(host.Logs, {"lines": ["x" * 100] * 5000})
+
+    done = subprocess.run(
+        f"{sys.executable} -m hive.cli logs alice | head -1; exit ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stderr == ""
+    assert done.stdout == "x" * 100 + "\n"
+    assert done.returncode == 141
+
+
+@pytest.mark.parametrize("args", [["events", "-f"], ["logs", "alice", "-f"]])
+def test_ctrl_c_ends_a_stream_without_a_traceback(answers, terminal, args):
+    shell = terminal(*args)
+    shell.expect("\n")
+    shell.type("\x03")
+
+    assert shell.end() == 130
+    assert "Traceback" not in shell.seen
+
+
+def test_sigint_ends_a_watch_in_a_pipe(answers, run_dir):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hive.cli", "status", "--watch", "30"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout.readline().startswith("NAME")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
+def test_watch_on_a_terminal_repaints_in_place(answers, terminal):
+    shell = terminal("status", "--watch", "0.1")
+    shell.expect("alice")
+    # Cursor up: the second picture replaces the first.
+    shell.expect("\x1b[1A")
+    shell.type("\x03")
+
+    assert shell.end() == 130
+    assert "\x1b[?1049h" not in shell.seen
+    assert "Traceback" not in shell.seen
+    assert shell.seen.rindex("\x1b[?25h") > shell.seen.rindex("\x1b[?25l")
+
+
+def test_a_watch_of_nobody_ends_at_once(answers, terminal):
+    shell = terminal("status", "nobody", "--watch", "30")
+
+    assert shell.end() == 4
+    assert "no participant is called 'nobody'" in shell.seen
+
+
+def test_a_table_on_a_wide_terminal(answers, terminal):
+    shell = terminal("status", columns=160)
+
+    assert shell.end() == 0
+    assert "PID" in shell.seen
+    assert "\x1b[" in shell.seen
+    assert "● alice" in shell.seen
+
+
+@pytest.mark.parametrize("columns", [80, 60, 40])
+def test_a_table_on_a_narrow_terminal_never_wraps(answers, terminal, columns):
+    shell = terminal("status", columns=columns, NO_COLOR="1", TERM="xterm")
+
+    assert shell.end() == 0
+    plain = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shell.seen)
+    assert "PID" not in plain
+    assert "alice" in plain
+    assert all(len(line) <= columns for line in plain.splitlines())
+
+
+def test_no_color(answers, terminal):
+    shell = terminal("status", NO_COLOR="1")
+
+    assert shell.end() == 0
+    assert "\x1b[32m" not in shell.seen
+    assert "running" in shell.seen
+
+
+def test_a_dumb_terminal_gets_plain_lines(answers, terminal):
+    shell = terminal("status", TERM="dumb")
+
+    assert shell.end() == 0
+    assert "\x1b" not in shell.seen
+
+
+def test_a_terminal_without_unicode(answers, terminal):
+    shell = terminal("status", columns=70, PYTHONIOENCODING="ascii")
+
+    assert shell.end() == 0
+    assert "* alice" in shell.seen
+    assert shell.seen.isascii()
+
+
+def test_text_that_the_output_cannot_encode_is_shown_escaped(answers, program):
+    answers.on(host.Logs, {"lines": ["grün"]})
+
+    assert program("logs", "alice", PYTHONIOENCODING="ascii").out == "gr\\xfcn\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script(program, shell):
+    ran = program("completion", shell)
+
+    assert ran.status == 0
+    assert "_HIVE_C0RE_COMPLETE" in ran.out
+
+
+def test_a_shell_completes_verbs_and_names(answers):
+    script = Path(sys.executable).with_name("hive-c0re")
+
+    def complete(words: str, position: int) -> list[str]:
+        done = subprocess.run(
+            [script],
+            env={
+                **os.environ,
+                "_HIVE_C0RE_COMPLETE": "bash_complete",
+                "COMP_WORDS": words,
+                "COMP_CWORD": str(position),
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.stderr == ""
+        return done.stdout.split()
+
+    assert complete("hive-c0re st", 1) == ["plain,start", "plain,stop", "plain,status"]
+    assert complete("hive-c0re stop a", 2) == ["plain,alice", "plain,atlas"]
+
+
+def test_completion_without_a_daemon_is_quiet(program):
+    ran = program(
+        _HIVE_C0RE_COMPLETE="bash_complete", COMP_WORDS="hive-c0re stop a", COMP_CWORD="2"
+    )
+
+    assert (ran.out.strip(), ran.err) == ("", "")

@@ -1,0 +1,151 @@
+"""Each command line sends exactly the request that it should, and the wire takes it."""
+
+from __future__ import annotations
+
+import sys
+from io import BytesIO, TextIOWrapper
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hive.wire import host
+from hive.wire.host import Scope
+
+ROWS = {"agent_statuses": []}
+
+CASES: dict[str, tuple[list[str], list[Any]]] = {
+    "list": (["list"], [host.ListAgents()]),
+    "status": (["status"], [host.AgentStatus()]),
+    "tree": (["tree"], [host.Tree()]),
+    "spawn": (["spawn", "alice"], [host.Spawn(name="alice")]),
+    "spawn a program per message": (
+        ["spawn", "alice", "--env", "A=b=c", "--env", "E=", "--", "grep", "-v", "x"],
+        [host.Spawn(name="alice", run=["grep", "-v", "x"], env={"A": "b=c", "E": ""})],
+    ),
+    "spawn a program that is the agent": (
+        ["spawn", "alice", "--exec", "--cwd", "/tmp", "--", "agentd", "--name", "alice"],
+        [host.Spawn(name="alice", exec=["agentd", "--name", "alice"], cwd="/tmp")],
+    ),
+    "start": (["start", "a", "b"], [host.Start(scope=Scope(agent_names=["a", "b"]))]),
+    "start, a name twice": (["start", "a", "a"], [host.Start(scope=Scope(agent_names=["a"]))]),
+    "stop": (["stop", "a"], [host.Stop(scope=Scope(agent_names=["a"]), graceful=True)]),
+    "stop --now": (
+        ["stop", "--now", "a"],
+        [host.Stop(scope=Scope(agent_names=["a"]), graceful=False)],
+    ),
+    "restart": (["restart", "a", "b"], [host.Restart(name="a"), host.Restart(name="b")]),
+    "kill": (["kill", "a"], [host.Kill(name="a", force=False)]),
+    "kill --force": (
+        ["kill", "--force", "a", "b"],
+        [host.Kill(name="a", force=True), host.Kill(name="b", force=True)],
+    ),
+    "destroy": (["destroy", "a", "--yes"], [host.Destroy(name="a")]),
+    "destroy --purge": (["destroy", "a", "--yes", "--purge"], [host.Destroy(name="a", purge=True)]),
+    "pause": (["pause", "a"], [host.SetPaused(name="a", paused=True)]),
+    "resume": (
+        ["resume", "a", "b"],
+        [host.SetPaused(name="a", paused=False), host.SetPaused(name="b", paused=False)],
+    ),
+    "register-peer": (["register-peer", "damocles"], [host.RegisterPeer(name="damocles")]),
+    "register-peer with all": (
+        ["register-peer", "damocles", "--broadcast", "--description", "day job"],
+        [host.RegisterPeer(name="damocles", broadcast=True, description="day job")],
+    ),
+    "unregister-peer": (["unregister-peer", "p"], [host.UnregisterPeer(name="p", force=False)]),
+    "unregister-peer --force": (
+        ["unregister-peer", "p", "--force"],
+        [host.UnregisterPeer(name="p", force=True)],
+    ),
+    "send": (["send", "bob", "hello"], [host.OperatorSend(to="bob", body="hello")]),
+    "send a reply": (
+        ["send", "bob", "yes", "--reply-to", "41"],
+        [host.OperatorSend(to="bob", body="yes", in_reply_to=41)],
+    ),
+    "inbox": (["inbox"], [host.Inbox(name="operator", max=50)]),
+    "inbox with all": (
+        ["inbox", "--unread", "--ack", "-n", "3"],
+        [host.Inbox(name="operator", max=3, unread=True, ack=True)],
+    ),
+    "inbox of another": (["inbox", "bob"], [host.Inbox(name="bob")]),
+    "logs": (["logs", "bob", "-n", "7"], [host.Logs(name="bob", lines=7)]),
+    "events": (["events", "-n", "7", "--after", "3"], [host.Events(max=7, after=3)]),
+    "shutdown": (["shutdown"], [host.Shutdown()]),
+    "shutdown --keep-agents": (["shutdown", "--keep-agents"], [host.Shutdown(keep_agents=True)]),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_sent(daemon, hive, case):
+    args, expected = CASES[case]
+    daemon.on(host.ListAgents, {"agents": []})
+    daemon.on(host.AgentStatus, ROWS)
+    daemon.on(host.Tree, {"tree": {"path": "hive-c0re", "kind": "supervisor", "state": "running"}})
+    daemon.on(host.OperatorSend, {"id": 42})
+    daemon.on(host.RegisterPeer, {"socket": "/run/x"})
+    daemon.on(host.Inbox, {"messages": []})
+    daemon.on(host.Logs, {"lines": []})
+    daemon.on(host.Events, {"events": []})
+
+    ran = hive(*args)
+
+    assert ran.err == ""
+    assert ran.status == 0
+    assert daemon.requests == expected
+
+
+def test_a_relative_directory_is_the_operators_not_the_daemons(daemon, hive, monkeypatch):
+    monkeypatch.chdir("/usr")
+
+    hive("spawn", "alice", "--cwd", "lib", "--", "true")
+
+    assert daemon.requests[0].cwd == "/usr/lib"
+
+
+@pytest.mark.parametrize("dash", [[], ["-"]])
+def test_a_body_from_standard_input_is_sent_exactly(daemon, hive, monkeypatch, dash):
+    stdin = TextIOWrapper(BytesIO("first\n\tzweite Zeile ü\r\n".encode()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    daemon.on(host.OperatorSend, {"id": 42})
+
+    assert hive("send", "bob", *dash).status == 0
+
+    assert daemon.requests == [host.OperatorSend(to="bob", body="first\n\tzweite Zeile ü\r\n")]
+
+
+def test_a_body_may_begin_with_a_dash(daemon, hive):
+    daemon.on(host.OperatorSend, {"id": 42})
+
+    hive("send", "bob", "--", "--not-an-option")
+
+    assert daemon.requests == [host.OperatorSend(to="bob", body="--not-an-option")]
+
+
+def test_follow_asks_for_a_stream(daemon, hive):
+    # A refusal ends the stream at once.
+    from hive.errors import UnknownNameError
+
+    daemon.on(host.Logs, UnknownNameError("no"))
+    daemon.on(host.Events, UnknownNameError("no"))
+
+    hive("logs", "bob", "-f", "-n", "2")
+    hive("events", "--follow", "-n", "0")
+
+    assert daemon.requests == [
+        host.Logs(name="bob", lines=2, follow=True),
+        host.Events(max=0, follow=True),
+    ]
+
+
+def test_every_verb_of_the_program_is_covered_here():
+    from hive.cli.main import VERBS
+
+    sent = {args[0] for args, _ in CASES.values()}
+    assert sent == set(VERBS) - {"serve", "completion"}
+
+
+def test_the_socket_is_where_the_environment_says(hive, run_dir: Path):
+    ran = hive("list")
+
+    assert ran.status == 3
+    assert str(run_dir / "host.sock") in ran.err

@@ -1,0 +1,85 @@
+"""What `serve` hands to the core."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from attrs import frozen
+
+from hive.errors import ConfigError, ExitStatus
+from hive.paths import Paths
+
+
+@frozen
+class ServeOptions:
+    config: Path | None
+    paths: Paths
+    keep_agents: bool
+    view: bool
+
+
+@pytest.fixture(name="served")
+def _served(monkeypatch) -> list[Any]:
+    """Take the core's place and return the options that it was given."""
+    given: list[Any] = []
+
+    def run(options: ServeOptions) -> int:
+        given.append(options)
+        if options.config == Path("broken.toml"):
+            raise ConfigError("broken.toml:3: no such key")
+        return 3 if options.keep_agents else 0
+
+    core = ModuleType("hive.daemon.serve")
+    core.ServeOptions, core.run = ServeOptions, run
+    monkeypatch.setitem(sys.modules, "hive.daemon.serve", core)
+    return given
+
+
+def test_the_usual_places(hive, served, run_dir, monkeypatch, tmp_path):
+    monkeypatch.setenv("HYPERHIVE_STATE_DIR", str(tmp_path / "state"))
+
+    assert hive("serve").status == 0
+
+    (options,) = served
+    assert (options.config, options.keep_agents) == (None, False)
+    assert options.paths.host_socket == run_dir / "host.sock"
+    assert options.paths.state_dir == tmp_path / "state"
+
+
+def test_other_places_are_absolute(hive, served, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+
+    hive("serve", "--config", "hive.toml", "--run-dir", "run", "--state-dir", "/var/x")
+
+    (options,) = served
+    assert options.config == Path("hive.toml")
+    assert options.paths.run_dir == tmp_path / "run"
+    assert options.paths.state_dir == Path("/var/x")
+
+
+@pytest.mark.parametrize(
+    ("args", "terminal", "view"),
+    [([], True, True), (["--no-status"], True, False), (["--status"], False, False)],
+)
+def test_the_view_is_for_terminals(hive, served, monkeypatch, args, terminal, view):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: terminal)
+    monkeypatch.setenv("TERM", "xterm")
+
+    hive("serve", *args)
+
+    assert served[0].view is view
+
+
+def test_the_exit_status_is_the_cores(hive, served):
+    assert hive("serve", "--keep-agents").status == ExitStatus.NO_DAEMON
+
+
+def test_a_broken_configuration(hive, served):
+    ran = hive("serve", "--config", "broken.toml")
+
+    assert ran.status == ExitStatus.CONFIG
+    assert ran.err == "hive-c0re: broken.toml:3: no such key\n"

@@ -1,0 +1,219 @@
+"""The asyncio client: pipelining, reconnecting, and what may be asked twice."""
+
+import asyncio
+import logging
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from hive.client.aio import SocketClient
+from hive.client.api import Identity, NackMode, Presence, Role
+from hive.errors import (
+    BadRequestError,
+    InboxFullError,
+    StaleLeaseError,
+    TimedOutError,
+    TooLargeError,
+    UnavailableError,
+)
+from hive.wire import agent as wire
+from tests.harness.support.daemon import Daemon
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "mcp.sock"
+
+
+def client_of(path: Path, patience: float = 60.0) -> SocketClient:
+    return SocketClient(path, patience=patience, random=Random(1))
+
+
+async def test_a_parked_recv_does_not_hold_up_other_requests(path):
+    async with Daemon(path) as daemon, client_of(path) as client:
+        parked = asyncio.ensure_future(client.recv(wait=100))
+        assert await client.status() == 0
+        assert not parked.done()
+        posted = daemon.post("hello")
+        [message] = await parked
+        assert (message.id, message.sender, message.body) == (posted, "bob", "hello")
+        assert (message.attempt, message.redelivered) == (1, False)
+
+
+async def test_many_requests_at_once_get_their_own_answers(path):
+    async with Daemon(path), client_of(path) as client:
+        sent = await asyncio.gather(*(client.send("bob", str(n)) for n in range(100)))
+        assert [one.id for one in sent] == list(range(1, 101))
+
+
+async def test_answers_become_values_and_unknown_fields_are_ignored(path):
+    async with Daemon(path), client_of(path) as client:
+        assert await client.whoami() == Identity("alice", "agent", "box")
+        assert await client.who() == (Presence("bob", "peer", connected=False),)
+        assert await client.recent() == ()
+        await client.set_status("busy")
+        await client.wake("cron", "tick")
+        [message] = await client.recv()
+        assert (message.sender, message.label, message.body) == ("alice", "cron", "tick")
+
+
+async def test_refusals_are_typed(path):
+    async with Daemon(path) as daemon, client_of(path) as client:
+        daemon.refusals[wire.Send] = [InboxFullError("bob has 10000 messages")]
+        with pytest.raises(InboxFullError, match="bob has 10000"):
+            await client.send("bob", "x")
+        posted = daemon.post("x")
+        await client.recv()
+        with pytest.raises(StaleLeaseError):
+            await client.ack([posted], lease="another")
+        await client.nack(posted, mode=NackMode.DEFER, reason="later")
+        assert daemon.items[posted].reasons == [("defer", "later")]
+
+
+async def test_what_cannot_be_sent_is_refused_here(path):
+    async with Daemon(path) as daemon, client_of(path) as client:
+        with pytest.raises(TooLargeError, match="1048576"):
+            await client.send("bob", "x" * (1 << 20))
+        with pytest.raises(BadRequestError, match="surrogate"):
+            await client.send("bob", "\udc80")
+        assert await client.status() == 0
+        assert not daemon.sent
+
+
+@pytest.mark.sim
+async def test_a_request_waits_for_a_daemon_that_starts_late(path):
+    async with client_of(path) as client:
+        waiting = asyncio.ensure_future(client.send("bob", "early"))
+        await asyncio.sleep(20)
+        async with Daemon(path) as daemon:
+            assert (await waiting).id == 1
+            assert daemon.sent[0].body == "early"
+
+
+@pytest.mark.sim
+async def test_patience_ends_with_the_reason(path):
+    loop = asyncio.get_running_loop()
+    async with client_of(path, patience=30) as client:
+        with pytest.raises(UnavailableError, match=r"mcp\.sock: there is no such socket"):
+            await client.send("bob", "x")
+        assert loop.time() == pytest.approx(30, abs=1)
+
+
+@pytest.mark.sim
+async def test_a_send_in_flight_at_a_disconnect_is_not_repeated(path):
+    async with Daemon(path) as daemon, client_of(path) as client:
+        daemon.hold = {wire.Send}
+        sending = asyncio.ensure_future(client.send("bob", "once"))
+        await daemon.until(lambda: daemon.of(wire.Send))
+        await daemon.stop()
+        with pytest.raises(UnavailableError, match="outcome is unknown"):
+            await sending
+        daemon.hold = set()
+        await daemon.start()
+        await client.status()
+        assert len(daemon.of(wire.Send)) == 1
+
+
+@pytest.mark.sim
+async def test_a_recv_in_flight_at_a_disconnect_is_asked_again_after_the_greeting(path):
+    async with Daemon(path) as daemon, client_of(path) as client:
+        await client.hello(Role.HARNESS, "command")
+        receiving = asyncio.ensure_future(client.recv(wait=100))
+        await daemon.until(lambda: daemon.of(wire.Recv))
+        await daemon.stop()
+        await daemon.start()
+        daemon.post("after the restart")
+        [message] = await receiving
+        assert message.body == "after the restart"
+        assert [one.role for one in daemon.greeted] == ["harness", "harness"]
+        second = [type(one) for one in daemon.requests[2:]]
+        assert second == [wire.Hello, wire.Recv]
+
+
+@pytest.mark.sim
+async def test_an_answer_that_does_not_come_times_out(path):
+    loop = asyncio.get_running_loop()
+    async with Daemon(path) as daemon, client_of(path) as client:
+        daemon.hold = {wire.Status}
+        with pytest.raises(TimedOutError, match="within 30 s"):
+            await client.status()
+        assert loop.time() == pytest.approx(30, abs=1)
+
+
+async def test_what_arrives_for_a_cancelled_recv_is_given_back(path):
+    async with Daemon(path) as daemon, client_of(path) as client:
+        receiving = asyncio.ensure_future(client.recv(wait=100))
+        await daemon.until(lambda: daemon.of(wire.Recv))
+        receiving.cancel()
+        posted = daemon.post("for nobody")
+        await daemon.until(lambda: daemon.of(wire.Nack))
+        assert daemon.items[posted].reasons == [("defer", "the receiver went away")]
+        [message] = await client.recv()
+        assert (message.id, message.attempt, message.redelivered) == (posted, 1, True)
+
+
+async def test_a_request_cancelled_before_a_connection_is_never_written(path):
+    async with client_of(path) as client:
+        sending = asyncio.ensure_future(client.send("bob", "never"))
+        kept = asyncio.ensure_future(client.status())
+        while not client._caller._calls:
+            await asyncio.sleep(0)
+        sending.cancel()
+        async with Daemon(path) as daemon:
+            assert await kept == 0
+            assert not daemon.sent
+
+
+async def test_close_fails_what_waits_and_everything_after(path):
+    async with Daemon(path) as daemon:
+        client = client_of(path)
+        client.open()
+        receiving = asyncio.ensure_future(client.recv(wait=100))
+        await daemon.until(lambda: daemon.of(wire.Recv))
+        await client.close()
+        with pytest.raises(UnavailableError):
+            await receiving
+        with pytest.raises(UnavailableError, match="was closed"):
+            await client.status()
+
+
+async def test_a_newer_daemon_is_warned_of_once(path, caplog):
+    async with Daemon(path, version=7) as daemon, client_of(path) as client:
+        with caplog.at_level(logging.WARNING):
+            await client.status()
+            await client.status()
+        assert [record.message for record in caplog.records] == [
+            f"{daemon.path}: hive-c0re speaks version 7 of the wire, this program knows 1; "
+            "update it if something looks wrong"
+        ]
+
+
+@pytest.mark.sim
+async def test_attempts_to_connect_back_off(path, monkeypatch):
+    times: list[float] = []
+    loop = asyncio.get_running_loop()
+    connect = loop.create_unix_connection
+
+    async def counted(*args):
+        times.append(loop.time())
+        return await connect(*args)
+
+    monkeypatch.setattr(loop, "create_unix_connection", counted)
+    async with client_of(path):
+        await asyncio.sleep(60)
+    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    for attempt, gap in enumerate(gaps):
+        plain = min(0.1 * 2**attempt, 15.0)
+        assert 0.8 * plain - 0.01 <= gap <= 1.2 * plain + 0.01
+    assert len(gaps) >= 8
+
+
+async def test_garbage_instead_of_an_answer_is_skipped(path, caplog):
+    def answer(reader, writer):
+        writer.write(b'[1]\n{"version":1,"ok":true,"unread":4,"req":1}\n')
+
+    server = await asyncio.start_unix_server(answer, path)
+    async with server, client_of(path) as client:
+        assert await client.status() == 4
+    assert "not an answer" in caplog.text

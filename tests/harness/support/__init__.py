@@ -1,0 +1,1 @@
+"""A daemon in memory for the tests of clients and harnesses."""

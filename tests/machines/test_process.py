@@ -1,0 +1,343 @@
+"""The process runtime with real processes: starting, ending, and what agents leave behind."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from hive.errors import BadRequestError, FailedError, UnavailableError
+from hive.machines import conclusion, process, records
+from hive.machines.endings import Exited, Signaled, Unknown
+from hive.machines.procfs import ProcFs
+from hive.machines.process import ProcessRuntime
+from hive.paths import Paths
+from tests.machines.labs import Ends, ProcessLab
+
+PATIENT = 30.0
+
+
+@pytest.fixture
+async def lab(tmp_path: Path) -> AsyncIterator[ProcessLab]:
+    lab = ProcessLab(tmp_path)
+    await lab.runtime.open()
+    yield lab
+    for name in await lab.runtime.running():
+        await lab.runtime.kill(name)
+    await lab.runtime.close()
+
+
+def record_file(lab: ProcessLab, name: str = "alice") -> Path:
+    return lab.paths.agent_dir(name) / records.FILE_NAME
+
+
+def alive(pid: int) -> bool:
+    found = ProcFs().process(pid)
+    return found is not None and not found.dead
+
+
+async def test_an_agent_leads_its_own_session_and_group(lab: ProcessLab) -> None:
+    await lab.start(lab.script("echo $$ > $READY; exec sleep 1000"))
+    pid = int(await lab.read())
+    assert os.getsid(pid) == os.getpgid(pid) == pid
+
+
+async def test_it_gets_the_environment_of_its_spec_over_the_runtimes(tmp_path: Path) -> None:
+    lab = ProcessLab(tmp_path)
+    lab.runtime = lab.another_runtime(
+        environment={"PATH": os.defpath, "COLOUR": "red", "SHAPE": "round", "NOTIFY_SOCKET": "/s"}
+    )
+    await lab.runtime.open()
+    await lab.start(
+        lab.script(
+            "echo $COLOUR $SHAPE ${NOTIFY_SOCKET-none} ${HIVE_RUN:?} > $READY", COLOUR="blue"
+        )
+    )
+    assert (await lab.read()).startswith("blue round none ")
+    await lab.runtime.close()
+
+
+async def test_it_starts_in_its_state_directory_or_where_the_spec_says(
+    lab: ProcessLab, tmp_path: Path
+) -> None:
+    for cwd in (None, tmp_path):
+        ends = await lab.start(lab.command(("sh", "-c", "pwd > $READY"), cwd=cwd))
+        assert await lab.read() == str(cwd or lab.paths.agent_state("alice"))
+        await ends.first()
+
+
+async def test_standard_output_and_error_are_one_log(lab: ProcessLab) -> None:
+    ended = await (await lab.start(lab.script("echo out; echo err >&2; exit 7"))).first()
+    assert ended.how == Exited(7)
+    assert ended.last_lines == ("out", "err")
+
+
+async def test_the_reason_has_only_lines_of_this_run(lab: ProcessLab) -> None:
+    await (await lab.start(lab.script("echo old"))).first()
+    ended = await (await lab.start(lab.script("exit 1"))).first()
+    assert ended.last_lines == ()
+    assert await asyncio.to_thread(lab.runtime.last_lines, lab.script(""), 5) == ("old",)
+
+
+async def test_a_signal_is_reported_with_its_core_flag(lab: ProcessLab) -> None:
+    ended = await (await lab.start(lab.script("ulimit -c 0; kill -SEGV $$"))).first()
+    assert ended.how == Signaled(signal.SIGSEGV, core_dumped=False)
+
+
+async def test_a_child_that_ignores_sigterm_is_killed_at_the_deadline(lab: ProcessLab) -> None:
+    ends = await lab.start(lab.spec("stubborn"))
+    await lab.ready()
+    ended = await lab.runtime.stop("stubborn", deadline=0.01)
+    assert ended is not None
+    assert ended.how == Signaled(signal.SIGKILL)
+    assert ends.told == [ended]
+
+
+async def test_a_child_may_end_in_its_own_way_when_asked(lab: ProcessLab) -> None:
+    script = "trap 'echo bye; exit 3' TERM; echo > $READY; while :; do sleep 1000; done"
+    await lab.start(lab.script(script))
+    await lab.read()
+    ended = await lab.runtime.stop("alice", deadline=PATIENT)
+    assert ended is not None
+    assert ended.how == Exited(3)
+    assert ended.last_lines[-1] == "bye"
+
+
+async def test_a_stopped_process_hears_sigterm_too(lab: ProcessLab) -> None:
+    await lab.start(lab.script("echo > $READY; kill -STOP $$; exec sleep 1000"))
+    await lab.read()
+    ended = await lab.runtime.stop("alice", deadline=PATIENT)
+    assert ended is not None
+    assert ended.how == Signaled(signal.SIGTERM)
+
+
+@pytest.mark.parametrize("own_session", ["", "setsid "], ids=["in the group", "in another session"])
+async def test_what_outlives_the_leader_is_killed_and_reported(
+    lab: ProcessLab, own_session: str
+) -> None:
+    script = (
+        f"{own_session}sh -c 'trap \"\" HUP TERM; echo $$ > $READY; sleep 1000 & wait' & wait $!"
+    )
+    await lab.start(lab.script(script))
+    grandchild = int(await lab.read())
+    ended = await lab.runtime.stop("alice", deadline=PATIENT)
+    assert not alive(grandchild)
+    assert ended is not None
+    assert ended.last_lines[-1].startswith("[hive] killed what outlived the agent: ")
+    assert f"sh ({grandchild})" in ended.last_lines[-1]
+
+
+async def test_members_of_the_group_without_the_mark_are_killed_too(lab: ProcessLab) -> None:
+    script = "env -i sh -c 'echo $$ >&3; exec sleep 1000' 3> $READY & wait"
+    ends = await lab.start(lab.script(script))
+    unmarked = int(await lab.read())
+    leader = records.read(record_file(lab))
+    assert leader is not None
+    assert leader.pid is not None
+    os.kill(leader.pid, signal.SIGKILL)
+    assert (await ends.first()).how == Signaled(signal.SIGKILL)
+    assert not alive(unmarked)
+
+
+async def test_a_grandchild_that_holds_the_log_does_not_hold_up_the_end(lab: ProcessLab) -> None:
+    ends = await lab.start(lab.script("sleep 1000 & exit 4"))
+    assert (await ends.first()).how == Exited(4)
+
+
+@pytest.mark.parametrize(
+    ("command", "cwd", "sentence"),
+    [
+        (("/no/such/program",), None, "there is no program '/no/such/program'"),
+        (("no-such-program",), None, "there is no program 'no-such-program'"),
+        (("/etc/passwd",), None, "'/etc/passwd' may not be executed"),
+        (("true",), Path("/no/such/place"), "working directory /no/such/place does not exist"),
+        (("true",), Path("/etc/passwd"), "working directory /etc/passwd does not exist"),
+        (("true", "x" * 3_000_000), None, "'true': .*Argument list too long"),
+        ((), None, "has no command"),
+    ],
+    ids=["path", "name", "mode", "cwd", "cwd is a file", "too long", "empty"],
+)
+async def test_what_cannot_start_says_why_and_leaves_nothing(
+    lab: ProcessLab, command: tuple[str, ...], cwd: Path | None, sentence: str
+) -> None:
+    spec, ends = lab.command(command, cwd=cwd), Ends()
+    await lab.runtime.create(spec)
+    with pytest.raises(FailedError, match=f"alice .*{sentence}"):
+        await lab.runtime.start(spec, ends)
+    assert not record_file(lab).exists()
+    assert await lab.runtime.running() == ()
+    assert ends.told == []
+
+
+async def test_a_script_that_no_interpreter_reads_says_so(lab: ProcessLab, tmp_path: Path) -> None:
+    script = tmp_path / "agent"
+    script.write_text("#!/no/such/shell\n")
+    script.chmod(0o755)
+    spec = lab.command((str(script),))
+    await lab.runtime.create(spec)
+    with pytest.raises(FailedError, match="no interpreter that its first line names"):
+        await lab.runtime.start(spec, Ends())
+
+
+async def test_a_record_that_cannot_be_completed_ends_the_process(
+    lab: ProcessLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = records.write
+
+    def full_disk(path: Path, record: records.RunRecord) -> None:
+        if record.pid is not None:
+            started.append(record.pid)
+            raise OSError("no space left on device")
+        write(path, record)
+
+    started: list[int] = []
+    monkeypatch.setattr(records, "write", full_disk)
+    spec = lab.script("exec sleep 1000")
+    await lab.runtime.create(spec)
+    with pytest.raises(FailedError, match="no space left"):
+        await lab.runtime.start(spec, Ends())
+    assert not alive(started[0])
+    assert not record_file(lab).exists()
+
+
+async def test_an_end_is_told_even_if_its_cause_cannot_be_found(
+    lab: ProcessLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*args: object) -> None:
+        raise OSError("input/output error")
+
+    ends = await lab.start(lab.spec("waiter"))
+    await lab.ready()
+    monkeypatch.setattr(conclusion.records, "remove", unreadable)
+    await lab.runtime.kill("waiter")
+    assert (await ends.first()).how == Unknown("looking into it failed: input/output error")
+
+
+async def test_fifty_agents_start_and_end_at_once(lab: ProcessLab) -> None:
+    names = [f"a{number}" for number in range(50)]
+    ends = dict(
+        zip(
+            names,
+            await asyncio.gather(*(lab.start(lab.script("exec sleep 1000", n)) for n in names)),
+            strict=True,
+        )
+    )
+    assert set(await lab.runtime.running()) == set(names)
+    stopped = names[::2]
+    await asyncio.gather(
+        *(lab.runtime.stop(n, deadline=PATIENT) for n in stopped),
+        *(lab.runtime.kill(n) for n in names[1::2]),
+    )
+    assert await lab.runtime.running() == ()
+    for name, heard in ends.items():
+        expected = signal.SIGTERM if name in stopped else signal.SIGKILL
+        assert [ended.how for ended in heard.told] == [Signaled(expected)]
+
+
+async def test_creating_makes_the_directories(lab: ProcessLab) -> None:
+    await lab.runtime.create(lab.script(""))
+    assert lab.paths.agent_state("alice").is_dir()
+
+
+async def test_a_place_that_cannot_be_made_is_a_sentence(lab: ProcessLab) -> None:
+    lab.paths.state_dir.parent.mkdir(exist_ok=True)
+    lab.paths.state_dir.write_text("in the way")
+    with pytest.raises(FailedError, match=r"alice: .*state"):
+        await lab.runtime.create(lab.script(""))
+
+
+async def test_destroying_keeps_the_files_unless_they_are_purged(lab: ProcessLab) -> None:
+    await (await lab.start(lab.script("touch kept"))).first()
+    await lab.runtime.destroy("alice", purge=False)
+    assert (lab.paths.agent_state("alice") / "kept").exists()
+    await lab.runtime.destroy("alice", purge=True)
+    assert not lab.paths.agent_dir("alice").exists()
+    assert lab.paths.agent_dir("alice").parent.is_dir()
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "../../etc"])
+async def test_only_names_of_agents_are_destroyed(lab: ProcessLab, name: str) -> None:
+    await lab.runtime.create(lab.script(""))
+    with pytest.raises(BadRequestError):
+        await lab.runtime.destroy(name, purge=True)
+    assert lab.paths.agent_state("alice").is_dir()
+
+
+async def test_a_directory_elsewhere_is_not_purged(lab: ProcessLab, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    lab.paths.agent_dir("alice").parent.mkdir(parents=True)
+    lab.paths.agent_dir("alice").symlink_to(precious)
+    with pytest.raises(FailedError, match="symbolic link"):
+        await lab.runtime.destroy("alice", purge=True)
+    assert precious.is_dir()
+
+
+async def test_a_closed_runtime_starts_nothing(tmp_path: Path) -> None:
+    lab = ProcessLab(tmp_path)
+    with pytest.raises(UnavailableError, match="closed"):
+        await lab.runtime.start(lab.spec("waiter"), Ends())
+    assert await lab.runtime.running() == ()
+
+
+async def test_closing_lets_go_of_those_who_wait_but_not_of_the_agent(lab: ProcessLab) -> None:
+    await lab.start(lab.spec("stubborn"))
+    await lab.ready()
+    stop = asyncio.create_task(lab.runtime.stop("stubborn", deadline=PATIENT))
+    await asyncio.to_thread(lambda: None)
+    await lab.runtime.adopt(lab.spec("stubborn"), Ends())  # by now the stop has begun
+    await lab.runtime.close()
+    with pytest.raises(UnavailableError, match="let go of stubborn"):
+        await stop
+    lab.runtime = lab.another_runtime()
+    await lab.runtime.open()
+    assert await lab.runtime.running() == ("stubborn",)
+
+
+async def test_a_system_without_process_descriptors_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "pidfd_open")
+    runtime = ProcessRuntime(Paths(tmp_path, tmp_path))
+    with pytest.raises(FailedError, match="needs Linux"):
+        await runtime.open()
+
+
+async def test_the_logs_of_running_agents_are_kept_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "ROTATE_SECONDS", 0.0)
+    lab = ProcessLab(tmp_path)
+    lab.runtime = lab.another_runtime(log_limit=1000)
+    await lab.runtime.open()
+    spec = lab.script('i=0; while :; do i=$((i+1)); echo "line $i"; done', "talker")
+    await lab.start(spec)
+    older = spec.log_file.with_name("output.log.1")
+    seen = []
+    async for line in lab.runtime.follow(spec, 0):
+        seen.append(int(line.partition(" ")[2] or 0) if line.startswith("line ") else 0)
+        if await asyncio.to_thread(older.exists):
+            break
+    assert seen == sorted(seen)
+    await lab.runtime.kill("talker")
+    await lab.runtime.close()
+
+
+def test_runs_get_ids_from_the_given_randomness(tmp_path: Path) -> None:
+    async def run_id() -> str:
+        lab = ProcessLab(tmp_path)
+        lab.runtime = ProcessRuntime(lab.paths, random=Random(1))
+        await lab.runtime.open()
+        spec = lab.script("exit 0")
+        await lab.runtime.create(spec)
+        ends = Ends()
+        running = await lab.runtime.start(spec, ends)
+        await ends.first()
+        await lab.runtime.close()
+        (tmp_path / "ready").unlink()
+        return running.instance
+
+    assert asyncio.run(run_id()) == asyncio.run(run_id()) == f"{Random(1).getrandbits(128):032x}"

@@ -1,0 +1,40 @@
+"""Run the tests that need a systemd host, or any program, in a freshly booted one.
+
+`python -m tests.testbed` runs `tests/systemd` there; arguments are given to pytest.
+`python -m tests.testbed --shell [PROGRAM ARGUMENT...]` runs a program, or a shell.
+"""
+
+import sys
+import time
+
+from tests.testbed.host import BootError, booted, missing
+
+ENVIRONMENT = {
+    "HYPERHIVE_TESTBED": "1",
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "LANG": "C.UTF-8",
+}
+
+
+def main(arguments: list[str]) -> int:
+    """Boot the host, run what was asked for, end the host; return the program's exit status."""
+    reason = missing()
+    if reason:
+        sys.stderr.write(f"SKIPPED: {reason}\n")
+        return 0
+    argv = [sys.executable, "-m", "pytest", *(arguments or ["tests/systemd"])]
+    if arguments[:1] == ["--shell"]:
+        argv = arguments[1:] or ["/bin/bash", "--login"]
+    started = time.monotonic()
+    try:
+        with booted() as host:
+            sys.stderr.write(f"the systemd host is up after {time.monotonic() - started:.1f} s\n")
+            return host.run(argv, ENVIRONMENT)
+    except BootError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

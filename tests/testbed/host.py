@@ -1,0 +1,141 @@
+"""The host: boots under `systemd-nspawn`, runs programs as its services, ends with all it holds."""
+
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.testbed.tree import make_root
+
+ROOT = Path(__file__).resolve().parents[2]
+"""The project, seen in the host at the same place."""
+
+_BOOT_SECONDS = 60.0
+_SHUTDOWN_SECONDS = 20.0
+
+_PROGRAMS = ("systemd-nspawn", "machinectl", "nsenter", "dbus-daemon")
+
+
+class BootError(Exception):
+    """The host did not come up; the sentence says why, with the end of its console."""
+
+
+def missing() -> str | None:
+    """Return what keeps a host from being booted here, as one sentence; None if nothing does."""
+    import os
+
+    if os.geteuid() != 0:
+        return "the systemd testbed needs root"
+    lacking = [program for program in _PROGRAMS if shutil.which(program) is None]
+    if lacking:
+        return f"the systemd testbed needs {', '.join(lacking)}: run tests/testbed/install.sh"
+    if not Path("/bin").is_symlink():
+        return "the systemd testbed needs a machine whose /bin is a link to /usr/bin"
+    return None
+
+
+class Host:
+    """A booted host.
+
+    Args:
+        leader: Process id of its systemd, as seen from here.
+    """
+
+    def __init__(self, leader: int) -> None:
+        self._leader = leader
+
+    def enter(self, argv: Sequence[str]) -> tuple[str, ...]:
+        """Return the command line that runs a program in the host's namespaces."""
+        return ("nsenter", f"--target={self._leader}", "--all", "--wdns=/", *argv)
+
+    def run(self, argv: Sequence[str], environment: Mapping[str, str]) -> int:
+        """Run a program as a service of the host, in the project's directory; return its status."""
+        service = [
+            *("systemd-run", "--pipe", "--wait", "--collect", "--quiet"),
+            *("--service-type=exec", f"--working-directory={ROOT}"),
+            *(f"--setenv={key}={value}" for key, value in environment.items()),
+        ]
+        return subprocess.run(self.enter([*service, "--", *argv]), check=False).returncode
+
+
+@contextmanager
+def booted() -> Iterator[Host]:
+    """Boot a host; when done with it, shut it down and remove its files.
+
+    Raises:
+        BootError: It did not come up.
+    """
+    with tempfile.TemporaryDirectory(prefix="hyperhive-testbed-") as directory:
+        root, console = Path(directory, "root"), Path(directory, "console")
+        make_root(root, machine_id=uuid.uuid4().hex)
+        with _Notifications(Path(directory, "notify")) as notifications, console.open("wb") as out:
+            process = subprocess.Popen(
+                _nspawn(root),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env={"PATH": "/usr/sbin:/usr/bin", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1", "NOTIFY_SOCKET": str(notifications.path)},
+            )
+            try:
+                yield Host(notifications.leader(process, console))
+            finally:
+                _end(process)
+
+
+def _nspawn(root: Path) -> list[str]:
+    prefixes = {sys.prefix, sys.base_prefix} - {"/usr"}
+    shared = ["/usr", str(ROOT), *sorted(p for p in prefixes if not p.startswith(f"{ROOT}/"))]
+    return [
+        *("systemd-nspawn", f"--directory={root}", "--machine=hyperhive-testbed", "--boot"),
+        *("--register=no", "--keep-unit", "--notify-ready=yes", "--console=pipe"),
+        *("--capability=all", "--private-network"),
+        *(f"--bind-ro={path}" for path in shared),
+    ]
+
+
+class _Notifications:
+    """What nspawn tells by sd_notify(3): who the host's first process is, and that it is ready."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+
+    def __enter__(self) -> "_Notifications":
+        self._socket.bind(str(self.path))
+        self._socket.settimeout(_BOOT_SECONDS)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._socket.close()
+
+    def leader(self, process: subprocess.Popen[bytes], console: Path) -> int:
+        told: dict[str, str] = {}
+        while told.get("READY") != "1":
+            try:
+                told |= self._next()
+            except TimeoutError:
+                tail = console.read_text(errors="replace")[-2000:]
+                raise BootError(f"the host is not up after {_BOOT_SECONDS:g} s\n{tail}") from None
+            if process.poll() is not None:
+                raise BootError(f"the host ended\n{console.read_text(errors='replace')[-2000:]}")
+        return int(told["X_NSPAWN_LEADER_PID"])
+
+    def _next(self) -> dict[str, str]:
+        lines = self._socket.recv(4096).decode().splitlines()
+        return {key: value for key, _, value in (line.partition("=") for line in lines)}
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Shut down the host; what is still there after a while is killed with its first process."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(_SHUTDOWN_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

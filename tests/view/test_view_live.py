@@ -1,0 +1,156 @@
+"""The view that redraws itself: what it paints, keeps and leaves behind."""
+
+from __future__ import annotations
+
+from threading import Event
+
+import pytest
+
+from hive.errors import UnavailableError
+from hive.view.live import LiveView
+
+
+class Source:
+    """Status rows that a test changes, or an error in their place."""
+
+    def __init__(self, rows):
+        self.rows = rows
+        self.error = None
+        self.asked = 0
+        self.often = Event()
+
+    def __call__(self):
+        self.asked += 1
+        if self.asked > 2:
+            self.often.set()
+        if self.error:
+            raise self.error
+        return self.rows
+
+
+class Wall:
+    """A wall clock that stands still."""
+
+    def __init__(self, now):
+        self.time = now
+
+    def __call__(self):
+        return self.time
+
+
+@pytest.fixture(name="source")
+def _source(swarm):
+    return Source(swarm)
+
+
+@pytest.fixture(name="wall")
+def _wall(now):
+    return Wall(now)
+
+
+def picture(view, draw, width=100):
+    return draw(view.picture(), width=width)
+
+
+def test_each_picture_is_of_now(source, wall, console, draw, row):
+    view = LiveView(source, console=console(), now=wall)
+    source.rows = [row("a", "running", since="2023-11-14T22:13:20Z")]
+    assert picture(view, draw)[1].split()[:4] == ["●", "a", "running", "0s"]
+
+    wall.time += 60
+    source.rows = [*source.rows, row("b", "stopped")]
+
+    assert picture(view, draw)[1].split()[:4] == ["●", "a", "running", "1m"]
+    assert picture(view, draw)[2].split()[:3] == ["○", "b", "stopped"]
+
+
+def test_it_fits_the_terminal_with_a_line_for_the_cursor(source, wall, console, draw):
+    view = LiveView(source, console=console(100, 8), now=wall)
+
+    lines = picture(view, draw)
+
+    assert len(lines) == 7
+    assert lines[-2] == "… 2 more"
+
+
+def test_signs_follow_the_encoding(source, wall, console, draw):
+    view = LiveView(source, console=console(ascii_only=True), now=wall)
+
+    assert all(line.isascii() for line in picture(view, draw))
+
+
+def test_a_daemon_that_is_gone_leaves_its_last_picture(source, wall, console, draw):
+    view = LiveView(source, console=console(), now=wall)
+    before = picture(view, draw)
+    wall.time += 9
+    source.error = UnavailableError("nobody\x1b listens")
+
+    *after, notice = picture(view, draw)
+
+    assert [line.split()[:3] for line in after] == [line.split()[:3] for line in before]
+    assert notice == "nobody\\x1b listens; last data 9s ago, trying again"
+
+    source.error = None
+    assert len(picture(view, draw)) == len(before)
+
+
+def test_a_daemon_that_was_never_there(source, wall, console, draw):
+    source.error = UnavailableError("nobody\x1b listens")
+
+    lines = picture(LiveView(source, console=console(), now=wall), draw)
+
+    assert lines[-1] == "nobody\\x1b listens; trying again"
+
+
+def test_it_repaints_in_place_and_leaves_the_last_picture(source, wall, console):
+    target = console()
+    with LiveView(source, console=target, now=wall) as view:
+        first = target.file.getvalue()
+        view.refresh()
+    shown = target.file.getvalue()
+
+    assert first.count("scout") == 1
+    # Seven lines up again before the second picture, and no other screen.
+    assert shown[len(first) :].count("\x1b[1A") >= 7
+    assert "\x1b[?1049h" not in shown
+    assert shown.rindex("scout") > shown.rindex("\x1b[1A")
+    assert shown.count("\x1b[?25h") >= shown.count("\x1b[?25l")
+
+
+def test_a_line_is_printed_above_the_view_and_cannot_act(source, wall, console):
+    target = console()
+    with LiveView(source, console=target, now=wall) as view:
+        view.print("12  alice \x1b[2J [bold]ended")
+    shown = target.file.getvalue()
+
+    assert "12  alice \\x1b[2J [bold]ended" in shown
+    assert shown.index("ended") < shown.rindex("scout")
+
+
+def test_on_its_own_thread_until_stopped(source, wall, console):
+    target = console()
+    view = LiveView(source, console=target, now=wall)
+    view.start(0.001)
+    assert source.often.wait(20)
+    view.stop()
+    asked = source.asked
+
+    assert "scout" in target.file.getvalue()
+    view.stop()
+    assert source.asked == asked
+
+
+def test_a_terminal_that_goes_away_ends_the_view_only(source, wall, console):
+    target = console()
+    failed = Event()
+
+    def write(text):
+        failed.set()
+        raise OSError(5, "Input/output error")
+
+    target.file.write = write
+    view = LiveView(source, console=target, now=wall)
+    view.start(0.001)
+    assert failed.wait(20)
+
+    view.stop()  # Would be an unhandled exception of the thread, which fails a test.

@@ -1,0 +1,247 @@
+"""The status of a hive: order, words, plain lines, and golden pictures of the table."""
+
+from __future__ import annotations
+
+import random
+from itertools import pairwise
+
+import pytest
+
+from hive.view.columns import COLUMNS, DROPPED, FOR, NAME, NOTE, STATE, fit
+from hive.view.glyphs import ASCII, UNICODE
+from hive.view.plain import details, status_lines
+from hive.view.standing import Standing, in_order, standing, summary
+from hive.view.table import STYLES, snapshot
+
+WIDE = """\
+NAME        STATE            FOR  UNREAD  SEEN  KIND     RESTARTS   PID  SOURCE  NOTE
+✖ scout     failed           11m       1     -  agent           3     -  kernel  killed by the kernel: out of memory
+! ops       backoff           3s       5     -  agent           2     -  hive    restarts in 12s; exited with status 1
+● hm1nd     running           1d      12    1s  manager         0  4000  kernel  planning the next release with everybo…
+● tester    running           4m       0    2s  agent           1  4242  kernel  pytest -k broker
+○ docs      stopped, paused   1m       0     -  agent           0     -  hive    -
+◇ damocles  connected         2h       1   40s  peer            -     -  socket  day job
+5 agents: 1 failed, 1 waiting, 2 running, 1 stopped; 1 peer; 19 unread
+"""  # noqa: E501
+
+NARROW = """\
+NAME        STATE            FOR  UNREAD  SEEN  NOTE
+✖ scout     failed           11m       1     -  killed by the kernel: out of me…
+! ops       backoff           3s       5     -  restarts in 12s; exited with st…
+● hm1nd     running           1d      12    1s  planning the next release with …
+● tester    running           4m       0    2s  pytest -k broker
+○ docs      stopped, paused   1m       0     -  -
+◇ damocles  connected         2h       1   40s  day job
+5 agents: 1 failed, 1 waiting, 2 running, 1 stopped; 1 peer; 19 unread
+"""
+
+TINY_ASCII = """\
+NAME        STATE            FOR  NOTE
+x scout     failed           11m  killed
+! ops       backoff           3s  restar
+* hm1nd     running           1d  planni
+* tester    running           4m  pytest
+o docs      stopped, paused   1m  -
+- damocles  connected         2h  day jo
+5 agents: 1 failed, 1 waiting, 2 running
+"""
+
+CROPPED = """\
+NAME     STATE    FOR  UNREAD  SEEN  KIND     NOTE
+✖ scout  failed   11m       1     -  agent    killed by the kernel: out of memory
+! ops    backoff   3s       5     -  agent    restarts in 12s; exited with status…
+● hm1nd  running   1d      12    1s  manager  planning the next release with ever…
+… 3 more
+5 agents: 1 failed, 1 waiting, 2 running, 1 stopped; 1 peer; 19 unread
+the daemon has gone
+"""
+
+
+@pytest.mark.parametrize(
+    ("width", "glyphs", "golden"),
+    [(120, UNICODE, WIDE), (80, UNICODE, NARROW), (40, ASCII, TINY_ASCII)],
+)
+def test_the_table_at_several_widths(swarm, now, draw, width, glyphs, golden):
+    picture = snapshot(swarm, now, width=width, glyphs=glyphs)
+
+    assert draw(picture, width=width) == golden.splitlines()
+
+
+def test_the_table_cropped_to_a_height(swarm, now, draw):
+    picture = snapshot(swarm, now, width=82, height=7, glyphs=UNICODE, notice="the daemon has gone")
+
+    assert draw(picture, width=82) == CROPPED.splitlines()
+
+
+@pytest.mark.parametrize("width", [20, 30, 50, 79, 80, 200])
+@pytest.mark.parametrize("height", [3, 4, 6, 8, 9, 50])
+@pytest.mark.parametrize("notice", [None, "gone"])
+def test_the_table_never_leaves_its_frame(swarm, now, draw, width, height, notice):
+    lines = draw(
+        snapshot(swarm, now, width=width, height=height, glyphs=UNICODE, notice=notice),
+        width=width,
+    )
+
+    assert max(len(line) for line in lines) <= width
+    assert len(lines) <= height + (1 if notice and height == 3 else 0)
+
+
+def test_all_rows_are_drawn_when_they_just_fit(swarm, now, draw):
+    lines = draw(snapshot(swarm, now, width=80, height=8, glyphs=UNICODE), width=80)
+
+    assert len(lines) == 8
+    assert not any("more" in line for line in lines)
+
+
+def test_colour_says_what_the_words_say(swarm, now, console):
+    target = console(120, colour=True)
+    target.print(snapshot(swarm, now, width=120, glyphs=UNICODE))
+    shown = target.file.getvalue()
+
+    assert "\x1b[1;31m✖ scout" in shown
+    assert "\x1b[32m● tester" in shown
+    assert set(STYLES) == set(Standing)
+
+
+def test_no_markup_and_no_escapes_from_agents(now, row, draw):
+    rows = [row("evil", "running", status_text="[red]x[/red] \x1b[2J\n:smile:")]
+
+    lines = draw(snapshot(rows, now, width=100, glyphs=UNICODE))
+
+    assert lines[1].endswith("[red]x[/red] \\x1b[2J\\n:smile:")
+
+
+def test_a_hive_without_anybody(now, draw):
+    assert draw(snapshot([], now, width=80, glyphs=UNICODE), width=80)[-1] == "0 agents; 0 unread"
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"state": "failed"}, Standing.FAILED),
+        ({"state": "backoff"}, Standing.WAITING),
+        ({"state": "stray", "running": True}, Standing.WAITING),
+        ({"state": "unknown"}, Standing.WAITING),
+        ({"state": "running", "needs_login": True}, Standing.WAITING),
+        ({"state": "running"}, Standing.RUNNING),
+        ({"state": "starting"}, Standing.RUNNING),
+        ({"state": "stopping"}, Standing.RUNNING),
+        ({"state": "stopped"}, Standing.STOPPED),
+        ({"state": "ended"}, Standing.STOPPED),
+        ({"state": "connected", "kind": "peer"}, Standing.PEER),
+        ({"state": "unknown", "kind": "peer", "needs_login": True}, Standing.PEER),
+    ],
+)
+def test_standing(row, fields, expected):
+    assert standing(row("x", **fields)) is expected
+
+
+def test_order_does_not_depend_on_the_order_of_the_rows(swarm):
+    expected = ["scout", "ops", "hm1nd", "tester", "docs", "damocles"]
+    shuffler = random.Random(1)
+    for _ in range(10):
+        shuffler.shuffle(swarm)
+        assert [each["name"] for each in in_order(swarm)] == expected
+
+
+def test_summary_counts_and_leaves_out_what_is_not_there(row):
+    assert summary([row("a", "running", unread=3)]) == "1 agent: 1 running; 3 unread"
+    assert summary([row("p", "away", kind="peer")]) == "0 agents; 1 peer; 0 unread"
+
+
+def test_columns_are_lost_in_the_documented_order():
+    widths = dict.fromkeys(COLUMNS, 8)
+
+    shown = [set(fit(widths, width)) for width in range(200, 0, -1)]
+
+    lost = []
+    for before, after in pairwise(shown):
+        assert after <= before
+        lost += sorted(before - after, key=DROPPED.index)
+    assert tuple(lost) == DROPPED
+    assert shown[-1] == {NAME, STATE, FOR, NOTE}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"state": "running", "status_text": "busy", "reason": "old"}, "busy"),
+        ({"state": "stopped", "status_text": "busy", "reason": "asked to"}, "asked to"),
+        ({"state": "failed", "reason": None}, "-"),
+        ({"state": "running", "needs_login": True, "reason": "r"}, "needs login; r"),
+        ({"state": "running", "needs_update": True, "status_text": "t"}, "needs update; t"),
+    ],
+)
+def test_the_note_is_the_one_thing_to_know(row, now, fields, expected):
+    assert NOTE.cell(row("x", **fields), now) == expected
+
+
+def test_plain_lines_are_aligned_and_whole(swarm, now):
+    title, *lines = status_lines(swarm, now)
+
+    assert [line.split()[0] for line in lines] == [
+        "scout", "ops", "hm1nd", "tester", "docs", "damocles",
+    ]  # fmt: skip
+    note = title.index("NOTE")
+    assert lines[2][note:] == "planning the next release with everybody"
+    assert all(line[note - 2 : note] == "  " for line in lines)
+    assert title.split() == [column.title for column in COLUMNS]
+
+
+def test_details_of_a_failed_agent(now, row):
+    lines = details(
+        row(
+            "scout",
+            "failed",
+            since="2023-11-14T22:02:20Z",
+            restarts=3,
+            source="kernel",
+            reason="killed by the kernel: out of memory",
+            connected=False,
+            next_restart_at="2023-11-14T22:13:32Z",
+            status_text="x\x1by",
+            status_set_at="2023-11-14T22:13:10Z",
+            needs_login=True,
+            needs_update=True,
+            last_lines=["a", "b\x1b[K"],
+        ),
+        now,
+        UNICODE,
+    )
+
+    assert lines == [
+        "✖ scout - failed",
+        "          Kind: agent",
+        "         Since: 11m ago (2023-11-14T22:02:20Z)",
+        "        Source: kernel",
+        "           PID: -",
+        "        Reason: killed by the kernel: out of memory",
+        "      Restarts: 3",
+        "        Unread: 0",
+        "     Connected: no",
+        "     Last seen: -",
+        "  Next restart: in 12s (2023-11-14T22:13:32Z)",
+        "        Status: x\\x1by (10s ago)",
+        "         Needs: login, update",
+        "",
+        "Last lines:",
+        "  a",
+        "  b\\x1b[K",
+    ]
+
+
+def test_details_say_what_is_not_known(now):
+    lines = details({"name": "x"}, now, ASCII)
+
+    assert lines[0] == "o x - unknown"
+    assert lines[1:] == [
+        "       Kind: -",
+        "      Since: -",
+        "     Source: -",
+        "        PID: -",
+        "     Reason: -",
+        "   Restarts: -",
+        "     Unread: -",
+        "  Connected: -",
+        "  Last seen: -",
+    ]
