@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 from attrs import define
 
@@ -83,8 +83,8 @@ class Connection(asyncio.Protocol, Generic[R]):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Find out who is there and open their verbs."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # uvloop's transports are not subclasses of asyncio.Transport.
+        self._transport = cast(asyncio.Transport, transport)
         self._verbs = self._make_verbs(transport)
 
     def data_received(self, data: bytes) -> None:

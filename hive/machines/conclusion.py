@@ -29,10 +29,10 @@ def conclude(
     and nobody else's.
     """
     record, ticks = held.record, held.record.start_ticks or 0
-    with suppress(PermissionError):
-        pidfd.signal_group(held.pidfd, SIGKILL)
     uncollected = procfs.since(held.pid, ticks)
     killed = kill_marked(procfs, record.mark, session=held.pid if uncollected else None)
+    with suppress(PermissionError):  # members without the mark, if the leader was collected
+        pidfd.signal_group(held.pidfd, SIGKILL)
     how = pidfd.how_it_ended(held.pidfd, lambda: procfs.zombie_status(held.pid, ticks))
     if killed:
         log.note(describe(killed))

@@ -84,10 +84,10 @@ def why_not(spec: MachineSpec, error: OSError) -> str:
     """Return the sentence for a program that could not be started."""
     start = f"{spec.name} could not be started: "
     program, directory = spec.command[0], _directory(spec)
-    about_directory = error.filename == str(directory)
+    about_directory = str(error.filename) == str(directory)
     match error:
         case FileNotFoundError() | NotADirectoryError() if about_directory:
-            return f"{start}its working directory {directory} does not exist; create it"
+            return f"{start}its working directory {directory} is no directory; create it"
         case PermissionError() if about_directory:
             return f"{start}its working directory {directory} may not be entered; correct its mode"
         case FileNotFoundError() if error.filename == program:

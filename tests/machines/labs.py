@@ -1,11 +1,11 @@
-"""What the tests of container runtimes share: agents of known behaviour, and who hears their ends."""
+"""What tests of container runtimes share: agents of known behaviour, who hears their ends."""
 
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from hive.machines.endings import Ended
 from hive.machines.function import FunctionRuntime
@@ -52,11 +52,15 @@ class Lab(Protocol):
         """End an agent behind the runtime's back."""
         ...
 
+    async def close(self) -> None:
+        """Close the runtime, and end what may be left."""
+        ...
+
 
 class ProcessLab:
     """Agents that are shell scripts."""
 
-    SCRIPTS = {
+    SCRIPTS: ClassVar = {
         "waiter": "echo waiting; echo $$ > $READY; exec sleep 1000",
         "done": "exit 0",
         "failer": "echo boom; exit 1",
@@ -67,7 +71,7 @@ class ProcessLab:
         self.paths = Paths(root / "run", root / "state")
         self.runtime: ProcessRuntime = self.another_runtime()
         self._pipe = root / "ready"
-        self._pid = 0
+        self.pid = 0
         os.mkfifo(self._pipe)
 
     def another_runtime(self, **options: Any) -> ProcessRuntime:
@@ -79,7 +83,7 @@ class ProcessLab:
 
     def script(self, script: str, name: str = "alice", **environment: str) -> MachineSpec:
         """Return an agent that runs a shell script, in which `$READY` is where `read` reads."""
-        return self.command(("sh", "-c", script), name, **environment)
+        return self.command(("sh", "-c", script), name, cwd=None, **environment)
 
     def command(
         self, command: Sequence[str], name: str = "alice", *, cwd: Path | None = None, **env: str
@@ -106,10 +110,13 @@ class ProcessLab:
         return (await asyncio.to_thread(self._pipe.read_text)).strip()
 
     async def ready(self) -> None:
-        self._pid = int(await self.read())
+        self.pid = int(await self.read())
 
     async def end_from_outside(self, name: str) -> None:
-        os.kill(self._pid, 9)
+        os.kill(self.pid, 9)
+
+    async def close(self) -> None:
+        await self.runtime.close()
 
 
 class FunctionLab:
@@ -119,7 +126,7 @@ class FunctionLab:
         self._paths = Paths(root / "run", root / "state")
         self._at_work = asyncio.Event()
         self._killed = asyncio.Event()
-        self.freed = asyncio.Event()
+        self._freed = asyncio.Event()
         agents: dict[str, Callable[[str], Awaitable[object]]] = {
             "waiter": self._wait,
             "done": self._return,
@@ -144,6 +151,10 @@ class FunctionLab:
     async def end_from_outside(self, name: str) -> None:
         self._killed.set()
 
+    async def close(self) -> None:
+        self._freed.set()
+        await self.runtime.close()
+
     async def _connect(self, name: str) -> str:
         return f"client of {name}"
 
@@ -159,8 +170,8 @@ class FunctionLab:
 
     async def _swallow(self, client: str) -> None:
         self._at_work.set()
-        while not self.freed.is_set():
+        while not self._freed.is_set():
             try:
-                await self.freed.wait()
+                await self._freed.wait()
             except asyncio.CancelledError:
                 continue

@@ -7,7 +7,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,8 @@ from attrs import evolve
 from hive.errors import FailedError
 from hive.machines import records
 from hive.machines.endings import Exited, Signaled
-from hive.machines.procfs import ProcFs
+from hive.machines.pidfd import NO_EXIT_STATUS
+from hive.machines.procfs import Process, ProcFs
 from tests.machines.labs import Ends, ProcessLab
 
 PATIENT = 30.0
@@ -87,16 +88,37 @@ async def next_daemon(lab: ProcessLab) -> None:
     await lab.runtime.open()
 
 
-def record_of(lab: ProcessLab) -> records.RunRecord:
-    record = records.read(lab.paths.agent_dir("alice") / records.FILE_NAME)
+async def record_of(lab: ProcessLab) -> records.RunRecord:
+    file = lab.paths.agent_dir("alice") / records.FILE_NAME
+    record = await asyncio.to_thread(records.read, file)
     assert record is not None
     return record
 
 
-def write_record(lab: ProcessLab, **changes: object) -> records.RunRecord:
-    record = evolve(record_of(lab), **changes)
-    records.write(lab.paths.agent_dir("alice") / records.FILE_NAME, record)
-    return record
+async def write_record(lab: ProcessLab, record: records.RunRecord) -> None:
+    file = lab.paths.agent_dir("alice") / records.FILE_NAME
+    await asyncio.to_thread(records.write, file, record)
+
+
+async def process_of(pid: int) -> Process | None:
+    return await asyncio.to_thread(ProcFs().process, pid)
+
+
+async def alive(pid: int) -> bool:
+    process = await process_of(pid)
+    return process is not None and not process.dead
+
+
+def earlier(record: records.RunRecord) -> records.RunRecord:
+    return evolve(record, start_ticks=1)
+
+
+def another_boot(record: records.RunRecord) -> records.RunRecord:
+    return evolve(record, boot_id="another boot")
+
+
+async def ended(pidfd: int) -> None:
+    await asyncio.to_thread(select.select, [pidfd], [], [])
 
 
 def has_ended(pidfd: int) -> bool:
@@ -127,14 +149,13 @@ async def test_the_end_of_an_adopted_agent_is_heard_with_its_cause(
 
 
 async def test_an_adopted_agent_can_be_stopped(lab: ProcessLab, tmp_path: Path) -> None:
-    await daemon_dies(
-        tmp_path,
-        "trap 'exit 5' TERM; echo > $READY; while :; do sleep 1000; done & echo $$ > $READY; wait",
-    )
+    await daemon_dies(tmp_path, "trap 'exit 5' TERM; sleep 1000 & echo > $READY; wait")
     await lab.read()
     ends = Ends()
     await lab.runtime.adopt(lab.script(""), ends)
     ended = await lab.runtime.stop("alice", deadline=PATIENT)
+    assert ended is not None
+    assert ended.how in {Exited(5), NO_EXIT_STATUS}
     assert ends.told == [ended]
     assert await lab.runtime.running() == ()
 
@@ -150,7 +171,7 @@ async def test_an_agent_that_nobody_adopted_is_not_started_again(
     lab: ProcessLab, tmp_path: Path
 ) -> None:
     await daemon_dies(tmp_path, "exec sleep 1000")
-    pid = record_of(lab).pid
+    pid = (await record_of(lab)).pid
     with pytest.raises(FailedError, match=rf"alice runs already \(pid {pid}\)"):
         await lab.runtime.start(lab.script("exit 0"), Ends())
     with pytest.raises(FailedError, match="stop it first"):
@@ -169,46 +190,46 @@ async def test_wherever_a_daemon_dies_the_agent_runs_once(
     adopted = await lab.runtime.adopt(spec, ends)
     assert (adopted is not None) == (crash in {"before 2", "after 2"})
     running = adopted or await lab.runtime.start(spec, ends)
-    assert record_of(lab).pid == running.pid
+    assert (await record_of(lab)).pid == running.pid
     await lab.runtime.kill("alice")
     started = [int(pid) for pid in runs.read_text().split()]
-    assert [pid for pid in started if ProcFs().process(pid)] == []
+    assert [pid for pid in started if await alive(pid)] == []
     assert len(ends.told) == 1
 
 
 async def test_a_record_without_a_pid_is_found_by_its_run_id(lab: ProcessLab) -> None:
     await lab.start(lab.script("sleep 1000 & echo > $READY; wait"))
     await lab.read()
-    pid = record_of(lab).pid
+    pid = (await record_of(lab)).pid
     await next_daemon(lab)
-    write_record(lab, pid=None, start_ticks=None)
+    await write_record(lab, evolve(await record_of(lab), pid=None, start_ticks=None))
     assert await lab.runtime.running() == ("alice",)
     running = await lab.runtime.adopt(lab.script(""), Ends())
     assert running is not None
-    assert running.pid == record_of(lab).pid == pid
+    assert running.pid == (await record_of(lab)).pid == pid
 
 
-@pytest.mark.parametrize("change", [{"start_ticks": 1}, {"boot_id": "another boot"}])
+@pytest.mark.parametrize("change", [earlier, another_boot])
 async def test_a_pid_that_belongs_to_another_process_now_is_left_alone(
-    lab: ProcessLab, change: dict[str, object]
+    lab: ProcessLab, change: Callable[[records.RunRecord], records.RunRecord]
 ) -> None:
     """Pid reuse: a process has the pid of the record, but it is not the agent."""
     stranger = await asyncio.to_thread(subprocess.Popen, ("sleep", "1000"), start_new_session=True)
     try:
-        ticks = ProcFs().process(stranger.pid)
-        assert ticks is not None
+        found = await process_of(stranger.pid)
+        assert found is not None
         await (await lab.start(lab.script("exit 0"))).first()
         record = records.RunRecord(
             name="alice",
             run="0" * 32,
-            boot_id=ProcFs().boot_id(),
+            boot_id=await asyncio.to_thread(ProcFs().boot_id),
             started_at=0.0,
             log_file=str(lab.paths.agent_log("alice")),
             log_start=0,
             pid=stranger.pid,
-            start_ticks=ticks.start_ticks,
+            start_ticks=found.start_ticks,
         )
-        records.write(lab.paths.agent_dir("alice") / records.FILE_NAME, evolve(record, **change))
+        await write_record(lab, change(record))
         assert await lab.runtime.running() == ()
         assert await lab.runtime.adopt(lab.script(""), Ends()) is None
         assert await lab.runtime.kill("alice") is None
@@ -226,11 +247,11 @@ async def test_what_is_left_of_an_agent_that_ended_unwatched_is_killed_and_noted
         daemon_dies(tmp_path, script), straggler := asyncio.create_task(lab.read())
     )
     left = os.pidfd_open(int(straggler.result()))
-    leader = record_of(lab).pid
+    leader = (await record_of(lab)).pid
     assert leader is not None
     leader_fd = os.pidfd_open(leader)
     os.kill(leader, signal.SIGKILL)
-    await asyncio.to_thread(select.select, [leader_fd], [], [])
+    await ended(leader_fd)
     assert not has_ended(left)
     assert await lab.runtime.adopt(lab.script(""), Ends()) is None
     assert has_ended(left)
@@ -243,12 +264,16 @@ async def test_what_is_left_of_an_agent_that_ended_unwatched_is_killed_and_noted
 async def test_a_zombie_counts_as_dead(lab: ProcessLab) -> None:
     await lab.start(lab.spec("waiter"))
     await lab.ready()
+    pidfd = os.pidfd_open(lab.pid)
     await lab.runtime.close()  # now nobody collects it
     await lab.end_from_outside("waiter")
-    lab.runtime = lab.another_runtime()
-    await lab.runtime.open()
+    await ended(pidfd)
+    os.close(pidfd)
+    assert await process_of(lab.pid) is not None
+    await next_daemon(lab)
     assert await lab.runtime.running() == ()
     assert await lab.runtime.adopt(lab.spec("waiter"), Ends()) is None
+    assert await process_of(lab.pid) is None
 
 
 async def test_a_record_that_nobody_can_read_stops_only_its_own_agent(lab: ProcessLab) -> None:

@@ -22,9 +22,7 @@ async def lab(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[L
     yield lab
     for name in await lab.runtime.running():
         await lab.runtime.kill(name)
-    if isinstance(lab, FunctionLab):
-        lab.freed.set()
-    await lab.runtime.close()
+    await lab.close()
 
 
 async def start(lab: Lab, name: str) -> Ends:
@@ -190,7 +188,7 @@ async def test_a_follower_sees_what_was_and_what_comes(lab: Lab) -> None:
     await (await start(lab, "failer")).first()
     lines = lab.runtime.follow(lab.spec("failer"), 1)
     assert "boom" in await anext(lines)
-    next_line = asyncio.create_task(anext(lines))
+    next_line = asyncio.ensure_future(anext(lines))
     await (await start(lab, "failer")).first()
     assert await next_line
     await lines.aclose()  # type: ignore[attr-defined]

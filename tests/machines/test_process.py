@@ -10,10 +10,10 @@ from random import Random
 import pytest
 
 from hive.errors import BadRequestError, FailedError, UnavailableError
-from hive.machines import conclusion, process, records
+from hive.machines import process, records
 from hive.machines.endings import Exited, Signaled, Unknown
-from hive.machines.procfs import ProcFs
 from hive.machines.process import ProcessRuntime
+from hive.machines.procfs import ProcFs
 from hive.paths import Paths
 from tests.machines.labs import Ends, ProcessLab
 
@@ -34,8 +34,8 @@ def record_file(lab: ProcessLab, name: str = "alice") -> Path:
     return lab.paths.agent_dir(name) / records.FILE_NAME
 
 
-def alive(pid: int) -> bool:
-    found = ProcFs().process(pid)
+async def alive(pid: int) -> bool:
+    found = await asyncio.to_thread(ProcFs().process, pid)
     return found is not None and not found.dead
 
 
@@ -97,7 +97,7 @@ async def test_a_child_that_ignores_sigterm_is_killed_at_the_deadline(lab: Proce
 
 
 async def test_a_child_may_end_in_its_own_way_when_asked(lab: ProcessLab) -> None:
-    script = "trap 'echo bye; exit 3' TERM; echo > $READY; while :; do sleep 1000; done"
+    script = "trap 'echo bye; exit 3' TERM; sleep 1000 & echo > $READY; wait"
     await lab.start(lab.script(script))
     await lab.read()
     ended = await lab.runtime.stop("alice", deadline=PATIENT)
@@ -124,22 +124,22 @@ async def test_what_outlives_the_leader_is_killed_and_reported(
     await lab.start(lab.script(script))
     grandchild = int(await lab.read())
     ended = await lab.runtime.stop("alice", deadline=PATIENT)
-    assert not alive(grandchild)
+    assert not await alive(grandchild)
     assert ended is not None
     assert ended.last_lines[-1].startswith("[hive] killed what outlived the agent: ")
     assert f"sh ({grandchild})" in ended.last_lines[-1]
 
 
 async def test_members_of_the_group_without_the_mark_are_killed_too(lab: ProcessLab) -> None:
-    script = "env -i sh -c 'echo $$ >&3; exec sleep 1000' 3> $READY & wait"
+    script = "env -i sh -c 'echo $$ > $0; exec sleep 1000' $READY & wait"
     ends = await lab.start(lab.script(script))
     unmarked = int(await lab.read())
-    leader = records.read(record_file(lab))
+    leader = await asyncio.to_thread(records.read, record_file(lab))
     assert leader is not None
     assert leader.pid is not None
     os.kill(leader.pid, signal.SIGKILL)
     assert (await ends.first()).how == Signaled(signal.SIGKILL)
-    assert not alive(unmarked)
+    assert not await alive(unmarked)
 
 
 async def test_a_grandchild_that_holds_the_log_does_not_hold_up_the_end(lab: ProcessLab) -> None:
@@ -153,8 +153,8 @@ async def test_a_grandchild_that_holds_the_log_does_not_hold_up_the_end(lab: Pro
         (("/no/such/program",), None, "there is no program '/no/such/program'"),
         (("no-such-program",), None, "there is no program 'no-such-program'"),
         (("/etc/passwd",), None, "'/etc/passwd' may not be executed"),
-        (("true",), Path("/no/such/place"), "working directory /no/such/place does not exist"),
-        (("true",), Path("/etc/passwd"), "working directory /etc/passwd does not exist"),
+        (("true",), Path("/no/such/place"), "working directory /no/such/place is no directory"),
+        (("true",), Path("/etc/passwd"), "working directory /etc/passwd is no directory"),
         (("true", "x" * 3_000_000), None, "'true': .*Argument list too long"),
         ((), None, "has no command"),
     ],
@@ -199,7 +199,7 @@ async def test_a_record_that_cannot_be_completed_ends_the_process(
     await lab.runtime.create(spec)
     with pytest.raises(FailedError, match="no space left"):
         await lab.runtime.start(spec, Ends())
-    assert not alive(started[0])
+    assert not await alive(started[0])
     assert not record_file(lab).exists()
 
 
@@ -211,7 +211,7 @@ async def test_an_end_is_told_even_if_its_cause_cannot_be_found(
 
     ends = await lab.start(lab.spec("waiter"))
     await lab.ready()
-    monkeypatch.setattr(conclusion.records, "remove", unreadable)
+    monkeypatch.setattr(records, "remove", unreadable)
     await lab.runtime.kill("waiter")
     assert (await ends.first()).how == Unknown("looking into it failed: input/output error")
 

@@ -1,0 +1,114 @@
+"""Why a container ended, from what systemd knows and the last lines that it printed."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Iterable, Sequence
+
+from attrs import frozen
+
+from hive.machines.endings import Exited, How, OutOfMemory, Rebooted, Signaled, Unknown
+from hive.machines.systemd.views import Code, Unit
+
+AGENT = "hive-agent"
+"""The unit inside the container that runs the agent, and the name before each line it prints."""
+
+REBOOT_STATUS = 133
+"""How systemd-nspawn exits when the guest asked for a reboot; see systemd-nspawn@.service."""
+
+LOST_STATUS = 255
+"""How a container exits whose agent did not exit but was killed; see systemd.unit(5)."""
+
+FAREWELL = "hive-agent ended:"
+"""What the agent's unit prints last, followed by $SERVICE_RESULT, $EXIT_CODE and $EXIT_STATUS."""
+
+_AGENT_LINE = re.compile(rf"\[\s*\d+\.\d+\] {AGENT}\[\d+\]: (.*)")
+_KILLED_INIT = re.compile(r"Container \S+ terminated by signal (\S+?)\.")
+
+
+@frozen
+class Farewell:
+    """How the agent ended, in the words of the systemd inside the container."""
+
+    result: str
+    code: str
+    status: str
+
+
+def agent_line(line: str) -> str | None:
+    """Return what the agent printed in this line of the console; None if it did not print it."""
+    found = _AGENT_LINE.match(line)
+    return None if found is None or found[1].startswith(FAREWELL) else found[1]
+
+
+def show(lines: Sequence[str]) -> tuple[str, ...]:
+    """Return the agent's own lines; if it printed none, what the container and systemd did."""
+    own = tuple(found for line in lines if (found := agent_line(line)) is not None)
+    return own or tuple(line for line in lines if FAREWELL not in line)
+
+
+def how(unit: Unit, lines: Iterable[str]) -> How:
+    """Return how a container ended.
+
+    Args:
+        unit: Its unit, down.
+        lines: Everything that it and systemd printed about that run, oldest first.
+    """
+    if unit.result == "oom-kill":
+        return OutOfMemory()
+    match unit.code:
+        case Code.KILLED | Code.DUMPED:
+            return Signaled(unit.status, core_dumped=unit.code is Code.DUMPED)
+        case Code.EXITED:
+            return _exited(unit.status, list(lines))
+        case _ if unit.result == "success":
+            return Exited(0)
+        case _:
+            return Unknown(f"systemd says {unit.result!r}")
+
+
+def _exited(status: int, lines: list[str]) -> How:
+    farewell = _last_farewell(lines)
+    match status:
+        case 1:
+            return _killed_init(lines) or Exited(1)
+        case _ if status == REBOOT_STATUS:
+            own = farewell is not None and farewell.status == str(REBOOT_STATUS)
+            return Exited(status) if own else Rebooted()
+        case _ if status == LOST_STATUS and farewell is not None:
+            return _lost(farewell)
+        case _:
+            return Exited(status)
+
+
+def _lost(farewell: Farewell) -> How:
+    number = _signal(farewell.status)
+    if farewell.result == "oom-kill":
+        return OutOfMemory()
+    if farewell.code in {"killed", "dumped"} and number is not None:
+        return Signaled(number, core_dumped=farewell.code == "dumped")
+    return Exited(LOST_STATUS)
+
+
+def _killed_init(lines: list[str]) -> How | None:
+    # nspawn itself exits with 1 then, which says less than its last line does.
+    for line in reversed(lines):
+        if found := _KILLED_INIT.match(line):
+            number = _signal(found[1])
+            return None if number is None else Signaled(number)
+    return None
+
+
+def _last_farewell(lines: list[str]) -> Farewell | None:
+    for line in reversed(lines):
+        found = _AGENT_LINE.match(line)
+        if found and found[1].startswith(FAREWELL):
+            words = found[1].removeprefix(FAREWELL).split()
+            return Farewell(*words) if len(words) == 3 else None  # noqa: PLR2004 - its three fields
+    return None
+
+
+def _signal(name: str) -> int | None:
+    known = signal.Signals.__members__.get(f"SIG{name}")
+    return None if known is None else known.value

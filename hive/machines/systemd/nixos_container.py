@@ -1,0 +1,155 @@
+"""Containers by `nixos-container`: NixOS systems built from a flake, on a NixOS host."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from hive.errors import FailedError
+from hive.machines.runtime import MachineSpec
+from hive.machines.systemd import nixos_conf
+from hive.machines.systemd.commands import Run
+from hive.machines.systemd.commands import run as run_command
+from hive.machines.systemd.containers import ContainerRuntime
+from hive.machines.systemd.files import Places
+from hive.machines.systemd.host import ANSWER_SECONDS, Host, checked
+from hive.machines.systemd.states import Step
+from hive.machines.systemd.units import nspawn_flags
+from hive.names import container_name
+from hive.paths import Paths
+
+BUILD_SECONDS = 3600.0
+"""How long building a system may take."""
+
+REMOVE_SECONDS = 300.0
+"""How long removing a container may take."""
+
+_COMMANDS = {Step.POWEROFF: "stop", Step.TERMINATE: "terminate"}
+
+
+@frozen
+class NixosContainer:
+    """The `nixos-container` program as a tool of the container runtime.
+
+    Attributes:
+        flake: What new containers are built from; `{name}` stands for the agent.
+        confs: Where NixOS keeps one `.conf` file for each container.
+        run: Runs the program.
+    """
+
+    flake: str | None = None
+    confs: Path = Path("/etc/nixos-containers")
+    run: Run = run_command
+    name: str = field(default="nixos-container", init=False)
+    programs: tuple[str, ...] = field(default=("nixos-container",), init=False)
+
+    def unit(self, container: str) -> str:
+        """Return the service that runs a NixOS container."""
+        return f"container@{container}.service"
+
+    def files(self, spec: MachineSpec, places: Places) -> Mapping[Path, str]:
+        """Return the `.conf` file with the host's network and our binds.
+
+        Raises:
+            FailedError: The container belongs to the host's own configuration.
+        """
+        container = container_name(spec.name)
+        conf = self._conf(container)
+        if not conf.exists():
+            return {}
+        flags = nspawn_flags(spec, places.guest_units(container))
+        return {conf: nixos_conf.rewrite(conf.read_text(), flags=flags)}
+
+    def start(self, container: str) -> tuple[str, ...]:
+        """Return the command that starts it."""
+        return ("nixos-container", "start", container)
+
+    def end(self, step: Step, container: str) -> tuple[str, ...]:
+        """Return the command that asks it to end."""
+        return ("nixos-container", _COMMANDS[step], container)
+
+    async def create(self, spec: MachineSpec) -> None:
+        """Build the container's system from the flake if there is no such container.
+
+        Raises:
+            FailedError: There is no flake, it did not build, or the host's configuration has it.
+        """
+        container = container_name(spec.name)
+        if await asyncio.to_thread(self._exists, container):
+            return
+        if self.flake is None:
+            raise FailedError(
+                f"there is no container {container} and no flake to build it from; set the flake"
+            )
+        create = ("nixos-container", "create", container, "--flake", self._flake(spec.name))
+        checked(await self.run(create, deadline=BUILD_SECONDS))
+
+    async def update(self, name: str) -> None:
+        """Build the agent's system anew; one that runs switches to it.
+
+        Raises:
+            FailedError: It did not build; the container is as it was.
+        """
+        flake = () if self.flake is None else ("--flake", self._flake(name))
+        update = ("nixos-container", "update", container_name(name), *flake)
+        checked(await self.run(update, deadline=BUILD_SECONDS))
+
+    async def remove(self, container: str) -> None:
+        """Destroy the container. Idempotent.
+
+        Raises:
+            FailedError: It could not be destroyed.
+        """
+        if await asyncio.to_thread(self._exists, container):
+            destroy = ("nixos-container", "destroy", container)
+            checked(await self.run(destroy, deadline=REMOVE_SECONDS))
+
+    async def listed(self) -> tuple[str, ...]:
+        """Return the containers that `nixos-container list` names, of this hive or not.
+
+        Raises:
+            FailedError: It could not say.
+        """
+        outcome = await self.run(("nixos-container", "list"), deadline=ANSWER_SECONDS)
+        return tuple(checked(outcome).out.split())
+
+    async def status(self, container: str) -> str:
+        """Return what `nixos-container status` says: "up", "down" or "gone".
+
+        Raises:
+            FailedError: It said something else.
+        """
+        outcome = await self.run(("nixos-container", "status", container), deadline=ANSWER_SECONDS)
+        word = outcome.out.strip()
+        if word not in {"up", "down", "gone"}:
+            raise FailedError(f"{outcome}; that is no status of a container")
+        return word
+
+    def _exists(self, container: str) -> bool:
+        return self._conf(container).exists()
+
+    def _conf(self, container: str) -> Path:
+        conf = self.confs / f"{container}.conf"
+        if conf.is_symlink():
+            raise FailedError(
+                f"{container} belongs to the host's own NixOS configuration; hive-c0re leaves it "
+                "alone: give the agent another name, or register it as a peer"
+            )
+        return conf
+
+    def _flake(self, name: str) -> str:
+        assert self.flake is not None
+        return self.flake.replace("{name}", name)
+
+
+def runtime(
+    paths: Paths, *, flake: str | None = None, confs: Path | None = None, **options: Any
+) -> ContainerRuntime:
+    """Return the runtime of `runtime = "nixos-container"`; see `NixosContainer`."""
+    host = options.pop("host", None) or Host()
+    tool = NixosContainer(flake, confs or NixosContainer().confs, host.run)
+    return ContainerRuntime(tool, paths, host=host, **options)

@@ -1,0 +1,99 @@
+"""Starting a container: request, watch until it is true, and retry if the last one blocks it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from attrs import frozen
+
+from hive.errors import FailedError
+from hive.machines.systemd.commands import Outcome
+from hive.machines.systemd.host import Host
+from hive.machines.systemd.journal import REASON_LINES, Journal, newest
+from hive.machines.systemd.slots import Slot
+from hive.machines.systemd.states import (
+    RETRY_DELAYS,
+    NotStarted,
+    Up,
+    Wait,
+    is_passing,
+    judge_start,
+)
+from hive.machines.systemd.views import Unit, View
+
+START_SECONDS = 90.0
+"""How long one start may take."""
+
+BELIEF_SECONDS = 5.0
+"""How long a command that said "done" is believed while nothing of it is seen."""
+
+_TICK = 0.5
+"""Seconds between looks while a start is under way, if nothing is heard."""
+
+
+@frozen
+class Starter:
+    """Starts containers.
+
+    Attributes:
+        seconds: How long one start may take.
+        belief: How long a command that said "done" is believed while nothing of it is seen.
+    """
+
+    host: Host
+    journal: Journal
+    seconds: float = START_SECONDS
+    belief: float = BELIEF_SECONDS
+
+    async def start(self, slot: Slot, argv: tuple[str, ...]) -> View:
+        """Start a container that is down, and return what is seen of it.
+
+        Raises:
+            FailedError: It did not come up; with the words of the tool and of the container.
+        """
+        for delay in (*RETRY_DELAYS, None):
+            verdict, unit = await self._try(slot, argv)
+            if isinstance(verdict, Up):
+                return verdict.view
+            words = await self._words(verdict, unit)
+            if delay is None or not is_passing(words):
+                raise FailedError(f"{slot.name} could not be started: {words}")
+            await asyncio.sleep(delay)
+        raise AssertionError("the last try either succeeds or raises")
+
+    async def _try(self, slot: Slot, argv: tuple[str, ...]) -> tuple[Up | NotStarted, Unit]:
+        before = (await self.host.unit(slot.unit)).invocation
+        command = asyncio.create_task(self.host.run(argv, deadline=self.seconds))
+        command.add_done_callback(lambda _: slot.hinted.set())
+        loop = asyncio.get_running_loop()
+        until, believed = loop.time() + self.seconds, False
+        try:
+            while True:
+                outcome = command.result() if command.done() else None
+                view = await self.host.view(slot.unit, slot.container)
+                verdict = judge_start(before, view, outcome)
+                if not isinstance(verdict, Wait):
+                    return verdict, view.unit
+                if outcome is not None and outcome.ok and not believed:
+                    until, believed = min(until, loop.time() + self.belief), True
+                if loop.time() >= until:
+                    return NotStarted(outcome), view.unit
+                await slot.hint(_TICK)
+        finally:
+            await _cancel(command)
+
+    async def _words(self, verdict: NotStarted, unit: Unit) -> str:
+        said = [] if verdict.outcome is None else [_complaint(verdict.outcome)]
+        said.append(f"its unit {unit.id} is {unit.active} ({unit.result})")
+        if unit.invocation:
+            said += newest(await self.journal.run_of(unit.invocation), REASON_LINES)
+        return "\n".join(said)
+
+
+def _complaint(outcome: Outcome) -> str:
+    return f"{outcome}, but it does not run" if outcome.ok else str(outcome)
+
+
+async def _cancel(task: asyncio.Task[Outcome]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

@@ -1,0 +1,206 @@
+"""The files that are generated for a container, as text: all pure.
+
+Three of them are for the host: the unit's drop-in, the `.nspawn` settings, and (on NixOS) the flags
+that say the same. Two are bound into the container, so that its systemd runs the agent as a
+service of its own and ends the whole container when the agent ends, with the agent's exit status.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from enum import Enum
+from pathlib import Path, PurePosixPath
+
+from attrs import frozen
+
+from hive.config.model import Bind
+from hive.errors import FailedError
+from hive.machines.runtime import MachineSpec
+from hive.machines.systemd.causes import AGENT, FAREWELL
+from hive.paths import IN_CONTAINER_SOCKET
+
+STOP_MARGIN = 15.0
+"""Seconds that systemd's own stop timeout is above the drain deadline, so that it never cuts it."""
+
+GUEST_UNITS = PurePosixPath("/run/systemd/system")
+"""Where the systemd inside finds the agent's unit."""
+GUEST_FILES = (f"{AGENT}.service", f"multi-user.target.d/{AGENT}.conf")
+"""The agent's unit, and the drop-in that has it started, relative to that."""
+
+_SPECIAL = frozenset(" \t\n\"'\\*?[]$`#;&|<>(){}~!")
+"""What a shell gives a meaning."""
+
+
+class Network(Enum):
+    """What network a container has.
+
+    HOST shares the host's, PRIVATE has only a loopback device, VETH has a link to the host.
+    """
+
+    HOST = "host"
+    PRIVATE = "private"
+    VETH = "veth"
+
+
+class Users(Enum):
+    """Whether the users inside are those of the host (SAME) or a range of their own (SHIFTED)."""
+
+    SAME = "same"
+    SHIFTED = "shifted"
+
+
+@frozen
+class Settings:
+    """What is common to the containers of a hive."""
+
+    network: Network = Network.HOST
+    users: Users = Users.SAME
+
+
+def inner_state(name: str) -> PurePosixPath:
+    """Return where an agent's own files are inside its container."""
+    return PurePosixPath("/agents", name, "state")
+
+
+def binds(spec: MachineSpec, guest_units: Path) -> tuple[Bind, ...]:
+    """Return everything of the host that is visible inside.
+
+    Args:
+        spec: The agent.
+        guest_units: The directory with its unit files.
+    """
+    own = [
+        Bind(spec.socket_dir, IN_CONTAINER_SOCKET.parent),
+        Bind(spec.state_dir, Path(inner_state(spec.name))),
+    ]
+    own += [
+        Bind(guest_units / file, Path(GUEST_UNITS / file), read_only=True)
+        for file in guest_files(spec)
+    ]
+    return (*own, *spec.binds)
+
+
+def guest_files(spec: MachineSpec) -> dict[str, str]:
+    """Return the unit files that are bound into the container; none if it knows what to run."""
+    return dict(
+        zip(GUEST_FILES, (agent_unit(spec), _agent_wanted()), strict=True) if spec.command else ()
+    )
+
+
+def nspawn_file(spec: MachineSpec, guest_units: Path, settings: Settings) -> str:
+    """Return the settings of a container for systemd-nspawn; see systemd.nspawn(5)."""
+    shifted = settings.users is Users.SHIFTED
+    lines = ["[Exec]", "Boot=yes", f"PrivateUsers={'pick' if shifted else 'no'}"]
+    if not spec.command:
+        # Without a unit of ours, this is how the agent inside hears of its variables.
+        lines += [f"Environment={key}={value}" for key, value in environment(spec).items()]
+    lines += ["[Files]"]
+    if shifted:
+        lines += ["PrivateUsersOwnership=auto"]
+    lines += [_bind_line(bind, shifted=shifted) for bind in binds(spec, guest_units)]
+    lines += ["[Network]", f"Private={_yes(settings.network is not Network.HOST)}"]
+    lines += [f"VirtualEthernet={_yes(settings.network is Network.VETH)}"]
+    return _file(lines)
+
+
+def drop_in(spec: MachineSpec) -> str:
+    """Return what is changed about a container's service on the host.
+
+    `Restart=no` alone would not do: a status in `RestartForceExitStatus=` restarts all the same,
+    and one in `SuccessExitStatus=` (133, a reboot) would be forgotten before it could be reported.
+    """
+    lines = [
+        *("[Unit]", "StartLimitIntervalSec=0"),
+        *("[Service]", "Restart=no", "RestartForceExitStatus=", "SuccessExitStatus="),
+        f"TimeoutStopSec={spec.stop_timeout + STOP_MARGIN:g}s",
+    ]
+    if spec.memory_max is not None:
+        lines.append(f"MemoryMax={spec.memory_max}")
+    if spec.cpu_quota is not None:
+        lines.append(f"CPUQuota={spec.cpu_quota}")
+    return _file(lines)
+
+
+def agent_unit(spec: MachineSpec) -> str:
+    """Return the service inside that runs the agent; its end is the container's end."""
+    farewell = f'echo "{FAREWELL} $$SERVICE_RESULT $$EXIT_CODE $$EXIT_STATUS"'
+    lines = [
+        *("[Unit]", f"Description=The agent {spec.name}"),
+        *("SuccessAction=exit", "FailureAction=exit"),
+        *("[Service]", "Type=exec", "User=root"),
+        f"SyslogIdentifier={AGENT}",
+        *("StandardOutput=journal+console", "StandardError=inherit"),
+        f"WorkingDirectory={_unit_word(str(_inner_directory(spec)))}",
+        *(f"Environment={quote(f'{key}={value}')}" for key, value in environment(spec).items()),
+        f"ExecStart=:{' '.join(map(quote, spec.command))}",
+        f"ExecStopPost=-/bin/sh -c {quote(farewell)}",
+        f"TimeoutStopSec={spec.stop_timeout:g}s",
+    ]
+    return _file(lines)
+
+
+def environment(spec: MachineSpec) -> dict[str, str]:
+    """Return the agent's variables, with the places as they are called inside."""
+    inside = {
+        "HIVE_NAME": spec.name,
+        "HIVE_SOCKET": str(IN_CONTAINER_SOCKET),
+        "HIVE_STATE": str(inner_state(spec.name)),
+    }
+    return {**spec.environment, **inside}
+
+
+def nspawn_flags(spec: MachineSpec, guest_units: Path) -> str:
+    """Return the binds as flags for `EXTRA_NSPAWN_FLAGS`, which a shell splits at white space.
+
+    Raises:
+        FailedError: A path or variable has characters that would not survive that.
+    """
+    flags = [
+        f"--bind{'-ro' if bind.read_only else ''}={bind.source}:{bind.target}"
+        for bind in binds(spec, guest_units)
+    ]
+    if not spec.command:
+        flags += [f"--setenv={key}={value}" for key, value in environment(spec).items()]
+    for flag in flags:
+        if set(flag) & _SPECIAL:
+            raise FailedError(
+                f"{spec.name}: {flag!r} cannot be given to a NixOS container, whose start script "
+                "splits and expands its flags; use a plainer path or value"
+            )
+    return " ".join(flags)
+
+
+def quote(word: str) -> str:
+    """Return a word as it stands in a unit file: quoted, escaped, without specifiers."""
+    return json.dumps(word, ensure_ascii=False).replace("\x7f", "\\x7f").replace("%", "%%")
+
+
+def _agent_wanted() -> str:
+    """Return the drop-in of the container's multi-user.target that starts the agent's service."""
+    return _file(["[Unit]", f"Wants={AGENT}.service"])
+
+
+def _inner_directory(spec: MachineSpec) -> PurePosixPath:
+    outside = spec.working_directory or spec.state_dir
+    if outside.is_relative_to(spec.state_dir):
+        return inner_state(spec.name) / outside.relative_to(spec.state_dir)
+    return PurePosixPath(outside)
+
+
+def _bind_line(bind: Bind, *, shifted: bool) -> str:
+    key = "BindReadOnly" if bind.read_only else "Bind"
+    source, target = (str(path).replace(":", "\\:") for path in (bind.source, bind.target))
+    return f"{key}={source}:{target}" + (":idmap" if shifted else "")
+
+
+def _unit_word(word: str) -> str:
+    return word.replace("%", "%%")
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _file(lines: Iterable[str]) -> str:
+    return "\n".join(["# Written by hive-c0re, and again before each start.", *lines, ""])
