@@ -36,7 +36,7 @@ from actors._monitors import announce
 from actors._options import Options
 from actors._overseer import ChildEnded, ChildReady, Overseer
 from actors._ref import DEFAULT_TIMEOUT, Ref
-from actors._tasks import error_of, guarded
+from actors._tasks import close_unstarted, error_of, guarded
 from actors._timers import Timer, Timers
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class Work:
     """A handler, or a start, that awaits."""
 
     task: asyncio.Task[Any]
+    awaitable: Awaitable[object]
     message: object
     since: float
     starting: bool
@@ -461,11 +462,12 @@ class Cell(Ref[M]):
             self._answer(result)
 
     def _answer(self, value: object) -> None:
-        envelope, self.asking = self.asking, None
+        envelope = self.asking
+        if value is DEFERRED and envelope is not None and not envelope.taken:
+            raise RuntimeError("receive returned DEFERRED without taking context.reply()")
+        self.asking = None
         if envelope is None or envelope.taken:
             return
-        if value is DEFERRED:
-            raise RuntimeError("receive returned DEFERRED without taking context.reply()")
         if not envelope.succeed(value):
             self.runtime.note_late_reply(self, envelope.message)
 
@@ -489,7 +491,7 @@ class Cell(Ref[M]):
     ) -> None:
         loop = self.runtime.loop
         task = loop.create_task(guarded(self, awaitable), name=f"a handler of {self.label}")
-        self.work = Work(task, message, loop.time(), starting)
+        self.work = Work(task, awaitable, message, loop.time(), starting)
         self.blocked = True
         limit = self.options.max_handle
         if limit is not None and not starting:
@@ -501,6 +503,7 @@ class Cell(Ref[M]):
         error = error_of(task)
         if work is None or work.task is not task:
             return  # it was abandoned, and ended after all
+        close_unstarted(work.awaitable)
         if work.watchdog is not None:
             work.watchdog.cancel()
         if self.ending is not None:
@@ -533,11 +536,17 @@ class Cell(Ref[M]):
         task = self.runtime.loop.create_task(guarded(self, coro), name=name)
         tasks = self.hold().tasks
         tasks.add(task)
-        task.add_done_callback(partial(self._task_done, tasks))
+        task.add_done_callback(partial(self._task_done, tasks, coro))
         return task
 
-    def _task_done(self, tasks: set[asyncio.Task[Any]], task: asyncio.Task[Any]) -> None:
+    def _task_done(
+        self,
+        tasks: set[asyncio.Task[Any]],
+        coro: Coroutine[Any, Any, Any],
+        task: asyncio.Task[Any],
+    ) -> None:
         tasks.discard(task)
+        close_unstarted(coro)
         error = error_of(task)
         if error is None or task.cancelled():
             return

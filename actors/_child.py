@@ -1,7 +1,7 @@
 """What a supervisor is told about a child, and what it tells about one."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
@@ -104,6 +104,10 @@ class AutoShutdown(Enum):
     """As soon as the last significant child ended."""
 
 
+def _in_order(children: Iterable[ChildSpec[Any]]) -> tuple[ChildSpec[Any], ...]:
+    return tuple(children)
+
+
 @frozen
 class SupervisorSpec:
     """A supervisor, as data; checked when made.
@@ -115,7 +119,7 @@ class SupervisorSpec:
         auto_shutdown: Whether the end of significant children stops the supervisor.
     """
 
-    children: tuple[ChildSpec[Any], ...] = field(default=(), converter=tuple)
+    children: tuple[ChildSpec[Any], ...] = field(default=(), converter=_in_order)
     strategy: Strategy = field(default=Strategy.ONE_FOR_ONE, validator=instance_of(Strategy))
     limit: RestartLimit = field(factory=RestartLimit)
     auto_shutdown: AutoShutdown = AutoShutdown.NEVER

@@ -102,7 +102,7 @@ class Context(Generic[M]):
             NameTaken: Another actor has this name.
         """
         cell = self._own()
-        options = Options(mailbox or Mailbox(), shutdown, max_handle, False, tuple(interceptors))
+        options = Options.make(mailbox, shutdown, max_handle, tuple(interceptors))
         child = cell.runtime.make_child(cell, factory, name, options)
         if link:
             self.link(child)

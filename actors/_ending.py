@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors._events import StopFailed, TaskStuck
 from actors._exits import Crashed, ExitReason, Killed, OwnerEnded, Shutdown, is_graceful
-from actors._tasks import error_of, guarded
+from actors._tasks import close_unstarted, error_of, guarded
 
 if TYPE_CHECKING:
     from actors._cell import Cell
@@ -85,6 +85,7 @@ class Ending:
         if self._killed:
             await asyncio.wait({task}, timeout=cell.runtime.patience.kill_grace)
         await self._wait_or_cancel(task)
+        close_unstarted(stopping)
         if task.done() and not (self._killed and task.cancelled()):
             error = error_of(task)
             if error is not None:

@@ -19,9 +19,26 @@ class Options:
     interceptors: tuple[Interceptor, ...] = ()
 
     @classmethod
+    def make(
+        cls,
+        mailbox: Mailbox | None,
+        shutdown: Deadline,
+        max_handle: float | None,
+        interceptors: tuple[Interceptor, ...],
+    ) -> "Options":
+        """Make the settings of a spawned actor; those who take the defaults share one value."""
+        usual = mailbox is None and max_handle is None and not interceptors
+        if usual and shutdown == DEFAULT_SHUTDOWN:
+            return _DEFAULTS
+        return cls(mailbox or Mailbox(), shutdown, max_handle, False, interceptors)
+
+    @classmethod
     def of(cls, spec: ChildSpec[object]) -> "Options":
         """Take the settings from a child spec."""
         return cls(spec.mailbox, spec.shutdown, spec.max_handle, spec.kill_slow)
+
+
+_DEFAULTS = Options()
 
 
 @frozen

@@ -166,4 +166,4 @@ class Backoff:
         try:
             return min(self.cap, self.base * self.factor**attempt)
         except OverflowError:
-            return self.cap
+            return self.cap if self.base else 0.0

@@ -109,7 +109,7 @@ class ActorSystem:
             NameTaken: Another actor has this name.
             SystemClosed: The system is not running.
         """
-        options = Options(mailbox or Mailbox(), shutdown, max_handle, False, tuple(interceptors))
+        options = Options.make(mailbox, shutdown, max_handle, tuple(interceptors))
         return self._runtime.make_child(None, factory, name, options)
 
     async def start_supervisor(

@@ -7,6 +7,8 @@ they are carried out of the task like any other error.
 import asyncio
 from collections.abc import Awaitable
 from contextvars import ContextVar
+from inspect import CORO_CREATED, getcoroutinestate
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
@@ -33,6 +35,12 @@ async def guarded(cell: "Cell[Any]", awaitable: Awaitable[T]) -> T:
         return await awaitable
     except (SystemExit, KeyboardInterrupt) as error:
         raise Escaped(error) from None
+
+
+def close_unstarted(awaitable: Awaitable[Any]) -> None:
+    """Close a coroutine whose guard was cancelled before it got to await it."""
+    if isinstance(awaitable, CoroutineType) and getcoroutinestate(awaitable) == CORO_CREATED:
+        awaitable.close()
 
 
 def error_of(task: asyncio.Task[Any]) -> BaseException | None:

@@ -1,5 +1,43 @@
-"""The test kit: a virtual clock, a seeded order of steps, deadlocks that report themselves."""
+"""The test kit: a virtual clock and seeded interleaving, probes, and faults on demand.
 
+`SimulationLoop` moves time only when nothing can run, shuffles the steps of tasks by a seed
+and reports deadlocks. `Probe` records what reaches it. `Faults` makes things go wrong.
+"""
+
+from actors.testing.faults import (
+    Crash,
+    Echo,
+    FaultPlan,
+    Faults,
+    Finish,
+    FlakyActor,
+    Hang,
+    InjectedFault,
+    MessageFault,
+    StartFault,
+    flaky_start,
+    hang,
+)
+from actors.testing.probe import Probe
 from actors.testing.simulation import Deadlock, SimulationLoop, advance, run_simulation, settle
 
-__all__ = ["Deadlock", "SimulationLoop", "advance", "run_simulation", "settle"]
+__all__ = [
+    "Crash",
+    "Deadlock",
+    "Echo",
+    "FaultPlan",
+    "Faults",
+    "Finish",
+    "FlakyActor",
+    "Hang",
+    "InjectedFault",
+    "MessageFault",
+    "Probe",
+    "SimulationLoop",
+    "StartFault",
+    "advance",
+    "flaky_start",
+    "hang",
+    "run_simulation",
+    "settle",
+]

@@ -46,7 +46,15 @@ def test_command() -> list[str]:
     configured = os.environ.get("TEST_COMMAND")
     if configured:
         return shlex.split(configured)
-    return [sys.executable, "-m", "pytest", "-q", "-c", str(EMBEDDING / "pyproject.toml"), str(EMBEDDING)]
+    return [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-c",
+        str(EMBEDDING / "pyproject.toml"),
+        str(EMBEDDING),
+    ]
 
 
 def report(command: list[str], status: int, output: str, seconds: float) -> str:

@@ -256,7 +256,7 @@ class Exchange:
             self._loop.call_exception_handler(context)
             error = UnavailableError(f"the store refused what the broker wrote: {error!r}")
         self._trouble = UnavailableError(
-            f"the last commit failed and the mail is being read again, so try again: {error}"
+            f"the last commit failed and the mail is being read again, so try again soon: {error}"
         )
         self.rules.mail.changed.clear()
         for waiting in (journal, *self._journals):

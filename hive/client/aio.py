@@ -11,7 +11,7 @@ from random import Random
 from types import TracebackType
 from typing import Any, Self
 
-from actors._restart import Backoff
+from actors import Backoff
 from hive.client.api import (
     Delivery,
     Identity,

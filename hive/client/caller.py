@@ -11,7 +11,7 @@ from random import Random
 
 import msgspec
 
-from actors._restart import Backoff
+from actors import Backoff
 from hive.client.calls import Call, Calls, Repeat
 from hive.client.link import Link
 from hive.client.responses import (

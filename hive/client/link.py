@@ -6,9 +6,9 @@ import asyncio
 import os
 from pathlib import Path
 from random import Random
-from typing import Protocol
+from typing import Protocol, cast
 
-from actors._restart import Backoff
+from actors import Backoff
 from hive.client.responses import unreachable
 from hive.errors import HiveError
 from hive.paths import check_socket_path
@@ -126,8 +126,7 @@ class _Connection(asyncio.Protocol):
         self.heard = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         for line in self._lines.feed(data):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from hive.config import AgentManifest, manifest_from_json
 from hive.machines.runtime import MachineSpec
@@ -14,11 +16,23 @@ from hive.paths import Paths
 SpecOf = Callable[[AgentMember], MachineSpec]
 
 
-def spec_of(paths: Paths, environ: Mapping[str, str]) -> SpecOf:
-    """Return the function that describes an agent's machine under the process runtime.
+PROGRAMS = Path(sys.executable).parent
+"""Where this installation's programs are, `hive-ag3nt` among them."""
 
-    `environ` is what every agent inherits; HIVE_* variables are added to it.
+
+def inherited(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what agents inherit from the daemon's environment.
+
+    Our own programs come first on PATH, so that an agent's program can call them. What tells the
+    daemon where its directories are is left out: agents have nothing to look for there.
     """
+    ours = ("HYPERHIVE_", "HIVE_")
+    kept = {name: value for name, value in environ.items() if not name.startswith(ours)}
+    return {**kept, "PATH": os.pathsep.join([str(PROGRAMS), environ.get("PATH", os.defpath)])}
+
+
+def spec_of(paths: Paths) -> SpecOf:
+    """Return the function that describes an agent's machine."""
 
     def describe(member: AgentMember) -> MachineSpec:
         manifest = manifest_from_json(member.record.manifest)
@@ -27,7 +41,6 @@ def spec_of(paths: Paths, environ: Mapping[str, str]) -> SpecOf:
             name=member.name,
             command=command_of(member.name, manifest),
             environment={
-                **environ,
                 **manifest.env,
                 "HIVE_NAME": member.name,
                 "HIVE_SOCKET": str(paths.agent_socket(member.name)),

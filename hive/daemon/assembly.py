@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from random import Random
 from typing import Any, TypeVar
 
@@ -67,18 +67,13 @@ R = TypeVar("R")
 
 @frozen
 class Surroundings:
-    """What a hive takes from outside, so that a simulation can put its own in place.
-
-    Attributes:
-        environ: What agents' programs inherit.
-    """
+    """What a hive takes from outside, so that a simulation can put its own in place."""
 
     paths: Paths
     runtime: Runtime
     clock: Clock
     random: Random
     engine: Engine
-    environ: Mapping[str, str]
 
 
 class Assembly:
@@ -109,7 +104,7 @@ class Assembly:
         self._board = Board()
         self.router = Router(_BrokerPort(self.system), self._board, self.store)
         self._doors = GatewayDoors(outside.paths, self._requests)
-        specs = spec_of(outside.paths, outside.environ)
+        specs = spec_of(outside.paths)
         services = AgentServices(
             self.router, self._doors, outside.runtime, self.roster, self.events, specs
         )

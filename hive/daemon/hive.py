@@ -19,6 +19,7 @@ from hive.broker.values import Draft
 from hive.client.aio import SocketClient
 from hive.clock import Clock, SystemClock
 from hive.config import AgentManifest, HiveConfig, PeerConfig
+from hive.core.machine_specs import inherited
 from hive.daemon.assembly import ROOT, Assembly, Surroundings
 from hive.daemon.lock import DaemonLock
 from hive.daemon.operator_mail import OperatorMail
@@ -77,7 +78,7 @@ class Hive:
         self.paths = Paths(self._directory(run_dir), self._directory(state_dir))
         self._clock = clock or SystemClock()
         self._random = random or Random()  # noqa: S311 - jitter, not secrets
-        self._environ = os.environ if environ is None else environ
+        self._environ = inherited(os.environ if environ is None else environ)
         self._config = _configured(config, agents, peers)
         self._runtime = runtime or self._default_runtime(agents)
         self._engine = engine or ThreadEngine()
@@ -246,9 +247,7 @@ class Hive:
         self._lock.acquire()
 
     async def _start(self) -> None:
-        outside = Surroundings(
-            self.paths, self._runtime, self._clock, self._random, self._engine, self._environ
-        )
+        outside = Surroundings(self.paths, self._runtime, self._clock, self._random, self._engine)
         self._assembly = Assembly(self._config, outside, self.shutdown)
         await self._runtime.open()
         await self._assembly.system.__aenter__()

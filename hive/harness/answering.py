@@ -9,7 +9,7 @@ from random import Random
 
 from attrs import frozen
 
-from actors._restart import Backoff
+from actors import Backoff
 from hive.client.api import AgentClient, Delivery
 from hive.errors import InboxFullError, TooLargeError
 from hive.harness.answers import too_long, wants_answer

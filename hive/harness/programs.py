@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from typing import cast
 
 from attrs import define, field, frozen
 
@@ -116,8 +117,7 @@ class _Watch(asyncio.SubprocessProtocol):
 
 def _feed(transport: asyncio.SubprocessTransport, data: bytes) -> None:
     """Write standard input; a program that does not read it is not to blame."""
-    pipe = transport.get_pipe_transport(0)
-    assert isinstance(pipe, asyncio.WriteTransport)
+    pipe = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
     pipe.write(data)
     pipe.close()
 

@@ -8,7 +8,7 @@ from random import Random
 
 from attrs import define, field
 
-from actors._restart import Backoff
+from actors import Backoff
 from hive.client.api import AgentClient, Delivery, NackMode
 from hive.errors import HiveError, StaleLeaseError
 from hive.harness.answering import Answerer

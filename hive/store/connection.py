@@ -10,7 +10,7 @@ from pathlib import Path
 from attrs import frozen
 
 from hive.store.errors import StoreLockedError, StoreNotDurableError
-from hive.store.schema import migrate
+from hive.store.schema import check, migrate
 
 BUSY_SECONDS = 5.0
 """How long SQLite waits for another program's lock before it reports it."""
@@ -68,12 +68,15 @@ class StoreLock:
 def prepare(path: Path, connect: type[sqlite3.Connection] = sqlite3.Connection) -> None:
     """Create the file if need be, switch it to WAL, bring its tables up to date.
 
+    A file that must not be used is not changed.
+
     Raises:
         sqlite3.Error: As SQLite reports it.
         StoreError: When the file must not be used.
     """
     connection = connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     try:
+        check(connection)
         make_durable(connection)
         migrate(connection)
     finally:

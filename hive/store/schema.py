@@ -102,32 +102,14 @@ MIGRATIONS: tuple[Migration, ...] = (
 )
 
 
-def migrate(
-    connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS
-) -> tuple[int, int]:
-    """Bring a file up to date; return its version before and after.
+def check(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Look whether this file is ours, without changing anything.
 
     Raises:
         StoreCorruptError: When the file belongs to another program.
         StoreVersionError: When it was written by a newer version of this one.
     """
-    before = _version(connection)
-    _refuse_foreign(connection, before)
-    if before > len(migrations):
-        raise StoreVersionError(
-            f"the store has schema version {before}, this program knows {len(migrations)}; "
-            "run the newer version, or restore a backup from before the upgrade"
-        )
-    for number, statements in enumerate(migrations[before:], start=before + 1):
-        _apply(connection, number, statements)
-    return before, len(migrations)
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def _refuse_foreign(connection: sqlite3.Connection, version: int) -> None:
+    version = _version(connection)
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     is_new = version == 0 and application == 0 and tables == 0
@@ -136,6 +118,25 @@ def _refuse_foreign(connection: sqlite3.Connection, version: int) -> None:
             "the file is an SQLite database of another program; "
             "point the state directory elsewhere or move the file away"
         )
+    if version > len(migrations):
+        raise StoreVersionError(
+            f"the store has schema version {version}, this program knows {len(migrations)}; "
+            "run the newer version, or restore a backup from before the upgrade"
+        )
+
+
+def migrate(
+    connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS
+) -> tuple[int, int]:
+    """Bring a file that was checked up to date; return its version before and after."""
+    before = _version(connection)
+    for number, statements in enumerate(migrations[before:], start=before + 1):
+        _apply(connection, number, statements)
+    return before, len(migrations)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _apply(connection: sqlite3.Connection, number: int, statements: Migration) -> None:

@@ -39,9 +39,10 @@ class Store:
         self._engine: Engine = engine or ThreadEngine()
         self._clock: Clock = clock or SystemClock()
         self._writer: Writer | None = None
+        self._is_open = False
 
     def __repr__(self) -> str:
-        return f"<Store {self.path} {'open' if self._writer else 'closed'}>"
+        return f"<Store {self.path} {'open' if self._is_open else 'closed'}>"
 
     async def __aenter__(self) -> Store:
         await self.open()
@@ -66,12 +67,13 @@ class Store:
             raise
         self._writer = Writer(self._engine, self.path)
         self._writer.start()
+        self._is_open = True
 
     async def close(self) -> None:
         """Commit everything that waits and close the file. Does nothing the second time."""
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            await writer.close()
+        self._is_open = False
+        if self._writer is not None:
+            await self._writer.close()
         await self._engine.close()
 
     def write(self, op: Op[T]) -> asyncio.Future[T]:
@@ -86,7 +88,9 @@ class Store:
 
         So all that happens while the batch before it is on its way to the disk can join it.
         """
-        return self._open_writer().write(collect)
+        if self._writer is None:
+            raise self._closed()
+        return self._writer.write(collect)
 
     async def read(self, query: Query[T]) -> T:
         """Run a read; it sees what was committed when it began, and waits for no write.
@@ -94,7 +98,8 @@ class Store:
         Raises:
             StoreError: When SQLite cannot read.
         """
-        self._open_writer()
+        if not self._is_open:
+            raise self._closed()
         try:
             return await self._engine.read(query)
         except sqlite3.Error as error:
@@ -143,7 +148,5 @@ class Store:
         """Return the newest `max` events with a `seq` above `after`, oldest first."""
         return await self.read(events.newest(after, max))
 
-    def _open_writer(self) -> Writer:
-        if self._writer is None:
-            raise StoreClosedError(f"the store {self.path} is not open")
-        return self._writer
+    def _closed(self) -> StoreClosedError:
+        return StoreClosedError(f"the store {self.path} is not open")

@@ -64,7 +64,7 @@ class Host:
 
     async def leader(self, container: str) -> int | None:
         """Return the first process of a machine; None if machined knows none of that name."""
-        show = ("machinectl", "show", "--property=Leader,State", "--", container)
+        show = ("machinectl", "show", "--property=Leader", "--property=State", "--", container)
         return views.leader((await self.run(show, deadline=ANSWER_SECONDS)).out)
 
     async def reload(self) -> None:

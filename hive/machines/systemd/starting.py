@@ -19,7 +19,7 @@ from hive.machines.systemd.states import (
     is_passing,
     judge_start,
 )
-from hive.machines.systemd.views import Unit, View
+from hive.machines.systemd.views import View
 
 START_SECONDS = 90.0
 """How long one start may take."""
@@ -52,16 +52,16 @@ class Starter:
             FailedError: It did not come up; with the words of the tool and of the container.
         """
         for delay in (*RETRY_DELAYS, None):
-            verdict, unit = await self._try(slot, argv)
+            verdict, view = await self._try(slot, argv)
             if isinstance(verdict, Up):
                 return verdict.view
-            words = await self._words(verdict, unit)
+            words = await self._words(verdict, view)
             if delay is None or not is_passing(words):
                 raise FailedError(f"{slot.name} could not be started: {words}")
             await asyncio.sleep(delay)
         raise AssertionError("the last try either succeeds or raises")
 
-    async def _try(self, slot: Slot, argv: tuple[str, ...]) -> tuple[Up | NotStarted, Unit]:
+    async def _try(self, slot: Slot, argv: tuple[str, ...]) -> tuple[Up | NotStarted, View]:
         before = (await self.host.unit(slot.unit)).invocation
         command = asyncio.create_task(self.host.run(argv, deadline=self.seconds))
         command.add_done_callback(lambda _: slot.hinted.set())
@@ -73,18 +73,20 @@ class Starter:
                 view = await self.host.view(slot.unit, slot.container)
                 verdict = judge_start(before, view, outcome)
                 if not isinstance(verdict, Wait):
-                    return verdict, view.unit
+                    return verdict, view
                 if outcome is not None and outcome.ok and not believed:
                     until, believed = min(until, loop.time() + self.belief), True
                 if loop.time() >= until:
-                    return NotStarted(outcome), view.unit
+                    return NotStarted(outcome), view
                 await slot.hint(_TICK)
         finally:
             await _cancel(command)
 
-    async def _words(self, verdict: NotStarted, unit: Unit) -> str:
+    async def _words(self, verdict: NotStarted, view: View) -> str:
+        unit = view.unit
         said = [] if verdict.outcome is None else [_complaint(verdict.outcome)]
-        said.append(f"its unit {unit.id} is {unit.active} ({unit.result})")
+        known = "knows" if view.registered else "does not know"
+        said.append(f"{unit.id} is {unit.active} ({unit.result}), machined {known} the machine")
         if unit.invocation:
             said += newest(await self.journal.run_of(unit.invocation), REASON_LINES)
         return "\n".join(said)
