@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 .PHONY: run test test-unit check format clean
 
 run: $(READY) ## start the supervisor on examples/swarm with its status view
-	@$(BIN)/python examples/swarm/run.py
+	@$(BIN)/hive-c0re serve --config examples/swarm/hive.toml
 
 test: $(READY) ## run all tests
 	$(BIN)/python -m pytest

@@ -80,7 +80,11 @@ def booted() -> Iterator[Host]:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env={"PATH": "/usr/sbin:/usr/bin", "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1", "NOTIFY_SOCKET": str(notifications.path)},
+                env={
+                    "PATH": "/usr/sbin:/usr/bin",
+                    "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1",
+                    "NOTIFY_SOCKET": str(notifications.path),
+                },
             )
             try:
                 yield Host(notifications.leader(process, console))

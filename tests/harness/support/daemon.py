@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import cast
 
 from attrs import define, field
 
@@ -66,6 +67,7 @@ class Daemon:
     refusals: dict[type[Request], list[HiveError]] = field(factory=dict)
     hold: set[type[Request]] = field(factory=set)
     version: int = 1
+    noise: bytes = b""
     _connections: list[Connection] = field(factory=list)
     _ids: count[int] = field(factory=lambda: count(1))
     _server: asyncio.Server | None = None
@@ -153,7 +155,9 @@ class Daemon:
                 item.state = "queued"
         self.deliver()
 
-    def handle(self, connection: Connection, request: Request) -> bytes | None:
+    def handle(  # noqa: PLR0911 - a table of answers
+        self, connection: Connection, request: Request
+    ) -> bytes | None:
         self.requests.append(request)
         if self.refusals.get(type(request)):
             return encode_error(self.refusals[type(request)].pop(0), request.req)
@@ -212,8 +216,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)
         self._daemon.joined(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -269,4 +272,4 @@ class Connection(asyncio.Protocol):
             answer = encode_error(error, request_id(line))
         if answer is not None:
             newer = f'"version":{self._daemon.version}'.encode()
-            self.write(answer.replace(b'"version":1', newer, 1))
+            self.write(self._daemon.noise + answer.replace(b'"version":1', newer, 1))

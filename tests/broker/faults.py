@@ -1,0 +1,52 @@
+"""A connection that fails, or dies, at a chosen statement."""
+
+import sqlite3
+from typing import Any
+
+
+class Crash(BaseException):
+    """The process is gone: nothing after this point happened."""
+
+
+class Faults:
+    """What goes wrong on the connections of one engine.
+
+    Attributes:
+        statements: How many statements have run.
+        crash_at: The number of the statement before which the process dies.
+        full: Whether the disk is full: every commit fails.
+    """
+
+    def __init__(self) -> None:
+        self.statements = 0
+        self.crash_at: int | None = None
+        self.full = False
+        self.dead = False
+
+    def connection_class(self) -> type[sqlite3.Connection]:
+        """Return the class to give to an `InlineEngine`."""
+        faults = self
+
+        class FaultyConnection(sqlite3.Connection):
+            def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+                faults.before(sql)
+                return super().execute(sql, *args)
+
+            def executemany(self, sql: str, *args: Any) -> sqlite3.Cursor:
+                faults.before(sql)
+                return super().executemany(sql, *args)
+
+        return FaultyConnection
+
+    def before(self, sql: str) -> None:
+        """Count a statement, and fail if it is its turn."""
+        if self.dead:
+            raise Crash
+        self.statements += 1
+        if self.statements == self.crash_at:
+            self.dead = True
+            raise Crash
+        if self.full and sql == "COMMIT":
+            error = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error

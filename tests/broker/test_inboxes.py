@@ -1,0 +1,119 @@
+"""Participants come, go and come back; their mail stays."""
+
+import pytest
+
+from hive.broker.rules import DAEMON_ENDED
+from hive.config import Limits
+from hive.errors import ConflictError, UnknownNameError
+from hive.store import Kind, Message, MessageKind, MessageState
+from tests.broker.desk import WALL, Desk
+
+
+def test_an_inbox_with_unread_mail_is_not_removed_unless_forced() -> None:
+    desk = Desk()
+    desk.send_many(2, "damocles")
+    with pytest.raises(ConflictError, match="2 unread"):
+        desk.rules.remove_inbox("damocles", desk.now, force=False, purge=False)
+    desk.rules.remove_inbox("damocles", desk.now, force=True, purge=False)
+    with pytest.raises(UnknownNameError):
+        desk.send("damocles")
+
+
+def test_mail_survives_the_way_from_peer_to_nothing_to_agent() -> None:
+    desk = Desk()
+    ids = desk.send_many(2, "damocles")
+    desk.rules.remove_inbox("damocles", desk.now, force=True, purge=False)
+    desk.rules.add_inbox("damocles", Kind.AGENT)
+    assert desk.take(desk.session("d1", "damocles"), 32) == ids
+
+
+def test_leased_mail_of_a_removed_participant_comes_back_too() -> None:
+    desk = Desk()
+    ids = desk.send_many(2, "damocles")
+    desk.take(desk.session("d1", "damocles"), 1)
+    desk.rules.remove_inbox("damocles", desk.now, force=True, purge=False)
+    assert desk.rules.mail.inboxes["damocles"].counts.stored == 2
+    assert "d1" not in desk.rules.sessions
+    desk.rules.add_inbox("damocles", Kind.PEER)
+    assert desk.take(desk.session("d2", "damocles"), 32) == ids
+
+
+def test_a_purge_ends_the_mail_as_dead_letters() -> None:
+    desk = Desk()
+    desk.send_many(2, "damocles")
+    messages = list(desk.rules.mail.messages.values())
+    desk.rules.remove_inbox("damocles", desk.now, force=False, purge=True)
+    assert {message.state for message in messages} == {MessageState.DEAD}
+    assert "damocles" not in desk.rules.mail.inboxes
+
+
+def test_an_unknown_inbox_cannot_be_removed() -> None:
+    desk = Desk()
+    with pytest.raises(UnknownNameError, match="did you mean 'carol'"):
+        desk.rules.remove_inbox("caro", desk.now, force=True, purge=False)
+
+
+def test_counts_follow_each_state() -> None:
+    desk = Desk()
+    desk.send(body="1234")
+    desk.send(body="12")
+    inbox = desk.rules.mail.inboxes["bob"]
+    session = desk.session("b1")
+    [held] = desk.take(session)
+    assert (inbox.counts.stored, inbox.counts.leased, inbox.counts.size) == (1, 1, 6)
+    assert inbox.counts.unread == inbox.unread == 2
+    desk.rules.ack(session, [held], None, desk.now)
+    assert (inbox.counts.stored, inbox.counts.leased, inbox.counts.size) == (1, 0, 2)
+
+
+def row(number: int, state: MessageState, **more: object) -> Message:
+    return Message(number, "bob", "alice", Kind.AGENT, MessageKind.MESSAGE, 2, WALL, state, **more)
+
+
+def test_leases_of_an_earlier_life_are_over_and_their_attempts_kept() -> None:
+    desk = Desk()
+    rows = [
+        row(4, MessageState.LEASED, attempts=2, deliveries=3, lease="6-1", session="bob/1"),
+        row(5, MessageState.STORED),
+    ]
+    desk.rules.load(rows, 9, desk.now)
+    assert rows[0].reason == DAEMON_ENDED
+    assert set(desk.rules.mail.changed) == {4}
+    session = desk.session("bob/1")
+    assert desk.take(session, 32) == [4, 5]
+    assert (rows[0].attempts, rows[0].deliveries) == (3, 4)
+    assert desk.send().ids == (10,)
+
+
+def test_after_a_reload_in_the_same_life_open_sessions_keep_their_leases() -> None:
+    desk = Desk(Limits(lease_seconds=100))
+    desk.send_many(2)
+    session, gone = desk.session("b1"), desk.session("b2")
+    [kept], [lost] = desk.take(session), desk.take(gone)
+    desk.rules.close_session(gone, desk.now)
+    on_disk = [
+        row(kept, MessageState.LEASED, attempts=1, deliveries=1, lease="7-1", session="b1"),
+        row(lost, MessageState.LEASED, attempts=1, deliveries=1, lease="7-2", session="b2"),
+    ]
+    waiting = desk.recv(desk.session("b3"), wait=30)
+    assert desk.ids(waiting) == [lost]
+    desk.rules.load(on_disk, 2, desk.now)
+    assert desk.rules.ack(session, [kept], "7-1", desk.now) == ()
+    assert desk.take("b3") == [lost]
+
+
+def test_a_reload_keeps_who_waits_and_serves_them() -> None:
+    desk = Desk()
+    desk.rules.pause_inbox("carol", True, desk.now)
+    waiting = desk.recv(desk.session("b1"), wait=30)
+    desk.rules.load([row(3, MessageState.STORED)], 3, desk.now)
+    desk.collect()
+    assert desk.ids(waiting) == [3]
+    assert desk.rules.mail.inboxes["carol"].paused
+
+
+def test_ids_are_never_used_twice_even_if_the_disk_has_fewer() -> None:
+    desk = Desk()
+    desk.send_many(5)
+    desk.rules.load([], 2, desk.now)
+    assert desk.send().ids == (6,)

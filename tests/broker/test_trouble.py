@@ -1,0 +1,178 @@
+"""When a commit fails: nobody is told a lie, and memory is what the disk says."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from actors.testing import advance, settle
+from hive.broker.local import local_router
+from hive.broker.router import Router
+from hive.broker.values import Draft
+from hive.errors import StaleLeaseError, UnavailableError
+from hive.store import (
+    NO_ORIGIN,
+    InlineEngine,
+    Kind,
+    Message,
+    MessageKind,
+    Store,
+    StoreClosedError,
+    StoreFullError,
+)
+from hive.store.messages import Changes, insertion
+from tests.broker.faults import Faults
+
+pytestmark = pytest.mark.sim
+
+
+def hello(body: str = "hello") -> Draft:
+    return Draft("alice", Kind.AGENT, "bob", body)
+
+
+@pytest.fixture
+def faults() -> Faults:
+    return Faults()
+
+
+@pytest.fixture
+async def store(path: Path, faults: Faults) -> AsyncIterator[Store]:
+    async with Store(path, InlineEngine(faults.connection_class())) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def router(store: Store) -> AsyncIterator[Router]:
+    async with local_router(store) as opened:
+        opened.add_inbox("bob", Kind.AGENT)
+        yield opened
+
+
+async def test_everyone_who_waits_is_told(router: Router, faults: Faults) -> None:
+    session = router.open_session("bob", NO_ORIGIN)
+    await router.send(hello())
+    [held] = await router.recv(session)
+    parked = router.recv(session, wait=60)
+    faults.full = True
+    waiting = [router.send(hello()), router.ack(session, [held.id]), parked]
+    for future in waiting:
+        with pytest.raises(StoreFullError, match="make room"):
+            await future
+
+
+async def test_memory_becomes_what_the_disk_has(router: Router, faults: Faults) -> None:
+    session = router.open_session("bob", NO_ORIGIN)
+    await router.send(hello("kept"))
+    faults.full = True
+    with pytest.raises(StoreFullError):
+        await router.send(hello("lost"))
+    faults.full = False
+    await settle()
+    assert router.unread("bob") == 1
+    await router.send(hello("later"))
+    assert [got.body for got in await router.recv(session, max=8)] == ["kept", "later"]
+
+
+async def test_a_lease_outlives_the_trouble(router: Router, faults: Faults) -> None:
+    session = router.open_session("bob", NO_ORIGIN)
+    await router.send(hello())
+    [held] = await router.recv(session)
+    faults.full = True
+    with pytest.raises(StoreFullError):
+        await router.ack(session, [held.id])
+    faults.full = False
+    await settle()
+    assert router.counts("bob").leased == 1
+    await router.ack(session, [held.id], held.lease)
+    assert router.unread("bob") == 0
+
+
+async def test_who_is_parked_stays_parked_and_is_served_after_the_trouble(
+    router: Router, faults: Faults
+) -> None:
+    bystander = router.recv(router.open_session("bob", NO_ORIGIN), wait=60)
+    router.add_inbox("carol", Kind.AGENT)
+    faults.full = True
+    with pytest.raises(StoreFullError):
+        await router.send(Draft("alice", Kind.AGENT, "carol", "lost"))
+    faults.full = False
+    await settle()
+    await router.send(hello("found"))
+    assert [got.body for got in await bystander] == ["found"]
+
+
+async def test_requests_are_refused_while_the_mail_is_read_again(
+    router: Router, store: Store, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readable = False
+    read = store.read
+
+    async def unreliable(query: object) -> object:
+        if not readable:
+            raise StoreFullError("not now")
+        return await read(query)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(store, "read", unreliable)
+    faults.full = True
+    with pytest.raises(StoreFullError):
+        await router.send(hello())
+    faults.full = False
+    await settle()
+    with pytest.raises(UnavailableError, match="being read again"):
+        await router.send(hello())
+    session = router.open_session("bob", NO_ORIGIN)
+    readable = True
+    await advance(1.0)
+    await router.send(hello())
+    assert len(await router.recv(session)) == 1
+
+
+async def test_a_session_that_ends_during_the_trouble_gives_its_mail_back(
+    router: Router, faults: Faults
+) -> None:
+    old, new = (router.open_session("bob", NO_ORIGIN) for _ in range(2))
+    await router.send(hello())
+    [held] = await router.recv(old)
+    waiting = router.recv(new, wait=60)
+    faults.full = True
+    failing = router.send(hello())
+    await asyncio.wait([failing])
+    router.close_session(old)
+    faults.full = False
+    assert isinstance(failing.exception(), StoreFullError)
+    with pytest.raises(UnavailableError):
+        await waiting
+    await settle()
+    [got] = await router.recv(new)
+    assert (got.id, got.attempt, got.redelivered) == (held.id, 2, True)
+    with pytest.raises(StaleLeaseError):
+        await router.ack(new, [held.id], held.lease)
+
+
+async def test_a_bug_in_what_is_written_is_reported_and_survived(
+    router: Router, store: Store, faults: Faults
+) -> None:
+    reported: list[dict[str, object]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: reported.append(context))
+    intruder = Message(1, "bob", "x", Kind.AGENT, MessageKind.MESSAGE, 8, 0.0, body="intruder")
+    await store.write(Changes([insertion(intruder)]))
+    with pytest.raises(UnavailableError, match="IntegrityError"):
+        await router.send(hello("second"))
+    await settle()
+    await router.send(hello("third"))
+    got = await router.recv(router.open_session("bob", NO_ORIGIN), max=8)
+    assert [delivery.body for delivery in got] == ["intruder", "third"]
+    assert len(reported) == 1
+    assert "IntegrityError" in repr(reported[0]["exception"])
+
+
+async def test_a_store_that_closes_first_is_reported_and_not_waited_for(path: Path) -> None:
+    store = Store(path, InlineEngine())
+    await store.open()
+    async with local_router(store) as router:
+        router.add_inbox("bob", Kind.AGENT)
+        await store.close()
+        with pytest.raises(StoreClosedError):
+            await router.send(hello())

@@ -1,0 +1,66 @@
+"""Manifests as JSON."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hive.config import (
+    AgentManifest,
+    Bind,
+    RestartPolicy,
+    RestartType,
+    manifest_from_json,
+    manifest_to_json,
+)
+from hive.errors import ConfigError
+
+words = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=8)
+programs = st.tuples(st.sampled_from(["sh", "/bin/x"]), words)
+seconds = st.floats(0.1, 1e6)
+paths = st.sampled_from([Path("/"), Path("/a b"), Path("/ü")])
+policies = st.builds(
+    RestartPolicy,
+    restart=st.sampled_from(RestartType),
+    max_restarts=st.integers(0, 99),
+    within=seconds,
+    base=st.floats(0, 1),
+    cap=st.floats(1, 99),
+    reset_after=st.none() | seconds,
+)
+common = {
+    "env": st.dictionaries(st.sampled_from(["A", "B_1"]), words),
+    "cwd": st.none() | paths,
+    "time_limit": seconds,
+    "stop_timeout": seconds,
+    "restart": st.none() | policies,
+    "binds": st.lists(st.builds(Bind, paths, paths, st.booleans()), max_size=2).map(tuple),
+    "autostart": st.booleans(),
+    "description": st.none() | words,
+}
+manifests = st.builds(AgentManifest, run=programs, **common) | st.builds(
+    AgentManifest, exec=programs, **common
+)
+
+
+@given(manifests)
+def test_a_manifest_survives(manifest):
+    text = manifest_to_json(manifest)
+    assert "\n" not in text
+    assert manifest_from_json(text) == manifest
+    assert manifest_to_json(manifest_from_json(text)) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "not JSON"),
+        ("[]", "expected a table"),
+        ('{"run":["x"],"tim_limit":1}', "did you mean 'time_limit'"),
+        ('{"run":["x"],"autostart":1,"stop_timeout":0}', "autostart.*stop_timeout"),
+    ],
+)
+def test_what_is_no_manifest(text, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        manifest_from_json(text)

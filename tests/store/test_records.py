@@ -1,0 +1,137 @@
+"""Participants and events come back as they went in."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from hive.errors import NotFoundError
+from hive.store import (
+    Desired,
+    Kind,
+    ParticipantOrigin,
+    ParticipantRecord,
+    Store,
+    StoreClosedError,
+)
+from hive.store.participants import change
+
+ALICE = ParticipantRecord("alice", Kind.AGENT, created_at=1.5, manifest='{"driver":"command"}')
+DAMOCLES = ParticipantRecord(
+    name="damocles",
+    kind=Kind.PEER,
+    desired=Desired.STOPPED,
+    paused=True,
+    origin=ParticipantOrigin.COMMAND,
+    broadcast=True,
+    description="the day job",
+    created_at=2.0,
+    last_seen=3.0,
+    last_reason="exited with status 0",
+    status_text="reading",
+    status_set_at=4.0,
+    restarts=2,
+)
+
+
+async def test_participants_come_back_whole_and_sorted(store: Store, path: Path) -> None:
+    await store.upsert_participant(DAMOCLES)
+    await store.upsert_participant(ALICE)
+    assert await store.participants() == (ALICE, DAMOCLES)
+    await store.close()
+    async with Store(path) as again:
+        assert await again.participants() == (ALICE, DAMOCLES)
+
+
+async def test_an_upsert_replaces_the_whole_record(store: Store) -> None:
+    await store.upsert_participant(DAMOCLES)
+    changed = evolve(DAMOCLES, kind=Kind.AGENT, description=None)
+    await store.upsert_participant(changed)
+    assert await store.participants() == (changed,)
+
+
+async def test_single_facts_change_alone(store: Store) -> None:
+    await store.upsert_participant(ALICE)
+    await store.set_desired("alice", Desired.STOPPED)
+    await store.set_paused("alice", True)
+    await store.touch_seen("alice", 9.0)
+    await store.set_end("alice", "killed by SIGKILL", 4)
+    [found] = await store.participants()
+    assert found == evolve(
+        ALICE,
+        desired=Desired.STOPPED,
+        paused=True,
+        last_seen=9.0,
+        last_reason="killed by SIGKILL",
+        restarts=4,
+    )
+
+
+async def test_a_status_line_has_its_time_and_empty_clears_both(store: Store) -> None:
+    await store.upsert_participant(ALICE)
+    await store.set_status("alice", "building")
+    [found] = await store.participants()
+    assert found.status_text == "building"
+    assert found.status_set_at is not None
+    await store.set_status("alice", "")
+    [found] = await store.participants()
+    assert (found.status_text, found.status_set_at) == (None, None)
+
+
+async def test_a_fact_about_nobody_is_refused(store: Store) -> None:
+    with pytest.raises(NotFoundError, match="'nobody'"):
+        await store.set_paused("nobody", True)
+
+
+async def test_a_column_that_does_not_exist_is_a_bug_of_the_caller() -> None:
+    with pytest.raises(TypeError, match="colour"):
+        change("alice", colour="red")
+
+
+async def test_a_deleted_participant_leaves_its_mail_unless_purged(
+    store: Store, path: Path
+) -> None:
+    insert = (
+        "INSERT INTO messages (inbox, sender, sender_kind, kind, body, size, sent_at, state) "
+        "VALUES ('alice', 'bob', 'agent', 'message', 'hi', 2, 0, 'stored')"
+    )
+    await store.upsert_participant(ALICE)
+    await store.write(lambda connection: connection.execute(insert).rowcount)
+    await store.delete_participant("alice")
+    assert await store.participants() == ()
+    assert await store.read(_count_messages) == 1
+    await store.delete_participant("alice", purge=True)
+    assert await store.read(_count_messages) == 0
+
+
+def _count_messages(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT count(*) FROM messages").fetchone()[0])
+
+
+async def test_events_are_numbered_and_read_newest_last(store: Store) -> None:
+    numbers = [await store.append_event("tick", "alice", {"n": n}) for n in range(5)]
+    assert numbers == [1, 2, 3, 4, 5]
+    newest = await store.events(max=2)
+    assert [event.seq for event in newest] == [4, 5]
+    assert (newest[1].event, newest[1].name, newest[1].detail) == ("tick", "alice", {"n": 4})
+    assert [event.seq for event in await store.events(after=3)] == [4, 5]
+    assert await store.events(after=5) == ()
+
+
+async def test_an_event_that_is_no_json_is_refused_at_once(store: Store) -> None:
+    with pytest.raises(TypeError):
+        store.append_event("odd", detail={"when": object()})
+    assert await store.events() == ()
+
+
+async def test_a_closed_store_refuses(path: Path) -> None:
+    store = Store(path)
+    with pytest.raises(StoreClosedError, match="not open"):
+        store.append_event("early")
+    await store.open()
+    assert "open" in repr(store)
+    await store.close()
+    await store.close()
+    with pytest.raises(StoreClosedError):
+        await store.events()

@@ -1,0 +1,40 @@
+"""Tests that start and end real containers: only in the testbed, see `tests/testbed`."""
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.systemd.host.lab import IMAGE, ContainerLab
+from tests.testbed.tree import make_root
+
+_REASON = "drives a real systemd: run `make test-machines` as root"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.root)
+            item.add_marker(pytest.mark.systemd)
+            if os.environ.get("HYPERHIVE_TESTBED") != "1":
+                item.add_marker(pytest.mark.skip(reason=_REASON))
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    """Return the name of an image whose containers boot in half a second and take no room."""
+    root = Path("/var/lib/machines", IMAGE)
+    if not root.exists():
+        make_root(root, machine_id="")
+    return IMAGE
+
+
+@pytest.fixture
+async def lab(image: str, tmp_path: Path) -> AsyncIterator[ContainerLab]:
+    lab = ContainerLab(tmp_path)
+    await lab.runtime.open()
+    yield lab
+    await lab.clean()
+    await lab.runtime.close()

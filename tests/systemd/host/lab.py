@@ -1,0 +1,93 @@
+"""Agents of known behaviour in real containers."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hive.config.model import Bind
+from hive.machines.runtime import MachineSpec
+from hive.machines.systemd import machinectl
+from hive.machines.systemd.commands import run
+from hive.machines.systemd.containers import ContainerRuntime
+from hive.paths import Paths
+from tests.machines.labs import Ends
+
+IMAGE = "hive-image"
+
+USR = Bind(Path("/usr"), Path("/usr"), read_only=True)
+"""The programs of the image are those of the host."""
+
+
+class ContainerLab:
+    """Agents that are shell scripts, each the one service of a container with systemd inside."""
+
+    SCRIPTS = {
+        "waiter": "echo waiting; echo up > $HIVE_STATE/ready; exec sleep 1000",
+        "done": "exit 0",
+        "failer": "echo boom; exit 1",
+        "stubborn": "trap '' TERM; echo up > $HIVE_STATE/ready; while :; do sleep 1000; done",
+    }
+
+    def __init__(self, root: Path) -> None:
+        self.paths = Paths(root / "run", root / "state")
+        self._last = ""
+        self.runtime = self.another_runtime()
+
+    def another_runtime(self, **options: Any) -> ContainerRuntime:
+        """Return a runtime over the same directories, as the next daemon has."""
+        return machinectl.runtime(self.paths, **{"image": IMAGE} | options)
+
+    def spec(self, name: str) -> MachineSpec:
+        return self.script(self.SCRIPTS[name], name)
+
+    def script(self, script: str, name: str = "alice", **options: Any) -> MachineSpec:
+        return self.command(("/bin/sh", "-c", script), name, **options)
+
+    def command(self, command: Sequence[str], name: str = "alice", **options: Any) -> MachineSpec:
+        state = self.paths.agent_state(name)
+        state.mkdir(parents=True, exist_ok=True)
+        if not (state / "ready").exists():
+            os.mkfifo(state / "ready")
+        self._last = name
+        defaults: dict[str, Any] = {
+            "name": name,
+            "command": tuple(command),
+            "socket_dir": self.paths.socket_dir(name),
+            "state_dir": state,
+            "log_file": self.paths.agent_log(name),
+            "binds": (USR,),
+            "memory_max": "4G",
+            "cpu_quota": "200%",
+        }
+        return MachineSpec(**defaults | options)
+
+    async def start(self, spec: MachineSpec) -> Ends:
+        """Create and start an agent; return who hears its end."""
+        ends = Ends()
+        await self.runtime.create(spec)
+        await self.runtime.start(spec, ends)
+        return ends
+
+    async def ready(self) -> None:
+        """Wait until the agent that was described last is at its work."""
+        path = self.paths.agent_state(self._last) / "ready"
+        await asyncio.to_thread(path.read_text)
+
+    async def end_from_outside(self, name: str) -> None:
+        leader = await run(
+            ("machinectl", "show", f"h-{name}", "--property=Leader", "--value"), deadline=10
+        )
+        os.kill(int(leader.out), 9)
+
+    async def clean(self) -> None:
+        """Kill and destroy what is left."""
+        for name in await self.runtime.running():
+            await self.runtime.kill(name)
+        for image in await asyncio.to_thread(_containers):
+            await self.runtime.destroy(image.removeprefix("h-"), purge=False)
+
+
+def _containers() -> list[str]:
+    return [path.name for path in Path("/var/lib/machines").glob("h-*")]
