@@ -225,7 +225,7 @@ class Supervisor(Overseer[SupervisorMessage]):
         if due is None:
             self.context.cancel_timer(_ALARM)
         else:
-            self.context.start_timer(due - now, Alarm(), key=_ALARM)
+            self._own.hold().timers.start_at(due, Alarm(), _ALARM)
 
     def _settle(self, child_id: str) -> None:
         for reply in self._to_stop.take(child_id):

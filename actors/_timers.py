@@ -61,16 +61,17 @@ class Timers:
         """
         if delay < 0 or (every and delay == 0):
             raise ValueError(f"a timer needs a delay above 0 s, not {delay:g}")
+        due = self._loop.time() + delay
+        return self.start_at(due, message, key, period=delay if every else None)
+
+    def start_at(
+        self, due: float, message: object, key: Hashable, *, period: float | None = None
+    ) -> TimerId:
+        """Start a timer that fires at a time of the loop's clock."""
         if key is not None:
             self.cancel(key)
         self._last += 1
-        timer = Timer(
-            id=TimerId(self._last),
-            key=key,
-            message=message,
-            period=delay if every else None,
-            due=self._loop.time() + delay,
-        )
+        timer = Timer(TimerId(self._last), key, message, period, due)
         self._by_id[timer.id] = timer
         if key is not None:
             self._by_key[key] = timer

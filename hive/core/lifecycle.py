@@ -152,7 +152,7 @@ class Lifecycle:
         await self._drop_child(self._agents, name)
         await self._services.runtime.destroy(name, purge=purge)
         await self._router.remove_inbox(name, force=True, purge=purge)
-        await self._store.delete_participant(name)
+        await self._store.delete_participant(name, purge=purge)
         self._roster.leave(member)
         self._events.record(EventKind.DESTROYED, name, purge=purge)
 

@@ -141,6 +141,11 @@ class Hive:
             raise ConflictError("this hive is not open; use 'async with'")
         return self._assembly
 
+    @property
+    def runtime(self) -> Runtime:
+        """What the agents run in. What is done to an agent there counts as its own doing."""
+        return self._runtime
+
     def shutdown(self, keep_agents: bool = False) -> None:
         """Ask for the orderly end; whoever waits in `wait_ended` goes on to `close`."""
         self._keep_agents = keep_agents
@@ -242,8 +247,9 @@ class Hive:
     # Start and stop
 
     def _prepare(self) -> None:
-        for directory in (self.paths.state_dir, self.paths.agents_run_dir):
-            directory.mkdir(parents=True, exist_ok=True)
+        self.paths.state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+        self.paths.run_dir.mkdir(parents=True, exist_ok=True, mode=0o751)
+        self.paths.agents_run_dir.mkdir(exist_ok=True)
         self._lock.acquire()
 
     async def _start(self) -> None:

@@ -16,7 +16,7 @@ from hive.broker.values import Draft
 from hive.config import AgentManifest
 from hive.core.lifecycle import Lifecycle
 from hive.core.machine_logs import MachineLogs
-from hive.errors import BadRequestError, NotAllowedError, NotFoundError
+from hive.errors import BadRequestError, HiveError, NotAllowedError, NotFoundError
 from hive.events import EventLog
 from hive.gateway.agent_verbs import AgentServices, sent_fields
 from hive.gateway.answers import Answer, Fields, Stream, chain
@@ -130,9 +130,7 @@ class HostVerbs:
             self._roster.agent(name)
         names = dict.fromkeys(scope.agent_names)
         outcomes = await asyncio.gather(*map(verb, names), return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                raise outcome
+        _raise_together([each for each in outcomes if isinstance(each, BaseException)])
 
     async def _spawn(self, request: wire.Spawn) -> Fields:
         await self._lifecycle.spawn(request.name, _manifest(request))
@@ -205,6 +203,16 @@ class HostVerbs:
     def _shutdown(self, request: wire.Shutdown) -> Fields:
         self._services.shutdown(request.keep_agents)
         return {}
+
+
+def _raise_together(errors: list[BaseException]) -> None:
+    """Raise the errors of several agents as one that has the sentences of all."""
+    if not errors:
+        return
+    first = errors[0]
+    if len(errors) > 1 and all(isinstance(error, HiveError) for error in errors):
+        raise type(first)("; ".join(map(str, errors)))
+    raise first
 
 
 def _manifest(request: wire.Spawn) -> AgentManifest:

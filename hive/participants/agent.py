@@ -56,6 +56,11 @@ class Agent(Participant[MachineEnded]):
         self._services = services
         self._watch: object | None = object()
 
+    def on_start(self) -> None:
+        """Begin to come up; until somebody wishes otherwise, the container is kept."""
+        self._agent.wish = Wish.KEEP
+        super().on_start()
+
     def receive(self, message: MachineEnded) -> None:
         """The container's end becomes this actor's exit."""
         if message.watch is not self._watch:
@@ -72,7 +77,6 @@ class Agent(Participant[MachineEnded]):
             await super().on_stop(reason)
 
     async def _come_up(self) -> None:
-        self._agent.wish = Wish.KEEP
         await super()._come_up()
         try:
             running = await self._adopt_or_start()

@@ -15,8 +15,8 @@ from actors import (
     ChildSpec,
     ChildState,
     Crashed,
-    NoSuchChild,
     Normal,
+    NoSuchChild,
     Restart,
     RestartLimit,
     RestartLimitReached,
@@ -106,7 +106,7 @@ def test_an_added_child_that_fails_at_first_is_forgotten() -> None:
 
 
 def test_a_forgiven_first_failure_is_a_failing_restart() -> None:
-    rules = running()
+    rules = running(spec("a"))
     rules.add(spec("b", backoff=ONE_SECOND), 1.0, forgiving=True)
     assert Retry("b", 1.0, 1, NO_START) in rules.ended("b", NO_START, 2.0)
     assert rules.next_due(2.0) == 3.0

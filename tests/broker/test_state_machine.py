@@ -213,11 +213,14 @@ class BrokerMachine(RuleBasedStateMachine):
         self.runner.close()
         self.reopened()
 
-    def reopened(self) -> None:
+    def forget_parked(self) -> None:
         for _, future in self.parked:
             if future.done() and not future.cancelled():
                 future.exception()  # those who waited were told
         self.parked.clear()
+
+    def reopened(self) -> None:
+        self.forget_parked()
         self.model.restart()
         known = {mail.id for mail in self.model.mail} | self.model.ended
         self.model.last_id = max(known, default=0)
@@ -227,6 +230,7 @@ class BrokerMachine(RuleBasedStateMachine):
         if hasattr(self, "runner"):
             self.run(self.stack.aclose())
             self.runner.close()
+        self.forget_parked()
         self.directory.cleanup()
 
     # What must always hold
@@ -273,4 +277,6 @@ class BrokerMachine(RuleBasedStateMachine):
             assert self.router.unread(name) == unread
 
 
-TestBrokerMachine = BrokerMachine.TestCase
+@pytest.mark.timeout(600)  # 300 examples of the `ci` profile take a minute or two
+class TestBroker(BrokerMachine.TestCase):  # type: ignore[misc]  # made at run time
+    """Runs the machine."""

@@ -1,10 +1,13 @@
 """The blocking client: what it imports, what it raises, and that half a line is no answer."""
 
+import grp  # noqa: F401 - loaded before the other user loses sight of the library
 import json
 import os
+import pwd  # noqa: F401
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -36,6 +39,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(str(path))
         listener.listen()
+        listener.settimeout(10)
 
         def run() -> None:
             with listener, listener.accept()[0] as connection:
@@ -170,29 +174,39 @@ def test_nobody_listens(tmp_path):
         call(tmp_path / "host.sock", {"cmd": "list"})
 
 
+@pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
-def test_a_closed_socket_names_user_and_group(tmp_path):
-    path = tmp_path / "host.sock"
-    with socket.socket(socket.AF_UNIX) as listener:
+def test_a_closed_socket_names_user_and_group():
+    with tempfile.TemporaryDirectory() as name, socket.socket(socket.AF_UNIX) as listener:
+        directory, path = Path(name), Path(name) / "host.sock"
         listener.bind(str(path))
         listener.listen()
+        directory.chmod(0o755)
         path.chmod(0o660)
-        for directory in (tmp_path, *tmp_path.parents[:-1]):
-            if not directory.stat().st_mode & 0o005 == 0o005:
-                directory.chmod(directory.stat().st_mode | 0o005)
-        reader, writer = os.pipe()
-        if (child := os.fork()) == 0:
-            os.setuid(65534)
-            try:
-                call(path, {"cmd": "list"})
-            except UnavailableError as error:
-                os.write(writer, str(error).encode())
+        told = as_another_user(lambda: call(path, {"cmd": "list"}))
+        assert f"{path}: permission denied; it is open to the user root and the group" in told
+        directory.chmod(0o700)
+        told = as_another_user(lambda: call(path, {"cmd": "list"}))
+        assert "its directory is closed to you" in told
+
+
+def as_another_user(act: Callable[[], object]) -> str:
+    """Return what an unprivileged process is told when it acts."""
+    reader, writer = os.pipe()
+    if (child := os.fork()) == 0:
+        os.setgroups([])
+        os.setgid(65534)
+        os.setuid(65534)
+        try:
+            act()
+        except UnavailableError as error:
+            os.write(writer, str(error).encode())
+        finally:
             os._exit(0)
-        os.waitpid(child, 0)
-        told = os.read(reader, 4096).decode()
-        os.close(reader)
-        os.close(writer)
-    assert f"{path}: permission denied; it is open to the user root and the group" in told
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as told:
+        return told.read()
 
 
 def test_a_path_that_no_socket_can_have(tmp_path):

@@ -143,7 +143,7 @@ exec = ["x"]
 """
         )
     )
-    assert found[0] == "FILE has 8 problems:"
+    assert found[0] == "FILE has 9 problems:"
     expected = [
         ("1", "runtime", "did you mean 'process'"),
         ("2", "colour", "no such key; the keys here are runtime, limits"),
@@ -153,8 +153,9 @@ exec = ["x"]
         ("9", "agents.alice.restart.max_restarts", "true cannot stand here: expected a whole"),
         ("10", "agents.alice.bind[0]", "the key 'target' is missing"),
         ("12", "agents.Bob", "'Bob' cannot name"),
+        ("14", "peers.operator", "the name 'operator' is reserved"),
     ]
-    for line, (number, key, sentence) in zip(found[1:], expected, strict=False):
+    for line, (number, key, sentence) in zip(found[1:], expected, strict=True):
         assert line.startswith(f"FILE:{number}: {key}: ")
         assert sentence in line
 

@@ -1,0 +1,96 @@
+"""Agents that go wrong: on their own, or when a test says so."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import count
+
+from actors.testing import InjectedFault, hang
+from hive.client.answering import LONG_POLL, Answer
+from hive.client.api import Delivery, Role
+from hive.client.aio import SocketClient
+from hive.daemon.hive import Agent, Hive
+from hive.errors import ConflictError
+
+
+async def crash(hive: Hive, name: str) -> None:
+    """End an agent as a crash of its machine would, in the middle of whatever it does.
+
+    Returns when it has ended. What happens next is up to its restart policy.
+
+    Raises:
+        UnknownNameError: There is no such agent.
+        ConflictError: It does not run.
+    """
+    hive.parts.roster.agent(name)
+    if await hive.runtime.kill(name) is None:
+        raise ConflictError(f"{name!r} does not run, so it cannot crash; wait until it runs")
+
+
+def crashing(agent: Agent, *, after: float, times: int | None = None) -> Agent:
+    """Return an agent that crashes some time after each of its first starts.
+
+    Args:
+        agent: What it is until then, and for good after the last crash.
+        after: Seconds from a start to the crash.
+        times: How many starts crash; None for all.
+    """
+    starts = count(1)
+
+    async def crasher(client: SocketClient) -> None:
+        start = next(starts)
+        if times is not None and start > times:
+            await agent(client)
+            return
+        try:
+            async with asyncio.timeout(after) as limit:
+                await agent(client)
+        except TimeoutError as error:
+            if not limit.expired():
+                raise
+            raise InjectedFault(f"crash {start} of this agent") from error
+
+    return crasher
+
+
+def hanging(*, swallow: int = 0) -> Agent:
+    """Return an agent that takes one message and never finishes it, nor takes another.
+
+    Args:
+        swallow: How many cancellations it ignores; one that is asked to stop is cancelled once at
+            first, and once more at the kill.
+    """
+
+    async def hanger(client: SocketClient) -> None:
+        await client.hello(Role.HARNESS, "function")
+        while not await client.recv(wait=LONG_POLL):
+            pass
+        await hang(swallow)
+
+    return hanger
+
+
+def failing(answer: Answer, *, times: int = 1) -> Answer:
+    """Return an answer, for `answering`, that raises at its first calls.
+
+    Each of them gives the message back as failed and ends the agent.
+    """
+    calls = count(1)
+
+    async def fail(message: Delivery) -> str | None:
+        call = next(calls)
+        if call <= times:
+            raise InjectedFault(f"failure {call} of this answer")
+        return await answer(message)
+
+    return fail
+
+
+def slow(answer: Answer, seconds: float) -> Answer:
+    """Return an answer, for `answering`, that takes so many seconds."""
+
+    async def take_time(message: Delivery) -> str | None:
+        await asyncio.sleep(seconds)
+        return await answer(message)
+
+    return take_time

@@ -1,0 +1,82 @@
+"""A hive in simulated time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
+from random import Random
+from typing import TypeVar
+
+from actors.testing import run_simulation
+from hive.clock import LoopClock
+from hive.config import HiveConfig
+from hive.daemon.hive import Agent, Hive
+from hive.errors import TimedOutError
+from hive.store import InlineEngine
+
+T = TypeVar("T")
+
+DAY = 86_400.0
+"""Seconds of a day."""
+
+
+def simulate(
+    scenario: Callable[[Hive], Awaitable[T]],
+    *,
+    agents: Mapping[str, Agent] | None = None,
+    peers: Iterable[str] = (),
+    config: HiveConfig | None = None,
+    seed: int = 0,
+    state_dir: Path | str | None = None,
+    within: float = 7 * DAY,
+) -> T:
+    """Run `await scenario(hive)` in a hive of its own, in simulated time; return its result.
+
+    It is the real hive: its actors, its broker, its SQLite file, its sockets. Only time is not:
+    the clock moves on at once when nothing is left to do at the present moment. What may happen at
+    the same moment happens in an order drawn from the seed, so the same seed repeats the same
+    history, and other seeds find what depends on luck. It needs no async pytest plugin.
+
+    Args:
+        scenario: What happens; `advance` lets time pass in it.
+        agents: Agents as async functions, by name. Programs cannot be simulated.
+        peers: Names of peers; `Hive.client` speaks for them.
+        config: Limits and restart policy; no agents.
+        seed: Where interleavings, jitter and ids come from.
+        state_dir: Where the hive's files are; without one, a temporary directory. Given the same
+            one again, the hive goes on where it was, but the clock starts anew.
+        within: Simulated seconds after which the scenario has failed.
+
+    Raises:
+        TimedOutError: The scenario did not end in time.
+        Deadlock: Everything waits for what can never happen; it says what waits.
+    """
+
+    async def run() -> T:
+        async with Hive(
+            state_dir,
+            agents=agents or {},
+            peers=peers,
+            config=config,
+            clock=LoopClock(asyncio.get_running_loop()),
+            random=Random(seed),  # noqa: S311 - to be repeated, not to be secret
+            engine=InlineEngine(),
+            environ={},
+        ) as hive:
+            return await _limited(scenario(hive), within)
+
+    return run_simulation(run, seed)
+
+
+async def _limited(awaited: Awaitable[T], seconds: float) -> T:
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            return await awaited
+    except TimeoutError:
+        if not limit.expired():
+            raise  # it is the scenario's own
+        raise TimedOutError(
+            f"the scenario did not end within {seconds:g} s of simulated time: it waits for what "
+            "does not happen, or it needs a longer `within`"
+        ) from None

@@ -1,0 +1,131 @@
+"""A whole small hive inside a test, and a bare connection to its sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import Any, Self
+
+from attrs import define
+
+from hive.client.answering import answering
+from hive.client.api import Delivery
+from hive.clock import LoopClock
+from hive.config import AgentManifest, HiveConfig, PeerConfig, RestartPolicy
+from hive.config.model import RestartType
+from hive.daemon.hive import Agent, Hive
+from hive.machines.runtime import Runtime
+from hive.store import InlineEngine
+
+EXEC = AgentManifest(exec=("agent",))
+"""A program that is the agent itself; scripted runtimes never start it."""
+
+CALM = RestartPolicy(max_restarts=3, within=1000.0, base=10.0, factor=2.0, cap=1000.0, jitter=0.0)
+"""Delays of 10, 20 and 40 seconds, and then no more."""
+
+TRANSIENT = RestartPolicy(restart=RestartType.TRANSIENT, base=10.0, jitter=0.0)
+TEMPORARY = RestartPolicy(restart=RestartType.TEMPORARY, base=10.0, jitter=0.0)
+
+
+def swarm(
+    *agents: str,
+    peers: Iterable[str] = (),
+    manager: bool = False,
+    manifest: AgentManifest = EXEC,
+    restart: RestartPolicy = CALM,
+) -> HiveConfig:
+    """Return the configuration of a hive whose agents are all made alike."""
+    return HiveConfig(
+        restart=restart,
+        manager=manifest if manager else None,
+        agents=dict.fromkeys(agents, manifest),
+        peers=dict.fromkeys(peers, PeerConfig()),
+    )
+
+
+def simulated(
+    state_dir: Path,
+    runtime: Runtime | None = None,
+    config: HiveConfig | None = None,
+    *,
+    agents: Mapping[str, Agent] | None = None,
+    peers: Iterable[str] = (),
+) -> Hive:
+    """Return a hive for the simulation loop that repeats exactly."""
+    return Hive(
+        state_dir,
+        config=config,
+        runtime=runtime,
+        agents=agents,
+        peers=peers,
+        clock=LoopClock(asyncio.get_running_loop()),
+        random=Random(1),
+        engine=InlineEngine(),
+        environ={},
+    )
+
+
+async def _echo(message: Delivery) -> str:
+    return f"heard {message.body}"
+
+
+echo = answering(_echo)
+"""An agent that says what it heard."""
+
+
+@define(eq=False)
+class Line:
+    """A bare connection that speaks lines."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    @classmethod
+    async def to(cls, path: Path) -> Self:
+        """Connect."""
+        return cls(*await asyncio.open_unix_connection(path, limit=1 << 22))
+
+    def write(self, *requests: Mapping[str, Any]) -> None:
+        """Send requests in one piece, without waiting for answers."""
+        self.writer.write(b"".join(json.dumps(each).encode() + b"\n" for each in requests))
+
+    async def read(self) -> dict[str, Any]:
+        """Return the next answer."""
+        answer: dict[str, Any] = json.loads(await self.reader.readline())
+        return answer
+
+    async def ask(self, cmd: str, **fields: Any) -> dict[str, Any]:
+        """Send one request and return its answer, whatever it is."""
+        self.write({"cmd": cmd, **fields})
+        return await self.read()
+
+    async def ok(self, cmd: str, **fields: Any) -> dict[str, Any]:
+        """Send one request that must succeed."""
+        answer = await self.ask(cmd, **fields)
+        assert answer["ok"], answer
+        return answer
+
+    async def refused(self, cmd: str, **fields: Any) -> tuple[str, str]:
+        """Send one request that must be refused; return the code and the sentence."""
+        answer = await self.ask(cmd, **fields)
+        assert not answer["ok"], answer
+        return answer["code"], answer["error"]
+
+    async def close(self) -> None:
+        """Disconnect."""
+        self.writer.close()
+        await self.writer.wait_closed()
+
+
+@asynccontextmanager
+async def connected(path: Path) -> AsyncIterator[Line]:
+    """Return a bare connection that is closed at the end."""
+    line = await Line.to(path)
+    try:
+        yield line
+    finally:
+        await line.close()

@@ -1,0 +1,166 @@
+"""A container runtime that does what a test says, and remembers what it was asked."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import AsyncIterator
+from signal import SIGKILL, SIGTERM
+
+from attrs import define, field, frozen
+
+from hive.errors import FailedError
+from hive.machines.endings import Ended, How, Signaled
+from hive.machines.runtime import MachineSpec, Running, Watcher
+
+
+@frozen
+class Call:
+    """Something that the runtime was asked to do."""
+
+    verb: str
+    name: str
+
+
+@define(eq=False)
+class Machine:
+    """A container that runs until it is ended."""
+
+    running: Running
+    watcher: Watcher | None
+    lines: list[str] = field(factory=list)
+
+
+@define(eq=False)
+class ScriptedRuntime:
+    """Containers that outlive the hive that started them, as real ones do.
+
+    Attributes:
+        machines: What runs now, by agent.
+        calls: Everything that was asked for, in order, apart from looking.
+        specs: The newest spec of each agent.
+        broken: Why a verb fails, by verb, as long as it is there.
+        failing_starts: Why the next starts of an agent fail.
+        held: Verbs that are not carried out before the test releases them.
+        heard: How an agent answers a request to stop.
+    """
+
+    name = "scripted"
+
+    machines: dict[str, Machine] = field(factory=dict)
+    calls: list[Call] = field(factory=list)
+    specs: dict[str, MachineSpec] = field(factory=dict)
+    broken: dict[str, str] = field(factory=dict)
+    failing_starts: dict[str, deque[str]] = field(factory=dict)
+    held: dict[tuple[str, str], asyncio.Event] = field(factory=dict)
+    is_open: bool = False
+    _numbers: itertools.count[int] = field(factory=lambda: itertools.count(100))
+
+    # For tests
+
+    def verbs(self, name: str) -> list[str]:
+        """Return what was asked of one agent's machine, in order."""
+        return [call.verb for call in self.calls if call.name == name]
+
+    def hold(self, verb: str, name: str) -> asyncio.Event:
+        """Let a verb hang until the returned event is set."""
+        return self.held.setdefault((verb, name), asyncio.Event())
+
+    def run_unasked(self, name: str) -> Running:
+        """Let a machine run that nobody here started."""
+        number = next(self._numbers)
+        running = Running(number, 0.0, f"{name}-{number}", adopted=False, source="kernel")
+        self.machines[name] = Machine(running, None)
+        return running
+
+    def end(self, name: str, how: How | None = None, *lines: str) -> None:
+        """End a machine from outside."""
+        machine = self.machines.pop(name)
+        ended = Ended(how or Signaled(SIGKILL), asyncio.get_running_loop().time(), lines)
+        if machine.watcher is not None:
+            machine.watcher(ended)
+
+    # The runtime
+
+    async def open(self) -> None:
+        """Begin."""
+        await self._note("open", "")
+        self.is_open = True
+
+    async def close(self) -> None:
+        """Let go of the machines, which go on."""
+        self.is_open = False
+        for machine in self.machines.values():
+            machine.watcher = None
+
+    async def create(self, spec: MachineSpec) -> None:
+        """Remember the spec."""
+        await self._note("create", spec.name)
+        self.specs[spec.name] = spec
+
+    async def destroy(self, name: str, *, purge: bool) -> None:
+        """Forget a machine."""
+        await self._note("purge" if purge else "destroy", name)
+        assert name not in self.machines
+        self.specs.pop(name, None)
+
+    async def adopt(self, spec: MachineSpec, watcher: Watcher) -> Running | None:
+        """Return what runs."""
+        machine = self.machines.get(spec.name)
+        if machine is None:
+            return None
+        await self._note("adopt", spec.name)
+        machine.watcher = watcher
+        found = machine.running
+        return Running(found.pid, found.since, found.instance, adopted=True, source="kernel")
+
+    async def start(self, spec: MachineSpec, watcher: Watcher) -> Running:
+        """Start a machine; what was begun is finished even if nobody waits for it."""
+        await self._note("start", spec.name)
+        if reasons := self.failing_starts.get(spec.name):
+            raise FailedError(reasons.popleft())
+        if spec.name in self.machines:
+            raise FailedError(f"{spec.name} runs already")
+        self.machines[spec.name] = Machine(self.run_unasked(spec.name), watcher)
+        return self.machines[spec.name].running
+
+    async def stop(self, name: str, *, deadline: float) -> Ended | None:
+        """Stop a machine."""
+        await self._note("stop", name)
+        return self._gone(name, Signaled(SIGTERM if deadline > 0 else SIGKILL))
+
+    async def kill(self, name: str) -> Ended | None:
+        """Kill a machine."""
+        await self._note("kill", name)
+        return self._gone(name, Signaled(SIGKILL))
+
+    async def running(self) -> tuple[str, ...]:
+        """Return who runs."""
+        if "running" in self.broken:
+            raise FailedError(self.broken["running"])
+        return tuple(self.machines)
+
+    def last_lines(self, spec: MachineSpec, lines: int) -> tuple[str, ...]:
+        """Return the newest lines."""
+        machine = self.machines.get(spec.name)
+        return tuple(machine.lines[-lines:]) if machine else ()
+
+    async def follow(self, spec: MachineSpec, lines: int) -> AsyncIterator[str]:
+        """Yield the newest lines and stop there."""
+        for line in self.last_lines(spec, lines):
+            yield line
+
+    async def _note(self, verb: str, name: str) -> None:
+        self.calls.append(Call(verb, name))
+        if (held := self.held.get((verb, name))) is not None:
+            await held.wait()
+        if verb in self.broken:
+            raise FailedError(self.broken[verb])
+
+    def _gone(self, name: str, how: How) -> Ended | None:
+        machine = self.machines.get(name)
+        if machine is None:
+            return None
+        self.end(name, how)
+        return Ended(how, asyncio.get_running_loop().time())
