@@ -9,7 +9,7 @@ from actors._errors import ActorDied, AskTimeout
 from actors._exits import ExitReason
 
 if TYPE_CHECKING:
-    from actors._cell import Cell
+    from actors._inlet import Inlet
 
 NEVER: Final = float("inf")
 """The deadline of a request without a timeout."""
@@ -37,7 +37,7 @@ class Envelope:
     """
 
     message: Any
-    cell: "Cell[Any]"
+    cell: "Inlet[Any]"
     future: asyncio.Future[Any] | None
     deadline: float = NEVER
     pending: "dict[Envelope, None] | None" = None

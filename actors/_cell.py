@@ -11,7 +11,6 @@ to do before the next user message.
 """
 
 import asyncio
-import sys
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
@@ -24,18 +23,17 @@ from actors._asks import Envelope, Poison, Reply
 from actors._child import BrutalKill, Deadline, Infinity
 from actors._context import Context
 from actors._ending import Ending
-from actors._errors import MailboxFull
 from actors._events import SlowHandler, StopFailed, Subscription
 from actors._exits import Crashed, ExitReason, Killed, NoProc, StartFailed, is_graceful
 from actors._holdings import Holdings
+from actors._inlet import Inlet
 from actors._inspect import ActorState, TraceEntry
-from actors._intake import Putters, content_of, deliver_intercepted, overflow, reject_dead
-from actors._interceptors import Interceptor
-from actors._messages import DEFERRED, Down, LinkExit, Request
+from actors._intake import content_of
+from actors._messages import DEFERRED, Down, LinkExit
 from actors._monitors import announce
 from actors._options import Options
 from actors._overseer import ChildEnded, ChildReady, Overseer
-from actors._ref import DEFAULT_TIMEOUT, Ref
+from actors._ref import Ref
 from actors._tasks import close_unstarted, error_of, guarded
 from actors._timers import Timer, Timers
 
@@ -49,7 +47,6 @@ T = TypeVar("T")
 BATCH: Final = 256
 """Messages handled in one callback before the loop gets its turn."""
 
-_ALIVE = (ActorState.STARTING, ActorState.RUNNING, ActorState.STOPPING)
 _LISTENING = (ActorState.STARTING, ActorState.RUNNING)
 
 
@@ -74,37 +71,24 @@ class TaskFailed:
         self.error = error
 
 
-class Cell(Ref[M]):
+class Cell(Inlet[M]):
     """One actor over all its incarnations; everybody else knows it as `Ref`."""
 
     __slots__ = (
-        "__weakref__",
-        "active",
         "actor",
         "asking",
         "blocked",
-        "capacity",
         "context",
         "control",
         "deadline",
-        "direct",
         "ending",
         "exit",
         "factory",
         "handled",
         "holdings",
-        "label",
-        "last_exit",
         "launching",
-        "number",
-        "options",
-        "parent",
-        "putters",
-        "queue",
         "registered",
-        "runtime",
         "sinks",
-        "state",
         "supervised",
         "suspended",
         "urgent",
@@ -122,63 +106,25 @@ class Cell(Ref[M]):
         supervised: bool = False,
         registered: str | None = None,
     ) -> None:
-        self.runtime = runtime
-        self.parent = parent
-        self.label = label
+        super().__init__(runtime, parent, label, options)
         self.factory = factory
         self.supervised = supervised
         self.registered = registered
-        self.number = 0
         self.handled = 0
-        self.state = ActorState.ENDED
         self.actor: Actor[M] | None = None
         self.context: Context[M] | None = None
         self.holdings: Holdings | None = None
-        self.queue: deque[Any] | None = None
         self.control: deque[object] | None = None
-        self.putters: Putters | None = None
         self.sinks: tuple[Callable[[TraceEntry], object], ...] = ()
         self.asking: Envelope | None = None
         self.work: Work | None = None
         self.ending: Ending | None = None
         self.exit: ExitReason | None = None
-        self.last_exit: ExitReason | None = None
         self.deadline: asyncio.TimerHandle | None = None
-        self.active = True
         self.blocked = True
-        self.direct = False
         self.launching = False
         self.suspended = False
         self.urgent = False
-        self.configure(factory, options)
-
-    # Identity
-
-    @property
-    def path(self) -> str:
-        return self.label if self.parent is None else f"{self.parent.path}/{self.label}"
-
-    @property
-    def name(self) -> str:
-        return self.label
-
-    @property
-    def incarnation(self) -> int:
-        return self.number
-
-    @property
-    def alive(self) -> bool:
-        return self.state in _ALIVE
-
-    @property
-    def accepts(self) -> bool:
-        """Whether messages are taken in: for this incarnation or for the next."""
-        return self.state is not ActorState.ENDED
-
-    @property
-    def interceptors(self) -> tuple[Interceptor, ...]:
-        """Who sees messages before this actor does."""
-        return self.runtime.interceptors + self.options.interceptors
 
     def hold(self) -> Holdings:
         """Return the possessions of this incarnation, made when first asked for."""
@@ -186,66 +132,12 @@ class Cell(Ref[M]):
             self.holdings = Holdings(Timers(self.runtime.loop, self.post))
         return self.holdings
 
-    # Sending
-
-    def tell(self, message: M) -> None:
-        if not self.offer(message):
-            raise MailboxFull(self, self.capacity)
-
-    def try_tell(self, message: M) -> bool:
-        return self.offer(message)
-
-    async def put(self, message: M) -> None:
-        if self.putters is None or not self.putters.must_wait(self):
-            self.tell(message)
-        else:
-            await self.putters.wait(message)
-
-    def ask(
-        self, request: Request[R], timeout: float | None = DEFAULT_TIMEOUT
-    ) -> asyncio.Future[R]:
-        runtime = self.runtime
-        future: asyncio.Future[R] = runtime.loop.create_future()
-        envelope = Envelope(request, self, future)
-        if timeout is not None:
-            runtime.ask_clock.watch(envelope, timeout)
-        if not self.offer(envelope):
-            envelope.fail(MailboxFull(self, self.capacity))
-        return future
-
-    def offer(self, message: object) -> bool:
-        """Take a message or an envelope in; return False if the mailbox is full."""
-        if not self.direct:
-            return self._offer_specially(message)
-        return self.enqueue(message)
-
-    def enqueue(self, message: object) -> bool:
-        """Put a message in the mailbox; return False if it is full."""
-        queue = self.queue
-        if queue is None:
-            queue = self.queue = deque()
-        elif len(queue) >= self.capacity and not overflow(self, queue, message):
-            return False
-        queue.append(message)
-        if not self.active:
-            self._schedule()
-        return True
-
-    def _offer_specially(self, message: object) -> bool:
-        if not self.accepts:
-            reject_dead(self, message)
-            return True
-        return deliver_intercepted(self, message)
-
     # What others make it do
 
     def configure(self, factory: Callable[[], Actor[M]], options: Options) -> None:
         """Set how the next incarnations are made and treated."""
         self.factory = factory
-        self.options = options
-        capacity = options.mailbox.capacity
-        self.capacity = sys.maxsize if capacity is None else capacity
-        self.putters = Putters.needed_for(self)
+        self.take_options(options)
 
     def launch(self) -> None:
         """Begin the next incarnation; a dead actor comes back to life."""
@@ -253,8 +145,8 @@ class Cell(Ref[M]):
         self.state = ActorState.STARTING
         self.launching = self.urgent = True
         self.blocked = False
-        self.direct = not (self.runtime.interceptors or self.options.interceptors)
-        self._schedule()
+        self.direct = not self.interceptors
+        self.schedule()
 
     def post(self, entry: object) -> None:
         """Take a message of the runtime in, ahead of all user messages."""
@@ -334,9 +226,10 @@ class Cell(Ref[M]):
     def _hurry(self) -> None:
         self.urgent = True
         if not self.active:
-            self._schedule()
+            self.schedule()
 
-    def _schedule(self) -> None:
+    def schedule(self) -> None:
+        """Have the waiting messages handled as soon as the loop gets to it."""
         self.active = True
         runtime = self.runtime
         runtime.loop.call_soon(self.drain, context=runtime.base_context.copy())
@@ -358,7 +251,7 @@ class Cell(Ref[M]):
                 break
         self.runtime.running = None
         if self.active and not self.blocked:
-            self._schedule()
+            self.schedule()
 
     def _rest(self) -> None:
         self.active = False

@@ -14,7 +14,7 @@ from actors._interceptors import Delay, Drop, Duplicate, Fail
 from actors._mailbox import Overflow
 
 if TYPE_CHECKING:
-    from actors._cell import Cell
+    from actors._inlet import Inlet
 
 
 def content_of(message: object) -> object:
@@ -24,7 +24,7 @@ def content_of(message: object) -> object:
     return message.message if isinstance(message, Poison) else message
 
 
-def reject_dead(cell: "Cell[Any]", message: object) -> None:
+def reject_dead(cell: "Inlet[Any]", message: object) -> None:
     """Refuse a message to a dead actor: the asker is told, a tell is a dead letter."""
     if isinstance(message, Envelope) and message.future is not None:
         message.die(cell.last_exit or NoProc())
@@ -32,7 +32,7 @@ def reject_dead(cell: "Cell[Any]", message: object) -> None:
         cell.runtime.dead_letter(cell, content_of(message), cell.runtime.sender())
 
 
-def overflow(cell: "Cell[Any]", queue: deque[Any], message: object) -> bool:
+def overflow(cell: "Inlet[Any]", queue: deque[Any], message: object) -> bool:
     """Apply the overflow policy; return whether there is room for `message` now."""
     if cell.options.mailbox.policy is not Overflow.DROP_OLDEST:
         drop(cell, message, DropReason.MAILBOX_FULL)
@@ -44,12 +44,12 @@ def overflow(cell: "Cell[Any]", queue: deque[Any], message: object) -> bool:
     return True
 
 
-def drop(cell: "Cell[Any]", message: object, reason: DropReason, note: str = "") -> None:
+def drop(cell: "Inlet[Any]", message: object, reason: DropReason, note: str = "") -> None:
     """Count and publish that a message was not delivered."""
     cell.runtime.note_dropped(MessageDropped(cell, content_of(message), reason, note))
 
 
-def deliver_intercepted(cell: "Cell[Any]", message: object) -> bool:
+def deliver_intercepted(cell: "Inlet[Any]", message: object) -> bool:
     """Show a message to the interceptors and do what they decide."""
     envelope = message if isinstance(message, Envelope) else None
     content = message if envelope is None else envelope.message
@@ -77,7 +77,7 @@ def deliver_intercepted(cell: "Cell[Any]", message: object) -> bool:
     return cell.enqueue(envelope)
 
 
-def _deliver_late(cell: "Cell[Any]", message: object) -> None:
+def _deliver_late(cell: "Inlet[Any]", message: object) -> None:
     """Deliver a delayed message; whom it was for may be dead or full by now."""
     if not cell.accepts:
         reject_dead(cell, message)
@@ -86,7 +86,7 @@ def _deliver_late(cell: "Cell[Any]", message: object) -> None:
 
 
 def _poisoned(
-    cell: "Cell[Any]", envelope: Envelope | None, content: object, error: BaseException
+    cell: "Inlet[Any]", envelope: Envelope | None, content: object, error: BaseException
 ) -> Envelope:
     poison = Poison(error, content)
     if envelope is None:
@@ -103,13 +103,13 @@ class Putters:
     _waiting: deque[tuple[asyncio.Future[None], object]] = field(factory=deque, init=False)
 
     @staticmethod
-    def needed_for(cell: "Cell[Any]") -> "Putters | None":
+    def needed_for(cell: "Inlet[Any]") -> "Putters | None":
         """Return a line to wait in if the cell's policy is `BLOCK`."""
         if cell.options.mailbox.policy is not Overflow.BLOCK:
             return None
         return cell.putters or Putters(cell.runtime.loop)
 
-    def must_wait(self, cell: "Cell[Any]") -> bool:
+    def must_wait(self, cell: "Inlet[Any]") -> bool:
         """Tell whether a newcomer has to wait."""
         return cell.accepts and (bool(self._waiting) or len(cell.queue or ()) >= cell.capacity)
 
@@ -119,7 +119,7 @@ class Putters:
         self._waiting.append((future, message))
         await future
 
-    def admit(self, cell: "Cell[Any]") -> None:
+    def admit(self, cell: "Inlet[Any]") -> None:
         """Take messages in while there is room."""
         while self._waiting and len(cell.queue or ()) < cell.capacity:
             future, message = self._waiting.popleft()
@@ -127,7 +127,7 @@ class Putters:
                 cell.offer(message)
                 future.set_result(None)
 
-    def give_up(self, cell: "Cell[Any]") -> None:
+    def give_up(self, cell: "Inlet[Any]") -> None:
         """Let everybody go; the messages are dead letters."""
         while self._waiting:
             future, message = self._waiting.popleft()

@@ -33,6 +33,7 @@ from actors._exits import (
     StartFailed,
     SystemStopped,
 )
+from actors._inlet import Inlet
 from actors._interceptors import Interceptor
 from actors._options import Options, Patience
 from actors._registry import Registry
@@ -189,12 +190,12 @@ class Runtime:
         if not self.root_failure.done():
             self.root_failure.set_result(failure)
 
-    def note_late_reply(self, cell: Cell[Any], request: object) -> None:
+    def note_late_reply(self, cell: Inlet[Any], request: object) -> None:
         """An answer came too late."""
         self.counters.late_replies += 1
         self.events.publish(LateReply(cell, request))
 
-    def note_expired(self, cell: Cell[Any], request: object) -> None:
+    def note_expired(self, cell: Inlet[Any], request: object) -> None:
         """A request was skipped."""
         self.counters.expired_requests += 1
         self.events.publish(ExpiredRequest(cell, request))
@@ -204,7 +205,7 @@ class Runtime:
         self.counters.dropped_messages += 1
         self.events.publish(event)
 
-    def dead_letter(self, cell: Cell[Any], message: object, sender: "Ref[Any] | None") -> None:
+    def dead_letter(self, cell: Inlet[Any], message: object, sender: "Ref[Any] | None") -> None:
         """A message had no living actor to go to."""
         letter = DeadLetter(cell, message, sender)
         self.dead_letters.add(letter, self.loop)

@@ -314,7 +314,7 @@ class Supervision:
         child.line_up(now)
         return self._advance(now)
 
-    def delete(self, child_id: str) -> list[Step]:
+    def delete(self, child_id: str, now: float) -> list[Step]:
         """Forget a child that is at rest.
 
         Raises:
@@ -323,7 +323,7 @@ class Supervision:
         child = self.child(child_id)
         if child.state not in _AT_REST:
             raise ChildRunning(child_id, child.state)
-        return [self._forget(child, Shutdown())]
+        return [self._forget(child, Shutdown()), *self._advance(now)]
 
     def replace(self, spec: ChildSpec[Any], now: float) -> list[Step]:
         """Give a child a new spec; one that runs or waits is started afresh with it."""
@@ -343,7 +343,7 @@ class Supervision:
         """A child is up."""
         child = self._children[child_id]
         if child.state is not ChildState.STARTING:
-            return []  # it came up in spite of being told to stop
+            return self._advance(now)  # it came up in spite of being told to stop
         child.enter(ChildState.RUNNING, now)
         child.first = FirstStart.DONE
         return [Started(child_id), *self._advance(now)]

@@ -79,7 +79,8 @@ class Supervisor(Overseer[SupervisorMessage]):
         """Begin to start the children; the supervisor is up when they are."""
         self._own = cell_of(self.context.ref)
         self._rules = Supervision(self._spec, self.context.random)
-        self._take(self._rules.begin(self.context.loop_time()))
+        now = self.context.loop_time()
+        self._take(self._rules.begin(now), now)
 
     def receive(self, message: SupervisorMessage) -> object:
         """Do what an operator asks, or answer with the reason why not."""
@@ -92,13 +93,14 @@ class Supervisor(Overseer[SupervisorMessage]):
     def child_ready(self, event: ChildReady) -> None:
         """A child is up."""
         if self._is_mine(event.ref):
-            self._take(self._rules.started(event.ref.name, self.context.loop_time()))
+            now = self.context.loop_time()
+            self._take(self._rules.started(event.ref.name, now), now)
 
     def child_ended(self, event: ChildEnded) -> None:
         """A child ended: apply the rules."""
         if self._is_mine(event.ref):
             now = self.context.loop_time()
-            self._take(self._rules.ended(event.ref.name, event.reason, now))
+            self._take(self._rules.ended(event.ref.name, event.reason, now), now)
 
     def child_infos(self) -> tuple[ChildInfo, ...]:
         """Describe all children, in start order."""
@@ -114,33 +116,33 @@ class Supervisor(Overseer[SupervisorMessage]):
             case TerminateChild(child_id):
                 answer = self._terminate_child(child_id, now)
             case RestartChild(child_id):
-                answer = self._once_up(child_id, self._rules.restart(child_id, now))
+                answer = self._once_up(child_id, self._rules.restart(child_id, now), now)
             case ReviveChild(child_id):
-                answer = self._once_up(child_id, self._rules.revive(child_id, now))
+                answer = self._once_up(child_id, self._rules.revive(child_id, now), now)
             case ReplaceChild(spec):
                 answer = self._replace_child(spec, now)
             case DeleteChild(child_id):
-                self._take(self._rules.delete(child_id))
+                self._take(self._rules.delete(child_id, now), now)
             case WhichChildren():
                 answer = self.child_infos()
             case WhichChild(child_id):
                 answer = self._describe(self._rules.child(child_id))
             case Alarm():
-                self._take(self._rules.time_passed(now))
+                self._take(self._rules.time_passed(now), now)
         return answer
 
     def _start_child(self, spec: ChildSpec[Any], now: float, *, wait: bool) -> object:
         steps = self._rules.add(spec, now, forgiving=not wait)
         if wait:
-            return self._once_up(spec.id, steps)
-        self._take(steps)
+            return self._once_up(spec.id, steps, now)
+        self._take(steps, now)
         return self._cell(spec.id)
 
     def _terminate_child(self, child_id: str, now: float) -> object:
         steps = self._rules.terminate(child_id, now)
         if self._is_stopping(child_id):
             self._to_stop.add(child_id, self.context.reply())
-        self._take(steps)
+        self._take(steps, now)
         return DEFERRED if self._is_stopping(child_id) else None
 
     def _replace_child(self, spec: ChildSpec[Any], now: float) -> object:
@@ -149,14 +151,14 @@ class Supervisor(Overseer[SupervisorMessage]):
         cell.configure(spec.start, Options.of(spec))
         cell.registered = spec.name
         if self._rules.child(spec.id).wanted:
-            return self._once_up(spec.id, steps)
-        self._take(steps)
+            return self._once_up(spec.id, steps, now)
+        self._take(steps, now)
         return cell
 
-    def _once_up(self, child_id: str, steps: list[Step]) -> object:
+    def _once_up(self, child_id: str, steps: list[Step], now: float) -> object:
         """Take the steps and answer with the child's ref when it is up."""
         self._to_start.add(child_id, self.context.reply())
-        self._take(steps)
+        self._take(steps, now)
         return DEFERRED
 
     def _is_stopping(self, child_id: str) -> bool:
@@ -164,10 +166,10 @@ class Supervisor(Overseer[SupervisorMessage]):
 
     # Steps
 
-    def _take(self, steps: list[Step]) -> None:
+    def _take(self, steps: list[Step], now: float) -> None:
         for step in steps:
             self._take_one(step)
-        self._set_alarm()
+        self._set_alarm(now)
 
     def _take_one(self, step: Step) -> None:
         match step:
@@ -218,9 +220,12 @@ class Supervisor(Overseer[SupervisorMessage]):
                 self._own.runtime.events.publish(Escalated(self._own, reason))
                 self.context.stop(reason)
 
-    def _set_alarm(self) -> None:
-        """Wake up when time alone makes the next step possible."""
-        now = self.context.loop_time()
+    def _set_alarm(self, now: float) -> None:
+        """Wake up when time alone makes the next step possible.
+
+        `now` is the time the rules were applied at. With a later one, a delay that ended in
+        between would count as over although nothing was started.
+        """
         due = self._rules.next_due(now)
         if due is None:
             self.context.cancel_timer(_ALARM)

@@ -73,8 +73,8 @@ class StartFault:
 class FaultPlan:
     """Everything that shall go wrong; the first fitting fault of a message counts."""
 
-    messages: tuple[MessageFault, ...] = field(default=(), converter=tuple)
-    starts: tuple[StartFault, ...] = field(default=(), converter=tuple)
+    messages: tuple[MessageFault, ...] = ()
+    starts: tuple[StartFault, ...] = ()
 
 
 @define(eq=False)

@@ -208,7 +208,8 @@ class Exchange:
                 grant.receiver.fail(self._trouble)
             elif not grant.receiver.expired:
                 grant.receiver.send(())
-        self._set_timer(now)
+        if journal is None:  # else once for all that share the commit, when it is over
+            self._set_timer(now)
 
     def _current_journal(self) -> Journal | None:
         """Return the journal that an answer has to wait for, None when all is on disk."""
@@ -231,6 +232,7 @@ class Exchange:
         return changes
 
     def _land(self) -> None:
+        """Act on the commits that are over, in their order."""
         while self._journals and self._journals[0].is_over:
             journal = self._journals.popleft()
             assert journal.written is not None
@@ -239,6 +241,7 @@ class Exchange:
                 self._take_back(journal.succeed(journal.written.result()))
             else:
                 self._fail(journal, error)
+        self._set_timer(self._now())
 
     def _take_back(self, grants: list[Grant[Reply]]) -> None:
         if grants:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.metadata import entry_points
 
 GROUP = "hyperhive.drivers"
@@ -11,6 +12,7 @@ BUILT_IN = "command"
 """The driver that needs nothing else to be installed."""
 
 
+@cache
 def driver_names() -> tuple[str, ...]:
-    """Return the names that `driver` may have, sorted."""
+    """Return the names that `driver` may have, sorted; looks on disk once per process."""
     return tuple(sorted({BUILT_IN, *entry_points(group=GROUP).names}))

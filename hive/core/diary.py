@@ -60,6 +60,8 @@ class Diary:
 
     def _why_parked(self, ref: Ref[Any], reason: ExitReason) -> dict[str, Any]:
         member = self._member(ref)
+        if member is not None and member.start_error is not None:
+            return {"reason": member.start_error}
         ended = member.ended if isinstance(member, AgentMember) else None
         if ended is None:
             return {"reason": str(reason)}

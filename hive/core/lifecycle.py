@@ -8,15 +8,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Never, Protocol
 
-from actors import ChildInfo, ChildSpec, ChildState, SupervisorRef
+from actors import ChildInfo, ChildSpec, ChildState, NoSuchChild, SupervisorRef
 from hive.broker.router import Router
 from hive.clock import Clock
 from hive.config import AgentManifest, RestartPolicy, manifest_to_json
 from hive.core.children import agent_child, peer_child
-from hive.errors import ConflictError, FailedError, NotAllowedError, TimedOutError
+from hive.errors import (
+    ConflictError,
+    FailedError,
+    HiveError,
+    NotAllowedError,
+    TimedOutError,
+)
 from hive.events import EventKind, EventLog
+from hive.machines.endings import Ended
 from hive.names import MANAGER, check_agent_name, check_peer_name
 from hive.participants.agent import AgentServices, MachineEnded
 from hive.participants.members import AgentMember, Member, PeerMember, Wish
@@ -108,15 +116,23 @@ class Lifecycle:
         return member
 
     async def enlist(self, record: ParticipantRecord) -> Member:
-        """Write a new participant down and add it to the roster, without starting its actor."""
-        await self._store.upsert_participant(record)
-        return self._roster.join(record)
+        """Add a new participant to the roster and write it down, without starting its actor."""
+        member = self._roster.join(record)  # first: the name is taken from now on
+        try:
+            await self._store.upsert_participant(record)
+        except HiveError:
+            self._roster.leave(member)
+            raise
+        self._open_inbox(member)
+        return member
 
     async def start(self, name: str) -> None:
         """Start a stopped, failed or waiting agent; returns when its container runs."""
         member = self._roster.agent(name)
         await self._roster.save(member, desired=Desired.RUNNING)
-        await self._raise_child(member)
+        async with member.turn:
+            self._check_newest(member, Desired.RUNNING)
+            await self._raise_child(member)
         await self._until_up(member)
 
     async def stop(self, name: str, *, force: bool = False) -> None:
@@ -124,36 +140,43 @@ class Lifecycle:
 
         Args:
             name: The agent.
-            force: Kill at once in place of asking first.
+            force: Kill at once in place of asking first; overtakes a graceful stop.
         """
         member = self._roster.agent(name)
         await self._roster.save(member, desired=Desired.STOPPED)
-        await self._lower_child(member, Wish.KILL if force else Wish.STOP)
+        if force and member.turn.locked():
+            await self._services.runtime.kill(member.name)
+        async with member.turn:
+            self._check_newest(member, Desired.STOPPED)
+            await self._lower_child(member, Wish.KILL if force else Wish.STOP)
 
     async def restart(self, name: str) -> None:
         """Stop an agent gracefully, apply its manifest anew and start it."""
         member = self._roster.agent(name)
         await self._roster.save(member, desired=Desired.RUNNING)
-        await self._lower_child(member, Wish.STOP)
-        if member.record.desired is Desired.STOPPED:
-            raise ConflictError(f"{name!r} was stopped by another request meanwhile")
-        await self._raise_child(member)
+        async with member.turn:
+            self._check_newest(member, Desired.RUNNING)
+            await self._lower_child(member, Wish.STOP)
+            self._check_newest(member, Desired.RUNNING)
+            await self._raise_child(member)
         await self._until_up(member)
 
     async def destroy(self, name: str, *, purge: bool) -> None:
         """Remove an agent; with `purge` also its files and its mail."""
         member = self._roster.agent(name)
-        if name == MANAGER:
+        if member.name == MANAGER:
             raise NotAllowedError(
                 f"{MANAGER!r} is the manager of this hive and cannot be destroyed; "
                 "take [manager] out of hive.toml instead"
             )
-        await self.stop(name)
-        await self._drop_child(self._agents, name)
-        await self._services.runtime.destroy(name, purge=purge)
-        await self._router.remove_inbox(name, force=True, purge=purge)
-        await self._store.delete_participant(name, purge=purge)
-        self._roster.leave(member)
+        await self._roster.save(member, desired=Desired.STOPPED)
+        async with member.turn:
+            self._check_newest(member, Desired.STOPPED)
+            await self._lower_child(member, Wish.STOP)
+            await self._drop_child(self._agents, name)
+            await self._services.runtime.destroy(name, purge=purge)
+            await self._router.remove_inbox(name, force=True, purge=purge)
+            await self._forget(member, purge=purge)
         self._events.record(EventKind.DESTROYED, name, purge=purge)
 
     async def set_paused(self, name: str, *, paused: bool) -> None:
@@ -174,13 +197,14 @@ class Lifecycle:
         if name in self._roster:
             member = self._roster.peer(name)
             await self._roster.save(member, broadcast=broadcast, description=description)
-            self._router.add_inbox(name, Kind.PEER, broadcast=broadcast)
+            self._open_inbox(member)
+            await self._until_listening(member)
             return member
         record = new_peer(name, self._clock.now(), broadcast=broadcast, description=description)
         joined = await self.enlist(record)
         assert isinstance(joined, PeerMember)
         await self._peers.start_child(self._peer_child(joined), wait=False)
-        await self._until(joined, lambda: joined.door_open, "its socket listens")
+        await self._until_listening(joined)
         self._events.record(EventKind.PEER_REGISTERED, name)
         return joined
 
@@ -192,10 +216,15 @@ class Lifecycle:
         """
         member = self._roster.peer(name)
         await self._router.remove_inbox(name, force=force)
-        await self._lower_and_drop(name)
-        await self._store.delete_participant(name)
-        self._roster.leave(member)
+        await self._lower(self._peers, name)
+        await self._drop_child(self._peers, name)
+        await self._forget(member)
         self._events.record(EventKind.PEER_UNREGISTERED, name)
+
+    def open_inboxes(self) -> None:
+        """Make every inbox known to a broker that has just started, those of stopped agents too."""
+        for member in self._roster:
+            self._open_inbox(member)
 
     def agent_children(self) -> tuple[ChildSpec[MachineEnded], ...]:
         """Return the child specs of all agents that shall run."""
@@ -214,8 +243,19 @@ class Lifecycle:
         found = await self._services.runtime.running()
         for agent in self._roster.agents:
             if agent.record.desired is Desired.STOPPED and agent.name in found:
-                agent.stray = True
-                self._events.record(EventKind.STRAY, agent.name)
+                await self._watch_stray(agent)
+
+    async def _watch_stray(self, agent: AgentMember) -> None:
+        """Report a stray, and hear when it ends by itself."""
+
+        def heard(ended: Ended) -> None:
+            agent.stray, agent.ended = False, ended
+            self._roster.changed(agent)
+
+        spec = self._services.spec_of(agent)
+        if await self._services.runtime.adopt(spec, heard) is not None:
+            agent.stray = True
+            self._events.record(EventKind.STRAY, agent.name)
 
     def wish_for_all(self, wish: Wish) -> None:
         """Say what shall become of all containers when their actors end with the daemon."""
@@ -224,8 +264,10 @@ class Lifecycle:
 
     async def info(self, member: Member) -> ChildInfo | None:
         """Return what the supervisor knows of a participant's actor; None when it has none."""
-        found = {child.id: child for child in await self._supervisor(member).children()}
-        return found.get(member.name)
+        try:
+            return await self._supervisor(member).child(member.name)
+        except NoSuchChild:
+            return None
 
     def _supervisor(self, member: Member) -> SupervisorRef:
         return self._agents if isinstance(member, AgentMember) else self._peers
@@ -255,8 +297,7 @@ class Lifecycle:
 
     async def _lower_child(self, member: AgentMember, wish: Wish) -> None:
         member.wish = wish
-        if await self.info(member) is not None:
-            await self._agents.terminate_child(member.name)
+        await self._lower(self._agents, member.name)
         await self._end_stray(member, wish)
         self._roster.changed(member)
 
@@ -269,14 +310,33 @@ class Lifecycle:
         member.running = None
         member.stray = False
 
+    async def _lower(self, supervisor: SupervisorRef, name: str) -> None:
+        with suppress(NoSuchChild):
+            await supervisor.terminate_child(name)
+
     async def _drop_child(self, supervisor: SupervisorRef, name: str) -> None:
-        if any(child.id == name for child in await supervisor.children()):
+        with suppress(NoSuchChild):
             await supervisor.delete_child(name)
 
-    async def _lower_and_drop(self, name: str) -> None:
-        if any(child.id == name for child in await self._peers.children()):
-            await self._peers.terminate_child(name)
-            await self._peers.delete_child(name)
+    async def _forget(self, member: Member, *, purge: bool = False) -> None:
+        self._roster.leave(member)  # first: nothing may write its record again
+        await self._store.delete_participant(member.name, purge=purge)
+
+    def _open_inbox(self, member: Member) -> None:
+        record = member.record
+        self._router.add_inbox(record.name, record.kind, broadcast=record.broadcast)
+        self._router.pause_inbox(record.name, paused=record.paused)
+
+    def _check_newest(self, member: AgentMember, wish: Desired) -> None:
+        """Refuse to carry out a wish that a newer request has overtaken."""
+        if member.name not in self._roster:
+            raise ConflictError(f"{member.name!r} was destroyed by another request meanwhile")
+        if member.record.desired is not wish:
+            done = "started" if wish is Desired.STOPPED else "stopped"
+            raise ConflictError(f"{member.name!r} was {done} by another request meanwhile")
+
+    async def _until_listening(self, peer: PeerMember) -> None:
+        await self._until(peer, lambda: peer.door_open, "its socket listens")
 
     async def _until_up(self, member: AgentMember) -> None:
         await self._until(member, lambda: member.running is not None, "its container runs")
@@ -293,7 +353,7 @@ class Lifecycle:
                     await changed.wait()
         except TimeoutError:
             raise TimedOutError(
-                f"{member.name!r} was asked to start; after {UP_DEADLINE:g} s not yet true: {what}; "
+                f"{member.name!r} is not up after {UP_DEADLINE:g} s; not yet true: {what}; "
                 f"'hive-c0re status {member.name}' shows what it waits for"
             ) from None
         finally:

@@ -153,6 +153,7 @@ class Assembly:
         return Broker(self.store, self._config.limits, self._outside.clock, self._board)
 
     def _agents(self) -> Supervisor:
+        self.lifecycle.open_inboxes()
         return Supervisor(SupervisorSpec(children=self.lifecycle.agent_children()))
 
     def _peers(self) -> Supervisor:

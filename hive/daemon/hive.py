@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -19,6 +20,7 @@ from hive.broker.values import Draft
 from hive.client.aio import SocketClient
 from hive.clock import Clock, SystemClock
 from hive.config import AgentManifest, HiveConfig, PeerConfig
+from hive.config.drivers import driver_names
 from hive.core.machine_specs import inherited
 from hive.daemon.assembly import ROOT, Assembly, Surroundings
 from hive.daemon.lock import DaemonLock
@@ -32,6 +34,7 @@ from hive.names import MANAGER, OPERATOR
 from hive.participants.members import Wish
 from hive.paths import Paths
 from hive.store import Engine, Kind, Message, ThreadEngine
+from hive.waiting import to_the_end
 from hive.wire.rows import StatusRow
 
 Agent = AgentFunction[SocketClient]
@@ -89,6 +92,8 @@ class Hive:
         self._assembly: Assembly | None = None
         self._answers: OperatorMail | None = None
         self._root: SupervisorRef | None = None
+        self._taken = AsyncExitStack()
+        self._closing: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -109,15 +114,18 @@ class Hive:
             ConflictError: When another hive serves this state directory.
             HiveError: When something cannot be started, with what to do.
         """
-        await asyncio.to_thread(self._prepare)
+        if self._assembly is not None:
+            raise ConflictError("this hive is open already")
         try:
             await self._start()
         except BaseException:
-            await self._let_go()
+            await to_the_end(self._let_go())
             raise
 
     async def close(self, *, keep_agents: bool | None = None) -> None:
         """Stop everything in reverse order and let go of the state directory. Idempotent.
+
+        A cancellation takes effect when that is done.
 
         Args:
             keep_agents: Leave the agents running for the next hive; by default what `shutdown`
@@ -125,10 +133,10 @@ class Hive:
         """
         if keep_agents is not None:
             self._keep_agents = keep_agents
-        try:
-            await self._stop()
-        finally:
-            await self._let_go()
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+            self._closing.add_done_callback(self._closed)
+        await to_the_end(self._closing)
 
     @property
     def parts(self) -> Assembly:
@@ -251,20 +259,33 @@ class Hive:
         self.paths.run_dir.mkdir(parents=True, exist_ok=True, mode=0o751)
         self.paths.agents_run_dir.mkdir(exist_ok=True)
         self._lock.acquire()
+        driver_names()  # looks on disk, which the loop's thread must not do later
 
     async def _start(self) -> None:
-        outside = Surroundings(self.paths, self._runtime, self._clock, self._random, self._engine)
-        self._assembly = Assembly(self._config, outside, self.shutdown)
+        """Take one thing after the other, and note with each how it is let go."""
+        self._taken.push_async_callback(self._remove_temporary)
+        self._taken.callback(self._lock.release)
+        await to_the_end(asyncio.to_thread(self._prepare))
+        self._taken.push_async_callback(self._runtime.close)
         await self._runtime.open()
-        await self._assembly.system.__aenter__()
+        outside = Surroundings(self.paths, self._runtime, self._clock, self._random, self._engine)
+        assembly = self._assembly = Assembly(self._config, outside, self.shutdown)
+        await self._taken.enter_async_context(assembly.system)
         try:
-            self._root = await self._assembly.system.start_supervisor(
-                self._assembly.root(), name=ROOT
-            )
+            self._root = await assembly.system.start_supervisor(assembly.root(), name=ROOT)
         except StartError as error:
             raise _cause(error) from error
-        await self._assembly.lifecycle.report_strays()
-        self._assembly.events.record(EventKind.DAEMON_STARTED, pid=os.getpid())
+        await assembly.lifecycle.report_strays()
+        assembly.events.record(EventKind.DAEMON_STARTED, pid=os.getpid())
+
+    async def _close(self) -> None:
+        try:
+            await self._stop()
+        finally:
+            await self._let_go()
+
+    def _closed(self, closing: asyncio.Future[None]) -> None:
+        self._closing = None
 
     async def _stop(self) -> None:
         if self._assembly is None:
@@ -279,12 +300,13 @@ class Hive:
         await self._assembly.close()
 
     async def _let_go(self) -> None:
-        """Give everything back that outlives the actors; what was not taken is no trouble."""
-        if self._assembly is not None:
-            await self._assembly.system.__aexit__(None, None, None)
+        """Let go of everything that was taken, the last first."""
+        try:
+            await self._taken.aclose()
+        finally:
             self._assembly = None
-        await self._runtime.close()
-        self._lock.release()
+
+    async def _remove_temporary(self) -> None:
         for directory in self._temporary:
             await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
 

@@ -55,12 +55,10 @@ def run(options: ServeOptions) -> int:
 
 async def _serve(config: HiveConfig, options: ServeOptions) -> int:
     hive = Hive(options.paths.state_dir, run_dir=options.paths.run_dir, config=config)
-    await hive.open()
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(_ended_by_signals(hive, options.keep_agents))
-        stack.enter_context(_shown(hive, options))
-        failure = await hive.wait_ended()
-        await hive.close(keep_agents=True if failure is not None else None)
+    async with hive:
+        with _ended_by_signals(hive, options.keep_agents), _shown(hive, options):
+            failure = await hive.wait_ended()
+            await hive.close(keep_agents=True if failure is not None else None)
     if failure is None:
         return ExitStatus.OK
     sys.stderr.write(

@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 WRITE_DEADLINE = 30.0
 """Seconds that a client may leave its answers unread before it is disconnected."""
 
+FAREWELL = 1.0
+"""Seconds that a client is given to read its last answers when we disconnect it."""
+
 MAX_OUTSTANDING = 1024
 """Requests that one connection may have under way before no more are read from it."""
 
@@ -74,7 +77,9 @@ class Connection(asyncio.Protocol, Generic[R]):
         self._lines = LineBuffer()
         self._slots: deque[_Slot] = deque()
         self._out: list[bytes] = []
+        self._parked = 0
         self._flushing = False
+        self._leaving = False
         self._stream: asyncio.Task[None] | None = None
         self._write_deadline: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
@@ -85,13 +90,16 @@ class Connection(asyncio.Protocol, Generic[R]):
         """Find out who is there and open their verbs."""
         # uvloop's transports are not subclasses of asyncio.Transport.
         self._transport = cast(asyncio.Transport, transport)
+        if self._leaving:
+            self.abort()
+            return
         self._verbs = self._make_verbs(transport)
 
     def data_received(self, data: bytes) -> None:
         """Answer the requests that these bytes complete."""
         for line in self._lines.feed(data):
             if self._stream is not None:
-                return
+                break
             self._take(line)
         self._flush()
         self._regulate()
@@ -115,7 +123,7 @@ class Connection(asyncio.Protocol, Generic[R]):
 
     def resume_writing(self) -> None:
         """The client has read its answers."""
-        if self._write_deadline is not None:
+        if self._write_deadline is not None and not self._leaving:
             self._write_deadline.cancel()
             self._write_deadline = None
         self._regulate()
@@ -126,10 +134,15 @@ class Connection(asyncio.Protocol, Generic[R]):
             self._transport.abort()
 
     def close(self) -> None:
-        """Write what is ready, then disconnect."""
+        """Write what is ready, then disconnect; a client that does not read it is cut off."""
         self._flush()
-        if self._transport is not None:
-            self._transport.close()
+        self._leaving = True
+        if self._transport is None:
+            return
+        if self._write_deadline is not None:
+            self._write_deadline.cancel()
+        self._write_deadline = self._loop.call_later(FAREWELL, self.abort)
+        self._transport.close()
 
     def _take(self, line: bytes | TooLong) -> None:
         if isinstance(line, TooLong):
@@ -146,9 +159,12 @@ class Connection(asyncio.Protocol, Generic[R]):
         self._answer(request)
 
     def _refuse(self, req: str | int | None, error: HiveError) -> None:
-        slot = _Slot(req)
+        self._say(_Slot(req), encode_error(error, req))
+
+    def _say(self, slot: _Slot, line: bytes) -> None:
+        """Answer at once, which is still after those who asked before."""
         self._slots.append(slot)
-        self._fill(slot, encode_error(error, req))
+        self._fill(slot, line)
 
     def _answer(self, request: R) -> None:
         assert self._verbs is not None
@@ -156,14 +172,14 @@ class Connection(asyncio.Protocol, Generic[R]):
         try:
             answer = self._verbs.handle(request)
         except Exception as error:
-            self._slots.append(slot)
-            self._fill(slot, encode_error(present(error, request), slot.req))
+            self._say(slot, encode_error(present(error, request), slot.req))
             return
         self._place(slot, request, answer)
 
     def _place(self, slot: _Slot, request: R, answer: Answer) -> None:
         if isinstance(answer, OutOfOrder):
             slot.ordered = False
+            self._parked += 1
             answer.future.add_done_callback(lambda done: self._finish(slot, request, done))
             return
         self._slots.append(slot)
@@ -177,8 +193,7 @@ class Connection(asyncio.Protocol, Generic[R]):
             task.add_done_callback(self._running.discard)
             task.add_done_callback(lambda done: self._finish(slot, request, done))
         else:
-            assert isinstance(answer, dict)
-            self._fill(slot, encode_ok(slot.req, **answer))
+            self._fill(slot, _success(slot.req, request, answer))
 
     def _finish(self, slot: _Slot, request: R, done: asyncio.Future[Fields]) -> None:
         if done.cancelled():
@@ -186,7 +201,7 @@ class Connection(asyncio.Protocol, Generic[R]):
         else:
             error = done.exception()
         if error is None:
-            line = encode_ok(slot.req, **done.result())
+            line = _success(slot.req, request, done.result())
         else:
             line = encode_error(present(error, request), slot.req)
         self._fill(slot, line)
@@ -194,7 +209,9 @@ class Connection(asyncio.Protocol, Generic[R]):
 
     def _fill(self, slot: _Slot, line: bytes) -> None:
         if not slot.ordered:
+            self._parked -= 1
             self._out.append(line)
+            self._regulate()
             return
         slot.line = line
         while self._slots and (ready := self._slots[0].line) is not None:
@@ -206,7 +223,8 @@ class Connection(asyncio.Protocol, Generic[R]):
         """Read on only while the client reads too and not too much is under way."""
         if self._transport is None or self._transport.is_closing():
             return
-        wanted = self._write_deadline is None and len(self._slots) <= MAX_OUTSTANDING
+        under_way = len(self._slots) + self._parked
+        wanted = self._write_deadline is None and under_way <= MAX_OUTSTANDING
         if wanted and not self._transport.is_reading():
             self._transport.resume_reading()
         elif not wanted and self._transport.is_reading():
@@ -224,7 +242,7 @@ class Connection(asyncio.Protocol, Generic[R]):
         self.close()
 
     def _push(self, req: str | int | None, fields: Fields) -> None:
-        self._out.append(encode_ok(req, **fields))
+        self._say(_Slot(req), encode_ok(req, **fields))
         self._schedule_flush()
 
     def _schedule_flush(self) -> None:
@@ -237,6 +255,14 @@ class Connection(asyncio.Protocol, Generic[R]):
         if self._out and self._transport is not None and not self._transport.is_closing():
             self._transport.write(b"".join(self._out))
         self._out.clear()
+
+
+def _success(req: str | int | None, request: Request, fields: Fields) -> bytes:
+    """Return the line of an answer; one that JSON cannot hold is a fault of ours."""
+    try:
+        return encode_ok(req, **fields)
+    except Exception as error:
+        return encode_error(present(error, request), req)
 
 
 def present(error: BaseException, request: Request) -> HiveError:

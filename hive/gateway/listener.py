@@ -17,6 +17,7 @@ from typing import Any
 from hive.errors import FailedError
 from hive.gateway.connection import Connection
 from hive.paths import check_socket_path
+from hive.waiting import to_the_end
 
 BACKLOG = 1024
 SOCKET_MODE = 0o660
@@ -39,7 +40,10 @@ class Listener:
         self._connect = connect
         self._group = group
         self._server: asyncio.Server | None = None
+        self._sock: socket.socket | None = None
         self._connections: set[Connection[Any]] = set()
+        self._deserted = asyncio.Event()
+        self._deserted.set()
 
     async def open(self) -> None:
         """Bind and listen.
@@ -48,31 +52,56 @@ class Listener:
             FailedError: When the socket cannot be bound, with what to do.
         """
         try:
-            sock = await asyncio.to_thread(_bind, self.path, self._group)
+            await to_the_end(asyncio.to_thread(self._bind))
+            await self._listen()
         except OSError as error:
+            await self.close()
             raise FailedError(
                 f"cannot listen on {self.path}: {error.strerror}; "
                 "check who owns the directory and whether its file system is writable"
             ) from error
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(self._accept, sock=sock, backlog=BACKLOG)
+        except asyncio.CancelledError:
+            await self.close()
+            raise
 
     async def close(self) -> None:
-        """Stop listening, remove the socket file, disconnect everyone. Idempotent."""
-        if self._server is None:
+        """Stop listening, remove the socket file, disconnect everyone. Idempotent.
+
+        Returns when everyone is gone; who does not read its answers is given `FAREWELL` seconds.
+        """
+        sock, self._sock = self._sock, None
+        if sock is None:
             return
-        self._server.close()
-        self._server = None
-        await asyncio.to_thread(self.path.unlink, missing_ok=True)
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        sock.close()
         for connection in tuple(self._connections):
             connection.close()
-        self._connections.clear()
+        await asyncio.to_thread(self.path.unlink, missing_ok=True)
+        await self._deserted.wait()
+
+    def _bind(self) -> None:
+        self._sock = _bind(self.path, self._group)
+
+    async def _listen(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(
+            self._accept, sock=self._sock, backlog=BACKLOG, start_serving=False
+        )
+        await self._server.start_serving()
 
     def _accept(self) -> Connection[Any]:
         connection = self._connect()
+        connection.on_lost = self._lost
         self._connections.add(connection)
-        connection.on_lost = self._connections.discard
+        self._deserted.clear()
         return connection
+
+    def _lost(self, connection: Connection[Any]) -> None:
+        self._connections.discard(connection)
+        if not self._connections:
+            self._deserted.set()
 
 
 def _bind(path: Path, group: str | None) -> socket.socket:

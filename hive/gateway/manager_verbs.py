@@ -10,6 +10,7 @@ from hive.core.machine_logs import MachineLogs
 from hive.errors import NotAllowedError
 from hive.gateway.agent_verbs import AgentServices, AgentVerbs
 from hive.gateway.answers import Answer, Fields
+from hive.names import MANAGER_ALIAS
 from hive.participants.members import Member
 from hive.store import Origin
 from hive.wire import manager as wire
@@ -49,7 +50,7 @@ class ManagerVerbs:
         self._own.close()
 
     def _other(self, name: str) -> str:
-        if name == self._member.name:
+        if name in {self._member.name, MANAGER_ALIAS}:
             raise NotAllowedError(
                 "the manager cannot stop or restart itself; ask the operator, who can"
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -16,7 +17,6 @@ from hive.harness.answers import text_of
 from hive.harness.drivers import Deferred, Done, DriverSetup, Failed, Outcome, SavedText
 from hive.harness.message_forms import message_environment, message_json
 from hive.harness.programs import Program, Ran, Tee, run_program
-from hive.machines.endings import Exited, How, Signaled
 
 ANSWER_MAX = 1 << 20
 """Bytes of the longest output that is read into memory, to be sent; longer than any message."""
@@ -106,8 +106,9 @@ def verdict(ran: Ran, time_limit: float) -> Failed | Deferred:
         return Failed(_reason(f"ended after the time limit of {time_limit:g} s", ran))
     if ran.status == os.EX_TEMPFAIL:
         return Deferred(_reason("asked to try again later (exit status 75)", ran))
-    how: How = Exited(ran.status) if ran.status > 0 else Signaled(-ran.status)
-    return Failed(_reason(str(how), ran))
+    if ran.status > 0:
+        return Failed(_reason(f"exited with status {ran.status}", ran))
+    return Failed(_reason(f"killed by {_signal_name(-ran.status)}", ran))
 
 
 def _reason(what: str, ran: Ran) -> str:
@@ -117,6 +118,13 @@ def _reason(what: str, ran: Ran) -> str:
     if len(words) > REASON_MAX:
         words = "…" + words[-REASON_MAX:]
     return f"{what}; its last words:\n{words}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _answer(output: Path) -> str | SavedText | None:

@@ -10,9 +10,14 @@ from typing import Protocol
 from attrs import frozen
 
 from hive.client.api import Delivery
-from hive.config.drivers import BUILT_IN, GROUP, driver_names
 from hive.errors import ConfigError
 from hive.names import suggest
+
+GROUP = "hyperhive.drivers"
+"""The group of entry points that are drivers."""
+
+BUILT_IN = "command"
+"""The driver that needs nothing else to be installed."""
 
 
 @frozen
@@ -83,7 +88,10 @@ class DriverSetup:
 
 
 DriverFactory = Callable[[DriverSetup], Driver]
-"""What an entry point of the group `hyperhive.drivers` names. May raise ConfigError."""
+"""What an entry point of the group `hyperhive.drivers` names.
+
+Called before the event loop runs, so it may look at files; what cannot work raises ConfigError.
+"""
 
 
 def load_driver(name: str) -> DriverFactory:
@@ -92,13 +100,14 @@ def load_driver(name: str) -> DriverFactory:
     Raises:
         ConfigError: When there is no such driver.
     """
-    for point in entry_points(group=GROUP, name=name):
-        factory: DriverFactory = point.load()
+    installed = entry_points(group=GROUP)
+    if name in installed.names:
+        factory: DriverFactory = installed[name].load()
         return factory
     if name == BUILT_IN:
         from hive.harness.command import CommandDriver
 
         return CommandDriver
-    known = driver_names()
+    known = sorted({BUILT_IN, *installed.names})
     ending = suggest(name, known) or f"; installed are {', '.join(known)}"
     raise ConfigError(f"there is no driver {name!r}{ending}")

@@ -116,10 +116,11 @@ class _Watch(asyncio.SubprocessProtocol):
 
 
 def _feed(transport: asyncio.SubprocessTransport, data: bytes) -> None:
-    """Write standard input; a program that does not read it is not to blame."""
+    """Write standard input; a program that has not read it, or has ended already, may do so."""
     pipe = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
-    pipe.write(data)
-    pipe.close()
+    if not pipe.is_closing():
+        pipe.write(data)
+        pipe.close()
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:

@@ -51,8 +51,8 @@ def serve(options: ServeOptions) -> None:
     logging.basicConfig(level=logging.INFO, format="hive-ag3nt: %(message)s", stream=sys.stderr)
     drain = environment.drain_time(environment.stop_timeout())
     driver = _driver(options)
-    with asyncio.Runner(loop_factory=_uvloop) as runner:
-        runner.run(_until_signal(options, driver, drain))
+    # The standard loop: unlike uvloop it closes inherited descriptors in the programs it starts.
+    asyncio.run(_until_signal(options, driver, drain))
 
 
 def _driver(options: ServeOptions) -> Driver | None:
@@ -88,9 +88,3 @@ async def _until_signal(options: ServeOptions, driver: Driver | None, drain: flo
         await asyncio.wait([serving])
     if not serving.cancelled():
         serving.result()
-
-
-def _uvloop() -> asyncio.AbstractEventLoop:
-    import uvloop
-
-    return uvloop.new_event_loop()

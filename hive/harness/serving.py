@@ -80,7 +80,7 @@ class Harness:
         """Run the workers; when cancelled, let those that are busy finish within the drain time."""
         tasks = [asyncio.create_task(worker.run()) for worker in workers]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         except asyncio.CancelledError:
             await self._drain(workers, tasks)
             raise
@@ -88,7 +88,7 @@ class Harness:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
-        for task in tasks:
+        for task in ended:
             task.result()
 
     async def _drain(self, workers: Sequence[Worker], tasks: Sequence[asyncio.Task[None]]) -> None:

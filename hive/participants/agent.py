@@ -68,14 +68,6 @@ class Agent(Participant[MachineEnded]):
         self._record_end(message.ended)
         self.context.stop(_exit_of(message.ended))
 
-    async def on_stop(self, reason: ExitReason) -> None:
-        """Do with the container what was wished, then close the door."""
-        self._watch = None
-        try:
-            await self._fulfil(self._agent.wish)
-        finally:
-            await super().on_stop(reason)
-
     async def _come_up(self) -> None:
         await super()._come_up()
         try:
@@ -84,6 +76,11 @@ class Agent(Participant[MachineEnded]):
             self._note_start_error(str(error))
             raise
         self._note_running(running)
+
+    async def _go_down(self) -> None:
+        """Do with the container what was wished."""
+        self._watch = None
+        await self._fulfil(self._agent.wish)
 
     async def _adopt_or_start(self) -> Running:
         spec = self._services.spec_of(self._agent)

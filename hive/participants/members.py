@@ -6,6 +6,7 @@ an `AgentMember`, so that no code path can be handed a peer.
 
 from __future__ import annotations
 
+import asyncio
 from enum import Enum, auto
 
 from attrs import define, field
@@ -96,9 +97,11 @@ class AgentMember(Member):
         ended: How the last one ended.
         wish: What its actor does with the machine when it ends.
         stray: Whether its container was found running although it should be stopped.
+        turn: Held by the request that is just starting or stopping it.
     """
 
     running: Running | None = None
     ended: Ended | None = None
     wish: Wish = Wish.KEEP
     stray: bool = False
+    turn: asyncio.Lock = field(factory=asyncio.Lock)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Protocol, TypeVar
 
 from actors import Actor, ExitReason
@@ -47,13 +48,20 @@ class Participant(Actor[M]):
     def on_start(self) -> None:
         """Begin to come up."""
         self._member.start_error = None
-        self.context.create_task(self._try_to_come_up(), name=f"bring up {self._member.name}")
+        self._coming_up = self.context.create_task(
+            self._try_to_come_up(), name=f"bring up {self._member.name}"
+        )
 
     async def on_stop(self, reason: ExitReason) -> None:
-        """Close the door. The inbox stays: mail for a stopped agent waits for it."""
-        self._member.door_open = False
-        await self._doors.close(self._member)
-        self._roster.changed(self._member)
+        """Give up coming up, go down, close the door. The inbox stays: its mail waits."""
+        self._coming_up.cancel()
+        await asyncio.wait([self._coming_up])
+        try:
+            await self._go_down()
+        finally:
+            self._member.door_open = False
+            await self._doors.close(self._member)
+            self._roster.changed(self._member)
 
     async def _try_to_come_up(self) -> None:
         try:
@@ -71,3 +79,7 @@ class Participant(Actor[M]):
         self._router.pause_inbox(record.name, paused=record.paused)
         await self._doors.open(self._member)
         self._member.door_open = True
+        self._roster.changed(self._member)
+
+    async def _go_down(self) -> None:
+        """End what is not wished to go on; an agent has something to end."""

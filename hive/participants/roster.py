@@ -108,7 +108,13 @@ class Roster:
         self.changed(member)
 
     async def save(self, member: Member, **changes: Any) -> None:
-        """Change a participant's durable record; returns once the change is on disk."""
+        """Change a participant's durable record; returns once the change is on disk.
+
+        Raises:
+            UnknownNameError: When it does not take part any more.
+        """
+        if not self._takes_part(member):
+            raise UnknownNameError(f"{member.name!r} does not take part in this hive any more")
         member.record = attrs.evolve(member.record, **changes)
         self.changed(member)
         await self._store.upsert_participant(member.record)
@@ -117,6 +123,8 @@ class Roster:
         """Change the record without waiting for the disk, for facts that may be lost in a crash."""
         member.record = attrs.evolve(member.record, **changes)
         self.changed(member)
+        if not self._takes_part(member):
+            return
         written = asyncio.ensure_future(self._store.upsert_participant(member.record))
         written.add_done_callback(_forget_outcome)
 
@@ -129,6 +137,10 @@ class Roster:
         """A harness has gone."""
         member.presence.left(self._clock.now())
         self.note(member, last_seen=member.presence.last_seen)
+
+    def _takes_part(self, member: Member) -> bool:
+        """Whether the store still knows it; a record that is written again would come back."""
+        return self._members.get(member.name) is member
 
     def changed(self, member: Member) -> None:
         """Tell the listeners that a participant's status may look different now."""

@@ -6,9 +6,9 @@ import asyncio
 from itertools import count
 
 from actors.testing import InjectedFault, hang
+from hive.client.aio import SocketClient
 from hive.client.answering import LONG_POLL, Answer
 from hive.client.api import Delivery, Role
-from hive.client.aio import SocketClient
 from hive.daemon.hive import Agent, Hive
 from hive.errors import ConflictError
 
@@ -16,7 +16,8 @@ from hive.errors import ConflictError
 async def crash(hive: Hive, name: str) -> None:
     """End an agent as a crash of its machine would, in the middle of whatever it does.
 
-    Returns when it has ended. What happens next is up to its restart policy.
+    Returns when it has ended; the hive hears of it in the next turn of the loop. What happens then
+    is up to the restart policy.
 
     Raises:
         UnknownNameError: There is no such agent.
@@ -57,8 +58,8 @@ def hanging(*, swallow: int = 0) -> Agent:
     """Return an agent that takes one message and never finishes it, nor takes another.
 
     Args:
-        swallow: How many cancellations it ignores; one that is asked to stop is cancelled once at
-            first, and once more at the kill.
+        swallow: How many cancellations it ignores. The first one is a stop's, which waits no longer
+            than its timeout; until the agent has ended after all, it cannot be started again.
     """
 
     async def hanger(client: SocketClient) -> None:

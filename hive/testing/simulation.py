@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-from actors.testing import run_simulation
 from hive.clock import LoopClock
 from hive.config import HiveConfig
 from hive.daemon.hive import Agent, Hive
 from hive.errors import TimedOutError
 from hive.store import InlineEngine
+from hive.testing.loop import ThreadlessLoop
 
 T = TypeVar("T")
 
 DAY = 86_400.0
 """Seconds of a day."""
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - the name is made by `tempfile`
+"""Where files live in memory: a simulation loses no power, so it need not wait for a disk."""
 
 
 def simulate(
@@ -44,29 +50,38 @@ def simulate(
         peers: Names of peers; `Hive.client` speaks for them.
         config: Limits and restart policy; no agents.
         seed: Where interleavings, jitter and ids come from.
-        state_dir: Where the hive's files are; without one, a temporary directory. Given the same
-            one again, the hive goes on where it was, but the clock starts anew.
+        state_dir: Where the hive's files are; without one, they live in memory. Given the same one
+            again, the hive goes on where it was, but the clock starts anew.
         within: Simulated seconds after which the scenario has failed.
 
     Raises:
-        TimedOutError: The scenario did not end in time.
-        Deadlock: Everything waits for what can never happen; it says what waits.
+        TimedOutError: The scenario did not end in time; if it waits for what nobody will ever do,
+            that shows at once.
     """
 
     async def run() -> T:
-        async with Hive(
-            state_dir,
-            agents=agents or {},
-            peers=peers,
-            config=config,
-            clock=LoopClock(asyncio.get_running_loop()),
-            random=Random(seed),  # noqa: S311 - to be repeated, not to be secret
-            engine=InlineEngine(),
-            environ={},
-        ) as hive:
-            return await _limited(scenario(hive), within)
+        with _directory(state_dir) as directory:
+            async with Hive(
+                directory,
+                agents=agents or {},
+                peers=peers,
+                config=config,
+                clock=LoopClock(asyncio.get_running_loop()),
+                random=Random(seed),  # noqa: S311 - to be repeated, not to be secret
+                engine=InlineEngine(),
+                environ={},
+            ) as hive:
+                return await _limited(scenario(hive), within)
 
-    return run_simulation(run, seed)
+    with asyncio.Runner(loop_factory=lambda: ThreadlessLoop(seed)) as runner:
+        return runner.run(run())
+
+
+def _directory(given: Path | str | None) -> AbstractContextManager[Path | str]:
+    if given is not None:
+        return nullcontext(given)
+    memory = MEMORY if os.access(MEMORY, os.W_OK) else None
+    return tempfile.TemporaryDirectory(prefix="hive-", dir=memory)
 
 
 async def _limited(awaited: Awaitable[T], seconds: float) -> T:

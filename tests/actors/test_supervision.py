@@ -122,7 +122,7 @@ def test_refusals_change_nothing() -> None:
     with pytest.raises(ChildRunning, match="not stopped but running"):
         rules.restart("a", 1.0)
     with pytest.raises(ChildRunning):
-        rules.delete("a")
+        rules.delete("a", 2.0)
     with pytest.raises(ChildNotParked, match="not parked but running"):
         rules.revive("a", 1.0)
     with pytest.raises(ValueError, match="auto_shutdown"):
@@ -344,8 +344,24 @@ def test_a_stopped_child_can_be_deleted() -> None:
     rules = running(spec("a"))
     rules.terminate("a", 1.0)
     rules.ended("a", Shutdown(), 1.0)
-    assert rules.delete("a") == [Forget("a", Shutdown())]
+    assert rules.delete("a", 2.0) == [Forget("a", Shutdown())]
     assert states(rules) == {}
+
+
+@pytest.mark.parametrize("event", ["delete", "started", "terminate", "ended"])
+def test_whatever_happens_starts_what_is_due(event: str) -> None:
+    rules = running(spec("a", backoff=ONE_SECOND), spec("b"), spec("c"))
+    rules.terminate("b", 0.0)
+    if event == "delete":
+        rules.ended("b", Shutdown(), 0.0)
+    rules.ended("a", CRASH, 0.0)
+    act = {
+        "delete": lambda: rules.delete("b", 5.0),
+        "started": lambda: rules.started("b", 5.0),
+        "terminate": lambda: rules.terminate("c", 5.0),
+        "ended": lambda: rules.ended("b", Shutdown(), 5.0),
+    }
+    assert Start("a") in act[event]()
 
 
 def test_replacing_starts_afresh_in_the_same_place() -> None:

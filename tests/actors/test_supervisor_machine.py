@@ -47,9 +47,9 @@ from actors import (
 from actors.testing import Crash, Finish, FlakyActor, InjectedFault, SimulationLoop, advance, hang
 from actors.testing import settle as settle_loop
 
-LIMIT = RestartLimit(5, within=10.0)
-BUDGET = RestartLimit(2, within=20.0)
-BACKOFF = Backoff(base=1.0, factor=2.0, cap=8.0, jitter=0.0, reset_after=15.0)
+LIMIT = RestartLimit(2, within=10.0)
+BUDGET = RestartLimit(1, within=20.0)
+BACKOFF = Backoff(base=1.0, factor=2.0, cap=8.0, jitter=0.0, reset_after=10.0)
 STOP_DEADLINE = 2.0
 IDS = ("a", "b", "c")
 ENDS: dict[str, ExitReason] = {
@@ -95,7 +95,7 @@ class Model:
 
     def failed(self, child_id: str, now: float) -> None:
         child = self.children[child_id]
-        if child.state is RUNNING and now - child.since > 15.0:
+        if child.state is RUNNING and now - child.since > 10.0:
             child.attempt = 0
         mine, limit = (child.failures, BUDGET) if child.budgeted else (self.failures, LIMIT)
         mine.append(now)

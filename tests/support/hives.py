@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any, Self
 
-from attrs import define
+import pytest
+from attrs import define, frozen
 
 from hive.client.answering import answering
 from hive.client.api import Delivery
@@ -47,26 +49,47 @@ def swarm(
     )
 
 
-def simulated(
-    state_dir: Path,
-    runtime: Runtime | None = None,
-    config: HiveConfig | None = None,
-    *,
-    agents: Mapping[str, Agent] | None = None,
-    peers: Iterable[str] = (),
-) -> Hive:
-    """Return a hive for the simulation loop that repeats exactly."""
-    return Hive(
-        state_dir,
-        config=config,
-        runtime=runtime,
-        agents=agents,
-        peers=peers,
-        clock=LoopClock(asyncio.get_running_loop()),
-        random=Random(1),
-        engine=InlineEngine(),
-        environ={},
-    )
+@frozen
+class Site:
+    """The directories of one hive; the sockets' paths must be short."""
+
+    state_dir: Path
+    run_dir: Path
+
+    def simulated(
+        self,
+        runtime: Runtime | None = None,
+        config: HiveConfig | None = None,
+        *,
+        agents: Mapping[str, Agent] | None = None,
+        peers: Iterable[str] = (),
+    ) -> Hive:
+        """Return a hive for the simulation loop, which repeats it exactly."""
+        return Hive(
+            self.state_dir,
+            config=config,
+            runtime=runtime,
+            agents=agents,
+            peers=peers,
+            run_dir=self.run_dir,
+            clock=LoopClock(asyncio.get_running_loop()),
+            random=Random(1),
+            engine=InlineEngine(),
+            environ={},
+        )
+
+    def real(self, runtime: Runtime | None = None, config: HiveConfig | None = None) -> Hive:
+        """Return a hive with real threads and the wall clock."""
+        return Hive(
+            self.state_dir, config=config, runtime=runtime, run_dir=self.run_dir, environ={}
+        )
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """Directories for a hive of this test."""
+    with TemporaryDirectory(prefix="hive-") as short:
+        yield Site(tmp_path / "state", Path(short))
 
 
 async def _echo(message: Delivery) -> str:
@@ -116,9 +139,10 @@ class Line:
         return answer["code"], answer["error"]
 
     async def close(self) -> None:
-        """Disconnect."""
+        """Disconnect; the other side may have done so before."""
         self.writer.close()
-        await self.writer.wait_closed()
+        with suppress(ConnectionError):
+            await self.writer.wait_closed()
 
 
 @asynccontextmanager

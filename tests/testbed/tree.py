@@ -20,6 +20,25 @@ _CONFIGURATION = (
 """What programs need from /etc. Not /etc/systemd, so no service of this machine is enabled."""
 
 
+_SLOW = (
+    *("console-getty.service", "dev-hugepages.mount", "sys-fs-fuse-connections.mount"),
+    *("systemd-journal-flush.service", "systemd-logind.service", "systemd-remount-fs.service"),
+    *("systemd-sysusers.service", "systemd-tmpfiles-clean.timer", "systemd-tmpfiles-setup.service"),
+    *("systemd-tmpfiles-setup-dev.service", "systemd-update-utmp-runlevel.service"),
+    *("systemd-update-utmp.service", "systemd-user-sessions.service"),
+)
+"""Services that a container for tests can do without."""
+
+
+def make_image(root: Path) -> None:
+    """Make a root directory for containers inside the host, which boots as fast as can be."""
+    make_root(root, machine_id="")
+    units = root / "etc/systemd/system"
+    units.mkdir(parents=True)
+    for unit in _SLOW:
+        (units / unit).symlink_to("/dev/null")
+
+
 def make_root(root: Path, *, machine_id: str) -> None:
     """Make a root directory in which systemd can be the first process.
 
@@ -30,6 +49,7 @@ def make_root(root: Path, *, machine_id: str) -> None:
     for directory in _DIRECTORIES:
         (root / directory).mkdir(parents=True)
     (root / "tmp").chmod(0o1777)
+    (root / "var/run").symlink_to("/run")
     for link in ("bin", "sbin", "lib", "lib64", "lib32", "libx32"):
         source = Path("/", link)
         if source.is_symlink():

@@ -17,6 +17,9 @@ AGENT = "hive-agent"
 REBOOT_STATUS = 133
 """How systemd-nspawn exits when the guest asked for a reboot; see systemd-nspawn@.service."""
 
+NSPAWN_STATUS = 1
+"""How systemd-nspawn exits when something went wrong that is not the guest's own exit status."""
+
 LOST_STATUS = 255
 """How a container exits whose agent did not exit but was killed; see systemd.unit(5)."""
 
@@ -71,15 +74,21 @@ def how(unit: Unit, lines: Iterable[str]) -> How:
 def _exited(status: int, lines: list[str]) -> How:
     farewell = _last_farewell(lines)
     match status:
-        case 1:
-            return _killed_init(lines) or Exited(1)
         case _ if status == REBOOT_STATUS:
-            own = farewell is not None and farewell.status == str(REBOOT_STATUS)
-            return Exited(status) if own else Rebooted()
+            return Rebooted()
+        case _ if status == NSPAWN_STATUS:
+            return _killed_init(lines) or _own(farewell) or Exited(status)
         case _ if status == LOST_STATUS and farewell is not None:
             return _lost(farewell)
         case _:
             return Exited(status)
+
+
+def _own(farewell: Farewell | None) -> How | None:
+    # An agent's own 133 is such a case: nspawn makes a failure of its own of it.
+    if farewell is None or farewell.code != "exited" or not farewell.status.isdecimal():
+        return None
+    return Exited(int(farewell.status))
 
 
 def _lost(farewell: Farewell) -> How:

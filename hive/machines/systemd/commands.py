@@ -68,44 +68,55 @@ class Run(Protocol):
 
 async def run(argv: Sequence[str], *, deadline: float) -> Outcome:
     """Run a program in a session of its own, without input, in plain English; see `Run`."""
+    loop = asyncio.get_running_loop()
+    done = loop.create_future()
     try:
-        process = await asyncio.create_subprocess_exec(
+        transport, collector = await loop.subprocess_exec(
+            lambda: _Collector(done),
             *argv,
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
             start_new_session=True,
             env=os.environ | _PLAIN,
         )
     except OSError as error:
-        return Outcome(
-            tuple(argv), NO_PROGRAM, "", f"{error}; is it installed and on PATH?", deadline
-        )
-    out, err = bytearray(), bytearray()
+        words = f"{error}; is it installed and on PATH?"
+        return Outcome(tuple(argv), NO_PROGRAM, "", words, deadline)
     status: int | None = None
     try:
         async with asyncio.timeout(deadline):
-            await asyncio.gather(_keep(process.stdout, out), _keep(process.stderr, err))
-            status = await process.wait()
+            await asyncio.shield(done)
+        status = transport.get_returncode()
     except TimeoutError:
         pass
     finally:
-        if process.returncode is None:
-            await asyncio.shield(end(process))
-    return Outcome(tuple(argv), status, _text(out), _text(err), deadline)
+        if not done.done():
+            kill(transport.get_pid())
+        transport.close()  # without it, somebody who left the session could hold the pipes open
+        await asyncio.wait([done])
+    return Outcome(tuple(argv), status, _text(collector.out), _text(collector.err), deadline)
 
 
-async def end(process: asyncio.subprocess.Process) -> None:
-    """Kill a program that `run` or the journal's follower started, with all of its session."""
+def kill(session: int) -> None:
+    """Kill a program that leads a session, and all that it started in it."""
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.wait()
+        os.killpg(session, signal.SIGKILL)
 
 
-async def _keep(stream: asyncio.StreamReader | None, kept: bytearray) -> None:
-    assert stream is not None
-    while chunk := await stream.read(65536):
-        kept += chunk[: OUTPUT_BYTES - len(kept)]
+class _Collector(asyncio.SubprocessProtocol):
+    """Keeps what a program prints, and tells when it has ended and its pipes are closed."""
+
+    def __init__(self, done: asyncio.Future[None]) -> None:
+        self.out = bytearray()
+        self.err = bytearray()
+        self._done = done
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        kept = self.out if fd == 1 else self.err
+        kept += data[: OUTPUT_BYTES - len(kept)]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._done.done():
+            self._done.set_result(None)
 
 
 def _text(kept: bytearray) -> str:

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from hive.clock import Clock, SystemClock
 from hive.errors import BadRequestError, FailedError, UnavailableError
@@ -270,31 +270,33 @@ class ContainerRuntime:
     async def _adopt(self, spec: MachineSpec, watcher: Watcher) -> Running | None:
         slot = self._slot(spec.name)
         async with slot.lock:
-            if await self._found(slot) is None:
+            found = await self._found(slot)
+            if not isinstance(found, Run):
                 return None
             await self._prepare(spec)
-            assert slot.run is not None
-            slot.run.watcher = watcher
-            return slot.adopted()
+            found.watcher = watcher
+            return evolve(found.running, adopted=True)
 
     async def _start(self, spec: MachineSpec, watcher: Watcher) -> Running:
         slot = self._slot(spec.name)
         async with slot.lock:
-            run = await self._found(slot)
-            if run:
+            found = await self._found(slot)
+            if isinstance(found, Run):
                 raise FailedError(
-                    f"{spec.name} runs already (pid {run.running.pid}); adopt or stop it"
+                    f"{spec.name} runs already (pid {found.running.pid}); adopt or stop it"
                 )
             await self._prepare(spec)
-            await self._forgotten(slot)
-            view = await self._starter.start(slot, self._tool.start(slot.container))
+            if found.registered:
+                await self._forgotten(slot)
+            argv = self._tool.start(slot.container)
+            view = await self._starter.start(slot, argv, found.unit.invocation)
             return self._watch(slot, view, watcher, adopted=False).running
 
     async def _end(self, name: str, plan: tuple[states.Stage, ...]) -> Ended | None:
         slot = self._slot(name)
         async with slot.lock:
             run = slot.run or await self._found(slot)
-        if run is None:
+        if not isinstance(run, Run):
             return None
         if plan is states.KILL_PLAN:
             run.killing.set()
@@ -306,19 +308,23 @@ class ContainerRuntime:
             await run.ending
         return await asyncio.shield(run.ended)
 
-    async def _found(self, slot: Slot) -> Run | None:
-        """Return the run of a container that is up, watched; call it with the lock held."""
+    async def _found(self, slot: Slot) -> Run | View:
+        """Return the run of a container that is up, watched, or how one looks that is down.
+
+        Call it with the lock held.
+        """
         loop = asyncio.get_running_loop()
         until = loop.time() + SETTLE_SECONDS
         while True:
             view = await self._host.view(slot.unit, slot.container)
-            if slot.run and view.unit.active.down and not view.unit.job:
+            down = view.unit.active.down and not view.unit.job
+            if slot.run and down:
                 slot.hinted.set()
                 await asyncio.wait([slot.run.ended])
             if slot.run:
                 return slot.run
-            if view.unit.active.down and not view.unit.job:
-                return None
+            if down:
+                return view
             late = loop.time() >= until
             # One that machined does not know runs all the same, and has to be ended somehow.
             if view.unit.active.up and (view.registered or late):

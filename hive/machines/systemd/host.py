@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from attrs import frozen
@@ -45,13 +46,7 @@ class Host:
         Raises:
             FailedError: systemd did not answer, or not in its words.
         """
-        outcome = await self.run(
-            ("systemctl", "show", _SHOW, "--", *names), deadline=ANSWER_SECONDS
-        )
-        units = views.units(checked(outcome).out)
-        if len(units) < len([name for name in names if "*" not in name]):
-            raise FailedError(f"systemctl show left out units; its words: {outcome.out[:200]!r}")
-        return units
+        return _units(await self._show(names), names)
 
     async def view(self, unit: str, container: str) -> View:
         """Return a container as systemd and machined tell it.
@@ -59,8 +54,8 @@ class Host:
         Raises:
             FailedError: systemd did not answer, or not in its words.
         """
-        shown = await self.unit(unit)
-        return View(shown, await self.leader(container))
+        shown, leader = await asyncio.gather(self._show([unit]), self.leader(container))
+        return View(_units(shown, [unit])[0], leader)
 
     async def leader(self, container: str) -> int | None:
         """Return the first process of a machine; None if machined knows none of that name."""
@@ -80,6 +75,9 @@ class Host:
         kill = ("systemctl", "kill", "--signal=KILL", "--", unit)
         return await self.run(kill, deadline=deadline)
 
+    async def _show(self, names: Sequence[str]) -> Outcome:
+        return await self.run(("systemctl", "show", _SHOW, "--", *names), deadline=ANSWER_SECONDS)
+
 
 def checked(outcome: Outcome) -> Outcome:
     """Return the outcome of a command that said that all is well.
@@ -90,3 +88,10 @@ def checked(outcome: Outcome) -> Outcome:
     if not outcome.ok:
         raise FailedError(str(outcome))
     return outcome
+
+
+def _units(outcome: Outcome, names: Sequence[str]) -> tuple[Unit, ...]:
+    units = views.units(checked(outcome).out)
+    if len(units) < len([name for name in names if "*" not in name]):
+        raise FailedError(f"systemctl show left out units; its words: {outcome.out[:200]!r}")
+    return units

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from hive.machines.output import clean_lines
 from hive.machines.systemd import causes
-from hive.machines.systemd.commands import Outcome, Run, end
+from hive.machines.systemd.commands import Outcome, Run, kill
 from hive.machines.systemd.commands import run as run_command
 
 ANSWER_SECONDS = 10.0
@@ -94,7 +94,9 @@ async def _new_lines(unit: str, cursor: str | None) -> AsyncIterator[str]:
             for line in clean_lines(raw):
                 yield line
     finally:
-        await asyncio.shield(end(process))
+        kill(process.pid)
+        await process.stdout.read()
+        await process.wait()
 
 
 def newest_now(unit: str, lines: int) -> tuple[str, ...]:

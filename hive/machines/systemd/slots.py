@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from hive.machines.endings import Ended
 from hive.machines.runtime import Running, Watcher
@@ -64,8 +64,3 @@ class Slot:
             async with asyncio.timeout(within):
                 await self.hinted.wait()
         self.hinted.clear()
-
-    def adopted(self) -> Running:
-        """Return what is told about a run that was there before."""
-        assert self.run is not None
-        return evolve(self.run.running, adopted=True)

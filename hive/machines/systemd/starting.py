@@ -45,40 +45,47 @@ class Starter:
     seconds: float = START_SECONDS
     belief: float = BELIEF_SECONDS
 
-    async def start(self, slot: Slot, argv: tuple[str, ...]) -> View:
+    async def start(self, slot: Slot, argv: tuple[str, ...], before: str) -> View:
         """Start a container that is down, and return what is seen of it.
+
+        Args:
+            slot: The container.
+            argv: The command that starts it.
+            before: The InvocationID of its last run, as far as systemd remembers it.
 
         Raises:
             FailedError: It did not come up; with the words of the tool and of the container.
         """
         for delay in (*RETRY_DELAYS, None):
-            verdict, view = await self._try(slot, argv)
+            verdict, view = await self._try(slot, argv, before)
             if isinstance(verdict, Up):
-                return verdict.view
+                return view
             words = await self._words(verdict, view)
             if delay is None or not is_passing(words):
                 raise FailedError(f"{slot.name} could not be started: {words}")
+            before = view.unit.invocation
             await asyncio.sleep(delay)
         raise AssertionError("the last try either succeeds or raises")
 
-    async def _try(self, slot: Slot, argv: tuple[str, ...]) -> tuple[Up | NotStarted, View]:
-        before = (await self.host.unit(slot.unit)).invocation
+    async def _try(
+        self, slot: Slot, argv: tuple[str, ...], before: str
+    ) -> tuple[Up | NotStarted, View]:
         command = asyncio.create_task(self.host.run(argv, deadline=self.seconds))
         command.add_done_callback(lambda _: slot.hinted.set())
         loop = asyncio.get_running_loop()
-        until, believed = loop.time() + self.seconds, False
+        until = loop.time() + self.seconds
         try:
             while True:
+                await slot.hint(_TICK)
                 outcome = command.result() if command.done() else None
                 view = await self.host.view(slot.unit, slot.container)
                 verdict = judge_start(before, view, outcome)
                 if not isinstance(verdict, Wait):
                     return verdict, view
-                if outcome is not None and outcome.ok and not believed:
-                    until, believed = min(until, loop.time() + self.belief), True
                 if loop.time() >= until:
                     return NotStarted(outcome), view
-                await slot.hint(_TICK)
+                if outcome is not None and outcome.ok:
+                    until = min(until, loop.time() + self.belief)
         finally:
             await _cancel(command)
 

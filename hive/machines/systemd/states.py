@@ -105,8 +105,6 @@ class Wait:
 class Up:
     """It was started and runs."""
 
-    view: View
-
 
 @frozen
 class NotStarted:
@@ -125,7 +123,7 @@ def judge_start(before: str, view: View, outcome: Outcome | None) -> Wait | Up |
     """
     unit = view.unit
     if unit.active.up and unit.invocation != before:
-        return Up(view) if view.registered else Wait()
+        return Up() if view.registered else Wait()
     if not unit.active.down or unit.job:
         return Wait()
     if outcome is not None and not outcome.ok:

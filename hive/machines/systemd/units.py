@@ -52,10 +52,17 @@ class Users(Enum):
 
 @frozen
 class Settings:
-    """What is common to the containers of a hive."""
+    """What is common to the containers of a hive.
+
+    Attributes:
+        network: The network that they have.
+        users: Whose users theirs are.
+        binds: Directories of the host that each of them sees, the programs of agents for instance.
+    """
 
     network: Network = Network.HOST
     users: Users = Users.SAME
+    binds: tuple[Bind, ...] = ()
 
 
 def inner_state(name: str) -> PurePosixPath:
@@ -98,7 +105,8 @@ def nspawn_file(spec: MachineSpec, guest_units: Path, settings: Settings) -> str
     lines += ["[Files]"]
     if shifted:
         lines += ["PrivateUsersOwnership=auto"]
-    lines += [_bind_line(bind, shifted=shifted) for bind in binds(spec, guest_units)]
+    visible = (*binds(spec, guest_units), *settings.binds)
+    lines += [_bind_line(bind, shifted=shifted) for bind in visible]
     lines += ["[Network]", f"Private={_yes(settings.network is not Network.HOST)}"]
     lines += [f"VirtualEthernet={_yes(settings.network is Network.VETH)}"]
     return _file(lines)

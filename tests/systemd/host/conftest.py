@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.systemd.host.lab import IMAGE, ContainerLab
-from tests.testbed.tree import make_root
+from tests.testbed.tree import make_image
 
 _REASON = "drives a real systemd: run `make test-machines` as root"
 
@@ -27,7 +27,7 @@ def image() -> str:
     """Return the name of an image whose containers boot in half a second and take no room."""
     root = Path("/var/lib/machines", IMAGE)
     if not root.exists():
-        make_root(root, machine_id="")
+        make_image(root)
     return IMAGE
 
 

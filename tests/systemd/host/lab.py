@@ -2,28 +2,37 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from hive.config.model import Bind
 from hive.machines.runtime import MachineSpec
 from hive.machines.systemd import machinectl
 from hive.machines.systemd.commands import run
 from hive.machines.systemd.containers import ContainerRuntime
+from hive.machines.systemd.units import Settings
 from hive.paths import Paths
 from tests.machines.labs import Ends
+from tests.testbed.host import ROOT
 
 IMAGE = "hive-image"
 
-USR = Bind(Path("/usr"), Path("/usr"), read_only=True)
-"""The programs of the image are those of the host."""
+PROGRAMS = tuple(
+    Bind(Path(path), Path(path), read_only=True)
+    for path in dict.fromkeys(["/usr", str(ROOT), sys.prefix, sys.base_prefix])
+    if path in {"/usr", str(ROOT)} or not path.startswith((f"{ROOT}/", "/usr"))
+)
+"""The programs of the image are those of the host; this Python and this project are among them."""
+
+SETTINGS = Settings(binds=PROGRAMS)
 
 
 class ContainerLab:
-    """Agents that are shell scripts, each the one service of a container with systemd inside."""
+    """Agents that are shell scripts, each in a container with systemd inside."""
 
-    SCRIPTS = {
+    SCRIPTS: ClassVar = {
         "waiter": "echo waiting; echo up > $HIVE_STATE/ready; exec sleep 1000",
         "done": "exit 0",
         "failer": "echo boom; exit 1",
@@ -37,7 +46,7 @@ class ContainerLab:
 
     def another_runtime(self, **options: Any) -> ContainerRuntime:
         """Return a runtime over the same directories, as the next daemon has."""
-        return machinectl.runtime(self.paths, **{"image": IMAGE} | options)
+        return machinectl.runtime(self.paths, **{"image": IMAGE, "settings": SETTINGS} | options)
 
     def spec(self, name: str) -> MachineSpec:
         return self.script(self.SCRIPTS[name], name)
@@ -57,7 +66,6 @@ class ContainerLab:
             "socket_dir": self.paths.socket_dir(name),
             "state_dir": state,
             "log_file": self.paths.agent_log(name),
-            "binds": (USR,),
             "memory_max": "4G",
             "cpu_quota": "200%",
         }
@@ -82,12 +90,6 @@ class ContainerLab:
         os.kill(int(leader.out), 9)
 
     async def clean(self) -> None:
-        """Kill and destroy what is left."""
+        """Kill what is left running; its files are used again by the next test."""
         for name in await self.runtime.running():
             await self.runtime.kill(name)
-        for image in await asyncio.to_thread(_containers):
-            await self.runtime.destroy(image.removeprefix("h-"), purge=False)
-
-
-def _containers() -> list[str]:
-    return [path.name for path in Path("/var/lib/machines").glob("h-*")]

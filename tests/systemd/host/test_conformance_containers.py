@@ -1,22 +1,33 @@
-"""What every runtime promises (see `tests/machines/test_conformance.py`), kept by real containers."""
+"""What every runtime promises, kept by real containers: the same tests, another lab."""
 
-from tests.machines.test_conformance import (  # noqa: F401
-    test_a_cancelled_start_leaves_nothing_unwatched,
-    test_a_cancelled_stop_goes_on,
-    test_a_follower_sees_what_was_and_what_comes,
-    test_a_kill_cuts_a_patient_stop_short,
-    test_a_kill_does_not_ask,
-    test_a_stubborn_agent_is_not_waited_for_beyond_the_deadline,
-    test_all_who_stop_at_once_share_one_outcome,
-    test_an_agent_that_fails_leaves_its_last_words,
-    test_an_agent_that_is_done_has_ended_cleanly,
-    test_an_end_from_outside_is_heard,
-    test_creating_twice_is_creating_once,
-    test_ending_what_does_not_run_is_no_error,
-    test_it_can_be_started_again_after_its_end,
-    test_nothing_runs_twice,
-    test_of_two_starts_at_once_one_is_refused,
-    test_only_the_stopped_can_be_destroyed,
-    test_there_is_nothing_to_adopt_where_nothing_runs,
-    test_who_adopts_hears_the_end_in_place_of_who_started,
-)
+import pytest
+
+from tests.machines import test_conformance as every_runtime
+
+pytestmark = pytest.mark.loops("uvloop")
+
+_OTHERWISE = {
+    "test_a_runtime_has_the_name_that_hive_toml_uses",
+    "test_a_stop_returns_the_end_that_the_watcher_hears_once",
+    "test_what_was_started_runs_and_is_described",
+}
+"""Promises that containers keep in words of their own: see `test_machinectl.py`."""
+
+_LONG = {"test_a_cancelled_start_leaves_nothing_unwatched", "test_a_cancelled_stop_goes_on"}
+"""These try a dozen turns of the loop each; here, three do."""
+
+for _name, _test in vars(every_runtime).items():
+    if _name.startswith("test_") and _name not in _OTHERWISE | _LONG:
+        globals()[_name] = _test
+
+
+@pytest.mark.parametrize("turns", [0, 4, 9])
+async def test_a_cancelled_start_leaves_nothing_unwatched(
+    lab: every_runtime.Lab, turns: int
+) -> None:
+    await every_runtime.test_a_cancelled_start_leaves_nothing_unwatched(lab, turns)
+
+
+@pytest.mark.parametrize("turns", [0, 4, 9])
+async def test_a_cancelled_stop_goes_on(lab: every_runtime.Lab, turns: int) -> None:
+    await every_runtime.test_a_cancelled_stop_goes_on(lab, turns)

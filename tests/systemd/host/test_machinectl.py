@@ -1,20 +1,260 @@
 """What `machinectl` containers do in a real systemd host."""
 
-from hive.machines.endings import Exited, Rebooted, Signaled
-from hive.machines.systemd.hearing import Signals
-from tests.systemd.host.lab import ContainerLab
+import asyncio
 import time
+from pathlib import Path
+
+import pytest
+
+from hive.config.model import Bind
+from hive.errors import FailedError
+from hive.machines.endings import Exited, How, Rebooted, Signaled
+from hive.machines.systemd.commands import run
+from hive.machines.systemd.containers import ExternalRestart
+from hive.machines.systemd.hearing import Polling, Signals
+from tests.machines.labs import Ends
+from tests.systemd.host.lab import ContainerLab
+from tests.testbed.tree import make_image
+
+PATIENT = 30.0
+UNIT = "systemd-nspawn@h-{}.service"
+
+
+async def host(*argv: str) -> str:
+    """Run a command on the host and return what it prints."""
+    outcome = await run(argv, deadline=PATIENT)
+    assert outcome.ok, str(outcome)
+    return outcome.out.strip()
+
+
+async def shown(name: str, *properties: str) -> list[str]:
+    wanted = [f"--property={each}" for each in properties]
+    out = await host("systemctl", "show", *wanted, UNIT.format(name))
+    pairs = dict(line.split("=", 1) for line in out.splitlines())
+    return [pairs[each] for each in properties]
+
+
+async def there(*paths: Path) -> list[bool]:
+    return await asyncio.to_thread(lambda: [path.exists() for path in paths])
 
 
 async def test_what_was_started_is_what_systemd_shows(lab: ContainerLab) -> None:
-    t0=time.monotonic()
-    ends = await lab.start(lab.spec("waiter"))
-    print("started", time.monotonic()-t0)
-    await lab.ready()
-    print("ready", time.monotonic()-t0)
+    before = time.time()
+    await lab.runtime.create(lab.spec("waiter"))
+    running = await lab.runtime.start(lab.spec("waiter"), Ends())
+    assert await shown("waiter", "InvocationID") == [running.instance]
+    assert await host("machinectl", "show", "-pLeader", "--value", "h-waiter") == str(running.pid)
+    assert before - 1 < running.since < time.time() + 1
+    assert (running.adopted, running.source) == (False, "systemd")
     assert lab.runtime.hearing == Signals()
-    t0=time.monotonic()
-    ended = await lab.runtime.stop("waiter", deadline=20)
-    print("stopped", time.monotonic()-t0)
-    print(ended)
+    assert lab.runtime.name == "machinectl"
+
+
+async def test_nobody_else_restarts_it_and_its_limits_are_set(lab: ContainerLab) -> None:
+    await lab.start(lab.script("sleep 1000", "waiter", stop_timeout=20.0, memory_max="1G"))
+    properties = ("Restart", "RestartForceExitStatus", "TimeoutStopUSec", "MemoryMax")
+    assert await shown("waiter", *properties, "CPUQuotaPerSecUSec") == [
+        *("no", "", "35s"),
+        *(str(2**30), "2s"),
+    ]
+
+
+async def test_a_stop_in_time_is_a_clean_end(lab: ContainerLab) -> None:
+    ends = await lab.start(lab.spec("waiter"))
+    await lab.ready()
+    ended = await lab.runtime.stop("waiter", deadline=PATIENT)
+    assert ended is not None
+    assert ended.how == Exited(0)
     assert ends.told == [ended]
+    assert (await run(("machinectl", "show", "h-waiter"), deadline=PATIENT)).status == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "how"),
+    [
+        ("exit 7", Exited(7)),
+        ("exit 133", Exited(133)),
+        ("exit 255", Exited(255)),
+        ("kill -SEGV $$", Signaled(11)),
+        ("kill -KILL $$", Signaled(9)),
+        ("exec /no/such/program", Exited(127)),
+    ],
+)
+@pytest.mark.loops("uvloop")
+async def test_the_agents_end_is_the_containers(lab: ContainerLab, script: str, how: How) -> None:
+    ended = await (await lab.start(lab.script(f"echo started; {script}"))).first()
+    assert ended.how == how
+    assert "started" in ended.last_lines
+
+
+async def test_a_program_that_is_not_there_is_an_end_with_the_reason(lab: ContainerLab) -> None:
+    ended = await (await lab.start(lab.command(("/no/such/program",)))).first()
+    assert ended.how == Exited(203)
+    assert any("hive-agent" in line for line in ended.last_lines)
+
+
+async def test_a_killed_init_is_heard_at_once(lab: ContainerLab) -> None:
+    ends = await lab.start(lab.spec("waiter"))
+    await lab.ready()
+    await lab.end_from_outside("waiter")
+    assert (await ends.first()).how == Signaled(9)
+
+
+async def test_a_reboot_from_inside_is_no_crash_and_is_left_to_us(lab: ContainerLab) -> None:
+    ends = await lab.start(lab.spec("waiter"))
+    await lab.ready()
+    await host("machinectl", "reboot", "h-waiter")
+    assert (await ends.first()).how == Rebooted()
+    assert await lab.runtime.running() == ()
+
+
+async def test_a_restart_by_the_operator_is_reported_and_is_no_end(lab: ContainerLab) -> None:
+    told: asyncio.Future[ExternalRestart] = asyncio.get_running_loop().create_future()
+    lab.runtime.on_external_restart = told.set_result
+    ends = await lab.start(lab.spec("waiter"))
+    await lab.ready()
+    await asyncio.gather(host("systemctl", "restart", UNIT.format("waiter")), lab.ready())
+    restart = await told
+    assert restart.now.instance != restart.before.instance
+    assert await shown("waiter", "InvocationID") == [restart.now.instance]
+    assert ends.told == []
+    await lab.end_from_outside("waiter")
+    assert (await ends.first()).how == Signaled(9)
+
+
+async def test_the_next_daemon_adopts_what_runs(lab: ContainerLab) -> None:
+    first = Ends()
+    await lab.runtime.create(lab.spec("waiter"))
+    started = await lab.runtime.start(lab.spec("waiter"), first)
+    await lab.ready()
+    await lab.runtime.close()
+    lab.runtime = lab.another_runtime()
+    await lab.runtime.open()
+    ends = Ends()
+    adopted = await lab.runtime.adopt(lab.spec("waiter"), ends)
+    assert adopted is not None
+    assert (adopted.instance, adopted.pid) == (started.instance, started.pid)
+    assert adopted.since == pytest.approx(started.since, abs=0.5)
+    assert adopted.adopted
+    await lab.end_from_outside("waiter")
+    assert (await ends.first()).how == Signaled(9)
+    assert first.told == []
+
+
+async def test_without_the_bus_an_end_is_seen_a_moment_later(lab: ContainerLab) -> None:
+    await lab.runtime.close()
+    lab.runtime = lab.another_runtime(listen=False)
+    await lab.runtime.open()
+    ends = await lab.start(lab.spec("waiter"))
+    await lab.ready()
+    await lab.end_from_outside("waiter")
+    assert (await ends.first()).how == Signaled(9)
+    assert isinstance(lab.runtime.hearing, Polling)
+
+
+@pytest.mark.parametrize("kind", ["directory", "tar"])
+@pytest.mark.loops("uvloop")
+async def test_a_container_is_made_of_an_image(
+    lab: ContainerLab, tmp_path: Path, kind: str
+) -> None:
+    image = tmp_path / "image"
+    make_image(image)
+    if kind == "tar":
+        await host("tar", "-C", str(image), "-cf", str(tmp_path / "image.tar"), ".")
+        image = tmp_path / "image.tar"
+    await lab.runtime.close()
+    lab.runtime = lab.another_runtime(image=str(image))
+    await lab.runtime.open()
+    ends = await lab.start(lab.script("echo hello", "fresh"))
+    assert (await ends.first()).last_lines == ("hello",)
+    await lab.runtime.destroy("fresh", purge=True)
+    assert not await asyncio.to_thread(Path("/var/lib/machines/h-fresh").exists)
+
+
+async def test_without_an_image_there_is_nothing_to_make_it_of(lab: ContainerLab) -> None:
+    await lab.runtime.close()
+    for image, words in ((None, "no image"), ("/no/such.tar", "does not exist"), ("nix", "nix")):
+        lab.runtime = lab.another_runtime(image=image)
+        await lab.runtime.open()
+        with pytest.raises(FailedError, match=words):
+            await lab.runtime.create(lab.script("true", "new"))
+        await lab.runtime.close()
+    await lab.runtime.open()
+
+
+async def test_destroying_keeps_the_agents_files_unless_they_are_purged(lab: ContainerLab) -> None:
+    spec = lab.spec("done")
+    await (await lab.start(spec)).first()
+    drop_in = Path(f"/run/systemd/system/{UNIT.format('done')}.d/50-hyperhive.conf")
+    nspawn = Path("/run/systemd/nspawn/h-done.nspawn")
+    ours = (drop_in, nspawn, drop_in.parent)
+    assert await there(*ours, spec.state_dir) == [True, True, True, True]
+    await lab.runtime.destroy("done", purge=False)
+    assert await there(*ours, spec.state_dir) == [False, False, False, True]
+    await lab.runtime.destroy("done", purge=True)
+    assert await there(spec.state_dir.parent) == [False]
+
+
+async def test_words_and_variables_arrive_as_they_are(lab: ContainerLab) -> None:
+    odd = 'a "b" $HOME %i \\n ; é'
+    script = 'printf "%s\\n" "$1" "$ODD" "$PWD" "$HIVE_NAME" "$HOME"'
+    spec = lab.command(("/bin/sh", "-c", script, "sh", odd), environment={"ODD": odd})
+    ended = await (await lab.start(spec)).first()
+    assert ended.last_lines == (odd, odd, "/agents/alice/state", "alice", "/root")
+
+
+async def test_a_command_inside_has_its_true_exit_status(lab: ContainerLab) -> None:
+    await lab.start(lab.spec("waiter"))
+    await lab.ready()
+    inside = await lab.runtime.run_inside(
+        "waiter", ("/bin/sh", "-c", "hostname; exit 5"), deadline=PATIENT
+    )
+    assert (inside.status, inside.out) == (5, "h-waiter\n")
+    assert lab.runtime.shell("waiter") == ("machinectl", "shell", "h-waiter")
+
+
+async def test_a_missing_bind_is_told_before_anything_is_started(lab: ContainerLab) -> None:
+    missing = Bind(Path("/no/such/keys"), Path("/keys"), read_only=True)
+    with pytest.raises(FailedError, match="/no/such/keys"):
+        await lab.start(lab.script("true", binds=(missing,)))
+
+
+async def test_what_keeps_nspawn_from_starting_is_told_in_its_words(lab: ContainerLab) -> None:
+    spec = lab.script("true", "broken")
+    await lab.runtime.create(spec)
+    await asyncio.to_thread(Path("/var/lib/machines/h-broken/etc/os-release").unlink)
+    with pytest.raises(FailedError, match="os-release file is missing"):
+        await lab.runtime.start(spec, Ends())
+    await lab.runtime.destroy("broken", purge=True)
+
+
+async def test_a_start_waits_for_what_somebody_else_is_stopping(lab: ContainerLab) -> None:
+    ends = await lab.start(lab.spec("waiter"))
+    await lab.ready()
+    await host("machinectl", "poweroff", "h-waiter")
+    await ends.first()
+    again = await lab.runtime.start(lab.spec("waiter"), Ends())
+    assert not again.adopted
+
+
+@pytest.fixture
+def damocles() -> str:
+    """Return the name of a container that is not ours; its unit shares nothing with ours."""
+    root = Path("/var/lib/machines/damocles")
+    if not root.exists():
+        make_image(root)
+    settings = Path("/run/systemd/nspawn/damocles.nspawn")
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(
+        "[Exec]\nBoot=yes\nPrivateUsers=no\n[Files]\nBindReadOnly=/usr\n"
+        "[Network]\nVirtualEthernet=no\n"
+    )
+    return root.name
+
+
+async def test_containers_of_others_are_none_of_ours(lab: ContainerLab, damocles: str) -> None:
+    await host("machinectl", "start", damocles)
+    assert await lab.runtime.running() == ()
+    await lab.start(lab.spec("waiter"))
+    assert await lab.runtime.running() == ("waiter",)
+    await host("systemctl", "stop", UNIT.format("x").replace("h-x", damocles))

@@ -1,0 +1,71 @@
+"""What was measured, round by round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from attrs import define, field
+
+from benchmarks.delivery.growth import Receiving
+from benchmarks.delivery.isolation import Isolation
+from benchmarks.delivery.measuring import Result, Workload
+from benchmarks.delivery.stats import Latency
+
+
+@define
+class Disk:
+    """Raw fdatasync of one round, at the end of a growing file and within a file."""
+
+    append: Latency
+    overwrite: Latency
+
+
+@define
+class Growth:
+    """Receiving in one round, with few and with many delivered rows in the database."""
+
+    few: Receiving
+    many: Receiving
+
+
+@define
+class Round:
+    """Everything that was measured within one round."""
+
+    disk: Disk
+    runs: dict[str, dict[str, Result]] = field(factory=dict)
+    """By workload, then by system."""
+    isolation: Isolation | None = None
+    growth: Growth | None = None
+
+    def keep(self, workload: Workload, system: str, result: Result) -> None:
+        """Keep the result of one run."""
+        self.runs.setdefault(workload.name, {})[system] = result
+
+    def result(self, workload: Workload, system: str) -> Result | None:
+        """Return the result of one run, None when it was not made."""
+        return self.runs.get(workload.name, {}).get(system)
+
+
+@define
+class Book:
+    """A whole benchmark.
+
+    Attributes:
+        rounds: In order.
+        skipped: Systems that could not be run, with the reason.
+        rows: Delivered messages in the small and in the large database.
+    """
+
+    rows: tuple[int, int]
+    rounds: list[Round] = field(factory=list)
+    skipped: dict[str, str] = field(factory=dict)
+
+    def each(self, value: Callable[[Round], float | None]) -> list[float]:
+        """Return a value of each round that has it."""
+        return [found for one in self.rounds if (found := value(one)) is not None]
+
+    def results(self, workload: str, system: str) -> list[Result]:
+        """Return what each round has measured of one system under one workload."""
+        found = (one.runs.get(workload, {}).get(system) for one in self.rounds)
+        return [result for result in found if result is not None]

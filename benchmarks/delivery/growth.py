@@ -1,0 +1,86 @@
+"""Whether receiving slows down as delivered messages pile up in the database."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+from attrs import frozen
+
+from benchmarks.delivery.stats import MICRO, percentile
+from benchmarks.delivery.systems.base import BODY, TAKE
+from benchmarks.delivery.systems.hyperhive import Hyperhive, paths_in
+from benchmarks.delivery.talk import Talk
+from hive.store.connection import prepare
+
+INBOXES = 100
+CHUNK = 100_000
+"""Rows in one transaction."""
+
+RECEIVER = "r0"
+
+_INSERT = """
+WITH RECURSIVE number(n) AS (SELECT ? UNION ALL SELECT n + 1 FROM number WHERE n + 1 < ?)
+INSERT INTO messages (inbox, sender, sender_kind, kind, body, size, sent_at, state, attempts,
+                      deliveries, lease, session, leased_at, ended_at)
+SELECT 'p' || (n % ?), 'p' || ((n + 1) % ?), 'peer', 'message', ?, ?, n, 'acked', 1,
+       1, '1-' || n, 'p/1', n, n
+FROM number
+"""
+
+
+@frozen
+class Receiving:
+    """Medians in microseconds: `recv` of 16 messages, and of an empty inbox."""
+
+    full: float
+    empty: float
+
+
+def build(directory: Path, rows: int) -> None:
+    """Make a hive's database with that many delivered messages."""
+    path = paths_in(directory).database
+    path.parent.mkdir(parents=True)
+    prepare(path)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA synchronous = OFF")
+    for first in range(0, rows, CHUNK):
+        last = min(first + CHUNK, rows)
+        connection.execute(_INSERT, (first, last, INBOXES, INBOXES, BODY, len(BODY)))
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+
+
+async def start(directory: Path, rows: int) -> Hyperhive:
+    """Start a daemon on a database with that many delivered messages."""
+    directory.mkdir()
+    await asyncio.to_thread(build, directory, rows)
+    hive = Hyperhive()
+    await hive.start(directory, lanes=1)
+    return hive
+
+
+def measure(hive: Hyperhive, count: int) -> Receiving:
+    """Receive `count` times from a full and from an empty inbox."""
+    talk = Talk(hive.socket(RECEIVER))
+    full = [_receive(talk) for _ in range(count)]
+    empty = [talk.timed(cmd="recv", max=TAKE)[0] for _ in range(count)]
+    talk.close()
+    return Receiving(_median(full), _median(empty))
+
+
+def _receive(talk: Talk) -> float:
+    for _ in range(TAKE):
+        talk.ask(cmd="send", to=RECEIVER, body=BODY)
+    took, answer = talk.timed(cmd="recv", max=TAKE)
+    ids = [message["id"] for message in answer["messages"]]
+    if len(ids) != TAKE:
+        raise RuntimeError(f"recv answered {len(ids)} of {TAKE} messages")
+    talk.ask(cmd="ack", ids=ids)
+    return took
+
+
+def _median(samples: Sequence[float]) -> float:
+    return percentile(sorted(samples), 0.5) * MICRO

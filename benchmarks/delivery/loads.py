@@ -1,0 +1,165 @@
+"""What is sent through lanes: pairs, senders alone, ping-pong.
+
+All are closed loops: a sender sends its next message when the last one is confirmed, or answered.
+A load is a list of flows, one for each lane, which time what happens into one meter.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Sequence
+
+from attrs import define, field
+
+from benchmarks.delivery.systems.base import Lane
+
+now = time.perf_counter
+
+
+@define(eq=False)
+class Meter:
+    """Keeps how long messages took while it is open, in seconds."""
+
+    is_open: bool = False
+    samples: list[float] = field(factory=list)
+
+    def note(self, began: float) -> None:
+        """Note that what began then is done now."""
+        if self.is_open:
+            self.samples.append(now() - began)
+
+
+@define(eq=False)
+class Flow:
+    """The messages of one lane."""
+
+    lane: Lane
+    meter: Meter
+    running: bool = field(default=True, init=False)
+    _sent: deque[float] = field(factory=deque, init=False)
+    _unconfirmed: int = field(default=0, init=False)
+    _drained: asyncio.Event = field(factory=asyncio.Event, init=False)
+
+    @abstractmethod
+    def start(self) -> None:
+        """Begin to send."""
+
+    def send(self) -> None:
+        """Send one message."""
+        self._sent.append(now())
+        self._unconfirmed += 1
+        self.lane.send(self._confirmed)
+
+    def listen(self) -> None:
+        """Receive from now on."""
+        self.lane.listen(self._delivered)
+
+    async def drain(self) -> None:
+        """Send nothing more and wait until all that was sent is confirmed and has arrived."""
+        self.running = False
+        self._look()
+        await self._drained.wait()
+
+    def stored(self, began: float) -> None:
+        """React to a confirmation."""
+
+    def arrived(self, began: float) -> None:
+        """React to a message that has arrived."""
+
+    def _confirmed(self) -> None:
+        self._unconfirmed -= 1
+        # It may have arrived before it was confirmed.
+        self.stored(self._sent[-1] if self._sent else now())
+        self._look()
+
+    def _delivered(self, count: int) -> None:
+        for _ in range(count):
+            self.arrived(self._sent.popleft())
+        self._look()
+
+    def _look(self) -> None:
+        if not self.running and not self._sent and not self._unconfirmed:
+            self._drained.set()
+
+
+class Pair(Flow):
+    """Sends the next message when the last is stored; times each from sending to arrival."""
+
+    def start(self) -> None:
+        """Begin to receive and to send."""
+        self.listen()
+        self.send()
+
+    def stored(self, began: float) -> None:
+        """Send the next one."""
+        del began
+        if self.running:
+            self.send()
+
+    def arrived(self, began: float) -> None:
+        """Time the message."""
+        self.meter.note(began)
+
+
+class Sender(Flow):
+    """Sends the next message when the last is stored; times each until then.
+
+    Nobody receives before the end, when all of it must be there.
+    """
+
+    def start(self) -> None:
+        """Begin to send."""
+        self.send()
+
+    def stored(self, began: float) -> None:
+        """Time the message and send the next one."""
+        self.meter.note(began)
+        if self.running:
+            self.send()
+
+    async def drain(self) -> None:
+        """Send nothing more and receive everything."""
+        self.listen()
+        await super().drain()
+
+
+@define(eq=False)
+class Player(Flow):
+    """Plays ping-pong: sends when the other's message has arrived; times each until it arrives."""
+
+    other: Player | None = None
+    serves: bool = False
+
+    def start(self) -> None:
+        """Begin to receive; one of the two sends the first message."""
+        self.listen()
+        if self.serves:
+            self.send()
+
+    def arrived(self, began: float) -> None:
+        """Time the message and let the other send the next."""
+        assert self.other is not None
+        self.meter.note(began)
+        if self.running:
+            self.other.send()
+
+
+def pairs(lanes: Sequence[Lane], meter: Meter) -> list[Flow]:
+    """Return senders and receivers at work together."""
+    return [Pair(lane, meter) for lane in lanes]
+
+
+def senders(lanes: Sequence[Lane], meter: Meter) -> list[Flow]:
+    """Return senders alone."""
+    return [Sender(lane, meter) for lane in lanes]
+
+
+def ping_pong(lanes: Sequence[Lane], meter: Meter) -> list[Flow]:
+    """Return two that answer each other, over a lane each way."""
+    there, back = lanes
+    first, second = Player(there, meter, serves=True), Player(back, meter)
+    first.other, second.other = second, first
+    return [first, second]

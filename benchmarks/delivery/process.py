@@ -1,0 +1,81 @@
+"""A server program: started for a benchmark, looked at, and ended with it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+PATIENCE = 30.0
+"""Seconds that a server may take to be ready, and to end."""
+
+POLL = 0.02
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Server:
+    """One running server whose output goes to a file.
+
+    Args:
+        command: The program and its arguments.
+        directory: Its working directory; `output.log` in it has what it printed.
+        environ: What its environment has beyond ours.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        directory: Path,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._log = directory / "output.log"
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                cwd=directory,
+                env={**os.environ, **(environ or {})},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    async def until(self, ready: Callable[[], bool]) -> None:
+        """Wait until the server is ready.
+
+        Raises:
+            RuntimeError: When it ended or took too long, with what it printed.
+        """
+        for _ in range(int(PATIENCE / POLL)):
+            if self._process.poll() is not None:
+                break
+            if ready():
+                return
+            await asyncio.sleep(POLL)
+        self.stop()
+        raise RuntimeError(
+            f"{self._process.args!r} did not become ready:\n"
+            f"{self._log.read_text(errors='replace')[-2000:]}"
+        )
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time of all its threads so far (utime and stime of proc(5))."""
+        stat = Path(f"/proc/{self.pid}/stat").read_text()
+        fields = stat.rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def stop(self) -> None:
+        """Ask it to end, and see to it that it does."""
+        self._process.terminate()
+        try:
+            self._process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

@@ -1,0 +1,121 @@
+"""Results as text for people and as JSON for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import attrs
+
+from benchmarks.delivery.book import Book
+from benchmarks.delivery.measuring import WORKLOADS, Result
+from benchmarks.delivery.stats import Spread, spread
+from benchmarks.delivery.targets import Verdict, targets
+
+Cells = Sequence[str]
+
+
+def as_json(book: Book) -> dict[str, Any]:
+    """Return everything that was measured, and the verdicts."""
+    return {**attrs.asdict(book), "targets": [attrs.asdict(each) for each in _verdicts(book)]}
+
+
+def as_text(book: Book) -> str:
+    """Return the tables: each number is the median over rounds, with the extremes in brackets."""
+    parts = [f"{len(book.rounds)} rounds; medians [lowest .. highest]", _disk(book)]
+    parts += [f"skipped: {name}: {why}" for name, why in book.skipped.items()]
+    parts += [_workload(book, workload.name) for workload in WORKLOADS]
+    parts += [*_isolation(book), *_growth(book), _targets(book)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _disk(book: Book) -> str:
+    rows = [
+        ["4 KiB appended", _of(book.each(lambda one: one.disk.append.p50)),
+         _of(book.each(lambda one: one.disk.append.p99))],
+        ["4 KiB overwritten", _of(book.each(lambda one: one.disk.overwrite.p50)),
+         _of(book.each(lambda one: one.disk.overwrite.p99))],
+    ]
+    return _table(["raw fdatasync", "p50 us", "p99 us"], rows)
+
+
+def _workload(book: Book, name: str) -> str:
+    systems = list(dict.fromkeys(each for one in book.rounds for each in one.runs.get(name, {})))
+    rows = [[system, *_cells(book.results(name, system))] for system in systems]
+    heads = [name, "msg/s", "p50 us", "p99 us", "server CPU us/msg", "client CPU us/msg"]
+    return _table(heads, rows) if rows else ""
+
+
+def _cells(results: Sequence[Result]) -> Iterator[str]:
+    numbers: tuple[Callable[[Result], float | None], ...] = (
+        lambda result: result.rate,
+        lambda result: result.latency.p50,
+        lambda result: result.latency.p99,
+        lambda result: result.server_cpu,
+        lambda result: result.client_cpu,
+    )
+    for number in numbers:
+        yield _of([found for result in results if (found := number(result)) is not None])
+
+
+def _isolation(book: Book) -> Iterator[str]:
+    found = [one.isolation for one in book.rounds if one.isolation is not None]
+    if found:
+        rows = [
+            ["idle", _of([each.idle.p50 for each in found]), _of([each.idle.p99 for each in found])],
+            ["64 senders", _of([each.loaded.p50 for each in found]),
+             _of([each.loaded.p99 for each in found])],
+        ]
+        yield _table(["whoami of a bystander", "p50 us", "p99 us"], rows)
+
+
+def _growth(book: Book) -> Iterator[str]:
+    found = [one.growth for one in book.rounds if one.growth is not None]
+    if found:
+        few, many = book.rows
+        rows = [
+            [f"{few:,}", _of([each.few.full for each in found]),
+             _of([each.few.empty for each in found])],
+            [f"{many:,}", _of([each.many.full for each in found]),
+             _of([each.many.empty for each in found])],
+        ]
+        yield _table(["delivered rows", "recv of 16, p50 us", "empty recv, p50 us"], rows)
+
+
+def _targets(book: Book) -> str:
+    rows = [
+        [
+            verdict.title,
+            f"{'>=' if verdict.at_least else '<='} {verdict.goal:g} {verdict.unit}",
+            f"{_number(verdict.found)} {verdict.unit}",
+            "ok" if verdict.ok else "missed",
+        ]
+        for verdict in _verdicts(book)
+    ]
+    return _table(["target", "goal", "measured", ""], rows) if rows else ""
+
+
+def _verdicts(book: Book) -> list[Verdict]:
+    judged = (target.judge(book) for target in targets(book.rows))
+    return [verdict for verdict in judged if verdict is not None]
+
+
+def _of(values: Sequence[float]) -> str:
+    return _number(spread(values)) if values else "-"
+
+
+def _number(found: Spread) -> str:
+    return f"{_short(found.median)} [{_short(found.low)} .. {_short(found.high)}]"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _table(heads: Cells, rows: Sequence[Cells]) -> str:
+    widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
+    lines = [heads, ["-" * width for width in widths], *rows]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )

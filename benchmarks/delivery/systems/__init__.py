@@ -1,0 +1,21 @@
+"""The systems that are compared, each in a module of its own behind the interfaces of `base`."""
+
+from __future__ import annotations
+
+from benchmarks.delivery.systems.base import Broker, Embedded
+from benchmarks.delivery.systems.hyperhive import Hyperhive
+from benchmarks.delivery.systems.libraries import Huey, LiteQueue, PersistQueue
+from benchmarks.delivery.systems.nats import Nats
+from benchmarks.delivery.systems.redis import Redis
+
+OURS = Hyperhive.name
+
+
+def brokers() -> list[Broker]:
+    """Return every server, ours first."""
+    return [Hyperhive(), Redis("always"), Redis("everysec"), Nats("always"), Nats("default")]
+
+
+def embedded() -> list[Embedded]:
+    """Return every library."""
+    return [PersistQueue(), Huey(), LiteQueue()]

@@ -1,0 +1,107 @@
+"""What a system under test looks like to the loads."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+BODY = "x" * 200
+"""Every message says this."""
+
+TAKE = 16
+"""Most messages that a receiver takes at once."""
+
+Stored = Callable[[], None]
+"""Called when the system has confirmed a message."""
+
+Delivered = Callable[[int], None]
+"""Called with the number of messages that have arrived; the lane acks them by itself."""
+
+
+class Lane(Protocol):
+    """One way from a sender to a receiver, with a connection for each of them."""
+
+    def send(self, stored: Stored) -> None:
+        """Send one message; not called again before `stored` was."""
+        ...
+
+    def listen(self, delivered: Delivered) -> None:
+        """Receive from now on."""
+        ...
+
+    async def close(self) -> None:
+        """Disconnect both ends."""
+        ...
+
+
+class Broker(Protocol):
+    """A server that senders and receivers talk to over sockets."""
+
+    @property
+    def name(self) -> str:
+        """What the report calls it."""
+        ...
+
+    @property
+    def missing(self) -> str | None:
+        """Why it cannot be run here, in words; None when it can."""
+        ...
+
+    async def start(self, directory: Path, lanes: int) -> None:
+        """Start the server with all its files in `directory`, ready for that many lanes."""
+        ...
+
+    async def connect(self, count: int) -> list[Lane]:
+        """Open the first `count` lanes."""
+        ...
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that the server has used so far."""
+        ...
+
+    def stop(self) -> None:
+        """End the server. Does nothing when it does not run."""
+        ...
+
+
+class Embedded(Protocol):
+    """A queue that is a library: it is called on a thread, with no server and no socket."""
+
+    @property
+    def name(self) -> str:
+        """What the report calls it."""
+        ...
+
+    @property
+    def missing(self) -> str | None:
+        """Why it cannot be run here, in words; None when it can."""
+        ...
+
+    def open(self, directory: Path) -> Callable[[], object]:
+        """Open a queue in `directory`; the result puts one message into it and blocks."""
+        ...
+
+
+def without_module(module: str, package: str) -> str | None:
+    """Return that a Python package is not installed, None when it is."""
+    if importlib.util.find_spec(module) is not None:
+        return None
+    return f"the Python package {package} is not installed"
+
+
+def find_program(program: str) -> Path | None:
+    """Return where a program is: beside this Python, or on the PATH."""
+    beside = Path(sys.executable).with_name(program)
+    found = str(beside) if beside.exists() else shutil.which(program)
+    return Path(found) if found else None
+
+
+def without_program(program: str, package: str) -> str | None:
+    """Return that a program is not installed, None when it is."""
+    if find_program(program) is not None:
+        return None
+    return f"the program {program} is not installed ({package})"

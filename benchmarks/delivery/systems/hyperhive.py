@@ -1,0 +1,154 @@
+"""Ourselves: the real `hive-c0re serve`, one peer for each end of each lane."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.delivery.process import Server
+from benchmarks.delivery.systems.base import BODY, TAKE, Lane, find_program, without_program
+from benchmarks.delivery.systems.wire import ReceiverEnd, SenderEnd, WireLane, connected
+from hive.paths import Paths
+
+PROGRAM = "hive-c0re"
+WAIT = 120.0
+"""Seconds of one long poll."""
+
+_LIMITS = "[limits]\ninbox_messages = 1_000_000\ninbox_bytes = 1_000_000_000\n"
+"""Senders without a receiver must not run into the limit of an inbox."""
+
+
+class _Row(msgspec.Struct):
+    id: int
+
+
+class _Answer(msgspec.Struct):
+    ok: bool
+    error: str = ""
+    messages: list[_Row] = []
+
+
+_decode = msgspec.json.Decoder(_Answer).decode
+
+
+class Hyperhive:
+    """The daemon with its full feature set; of its configuration only an inbox's size differs."""
+
+    name = "hyperhive"
+
+    def __init__(self) -> None:
+        self._server: Server | None = None
+        self._paths: Paths | None = None
+
+    @property
+    def missing(self) -> str | None:
+        """Why it cannot be run here."""
+        return without_program(PROGRAM, "this project")
+
+    @property
+    def pid(self) -> int:
+        """The daemon's process id, for a profiler."""
+        assert self._server is not None
+        return self._server.pid
+
+    async def start(self, directory: Path, lanes: int) -> None:
+        """Start the daemon; a database that is in `directory` already is used."""
+        program = find_program(PROGRAM)
+        assert program is not None
+        self._paths = paths_in(directory)
+        config = directory / "hive.toml"
+        names = [name for lane in range(lanes) for name in (_sender(lane), _receiver(lane))]
+        config.write_text(_LIMITS + "".join(f"[peers.{name}]\n" for name in names))
+        environ = {
+            "HYPERHIVE_RUN_DIR": str(self._paths.run_dir),
+            "HYPERHIVE_STATE_DIR": str(self._paths.state_dir),
+        }
+        self._server = Server([program, "serve", "--config", config], directory, environ)
+        sockets = [self.socket(name) for name in names]
+        await self._server.until(lambda: all(path.exists() for path in sockets))
+
+    def socket(self, name: str) -> Path:
+        """Return the path of a participant's socket."""
+        assert self._paths is not None
+        return self._paths.agent_socket(name)
+
+    async def connect(self, count: int) -> list[Lane]:
+        """Open the first `count` lanes."""
+        return [await self._lane(number) for number in range(count)]
+
+    async def _lane(self, number: int) -> WireLane:
+        receiver = _receiver(number)
+        return WireLane(
+            await connected(_Sender(receiver), self.socket(_sender(number))),
+            await connected(_Receiver(), self.socket(receiver)),
+        )
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that the daemon has used so far."""
+        assert self._server is not None
+        return self._server.cpu_seconds()
+
+    def stop(self) -> None:
+        """End the daemon."""
+        if self._server is not None:
+            self._server.stop()
+
+
+def paths_in(directory: Path) -> Paths:
+    """Return the paths of a hive that lives in `directory`."""
+    return Paths(run_dir=directory / "run", state_dir=directory / "state")
+
+
+def _sender(lane: int) -> str:
+    return f"s{lane}"
+
+
+def _receiver(lane: int) -> str:
+    return f"r{lane}"
+
+
+class _Sender(SenderEnd):
+    def __init__(self, to: str) -> None:
+        request = {"cmd": "send", "to": to, "body": BODY}
+        super().__init__(msgspec.json.encode(request) + b"\n")
+        self._pending = b""
+
+    def data_received(self, data: bytes) -> None:
+        self._pending += data
+        if self._pending.endswith(b"\n"):
+            answer, self._pending = _checked(self._pending), b""
+            del answer
+            self.confirm()
+
+
+class _Receiver(ReceiverEnd):
+    def __init__(self) -> None:
+        self._pending = b""
+
+    def ask(self) -> None:
+        self.transport.write(_recv([]))
+
+    def data_received(self, data: bytes) -> None:
+        self._pending += data
+        if not self._pending.endswith(b"\n"):
+            return
+        answer, self._pending = _checked(self._pending), b""
+        self.transport.write(_recv([row.id for row in answer.messages]))
+        if answer.messages:
+            self.delivered(len(answer.messages))
+
+
+def _recv(acked: list[int]) -> bytes:
+    return b'{"cmd":"recv","max":%d,"wait_seconds":%g,"ack":%s}\n' % (
+        TAKE,
+        WAIT,
+        msgspec.json.encode(acked),
+    )
+
+
+def _checked(line: bytes) -> _Answer:
+    answer = _decode(line)
+    if not answer.ok:
+        raise RuntimeError(f"hive-c0re refused a request: {answer.error}")
+    return answer

@@ -1,0 +1,67 @@
+"""Queues that are Python libraries over SQLite, called on one thread.
+
+They take one write at a time whoever asks, so one thread without contention is their best case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.delivery.systems.base import BODY, without_module
+
+
+class PersistQueue:
+    """persist-queue's SQLiteAckQueue: WAL and synchronous=FULL, one commit for each message."""
+
+    name = "persist-queue"
+
+    @property
+    def missing(self) -> str | None:
+        """Why it cannot be run here."""
+        return without_module("persistqueue", "persist-queue")
+
+    def open(self, directory: Path) -> Callable[[], object]:
+        """Open a queue in `directory`."""
+        import persistqueue
+
+        queue: Any = persistqueue.SQLiteAckQueue(str(directory), multithreading=True)
+        return lambda: queue.put(BODY)
+
+
+class Huey:
+    """huey's SQLite storage with fsync=True; its default is not durable at all."""
+
+    name = "huey fsync"
+
+    @property
+    def missing(self) -> str | None:
+        """Why it cannot be run here."""
+        return without_module("huey", "huey")
+
+    def open(self, directory: Path) -> Callable[[], object]:
+        """Open a queue in `directory`."""
+        import huey
+
+        queue: Any = huey.SqliteHuey(filename=str(directory / "huey.db"), fsync=True)
+        body = BODY.encode()
+        return lambda: queue.storage.enqueue(body)
+
+
+class LiteQueue:
+    """litequeue: WAL and synchronous=NORMAL, so that a power failure takes the last messages."""
+
+    name = "litequeue"
+
+    @property
+    def missing(self) -> str | None:
+        """Why it cannot be run here."""
+        return without_module("litequeue", "litequeue")
+
+    def open(self, directory: Path) -> Callable[[], object]:
+        """Open a queue in `directory`."""
+        import litequeue
+
+        queue: Any = litequeue.LiteQueue(str(directory / "litequeue.db"))
+        return lambda: queue.put(BODY)

@@ -1,0 +1,64 @@
+"""A bare blocking conversation with one of our sockets, timed.
+
+As a program (`python -m benchmarks.delivery.talk SOCKET COUNT PAUSE`) it asks `whoami` COUNT times
+with PAUSE seconds between, and prints how long each took as a JSON list of seconds. A process of
+its own, so that it does not wait for the one that makes the load.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+
+class Talk:
+    """One connection."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.connect(str(path))
+        self._lines = self._socket.makefile("rb")
+
+    def ask(self, **request: object) -> dict[str, Any]:
+        """Send a request and return its answer.
+
+        Raises:
+            RuntimeError: When it is refused.
+        """
+        return self.timed(**request)[1]
+
+    def timed(self, **request: object) -> tuple[float, dict[str, Any]]:
+        """Like `ask`, with the seconds until the answer's line was there."""
+        line = json.dumps(request).encode() + b"\n"
+        began = time.perf_counter()
+        self._socket.sendall(line)
+        answer_line = self._lines.readline()
+        took = time.perf_counter() - began
+        answer: dict[str, Any] = json.loads(answer_line)
+        if not answer["ok"]:
+            raise RuntimeError(f"hive-c0re refused {request!r}: {answer['error']}")
+        return took, answer
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._lines.close()
+        self._socket.close()
+
+
+def main(path: str, count: str, pause: str) -> None:
+    """Ask `whoami` again and again."""
+    talk = Talk(Path(path))
+    samples = []
+    for _ in range(int(count)):
+        samples.append(talk.timed(cmd="whoami")[0])
+        time.sleep(float(pause))
+    talk.close()
+    print(json.dumps(samples))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

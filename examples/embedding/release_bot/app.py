@@ -1,0 +1,16 @@
+"""Who takes part."""
+
+from __future__ import annotations
+
+from hive.client.answering import answering
+from hive.daemon.hive import Agent
+from release_bot.coordinator import coordinator
+from release_bot.forms import BOT, REVIEWER
+from release_bot.reviewer import Judge, reviewing
+
+PEERS = ("ci",)
+
+
+def agents(judge: Judge) -> dict[str, Agent]:
+    """Return the agents by their names."""
+    return {BOT: coordinator, REVIEWER: answering(reviewing(judge))}

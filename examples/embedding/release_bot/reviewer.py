@@ -1,0 +1,35 @@
+"""The reviewer: an agent made of one function."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+from hive.client.answering import Answer
+from hive.client.api import Delivery
+from release_bot.forms import Review
+
+Judge = Callable[[str], Awaitable[bool]]
+"""Decides whether a version may be released."""
+
+
+def reviewing(judge: Judge) -> Answer:
+    """Return the function from a review that is asked for to the review that is done."""
+
+    async def answer(message: Delivery) -> str:
+        review = Review.from_body(message.body)
+        return replace(review, approved=await judge(review.version)).to_body()
+
+    return answer
+
+
+def in_changelog(changelog: Path) -> Judge:
+    """Approve of the versions that have a heading in a changelog."""
+
+    async def judge(version: str) -> bool:
+        text = await asyncio.to_thread(changelog.read_text)
+        return f"## {version}" in text.splitlines()
+
+    return judge

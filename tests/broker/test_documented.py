@@ -1,0 +1,42 @@
+"""What docs/delivery.md says in numbers and names is what the code does."""
+
+import re
+from pathlib import Path
+
+import hive.broker
+from hive.broker.values import NackMode
+from hive.config import Limits
+from hive.store import MessageState
+from hive.wire.agent import RECV_MAX, RECV_WAIT_MAX
+
+TEXT = (Path(hive.broker.__file__).parents[2] / "docs" / "delivery.md").read_text()
+
+
+def table(heading: str) -> list[list[str]]:
+    section = TEXT.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in lines[2:]]
+
+
+def test_limits_have_their_documented_defaults() -> None:
+    limits = Limits()
+    documented = {row[1]: float(row[2]) for row in table("Limits") if row[1] != "fixed"}
+    assert documented == {
+        "inbox_messages": limits.inbox_messages,
+        "inbox_bytes": limits.inbox_bytes,
+        "body_bytes": limits.body_bytes,
+        "lease": limits.lease_seconds,
+    }
+    fixed = [float(row[2]) for row in table("Limits") if row[1] == "fixed"]
+    assert fixed == [RECV_MAX, RECV_WAIT_MAX]
+
+
+def test_every_state_is_documented() -> None:
+    rows = table("States")
+    assert [row[0] for row in rows] == list(MessageState)
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", f"`{row[2]}`")}
+    assert named <= set(MessageState)
+
+
+def test_every_way_to_give_back_is_documented() -> None:
+    assert [row[0] for row in table("Giving back")] == list(NackMode)

@@ -1,0 +1,72 @@
+"""docs/configuration.md is true: every key is there, with its default, and nothing else."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+from hive.config import (
+    AgentManifest,
+    Bind,
+    HiveConfig,
+    Limits,
+    PeerConfig,
+    RestartPolicy,
+    load,
+    load_manifest,
+)
+from hive.config.keys import AGENT, BIND, HIVE, LIMITS, PEER, RESTART
+from hive.config.tables import Place, Table
+
+PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
+
+NONE = "\N{EN DASH}"
+
+SECTIONS = [
+    ("The file", HIVE, HiveConfig),
+    ("[limits]", LIMITS, Limits),
+    ("[restart]", RESTART, RestartPolicy),
+    ("[agents.NAME] and [manager]", AGENT, AgentManifest),
+    ("[[agents.NAME.bind]]", BIND, Bind),
+    ("[peers.NAME]", PEER, PeerConfig),
+]
+
+
+def rows(section: str) -> dict[str, str]:
+    """Return the default, as it is written, of each key of a section."""
+    text = PAGE.read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize(("section", "table", "model"), SECTIONS)
+def test_every_key_and_its_default_is_documented(
+    section: str, table: Table[Any], model: type
+) -> None:
+    written = rows(section)
+    assert list(written) == [key.name for key in table.keys]
+    defaults = attrs.fields_dict(model)
+    for key in table.keys:
+        default = defaults[key.attribute].default
+        if written[key.name].startswith("`"):
+            value = tomllib.loads(f"x = {written[key.name].strip('`')}")["x"]
+            assert key.read(value, Place(Path("/"))) == default_of(default)
+        elif written[key.name] == NONE:
+            empty = (None, attrs.NOTHING, {})
+            assert key.required or default_of(default) in empty
+        else:
+            assert default == type(default)()
+
+
+def default_of(default: Any) -> Any:
+    return default.factory() if isinstance(default, attrs.Factory) else default
+
+
+def test_the_examples_are_valid(tmp_path: Path) -> None:
+    hive, agent = re.findall(r"```toml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    (tmp_path / "hive.toml").write_text(hive)
+    (tmp_path / "agent.toml").write_text(agent)
+    assert list(load(tmp_path / "hive.toml").all_agents()) == ["hm1nd", "alice", "bob"]
+    assert load_manifest(tmp_path / "agent.toml").time_limit == 300.0

@@ -1,0 +1,260 @@
+"""What a participant may ask at its own socket, and that nobody speaks for another."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+
+from actors.testing import advance, settle
+from hive.daemon.hive import Hive
+from tests.support.hives import Line, Site, connected, swarm
+from tests.support.runtimes import ScriptedRuntime
+
+pytestmark = pytest.mark.sim
+
+
+@pytest.fixture
+async def hive(site: Site) -> AsyncIterator[Hive]:
+    config = swarm("alice", "bob", peers=["damocles"], manager=True)
+    async with site.simulated(ScriptedRuntime(), config) as opened:
+        for name in ("alice", "bob", "hm1nd"):
+            await opened.until_state(name, "running")
+        yield opened
+
+
+@pytest.fixture
+async def alice(hive: Hive) -> AsyncIterator[Line]:
+    async with connected(hive.paths.agent_socket("alice")) as line:
+        yield line
+
+
+@pytest.fixture
+async def bob(hive: Hive) -> AsyncIterator[Line]:
+    async with connected(hive.paths.agent_socket("bob")) as line:
+        yield line
+
+
+async def test_the_socket_says_who_speaks(hive: Hive, alice: Line, bob: Line) -> None:
+    identity = await alice.ok("whoami")
+    assert (identity["name"], identity["kind"]) == ("alice", "agent")
+    sent = await alice.ok("send", to="bob", body="hi")
+    assert sent["recipients"] == ["bob"]
+    [message] = (await bob.ok("recv"))["messages"]
+    assert (message["id"], message["from"], message["kind"]) == (sent["id"], "alice", "agent")
+    code, error = await bob.refused("send", to="operator", body="x", **{"from": "alice"})
+    assert (code, "'from'" in error) == ("bad_request", True)
+
+
+async def test_the_sender_is_kept_with_what_the_kernel_knows_of_it(hive: Hive, alice: Line) -> None:
+    await alice.ok("send", to="bob", body="hi")
+    [message] = await hive.inbox("bob")
+    assert (message.origin.pid, message.origin.uid) == (os.getpid(), os.geteuid())
+    assert message.origin.socket == str(hive.paths.agent_socket("alice"))
+
+
+@pytest.mark.parametrize(
+    "verb", ["stop", "start", "kill", "restart", "destroy", "spawn", "shutdown", "get_logs"]
+)
+async def test_no_agent_has_an_operators_or_the_managers_verbs(alice: Line, verb: str) -> None:
+    code, error = await alice.refused(verb, name="bob")
+    assert (code, f"unknown verb {verb!r}" in error) == ("bad_request", True)
+
+
+async def test_a_message_is_leased_acked_and_gone(alice: Line, bob: Line) -> None:
+    await alice.ok("send", to="bob", body="one")
+    await alice.ok("send", to="bob", body="two")
+    assert (await bob.ok("status"))["unread"] == 2
+    [one, two] = (await bob.ok("recv", max=16))["messages"]
+    assert (one["body"], two["body"]) == ("one", "two")
+    await bob.ok("ack", ids=[one["id"]], lease=one["lease"])
+    code, _ = await bob.refused("ack", ids=[one["id"]])
+    assert code == "stale_lease"
+    await bob.ok("ack_turn")
+    assert (await bob.ok("status"))["unread"] == 0
+    seen = (await bob.ok("recent"))["messages"]
+    assert [(row["body"], row["state"]) for row in seen] == [("one", "acked"), ("two", "acked")]
+
+
+async def test_what_is_given_back_comes_again(alice: Line, bob: Line) -> None:
+    await alice.ok("send", to="bob", body="work")
+    [first] = (await bob.ok("recv"))["messages"]
+    await bob.ok("nack", id=first["id"], mode="fail", reason="not today")
+    [second] = (await bob.ok("recv"))["messages"]
+    assert (second["attempt"], second["redelivered"]) == (2, True)
+    assert (await bob.ok("requeue_inflight"))["requeued"] == 1
+    [third] = (await bob.ok("recv"))["messages"]
+    await bob.ok("nack", id=third["id"], mode="reject", reason="never")
+    assert (await bob.ok("recv"))["messages"] == []
+
+
+async def test_a_lost_connection_gives_its_mail_back_at_once(hive: Hive, alice: Line) -> None:
+    await alice.ok("send", to="bob", body="work")
+    async with connected(hive.paths.agent_socket("bob")) as first:
+        assert (await first.ok("recv"))["messages"]
+    async with connected(hive.paths.agent_socket("bob")) as second:
+        [again] = (await second.ok("recv", wait_seconds=1))["messages"]
+        assert (again["attempt"], again["redelivered"]) == (2, True)
+
+
+async def test_a_long_poll_waits_without_holding_up_the_rest(alice: Line, bob: Line) -> None:
+    bob.write({"cmd": "recv", "wait_seconds": 60, "req": "parked"}, {"cmd": "status", "req": 1})
+    assert (await bob.read())["req"] == 1
+    await advance(59)
+    await alice.ok("send", to="bob", body="ring")
+    parked = await bob.read()
+    assert (parked["req"], parked["messages"][0]["body"]) == ("parked", "ring")
+    assert (await bob.ok("recv", wait_seconds=5))["messages"] == []
+
+
+async def test_recv_acks_in_the_same_request(alice: Line, bob: Line) -> None:
+    await alice.ok("send", to="bob", body="one")
+    [message] = (await bob.ok("recv"))["messages"]
+    assert (await bob.ok("recv", ack=[message["id"]]))["messages"] == []
+    assert (await bob.ok("status"))["unread"] == 0
+
+
+async def test_a_broadcast_tells_whom_it_reached(alice: Line) -> None:
+    assert (await alice.ok("send", to="*", body="all"))["recipients"] == ["bob", "hm1nd"]
+
+
+async def test_mail_to_nobody_is_refused_with_the_nearest_name(alice: Line) -> None:
+    code, error = await alice.refused("send", to="bbo", body="x")
+    assert (code, "'bob'" in error) == ("unknown_name", True)
+    code, error = await alice.refused("send", to="bob", body="x" * 70_000)
+    assert (code, "65536" in error) == ("too_large", True)
+
+
+async def test_a_status_line_is_shown_and_cleared(hive: Hive, alice: Line) -> None:
+    await alice.ok("set_status", text="reading")
+    row = await hive.status("alice")
+    assert row.status_text == "reading"
+    assert row.status_set_at is not None
+    await alice.ok("set_status", text="")
+    row = await hive.status("alice")
+    assert (row.status_text, row.status_set_at) == (None, None)
+
+
+async def test_a_script_rings_under_its_label(alice: Line) -> None:
+    await alice.ok("wake", body="tests are green", **{"from": "ci"})
+    [message] = (await alice.ok("recv"))["messages"]
+    assert (message["from"], message["label"], message["body"]) == (
+        "alice",
+        "ci",
+        "tests are green",
+    )
+
+
+async def test_a_transient_ring_is_heard_now_or_never(hive: Hive, alice: Line) -> None:
+    answer = await alice.ok("wake", body="nobody", transient=True, **{"from": "ci"})
+    assert "id" not in answer
+    assert (await alice.ok("status"))["unread"] == 0
+    async with connected(hive.paths.agent_socket("alice")) as waiting:
+        waiting.write({"cmd": "recv", "wait_seconds": 60})
+        await settle()
+        assert "id" in await alice.ok("wake", body="now", transient=True, **{"from": "ci"})
+        assert (await waiting.read())["messages"][0]["body"] == "now"
+
+
+async def test_presence_counts_harnesses_and_outlives_none_of_them(hive: Hive) -> None:
+    path = hive.paths.agent_socket("damocles")
+    assert (await hive.status("damocles")).state == "away"
+    async with connected(path) as tool:
+        await tool.ok("hello", role="tool")
+        assert not (await hive.status("damocles")).connected
+        first, second = await Line.to(path), await Line.to(path)
+        assert (await first.ok("hello", role="harness"))["name"] == "damocles"
+        await first.ok("hello", role="harness")
+        await second.ok("hello", role="harness")
+        row = await hive.status("damocles")
+        assert (row.state, row.connected, row.running) == ("connected", True, False)
+        await advance(100)
+        await first.close()
+        await settle()
+        assert (await hive.status("damocles")).state == "connected"
+        await second.close()
+        await settle()
+        gone = await hive.status("damocles")
+        assert (gone.state, gone.since) == ("away", None)
+        assert gone.last_seen is not None
+        assert row.last_seen is not None
+        assert gone.last_seen > row.last_seen
+
+
+async def test_participants_see_each_other(hive: Hive, alice: Line) -> None:
+    await alice.ok("set_status", text="reading")
+    await alice.ok("hello", role="harness")
+    rows = {row["name"]: row for row in (await alice.ok("who"))["participants"]}
+    assert set(rows) == {"alice", "bob", "hm1nd", "damocles"}
+    assert (rows["alice"]["connected"], rows["alice"]["status_text"]) == (True, "reading")
+    assert rows["damocles"]["kind"] == "peer"
+    assert "pid" not in rows["bob"], "nobody sees more of another than that"
+
+
+# The manager's socket
+
+
+@pytest.fixture
+async def manager(hive: Hive) -> AsyncIterator[Line]:
+    async with connected(hive.paths.manager_socket) as line:
+        yield line
+
+
+async def test_the_manager_has_an_agents_verbs_on_both_its_sockets(
+    hive: Hive, manager: Line
+) -> None:
+    assert (await manager.ok("whoami"))["kind"] == "manager"
+    async with connected(hive.paths.agent_socket("hm1nd")) as inside:
+        assert (await inside.ok("whoami"))["name"] == "hm1nd"
+        await manager.ok("send", to="manager", body="to myself")
+        assert (await inside.ok("recv"))["messages"][0]["body"] == "to myself"
+        await inside.ok("get_logs", name="alice")
+
+
+async def test_the_manager_cares_for_the_others(hive: Hive, manager: Line) -> None:
+    await manager.ok("kill", name="alice")
+    assert (await hive.status("alice")).state == "stopped"
+    await manager.ok("start", name="alice")
+    first = (await hive.status("alice")).pid
+    for verb in ("restart", "update"):
+        await manager.ok(verb, name="alice")
+    row = await hive.status("alice")
+    assert row.state == "running"
+    assert row.pid != first
+    hive.runtime.machines["alice"].lines.extend(["one", "two"])  # type: ignore[attr-defined]
+    assert (await manager.ok("get_logs", name="alice", lines=1))["lines"] == ["two"]
+
+
+@pytest.mark.parametrize("verb", ["kill", "start", "restart", "update"])
+@pytest.mark.parametrize("name", ["hm1nd", "manager"])
+async def test_the_manager_cannot_target_itself(
+    hive: Hive, manager: Line, verb: str, name: str
+) -> None:
+    code, error = await manager.refused(verb, name=name)
+    assert (code, "ask the operator" in error) == ("not_allowed", True)
+    assert (await hive.status("hm1nd")).state == "running"
+
+
+@pytest.mark.parametrize("verb", ["kill", "start", "restart", "update", "get_logs"])
+async def test_the_manager_cannot_reach_a_peers_life(manager: Line, verb: str) -> None:
+    code, error = await manager.refused(verb, name="damocles")
+    assert (code, "is a peer" in error) == ("not_allowed", True)
+    code, _ = await manager.refused(verb, name="nobody")
+    assert code == "unknown_name"
+
+
+@pytest.mark.parametrize("verb", ["spawn", "destroy", "register_peer", "shutdown", "set_paused"])
+async def test_what_changes_a_hives_shape_is_the_operators(manager: Line, verb: str) -> None:
+    code, error = await manager.refused(verb, name="alice")
+    assert (code, "unknown verb" in error) == ("bad_request", True)
+
+
+async def test_a_request_in_flight_is_answered_when_the_hive_closes(hive: Hive, alice: Line) -> None:
+    alice.write({"cmd": "recv", "wait_seconds": 180})
+    await settle()
+    await hive.close()
+    answers = await alice.reader.read()
+    assert answers == b"" or b'"messages":[]' in answers or b'"unavailable"' in answers
+    assert not asyncio.all_tasks() - {asyncio.current_task()}

@@ -1,0 +1,373 @@
+"""One client's connection: every line is answered, in order, and nobody can hold it up for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+import pytest
+
+from actors.testing import advance, settle
+from hive.gateway.answers import Fields, Push, chain
+from hive.gateway.connection import FAREWELL, MAX_OUTSTANDING, WRITE_DEADLINE, Connection
+from hive.wire.base import LINE_MAX
+from tests.gateway.scripted import DECODER, ScriptedVerbs, Served, served
+
+
+def texts(*answers: dict[str, Any]) -> list[Any]:
+    return [answer.get("text") for answer in answers]
+
+
+async def read(client: Served, count: int) -> list[dict[str, Any]]:
+    return [await client.line.read() for _ in range(count)]
+
+
+# Order
+
+
+async def test_answers_come_in_the_order_of_the_requests() -> None:
+    async with served() as client:
+        client.line.write(
+            {"cmd": "later", "name": "slow"},
+            {"cmd": "say", "text": "at once"},
+            {"cmd": "work", "name": "job"},
+            {"cmd": "fail", "how": "refusal"},
+        )
+        await client.line.writer.drain()
+        while len(client.verbs.asked) < 4:
+            await asyncio.sleep(0)
+        client.verbs.futures["job"].set_result({"text": "worked"})
+        client.verbs.futures["slow"].set_result({"text": "slowly"})
+        *good, bad = await read(client, 4)
+        assert texts(*good) == ["slowly", "at once", "worked"]
+        assert (bad["ok"], bad["code"], bad["error"]) == (False, "conflict", "taken")
+
+
+async def test_a_parked_request_holds_up_nobody_and_carries_its_own_number() -> None:
+    async with served() as client:
+        client.line.write(
+            {"cmd": "park", "name": "p", "req": "parked"}, {"cmd": "say", "text": "x", "req": 7}
+        )
+        assert (await client.line.read())["req"] == 7
+        client.verbs.futures["p"].set_result({"text": "rung"})
+        answer = await client.line.read()
+        assert (answer["req"], answer["text"]) == ("parked", "rung")
+
+
+async def test_answers_of_one_turn_leave_in_one_write() -> None:
+    verbs, writes = ScriptedVerbs(), list[bytes]()
+    connection = Connection(DECODER, lambda transport: verbs, set())
+    connection.connection_made(_Recorder(writes))
+    connection.data_received(b'{"cmd":"say","text":"x"}\n' * 50)
+    assert [write.count(b"\n") for write in writes] == [50]
+    for name in "abc":
+        connection.data_received(b'{"cmd":"park","name":"%s"}\n' % name.encode())
+    for name in "abc":
+        verbs.futures[name].set_result({"text": name})
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert [write.count(b"\n") for write in writes] == [50, 3]
+
+
+class _Recorder(asyncio.Transport):
+    """A transport that keeps what is written."""
+
+    def __init__(self, writes: list[bytes]) -> None:
+        super().__init__()
+        self._writes = writes
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self._writes.append(bytes(data))
+
+    def is_closing(self) -> bool:
+        return False
+
+    def is_reading(self) -> bool:
+        return True
+
+
+# Lines
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (b"nonsense", "not JSON"),
+        (b"[1]", "JSON object"),
+        (b'{"cmd":"sya","text":"x"}', "did you mean 'say'"),
+        (b'{"cmd":"say","txet":"x"}', "'text'"),
+        (b'{"cmd":"say","text":5}', "text"),
+        (b"\xff\xfe", "not JSON"),
+        (b"", "not JSON"),
+    ],
+)
+async def test_a_malformed_line_is_answered_and_the_connection_lives_on(
+    line: bytes, says: str
+) -> None:
+    async with served() as client:
+        client.line.writer.write(line + b"\n")
+        answer = await client.line.read()
+        assert (answer["ok"], answer["code"]) == (False, "bad_request")
+        assert says in answer["error"]
+        assert (await client.line.ok("say", text="still here"))["text"] == "still here"
+
+
+async def test_the_number_of_a_refused_request_is_repeated() -> None:
+    async with served() as client:
+        assert (await client.line.ask("nope", req="n1"))["req"] == "n1"
+
+
+async def test_a_line_that_is_too_long_is_refused_and_skipped() -> None:
+    async with served() as client:
+        client.line.writer.write(b"x" * (LINE_MAX + 1) + b'\n{"cmd":"say","text":"next"}\n')
+        too_long, following = await read(client, 2)
+        assert too_long["code"] == "too_large"
+        assert str(LINE_MAX) in too_long["error"]
+        assert following["text"] == "next"
+        assert len(client.verbs.asked) == 1
+
+
+async def test_half_a_line_is_never_carried_out() -> None:
+    async with served() as client:
+        client.line.writer.write(b'{"cmd":"say","text":"whole"}\n{"cmd":"say","text":"half"}')
+        assert (await client.line.read())["text"] == "whole"
+        await client.line.close()
+        await client.verbs.closed.wait()
+        assert len(client.verbs.asked) == 1
+
+
+async def test_a_line_may_come_in_pieces() -> None:
+    async with served() as client:
+        for piece in (b'{"cmd":', b'"say","te', b'xt":"whole"}', b"\n"):
+            client.line.writer.write(piece)
+            await client.line.writer.drain()
+            await asyncio.sleep(0)
+        assert (await client.line.read())["text"] == "whole"
+
+
+# Clients that do not read, or ask too much
+
+
+@pytest.mark.sim
+async def test_a_client_that_does_not_read_is_disconnected() -> None:
+    async with served(buffer=4096) as client:
+        client.line.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        big = "x" * (LINE_MAX // 2)
+        client.line.write(*[{"cmd": "say", "text": big}] * 3)
+        await settle()
+        taken = len(client.verbs.asked)
+        client.line.write({"cmd": "say", "text": "one more"})
+        await advance(WRITE_DEADLINE - 1)
+        assert len(client.verbs.asked) == taken, "no more is read from whoever does not read"
+        assert not client.verbs.closed.is_set()
+        await advance(2)
+        assert client.verbs.closed.is_set()
+
+
+@pytest.mark.sim
+async def test_a_client_that_reads_again_in_time_misses_nothing() -> None:
+    async with served(buffer=4096) as client:
+        client.line.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        big = "x" * (LINE_MAX // 2)
+        client.line.write(*[{"cmd": "say", "text": big}] * 3, {"cmd": "say", "text": "last"})
+        await advance(WRITE_DEADLINE - 1)
+        client.line.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        answers = await read(client, 4)
+        assert texts(*answers) == [big, big, big, "last"]
+        await advance(2 * WRITE_DEADLINE)
+        assert (await client.line.ok("say", text="on"))["text"] == "on"
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("verb", ["later", "park"])
+async def test_whoever_has_too_much_under_way_is_not_read_any_more(verb: str) -> None:
+    async with served() as client:
+        names = [str(number) for number in range(MAX_OUTSTANDING + 1)]
+        client.line.write(*[{"cmd": verb, "name": name} for name in names])
+        await settle()
+        client.line.write({"cmd": "say", "text": "waits in the kernel"})
+        await settle()
+        assert len(client.verbs.asked) == len(names)
+        for name in names:
+            client.verbs.futures[name].set_result({"text": name})
+        answers = await read(client, len(names) + 1)
+        assert texts(*answers) == [*names, "waits in the kernel"]
+
+
+@pytest.mark.sim
+async def test_closing_writes_what_is_ready_but_waits_for_nobody_for_ever() -> None:
+    async with served(buffer=4096) as client:
+        assert await client.line.ok("say", text="x")
+        client.line.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        client.line.write({"cmd": "say", "text": "y" * 60_000})
+        await settle()
+        client.connection.close()
+        await settle()
+        assert not client.verbs.closed.is_set(), "there is still something to be read"
+        await advance(FAREWELL)
+        assert client.verbs.closed.is_set()
+
+
+async def test_closing_delivers_the_last_answer() -> None:
+    async with served() as client:
+        client.line.write({"cmd": "park", "name": "p"})
+        while not client.verbs.asked:
+            await asyncio.sleep(0)
+        client.verbs.futures["p"].set_result({"text": "good-bye"})
+        await asyncio.sleep(0)
+        client.connection.close()
+        assert (await client.line.read())["text"] == "good-bye"
+        assert await client.line.reader.read() == b""
+
+
+# Streams
+
+
+async def test_a_stream_begins_with_a_bare_ok_and_repeats_its_number() -> None:
+    async def run(push: Push) -> None:
+        push({"text": "one"})
+        push({"text": "two"})
+        await asyncio.Event().wait()
+
+    async with served() as client:
+        client.verbs.stream = run
+        assert await client.line.ask("watch", req=3) == {"version": 1, "ok": True, "req": 3}
+        answers = await read(client, 2)
+        assert texts(*answers) == ["one", "two"]
+        assert {answer["req"] for answer in answers} == {3}
+
+
+async def test_a_stream_takes_no_more_requests() -> None:
+    pushed = asyncio.Event()
+
+    async def run(push: Push) -> None:
+        await pushed.wait()
+        push({"text": "pushed"})
+        await asyncio.Event().wait()
+
+    async with served() as client:
+        client.verbs.stream = run
+        client.line.write({"cmd": "watch"}, {"cmd": "say", "text": "ignored"})
+        assert "text" not in await client.line.read(), "the ok is not kept back"
+        pushed.set()
+        assert (await client.line.read())["text"] == "pushed"
+        assert len(client.verbs.asked) == 1
+
+
+async def test_a_stream_waits_for_the_answers_before_it() -> None:
+    async def run(push: Push) -> None:
+        push({"text": "pushed"})
+        await asyncio.Event().wait()
+
+    async with served() as client:
+        client.verbs.stream = run
+        client.line.write({"cmd": "later", "name": "slow"}, {"cmd": "watch"})
+        while len(client.verbs.asked) < 2:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        client.verbs.futures["slow"].set_result({"text": "first"})
+        assert texts(*await read(client, 3)) == ["first", None, "pushed"]
+
+
+async def test_a_stream_ends_with_its_client() -> None:
+    ended = asyncio.Event()
+
+    async def run(push: Push) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async with served() as client:
+        client.verbs.stream = run
+        await client.line.ok("watch")
+        await client.line.close()
+        await ended.wait()
+
+
+async def test_a_stream_that_breaks_closes_the_connection_and_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def run(push: Push) -> None:
+        push({"text": "last words"})
+        raise RuntimeError("the pump broke")
+
+    async with served() as client:
+        client.verbs.stream = run
+        client.line.write({"cmd": "watch"})
+        assert texts(*await read(client, 2)) == [None, "last words"]
+        assert await client.line.reader.read() == b""
+    assert "broke off" in caplog.text
+    assert "the pump broke" in caplog.text
+
+
+# Faults, and what outlives a connection
+
+
+async def test_long_work_outlives_the_client_who_asked_for_it() -> None:
+    async with served() as client:
+        client.line.write({"cmd": "work", "name": "restart"})
+        while not client.running:
+            await asyncio.sleep(0)
+        [task] = client.running
+        await client.line.close()
+        await client.verbs.closed.wait()
+        assert not task.done()
+        client.verbs.futures["restart"].set_result({"text": "done after all"})
+        assert await task == {"text": "done after all"}
+    assert not client.running
+
+
+async def test_work_that_is_cancelled_is_answered_as_unavailable() -> None:
+    async with served() as client:
+        client.line.write({"cmd": "work", "name": "restart"})
+        while not client.running:
+            await asyncio.sleep(0)
+        [task] = client.running
+        task.cancel()
+        answer = await client.line.read()
+        assert (answer["code"], "shutting down" in answer["error"]) == ("unavailable", True)
+
+
+async def test_a_fault_of_ours_is_named_as_such_and_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with served() as client:
+        client.verbs.errors["bug"] = ZeroDivisionError("by zero")
+        with caplog.at_level(logging.ERROR):
+            code, error = await client.line.refused("fail", how="bug")
+        assert code == "failed"
+        assert "a bug in hive-c0re (ZeroDivisionError: by zero)" in error
+        assert "Traceback" in caplog.text
+        assert await client.line.ok("say", text="the connection lives on")
+
+
+@pytest.mark.parametrize("verb", ["later", "park", "work"])
+async def test_an_answer_that_json_cannot_hold_is_a_fault_and_holds_up_nobody(
+    verb: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served() as client:
+        client.line.write({"cmd": verb, "name": "odd"}, {"cmd": "say", "text": "next"})
+        while len(client.verbs.asked) < 2:
+            await asyncio.sleep(0)
+        client.verbs.futures["odd"].set_result({"text": object()})
+        answers = await read(client, 2)
+        assert {answer.get("code") for answer in answers} == {"failed", None}
+    assert "a bug" in caplog.text
+
+
+async def test_cancelling_a_chained_answer_cancels_its_source() -> None:
+    loop = asyncio.get_running_loop()
+    source: asyncio.Future[int] = loop.create_future()
+
+    def fields(value: int) -> Fields:
+        return {"value": value}
+
+    chain(source, fields).cancel()
+    await asyncio.sleep(0)
+    assert source.cancelled()
+    other: asyncio.Future[int] = loop.create_future()
+    chained = chain(other, fields)
+    other.set_result(5)
+    assert await chained == {"value": 5}

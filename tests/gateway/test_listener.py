@@ -1,0 +1,163 @@
+"""A listening socket: whose it is, what it replaces, and that nothing of it stays behind."""
+
+from __future__ import annotations
+
+import asyncio
+import grp
+import os
+import socket
+import stat
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from hive.errors import BadRequestError, FailedError
+from hive.gateway import listener as module
+from hive.gateway.connection import Connection
+from hive.gateway.listener import Listener
+from hive.gateway.origin import origin_of
+from hive.wire.base import Request
+from tests.gateway.scripted import DECODER, ScriptedVerbs
+from tests.support.hives import Line, Site, connected
+
+
+@asynccontextmanager
+async def listening(path: Path, *, group: str | None = None) -> AsyncIterator[Listener]:
+    listener = Listener(path, connection_to(ScriptedVerbs()), group=group)
+    await listener.open()
+    try:
+        yield listener
+    finally:
+        await listener.close()
+
+
+def connection_to(verbs: ScriptedVerbs) -> Callable[[], Connection[Request]]:
+    return lambda: Connection(DECODER, lambda transport: verbs, set())
+
+
+async def test_the_socket_is_for_its_owner_and_group_only(site: Site) -> None:
+    path = site.run_dir / "deep" / "down" / "a.sock"
+    async with listening(path):
+        assert stat.S_ISSOCK(path.stat().st_mode)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        async with connected(path) as line:
+            assert (await line.ok("say", text="x"))["text"] == "x"
+    assert not path.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to any group")
+async def test_the_admin_group_is_let_in_where_it_exists(site: Site) -> None:
+    name = next(entry.gr_name for entry in grp.getgrall() if entry.gr_gid != os.getegid())
+    path = site.run_dir / "a.sock"
+    async with listening(path, group=name):
+        assert path.stat().st_gid == grp.getgrnam(name).gr_gid
+    async with listening(path, group="no-such-group"):
+        assert path.stat().st_gid == os.getegid()
+
+
+async def test_a_leftover_socket_is_replaced(site: Site) -> None:
+    path = site.run_dir / "a.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    async with listening(path), connected(path) as line:
+        assert await line.ok("say", text="x")
+
+
+async def test_a_path_that_the_kernel_cannot_bind_is_refused_with_a_way_out(site: Site) -> None:
+    with pytest.raises(BadRequestError, match="HYPERHIVE_RUN_DIR"):
+        Listener(site.run_dir / ("x" * 120), connection_to(ScriptedVerbs()))
+
+
+async def test_a_directory_that_cannot_be_made_is_named(site: Site) -> None:
+    (site.run_dir / "file").touch()
+    listener = Listener(site.run_dir / "file" / "a.sock", connection_to(ScriptedVerbs()))
+    with pytest.raises(FailedError, match=r"cannot listen on .*a\.sock: .*; check"):
+        await listener.open()
+    await listener.close()
+
+
+async def test_closing_disconnects_everyone_and_says_so_to_their_verbs(site: Site) -> None:
+    path = site.run_dir / "a.sock"
+    verbs = ScriptedVerbs()
+    listener = Listener(path, connection_to(verbs))
+    await listener.open()
+    async with connected(path) as line:
+        await line.ok("say", text="x")
+        await listener.close()
+        assert verbs.closed.is_set()
+        assert await line.reader.read() == b""
+    await listener.close()
+
+
+async def test_whoever_is_just_connecting_is_disconnected_too(site: Site) -> None:
+    path = site.run_dir / "a.sock"
+    listener = Listener(path, connection_to(ScriptedVerbs()))
+    await listener.open()
+    connecting = [asyncio.ensure_future(Line.to(path)) for _ in range(5)]
+    for _ in range(3):
+        await asyncio.sleep(0)
+    await listener.close()
+    for outcome in await asyncio.gather(*connecting, return_exceptions=True):
+        if isinstance(outcome, Line):
+            assert await outcome.reader.read() == b""
+            await outcome.close()
+        else:
+            assert isinstance(outcome, OSError)
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_an_opening_that_is_cancelled_leaves_nothing(site: Site, turns: int) -> None:
+    path = site.run_dir / "a.sock"
+    listener = Listener(path, connection_to(ScriptedVerbs()))
+    opening = asyncio.ensure_future(listener.open())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    opening.cancel()
+    await asyncio.wait([opening])
+    if not opening.cancelled():
+        await listener.close()
+    assert not path.exists()
+    async with listening(path), connected(path) as line:
+        assert await line.ok("say", text="x")
+
+
+async def test_an_opening_that_is_cancelled_while_it_binds_leaves_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = site.run_dir / "a.sock"
+    loop, bound = asyncio.get_running_loop(), asyncio.Event()
+    bind = module._bind
+
+    def slowly(*args: object) -> socket.socket:
+        loop.call_soon_threadsafe(bound.set)
+        return bind(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(module, "_bind", slowly)
+    listener = Listener(path, connection_to(ScriptedVerbs()))
+    opening = asyncio.ensure_future(listener.open())
+    await bound.wait()
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert not path.exists()
+
+
+async def test_the_kernel_says_who_is_there() -> None:
+    ours, theirs = socket.socketpair()
+    with theirs:
+        transport, _ = await asyncio.get_running_loop().create_unix_connection(
+            asyncio.Protocol, sock=ours
+        )
+        try:
+            origin = origin_of(transport, "/run/a.sock")
+        finally:
+            transport.close()
+            await asyncio.sleep(0)
+    assert (origin.socket, origin.pid, origin.uid, origin.gid) == (
+        "/run/a.sock",
+        os.getpid(),
+        os.geteuid(),
+        os.getegid(),
+    )

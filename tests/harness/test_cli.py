@@ -1,0 +1,304 @@
+"""The programs as processes: verbs for scripts, and `serve` from start to SIGTERM."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from attrs import define
+
+from hive.errors import ExitStatus
+from hive.wire import agent as wire
+from tests.harness.support.daemon import Daemon
+from tests.harness.support.processes import gone
+
+
+@define
+class Finished:
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "mcp.sock"
+
+
+def environment(path: Path, **more: str) -> dict[str, str]:
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return {**kept, "HIVE_SOCKET": str(path), "HIVE_STATE": str(path.parent / "state"), **more}
+
+
+async def start(path: Path, *words: str, program: str = "agent", **env: str):
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "hive.harness", program, *words),
+        env=environment(path, **env),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def run(path: Path, *words: str, stdin: bytes = b"", program: str = "agent") -> Finished:
+    process = await start(path, *words, program=program)
+    out, err = await process.communicate(stdin)
+    assert process.returncode is not None
+    return Finished(process.returncode, out.decode(), err.decode())
+
+
+@asynccontextmanager
+async def serving(path: Path, *words: str, **env: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await start(path, "serve", *words, **env)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def heard(process: asyncio.subprocess.Process, word: str) -> str:
+    """Read standard error up to a line with this word."""
+    while word not in (line := (await process.stderr.readline()).decode()):
+        assert line, f"ended without saying {word!r}"
+    return line
+
+
+async def test_send_prints_the_id_and_takes_the_body_from_standard_input(path):
+    async with Daemon(path) as daemon:
+        assert await run(path, "send", "bob", "hello") == Finished(0, "1\n", "")
+        done = await run(path, "send", "bob", "--in-reply-to", "1", "--json", stdin=b"a\nb\n")
+        assert json.loads(done.out) == {"id": 2}
+        sent = [(one.to, one.body, one.in_reply_to) for one in daemon.sent]
+        assert sent == [("bob", "hello", None), ("bob", "a\nb", 1)]
+
+
+async def test_recv_acks_what_it_has_printed(path):
+    async with Daemon(path) as daemon:
+        first, second = daemon.post("hello"), daemon.post("again", in_reply_to=7)
+        done = await run(path, "recv", "--max", "2", "--wait", "5")
+        assert done.out.startswith("#1 from bob at 2026-11-22T14:00:00.000Z\nhello\n")
+        assert "in reply to #7" in done.out
+        assert (daemon.state(first), daemon.state(second)) == ("acked", "acked")
+        assert await run(path, "recv") == Finished(0, "", "")
+
+
+async def test_recv_keep_gives_back(path):
+    async with Daemon(path) as daemon:
+        posted = daemon.post("hello")
+        done = await run(path, "recv", "--keep", "--json")
+        assert json.loads(done.out)["body"] == "hello"
+        await daemon.until(lambda: daemon.state(posted) == "queued")
+
+
+async def test_the_other_verbs(path):
+    async with Daemon(path) as daemon:
+        assert (await run(path, "status")).out == "0\n"
+        assert (await run(path, "whoami")).out == "alice (agent)\n"
+        assert (await run(path, "who")).out == "bob  peer  never seen\n"
+        assert (await run(path, "wake", "--from", "cron", "--body", "tick")).out == "1\n"
+        assert daemon.items[1].label == "cron"
+        stale = await run(path, "ack", "1")
+        assert (stale.status, stale.out) == (ExitStatus.REFUSED, "")
+        assert stale.err == "hive-ag3nt: message 1 is not held by this connection\n"
+        stale = await run(path, "nack", "1", "--mode", "defer", "--reason", "later")
+        assert stale.status == ExitStatus.REFUSED
+        assert daemon.requests[-1].reason == "later"
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "says"),
+    [
+        (("status",), ExitStatus.NO_DAEMON, "there is no such socket; is hive-c0re running"),
+        (("send", "bob", b"\xff"), ExitStatus.USAGE, "not UTF-8"),
+        (("recv", "--max", "33"), ExitStatus.USAGE, "33 is not in the range"),
+        (("serve", "--", "/no/such"), ExitStatus.CONFIG, "no program '/no/such'"),
+        (("serve",), ExitStatus.CONFIG, "needs a program"),
+        (("serve", "--driver", "comand", "--", "sh"), ExitStatus.CONFIG, "mean 'command'"),
+        (("serve", "--peer", "--", "sh"), ExitStatus.USAGE, "stands behind --hook"),
+        (("serve", "--hook", "sh"), ExitStatus.USAGE, "goes with --peer"),
+    ],
+)
+@pytest.mark.loops("asyncio")
+async def test_mistakes_have_a_sentence_and_a_status(path, words, status, says):
+    if b"\xff" in words:
+        async with Daemon(path):
+            done = await run(path, *words)
+    else:
+        done = await run(path, *words)
+    assert done.status == status
+    assert says in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.loops("asyncio")
+async def test_the_manager_has_the_verbs_of_an_agent_and_the_care_of_the_others(path):
+    done = await run(path, "--help", program="manager")
+    verbs = {line.split()[0] for line in done.out.split("Commands:")[1].splitlines() if line}
+    assert {"send", "recv", "serve", "kill", "start", "restart", "update", "logs"} <= verbs
+    assert "kill" not in (await run(path, "--help")).out
+
+
+def test_a_verb_imports_nothing_slow(path):
+    slow = "asyncio attr attrs msgspec rich uvloop actors hive.wire hive.client.aio"
+    code = f"""
+import sys
+from hive.harness.cli import agent
+from hive.harness import verbs
+try:
+    agent(["status"])
+except SystemExit:
+    pass
+print(*set(sys.modules) & set({slow.split()}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment(path),
+        check=True,
+    )
+    assert done.stdout.strip() == ""
+    assert "cannot connect" in done.stderr
+
+
+async def test_serve_answers_with_a_real_program_and_ends_on_sigterm(path):
+    script = "read line; echo got $HIVE_MESSAGE_ID from $HIVE_MESSAGE_FROM"
+    async with (
+        Daemon(path) as daemon,
+        serving(path, "--time-limit", "30", "--", "sh", "-c", script) as process,
+    ):
+        posted = daemon.post("hello")
+        await daemon.until(lambda: daemon.state(posted) == "acked")
+        assert daemon.sent[0].body == f"got {posted} from bob"
+        assert daemon.greeted[0].driver == "command"
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+
+
+async def test_bodies_of_64_kib_both_ways_and_bytes_that_are_no_text(path):
+    script = (
+        "import json,sys; body = json.load(sys.stdin)['body'];"
+        "sys.stdout.buffer.write(body.encode() if body != 'bytes' else b'\\xff\\xfe')"
+    )
+    async with (
+        Daemon(path) as daemon,
+        serving(path, "--", sys.executable, "-c", script) as process,
+    ):
+        first, second = daemon.post("ü" * 32768), daemon.post("bytes")
+        await daemon.until(lambda: daemon.state(second) == "acked")
+        assert daemon.state(first) == "acked"
+        assert daemon.sent[0].body == "ü" * 32768
+        assert "2 places that were not UTF-8 are replaced" in daemon.sent[1].body
+        assert process.returncode is None
+
+
+async def test_sigterm_lets_the_message_in_work_end(path, tmp_path):
+    os.mkfifo(tmp_path / "gate")
+    script = f"echo ready >&2; read go < {tmp_path}/gate; echo done"
+    async with Daemon(path) as daemon, serving(path, "--", "sh", "-c", script) as process:
+        posted = daemon.post("x")
+        await heard(process, "ready")
+        process.send_signal(signal.SIGTERM)
+        await asyncio.to_thread((tmp_path / "gate").write_text, "go\n")
+        assert await process.wait() == 0
+        assert daemon.state(posted) == "acked"
+        assert daemon.sent[0].body == "done"
+
+
+async def test_sigterm_kills_what_does_not_end_in_time_and_gives_it_back(path):
+    script = "sleep 1000 & echo pid $! >&2; wait"
+    async with (
+        Daemon(path) as daemon,
+        serving(path, "--", "sh", "-c", script, HIVE_STOP_TIMEOUT="1") as process,
+    ):
+        posted = daemon.post("x")
+        grandchild = int((await heard(process, "pid")).split()[-1])
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+        assert daemon.items[posted].reasons == [("defer", "the agent was stopped")]
+        await gone(grandchild)
+
+
+async def test_the_time_limit_kills_grandchildren_and_fails_the_message(path):
+    script = "(sleep 1000 & echo pid $! >&2; wait) & wait"
+    async with (
+        Daemon(path) as daemon,
+        serving(path, "--time-limit", "0.3", "--", "sh", "-c", script) as process,
+    ):
+        posted = daemon.post("x")
+        await gone(int((await heard(process, "pid")).split()[-1]))
+        await daemon.until(lambda: daemon.items[posted].reasons)
+        [(mode, reason)] = daemon.items[posted].reasons
+        assert mode == "fail"
+        assert reason.startswith("ended after the time limit of 0.3 s")
+
+
+async def test_a_killed_program_fails_its_message_with_the_signal(path):
+    async with (
+        Daemon(path) as daemon,
+        serving(path, "--", "sh", "-c", "echo why >&2; kill -KILL $$"),
+    ):
+        posted = daemon.post("x")
+        await daemon.until(lambda: daemon.items[posted].reasons)
+        assert daemon.items[posted].reasons[0] == (
+            "fail",
+            "killed by SIGKILL; its last words:\nwhy",
+        )
+
+
+async def test_a_killed_harness_loses_its_leases_and_nothing_else(path):
+    async with (
+        Daemon(path) as daemon,
+        serving(path, "--", "sh", "-c", "echo pid $$ >&2; exec sleep 1000") as process,
+    ):
+        posted = daemon.post("x")
+        program = int((await heard(process, "pid")).split()[-1])
+        process.kill()
+        await daemon.until(lambda: daemon.state(posted) == "queued")
+        assert daemon.items[posted].attempts == 1
+        os.kill(program, signal.SIGKILL)  # in an agent, its runtime does this
+
+
+async def test_the_daemon_restarts_mid_message(path, tmp_path):
+    os.mkfifo(tmp_path / "gate")
+    script = f"echo ready >&2; read go < {tmp_path}/gate; echo done"
+    async with Daemon(path) as daemon, serving(path, "--", "sh", "-c", script) as process:
+        posted = daemon.post("x")
+        await heard(process, "ready")
+        await daemon.stop()
+        await daemon.start()
+        await asyncio.to_thread((tmp_path / "gate").write_text, "go\n")
+        await daemon.until(lambda: daemon.state(posted) == "acked")
+        assert [answer.body for answer in daemon.sent] == ["done"]
+        assert process.returncode is None
+
+
+async def test_a_peer_announces_itself_and_receives_nothing(path):
+    async with Daemon(path) as daemon, serving(path, "--peer") as process:
+        posted = daemon.post("x")
+        await daemon.until(lambda: daemon.of(wire.Whoami))
+        assert daemon.greeted[0].driver == "peer"
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+        assert daemon.state(posted) == "queued"
+        assert daemon.of(wire.Recv) == []
+
+
+async def test_a_hook_gets_each_message_and_answers_nobody(path, tmp_path):
+    seen = tmp_path / "seen"
+    script = f"cat >> {seen}; echo not an answer"
+    words = ("--peer", "--hook", "sh", "-c", script)
+    async with Daemon(path) as daemon, serving(path, *words):
+        posted = daemon.post("knock")
+        await daemon.until(lambda: daemon.state(posted) == "acked")
+        assert daemon.greeted[0].driver == "hook"
+        assert daemon.sent == []
+    assert json.loads(seen.read_bytes())["body"] == "knock"

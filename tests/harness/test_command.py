@@ -1,0 +1,112 @@
+"""The command driver: a real program for each message."""
+
+import asyncio
+import json
+import os
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from hive.client.api import Delivery
+from hive.errors import ConfigError
+from hive.harness.command import ANSWER_MAX, CommandDriver
+from hive.harness.drivers import Deferred, Done, DriverSetup, Failed, SavedText, load_driver
+from tests.harness.support.processes import Heard, gone
+
+MESSAGE = Delivery(7, "bob", "hello", "2026-11-22T14:00:00.000Z", 1, False, "l", "agent")
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+async def driver(state: Path, script: str, limit: float = 30.0, tee: Heard | None = None):
+    setup = DriverSetup(("/bin/sh", "-c", script), limit, state)
+    environ = {"PATH": os.environ["PATH"]}
+    return await asyncio.to_thread(CommandDriver, setup, environ=environ, tee=tee or Heard())
+
+
+def files(state: Path) -> list[str]:
+    return [path.name for path in (state / "answers").iterdir()]
+
+
+async def test_the_message_goes_in_and_the_output_is_the_answer(state):
+    outcome = await (await driver(state, "cat; echo $HIVE_MESSAGE_FROM")).handle(MESSAGE)
+    line, sender = outcome.answer.split("\n")
+    assert json.loads(line)["body"] == "hello"
+    assert sender == "bob"
+    assert files(state) == []
+
+
+async def test_no_output_is_no_answer(state):
+    assert await (await driver(state, "exit 0")).handle(MESSAGE) == Done(None)
+
+
+async def test_an_output_that_no_message_could_hold_stays_in_its_file(state):
+    script = f"head -c {ANSWER_MAX + 1} /dev/zero"
+    outcome = await (await driver(state, script)).handle(MESSAGE)
+    path = state / "answers" / "7-1.txt"
+    assert outcome == Done(SavedText(path, ANSWER_MAX + 1))
+    assert path.stat().st_size == ANSWER_MAX + 1
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_failure_tells_why_and_leaves_nothing(state):
+    outcome = await (await driver(state, "echo half; echo oh no >&2; exit 3")).handle(MESSAGE)
+    assert outcome == Failed("exited with status 3; its last words:\noh no")
+    assert files(state) == []
+
+
+async def test_ex_tempfail_defers(state):
+    assert isinstance(await (await driver(state, "exit 75")).handle(MESSAGE), Deferred)
+
+
+async def test_the_time_limit_fails_the_message_and_kills_grandchildren(state):
+    heard = Heard()
+    script = "(sleep 100 & echo $! >&2; wait) & wait"
+    outcome = await (await driver(state, script, 0.3, heard)).handle(MESSAGE)
+    assert outcome.reason.startswith("ended after the time limit of 0.3 s")
+    await gone(int(await heard.line()))
+
+
+async def test_cancelling_leaves_no_program_and_no_file(state):
+    heard = Heard()
+    doing = await driver(state, "echo $$ >&2; sleep 100", tee=heard)
+    work = asyncio.ensure_future(doing.handle(MESSAGE))
+    pid = int(await heard.line())
+    work.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    await gone(pid)
+    assert files(state) == []
+
+
+async def test_messages_at_the_same_time_do_not_share_output(state):
+    doing = await driver(state, "echo $HIVE_MESSAGE_ID")
+    messages = [evolve(MESSAGE, id=number) for number in range(1, 6)]
+    outcomes = await asyncio.gather(*map(doing.handle, messages))
+    assert [outcome.answer for outcome in outcomes] == ["1", "2", "3", "4", "5"]
+
+
+async def test_a_program_that_vanished_defers(state, tmp_path):
+    program = tmp_path / "agent.sh"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    setup = DriverSetup((str(program),), 1.0, state)
+    doing = await asyncio.to_thread(CommandDriver, setup)
+    program.unlink()
+    outcome = await doing.handle(MESSAGE)
+    assert outcome == Deferred(f"cannot start {program}: No such file or directory")
+
+
+def test_a_program_that_is_not_there_is_told_at_once(state):
+    with pytest.raises(ConfigError, match="no program '/no/such'"):
+        CommandDriver(DriverSetup(("/no/such",), 1.0, state))
+    with pytest.raises(ConfigError, match="needs a program"):
+        CommandDriver(DriverSetup((), 1.0, state))
+
+
+def test_it_is_the_built_in_driver():
+    assert load_driver("command") is CommandDriver

@@ -1,0 +1,105 @@
+"""Programs of their own process group: output, limits, and that nothing is left running."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hive.harness import programs
+from hive.harness.programs import Program, Ran, run_program
+from tests.harness.support.processes import Heard, gone
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Iterator[int]:
+    fd = os.open(tmp_path / "output", os.O_RDWR | os.O_CREAT)
+    yield fd
+    os.close(fd)
+
+
+def shell(script: str, limit: float = 30.0) -> Program:
+    return Program(("/bin/sh", "-c", script), {"PATH": os.environ["PATH"], "WORD": "given"}, limit)
+
+
+def text(fd: int) -> str:
+    return os.pread(fd, 1 << 20, 0).decode()
+
+
+async def run(script: str, output: int, limit: float = 30.0, stdin: bytes = b"in\n") -> Ran:
+    return await run_program(shell(script, limit), stdin=stdin, stdout=output, tee=Heard())
+
+
+async def test_input_environment_output_and_status(output):
+    ran = await run("cat; echo $WORD; exit 3", output)
+    assert ran == Ran(3, out_of_time=False, last_lines=())
+    assert text(output) == "in\ngiven\n"
+
+
+async def test_standard_error_is_passed_on_and_its_end_is_kept(output):
+    heard = Heard()
+    program = shell("echo one >&2; echo two >&2; kill -SEGV $$")
+    ran = await run_program(program, stdin=b"", stdout=output, tee=heard)
+    assert ran == Ran(-11, out_of_time=False, last_lines=("one", "two"))
+    assert heard.data == b"one\ntwo\n"
+
+
+async def test_only_the_end_of_a_long_standard_error_is_kept(output):
+    ran = await run("i=0; while [ $i -lt 3000 ]; do echo line $i >&2; i=$((i+1)); done", output)
+    assert ran.last_lines[-1] == "line 2999"
+    assert sum(len(line) + 1 for line in ran.last_lines) <= programs.TAIL_BYTES
+
+
+async def test_input_that_nobody_reads_is_no_failure(output):
+    ran = await run("exit 0", output, stdin=b"x" * 1_000_000)
+    assert ran.status == 0
+
+
+async def test_a_background_child_neither_holds_up_the_end_nor_outlives_it(output):
+    heard = Heard()
+    program = shell("sleep 100 & echo $! >&2; echo done")
+    ran = await run_program(program, stdin=b"", stdout=output, tee=heard)
+    assert (ran.status, text(output)) == (0, "done\n")
+    await gone(int(await heard.line()))
+
+
+async def test_the_time_limit_ends_the_whole_group(output):
+    heard = Heard()
+    program = shell("sleep 100 & echo $! >&2; wait; sleep 100", limit=0.3)
+    ran = await run_program(program, stdin=b"", stdout=output, tee=heard)
+    assert ran.out_of_time
+    assert ran.status == -15
+    await gone(int(await heard.line()))
+
+
+async def test_a_program_that_ignores_sigterm_is_killed(output, monkeypatch):
+    monkeypatch.setattr(programs, "KILL_GRACE", 0.1)
+    ran = await run("trap '' TERM; echo ready >&2; while :; do sleep 100; done", output, limit=0.3)
+    assert (ran.out_of_time, ran.status) == (True, -9)
+
+
+async def test_a_program_may_end_by_itself_after_sigterm(output):
+    ran = await run("trap 'echo bye; exit 4' TERM; sleep 100 & wait", output, limit=0.3)
+    assert (ran.out_of_time, ran.status) == (True, 4)
+    assert text(output) == "bye\n"
+
+
+async def test_cancelling_kills_the_group_before_it_returns(output):
+    heard = Heard()
+    program = shell("trap '' TERM; sleep 100 & echo $$ $! >&2; wait")
+    running = asyncio.ensure_future(
+        run_program(program, stdin=b"", stdout=output, tee=heard),
+    )
+    leader, child = (await heard.line()).split()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    await gone(int(leader))
+    await gone(int(child))
+
+
+async def test_a_program_that_is_not_there(output):
+    program = Program(("/no/such/program",), {}, 1.0)
+    with pytest.raises(FileNotFoundError):
+        await run_program(program, stdin=b"", stdout=output, tee=Heard())

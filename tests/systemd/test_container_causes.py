@@ -1,0 +1,71 @@
+"""Why a container ended."""
+
+import pytest
+
+from hive.machines.endings import Exited, How, OutOfMemory, Rebooted, Signaled, Unknown
+from hive.machines.systemd.causes import agent_line, how, show
+from hive.machines.systemd.views import Active, Code, Unit
+
+BOOT = "[  OK  ] Reached target multi-user.target - Multi-User System."
+SAID = "[ 2374.566484] hive-agent[32]: thinking"
+KILLED_INIT = "Container h-alice terminated by signal KILL."
+
+
+def failed(code: Code, status: int, result: str = "exit-code") -> Unit:
+    return Unit(id="u", active=Active.FAILED, result=result, code=code, status=status)
+
+
+def farewell(words: str) -> str:
+    return f"[   99.000001] hive-agent[40]: hive-agent ended: {words}"
+
+
+@pytest.mark.parametrize(
+    ("unit", "lines", "cause"),
+    [
+        (Unit(id="u", active=Active.INACTIVE), (), Exited(0)),
+        (failed(Code.EXITED, 7), (farewell("exit-code exited 7"),), Exited(7)),
+        (failed(Code.EXITED, 1), (BOOT, SAID), Exited(1)),
+        (failed(Code.EXITED, 1), (BOOT, KILLED_INIT, "Failed with result."), Signaled(9)),
+        (failed(Code.EXITED, 1), ("Container x terminated by signal WHAT.",), Exited(1)),
+        (failed(Code.EXITED, 133), (), Rebooted()),
+        (failed(Code.EXITED, 133), (farewell("success killed TERM"),), Rebooted()),
+        (failed(Code.EXITED, 1), (farewell("exit-code exited 133"),), Exited(133)),
+        (failed(Code.EXITED, 1), (farewell("success killed TERM"),), Exited(1)),
+        (failed(Code.EXITED, 255), (farewell("signal killed SEGV"),), Signaled(11)),
+        (
+            failed(Code.EXITED, 255),
+            (farewell("core-dump dumped ABRT"),),
+            Signaled(6, core_dumped=True),
+        ),
+        (failed(Code.EXITED, 255), (farewell("oom-kill killed KILL"),), OutOfMemory()),
+        (failed(Code.EXITED, 255), (farewell("exit-code exited 255"),), Exited(255)),
+        (failed(Code.EXITED, 255), (farewell("garbled"), BOOT), Exited(255)),
+        (failed(Code.EXITED, 255), (), Exited(255)),
+        (failed(Code.KILLED, 9, "signal"), (), Signaled(9)),
+        (failed(Code.DUMPED, 6, "core-dump"), (), Signaled(6, core_dumped=True)),
+        (failed(Code.KILLED, 9, "oom-kill"), (), OutOfMemory()),
+        (failed(Code.NONE, 0, "resources"), (), Unknown("systemd says 'resources'")),
+    ],
+)
+def test_why_it_ended(unit: Unit, lines: tuple[str, ...], cause: How) -> None:
+    assert how(unit, lines) == cause
+
+
+def test_the_last_farewell_counts() -> None:
+    lines = (farewell("signal killed KILL"), farewell("signal killed TERM"))
+    assert how(failed(Code.EXITED, 255), lines) == Signaled(15)
+
+
+def test_an_agents_line_is_shown_as_it_printed_it() -> None:
+    assert agent_line(SAID) == "thinking"
+    assert agent_line(BOOT) is None
+    assert agent_line(farewell("exit-code exited 7")) is None
+
+
+def test_what_the_agent_said_hides_the_noise_of_the_system_around_it() -> None:
+    assert show((BOOT, SAID, KILLED_INIT)) == ("thinking",)
+
+
+def test_without_a_word_of_the_agent_all_is_shown() -> None:
+    assert show((BOOT, KILLED_INIT)) == (BOOT, KILLED_INIT)
+    assert show((BOOT, farewell("signal killed KILL"))) == (BOOT,)

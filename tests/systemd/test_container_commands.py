@@ -1,0 +1,86 @@
+"""Running other programs."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from hive.machines.systemd.commands import NO_PROGRAM, OUTPUT_BYTES, Outcome, run
+
+PATIENT = 30.0
+
+
+def shell(script: str, *arguments: str) -> tuple[str, ...]:
+    return ("/bin/sh", "-c", script, "sh", *arguments)
+
+
+async def test_what_it_printed_and_how_it_exited() -> None:
+    outcome = await run(shell("echo out; echo err >&2; exit 3"), deadline=PATIENT)
+    assert (outcome.status, outcome.out, outcome.err) == (3, "out\n", "err\n")
+    assert not outcome.ok
+    assert str(outcome).endswith("exited with status 3: err")
+
+
+async def test_it_has_no_input_and_speaks_plain_english() -> None:
+    outcome = await run(shell("cat; echo $LC_ALL $SYSTEMD_COLORS"), deadline=PATIENT)
+    assert outcome.ok
+    assert outcome.out == "C.UTF-8 0\n"
+
+
+async def test_at_its_deadline_it_is_killed_with_all_it_started(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    script = "sleep 90 & echo $$ $! > $1; wait"
+    outcome = await run(shell(script, str(pids)), deadline=0.3)
+    assert outcome.status is None
+    assert "did not end within 0.3 s" in str(outcome)
+    for pid in (await asyncio.to_thread(pids.read_text)).split():
+        await gone(int(pid))
+
+
+async def test_a_caller_that_is_cancelled_leaves_nothing_behind(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    os.mkfifo(pid)
+    task = asyncio.create_task(run(shell("echo $$ > $1; sleep 90", str(pid)), deadline=PATIENT))
+    number = int(await asyncio.to_thread(pid.read_text))
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    await gone(number)
+
+
+async def test_a_program_that_babbles_is_read_to_its_end_and_kept_in_part() -> None:
+    outcome = await run(shell("head -c 3000000 /dev/zero; echo done >&2"), deadline=PATIENT)
+    assert len(outcome.out) == OUTPUT_BYTES
+    assert outcome.err == "done\n"
+
+
+async def test_a_program_that_is_not_there() -> None:
+    outcome = await run(("/no/such/program",), deadline=PATIENT)
+    assert outcome.status == NO_PROGRAM
+    assert "is it installed" in str(outcome)
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (0, "`a b c` exited with status 0: words"),
+        (-9, "`a b c` was ended by signal 9: words"),
+        (None, "`a b c` did not end within 2 s: words"),
+    ],
+)
+def test_the_sentence(status: int | None, sentence: str) -> None:
+    assert str(Outcome(("a", "b", "c", "d"), status, "words", " ", 2.0)) == sentence
+
+
+async def gone(pid: int) -> None:
+    """Wait until a process is gone, which its parent or the first process sees to."""
+
+    def ended() -> bool:
+        try:
+            return ") Z " in Path(f"/proc/{pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+
+    while not await asyncio.to_thread(ended):  # noqa: ASYNC110 - processes set no events
+        await asyncio.sleep(0)

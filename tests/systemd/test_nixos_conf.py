@@ -1,0 +1,41 @@
+"""What becomes of the `.conf` file of a NixOS container."""
+
+from hive.machines.systemd.nixos_conf import CLEARED, read, rewrite
+
+CREATED = """\
+PRIVATE_NETWORK=1
+HOST_ADDRESS=10.233.1.1
+LOCAL_ADDRESS=10.233.1.2
+HOST_BRIDGE=
+HOST_PORT=
+AUTO_START=0
+FLAKE=/var/lib/hyperhive/meta#alice
+EXTRA_NSPAWN_FLAGS="--bind=/old:/old"
+"""
+
+FLAGS = "--bind=/run/hyperhive/agents/alice:/run/hive --bind-ro=/nix:/nix"
+
+
+def test_it_shares_the_hosts_network_and_has_our_binds() -> None:
+    variables = read(rewrite(CREATED, flags=FLAGS))
+    assert variables["PRIVATE_NETWORK"] == "0"
+    assert variables["EXTRA_NSPAWN_FLAGS"] == FLAGS
+    assert {variables[key] for key in CLEARED} == {""}
+
+
+def test_the_rest_stays_as_it_is() -> None:
+    before, after = read(CREATED), read(rewrite("# by hand\n" + CREATED, flags=FLAGS))
+    for key in ("FLAKE", "AUTO_START", "HOST_PORT"):
+        assert after[key] == before[key]
+    assert rewrite("# by hand\n", flags=FLAGS).startswith("# by hand\n")
+
+
+def test_rewriting_again_changes_nothing() -> None:
+    once = rewrite(CREATED, flags=FLAGS)
+    assert rewrite(once, flags=FLAGS) == once
+
+
+def test_no_variable_is_there_twice() -> None:
+    lines = rewrite(CREATED, flags=FLAGS).splitlines()
+    names = [line.partition("=")[0] for line in lines]
+    assert len(names) == len(set(names))

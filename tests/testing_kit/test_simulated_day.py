@@ -1,0 +1,245 @@
+"""A day of fifty agents that send each other mail, crash a thousand times and are stopped at will.
+
+The day is lived once, in simulated time; each test then looks at one promise. Mail that nobody was
+told of (its sender crashed before the answer came) may exist or not, and is left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator
+from datetime import datetime
+from random import Random
+
+import pytest
+from attrs import Factory, define
+
+from hive import Hive
+from hive.client.aio import SocketClient
+from hive.client.api import Role
+from hive.config import HiveConfig, RestartPolicy
+from hive.daemon.hive import Agent
+from hive.errors import ConflictError
+from hive.store import Message, MessageState
+from hive.testing import advance, crash, simulate
+from hive.wire.rows import EventRow
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+HOUR = 3600.0
+DAY = 24 * HOUR
+CRASHES = 1000
+NAMES = [f"agent{number}" for number in range(50)]
+BYSTANDERS = NAMES[:10]
+"""Nothing is ever done to these."""
+VICTIMS = NAMES[10:]
+RULES = RestartPolicy(max_restarts=4, within=600, base=1, cap=30)
+
+
+@define
+class Day:
+    """What happened, as those saw it who took part."""
+
+    accepted: dict[int, tuple[str, str]] = Factory(dict)
+    """Sender and recipient of each message whose sender was told that it is stored."""
+    first_seen: defaultdict[str, list[tuple[int, str]]] = Factory(lambda: defaultdict(list))
+    """Id and sender of what reached each agent, without repetitions."""
+    deliveries: Counter[int] = Factory(Counter)
+    crashes: Counter[str] = Factory(Counter)
+    stops: list[tuple[str, float, float]] = Factory(list)
+    """Agent, when its stop had been carried out, and when it was asked to start again."""
+    events: list[EventRow] = Factory(list)
+    evening: dict[str, str] = Factory(dict)
+    """The state of each agent when the last hour was over."""
+    evening_mail: dict[int, Message] = Factory(dict)
+    morning_mail: dict[int, Message] = Factory(dict)
+    """What became of it once everyone had been started again."""
+
+    def of(self, name: str) -> list[EventRow]:
+        return [event for event in self.events if event.name == name]
+
+
+def sorter(name: str, day: Day) -> Agent:
+    """Return an agent that passes each order on to a colleague, and keeps parcels."""
+    random = Random(name)
+
+    async def agent(client: SocketClient) -> None:
+        await client.hello(Role.HARNESS, "function")
+        while True:
+            for message in await client.recv(wait=180, max=4):
+                day.deliveries[message.id] += 1
+                if day.deliveries[message.id] == 1:
+                    day.first_seen[name].append((message.id, message.sender))
+                await asyncio.sleep(random.uniform(1, 30))
+                if message.body == "order":
+                    await send(client, name, random.choice(NAMES), "parcel", day)
+                await client.ack([message.id], lease=message.lease)
+
+    return agent
+
+
+async def send(client: SocketClient, sender: str, to: str, body: str, day: Day) -> None:
+    sent = await client.send(to, body)
+    assert sent.id is not None
+    day.accepted[sent.id] = (sender, to)
+
+
+async def orders(hive: Hive, day: Day) -> None:
+    """A peer orders something of everyone, twice an hour."""
+    damocles = await hive.client("damocles")
+    while asyncio.get_running_loop().time() < DAY:
+        for name in NAMES:
+            await send(damocles, "damocles", name, "order", day)
+        await asyncio.sleep(HOUR / 2)
+
+
+async def chaos(hive: Hive, day: Day) -> None:
+    """Crash agents, often the same one several times, until there were enough crashes."""
+    random = Random("chaos")
+    victim = random.choice(VICTIMS)
+    while day.crashes.total() < CRASHES:
+        await asyncio.sleep(random.uniform(0, 2 * DAY / CRASHES))
+        try:
+            await crash(hive, victim)
+            day.crashes[victim] += 1
+        except ConflictError:  # it waits for its restart, has failed or was stopped
+            victim = random.choice(VICTIMS)
+        if random.random() < 0.4:
+            victim = random.choice(VICTIMS)
+
+
+async def operator(hive: Hive, day: Day) -> None:
+    """Stop somebody every hour, often while it crashes, and an hour later start all but the last.
+
+    Whoever has failed by then is started, too.
+    """
+    random = Random("operator")
+    loop = asyncio.get_running_loop()
+    for _ in range(24):
+        name = random.choice(VICTIMS)
+        hits = [stop_hard(hive, name, random.uniform(0, 3), day) for _ in range(2)]
+        await asyncio.gather(*hits, stop_late(hive, name, random.uniform(0, 3)))
+        stopped_at = loop.time()
+        await asyncio.sleep(HOUR - 3)
+        day.stops.append((name, stopped_at, loop.time()))
+        if loop.time() < DAY - HOUR:
+            for other in VICTIMS:
+                if (await hive.status(other)).state in {"failed", "stopped"}:
+                    await hive.start(other)
+
+
+async def stop_late(hive: Hive, name: str, delay: float) -> None:
+    await asyncio.sleep(delay)
+    await hive.stop(name)
+
+
+async def stop_hard(hive: Hive, name: str, delay: float, day: Day) -> None:
+    await asyncio.sleep(delay)
+    try:
+        await crash(hive, name)
+        day.crashes[name] += 1
+    except ConflictError:
+        pass
+
+
+async def live(hive: Hive, day: Day) -> None:
+    day.events.extend(await hive.parts.events.recent(1000))
+    hive.parts.events.subscribe(day.events.append)
+    await asyncio.gather(orders(hive, day), chaos(hive, day), operator(hive, day))
+    await advance(HOUR)
+    day.evening = {name: (await hive.status(name)).state for name in NAMES}
+    day.evening_mail = await all_mail(hive)
+    for name in VICTIMS:
+        await hive.start(name)
+    await advance(HOUR)
+    day.morning_mail = await all_mail(hive)
+
+
+async def all_mail(hive: Hive) -> dict[int, Message]:
+    return {mail.id: mail for name in NAMES for mail in await hive.inbox(name, limit=100_000)}
+
+
+@pytest.fixture(scope="module")
+def day() -> Day:
+    day = Day()
+    agents = {name: sorter(name, day) for name in NAMES}
+    config = HiveConfig(restart=RULES)
+    simulate(lambda hive: live(hive, day), agents=agents, peers=["damocles"], config=config)
+    return day
+
+
+def test_it_was_a_hard_day(day: Day) -> None:
+    assert day.crashes.total() >= CRASHES
+    assert len(day.accepted) > 4000
+    assert sum(count > 1 for count in day.deliveries.values()) > 50
+    assert sum(event.event == "failed" for event in day.events) > 10
+    assert set(day.evening.values()) == {"running", "failed", "stopped"}
+
+
+def test_no_accepted_message_is_lost(day: Day) -> None:
+    for number, (sender, to) in day.accepted.items():
+        mail = day.evening_mail[number]
+        assert (mail.sender, mail.inbox) == (sender, to)
+        if day.evening[to] == "running":
+            assert mail.state is MessageState.ACKED
+        else:
+            assert mail.state in {MessageState.ACKED, MessageState.STORED}
+
+
+def test_mail_waits_for_whoever_is_down_and_is_delivered_when_it_is_back(day: Day) -> None:
+    waiting = [mail for mail in day.evening_mail.values() if mail.state is MessageState.STORED]
+    assert {day.evening[mail.inbox] for mail in waiting} == {"failed", "stopped"}
+    assert {mail.state for mail in day.morning_mail.values()} == {MessageState.ACKED}
+    assert day.accepted.keys() <= day.deliveries.keys()
+
+
+def test_first_deliveries_are_in_the_order_of_sending(day: Day) -> None:
+    for name, seen in day.first_seen.items():
+        for sender in {sender for _, sender in seen}:
+            ids = [number for number, who in seen if who == sender]
+            assert ids == sorted(ids), f"from {sender} to {name}"
+
+
+def test_bystanders_never_notice(day: Day) -> None:
+    for name in BYSTANDERS:
+        assert {event.event for event in day.of(name)} == {"started", "connected"} - (
+            {"connected"} if all(event.event != "connected" for event in day.of(name)) else set()
+        )
+        assert sum(event.event == "started" for event in day.of(name)) == 1
+        assert day.evening[name] == "running"
+
+
+def test_whoever_was_stopped_stays_stopped(day: Day) -> None:
+    assert len(day.stops) == 24
+    for name, begin, end in day.stops:
+        between = [event for event in day.of(name) if begin < seconds(event) < end]
+        assert not [event for event in between if event.event in {"started", "restarting"}]
+
+
+def test_every_crash_is_answered_by_the_rules(day: Day) -> None:
+    """A window of restarts per agent, kept here by hand, says what each end must lead to."""
+    for name in VICTIMS:
+        for crashed_at, answer, expected in answers(day, name):
+            assert answer == expected, f"{name} at {crashed_at}"
+    assert all(day.evening[name] in {"running", "failed", "stopped"} for name in VICTIMS)
+    assert sum(event.event == "ended" for event in day.events) == day.crashes.total()
+
+
+def answers(day: Day, name: str) -> Iterator[tuple[float, str, str]]:
+    """Yield when an agent crashed, what the hive did then, and what the rules want."""
+    window: deque[float] = deque()
+    story = [event for event in day.of(name) if event.event not in {"connected", "disconnected"}]
+    for event, then in zip(story, story[1:], strict=False):
+        if event.event in {"failed", "stopped"}:
+            window.clear()
+        elif event.event == "ended":
+            now = seconds(event)
+            window.append(now)
+            while window[0] < now - RULES.within:
+                window.popleft()
+            yield now, then.event, "restarting" if len(window) <= RULES.max_restarts else "failed"
+
+
+def seconds(event: EventRow) -> float:
+    return datetime.fromisoformat(event.at).timestamp() - 1_700_000_000.0
