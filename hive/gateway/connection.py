@@ -89,7 +89,7 @@ class Connection(asyncio.Protocol, Generic[R]):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Find out who is there and open their verbs."""
         # uvloop's transports are not subclasses of asyncio.Transport.
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
         if self._leaving:
             self.abort()
             return

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Protocol
 
 from attrs import frozen
 
 from hive.client.api import Delivery
-from hive.errors import ConfigError
-from hive.names import suggest
-
-GROUP = "hyperhive.drivers"
-"""The group of entry points that are drivers."""
-
-BUILT_IN = "command"
-"""The driver that needs nothing else to be installed."""
 
 
 @frozen
@@ -92,22 +83,3 @@ DriverFactory = Callable[[DriverSetup], Driver]
 
 Called before the event loop runs, so it may look at files; what cannot work raises ConfigError.
 """
-
-
-def load_driver(name: str) -> DriverFactory:
-    """Return the factory of an installed driver.
-
-    Raises:
-        ConfigError: When there is no such driver.
-    """
-    installed = entry_points(group=GROUP)
-    if name in installed.names:
-        factory: DriverFactory = installed[name].load()
-        return factory
-    if name == BUILT_IN:
-        from hive.harness.command import CommandDriver
-
-        return CommandDriver
-    known = sorted({BUILT_IN, *installed.names})
-    ending = suggest(name, known) or f"; installed are {', '.join(known)}"
-    raise ConfigError(f"there is no driver {name!r}{ending}")

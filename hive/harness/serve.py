@@ -13,7 +13,8 @@ from attrs import frozen
 
 from hive.client.aio import SocketClient
 from hive.harness import environment
-from hive.harness.drivers import Driver, DriverSetup, load_driver
+from hive.harness.drivers import Driver, DriverSetup
+from hive.harness.registry import load_driver
 from hive.harness.serving import Harness
 
 PEER_DRIVER = "peer"

@@ -6,6 +6,7 @@ that helps its author: the nearest verb, the field that does not exist, the path
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
@@ -103,13 +104,19 @@ def _encode(head: dict[str, Any], req: str | int | None, fields: dict[str, Any])
     return msgspec.json.encode(head) + b"\n"
 
 
+@cache
+def _fields(row: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
+    """Return attribute and wire name of each field; asking msgspec takes long, so it is kept."""
+    return tuple((field.name, field.encode_name) for field in msgspec.structs.fields(row))
+
+
 def _present(value: Any) -> Any:
     """Replace structs by dictionaries without their absent fields, keeping their order."""
     if isinstance(value, msgspec.Struct):
         return {
-            field.encode_name: _present(found)
-            for field in msgspec.structs.fields(type(value))
-            if (found := getattr(value, field.name)) is not None
+            wire_name: _present(found)
+            for name, wire_name in _fields(type(value))
+            if (found := getattr(value, name)) is not None
         }
     if isinstance(value, list | tuple):
         return [_present(item) for item in value]

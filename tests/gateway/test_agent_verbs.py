@@ -251,7 +251,9 @@ async def test_what_changes_a_hives_shape_is_the_operators(manager: Line, verb: 
     assert (code, "unknown verb" in error) == ("bad_request", True)
 
 
-async def test_a_request_in_flight_is_answered_when_the_hive_closes(hive: Hive, alice: Line) -> None:
+async def test_a_request_in_flight_is_answered_when_the_hive_closes(
+    hive: Hive, alice: Line
+) -> None:
     alice.write({"cmd": "recv", "wait_seconds": 180})
     await settle()
     await hive.close()

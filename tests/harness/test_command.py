@@ -11,7 +11,8 @@ from attrs import evolve
 from hive.client.api import Delivery
 from hive.errors import ConfigError
 from hive.harness.command import ANSWER_MAX, CommandDriver
-from hive.harness.drivers import Deferred, Done, DriverSetup, Failed, SavedText, load_driver
+from hive.harness.drivers import Deferred, Done, DriverSetup, Failed, SavedText
+from hive.harness.registry import load_driver
 from tests.harness.support.processes import Heard, gone
 
 MESSAGE = Delivery(7, "bob", "hello", "2026-11-22T14:00:00.000Z", 1, False, "l", "agent")

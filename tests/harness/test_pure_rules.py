@@ -8,13 +8,14 @@ from attrs import evolve
 from hive.client.api import Delivery
 from hive.config import drivers as config
 from hive.errors import ConfigError
-from hive.harness import drivers, environment
+from hive.harness import environment, registry
 from hive.harness.answers import text_of, too_long, wants_answer
 from hive.harness.command import verdict
 from hive.harness.desk import Desk, Taken
-from hive.harness.drivers import Deferred, Failed, SavedText, load_driver
+from hive.harness.drivers import Deferred, Failed, SavedText
 from hive.harness.message_forms import message_environment, message_json
 from hive.harness.programs import Ran
+from hive.harness.registry import load_driver
 
 MESSAGE = Delivery(
     id=7,
@@ -162,7 +163,7 @@ def test_draining_leaves_time_to_give_back():
 
 
 def test_drivers_have_the_same_names_in_the_configuration():
-    assert (drivers.GROUP, drivers.BUILT_IN) == (config.GROUP, config.BUILT_IN)
+    assert (registry.GROUP, registry.BUILT_IN) == (config.GROUP, config.BUILT_IN)
 
 
 def test_an_unknown_driver_is_told_with_the_nearest():

@@ -1,0 +1,34 @@
+"""Where drivers are found: the entry points of one group, and the one that is always there."""
+
+from __future__ import annotations
+
+from importlib.metadata import entry_points
+
+from hive.errors import ConfigError
+from hive.harness.drivers import DriverFactory
+from hive.names import suggest
+
+GROUP = "hyperhive.drivers"
+"""The group of entry points that are drivers."""
+
+BUILT_IN = "command"
+"""The driver that needs nothing else to be installed."""
+
+
+def load_driver(name: str) -> DriverFactory:
+    """Return the factory of an installed driver.
+
+    Raises:
+        ConfigError: When there is no such driver.
+    """
+    installed = entry_points(group=GROUP)
+    if name in installed.names:
+        factory: DriverFactory = installed[name].load()
+        return factory
+    if name == BUILT_IN:
+        from hive.harness.command import CommandDriver
+
+        return CommandDriver
+    known = sorted({BUILT_IN, *installed.names})
+    ending = suggest(name, known) or f"; installed are {', '.join(known)}"
+    raise ConfigError(f"there is no driver {name!r}{ending}")
