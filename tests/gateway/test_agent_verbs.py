@@ -70,8 +70,8 @@ async def test_a_message_is_leased_acked_and_gone(alice: Line, bob: Line) -> Non
     [one, two] = (await bob.ok("recv", max=16))["messages"]
     assert (one["body"], two["body"]) == ("one", "two")
     await bob.ok("ack", ids=[one["id"]], lease=one["lease"])
-    code, _ = await bob.refused("ack", ids=[one["id"]])
-    assert code == "stale_lease"
+    code, error = await bob.refused("ack", ids=[two["id"]], lease="an older one")
+    assert (code, str(two["id"]) in error) == ("stale_lease", True)
     await bob.ok("ack_turn")
     assert (await bob.ok("status"))["unread"] == 0
     seen = (await bob.ok("recent"))["messages"]

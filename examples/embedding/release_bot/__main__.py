@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from hive import Hive
@@ -13,9 +14,10 @@ from release_bot.reviewer import in_changelog
 
 async def main(changelog: Path, state_dir: Path) -> None:
     async with Hive(state_dir, agents=agents(in_changelog(changelog)), peers=PEERS) as hive:
-        print("the peer ci joins at", hive.paths.agent_socket("ci"))
+        print("the peer ci joins at", hive.paths.agent_socket("ci"), flush=True)
         await hive.wait_ended()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    with suppress(KeyboardInterrupt):
+        asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2])))

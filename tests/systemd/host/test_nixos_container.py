@@ -1,0 +1,170 @@
+"""What NixOS containers do: real units, and a stand-in for the program with its real rules."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from hive.errors import FailedError
+from hive.machines.endings import Exited, Rebooted, Signaled
+from hive.machines.systemd import nixos_container
+from hive.machines.systemd.commands import run
+from hive.machines.systemd.nixos_conf import read
+from hive.machines.systemd.nixos_container import NixosContainer
+from tests.machines.labs import Ends
+from tests.systemd.host.lab import ContainerLab
+from tests.testbed.tree import make_image
+
+FAKES = Path(__file__).parents[1] / "fakes"
+CONFS = Path("/etc/nixos-containers")
+PATIENT = 30.0
+
+pytestmark = pytest.mark.loops("uvloop")
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the directory whose entries stand for what flakes build."""
+    images = tmp_path_factory.mktemp("flakes")
+    for attribute in ("alice", "container"):
+        make_image(images / attribute)
+    return images
+
+
+@pytest.fixture(scope="session")
+def unit() -> Path:
+    """Install the unit that NixOS has for its containers."""
+    text = (FAKES / "container@.service").read_text()
+    path = Path("/etc/systemd/system/container@.service")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text.replace("${start}", str(FAKES / "container-start")))
+    return path
+
+
+@pytest.fixture
+async def nixos(
+    images: Path, unit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[ContainerLab]:
+    monkeypatch.setenv("PATH", f"{FAKES}:{os.environ['PATH']}")
+    monkeypatch.setenv("NIXOS_IMAGES", str(images))
+    await asked("systemctl", "daemon-reload")
+    lab = ContainerLab(tmp_path)
+    lab.runtime = nixos_container.runtime(lab.paths, flake="/meta#{name}")
+    await lab.runtime.open()
+    yield lab
+    await lab.clean()
+    for name in await NixosContainer().listed():
+        await asked("nixos-container", "destroy", name)
+    await lab.runtime.close()
+
+
+async def asked(*argv: str) -> str:
+    outcome = await run(argv, deadline=PATIENT)
+    assert outcome.ok, str(outcome)
+    return outcome.out.strip()
+
+
+async def conf(name: str) -> dict[str, str]:
+    return read(await asyncio.to_thread((CONFS / f"{name}.conf").read_text))
+
+
+async def test_a_container_is_built_from_its_flake_with_the_hosts_network(
+    nixos: ContainerLab,
+) -> None:
+    await nixos.runtime.create(nixos.script("exit 0"))
+    variables = await conf("h-alice")
+    assert variables["FLAKE"] == "/meta#alice"
+    assert (variables["PRIVATE_NETWORK"], variables["HOST_ADDRESS"]) == ("0", "")
+    assert f"--bind={nixos.paths.socket_dir('alice')}:/run/hive" in variables["EXTRA_NSPAWN_FLAGS"]
+    assert await NixosContainer().listed() == ("h-alice",)
+    assert await NixosContainer().status("h-alice") == "down"
+
+
+async def test_it_runs_the_agent_and_shares_the_network(nixos: ContainerLab) -> None:
+    script = "readlink /proc/self/ns/net; echo $HIVE_NAME; echo up > $HIVE_STATE/ready; sleep 1000"
+    ends = await nixos.start(nixos.script(script))
+    await nixos.ready()
+    assert await NixosContainer().status("h-alice") == "up"
+    assert await nixos.runtime.running() == ("alice",)
+    ended = await nixos.runtime.stop("alice", deadline=PATIENT)
+    assert ended is not None
+    network = await asyncio.to_thread(Path("/proc/self/ns/net").readlink)
+    assert ended.last_lines == (str(network), "alice")
+    assert ended.how == Exited(0)
+    assert ends.told == [ended]
+    assert await NixosContainer().status("h-alice") == "down"
+
+
+async def test_systemd_does_not_restart_it_however_it_ends(nixos: ContainerLab) -> None:
+    waiting = nixos.script(ContainerLab.SCRIPTS["waiter"])
+    for command, how in (
+        (("machinectl", "reboot", "h-alice"), Rebooted()),
+        (("machinectl", "kill", "--signal=KILL", "--kill-whom=leader", "h-alice"), Signaled(9)),
+    ):
+        ends = await nixos.start(waiting)
+        await nixos.ready()
+        await asked(*command)
+        assert (await ends.first()).how == how
+        assert await nixos.runtime.running() == ()
+
+
+async def test_its_drop_in_is_that_of_every_container(nixos: ContainerLab) -> None:
+    await nixos.start(nixos.script("sleep 1000", stop_timeout=20.0))
+    properties = ("--property=Restart", "--property=TimeoutStopUSec", "--property=MemoryMax")
+    shown = await asked("systemctl", "show", *properties, "container@h-alice.service")
+    assert sorted(shown.split()) == [f"MemoryMax={4 * 2**30}", "Restart=no", "TimeoutStopUSec=35s"]
+
+
+async def test_an_update_keeps_a_running_container(nixos: ContainerLab) -> None:
+    await nixos.start(nixos.script(ContainerLab.SCRIPTS["waiter"]))
+    await nixos.ready()
+    await NixosContainer(flake="/meta#{name}").update("alice")
+    assert await nixos.runtime.running() == ("alice",)
+    with pytest.raises(FailedError, match="failed to build container configuration"):
+        await NixosContainer(flake="/meta#other").update("alice")
+
+
+async def test_a_flake_that_does_not_build_leaves_nothing(nixos: ContainerLab) -> None:
+    spec = nixos.script("true", "other")
+    with pytest.raises(FailedError, match="does not provide attribute"):
+        await nixos.runtime.create(spec)
+    assert await NixosContainer().listed() == ()
+
+
+async def test_destroying_is_idempotent_and_leaves_no_conf(nixos: ContainerLab) -> None:
+    await nixos.runtime.create(nixos.script("exit 0"))
+    await nixos.runtime.destroy("alice", purge=True)
+    await nixos.runtime.destroy("alice", purge=True)
+    assert await NixosContainer().status("h-alice") == "gone"
+
+
+async def test_a_declared_container_is_not_touched(nixos: ContainerLab, tmp_path: Path) -> None:
+    declared = tmp_path / "h-alice.conf"
+    text = "PRIVATE_NETWORK=1\nAUTO_START=0\n"
+
+    def declare() -> None:
+        declared.write_text(text)
+        (CONFS / "h-alice.conf").symlink_to(declared)
+
+    await asyncio.to_thread(declare)
+    spec = nixos.script("exit 0")
+    for refused in (
+        nixos.runtime.create(spec),
+        nixos.runtime.start(spec, Ends()),
+        nixos.runtime.destroy("alice", purge=False),
+    ):
+        with pytest.raises(FailedError, match="belongs to the host's own NixOS configuration"):
+            await refused
+    assert await asyncio.to_thread(declared.read_text) == text
+    with pytest.raises(AssertionError, match="cannot destroy declarative container"):
+        await asked("nixos-container", "destroy", "h-alice")
+    await asyncio.to_thread((CONFS / "h-alice.conf").unlink)
+
+
+async def test_a_name_of_eleven_characters_fits_and_of_twelve_does_not(nixos: ContainerLab) -> None:
+    await asked("nixos-container", "create", "h-123456789", "--flake", "/meta")
+    with pytest.raises(AssertionError, match="is too long"):
+        await asked("nixos-container", "create", "h-1234567890", "--flake", "/meta")
+    assert await NixosContainer().listed() == ("h-123456789",)

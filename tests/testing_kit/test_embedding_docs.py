@@ -1,0 +1,95 @@
+"""What embedders are shown works as it stands: the page's examples and the example project."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hive.client.blocking import call
+from tests.check_docs import lines
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "embedding.md"
+TABLE_ENTRY = re.compile(r"^\| `(\w+)\(", re.MULTILINE)
+
+
+def examples() -> list[str]:
+    """Return the Python examples of the page."""
+    found: list[list[str]] = []
+    inside = False
+    for line in lines(PAGE.read_text()):
+        if line.fence == "python":
+            if not inside:
+                found.append([])
+            found[-1].append(line.text)
+        inside = line.fence == "python"
+    return ["\n".join(example) + "\n" for example in found]
+
+
+def run(*arguments: str, cwd: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", *arguments],
+        cwd=cwd,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+PROGRAMS = [example for example in examples() if "def test_" not in example]
+TESTS = [example for example in examples() if "def test_" in example]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))
+def test_a_program_of_the_page_runs(program: str, tmp_path: Path) -> None:
+    assert "assert " in program or "simulate(" in program
+    (tmp_path / "program.py").write_text(program)
+    run("program.py", cwd=tmp_path)
+
+
+def test_the_tests_of_the_page_pass(tmp_path: Path) -> None:
+    for number, example in enumerate(TESTS):
+        (tmp_path / f"test_{number}.py").write_text(example)
+    options = ["--disable-plugin-autoload", "-p", "hyperhive", "-p", "no:cacheprovider"]
+    assert f"{len(TESTS)} passed" in run("-m", "pytest", *options, cwd=tmp_path)
+
+
+def test_the_page_lists_what_there_is() -> None:
+    import hive.testing
+
+    listed = set(TABLE_ENTRY.findall(PAGE.read_text()))
+    assert listed == set(hive.testing.__all__) - {"answering", "InjectedFault"}
+
+
+def test_the_example_projects_own_tests_pass() -> None:
+    project = ["-c", "examples/embedding/pyproject.toml", "examples/embedding"]
+    output = run("-m", "pytest", "-p", "no:cacheprovider", *project, cwd=ROOT)
+    assert "8 passed" in output
+
+
+def test_the_example_project_runs_as_a_program(tmp_path: Path) -> None:
+    (tmp_path / "CHANGELOG.md").write_text("## 1.4.0\n")
+    with subprocess.Popen(
+        [sys.executable, "-m", "release_bot", "CHANGELOG.md", "state"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "examples" / "embedding")},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout is not None
+        socket = Path(program.stdout.readline().split()[-1])
+        call(socket, {"cmd": "send", "to": "bot", "body": "1.4.0"})
+        answer = call(socket, {"cmd": "recv", "wait_seconds": 20})
+        program.send_signal(signal.SIGINT)
+    assert [message["body"] for message in answer["messages"]] == ["1.4.0 is released"]
+    assert program.returncode == 0
+    assert not socket.exists()
