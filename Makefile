@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-unit check format clean
+.PHONY: run test test-unit test-machines check format clean
 
 run: $(READY) ## start the supervisor on examples/swarm with its status view
 	@$(BIN)/hive-c0re serve --config examples/swarm/hive.toml
@@ -15,6 +15,9 @@ test: $(READY) ## run all tests
 
 test-unit: $(READY) ## run the tests that need neither other programs nor long runs
 	$(BIN)/python -m pytest tests/actors tests/wire tests/broker tests/store tests/config
+
+test-machines: $(READY) ## run the tests that start real containers, in a systemd host booted for them
+	$(BIN)/python -m tests.testbed
 
 check: $(READY) ## format, lint, types, layers, documentation
 	$(BIN)/ruff format --check .
@@ -32,7 +35,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "hyperhive needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[systemd]' --group dev
 	@touch $@
 
 clean: ## remove what the targets above made

@@ -27,6 +27,8 @@ class EventKind(StrEnum):
     STARTED = "started"
     ADOPTED = "adopted"
     ENDED = "ended"
+    REBOOTED = "rebooted"
+    EXTERNAL_RESTART = "external_restart"
     RESTARTING = "restarting"
     FAILED = "failed"
     STOPPED = "stopped"

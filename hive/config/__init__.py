@@ -7,22 +7,28 @@ from hive.config.loading import load, load_manifest
 from hive.config.model import (
     AgentManifest,
     Bind,
+    Containers,
     HiveConfig,
     Limits,
+    Network,
     PeerConfig,
     RestartPolicy,
     RestartType,
+    RuntimeName,
 )
 from hive.config.stored import manifest_from_json, manifest_to_json
 
 __all__ = [
     "AgentManifest",
     "Bind",
+    "Containers",
     "HiveConfig",
     "Limits",
+    "Network",
     "PeerConfig",
     "RestartPolicy",
     "RestartType",
+    "RuntimeName",
     "load",
     "load_manifest",
     "manifest_from_json",

@@ -10,14 +10,16 @@ from attrs import evolve
 
 from hive.config.drivers import driver_names
 from hive.config.model import (
-    RUNTIMES,
     AgentManifest,
     Bind,
+    Containers,
     HiveConfig,
     Limits,
+    Network,
     PeerConfig,
     RestartPolicy,
     RestartType,
+    RuntimeName,
 )
 from hive.config.tables import Key, Place, Table, fresh, items, named, scalar
 from hive.config.values import (
@@ -57,6 +59,22 @@ def inside_path(value: Any, place: Place) -> Path:
     return found
 
 
+def image(value: Any, place: Place) -> str:
+    """Read the image of containers: a name that machined knows, or, with a '/', a path."""
+    written = text(value)
+    if not written:
+        raise Wrong("name an image of this machine, or the path of a directory or tar archive")
+    return str(path(written, place)) if "/" in written else written
+
+
+def flake(value: Any) -> str:
+    """Read a flake reference, as `nix build` takes it."""
+    written = text(value)
+    if not written or any(character.isspace() for character in written):
+        raise Wrong("expected a flake such as 'path:/etc/hive#{name}'")
+    return written
+
+
 def program(value: Any, place: Place) -> tuple[str, ...]:
     """Read a program with its arguments.
 
@@ -73,6 +91,16 @@ def program(value: Any, place: Place) -> tuple[str, ...]:
 def restart_type(value: Any) -> RestartType:
     """Read when an agent is started again."""
     return RestartType(choice(RestartType)(value))
+
+
+def runtime(value: Any) -> RuntimeName:
+    """Read what agents run in."""
+    return RuntimeName(choice(RuntimeName)(value))
+
+
+def network(value: Any) -> Network:
+    """Read what network containers have."""
+    return Network(choice(Network)(value))
 
 
 def driver(value: Any) -> str:
@@ -109,6 +137,33 @@ def _check_hive(config: HiveConfig) -> Iterator[tuple[str, str]]:
     for name in config.agents:
         if name in config.peers:
             yield "peers", f"{name!r} is an agent already; a peer needs a name of its own"
+
+    yield from _misplaced(config)
+
+
+_FOR_RUNTIME = {
+    "image": RuntimeName.MACHINECTL,
+    "network": RuntimeName.MACHINECTL,
+    "private_users": RuntimeName.MACHINECTL,
+    "flake": RuntimeName.NIXOS_CONTAINER,
+}
+"""Keys about containers that only one runtime heeds: silence about the others would mislead."""
+
+
+def _misplaced(config: HiveConfig) -> Iterator[tuple[str, str]]:
+    """Find what is said about containers but means nothing to the runtime that was chosen."""
+    if config.containers != Containers() and config.runtime is RuntimeName.PROCESS:
+        yield "containers", "the runtime 'process' has none; choose another 'runtime'"
+        return
+    for key, wanted in _FOR_RUNTIME.items():
+        if config.runtime is wanted:
+            continue
+        reason = f"'{key}' is for the runtime '{wanted}', and this hive's is '{config.runtime}'"
+        if getattr(config.containers, key) != getattr(Containers(), key):
+            yield "containers", reason
+        for name, manifest in config.all_agents().items():
+            if getattr(manifest, key, None) is not None:
+                yield ("manager" if name == MANAGER else "agents"), f"{name}: {reason}"
 
 
 def _agent_name(name: str) -> None:
@@ -157,8 +212,22 @@ AGENT = Table(
         Key("description", scalar(text)),
         Key("restart", RESTART),
         Key("bind", items(BIND), attribute="binds"),
+        Key("image", image),
+        Key("flake", scalar(flake)),
     ),
     check=_check_manifest,
+)
+
+CONTAINERS = Table(
+    fresh(Containers),
+    (
+        Key("image", image),
+        Key("flake", scalar(flake)),
+        Key("programs", inside_path),
+        Key("network", scalar(network)),
+        Key("private_users", scalar(flag)),
+        Key("bind", items(BIND), attribute="binds"),
+    ),
 )
 
 PEER = Table(
@@ -182,7 +251,8 @@ LIMITS = Table(
 HIVE = Table(
     fresh(HiveConfig),
     (
-        Key("runtime", scalar(choice(RUNTIMES))),
+        Key("runtime", scalar(runtime)),
+        Key("containers", CONTAINERS),
         Key("limits", LIMITS),
         Key("restart", RESTART),
         Key("manager", AGENT),

@@ -16,8 +16,21 @@ from hive.names import MANAGER
 KIB = 1024
 MIB = 1024 * KIB
 
-RUNTIMES = ("process",)
-"""The runtimes that `runtime` may name."""
+
+class RuntimeName(StrEnum):
+    """What agents run in."""
+
+    PROCESS = "process"
+    MACHINECTL = "machinectl"
+    NIXOS_CONTAINER = "nixos-container"
+
+
+class Network(StrEnum):
+    """What network a container has: the host's, none but loopback, or a link to the host."""
+
+    HOST = "host"
+    PRIVATE = "private"
+    VETH = "veth"
 
 
 class RestartType(StrEnum):
@@ -81,6 +94,28 @@ class Bind:
 
 
 @frozen
+class Containers:
+    """What is common to the containers of a hive.
+
+    Attributes:
+        image: What new containers are copies of: the name of an image that machined knows, or the
+            absolute path of a directory or of a tar archive.
+        flake: What new NixOS containers are built from; `{name}` stands for the agent.
+        programs: The directory inside that has `hive-ag3nt` and `hive-m1nd`; None leaves it to the
+            search path of the systemd inside.
+        private_users: Whether users inside are a range of their own.
+        binds: Directories of the host that every agent sees.
+    """
+
+    image: str | None = None
+    flake: str | None = None
+    programs: Path | None = None
+    network: Network = Network.HOST
+    private_users: bool = False
+    binds: tuple[Bind, ...] = ()
+
+
+@frozen
 class AgentManifest:
     """One agent, whatever runtime it lives in.
 
@@ -96,6 +131,8 @@ class AgentManifest:
         memory_max: Memory limit in systemd's notation (systemd.resource-control(5)).
         cpu_quota: CPU limit in systemd's notation; "200%" is two CPUs.
         binds: Directories of the host that are visible inside.
+        image: What its container is a copy of; None is what the hive's are.
+        flake: What its NixOS container is built from; None is what the hive's are.
         autostart: Whether the agent is started when it is first seen in the configuration.
         description: One line for the operator.
     """
@@ -111,6 +148,8 @@ class AgentManifest:
     memory_max: str = "4G"
     cpu_quota: str = "200%"
     binds: tuple[Bind, ...] = ()
+    image: str | None = None
+    flake: str | None = None
     autostart: bool = True
     description: str | None = None
 
@@ -134,11 +173,13 @@ class HiveConfig:
 
     Attributes:
         runtime: What agents run in.
+        containers: What their containers have in common, if they run in such.
         restart: The policy of every agent that has none of its own.
         manager: The manager agent, None when the hive has none.
     """
 
-    runtime: str = "process"
+    runtime: RuntimeName = RuntimeName.PROCESS
+    containers: Containers = Containers()
     limits: Limits = Limits()
     restart: RestartPolicy = RestartPolicy()
     manager: AgentManifest | None = None

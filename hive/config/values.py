@@ -69,7 +69,7 @@ def number(minimum: float, maximum: float) -> Callable[[Any], float]:
 
 def choice(allowed: Iterable[str]) -> Callable[[Any], str]:
     """Return a reader of one of a few words."""
-    words = tuple(allowed)
+    words = tuple(map(str, allowed))
 
     def read(value: Any) -> str:
         word = text(value)

@@ -25,6 +25,7 @@ from hive.errors import (
 )
 from hive.events import EventKind, EventLog
 from hive.machines.endings import Ended
+from hive.machines.runtime import Running
 from hive.names import MANAGER, check_agent_name, check_peer_name
 from hive.participants.agent import AgentServices, MachineEnded
 from hive.participants.members import AgentMember, Member, PeerMember, Wish
@@ -256,6 +257,14 @@ class Lifecycle:
         if await self._services.runtime.adopt(spec, heard) is not None:
             agent.stray = True
             self._events.record(EventKind.STRAY, agent.name)
+
+    def note_replaced(self, name: str, running: Running) -> None:
+        """Take it that somebody else restarted an agent's container: reported, not counted."""
+        if name in self._roster:
+            agent = self._roster.agent(name)
+            agent.running = running
+            self._events.record(EventKind.EXTERNAL_RESTART, name, pid=running.pid)
+            self._roster.changed(agent)
 
     def wish_for_all(self, wish: Wish) -> None:
         """Say what shall become of all containers when their actors end with the daemon."""

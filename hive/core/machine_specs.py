@@ -7,17 +7,54 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from hive.config import AgentManifest, manifest_from_json
+from attrs import frozen
+
+from hive.config import AgentManifest, Bind, manifest_from_json
 from hive.machines.runtime import MachineSpec
 from hive.names import MANAGER
 from hive.participants.members import AgentMember
 from hive.paths import Paths
+
+Harness = Callable[[str], tuple[str, ...]]
+"""Returns how the harness is started: the argument is its entry, "agent" or "manager"."""
 
 SpecOf = Callable[[AgentMember], MachineSpec]
 
 
 PROGRAMS = Path(sys.executable).parent
 """Where this installation's programs are, `hive-ag3nt` among them."""
+
+
+def harness_here(entry: str) -> tuple[str, ...]:
+    """Return how the harness of this installation is started."""
+    return (sys.executable, "-m", "hive.harness", entry)
+
+
+def harness_inside(programs: Path | None) -> Harness:
+    """Return how the harness of an image is started.
+
+    Args:
+        programs: The directory inside that has it; None has the systemd inside look for it.
+    """
+    names = {"agent": "hive-ag3nt", "manager": "hive-m1nd"}
+
+    def start(entry: str) -> tuple[str, ...]:
+        return (str(programs / names[entry]) if programs else names[entry],)
+
+    return start
+
+
+@frozen
+class Inside:
+    """What is the same for all agents of a hive where they run.
+
+    Attributes:
+        harness: How the harness is started there.
+        binds: Directories of the host that all of them see.
+    """
+
+    harness: Harness = harness_here
+    binds: tuple[Bind, ...] = ()
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
@@ -31,7 +68,7 @@ def inherited(environ: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "PATH": os.pathsep.join([str(PROGRAMS), environ.get("PATH", os.defpath)])}
 
 
-def spec_of(paths: Paths) -> SpecOf:
+def spec_of(paths: Paths, inside: Inside) -> SpecOf:
     """Return the function that describes an agent's machine."""
 
     def describe(member: AgentMember) -> MachineSpec:
@@ -39,7 +76,7 @@ def spec_of(paths: Paths) -> SpecOf:
         state = paths.agent_state(member.name)
         return MachineSpec(
             name=member.name,
-            command=command_of(member.name, manifest),
+            command=command_of(member.name, manifest, inside.harness),
             environment={
                 **manifest.env,
                 "HIVE_NAME": member.name,
@@ -51,22 +88,23 @@ def spec_of(paths: Paths) -> SpecOf:
             socket_dir=paths.socket_dir(member.name),
             state_dir=state,
             log_file=paths.agent_log(member.name),
-            binds=manifest.binds,
+            binds=(*inside.binds, *manifest.binds),
             stop_timeout=manifest.stop_timeout,
             memory_max=manifest.memory_max,
             cpu_quota=manifest.cpu_quota,
+            origin=manifest.image or manifest.flake,
         )
 
     return describe
 
 
-def command_of(name: str, manifest: AgentManifest) -> tuple[str, ...]:
+def command_of(name: str, manifest: AgentManifest, harness: Harness) -> tuple[str, ...]:
     """Return what runs as the agent: its own program, or the harness with the driver's program."""
     if manifest.exec is not None:
         return manifest.exec
     entry = "manager" if name == MANAGER else "agent"
     limit = f"{manifest.time_limit:g}"
     return (
-        *(sys.executable, "-m", "hive.harness", entry, "serve"),
+        *(*harness(entry), "serve"),
         *("--driver", manifest.driver, "--time-limit", limit, "--", *(manifest.run or ())),
     )

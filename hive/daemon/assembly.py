@@ -35,7 +35,7 @@ from hive.config import HiveConfig
 from hive.core.diary import Diary
 from hive.core.lifecycle import Lifecycle
 from hive.core.machine_logs import MachineLogs
-from hive.core.machine_specs import spec_of
+from hive.core.machine_specs import Inside, spec_of
 from hive.core.reconcile import reconcile
 from hive.core.snapshot import Snapshot
 from hive.core.tree_rows import tree_row
@@ -74,6 +74,7 @@ class Surroundings:
     clock: Clock
     random: Random
     engine: Engine
+    inside: Inside
 
 
 class Assembly:
@@ -104,7 +105,7 @@ class Assembly:
         self._board = Board()
         self.router = Router(_BrokerPort(self.system), self._board, self.store)
         self._doors = GatewayDoors(outside.paths, self._requests)
-        specs = spec_of(outside.paths)
+        specs = spec_of(outside.paths, outside.inside)
         services = AgentServices(
             self.router, self._doors, outside.runtime, self.roster, self.events, specs
         )

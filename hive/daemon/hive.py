@@ -25,11 +25,11 @@ from hive.core.machine_specs import inherited
 from hive.daemon.assembly import ROOT, Assembly, Surroundings
 from hive.daemon.lock import DaemonLock
 from hive.daemon.operator_mail import OperatorMail
+from hive.daemon.runtimes import inside_of, runtime_of
 from hive.errors import BadRequestError, ConflictError, HiveError, TimedOutError
 from hive.events import EventKind
 from hive.machines.function import AgentFunction, FunctionRuntime
-from hive.machines.process import ProcessRuntime
-from hive.machines.runtime import Runtime
+from hive.machines.runtime import Running, Runtime
 from hive.names import MANAGER, OPERATOR
 from hive.participants.members import Wish
 from hive.paths import Paths
@@ -268,7 +268,14 @@ class Hive:
         await to_the_end(asyncio.to_thread(self._prepare))
         self._taken.push_async_callback(self._runtime.close)
         await self._runtime.open()
-        outside = Surroundings(self.paths, self._runtime, self._clock, self._random, self._engine)
+        outside = Surroundings(
+            self.paths,
+            self._runtime,
+            self._clock,
+            self._random,
+            self._engine,
+            inside_of(self._config),
+        )
         assembly = self._assembly = Assembly(self._config, outside, self.shutdown)
         await self._taken.enter_async_context(assembly.system)
         try:
@@ -319,10 +326,14 @@ class Hive:
 
     def _default_runtime(self, agents: Mapping[str, Agent] | None) -> Runtime:
         if agents is None:
-            return ProcessRuntime(self.paths, clock=self._clock, environment=self._environ)
+            return runtime_of(self._config, self.paths, self._clock, self._environ, self._replaced)
         return FunctionRuntime(
             agents, self._connect, disconnect=SocketClient.close, clock=self._clock
         )
+
+    def _replaced(self, name: str, running: Running) -> None:
+        if self._assembly is not None:
+            self._assembly.lifecycle.note_replaced(name, running)
 
     async def _connect(self, name: str) -> SocketClient:
         client = SocketClient(self.paths.agent_socket(name), random=self._random)

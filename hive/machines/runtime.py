@@ -34,6 +34,8 @@ class MachineSpec:
         state_dir: The agent's own files.
         log_file: Where the process runtime appends standard output and error.
         stop_timeout: Seconds from the graceful request to the kill.
+        origin: What a new container is made of, in the words of the runtime (an image, a flake);
+            None leaves it to the runtime.
     """
 
     name: str
@@ -47,6 +49,7 @@ class MachineSpec:
     stop_timeout: float = 10.0
     memory_max: str | None = None
     cpu_quota: str | None = None
+    origin: str | None = None
 
 
 @frozen

@@ -16,7 +16,7 @@ from actors import Crashed, ExitReason, Normal
 from hive.broker.router import Router
 from hive.errors import FailedError, HiveError
 from hive.events import EventKind, EventLog
-from hive.machines.endings import Ended, is_clean
+from hive.machines.endings import Ended, Rebooted, is_clean
 from hive.machines.runtime import MachineSpec, Running, Runtime
 from hive.participants.members import AgentMember, Wish
 from hive.participants.participant import Doors, Participant
@@ -62,8 +62,15 @@ class Agent(Participant[MachineEnded]):
         super().on_start()
 
     def receive(self, message: MachineEnded) -> None:
-        """The container's end becomes this actor's exit."""
+        """The container's end becomes this actor's exit.
+
+        A reboot is no end: its second half, the start, is ours to do (systemd-nspawn(1): "exit
+        code 133 ... to request a reboot"). It is done at once and counts as no restart.
+        """
         if message.watch is not self._watch:
+            return
+        if isinstance(message.ended.how, Rebooted):
+            self._start_again()
             return
         self._record_end(message.ended)
         self.context.stop(_exit_of(message.ended))
@@ -81,6 +88,11 @@ class Agent(Participant[MachineEnded]):
         """Do with the container what was wished."""
         self._watch = None
         await self._fulfil(self._agent.wish)
+
+    def _start_again(self) -> None:
+        self._agent.running = None
+        self._services.events.record(EventKind.REBOOTED, self._agent.name)
+        super().on_start()  # not ours: what is wished of it stays wished
 
     async def _adopt_or_start(self) -> Running:
         spec = self._services.spec_of(self._agent)

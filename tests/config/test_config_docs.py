@@ -11,6 +11,7 @@ import pytest
 from hive.config import (
     AgentManifest,
     Bind,
+    Containers,
     HiveConfig,
     Limits,
     PeerConfig,
@@ -18,7 +19,7 @@ from hive.config import (
     load,
     load_manifest,
 )
-from hive.config.keys import AGENT, BIND, HIVE, LIMITS, PEER, RESTART
+from hive.config.keys import AGENT, BIND, CONTAINERS, HIVE, LIMITS, PEER, RESTART
 from hive.config.tables import Place, Table
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -27,6 +28,7 @@ NONE = "\N{EN DASH}"
 
 SECTIONS = [
     ("The file", HIVE, HiveConfig),
+    ("[containers]", CONTAINERS, Containers),
     ("[limits]", LIMITS, Limits),
     ("[restart]", RESTART, RestartPolicy),
     ("[agents.NAME] and [manager]", AGENT, AgentManifest),

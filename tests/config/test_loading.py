@@ -7,11 +7,14 @@ import pytest
 from hive.config import (
     AgentManifest,
     Bind,
+    Containers,
     HiveConfig,
     Limits,
+    Network,
     PeerConfig,
     RestartPolicy,
     RestartType,
+    RuntimeName,
     load,
     load_manifest,
 )
@@ -146,7 +149,7 @@ exec = ["x"]
     assert found[0] == "FILE has 9 problems:"
     expected = [
         ("1", "runtime", "did you mean 'process'"),
-        ("2", "colour", "no such key; the keys here are runtime, limits"),
+        ("2", "colour", "no such key; the keys here are runtime, containers"),
         ("4", "limits.lease", "'15min' cannot stand here: expected a duration such as"),
         ("6", "agents.alice.run[1]", "3 cannot stand here: expected a string, not an integer"),
         ("7", "agents.alice.time_limt", "no such key; did you mean 'time_limit'"),
@@ -211,3 +214,62 @@ def test_a_standalone_manifest_differs_from_the_policy_it_is_given(tmp_path):
     assert manifest.run == (str(tmp_path / "a.sh"),)
     assert manifest.restart == RestartPolicy(max_restarts=1, cap=99.0)
     assert load_manifest(path).restart == RestartPolicy(max_restarts=1)
+
+
+CONTAINERS = """
+runtime = "machinectl"
+[containers]
+image = "./base.tar"
+programs = "/opt/hive/bin"
+network = "veth"
+private_users = true
+[[containers.bind]]
+source = "/srv"
+target = "/srv"
+[agents.alice]
+run = ["answer"]
+image = "big-image"
+"""
+
+
+def test_containers_are_described_for_the_hive_and_for_an_agent(write):
+    path = write(CONTAINERS)
+    config = load(path)
+    assert config.runtime is RuntimeName.MACHINECTL
+    assert config.containers == Containers(
+        image=str(path.parent / "base.tar"),
+        programs=Path("/opt/hive/bin"),
+        network=Network.VETH,
+        private_users=True,
+        binds=(Bind(Path("/srv"), Path("/srv")),),
+    )
+    assert config.agents["alice"].image == "big-image"
+
+
+def test_what_the_runtime_would_not_heed_is_refused(write):
+    assert problems(write(CONTAINERS.replace("machinectl", "nixos-container"))) == [
+        "FILE has 4 problems:",
+        "FILE:3: containers: 'image' is for the runtime 'machinectl', "
+        "and this hive's is 'nixos-container'",
+        "FILE:3: containers: 'network' is for the runtime 'machinectl', "
+        "and this hive's is 'nixos-container'",
+        "FILE:3: containers: 'private_users' is for the runtime 'machinectl', "
+        "and this hive's is 'nixos-container'",
+        "FILE:11: agents: alice: 'image' is for the runtime 'machinectl', "
+        "and this hive's is 'nixos-container'",
+    ]
+    without = "[containers]\nimage = 'base'\n"
+    assert problems(write(without)) == [
+        "FILE:1: containers: the runtime 'process' has none; choose another 'runtime'"
+    ]
+
+
+def test_a_runtime_that_does_not_exist_is_refused_with_the_nearest(write):
+    [problem] = problems(write("runtime = 'machinctl'\n"))
+    assert "did you mean 'machinectl'?" in problem
+
+
+@pytest.mark.parametrize("flake", ["''", "'a b'"])
+def test_a_flake_is_one_word(write, flake):
+    [problem] = problems(write(f"runtime = 'nixos-container'\n[containers]\nflake = {flake}\n"))
+    assert "expected a flake" in problem

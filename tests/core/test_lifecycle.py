@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from signal import SIGTERM
 
 import pytest
+from attrs import evolve
 
 from actors.testing import advance, settle
 from hive.config import AgentManifest
@@ -20,7 +21,7 @@ from hive.errors import (
     TimedOutError,
     UnknownNameError,
 )
-from hive.machines.endings import Exited, Signaled
+from hive.machines.endings import Exited, Rebooted, Signaled
 from hive.store import Desired
 from tests.support.hives import CALM, EXEC, TEMPORARY, TRANSIENT, Site, connected, swarm
 from tests.support.runtimes import ScriptedRuntime
@@ -535,3 +536,51 @@ async def test_no_verb_of_a_lifecycle_takes_a_peer(hive: Hive, runtime: Scripted
         with pytest.raises(NotAllowedError, match="'damocles' is a peer"):
             await verb
     assert runtime.verbs("damocles") == []
+
+
+# Ends that are none
+
+
+async def test_a_reboot_is_started_again_at_once_and_not_counted(
+    hive: Hive, runtime: ScriptedRuntime
+) -> None:
+    for _ in range(CALM.max_restarts + 2):
+        runtime.end("alice", Rebooted())
+        await settle()
+        assert await state(hive) == "running", "without any delay, and never parked"
+    assert (await hive.status("alice")).restarts == 0
+    assert [e.event for e in await hive.parts.events.recent(2)] == ["rebooted", "started"]
+
+
+async def test_a_stop_during_a_reboot_wins(hive: Hive, runtime: ScriptedRuntime) -> None:
+    runtime.hold("create", "alice")
+    runtime.end("alice", Rebooted())
+    await settle()
+    await hive.stop("alice")
+    await advance(10 * CALM.cap)
+    assert (await state(hive), "alice" in runtime.machines) == ("stopped", False)
+
+
+async def test_a_reboot_that_fails_to_start_is_an_ordinary_failure(
+    hive: Hive, runtime: ScriptedRuntime
+) -> None:
+    runtime.failing_starts["alice"] = deque(["no such image"])
+    runtime.end("alice", Rebooted())
+    await hive.until_state("alice", "backoff")
+    row = await hive.until_state("alice", "running", within=1000)
+    assert row.restarts == 1
+
+
+async def test_a_restart_by_somebody_else_is_shown_and_not_counted(
+    hive: Hive, runtime: ScriptedRuntime
+) -> None:
+    now = runtime.machines["alice"].running
+    hive.parts.lifecycle.note_replaced("alice", evolve(now, pid=4711, since=5.0))
+    row = await hive.status("alice")
+    assert (row.pid, row.restarts, row.state) == (4711, 0, "running")
+    await settle()
+    [event] = await hive.parts.events.recent(1)
+    assert (event.event, event.name, event.detail) == ("external_restart", "alice", {"pid": 4711})
+    hive.parts.lifecycle.note_replaced("nobody", now)
+    runtime.end("alice", Exited(1))
+    await hive.until_state("alice", "backoff")

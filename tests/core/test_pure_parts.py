@@ -12,11 +12,26 @@ import attrs
 import pytest
 
 from actors import Backoff, ChildInfo, ChildState, Ref, Restart, RestartLimit
-from hive.config import AgentManifest, HiveConfig, PeerConfig, RestartPolicy, manifest_from_json
+from hive.config import (
+    AgentManifest,
+    Bind,
+    HiveConfig,
+    PeerConfig,
+    RestartPolicy,
+    manifest_from_json,
+)
 from hive.config.model import RestartType
 from hive.core.children import KILL_MARGIN, agent_child, backoff_of, peer_child
 from hive.core.lifecycle import new_agent, new_peer
-from hive.core.machine_specs import PROGRAMS, command_of, inherited, spec_of
+from hive.core.machine_specs import (
+    PROGRAMS,
+    Inside,
+    command_of,
+    harness_here,
+    harness_inside,
+    inherited,
+    spec_of,
+)
 from hive.core.reconcile import reconcile
 from hive.core.snapshot import State, state_of
 from hive.errors import ConfigError
@@ -140,9 +155,7 @@ def info(state: ChildState) -> ChildInfo:
 async def test_the_one_word_for_an_agent(
     child: ChildState | None, runs: bool, desired: Desired, stray: bool, state: State
 ) -> None:
-    member = AgentMember(
-        agent(desired=desired), running=RUNNING if runs else None, stray=stray
-    )
+    member = AgentMember(agent(desired=desired), running=RUNNING if runs else None, stray=stray)
     assert state_of(member, info(child) if child else None) is state
 
 
@@ -165,7 +178,7 @@ def test_a_machine_knows_its_socket_and_its_state_and_nothing_overrides_that() -
     manifest = attrs.evolve(
         RUN, env={"A": "b", "HIVE_NAME": "mallory", "HIVE_SOCKET": "/x"}, stop_timeout=7.0
     )
-    spec = spec_of(PATHS)(AgentMember(agent(manifest=manifest)))
+    spec = spec_of(PATHS, Inside())(AgentMember(agent(manifest=manifest)))
     assert spec.environment == {
         "A": "b",
         "HIVE_NAME": "alice",
@@ -177,7 +190,7 @@ def test_a_machine_knows_its_socket_and_its_state_and_nothing_overrides_that() -
     assert (spec.socket_dir, spec.stop_timeout) == (Path("/run/h/agents/alice"), 7.0)
     assert (spec.memory_max, spec.cpu_quota) == ("4G", "200%")
     elsewhere = attrs.evolve(RUN, cwd=Path("/srv"))
-    described = spec_of(PATHS)(AgentMember(agent(manifest=elsewhere)))
+    described = spec_of(PATHS, Inside())(AgentMember(agent(manifest=elsewhere)))
     assert described.working_directory == Path("/srv")
 
 
@@ -209,8 +222,35 @@ def test_agents_inherit_the_environment_without_the_daemons_own() -> None:
         ),
     ],
 )
-def test_what_runs_as_an_agent(name: str, manifest: AgentManifest, command: tuple[str, ...]) -> None:
-    assert command_of(name, manifest) == command
+def test_what_runs_as_an_agent(
+    name: str, manifest: AgentManifest, command: tuple[str, ...]
+) -> None:
+    assert command_of(name, manifest, harness_here) == command
+
+
+@pytest.mark.parametrize(
+    ("programs", "manager", "harness"),
+    [
+        (None, "hive-m1nd", "hive-ag3nt"),
+        (Path("/opt/hive"), "/opt/hive/hive-m1nd", "/opt/hive/hive-ag3nt"),
+    ],
+)
+def test_in_a_container_the_harness_is_that_of_the_image(
+    programs: Path | None, manager: str, harness: str
+) -> None:
+    inside = harness_inside(programs)
+    assert command_of("alice", RUN, inside)[:2] == (harness, "serve")
+    assert command_of("hm1nd", RUN, inside)[:2] == (manager, "serve")
+    exec_agent = AgentManifest(exec=("/bin/agent",))
+    assert command_of("alice", exec_agent, inside) == ("/bin/agent",)
+
+
+def test_an_agent_sees_the_binds_of_its_hive_and_its_own_and_may_have_its_own_image() -> None:
+    shared, own = (Bind(Path(where), Path(where)) for where in ("/opt", "/srv"))
+    describe = spec_of(PATHS, Inside(binds=(shared,)))
+    spec = describe(AgentMember(agent(manifest=attrs.evolve(RUN, binds=(own,), image="big"))))
+    assert (spec.binds, spec.origin) == ((shared, own), "big")
+    assert describe(AgentMember(agent())).origin is None
 
 
 # children

@@ -1,0 +1,77 @@
+"""Which runtime a hive.toml asks for. Each is imported only when it is the one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from hive.clock import Clock
+from hive.config import Containers, HiveConfig, RuntimeName
+from hive.core.machine_specs import Inside, harness_inside
+from hive.machines.process import ProcessRuntime
+from hive.machines.runtime import Running, Runtime
+from hive.paths import Paths
+
+Replaced = Callable[[str, Running], None]
+"""Told that somebody else restarted an agent's container: its name, and what runs now."""
+
+
+def runtime_of(
+    config: HiveConfig,
+    paths: Paths,
+    clock: Clock,
+    environ: Mapping[str, str],
+    replaced: Replaced,
+) -> Runtime:
+    """Return the runtime that the agents of a configuration run in.
+
+    Args:
+        config: Says which.
+        paths: Where sockets and the agents' directories are.
+        clock: Tells when something ended.
+        environ: What processes inherit; containers inherit nothing.
+        replaced: Told of restarts by others.
+    """
+    match config.runtime:
+        case RuntimeName.PROCESS:
+            return ProcessRuntime(paths, clock=clock, environment=environ)
+        case RuntimeName.MACHINECTL:
+            return _machinectl(config.containers, paths, clock, replaced)
+        case RuntimeName.NIXOS_CONTAINER:
+            return _nixos_container(config.containers, paths, clock, replaced)
+
+
+def inside_of(config: HiveConfig) -> Inside:
+    """Return what is the same for all agents where they run."""
+    if config.runtime is RuntimeName.PROCESS:
+        return Inside()
+    containers = config.containers
+    return Inside(harness_inside(containers.programs), containers.binds)
+
+
+def _machinectl(containers: Containers, paths: Paths, clock: Clock, replaced: Replaced) -> Runtime:
+    from hive.daemon.origins import MachinectlByAgent
+    from hive.machines.systemd.containers import ContainerRuntime
+    from hive.machines.systemd.units import Network, Settings, Users
+
+    users = Users.SHIFTED if containers.private_users else Users.SAME
+    settings = Settings(Network(containers.network.value), users)
+    return ContainerRuntime(
+        MachinectlByAgent(containers.image, settings),
+        paths,
+        clock=clock,
+        on_external_restart=lambda restart: replaced(restart.name, restart.now),
+    )
+
+
+def _nixos_container(
+    containers: Containers, paths: Paths, clock: Clock, replaced: Replaced
+) -> Runtime:
+    from hive.daemon.origins import NixosContainerByAgent
+    from hive.machines.systemd.containers import ContainerRuntime
+
+    return ContainerRuntime(
+        NixosContainerByAgent(containers.flake),
+        paths,
+        clock=clock,
+        on_external_restart=lambda restart: replaced(restart.name, restart.now),
+    )

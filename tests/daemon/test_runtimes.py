@@ -1,0 +1,83 @@
+"""The runtime is the one that hive.toml names, and nothing else is loaded."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hive.clock import SystemClock
+from hive.config import Containers, HiveConfig, RuntimeName
+from hive.core.machine_specs import Inside
+from hive.daemon.origins import MachinectlByAgent, NixosContainerByAgent
+from hive.daemon.runtimes import inside_of, runtime_of
+from hive.machines.runtime import MachineSpec
+from hive.machines.systemd.commands import Outcome
+from hive.paths import Paths
+
+PATHS = Paths(Path("/run/h"), Path("/var/lib/h"))
+
+
+@pytest.mark.parametrize("name", RuntimeName)
+def test_the_runtime_is_the_one_that_is_named(name: RuntimeName) -> None:
+    config = HiveConfig(runtime=name, containers=Containers(programs=Path("/opt/hive")))
+    runtime = runtime_of(config, PATHS, SystemClock(), {}, lambda *restart: None)
+    assert runtime.name == name
+    inside = inside_of(config)
+    if name is RuntimeName.PROCESS:
+        assert inside == Inside()
+    else:
+        assert inside.harness("agent") == ("/opt/hive/hive-ag3nt",)
+
+
+def test_a_hive_of_processes_loads_nothing_of_systemd() -> None:
+    program = """
+import sys, asyncio, tempfile
+from hive.daemon.hive import Hive
+async def main():
+    async with Hive(config=None, run_dir=tempfile.mkdtemp()):
+        pass
+asyncio.run(main())
+loaded = [name for name in sys.modules if "dbus" in name or "machines.systemd" in name]
+assert not loaded, loaded
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+class Recorder:
+    """Runs nothing; every image and container is unknown, and every command works."""
+
+    def __init__(self) -> None:
+        self.ran: list[tuple[str, ...]] = []
+
+    async def __call__(self, argv: Any, *, deadline: float) -> Outcome:
+        self.ran.append(tuple(argv))
+        return Outcome(tuple(argv), int("show-image" in argv), "", "", deadline)
+
+
+def spec(origin: str | None) -> MachineSpec:
+    return MachineSpec(
+        name="alice",
+        command=("x",),
+        socket_dir=Path("/run/h/agents/alice"),
+        state_dir=Path("/var/lib/h/agents/alice/state"),
+        log_file=Path("/dev/null"),
+        origin=origin,
+    )
+
+
+@pytest.mark.parametrize(("own", "copied"), [(None, "base"), ("big", "big")])
+async def test_an_agents_own_image_comes_before_the_hives(own: str | None, copied: str) -> None:
+    run = Recorder()
+    await MachinectlByAgent("base", run=run).create(spec(own))
+    assert run.ran[-1] == ("machinectl", "clone", copied, "h-alice")
+
+
+@pytest.mark.parametrize(("own", "built"), [(None, "base#alice"), ("big#x", "big#x")])
+async def test_an_agents_own_flake_comes_before_the_hives(
+    own: str | None, built: str, tmp_path: Path
+) -> None:
+    run = Recorder()
+    await NixosContainerByAgent("base#{name}", tmp_path, run=run).create(spec(own))
+    assert run.ran[-1] == ("nixos-container", "create", "h-alice", "--flake", built)
