@@ -96,10 +96,11 @@ class Exchange:
 
     def handle(self, request: object, reply: Reply) -> None:
         """Serve one request; its reply is given when its outcome is on disk."""
+        if self._trouble is not None:
+            reply.fail(self._trouble)
+            return
         now = self._now()
         try:
-            if self._trouble is not None:
-                raise self._trouble
             self._handlers[type(request)](request, reply, now)
         except HiveError as error:
             reply.fail(error)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Never
 
 from actors import Backoff, ChildSpec, Restart, RestartLimit
-from hive.config import RestartPolicy, manifest_from_json
+from hive.config import AgentManifest, RestartPolicy, manifest_from_json
+from hive.errors import ConfigError
 from hive.participants.agent import Agent, AgentServices, MachineEnded
 from hive.participants.members import AgentMember, PeerMember
 from hive.participants.peer import Peer
@@ -33,7 +34,7 @@ def agent_child(
     member: AgentMember, services: AgentServices, default: RestartPolicy
 ) -> ChildSpec[MachineEnded]:
     """Return the child spec of an agent; its budget, once spent, parks it and nobody else."""
-    manifest = manifest_from_json(member.record.manifest)
+    manifest = _manifest(member)
     policy = manifest.restart or default
     return ChildSpec(
         id=member.name,
@@ -43,6 +44,14 @@ def agent_child(
         backoff=backoff_of(policy),
         budget=RestartLimit(max_restarts=policy.max_restarts, within=policy.within),
     )
+
+
+def _manifest(member: AgentMember) -> AgentManifest:
+    """Return the agent's manifest; one that cannot be used any more is the actor's to report."""
+    try:
+        return manifest_from_json(member.record.manifest)
+    except ConfigError:
+        return AgentManifest()
 
 
 def peer_child(member: PeerMember, services: AgentServices) -> ChildSpec[Never]:

@@ -14,7 +14,7 @@ from typing import Never, Protocol
 from actors import ChildInfo, ChildSpec, ChildState, NoSuchChild, SupervisorRef
 from hive.broker.router import Router
 from hive.clock import Clock
-from hive.config import AgentManifest, RestartPolicy, manifest_to_json
+from hive.config import AgentManifest, RestartPolicy, manifest_from_json, manifest_to_json
 from hive.core.children import agent_child, peer_child
 from hive.errors import (
     ConflictError,
@@ -100,6 +100,7 @@ class Lifecycle:
 
         Raises:
             ConflictError: When the name is taken.
+            ConfigError: When the manifest cannot be used.
             FailedError: When the container could not be started; the agent exists nevertheless and
                 is tried again by its restart policy.
         """
@@ -109,7 +110,9 @@ class Lifecycle:
                 f"there is already a participant {name!r}; 'hive-c0re start {name}' starts an "
                 f"agent that is stopped, 'hive-c0re destroy {name}' removes it"
             )
-        member = await self.enlist(new_agent(name, manifest, self._clock.now()))
+        record = new_agent(name, manifest, self._clock.now())
+        manifest_from_json(record.manifest)  # refuses what no start could use
+        member = await self.enlist(record)
         assert isinstance(member, AgentMember)
         self._events.record(EventKind.SPAWNED, name)
         await self._agents.start_child(self._child(member), wait=False)

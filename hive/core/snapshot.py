@@ -97,7 +97,8 @@ class Snapshot:
 
     def _life(self, member: Member, info: ChildInfo | None, state: State) -> dict[str, Any]:
         if isinstance(member, PeerMember):
-            return {"since": _time(member.presence.since), "source": "socket"}
+            since, reason = _time(member.presence.since), member.start_error
+            return {"since": since, "reason": reason, "source": "socket"}
         assert isinstance(member, AgentMember)
         running, ended = member.running, member.ended
         return {

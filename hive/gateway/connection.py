@@ -84,12 +84,15 @@ class Connection(asyncio.Protocol, Generic[R]):
         self._write_deadline: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
         self._verbs: Verbs[R] | None = None
+        self.on_made: Callable[[Connection[R]], object] | None = None
         self.on_lost: Callable[[Connection[R]], object] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Find out who is there and open their verbs."""
         # uvloop's transports are not subclasses of asyncio.Transport.
         self._transport = cast("asyncio.Transport", transport)
+        if self.on_made is not None:
+            self.on_made(self)
         if self._leaving:
             self.abort()
             return

@@ -93,10 +93,14 @@ class Listener:
 
     def _accept(self) -> Connection[Any]:
         connection = self._connect()
-        connection.on_lost = self._lost
+        connection.on_made, connection.on_lost = self._made, self._lost
+        return connection
+
+    def _made(self, connection: Connection[Any]) -> None:
         self._connections.add(connection)
         self._deserted.clear()
-        return connection
+        if self._sock is None:  # it came in before we closed, and is told only now
+            connection.close()
 
     def _lost(self, connection: Connection[Any]) -> None:
         self._connections.discard(connection)

@@ -1,5 +1,6 @@
 """The process dies before every single SQL statement of a day's work, and is started again."""
 
+import asyncio
 import sqlite3
 from collections.abc import Awaitable
 from pathlib import Path
@@ -50,8 +51,8 @@ async def work(router: Router, promises: Promises) -> None:
     parked = router.open_session("bob", NO_ORIGIN)
     await receive(router, parked, 8, promises)
     waiting = router.recv(parked, wait=60)
-    await send(router, "five", promises)
-    promises.delivered += [delivery.id for delivery in await waiting]
+    _, rung = await asyncio.gather(send(router, "five", promises), waiting)
+    promises.delivered += [delivery.id for delivery in rung]
     router.close_session(parked)
     await send(router, "six", promises)
     held += await receive(router, session, 1, promises)

@@ -155,7 +155,7 @@ exec = ["x"]
         ("7", "agents.alice.time_limt", "no such key; did you mean 'time_limit'"),
         ("9", "agents.alice.restart.max_restarts", "true cannot stand here: expected a whole"),
         ("10", "agents.alice.bind[0]", "the key 'target' is missing"),
-        ("12", "agents.Bob", "'Bob' cannot name"),
+        ("12", "agents.Bob", "'Bob' is no name"),
         ("14", "peers.operator", "the name 'operator' is reserved"),
     ]
     for line, (number, key, sentence) in zip(found[1:], expected, strict=True):

@@ -15,6 +15,7 @@ from hive.config import AgentManifest
 from hive.daemon.hive import Hive
 from hive.errors import (
     BadRequestError,
+    ConfigError,
     ConflictError,
     FailedError,
     NotAllowedError,
@@ -297,6 +298,7 @@ async def test_an_agent_that_never_starts_is_parked_with_the_reason(
     runtime.end("alice", Signaled(SIGTERM))
     row = await hive.until_state("alice", "failed", within=1000)
     assert row.reason == "no such image"
+    await settle()
     [event] = [e for e in await hive.parts.events.recent(100) if e.event == "failed"]
     assert (event.name, event.detail["reason"]) == ("alice", "no such image")
 
@@ -341,6 +343,25 @@ async def test_a_name_is_given_once(hive: Hive, runtime: ScriptedRuntime) -> Non
             await lifecycle.spawn(wrong, EXEC)
     with pytest.raises(ConflictError, match="already a participant 'damocles'"):
         await lifecycle.spawn("damocles", EXEC)
+
+
+async def test_a_manifest_that_no_start_could_use_is_refused_at_once(hive: Hive) -> None:
+    forged = AgentManifest(exec=("agent",), env={"HIVE_NAME": "bob"})
+    with pytest.raises(ConfigError, match="HIVE_NAME"):
+        await hive.parts.lifecycle.spawn("carol", forged)
+    assert "carol" not in hive.parts.roster
+
+
+async def test_a_manifest_that_cannot_be_used_any_more_is_its_agents_trouble_alone(
+    site: Site, hive: Hive, runtime: ScriptedRuntime
+) -> None:
+    spawned = await hive.parts.lifecycle.spawn("carol", EXEC)
+    await hive.parts.roster.save(spawned, manifest='{"driver":"uninstalled"}')
+    await hive.close()
+    async with site.simulated(runtime, swarm("alice")) as again:
+        await again.until_state("alice", "running")
+        row = await again.until_state("carol", "failed", within=1000)
+        assert "uninstalled" in str(row.reason)
 
 
 async def test_a_spawn_that_cannot_be_written_down_leaves_nothing(

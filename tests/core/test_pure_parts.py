@@ -174,10 +174,8 @@ def test_the_one_word_for_a_peer_comes_from_its_socket(harnesses: int, state: St
 PATHS = Paths(Path("/run/h"), Path("/var/lib/h"))
 
 
-def test_a_machine_knows_its_socket_and_its_state_and_nothing_overrides_that() -> None:
-    manifest = attrs.evolve(
-        RUN, env={"A": "b", "HIVE_NAME": "mallory", "HIVE_SOCKET": "/x"}, stop_timeout=7.0
-    )
+def test_a_machine_knows_its_socket_and_its_state() -> None:
+    manifest = attrs.evolve(RUN, env={"A": "b"}, stop_timeout=7.0)
     spec = spec_of(PATHS, Inside())(AgentMember(agent(manifest=manifest)))
     assert spec.environment == {
         "A": "b",

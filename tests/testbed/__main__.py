@@ -4,6 +4,7 @@
 `python -m tests.testbed --shell [PROGRAM ARGUMENT...]` runs a program, or a shell.
 """
 
+import signal
 import sys
 import time
 
@@ -26,6 +27,8 @@ def main(arguments: list[str]) -> int:
     argv = [sys.executable, "-m", "pytest", *(arguments or ["tests/systemd"])]
     if arguments[:1] == ["--shell"]:
         argv = arguments[1:] or ["/bin/bash", "--login"]
+    # Without this, a program that is told to end would leave the host behind.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     started = time.monotonic()
     try:
         with booted() as host:

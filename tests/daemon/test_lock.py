@@ -1,0 +1,39 @@
+"""One daemon per state directory, by an OS lock."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hive.daemon.lock import DaemonLock
+from hive.errors import ConflictError, FailedError
+
+
+def test_a_second_daemon_is_refused_with_the_firsts_pid(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "lock"
+    first, second = DaemonLock(path), DaemonLock(path)
+    first.acquire()
+    with pytest.raises(ConflictError, match=rf"\(pid {os.getpid()}\) already serves"):
+        second.acquire()
+    first.release()
+    first.release()
+    second.acquire()
+    assert path.read_text() == f"{os.getpid()}\n"
+    second.release()
+
+
+def test_a_leftover_file_is_no_lock(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.write_text("99999999 of an earlier life\n")
+    lock = DaemonLock(path)
+    lock.acquire()
+    assert path.read_text() == f"{os.getpid()}\n"
+    lock.release()
+
+
+def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(FailedError, match=r"cannot open the lock file .*file/lock"):
+        DaemonLock(tmp_path / "file" / "lock").acquire()

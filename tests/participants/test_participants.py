@@ -1,0 +1,278 @@
+"""An agent's life is its container's life; a peer has none; the roster knows who is who."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from signal import SIGKILL
+
+import pytest
+
+from actors.testing import advance, settle
+from hive.clock import LoopClock
+from hive.core.lifecycle import new_agent, new_peer
+from hive.daemon.hive import Hive
+from hive.errors import NotAllowedError, UnknownNameError
+from hive.machines.endings import Exited, OutOfMemory, Rebooted, Signaled
+from hive.participants.agent import MachineEnded
+from hive.participants.members import AgentMember, Member, PeerMember, Presence, Wish
+from hive.participants.roster import Roster
+from hive.store import InlineEngine, Store
+from tests.support.hives import EXEC, Site, connected, echo, swarm
+from tests.support.runtimes import ScriptedRuntime
+
+pytestmark = pytest.mark.sim
+
+
+# An agent
+
+
+@pytest.fixture
+async def runtime() -> ScriptedRuntime:
+    return ScriptedRuntime()
+
+
+@pytest.fixture
+async def hive(site: Site, runtime: ScriptedRuntime) -> AsyncIterator[Hive]:
+    async with site.simulated(runtime, swarm("alice", "bob", peers=["damocles"])) as opened:
+        for name in ("alice", "bob"):
+            await opened.until_state(name, "running")
+        runtime.calls.clear()
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        (Exited(1), "exited with status 1"),
+        (Signaled(SIGKILL), "killed by SIGKILL"),
+        (OutOfMemory(), "killed by the kernel: out of memory"),
+        (Exited(0), "exited with status 0"),
+        (Rebooted(), "rebooted from inside"),
+    ],
+    ids=str,
+)
+async def test_the_containers_end_is_the_actors_exit_and_the_rules_apply(
+    hive: Hive, runtime: ScriptedRuntime, how: Exited, reason: str
+) -> None:
+    runtime.end("alice", how, "last words")
+    row = await hive.until_state("alice", "backoff")
+    assert (row.running, row.pid, row.reason, row.last_lines) == (
+        False,
+        None,
+        reason,
+        ["last words"],
+    )
+    row = await hive.until_state("alice", "running")
+    assert (row.restarts, row.reason) == (1, None)
+    assert runtime.verbs("alice") == ["create", "start"]
+    assert runtime.verbs("bob") == []
+    ended = [e for e in await hive.parts.events.recent(100) if e.event == "ended"]
+    assert [(e.name, e.detail) for e in ended] == [
+        ("alice", {"reason": reason, "last_lines": ["last words"]})
+    ]
+
+
+async def test_why_it_ended_is_known_in_the_next_hive(
+    site: Site, hive: Hive, runtime: ScriptedRuntime
+) -> None:
+    runtime.end("alice", OutOfMemory())
+    await hive.until_state("alice", "backoff")
+    await hive.stop("alice")
+    await hive.close()
+    async with site.simulated(runtime, swarm("alice")) as again:
+        row = await again.status("alice")
+        assert (row.state, row.reason) == ("stopped", "killed by the kernel: out of memory")
+
+
+async def test_a_fault_of_the_actor_costs_no_container(
+    hive: Hive, runtime: ScriptedRuntime, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = await hive.status("alice")
+    agents = hive.parts.lifecycle._agents
+    ref = (await agents.child("alice")).ref
+    ref.tell("what no agent understands")
+    await hive.until_state("alice", "backoff")
+    assert "alice" in runtime.machines
+    await advance(20)
+    after = await hive.status("alice")
+    assert after.state == "running"
+    assert (after.pid, after.source, after.restarts) == (before.pid, "kernel", 1)
+    assert runtime.verbs("alice") == ["adopt"]
+    assert "crashed" in caplog.text
+    runtime.end("alice", Exited(1))
+    await hive.until_state("alice", "backoff")
+
+
+async def test_the_end_of_an_earlier_container_is_none_of_this_one(
+    hive: Hive, runtime: ScriptedRuntime
+) -> None:
+    watcher = runtime.machines["alice"].watcher
+    assert watcher is not None
+    await hive.restart("alice")
+    from hive.machines.endings import Ended
+
+    watcher(Ended(Exited(1), 0.0))
+    ref = (await hive.parts.lifecycle._agents.child("alice")).ref
+    ref.tell(MachineEnded(object(), Ended(Exited(1), 0.0)))
+    await advance(100)
+    row = await hive.status("alice")
+    assert (row.state, row.restarts) == ("running", 1)
+
+
+async def test_an_agent_that_ends_while_it_comes_up_is_not_shown_as_running(site: Site) -> None:
+    async def brief(client: object) -> None:
+        return None
+
+    async with site.simulated(agents={"brief": brief, "echo": echo}) as hive:
+        row = await hive.until_state("brief", "failed", within=1000)
+        assert (row.running, row.failed) == (False, True)
+        assert await hive.answer_to(await hive.send("echo", "you")) == "heard you"
+
+
+async def test_a_stop_while_the_socket_opens_leaves_no_container_and_no_socket(
+    hive: Hive, runtime: ScriptedRuntime
+) -> None:
+    path = hive.paths.agent_socket("alice")
+    for turns in range(8):
+        await hive.stop("alice")
+        member = hive.parts.roster.agent("alice")
+        starting = asyncio.ensure_future(hive.start("alice"))
+        while not member.turn.locked():
+            await asyncio.sleep(0)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await hive.stop("alice")
+        await asyncio.wait([starting])
+        starting.exception()
+        assert "alice" not in runtime.machines
+        assert not path.exists()
+
+
+async def test_a_stopped_agents_door_is_closed_and_opens_again(hive: Hive) -> None:
+    path = hive.paths.agent_socket("alice")
+    async with connected(path) as line:
+        await line.ok("whoami")
+        await hive.stop("alice")
+        assert await line.reader.read() == b""
+    assert not path.exists()
+    await hive.start("alice")
+    async with connected(path) as line:
+        await line.ok("whoami")
+
+
+async def test_a_container_that_cannot_be_stopped_still_loses_its_door(
+    hive: Hive, runtime: ScriptedRuntime
+) -> None:
+    runtime.broken["stop"] = "busy"
+    with pytest.raises(Exception, match="busy"):
+        await hive.stop("alice")
+    assert not hive.paths.agent_socket("alice").exists()
+    runtime.broken.clear()
+
+
+async def test_the_wish_is_to_keep_until_somebody_says_otherwise(hive: Hive) -> None:
+    alice = hive.parts.roster.agent("alice")
+    assert alice.wish is Wish.KEEP
+    await hive.stop("alice")
+    assert alice.wish is Wish.STOP
+    await hive.start("alice")
+    assert alice.wish is Wish.KEEP
+
+
+# A peer
+
+
+async def test_a_peers_door_needs_nobodys_help(hive: Hive, runtime: ScriptedRuntime) -> None:
+    async with connected(hive.paths.agent_socket("damocles")) as line:
+        assert (await line.ok("whoami"))["kind"] == "peer"
+    assert runtime.verbs("damocles") == []
+
+
+async def test_a_peers_door_is_tried_again_for_ever(site: Site, runtime: ScriptedRuntime) -> None:
+    (site.run_dir / "agents").mkdir()
+    in_the_way = site.run_dir / "agents" / "damocles"
+    in_the_way.write_text("a file where a directory should be")
+    async with site.simulated(runtime, swarm("alice", peers=["damocles"])) as hive:
+        await advance(1800)
+        assert "cannot listen" in str((await hive.status("damocles")).reason)
+        assert (await hive.status("alice")).state == "running"
+        in_the_way.unlink()
+        await advance(60)
+        assert hive.paths.agent_socket("damocles").is_socket()
+
+
+# The roster
+
+
+@pytest.fixture
+async def roster(tmp_path: Path) -> AsyncIterator[Roster]:
+    clock = LoopClock(asyncio.get_running_loop())
+    async with Store(tmp_path / "hive.sqlite", InlineEngine(), clock=clock) as store:
+        made = Roster(store, clock)
+        for name in ("alice", "hm1nd"):
+            made.join(new_agent(name, EXEC, 0.0))
+        made.join(new_peer("damocles", 0.0))
+        yield made
+
+
+def test_presence_counts_who_comes_and_goes() -> None:
+    presence = Presence()
+    assert (presence.connected, presence.since, presence.last_seen) == (False, None, None)
+    presence.arrived(1.0)
+    presence.arrived(2.0)
+    assert (presence.connected, presence.since, presence.last_seen) == (True, 1.0, 2.0)
+    presence.left(3.0)
+    assert (presence.connected, presence.since, presence.last_seen) == (True, 1.0, 3.0)
+    presence.left(4.0)
+    assert (presence.connected, presence.since, presence.last_seen) == (False, None, 4.0)
+
+
+async def test_the_roster_tells_agents_from_peers(roster: Roster) -> None:
+    assert [member.name for member in roster] == ["alice", "hm1nd", "damocles"]
+    assert [member.name for member in roster.agents] == ["hm1nd", "alice"]
+    assert [member.name for member in roster.peers] == ["damocles"]
+    assert isinstance(roster.agent("manager"), AgentMember)
+    assert roster.agent("manager").name == "hm1nd"
+    assert isinstance(roster.peer("damocles"), PeerMember)
+    with pytest.raises(NotAllowedError, match="is a peer"):
+        roster.agent("damocles")
+    with pytest.raises(NotAllowedError, match="is an agent"):
+        roster.peer("alice")
+    with pytest.raises(UnknownNameError, match="did you mean 'damocles'"):
+        roster.get("damocels")
+
+
+async def test_a_saved_change_is_on_disk_and_told(roster: Roster) -> None:
+    told: list[Member] = []
+    unsubscribe = roster.subscribe(told.append)
+    alice = roster.get("alice")
+    await roster.save(alice, status_text="reading")
+    assert [record.status_text for record in await roster._store.participants()] == ["reading"]
+    assert told == [alice]
+    unsubscribe()
+    roster.note(alice, status_text=None)
+    await settle()
+    assert told == [alice]
+    assert [record.status_text for record in await roster._store.participants()] == [None]
+
+
+async def test_who_left_is_not_written_down_again(roster: Roster) -> None:
+    alice = roster.get("alice")
+    await roster.save(alice, paused=True)
+    roster.leave(alice)
+    await roster._store.delete_participant("alice")
+    roster.left(alice)
+    await settle()
+    with pytest.raises(UnknownNameError, match="does not take part"):
+        await roster.save(alice, paused=False)
+    assert await roster._store.participants() == ()
+
+
+async def test_a_note_that_cannot_be_written_harms_nobody(roster: Roster) -> None:
+    await roster._store.close()
+    alice = roster.get("alice")
+    roster.arrived(alice)
+    await settle()
+    assert alice.presence.connected

@@ -1,0 +1,72 @@
+"""An agent in a container reaches its socket on the host, whether or not its users are shifted."""
+
+import asyncio
+import os
+import socket
+import struct
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from hive.machines.systemd.units import Users
+from tests.systemd.host.lab import SETTINGS, ContainerLab
+
+pytestmark = pytest.mark.loops("uvloop")
+
+CODE = """
+import os, socket
+with socket.socket(socket.AF_UNIX) as s:
+    s.connect(os.environ["HIVE_SOCKET"])
+    s.sendall(f"{os.getuid()}\\n".encode())
+    s.recv(1)
+print("answered")
+"""
+
+
+@pytest.fixture(params=list(Users))
+async def users(request: pytest.FixtureRequest, lab: ContainerLab) -> AsyncIterator[Users]:
+    """Give the lab's containers those users; their images are theirs alone."""
+    await lab.runtime.close()
+    lab.runtime = lab.another_runtime(settings=evolve(SETTINGS, users=request.param))
+    await lab.runtime.open()
+    yield request.param
+    await lab.clean()
+    await lab.runtime.destroy("caller", purge=False)
+
+
+def peer_of(connection: socket.socket) -> tuple[int, int]:
+    """Return the process and the user at the other end."""
+    found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid, uid, _ = struct.unpack("3i", found)
+    return pid, uid % 2**32
+
+
+async def test_it_calls_the_host_and_the_host_knows_who_calls(
+    lab: ContainerLab, users: Users
+) -> None:
+    spec = lab.command((sys.executable, "-c", CODE), "caller")
+    await lab.runtime.create(spec)
+    path = spec.socket_dir / "mcp.sock"
+    calls: asyncio.Queue[tuple[tuple[int, int], bytes, str]] = asyncio.Queue()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        pid, uid = peer_of(writer.get_extra_info("socket"))
+        said = await reader.readline()
+        cgroup = await asyncio.to_thread(Path(f"/proc/{pid}/cgroup").read_text)
+        calls.put_nowait(((pid, uid), said, cgroup))
+        writer.write(b"!")
+        writer.close()
+
+    server = await asyncio.start_unix_server(serve, path)
+    await asyncio.to_thread(os.chmod, path, 0o660)
+    ends = await lab.start(spec)
+    (_, uid), said, cgroup = await calls.get()
+    assert said == b"0\n"
+    assert (uid != 0) is (users is Users.SHIFTED)
+    assert "systemd-nspawn@h-caller.service" in cgroup
+    assert (await ends.first()).last_lines == ("answered",)
+    server.close()
+    await server.wait_closed()
