@@ -24,6 +24,7 @@ check: $(READY) ## format, lint, types, layers, documentation
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/lint-imports --config .importlinter.cycles
 	$(BIN)/python -m tests.check_docs
 
 format: $(READY) ## apply the formatter and the safe fixes
