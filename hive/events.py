@@ -43,6 +43,10 @@ class EventKind(StrEnum):
     TROUBLE = "trouble"
 
 
+END_EVENTS = (EventKind.ENDED, EventKind.STOPPED)
+"""What tells of the end of an agent's container."""
+
+
 class EventLog:
     """Appends events to the store and tells listeners once they are on disk.
 

@@ -19,6 +19,7 @@ from actors import (
     SlowHandler,
     TaskStuck,
 )
+from hive.core.notices import Notices
 from hive.errors import HiveError
 from hive.events import EventKind, EventLog
 from hive.participants.members import AgentMember, Member
@@ -31,11 +32,18 @@ PARTICIPANTS = frozenset({"agents", "peers"})
 
 
 class Diary:
-    """Turns events of the actor system into events of the hive."""
+    """Turns events of the actor system into events of the hive.
 
-    def __init__(self, roster: Roster, events: EventLog) -> None:
+    Args:
+        roster: Who takes part.
+        events: Where they are written down.
+        notices: Who tells people of what they have to act on.
+    """
+
+    def __init__(self, roster: Roster, events: EventLog, notices: Notices) -> None:
         self._roster = roster
         self._events = events
+        self._notices = notices
 
     def note(self, event: Event) -> None:
         """Take one event."""
@@ -45,7 +53,7 @@ class Diary:
             case ChildRestarting(ref=ref, delay=delay, attempt=attempt):
                 self._tell(ref, EventKind.RESTARTING, in_seconds=round(delay, 3), attempt=attempt)
             case ChildParked(ref=ref, reason=reason):
-                self._tell(ref, EventKind.FAILED, **self._why_parked(ref, reason))
+                self._parked(ref, self._why_parked(ref, reason))
             case MessageDropped() | TaskStuck() | SlowHandler() | Escalated():
                 logger.error("trouble in %s: %s", event.ref.path, event)
                 self._tell(event.ref, EventKind.TROUBLE, what=str(event))
@@ -55,23 +63,30 @@ class Diary:
         if member is not None:
             self._roster.changed(member)
 
+    def _parked(self, ref: Ref[Any], why: dict[str, Any]) -> None:
+        self._tell(ref, EventKind.FAILED, **why)
+        if isinstance(self._member(ref), AgentMember):
+            self._notices.failed(_name(ref), why)
+
     def _tell(self, ref: Ref[Any], kind: EventKind, **detail: Any) -> None:
-        self._events.record(kind, ref.path.rpartition("/")[2], **detail)
+        self._events.record(kind, _name(ref), **detail)
 
     def _why_parked(self, ref: Ref[Any], reason: ExitReason) -> dict[str, Any]:
         member = self._member(ref)
         if member is not None and member.start_error is not None:
             return {"reason": member.start_error}
         ended = member.ended if isinstance(member, AgentMember) else None
-        if ended is None:
-            return {"reason": str(reason)}
-        return {"reason": str(ended), "last_lines": list(ended.last_lines)}
+        return {"reason": str(reason)} if ended is None else ended.detail()
 
     def _member(self, ref: Ref[Any]) -> Member | None:
         supervisor, _, name = ref.path.rpartition("/")
         if supervisor.rpartition("/")[2] not in PARTICIPANTS or name not in self._roster:
             return None
         return self._roster.get(name)
+
+
+def _name(ref: Ref[Any]) -> str:
+    return ref.path.rpartition("/")[2]
 
 
 def _log_fault(event: ActorStarted | ActorExited) -> None:

@@ -28,7 +28,7 @@ from hive.machines.endings import Ended
 from hive.machines.runtime import Running
 from hive.names import MANAGER, check_agent_name, check_peer_name
 from hive.participants.agent import AgentServices, MachineEnded
-from hive.participants.members import AgentMember, Member, PeerMember, Wish
+from hive.participants.members import AgentMember, LastEnd, Member, PeerMember, Wish
 from hive.participants.roster import Roster
 from hive.store import Desired, Kind, ParticipantOrigin, ParticipantRecord, Store
 
@@ -253,7 +253,7 @@ class Lifecycle:
         """Report a stray, and hear when it ends by itself."""
 
         def heard(ended: Ended) -> None:
-            agent.stray, agent.ended = False, ended
+            agent.stray, agent.ended = False, LastEnd.of(ended)
             self._roster.changed(agent)
 
         spec = self._services.spec_of(agent)
@@ -318,7 +318,8 @@ class Lifecycle:
         runtime = self._services.runtime
         if member.name in await runtime.running():
             deadline = 0.0 if wish is Wish.KILL else self._services.spec_of(member).stop_timeout
-            member.ended = await runtime.stop(member.name, deadline=deadline)
+            ended = await runtime.stop(member.name, deadline=deadline)
+            member.ended = LastEnd.of(ended) if ended is not None else member.ended
         member.running = None
         member.stray = False
 

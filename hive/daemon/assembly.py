@@ -36,12 +36,13 @@ from hive.core.diary import Diary
 from hive.core.lifecycle import Lifecycle
 from hive.core.machine_logs import MachineLogs
 from hive.core.machine_specs import Inside, spec_of
+from hive.core.notices import Notices
 from hive.core.reconcile import reconcile
 from hive.core.snapshot import Snapshot
 from hive.core.tree_rows import tree_row
 from hive.daemon.keeper import StoreKeeper
 from hive.errors import UnavailableError
-from hive.events import EventKind, EventLog
+from hive.events import END_EVENTS, EventKind, EventLog
 from hive.gateway.agent_verbs import AgentServices as AgentVerbServices
 from hive.gateway.answers import Fields
 from hive.gateway.doors import GatewayDoors
@@ -49,6 +50,7 @@ from hive.gateway.host_gate import HostGate
 from hive.gateway.host_verbs import HostServices
 from hive.machines.runtime import Runtime
 from hive.participants.agent import AgentServices
+from hive.participants.members import AgentMember, LastEnd
 from hive.participants.roster import Roster
 from hive.paths import Paths
 from hive.store import Engine, Store
@@ -98,7 +100,8 @@ class Assembly:
         self.events = EventLog(self.store, outside.clock)
         self._make_lifecycle()
         self._make_gateway(shutdown)
-        self.system.events.subscribe(Diary(self.roster, self.events).note)
+        notices = Notices(self.router, self.roster)
+        self.system.events.subscribe(Diary(self.roster, self.events, notices).note)
 
     def _make_lifecycle(self) -> None:
         outside = self._outside
@@ -171,8 +174,17 @@ class Assembly:
             if stored.get(record.name) != record:
                 await self.store.upsert_participant(record)
             self.roster.join(record)
+        await self._recall_ends()
         for sentence in orphans:
             self.events.record(EventKind.TROUBLE, what=sentence)
+
+    async def _recall_ends(self) -> None:
+        """Take from the diary how agents ended that an earlier daemon watched."""
+        for event in await self.store.newest_by_name(END_EVENTS):
+            if event.name is not None and event.name in self.roster:
+                member = self.roster.get(event.name)
+                if isinstance(member, AgentMember):
+                    member.ended = LastEnd.recalled(event)
 
 
 @frozen

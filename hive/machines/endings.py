@@ -80,6 +80,19 @@ class Ended:
         return str(self.how)
 
 
+def facts(how: How) -> dict[str, int | str | bool]:
+    """Return what is known of an end as fields for programs: `exit_status`, `signal`, `oom`."""
+    match how:
+        case Exited(status):
+            return {"exit_status": status}
+        case Signaled(number):
+            return {"signal": int(number)}
+        case OutOfMemory():
+            return {"oom": True}
+        case Rebooted() | Unknown():
+            return {}
+
+
 def is_clean(how: How) -> bool:
     """Return whether this end was no failure: exit status 0 or a reboot from inside."""
     return isinstance(how, Rebooted) or how == Exited(0)

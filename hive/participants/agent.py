@@ -18,7 +18,7 @@ from hive.errors import FailedError, HiveError
 from hive.events import EventKind, EventLog
 from hive.machines.endings import Ended, Rebooted, is_clean
 from hive.machines.runtime import MachineSpec, Running, Runtime
-from hive.participants.members import AgentMember, Wish
+from hive.participants.members import AgentMember, LastEnd, Wish
 from hive.participants.participant import Doors, Participant
 from hive.participants.roster import Roster
 
@@ -119,10 +119,8 @@ class Agent(Participant[MachineEnded]):
 
     def _record_end(self, ended: Ended) -> None:
         self._agent.running = None
-        self._agent.ended = ended
-        self._services.events.record(
-            EventKind.ENDED, self._agent.name, reason=str(ended), last_lines=ended.last_lines[-5:]
-        )
+        self._agent.ended = end = LastEnd.of(ended)
+        self._services.events.record(EventKind.ENDED, self._agent.name, **end.detail())
         self._services.roster.note(self._agent, last_reason=str(ended))
 
     async def _fulfil(self, wish: Wish) -> None:
@@ -136,8 +134,8 @@ class Agent(Participant[MachineEnded]):
             ended = await runtime.stop(name, deadline=spec.stop_timeout)
         self._agent.running = None
         if ended is not None:
-            self._agent.ended = ended
-            self._services.events.record(EventKind.STOPPED, name, reason=str(ended))
+            self._agent.ended = end = LastEnd.of(ended)
+            self._services.events.record(EventKind.STOPPED, name, **end.detail())
 
 
 def _exit_of(ended: Ended) -> ExitReason:

@@ -7,13 +7,51 @@ an `AgentMember`, so that no code path can be handed a peer.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from enum import Enum, auto
+from typing import Any
 
-from attrs import define, field
+from attrs import define, field, frozen
 
-from hive.machines.endings import Ended
+from hive.machines.endings import Ended, facts
 from hive.machines.runtime import Running
-from hive.store import ParticipantRecord
+from hive.store import EventRecord, ParticipantRecord
+
+
+@frozen
+class LastEnd:
+    """The last end of an agent's container, also of one that an earlier daemon saw.
+
+    Attributes:
+        reason: Why, in words.
+        at: Wall time in seconds when it was noticed.
+        last_lines: The end of its output, oldest first.
+        facts: The same for programs, see `hive.machines.endings.facts`.
+    """
+
+    reason: str
+    at: float
+    last_lines: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(factory=dict)
+
+    @classmethod
+    def of(cls, ended: Ended) -> LastEnd:
+        """Return what is kept of an end."""
+        return cls(str(ended), ended.at, ended.last_lines, facts(ended.how))
+
+    @classmethod
+    def recalled(cls, event: EventRecord) -> LastEnd:
+        """Return the end that the diary tells of."""
+        detail = dict(event.detail)
+        reason, lines = detail.pop("reason", "unknown"), detail.pop("last_lines", ())
+        return cls(str(reason), event.at, tuple(lines), detail)
+
+    def __str__(self) -> str:
+        return self.reason
+
+    def detail(self) -> dict[str, Any]:
+        """Return it as the diary keeps it."""
+        return {"reason": self.reason, **self.facts, "last_lines": list(self.last_lines) or None}
 
 
 class Wish(Enum):
@@ -101,7 +139,7 @@ class AgentMember(Member):
     """
 
     running: Running | None = None
-    ended: Ended | None = None
+    ended: LastEnd | None = None
     wish: Wish = Wish.KEEP
     stray: bool = False
     turn: asyncio.Lock = field(factory=asyncio.Lock)

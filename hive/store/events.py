@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from hive.store.records import EventRecord
@@ -38,9 +38,28 @@ def newest(after: int, count: int) -> Query[tuple[EventRecord, ...]]:
             "WHERE seq > ? ORDER BY seq DESC LIMIT ?",
             (after, count),
         ).fetchall()
-        return tuple(
-            EventRecord(seq, at, event, name, json.loads(detail))
-            for seq, at, event, name, detail in reversed(rows)
-        )
+        return tuple(map(_record, reversed(rows)))
 
     return query
+
+
+def newest_by_name(kinds: Collection[str]) -> Query[tuple[EventRecord, ...]]:
+    """Read, for each participant, the newest of its events of these kinds.
+
+    It reads the whole table: for the start of the daemon.
+    """
+    wanted = ", ".join("?" * len(kinds))
+    statement = (
+        "SELECT max(seq), at, event, name, detail FROM events "  # noqa: S608 - only placeholders
+        f"WHERE name IS NOT NULL AND event IN ({wanted}) GROUP BY name ORDER BY name"
+    )
+
+    def query(connection: sqlite3.Connection) -> tuple[EventRecord, ...]:
+        return tuple(map(_record, connection.execute(statement, list(map(str, kinds)))))
+
+    return query
+
+
+def _record(row: tuple[Any, ...]) -> EventRecord:
+    seq, at, event, name, detail = row
+    return EventRecord(seq, at, event, name, json.loads(detail))

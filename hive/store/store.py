@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -147,6 +147,10 @@ class Store:
     async def events(self, after: int = 0, max: int = 50) -> tuple[EventRecord, ...]:  # noqa: A002
         """Return the newest `max` events with a `seq` above `after`, oldest first."""
         return await self.read(events.newest(after, max))
+
+    async def newest_by_name(self, kinds: Collection[str]) -> tuple[EventRecord, ...]:
+        """Return, for each participant, the newest of its events of these kinds."""
+        return await self.read(events.newest_by_name(kinds))
 
     def _closed(self) -> StoreClosedError:
         return StoreClosedError(f"the store {self.path} is not open")

@@ -52,6 +52,7 @@ def _facts(row: Row, now: float) -> list[tuple[str, str]]:
     due = row.get("next_restart_at")
     present = [
         ("Next restart", f"in {until(due, now)} ({inline(due)})" if due else ""),
+        ("Last end", _last_end(row, now)),
         ("Status", _said(row, now)),
         ("Reminders", inline(row.get("pending_reminders") or "")),
         ("Needs", ", ".join(word for word in ("login", "update") if row.get(f"needs_{word}"))),
@@ -70,6 +71,11 @@ def _yes_no(value: object) -> str:
 def _moment(row: Row, field: str, now: float) -> str:
     stamp = row.get(field)
     return f"{age(stamp, now)} ago ({inline(stamp)})" if stamp else UNKNOWN
+
+
+def _last_end(row: Row, now: float) -> str:
+    why = row.get("last_end")
+    return f"{inline(why)} ({age(row.get('last_end_at'), now)} ago)" if why else ""
 
 
 def _said(row: Row, now: float) -> str:

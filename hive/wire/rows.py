@@ -46,6 +46,8 @@ class StatusRow(Row, frozen=True, kw_only=True):
     next_restart_at: str | None = None
     pid: int | None = None
     last_lines: list[str] | None = None
+    last_end: str | None = None
+    last_end_at: str | None = None
 
 
 class MessageRow(Row, frozen=True, kw_only=True, rename={"sender": "from"}):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from signal import SIGTERM
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -22,8 +24,8 @@ from hive.errors import (
     TimedOutError,
     UnknownNameError,
 )
-from hive.machines.endings import Exited, Rebooted, Signaled
-from hive.store import Desired
+from hive.machines.endings import Exited, OutOfMemory, Rebooted, Signaled
+from hive.store import Desired, Kind, Message
 from tests.support.hives import CALM, EXEC, TEMPORARY, TRANSIENT, Site, connected, swarm
 from tests.support.runtimes import ScriptedRuntime
 
@@ -605,3 +607,60 @@ async def test_a_restart_by_somebody_else_is_shown_and_not_counted(
     hive.parts.lifecycle.note_replaced("nobody", now)
     runtime.end("alice", Exited(1))
     await hive.until_state("alice", "backoff")
+
+
+# Why it ended
+
+
+def mail(messages: Iterable[Message]) -> list[dict[str, Any]]:
+    return [json.loads(str(m.body)) for m in messages if m.sender_kind is Kind.SYSTEM]
+
+
+async def test_a_parked_agent_is_told_of_once_to_the_operator_and_to_the_manager(
+    site: Site, runtime: ScriptedRuntime
+) -> None:
+    async with site.simulated(runtime, swarm("alice", manager=True)) as hive:
+        await hive.until_state("alice", "running")
+        await parked(hive, runtime)
+        await settle()
+        told = {
+            "event": "failed",
+            "agent": "alice",
+            "reason": "exited with status 1",
+            "exit_status": 1,
+            "last_lines": ["the moon was full"],
+        }
+        assert mail(await hive.inbox()) == [told]
+        assert mail(await hive.inbox("hm1nd")) == [told]
+        await hive.start("alice")
+        await parked(hive, runtime)
+        await settle()
+        assert mail(await hive.inbox()) == [told, told]
+
+
+async def test_the_manager_is_not_told_of_itself(site: Site, runtime: ScriptedRuntime) -> None:
+    async with site.simulated(runtime, swarm(manager=True)) as hive:
+        await hive.until_state("hm1nd", "running")
+        for _ in range(CALM.max_restarts):
+            runtime.end("hm1nd", Signaled(SIGTERM))
+            await hive.until_state("hm1nd", "backoff")
+            await hive.until_state("hm1nd", "running", within=1000)
+        runtime.end("hm1nd", OutOfMemory(), *["x" * 9999] * 99)
+        await hive.until_state("hm1nd", "failed")
+        await settle()
+        [told] = mail(await hive.inbox())
+        assert (told["agent"], told["oom"]) == ("hm1nd", True)
+        assert len(json.dumps(told)) < 5000, "what an agent printed never makes it too large"
+        assert mail(await hive.inbox("hm1nd")) == []
+
+
+async def test_why_it_ended_is_known_to_the_next_hive(site: Site, runtime: ScriptedRuntime) -> None:
+    async with site.simulated(runtime, swarm("alice")) as hive:
+        await hive.until_state("alice", "running")
+        runtime.end("alice", Signaled(11), "before", "the crash")
+        await hive.until_state("alice", "backoff")
+        await hive.stop("alice")
+    async with site.simulated(runtime, swarm("alice")) as hive:
+        row = await hive.status("alice")
+        assert (row.last_end, row.reason) == ("killed by SIGSEGV", "killed by SIGSEGV")
+        assert row.last_lines == ["before", "the crash"]

@@ -14,7 +14,7 @@ from hive.clock import LoopClock
 from hive.core.lifecycle import new_agent, new_peer
 from hive.daemon.hive import Hive
 from hive.errors import NotAllowedError, UnknownNameError
-from hive.machines.endings import Exited, OutOfMemory, Rebooted, Signaled
+from hive.machines.endings import Exited, OutOfMemory, Signaled, facts
 from hive.participants.agent import MachineEnded
 from hive.participants.members import AgentMember, Member, PeerMember, Presence, Wish
 from hive.participants.roster import Roster
@@ -49,7 +49,6 @@ async def hive(site: Site, runtime: ScriptedRuntime) -> AsyncIterator[Hive]:
         (Signaled(SIGKILL), "killed by SIGKILL"),
         (OutOfMemory(), "killed by the kernel: out of memory"),
         (Exited(0), "exited with status 0"),
-        (Rebooted(), "rebooted from inside"),
     ],
     ids=str,
 )
@@ -70,7 +69,7 @@ async def test_the_containers_end_is_the_actors_exit_and_the_rules_apply(
     assert runtime.verbs("bob") == []
     ended = [e for e in await hive.parts.events.recent(100) if e.event == "ended"]
     assert [(e.name, e.detail) for e in ended] == [
-        ("alice", {"reason": reason, "last_lines": ["last words"]})
+        ("alice", {"reason": reason, "last_lines": ["last words"], **facts(how)})
     ]
 
 

@@ -135,3 +135,17 @@ async def test_a_closed_store_refuses(path: Path) -> None:
     await store.close()
     with pytest.raises(StoreClosedError):
         await store.events()
+
+
+async def test_the_newest_event_of_each_participant_is_found(store: Store) -> None:
+    for event, name in [
+        ("ended", "alice"), ("started", "alice"), ("stopped", "bob"), ("ended", "bob"),
+        ("trouble", "carol"), ("ended", None),
+    ]:  # fmt: skip
+        await store.append_event(event, name, {"of": name})
+    found = await store.newest_by_name(("ended", "stopped"))
+    assert [(each.seq, each.event, each.name) for each in found] == [
+        (1, "ended", "alice"),
+        (4, "ended", "bob"),
+    ]
+    assert found[0].detail == {"of": "alice"}

@@ -1,0 +1,59 @@
+"""Mail from the daemon itself, about what somebody has to act on."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from hive.broker.router import Router
+from hive.broker.values import Sent
+from hive.errors import HiveError
+from hive.events import EventKind
+from hive.names import MANAGER, OPERATOR
+from hive.participants.roster import Roster
+
+logger = logging.getLogger(__name__)
+
+LINES = 10
+"""How many of the last lines go into a message; `hive-c0re logs` has the others."""
+
+LINE_CHARACTERS = 400
+"""Where a line in a message is cut, so that the whole is far below the limit of a body."""
+
+
+class Notices:
+    """Sends system events to those who can act on them: the operator, and the manager agent.
+
+    Args:
+        router: Where mail is sent.
+        roster: Says whether there is a manager.
+    """
+
+    def __init__(self, router: Router, roster: Roster) -> None:
+        self._router = router
+        self._roster = roster
+
+    def failed(self, name: str, why: Mapping[str, Any]) -> None:
+        """Tell that an agent was parked and will not be started again by itself."""
+        detail = {key: value for key, value in why.items() if value is not None}
+        if "last_lines" in detail:
+            lines = detail["last_lines"][-LINES:]
+            detail["last_lines"] = [line[:LINE_CHARACTERS] for line in lines]
+        for to in (OPERATOR, MANAGER):
+            if to == OPERATOR or (to in self._roster and to != name):
+                self._send(to, EventKind.FAILED, {"agent": name, **detail})
+
+    def _send(self, to: str, event: EventKind, detail: Mapping[str, Any]) -> None:
+        try:
+            sent = self._router.notify(to, event.value, detail)
+        except HiveError as error:  # the broker is just starting or stopping
+            logger.warning("%s could not be told: %s %s: %s", to, event.value, detail, error)
+            return
+        sent.add_done_callback(_log_failure)
+
+
+def _log_failure(sent: asyncio.Future[Sent]) -> None:
+    if not sent.cancelled() and (error := sent.exception()) is not None:
+        logger.warning("an event could not be sent: %s", error)

@@ -1,0 +1,143 @@
+"""Containers that end are restarted by the rules; an operator's stop beats every rule."""
+
+import json
+
+from tests.support.daemons import eventually
+from tests.systemd.scenarios.hives import ContainerHive, host, kill_container, leader, shown, unit
+
+WORK = """
+cat >/dev/null
+echo $HIVE_MESSAGE_ATTEMPT $HIVE_MESSAGE_REDELIVERED >>$HIVE_STATE/seen
+while [ ! -e $HIVE_STATE/go ]; do sleep 0.05; done
+echo done
+"""
+
+SWARM = f"""
+[agents.alice]
+run = ["sh", "-c", {json.dumps(WORK)}]
+[agents.bob]
+run = ["sh", "-c", "cat >/dev/null; echo bob here"]
+[peers.damocles]
+"""
+
+ALWAYS_FAILS = """
+[manager]
+run = ["sh", "-c", "cat >$HIVE_STATE/told"]
+[agents.crashy]
+exec = ["/bin/sh", "-c", "echo trying; echo because of the moon >&2; exit 1"]
+[agents.crashy.restart]
+max_restarts = 2
+within = "5m"
+base = "100ms"
+factor = 2
+jitter = 0
+[agents.bob]
+run = ["sh", "-c", "cat >/dev/null; echo bob here"]
+"""
+
+
+def test_a_killed_container_is_restarted_and_its_message_redelivered(hive: ContainerHive) -> None:
+    hive.configure(SWARM)
+    hive.start()
+    before = hive.until_state("alice", "running")
+    bob = hive.until_state("bob", "running")
+    bobs_run = shown(unit("bob"), "InvocationID")
+    assert (before["source"], before["pid"]) == ("systemd", leader("h-alice"))
+    hive.ok("send", "alice", "work")
+    seen = hive.state_dir / "agents" / "alice" / "state" / "seen"
+    eventually(seen.exists, what="alice at work")
+
+    kill_container("alice")
+
+    eventually(
+        lambda: hive.status("alice").get("pid") not in {None, before["pid"]}, what="a new alice"
+    )
+    eventually(lambda: len(seen.read_text().splitlines()) == 2, what="the redelivery")
+    (seen.parent / "go").touch()
+    first, second = (line.split() for line in seen.read_text().splitlines())
+    assert (first[0], second[0]) == ("1", "2")
+    assert first[1] != second[1], "the second delivery is marked as such"
+    answers = eventually(lambda: hive.json("inbox"), what="the answer")
+    assert [answer["body"] for answer in answers] == ["done"], "answered once"
+    alice, after = hive.status("alice"), hive.status("bob")
+    assert (alice["restarts"], alice["last_end"]) == (1, "killed by SIGKILL")
+    assert (after["pid"], after["restarts"]) == (bob["pid"], 0)
+    assert shown(unit("bob"), "InvocationID") == bobs_run, "its sibling was not touched"
+
+
+def test_a_container_that_always_fails_is_parked_with_its_last_lines(hive: ContainerHive) -> None:
+    hive.configure(ALWAYS_FAILS)
+    hive.start()
+    row = hive.until_state("crashy", "failed", within=40)
+    assert (row["failed"], row["running"], row["restarts"]) == (True, False, 2)
+    assert row["reason"] == "exited with status 1"
+    assert row["last_lines"][-2:] == ["trying", "because of the moon"]
+    events = hive.json("events", "-n", "200")
+    delays = [e["detail"]["in_seconds"] for e in events if e["event"] == "restarting"]
+    assert delays == [0.1, 0.2]
+    assert hive.state("bob") == "running"
+    assert shown(unit("bob"), "NRestarts") == "0"
+
+    [mail] = hive.json("inbox")
+    told = json.loads(mail["body"])
+    assert (mail["from"], told["event"], told["agent"]) == ("system", "failed", "crashy")
+    assert (told["exit_status"], told["last_lines"][-1]) == (1, "because of the moon")
+    at_manager = hive.state_dir / "agents" / "hm1nd" / "state" / "told"
+    eventually(lambda: at_manager.exists() and at_manager.read_text(), what="the manager's mail")
+    assert json.loads(json.loads(at_manager.read_text())["body"]) == told
+
+    hive.run("start", "crashy")
+    row = hive.until_state("crashy", "failed", within=40)
+    events = [e for e in hive.json("events", "-n", "200") if e.get("name") == "crashy"]
+    assert [e["event"] for e in events].count("started") == 6, "revived with a whole budget"
+
+    hive.kill()
+    host("systemctl", "reset-failed")
+    hive.configure(ALWAYS_FAILS.replace('base = "100ms"', 'base = "1h"\ncap = "1h"'))
+    hive.start()
+    row = hive.until_state("crashy", "backoff")
+    assert row["last_end"] == "exited with status 1"
+
+
+def test_a_stop_during_a_back_off_wins(hive: ContainerHive) -> None:
+    hive.configure(ALWAYS_FAILS.replace('base = "100ms"', 'base = "1h"\ncap = "1h"'))
+    hive.start()
+    row = hive.until_state("crashy", "backoff")
+    assert row["next_restart_at"] is not None
+    hive.ok("stop", "crashy")
+    assert hive.state("crashy") == "stopped"
+    hive.interrupt()
+    hive.start()
+    row = hive.status("crashy")
+    assert row["state"] == "stopped", "the wish outlives the daemon"
+    assert row["last_end"] == "exited with status 1", "and so does the reason"
+    assert shown(unit("crashy"), "ActiveState") == "failed", "nobody has started it again"
+
+
+def test_a_reboot_from_inside_is_no_failure(hive: ContainerHive) -> None:
+    hive.configure(SWARM)
+    hive.start()
+    before = hive.until_state("bob", "running")
+    host("systemd-run", "--machine=h-bob", "--no-block", "--quiet", "systemctl", "reboot", "-ff")
+    eventually(lambda: hive.status("bob").get("pid") not in {None, before["pid"]}, what="a new bob")
+    assert hive.status("bob")["restarts"] == 0
+    assert "rebooted" in [e["event"] for e in hive.json("events") if e.get("name") == "bob"]
+    hive.ok("send", "bob", "hello")
+    assert eventually(lambda: hive.json("inbox"), what="an answer")[0]["body"] == "bob here"
+
+
+def test_a_restart_by_somebody_else_is_reported_and_not_counted(hive: ContainerHive) -> None:
+    hive.configure(SWARM)
+    hive.start()
+    before = hive.until_state("bob", "running")
+    host("systemctl", "restart", unit("bob"))
+    eventually(
+        lambda: hive.status("bob").get("pid") not in {None, before["pid"]}, what="the new bob"
+    )
+    row = hive.status("bob")
+    assert (row["restarts"], row["pid"], row["state"]) == (0, leader("h-bob"), "running")
+    happened = [e["event"] for e in hive.json("events") if e.get("name") == "bob"]
+    assert "external_restart" in happened
+    assert "restarting" not in happened
+    hive.ok("send", "bob", "hello")
+    assert eventually(lambda: hive.json("inbox"), what="an answer")[0]["body"] == "bob here"
