@@ -46,6 +46,9 @@ VERBS = {
     "unregister-peer": Verb("peers", "Take a peer out of the routing."),
     "logs": Verb("streams", "Show the last lines that an agent printed."),
     "events": Verb("streams", "Show what happened in the hive."),
+    "install-unit": Verb(
+        "install", "Print the unit file that makes the daemon a service of systemd."
+    ),
     "completion": Verb("completion", "Print the script that completes names in a shell."),
 }
 """Every verb, in the order in which `--help` lists them."""

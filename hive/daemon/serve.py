@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from attrs import frozen
 
 from hive.config import HiveConfig, load
 from hive.daemon.hive import Hive
+from hive.daemon.notify import Notifier
 from hive.errors import ExitStatus
 from hive.paths import Paths
 from hive.wire.rows import EventRow
@@ -49,15 +51,21 @@ def run(options: ServeOptions) -> int:
     """
     config = HiveConfig() if options.config is None else load(options.config)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    notifier = Notifier.take(os.environ)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_serve(config, options))
+        return runner.run(_serve(config, options, notifier))
 
 
-async def _serve(config: HiveConfig, options: ServeOptions) -> int:
+async def _serve(config: HiveConfig, options: ServeOptions, notifier: Notifier) -> int:
     hive = Hive(options.paths.state_dir, run_dir=options.paths.run_dir, config=config)
     async with hive:
-        with _ended_by_signals(hive, options.keep_agents), _shown(hive, options):
+        with (
+            _ended_by_signals(hive, options.keep_agents),
+            _shown(hive, options),
+            _told(hive, notifier),
+        ):
             failure = await hive.wait_ended()
+            notifier.stopping("stops")
             await hive.close(keep_agents=True if failure is not None else None)
     if failure is None:
         return ExitStatus.OK
@@ -79,6 +87,25 @@ def _ended_by_signals(hive: Hive, keep_agents: bool) -> Iterator[None]:
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
+
+
+@contextlib.contextmanager
+def _told(hive: Hive, notifier: Notifier) -> Iterator[None]:
+    """Tell systemd that the hive is up, how it is after each event, and that its loop runs."""
+    notifier.ready(_summary(hive))
+    alive = asyncio.create_task(notifier.keep_alive(), name="watchdog")
+    unsubscribe = hive.parts.events.subscribe(lambda row: notifier.status(_summary(hive)))
+    try:
+        yield
+    finally:
+        unsubscribe()
+        alive.cancel()
+
+
+def _summary(hive: Hive) -> str:
+    agents = hive.parts.roster.agents
+    running = sum(agent.running is not None for agent in agents)
+    return f"{running} of {len(agents)} agents run, {len(hive.parts.roster.peers)} peers"
 
 
 @contextlib.contextmanager

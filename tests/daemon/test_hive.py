@@ -381,9 +381,7 @@ async def test_what_does_not_start_by_itself_is_stopped_until_somebody_starts_it
 
 @sim
 @pytest.mark.parametrize("ask", [lambda hive: hive.send("alice", "x"), lambda hive: hive.inbox()])
-async def test_a_hive_that_is_not_open_says_so(
-    site: Site, ask: Callable[[Hive], Any]
-) -> None:
+async def test_a_hive_that_is_not_open_says_so(site: Site, ask: Callable[[Hive], Any]) -> None:
     with pytest.raises(ConflictError, match="not open"):
         await ask(site.simulated(ScriptedRuntime(), swarm("alice")))
 

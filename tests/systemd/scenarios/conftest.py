@@ -20,6 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here in item.path.parents:
             item.add_marker(pytest.mark.root)
             item.add_marker(pytest.mark.systemd)
+            item.add_marker(pytest.mark.timeout(240))
             if os.environ.get("HYPERHIVE_TESTBED") != "1":
                 item.add_marker(pytest.mark.skip(reason=_REASON))
 

@@ -118,7 +118,8 @@ def test_a_reboot_from_inside_is_no_failure(hive: ContainerHive) -> None:
     hive.configure(SWARM)
     hive.start()
     before = hive.until_state("bob", "running")
-    host("systemd-run", "--machine=h-bob", "--no-block", "--quiet", "systemctl", "reboot", "-ff")
+    eventually(lambda: hive.status("bob")["connected"], what="bob at its socket")
+    host("machinectl", "reboot", "h-bob")
     eventually(lambda: hive.status("bob").get("pid") not in {None, before["pid"]}, what="a new bob")
     assert hive.status("bob")["restarts"] == 0
     assert "rebooted" in [e["event"] for e in hive.json("events") if e.get("name") == "bob"]

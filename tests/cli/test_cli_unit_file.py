@@ -1,0 +1,33 @@
+"""The unit file of the daemon says what the daemon needs."""
+
+from pathlib import Path
+
+import pytest
+
+from hive.cli.unit_file import unit_file
+
+
+def values(text: str, key: str) -> list[str]:
+    return [line.partition("=")[2] for line in text.splitlines() if line.startswith(f"{key}=")]
+
+
+def test_containers_and_their_sockets_outlive_the_daemon():
+    text = unit_file(Path("/opt/hive-c0re"), None)
+    assert values(text, "KillMode") == ["process"]
+    assert values(text, "RuntimeDirectoryPreserve") == ["yes"]
+    assert values(text, "ExecStart") == ["/opt/hive-c0re serve --no-status --keep-agents"]
+    assert values(text, "Type") == ["notify"]
+    assert values(text, "WatchdogSec") == ["30s"]
+
+
+@pytest.mark.parametrize(
+    ("config", "word"),
+    [
+        ("/etc/hive.toml", "/etc/hive.toml"),
+        ("/etc/my hive.toml", '"/etc/my hive.toml"'),
+        ("/etc/100%$x.toml", '"/etc/100%%$$x.toml"'),
+    ],
+)
+def test_a_path_is_one_word_to_systemd(config, word):
+    [line] = values(unit_file(Path("/opt/hive-c0re"), Path(config)), "ExecStart")
+    assert line.endswith(f" --config {word}")

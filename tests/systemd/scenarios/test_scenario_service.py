@@ -1,0 +1,109 @@
+"""The daemon as a service, from the very unit file that it prints."""
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.daemons import eventually
+from tests.systemd.scenarios.hives import ContainerHive, host, shown, unit
+
+SERVICE = "hive-c0re.service"
+UNITS = Path("/run/systemd/system")
+SWARM = """
+[agents.bob]
+run = ["sh", "-c", "cat >/dev/null; echo bob here"]
+[peers.damocles]
+"""
+
+
+class ServiceHive(ContainerHive):
+    """A hive whose daemon systemd runs, in the places that its unit file gives it."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.run_dir.rmdir()
+        self.run_dir, self.state_dir = Path("/run/hyperhive"), Path("/var/lib/hyperhive")
+        self.env |= {"HYPERHIVE_RUN_DIR": "/run/hyperhive"}
+
+    def install(self) -> None:
+        (UNITS / SERVICE).write_text(self.ok("install-unit", "--config", str(self.config)))
+        host("systemctl", "daemon-reload")
+
+    def close(self) -> None:
+        host("systemctl", "stop", SERVICE)
+        super().close()
+        (UNITS / SERVICE).unlink(missing_ok=True)
+        shutil.rmtree(UNITS / f"{SERVICE}.d", ignore_errors=True)
+        host("systemctl", "daemon-reload")
+        shutil.rmtree(self.state_dir)
+
+
+@pytest.fixture
+def service(hive: ContainerHive, tmp_path: Path) -> Iterator[ServiceHive]:
+    made = ServiceHive(tmp_path)
+    made.configure(SWARM)
+    made.install()
+    yield made
+    made.close()
+
+
+def answers(hive: ContainerHive) -> None:
+    before = len(hive.json("inbox"))
+    hive.ok("send", "bob", "hello")
+    eventually(lambda: len(hive.json("inbox")) == before + 1, what="an answer")
+
+
+def test_the_unit_is_ready_when_it_answers_and_outlived_by_its_containers(
+    service: ServiceHive,
+) -> None:
+    host("systemctl", "start", SERVICE)
+    assert service.json("list")["agents"] == ["bob"], "started means that it answers"
+    service.until_state("bob", "running")
+    eventually(
+        lambda: shown(SERVICE, "StatusText") == "1 of 1 agents run, 1 peers", what="the status"
+    )
+    run = shown(unit("bob"), "InvocationID")
+    answers(service)
+
+    host("systemctl", "restart", SERVICE)
+
+    service.until_state("bob", "running")
+    assert shown(unit("bob"), "InvocationID") == run
+    answers(service)
+    happened = [e["event"] for e in service.json("events") if e.get("name") == "bob"]
+    assert "adopted" in happened
+
+    host("systemctl", "stop", SERVICE)
+    assert shown(SERVICE, "Result") == "success"
+    assert shown(unit("bob"), "ActiveState") == "active"
+    assert (service.run_dir / "agents" / "bob").is_dir(), "what is bound into it is still there"
+
+
+def test_a_daemon_that_hangs_is_replaced_and_its_containers_never_notice(
+    service: ServiceHive,
+) -> None:
+    drop_in = UNITS / f"{SERVICE}.d" / "impatient.conf"
+    drop_in.parent.mkdir(parents=True)
+    drop_in.write_text("[Service]\nWatchdogSec=2s\nTimeoutAbortSec=1s\n")
+    host("systemctl", "daemon-reload")
+    host("systemctl", "start", SERVICE)
+    service.until_state("bob", "running")
+    run, daemon = shown(unit("bob"), "InvocationID"), shown(SERVICE, "MainPID")
+
+    os.kill(int(daemon), signal.SIGSTOP)
+
+    eventually(
+        lambda: (
+            shown(SERVICE, "MainPID") not in {"0", daemon}
+            and shown(SERVICE, "ActiveState") == "active"
+        ),
+        what="another daemon",
+    )
+    assert int(shown(SERVICE, "NRestarts")) == 1
+    service.until_state("bob", "running")
+    assert shown(unit("bob"), "InvocationID") == run
+    answers(service)
