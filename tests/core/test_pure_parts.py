@@ -140,9 +140,7 @@ def info(state: ChildState) -> ChildInfo:
 async def test_the_one_word_for_an_agent(
     child: ChildState | None, runs: bool, desired: Desired, stray: bool, state: State
 ) -> None:
-    member = AgentMember(
-        agent(desired=desired), running=RUNNING if runs else None, stray=stray
-    )
+    member = AgentMember(agent(desired=desired), running=RUNNING if runs else None, stray=stray)
     assert state_of(member, info(child) if child else None) is state
 
 
@@ -207,7 +205,9 @@ def test_agents_inherit_the_environment_without_the_daemons_own() -> None:
         ),
     ],
 )
-def test_what_runs_as_an_agent(name: str, manifest: AgentManifest, command: tuple[str, ...]) -> None:
+def test_what_runs_as_an_agent(
+    name: str, manifest: AgentManifest, command: tuple[str, ...]
+) -> None:
     assert command_of(name, manifest) == command
 
 
