@@ -14,6 +14,7 @@ from hive.clock import LoopClock
 from hive.core.lifecycle import new_agent, new_peer
 from hive.daemon.hive import Hive
 from hive.errors import ConflictError, NotAllowedError, UnknownNameError
+from hive.events import EventLog
 from hive.machines.endings import Ended, Exited, OutOfMemory, Rebooted, Signaled
 from hive.participants.agent import MachineEnded
 from hive.participants.members import AgentMember, Member, PeerMember, Presence, Wish
@@ -224,7 +225,7 @@ async def test_a_peers_door_is_tried_again_for_ever(site: Site, runtime: Scripte
 async def roster(tmp_path: Path) -> AsyncIterator[Roster]:
     clock = LoopClock(asyncio.get_running_loop())
     async with Store(tmp_path / "hive.sqlite", InlineEngine(), clock=clock) as store:
-        made = Roster(store, clock)
+        made = Roster(store, clock, EventLog(store, clock))
         for name in ("alice", "hm1nd"):
             made.join(new_agent(name, EXEC, 0.0))
         made.join(new_peer("damocles", 0.0))
