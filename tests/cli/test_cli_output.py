@@ -33,7 +33,12 @@ def row(name: str, **fields: object) -> StatusRow:
 
 
 def mail(number: int, body: str, **fields: object) -> InboxRow:
-    known = {"sender": "alice", "to": "operator", "sent_at": ago(days=4, hours=3), "state": "stored"}
+    known = {
+        "sender": "alice",
+        "to": "operator",
+        "sent_at": ago(days=4, hours=3),
+        "state": "stored",
+    }
     return InboxRow(id=number, body=body, attempt=0, kind="message", **{**known, **fields})
 
 
@@ -48,7 +53,9 @@ FAILED = row(
     since=ago(days=4, hours=3),
     last_lines=["before", f"after {EVIL}"],
 )
-FINE = row("alice", since=ago(days=3, hours=3), unread=2, pid=77, source="kernel", status_text=f"on {EVIL}")
+FINE = row(
+    "alice", since=ago(days=3, hours=3), unread=2, pid=77, source="kernel", status_text=f"on {EVIL}"
+)
 PEER = row("damocles", running=False, kind="peer", state="away")
 
 
