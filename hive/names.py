@@ -78,7 +78,7 @@ def _check(name: str, kind: str, longest: int, why: str) -> str:
         raise BadRequestError(f"the name {name!r} is reserved; choose another name for the {kind}")
     if not _SHAPE.fullmatch(name):
         raise BadRequestError(
-            f"{name!r} is no name for an agent or a peer: use a to z, 0 to 9 and '-', beginning with a letter"
+            f"{name!r} is no name for an agent or peer: use a to z, 0 to 9 and '-', a letter first"
         )
     if len(name) > longest:
         raise BadRequestError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,15 +50,6 @@ def build(directory: Path, rows: int) -> None:
         connection.execute(_INSERT, (first, last, INBOXES, INBOXES, BODY, len(BODY)))
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
-
-
-async def start(directory: Path, rows: int) -> Hyperhive:
-    """Start a daemon on a database with that many delivered messages."""
-    directory.mkdir()
-    await asyncio.to_thread(build, directory, rows)
-    hive = Hyperhive()
-    await hive.start(directory, lanes=1)
-    return hive
 
 
 def measure(hive: Hyperhive, count: int) -> Receiving:

@@ -31,8 +31,8 @@ class Result:
 
     Attributes:
         rate: Messages per second.
-        latency: How long one took, in microseconds; None when nothing came through.
-        server_cpu: CPU of the server per message, in microseconds; of a library, of its process.
+        latency: How long one took.
+        server_cpu: CPU of the server per message, in microseconds; of a library its own.
         client_cpu: CPU of the driving process per message, in microseconds; None for a library.
     """
 
@@ -111,7 +111,7 @@ def run_embedded(queue: Embedded, directory: Path, timing: Timing) -> Result:
 
 
 def _repeat(action: Callable[[], object], seconds: float) -> list[float]:
-    samples = []
+    samples: list[float] = []
     end = time.perf_counter() + seconds
     while not samples or time.perf_counter() < end:
         began = time.perf_counter()

@@ -14,6 +14,9 @@ from benchmarks.delivery.targets import Verdict, targets
 
 Cells = Sequence[str]
 
+_WHOLE = 100
+"""Numbers from here on are shown without decimals."""
+
 
 def as_json(book: Book) -> dict[str, Any]:
     """Return everything that was measured, and the verdicts."""
@@ -31,10 +34,16 @@ def as_text(book: Book) -> str:
 
 def _disk(book: Book) -> str:
     rows = [
-        ["4 KiB appended", _of(book.each(lambda one: one.disk.append.p50)),
-         _of(book.each(lambda one: one.disk.append.p99))],
-        ["4 KiB overwritten", _of(book.each(lambda one: one.disk.overwrite.p50)),
-         _of(book.each(lambda one: one.disk.overwrite.p99))],
+        [
+            "4 KiB appended",
+            _of(book.each(lambda one: one.disk.append.p50)),
+            _of(book.each(lambda one: one.disk.append.p99)),
+        ],
+        [
+            "4 KiB overwritten",
+            _of(book.each(lambda one: one.disk.overwrite.p50)),
+            _of(book.each(lambda one: one.disk.overwrite.p99)),
+        ],
     ]
     return _table(["raw fdatasync", "p50 us", "p99 us"], rows)
 
@@ -62,9 +71,16 @@ def _isolation(book: Book) -> Iterator[str]:
     found = [one.isolation for one in book.rounds if one.isolation is not None]
     if found:
         rows = [
-            ["idle", _of([each.idle.p50 for each in found]), _of([each.idle.p99 for each in found])],
-            ["64 senders", _of([each.loaded.p50 for each in found]),
-             _of([each.loaded.p99 for each in found])],
+            [
+                "idle",
+                _of([each.idle.p50 for each in found]),
+                _of([each.idle.p99 for each in found]),
+            ],
+            [
+                "64 senders",
+                _of([each.loaded.p50 for each in found]),
+                _of([each.loaded.p99 for each in found]),
+            ],
         ]
         yield _table(["whoami of a bystander", "p50 us", "p99 us"], rows)
 
@@ -74,10 +90,16 @@ def _growth(book: Book) -> Iterator[str]:
     if found:
         few, many = book.rows
         rows = [
-            [f"{few:,}", _of([each.few.full for each in found]),
-             _of([each.few.empty for each in found])],
-            [f"{many:,}", _of([each.many.full for each in found]),
-             _of([each.many.empty for each in found])],
+            [
+                f"{few:,}",
+                _of([each.few.full for each in found]),
+                _of([each.few.empty for each in found]),
+            ],
+            [
+                f"{many:,}",
+                _of([each.many.full for each in found]),
+                _of([each.many.empty for each in found]),
+            ],
         ]
         yield _table(["delivered rows", "recv of 16, p50 us", "empty recv, p50 us"], rows)
 
@@ -109,7 +131,7 @@ def _number(found: Spread) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if abs(value) >= _WHOLE else f"{value:.3g}"
 
 
 def _table(heads: Cells, rows: Sequence[Cells]) -> str:

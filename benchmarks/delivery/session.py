@@ -13,8 +13,18 @@ from attrs import define, field, frozen
 
 from benchmarks.delivery import disk, growth, isolation
 from benchmarks.delivery.book import Book, Disk, Growth, Round
-from benchmarks.delivery.measuring import SENDERS, WORKLOADS, ONE_SENDER, Timing, run, run_embedded
-from benchmarks.delivery.systems import OURS, brokers, embedded
+from benchmarks.delivery.measuring import (
+    ONE_SENDER,
+    PAIRS_16,
+    PING_PONG,
+    SENDERS,
+    WORKLOADS,
+    Timing,
+    Workload,
+    run,
+    run_embedded,
+)
+from benchmarks.delivery.systems import brokers, embedded
 from benchmarks.delivery.systems.base import Broker, Embedded
 from benchmarks.delivery.systems.hyperhive import Hyperhive
 
@@ -22,6 +32,8 @@ S = TypeVar("S", Broker, Embedded)
 
 Say = Callable[[str], None]
 """Tells the person who waits what is going on."""
+
+FULL_TIMING = Timing(warm_up=0.5, measured=2.0)
 
 
 @frozen
@@ -31,38 +43,44 @@ class Plan:
     Attributes:
         rounds: How often everything is repeated.
         timing: Of one run.
+        workloads: What the servers are driven with.
+        systems: Names of the systems; empty means all.
+        extras: Whether libraries, isolation and growth are measured too.
         rows: Delivered messages in the small and in the large database.
         samples: Single operations that are timed for the disk, for isolation and for growth.
-        systems: Names of the systems; empty means all.
-        most_lanes: Workloads with more lanes are left out.
     """
 
     rounds: int = 5
-    timing: Timing = Timing(warm_up=0.5, measured=2.0)
+    timing: Timing = FULL_TIMING
+    workloads: tuple[Workload, ...] = WORKLOADS
+    systems: frozenset[str] = frozenset()
+    extras: bool = True
     rows: tuple[int, int] = (100_000, 1_000_000)
     samples: int = 500
-    systems: frozenset[str] = frozenset()
-    most_lanes: int = 128
+
+    @property
+    def lanes(self) -> int:
+        """The lanes that a server must have."""
+        return max(workload.lanes for workload in (*self.workloads, SENDERS))
 
 
 QUICK = Plan(
     rounds=1,
     timing=Timing(warm_up=0.05, measured=0.2),
+    workloads=(PING_PONG, PAIRS_16, ONE_SENDER, SENDERS),
     rows=(100, 1000),
     samples=20,
-    most_lanes=64,
 )
 """Too little to tell anything but that it all works."""
 
 
 @define
 class Running:
-    """The systems that take part."""
+    """The systems that take part; `grown` are ours with few and with many delivered rows."""
 
+    libraries: list[Embedded]
     servers: list[Broker] = field(factory=list)
-    libraries: list[Embedded] = field(factory=list)
-    few: Hyperhive | None = None
-    many: Hyperhive | None = None
+    grown: list[Hyperhive] = field(factory=list)
 
     @property
     def ours(self) -> Hyperhive | None:
@@ -83,27 +101,33 @@ async def measure(plan: Plan, directory: Path | None, say: Say) -> Book:
 
 @contextlib.asynccontextmanager
 async def _running(plan: Plan, root: Path, book: Book, say: Say) -> AsyncIterator[Running]:
-    running = Running(libraries=_present(embedded(), plan, book))
+    running = Running(_present(embedded(), plan, book))
     with contextlib.ExitStack() as stack:
         for server in _present(brokers(), plan, book):
-            say(f"starting {server.name}")
-            place = root / server.name.replace(" ", "-")
-            place.mkdir()
             stack.callback(server.stop)
-            await server.start(place, min(plan.most_lanes, 128))
+            await server.start(_place(root, server.name), plan.lanes)
             running.servers.append(server)
         if running.ours is not None:
-            running.few, running.many = [
-                await _grown(root, rows, stack, say) for rows in plan.rows
-            ]
+            say(f"hyperhive runs as process {running.ours.pid}")
+        if running.ours is not None and plan.extras:
+            running.grown = [await _grown(root, rows, stack, say) for rows in plan.rows]
         yield running
 
 
 async def _grown(root: Path, rows: int, stack: contextlib.ExitStack, say: Say) -> Hyperhive:
     say(f"making a database with {rows:,} delivered messages")
-    hive = await growth.start(root / f"rows-{rows}", rows)
+    hive = Hyperhive()
     stack.callback(hive.stop)
+    place = _place(root, f"{rows} rows")
+    await asyncio.to_thread(growth.build, place, rows)
+    await hive.start(place, lanes=1)
     return hive
+
+
+def _place(root: Path, name: str) -> Path:
+    place = root / name.replace(" ", "-")
+    place.mkdir()
+    return place
 
 
 def _present(systems: Sequence[S], plan: Plan, book: Book) -> list[S]:
@@ -114,34 +138,41 @@ def _present(systems: Sequence[S], plan: Plan, book: Book) -> list[S]:
 
 
 async def _round(plan: Plan, root: Path, running: Running, number: int, say: Say) -> Round:
-    one = Round(
-        Disk(disk.fdatasync_append(root, plan.samples), disk.fdatasync_overwrite(root, plan.samples))
-    )
-    for workload in WORKLOADS:
-        if workload.lanes > plan.most_lanes:
-            continue
+    """Measure everything once; each round begins with another system."""
+    append = disk.fdatasync_append(root, plan.samples)
+    one = Round(Disk(append, disk.fdatasync_overwrite(root, plan.samples)))
+    for workload in plan.workloads:
         say(f"  {workload.name}")
         for server in _rotated(running.servers, number):
             one.keep(workload, server.name, await run(server, workload, plan.timing))
-    say("  libraries, isolation, growth")
-    for library in _rotated(running.libraries, number):
-        with tempfile.TemporaryDirectory(dir=root) as place:
-            result = await asyncio.to_thread(run_embedded, library, Path(place), plan.timing)
-        one.keep(ONE_SENDER, library.name, result)
-        one.keep(SENDERS, library.name, result)
-    if running.ours is not None:
-        one.isolation = await isolation.measure(running.ours, plan.samples)
-    if running.few is not None and running.many is not None:
-        few = await asyncio.to_thread(growth.measure, running.few, plan.samples)
-        many = await asyncio.to_thread(growth.measure, running.many, plan.samples)
-        one.growth = Growth(few, many)
+    if plan.extras:
+        say("  libraries, isolation, growth")
+        await _measure_libraries(one, plan, root, _rotated(running.libraries, number))
+        await _measure_ours(one, plan, running)
     return one
 
 
+async def _measure_libraries(
+    one: Round, plan: Plan, root: Path, libraries: Sequence[Embedded]
+) -> None:
+    for library in libraries:
+        with tempfile.TemporaryDirectory(dir=root) as place:
+            result = await asyncio.to_thread(run_embedded, library, Path(place), plan.timing)
+        for workload in (ONE_SENDER, SENDERS):
+            one.keep(workload, library.name, result)
+
+
+async def _measure_ours(one: Round, plan: Plan, running: Running) -> None:
+    if running.ours is None:
+        return
+    one.isolation = await isolation.measure(running.ours, plan.samples)
+    few, many = running.grown
+    one.growth = Growth(
+        await asyncio.to_thread(growth.measure, few, plan.samples),
+        await asyncio.to_thread(growth.measure, many, plan.samples),
+    )
+
+
 def _rotated(systems: Sequence[S], by: int) -> list[S]:
-    """Let each round begin with another system."""
     start = by % len(systems) if systems else 0
-    return [*systems[start:], *systems[:start]]
-
-
-__all__ = ["OURS", "QUICK", "Plan", "measure"]
+    return list(systems[start:]) + list(systems[:start])

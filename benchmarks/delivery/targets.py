@@ -98,13 +98,23 @@ def targets(rows: tuple[int, int]) -> list[Target]:
     """Return all targets."""
     few, many = rows
     return [
-        Target("16 pairs, rate / Redis always", 1.5, True, _against(PAIRS_16, "Redis always", _rate)),
-        Target("16 pairs, p99 / Redis always", 0.5, False, _against(PAIRS_16, "Redis always", _p99)),
-        Target("128 pairs, rate / Redis always", 2, True, _against(PAIRS_128, "Redis always", _rate)),
-        Target("128 pairs, p99 / Redis always", 0.5, False, _against(PAIRS_128, "Redis always", _p99)),
+        Target(
+            "16 pairs, rate / Redis always", 1.5, True, _against(PAIRS_16, "Redis always", _rate)
+        ),
+        Target(
+            "16 pairs, p99 / Redis always", 0.5, False, _against(PAIRS_16, "Redis always", _p99)
+        ),
+        Target(
+            "128 pairs, rate / Redis always", 2, True, _against(PAIRS_128, "Redis always", _rate)
+        ),
+        Target(
+            "128 pairs, p99 / Redis always", 0.5, False, _against(PAIRS_128, "Redis always", _p99)
+        ),
         Target("16 pairs, rate / NATS always", 8, True, _against(PAIRS_16, "NATS always", _rate)),
         Target("16 pairs, rate / NATS default", 2, True, _against(PAIRS_16, "NATS default", _rate)),
-        Target("64 senders, rate / persist-queue", 15, True, _against(SENDERS, "persist-queue", _rate)),
+        Target(
+            "64 senders, rate / persist-queue", 15, True, _against(SENDERS, "persist-queue", _rate)
+        ),
         Target("64 senders, rate / huey fsync", 15, True, _against(SENDERS, "huey fsync", _rate)),
         Target("1 sender, p50 / raw fdatasync", 2, False, _send_to_fdatasync),
         Target(f"recv at {many:,} delivered / at {few:,}", 1.1, False, _many_to_few),

@@ -30,6 +30,12 @@ def backoff_of(policy: RestartPolicy) -> Backoff:
     )
 
 
+def restart_delays(member: AgentMember, default: RestartPolicy) -> tuple[float, ...]:
+    """Return the delay in seconds before each restart that an agent is allowed, without jitter."""
+    policy = _manifest(member).restart or default
+    return backoff_of(policy).schedule(policy.max_restarts)
+
+
 def agent_child(
     member: AgentMember, services: AgentServices, default: RestartPolicy
 ) -> ChildSpec[MachineEnded]:

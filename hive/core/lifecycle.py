@@ -15,7 +15,7 @@ from actors import ChildInfo, ChildSpec, ChildState, NoSuchChild, SupervisorRef
 from hive.broker.router import Router
 from hive.clock import Clock
 from hive.config import AgentManifest, RestartPolicy, manifest_from_json, manifest_to_json
-from hive.core.children import agent_child, peer_child
+from hive.core.children import agent_child, peer_child, restart_delays
 from hive.errors import (
     ConflictError,
     FailedError,
@@ -280,6 +280,10 @@ class Lifecycle:
             return await self._supervisor(member).child(member.name)
         except NoSuchChild:
             return None
+
+    def restart_delays(self, member: AgentMember) -> list[float]:
+        """Return the delays in seconds before an agent's restarts, as its policy says."""
+        return list(restart_delays(member, self._policy))
 
     def _supervisor(self, member: Member) -> SupervisorRef:
         return self._agents if isinstance(member, AgentMember) else self._peers

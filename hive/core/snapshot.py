@@ -106,6 +106,7 @@ class Snapshot:
             "restarts": info.restarts if info else 0,
             "reason": _reason(member, state),
             "source": running.source if running else "hive",
+            "restart_delays": self._lifecycle.restart_delays(member),
             "next_restart_at": self._wall(info.next_restart_at) if info else None,
             "last_end": ended.reason if ended else None,
             "last_end_at": _time(ended.at if ended else None),

@@ -26,7 +26,7 @@ from hive.daemon.assembly import ROOT, Assembly, Surroundings
 from hive.daemon.lock import DaemonLock
 from hive.daemon.operator_mail import OperatorMail
 from hive.daemon.runtimes import inside_of, runtime_of
-from hive.errors import BadRequestError, ConflictError, HiveError, TimedOutError
+from hive.errors import BadRequestError, ConflictError, FailedError, HiveError, TimedOutError
 from hive.events import EventKind
 from hive.machines.function import AgentFunction, FunctionRuntime
 from hive.machines.runtime import Running, Runtime
@@ -255,9 +255,15 @@ class Hive:
     # Start and stop
 
     def _prepare(self) -> None:
-        self.paths.state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
-        self.paths.run_dir.mkdir(parents=True, exist_ok=True, mode=0o751)
-        self.paths.agents_run_dir.mkdir(exist_ok=True)
+        try:
+            self.paths.state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
+            self.paths.run_dir.mkdir(parents=True, exist_ok=True, mode=0o751)
+            self.paths.agents_run_dir.mkdir(exist_ok=True)
+        except OSError as error:
+            raise FailedError(
+                f"cannot make {error.filename}: {error.strerror}; check who owns it, "
+                "or set HYPERHIVE_STATE_DIR and HYPERHIVE_RUN_DIR"
+            ) from error
         self._lock.acquire()
         driver_names()  # looks on disk, which the loop's thread must not do later
 

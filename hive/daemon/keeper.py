@@ -24,7 +24,11 @@ class StoreKeeper(Actor[Never]):
     async def on_start(self) -> None:
         """Open the store and read from it what the others need to start."""
         await self._store.open()
-        await self._opened()
+        try:
+            await self._opened()
+        except BaseException:
+            await self._store.close()
+            raise
 
     async def on_stop(self, reason: ExitReason) -> None:
         """Commit what waits and close the file."""

@@ -69,3 +69,7 @@ class Notifier:
                 out.sendto(message.encode(), address)
             except OSError as error:
                 logger.warning("systemd could not be told: %s", error)
+
+
+NOBODY = Notifier()
+"""For a daemon that was not started by systemd."""

@@ -6,6 +6,7 @@ import asyncio
 
 from hive.broker.router import Router
 from hive.client.answering import LONG_POLL
+from hive.errors import NotFoundError
 from hive.names import OPERATOR
 from hive.store import NO_ORIGIN
 
@@ -35,7 +36,11 @@ class OperatorMail:
     async def _receive(self) -> None:
         if self._session is None:
             self._session = self._router.open_session(OPERATOR, NO_ORIGIN)
-        got = await self._router.recv(self._session, max=BATCH, wait=LONG_POLL)
+        try:
+            got = await self._router.recv(self._session, max=BATCH, wait=LONG_POLL)
+        except NotFoundError:  # the broker was restarted, and knows nothing of its old sessions
+            self._session = None
+            return
         for delivery in got:
             self._answers[delivery.in_reply_to] = delivery.body
         if got:

@@ -16,7 +16,7 @@ from attrs import frozen
 
 from hive.config import HiveConfig, load
 from hive.daemon.hive import Hive
-from hive.daemon.notify import Notifier
+from hive.daemon.notify import NOBODY, Notifier
 from hive.errors import ExitStatus
 from hive.paths import Paths
 from hive.wire.rows import EventRow
@@ -56,7 +56,7 @@ def run(options: ServeOptions) -> int:
         return runner.run(_serve(config, options, notifier))
 
 
-async def _serve(config: HiveConfig, options: ServeOptions, notifier: Notifier) -> int:
+async def _serve(config: HiveConfig, options: ServeOptions, notifier: Notifier = NOBODY) -> int:
     hive = Hive(options.paths.state_dir, run_dir=options.paths.run_dir, config=config)
     async with hive:
         with (

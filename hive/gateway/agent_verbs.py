@@ -48,6 +48,7 @@ class AgentVerbs:
         self._services = services
         self._router = services.router
         self._session = self._router.open_session(member.name, origin)
+        services.roster.seen(member)
         self._is_harness = False
         self._table: Mapping[type[Request], Callable[[Any], Answer]] = {
             wire.Send: self._send,

@@ -1,4 +1,4 @@
-"""Why a container, a process or a function ended: a closed set of reasons with one sentence each."""
+"""Why a container, a process or a function ended: a closed set, one sentence each."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """What the supervisor needs of a container runtime, whatever is behind it.
 
-Every method that acts is a request that is watched until it is true: `start` returns when the machine
-runs, `stop` when it is gone. Ends are heard: a runtime calls the watcher that `start` or `adopt` was
-given, exactly once, whoever ended the machine.
+Every method that acts is a request that is watched until it is true: `start` returns when the
+machine runs, `stop` when it is gone. Ends are heard: a runtime calls the watcher that `start` or
+`adopt` was given, exactly once, whoever ended the machine.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Running:
 
 
 class Runtime(Protocol):
-    """A way to run agents. Errors are `hive.errors.FailedError` with the tool's own words in them."""
+    """A way to run agents. Errors are `hive.errors.FailedError`, with the tool's own words."""
 
     @property
     def name(self) -> str:

@@ -10,11 +10,15 @@ import attrs
 
 from hive.clock import Clock
 from hive.errors import NotAllowedError, UnknownNameError
+from hive.events import EventKind, EventLog
 from hive.names import MANAGER, MANAGER_ALIAS, suggest
 from hive.participants.members import AgentMember, Member, PeerMember, Presence
 from hive.store import Kind, ParticipantRecord, Store
 
 Changed = Callable[[Member], None]
+
+SEEN_INTERVAL = 60.0
+"""Seconds by which the durable `last_seen` of a participant without a harness may lag behind."""
 
 
 class Roster:
@@ -23,11 +27,13 @@ class Roster:
     Args:
         store: Keeps the records.
         clock: Stamps what is seen.
+        events: Is told who comes and goes.
     """
 
-    def __init__(self, store: Store, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock, events: EventLog) -> None:
         self._store = store
         self._clock = clock
+        self._events = events
         self._members: dict[str, Member] = {}
         self._listeners: list[Changed] = []
 
@@ -130,13 +136,27 @@ class Roster:
 
     def arrived(self, member: Member) -> None:
         """A harness announced itself on the participant's socket."""
+        if not member.presence.connected:
+            self._events.record(EventKind.CONNECTED, member.name)
         member.presence.arrived(self._clock.now())
         self.note(member, last_seen=member.presence.last_seen)
 
     def left(self, member: Member) -> None:
         """A harness has gone."""
         member.presence.left(self._clock.now())
+        if not member.presence.connected:
+            self._events.record(EventKind.DISCONNECTED, member.name)
         self.note(member, last_seen=member.presence.last_seen)
+
+    def seen(self, member: Member) -> None:
+        """Somebody is at the participant's socket, be it only for one question.
+
+        It is written down at most once in `SEEN_INTERVAL`: a script may ask often.
+        """
+        now = self._clock.now()
+        member.presence.last_seen = now
+        if now - (member.record.last_seen or 0.0) >= SEEN_INTERVAL:
+            self.note(member, last_seen=now)
 
     def _takes_part(self, member: Member) -> bool:
         """Whether the store still knows it; a record that is written again would come back."""

@@ -51,6 +51,7 @@ def _facts(row: Row, now: float) -> list[tuple[str, str]]:
     ]
     due = row.get("next_restart_at")
     present = [
+        ("Restarts after", _delays(row.get("restart_delays"))),
         ("Next restart", f"in {until(due, now)} ({inline(due)})" if due else ""),
         ("Last end", _last_end(row, now)),
         ("Status", _said(row, now)),
@@ -62,6 +63,13 @@ def _facts(row: Row, now: float) -> list[tuple[str, str]]:
         ("URL", inline(row.get("url") or "")),
     ]
     return always + [(title, value) for title, value in present if value]
+
+
+def _delays(seconds: Sequence[float] | None) -> str:
+    """Return the back-off as it will be, and what comes when it is used up."""
+    if not seconds:
+        return ""
+    return ", ".join(f"{each:g} s" for each in seconds) + ", then failed"
 
 
 def _yes_no(value: object) -> str:

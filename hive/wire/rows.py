@@ -44,6 +44,7 @@ class StatusRow(Row, frozen=True, kw_only=True):
     reason: str | None = None
     source: str | None = None
     next_restart_at: str | None = None
+    restart_delays: list[float] | None = None
     pid: int | None = None
     last_lines: list[str] | None = None
     last_end: str | None = None

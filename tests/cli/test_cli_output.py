@@ -33,7 +33,12 @@ def row(name: str, **fields: object) -> StatusRow:
 
 
 def mail(number: int, body: str, **fields: object) -> InboxRow:
-    known = {"sender": "alice", "to": "operator", "sent_at": ago(minutes=4), "state": "stored"}
+    known = {
+        "sender": "alice",
+        "to": "operator",
+        "sent_at": ago(days=4, hours=3),
+        "state": "stored",
+    }
     return InboxRow(id=number, body=body, attempt=0, kind="message", **{**known, **fields})
 
 
@@ -45,10 +50,12 @@ FAILED = row(
     restarts=3,
     reason="killed by the kernel: out of memory",
     source="kernel",
-    since=ago(minutes=4, seconds=30),
+    since=ago(days=4, hours=3),
     last_lines=["before", f"after {EVIL}"],
 )
-FINE = row("alice", since=ago(hours=3), unread=2, pid=77, source="kernel", status_text=f"on {EVIL}")
+FINE = row(
+    "alice", since=ago(days=3, hours=3), unread=2, pid=77, source="kernel", status_text=f"on {EVIL}"
+)
 PEER = row("damocles", running=False, kind="peer", state="away")
 
 
@@ -79,9 +86,9 @@ def test_status_in_a_pipe(hive, rows):
 
     assert ran.out.splitlines() == [
         "NAME      STATE    FOR  UNREAD  SEEN  KIND   RESTARTS  PID  SOURCE  NOTE",
-        "zoe       failed    4m       0     -  agent         3    -  kernel  "
+        "zoe       failed    4d       0     -  agent         3    -  kernel  "
         "killed by the kernel: out of memory",
-        "alice     running   3h       2     -  agent         -   77  kernel  "
+        "alice     running   3d       2     -  agent         -   77  kernel  "
         "on \\x1b]0;owned\\x07\\x9b31m\\u202eevil\\x7f",
         "damocles  away       -       0     -  peer          -    -  -       -",
     ]
@@ -112,7 +119,7 @@ def test_status_of_one(hive, rows):
     assert "     Reason: killed by the kernel: out of memory" in lines
     assert "     Source: kernel" in lines
     assert "        PID: -" in lines
-    assert f"      Since: 4m ago ({FAILED.since})" in lines
+    assert f"      Since: 4d ago ({FAILED.since})" in lines
     assert lines[-3:] == [
         "Last lines:",
         "  before",
@@ -230,11 +237,11 @@ def test_inbox(daemon, hive):
     )
 
     assert hive("inbox").out.splitlines() == [
-        "#7  alice -> operator  4m ago  [stored]",
+        "#7  alice -> operator  4d ago  [stored]",
         "    hello",
         "      indented",
         "    \\x1b[2J",
-        "#8  alice -> operator  4m ago  reply to #7  label cron  [dead]  3 attempts",
+        "#8  alice -> operator  4d ago  reply to #7  label cron  [dead]  3 attempts",
         "    b",
     ]
     found = json.loads(hive("inbox", "--json").out)

@@ -26,7 +26,7 @@ from hive.errors import (
 )
 from hive.machines.endings import Exited, OutOfMemory, Rebooted, Signaled
 from hive.store import Desired, Kind, Message
-from tests.support.hives import CALM, EXEC, TEMPORARY, TRANSIENT, Site, connected, swarm
+from tests.support.hives import CALM, EXEC, TEMPORARY, TRANSIENT, Site, connected, swarm, until
 from tests.support.runtimes import ScriptedRuntime
 
 pytestmark = pytest.mark.sim
@@ -178,8 +178,7 @@ async def test_a_stop_wins_at_whatever_step_of_a_start_it_comes(
 ) -> None:
     await hive.stop("alice")
     starting = asyncio.ensure_future(hive.start("alice"))
-    while hive.parts.roster.get("alice").record.desired is Desired.STOPPED:
-        await asyncio.sleep(0)
+    await until(lambda: hive.parts.roster.get("alice").record.desired is Desired.RUNNING)
     for _ in range(turns):
         await asyncio.sleep(0)
     await hive.stop("alice")

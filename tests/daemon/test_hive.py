@@ -12,6 +12,7 @@ import pytest
 from actors import Killed
 from actors.testing import advance, settle
 from hive.config import AgentManifest, HiveConfig, PeerConfig
+from hive.core.children import KILL_MARGIN
 from hive.daemon.hive import Hive
 from hive.errors import (
     BadRequestError,
@@ -142,6 +143,29 @@ async def test_a_run_directory_that_is_too_deep_is_told_as_itself(site: Site) ->
     hive.paths = Paths(site.run_dir / ("x" * 100), site.state_dir)
     with pytest.raises(BadRequestError, match="HYPERHIVE_RUN_DIR"):
         await hive.open()
+    await usable(site)
+
+
+@sim
+async def test_a_directory_that_cannot_be_made_is_named(site: Site) -> None:
+    site.state_dir.write_text("a file where a directory should be")
+    with pytest.raises(FailedError, match=r"cannot make .*/state: .*; check"):
+        await site.simulated(ScriptedRuntime(), swarm("alice")).open()
+    site.state_dir.unlink()
+    await usable(site)
+
+
+@sim
+async def test_an_agent_that_hangs_in_its_stop_does_not_keep_the_hive_for_ever(site: Site) -> None:
+    runtime = ScriptedRuntime()
+    async with site.simulated(runtime, swarm("alice")) as hive:
+        await hive.until_state("alice", "running")
+        runtime.hold("stop", "alice")
+        began = asyncio.get_running_loop().time()
+    took = asyncio.get_running_loop().time() - began
+    assert EXEC.stop_timeout < took < 2 * (EXEC.stop_timeout + KILL_MARGIN)
+    assert not (site.run_dir / "agents" / "alice" / "mcp.sock").exists()
+    runtime.held.clear()
     await usable(site)
 
 

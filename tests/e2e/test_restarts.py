@@ -75,7 +75,8 @@ def test_an_agent_that_always_fails_is_parked_with_its_last_lines(hive: HiveOnDi
     assert "because of the moon" in row["last_lines"]
     events = hive.json("events", "-n", "200")
     delays = [e["detail"]["in_seconds"] for e in events if e["event"] == "restarting"]
-    assert delays == [0.1, 0.2, 0.4]
+    assert delays == row["restart_delays"] == [0.1, 0.2, 0.4], "the back-off as it is printed"
+    assert "0.1 s, 0.2 s, 0.4 s, then failed" in hive.ok("status", "crashy")
     assert [e["event"] for e in events if e.get("name") == "crashy"][-1] == "failed"
     assert hive.state("bob") == "running"
 

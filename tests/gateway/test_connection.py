@@ -13,6 +13,7 @@ from hive.gateway.answers import Fields, Push, chain
 from hive.gateway.connection import FAREWELL, MAX_OUTSTANDING, WRITE_DEADLINE, Connection
 from hive.wire.base import LINE_MAX
 from tests.gateway.scripted import DECODER, ScriptedVerbs, Served, served
+from tests.support.hives import until
 
 
 def texts(*answers: dict[str, Any]) -> list[Any]:
@@ -35,8 +36,7 @@ async def test_answers_come_in_the_order_of_the_requests() -> None:
             {"cmd": "fail", "how": "refusal"},
         )
         await client.line.writer.drain()
-        while len(client.verbs.asked) < 4:
-            await asyncio.sleep(0)
+        await until(lambda: len(client.verbs.asked) == 4)
         client.verbs.futures["job"].set_result({"text": "worked"})
         client.verbs.futures["slow"].set_result({"text": "slowly"})
         *good, bad = await read(client, 4)
@@ -212,8 +212,7 @@ async def test_closing_writes_what_is_ready_but_waits_for_nobody_for_ever() -> N
 async def test_closing_delivers_the_last_answer() -> None:
     async with served() as client:
         client.line.write({"cmd": "park", "name": "p"})
-        while not client.verbs.asked:
-            await asyncio.sleep(0)
+        await until(lambda: client.verbs.asked)
         client.verbs.futures["p"].set_result({"text": "good-bye"})
         await asyncio.sleep(0)
         client.connection.close()
@@ -263,8 +262,7 @@ async def test_a_stream_waits_for_the_answers_before_it() -> None:
     async with served() as client:
         client.verbs.stream = run
         client.line.write({"cmd": "later", "name": "slow"}, {"cmd": "watch"})
-        while len(client.verbs.asked) < 2:
-            await asyncio.sleep(0)
+        await until(lambda: len(client.verbs.asked) == 2)
         await asyncio.sleep(0)
         client.verbs.futures["slow"].set_result({"text": "first"})
         assert texts(*await read(client, 3)) == ["first", None, "pushed"]
@@ -308,8 +306,7 @@ async def test_a_stream_that_breaks_closes_the_connection_and_is_logged(
 async def test_long_work_outlives_the_client_who_asked_for_it() -> None:
     async with served() as client:
         client.line.write({"cmd": "work", "name": "restart"})
-        while not client.running:
-            await asyncio.sleep(0)
+        await until(lambda: client.running)
         [task] = client.running
         await client.line.close()
         await client.verbs.closed.wait()
@@ -322,8 +319,7 @@ async def test_long_work_outlives_the_client_who_asked_for_it() -> None:
 async def test_work_that_is_cancelled_is_answered_as_unavailable() -> None:
     async with served() as client:
         client.line.write({"cmd": "work", "name": "restart"})
-        while not client.running:
-            await asyncio.sleep(0)
+        await until(lambda: client.running)
         [task] = client.running
         task.cancel()
         answer = await client.line.read()
@@ -349,8 +345,7 @@ async def test_an_answer_that_json_cannot_hold_is_a_fault_and_holds_up_nobody(
 ) -> None:
     async with served() as client:
         client.line.write({"cmd": verb, "name": "odd"}, {"cmd": "say", "text": "next"})
-        while len(client.verbs.asked) < 2:
-            await asyncio.sleep(0)
+        await until(lambda: len(client.verbs.asked) == 2)
         client.verbs.futures["odd"].set_result({"text": object()})
         answers = await read(client, 2)
         assert {answer.get("code") for answer in answers} == {"failed", None}

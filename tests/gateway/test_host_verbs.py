@@ -17,9 +17,10 @@ from tests.support.runtimes import ScriptedRuntime
 pytestmark = pytest.mark.sim
 
 COMPATIBLE = (
-    "name running failed needs_update needs_login deployed_sha pending_reminders paused parent "
-    "active_model status_text status_set_at url"
-).split()
+    *("name", "running", "failed", "needs_update", "needs_login", "deployed_sha"),
+    *("pending_reminders", "paused", "parent", "active_model", "status_text", "status_set_at"),
+    "url",
+)
 """The fields of the existing host socket's status row, in their order."""
 
 
@@ -316,9 +317,7 @@ async def test_events_are_the_newest_in_order(operator: Line) -> None:
     assert (await operator.ok("events", after=after, max=1000))["events"] == everything[2:]
 
 
-async def test_events_follow_without_a_gap_and_without_repeats(
-    hive: Hive, operator: Line
-) -> None:
+async def test_events_follow_without_a_gap_and_without_repeats(hive: Hive, operator: Line) -> None:
     acting = asyncio.ensure_future(_stir(hive, 20))
     await operator.ok("events", max=1000, follow=True)
     got: list[int] = []

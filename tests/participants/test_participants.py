@@ -13,13 +13,14 @@ from actors.testing import advance, settle
 from hive.clock import LoopClock
 from hive.core.lifecycle import new_agent, new_peer
 from hive.daemon.hive import Hive
-from hive.errors import NotAllowedError, UnknownNameError
-from hive.machines.endings import Exited, OutOfMemory, Signaled, facts
+from hive.errors import ConflictError, NotAllowedError, UnknownNameError
+from hive.events import EventLog
+from hive.machines.endings import Ended, Exited, OutOfMemory, Signaled, facts
 from hive.participants.agent import MachineEnded
 from hive.participants.members import AgentMember, Member, PeerMember, Presence, Wish
 from hive.participants.roster import Roster
 from hive.store import InlineEngine, Store
-from tests.support.hives import EXEC, Site, connected, echo, swarm
+from tests.support.hives import EXEC, Site, connected, echo, swarm, until
 from tests.support.runtimes import ScriptedRuntime
 
 pytestmark = pytest.mark.sim
@@ -110,8 +111,6 @@ async def test_the_end_of_an_earlier_container_is_none_of_this_one(
     watcher = runtime.machines["alice"].watcher
     assert watcher is not None
     await hive.restart("alice")
-    from hive.machines.endings import Ended
-
     watcher(Ended(Exited(1), 0.0))
     ref = (await hive.parts.lifecycle._agents.child("alice")).ref
     ref.tell(MachineEnded(object(), Ended(Exited(1), 0.0)))
@@ -138,8 +137,7 @@ async def test_a_stop_while_the_socket_opens_leaves_no_container_and_no_socket(
         await hive.stop("alice")
         member = hive.parts.roster.agent("alice")
         starting = asyncio.ensure_future(hive.start("alice"))
-        while not member.turn.locked():
-            await asyncio.sleep(0)
+        await until(member.turn.locked)
         for _ in range(turns):
             await asyncio.sleep(0)
         await hive.stop("alice")
@@ -147,6 +145,23 @@ async def test_a_stop_while_the_socket_opens_leaves_no_container_and_no_socket(
         starting.exception()
         assert "alice" not in runtime.machines
         assert not path.exists()
+
+
+async def test_who_is_told_to_stop_while_coming_up_does_not_come_up_any_further(
+    hive: Hive, runtime: ScriptedRuntime
+) -> None:
+    await hive.stop("alice")
+    runtime.calls.clear()
+    release = runtime.hold("create", "alice")
+    starting = asyncio.ensure_future(hive.start("alice"))
+    await until(lambda: "create" in runtime.verbs("alice"))
+    stopping = asyncio.ensure_future(hive.stop("alice"))
+    await until(lambda: "stop" in runtime.verbs("alice"))
+    release.set()
+    await asyncio.wait([starting, stopping])
+    assert runtime.verbs("alice") == ["create", "stop"]
+    assert isinstance(starting.exception(), ConflictError)
+    assert not hive.paths.agent_socket("alice").exists()
 
 
 async def test_a_stopped_agents_door_is_closed_and_opens_again(hive: Hive) -> None:
@@ -209,7 +224,7 @@ async def test_a_peers_door_is_tried_again_for_ever(site: Site, runtime: Scripte
 async def roster(tmp_path: Path) -> AsyncIterator[Roster]:
     clock = LoopClock(asyncio.get_running_loop())
     async with Store(tmp_path / "hive.sqlite", InlineEngine(), clock=clock) as store:
-        made = Roster(store, clock)
+        made = Roster(store, clock, EventLog(store, clock))
         for name in ("alice", "hm1nd"):
             made.join(new_agent(name, EXEC, 0.0))
         made.join(new_peer("damocles", 0.0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from random import Random
@@ -98,6 +98,12 @@ async def _echo(message: Delivery) -> str:
 
 echo = answering(_echo)
 """An agent that says what it heard."""
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop turn until something is true that is on its way already."""
+    while not condition():  # noqa: ASYNC110 - there is no event for it
+        await asyncio.sleep(0)
 
 
 @define(eq=False)

@@ -69,3 +69,12 @@ def test_what_the_agent_said_hides_the_noise_of_the_system_around_it() -> None:
 def test_without_a_word_of_the_agent_all_is_shown() -> None:
     assert show((BOOT, KILLED_INIT)) == (BOOT, KILLED_INIT)
     assert show((BOOT, farewell("signal killed KILL"))) == (BOOT,)
+
+
+def test_an_agent_that_could_not_be_run_is_told_apart_from_one_that_failed() -> None:
+    *_, last = show((BOOT, farewell("exit-code exited 203")))
+    assert last == (
+        "[hive] the agent could not be run: "
+        "its program does not exist inside the container, or may not be executed"
+    )
+    assert show((SAID, farewell("exit-code exited 203"))) == ("thinking",)

@@ -49,14 +49,13 @@ def test_the_container_sees_its_socket_its_state_its_unit_and_its_binds() -> Non
         "[Exec]",
         "Boot=yes",
         "PrivateUsers=no",
+        "Environment=SYSTEMD_UNIT_PATH=/run/hive-units:",
         "[Files]",
         "Bind=/run/hyperhive/agents/alice:/run/hive",
         "Bind=/var/lib/hyperhive/agents/alice/state:/agents/alice/state",
-        f"BindReadOnly={GUEST}/hive-agent.service:/run/systemd/system/hive-agent.service",
-        f"BindReadOnly={GUEST}/multi-user.target.d/hive-agent.conf"
-        ":/run/systemd/system/multi-user.target.d/hive-agent.conf",
         "Bind=/srv/a\\:b:/shared",
         "BindReadOnly=/nix:/nix",
+        f"BindReadOnly={GUEST}:/run/hive-units",
         "[Network]",
         "Private=no",
         "VirtualEthernet=no",
@@ -85,7 +84,7 @@ def test_a_container_that_knows_what_to_run_gets_only_its_variables() -> None:
     lines = body(nspawn_file(spec, GUEST, Settings()))
     assert "Environment=TOKEN=x y" in lines
     assert "Environment=HIVE_SOCKET=/run/hive/mcp.sock" in lines
-    assert not [line for line in lines if "hive-agent" in line]
+    assert not [line for line in lines if "hive-units" in line]
 
 
 def test_systemd_never_restarts_it_and_never_cuts_its_drain_short() -> None:
@@ -157,10 +156,10 @@ def test_nixos_gets_the_binds_as_flags() -> None:
     assert nspawn_flags(spec, GUEST).split(" ") == [
         "--bind=/run/hyperhive/agents/alice:/run/hive",
         "--bind=/var/lib/hyperhive/agents/alice/state:/agents/alice/state",
+        "--bind-ro=/nix:/nix",
         f"--bind-ro={GUEST}/hive-agent.service:/run/systemd/system/hive-agent.service",
         f"--bind-ro={GUEST}/multi-user.target.d/hive-agent.conf"
         ":/run/systemd/system/multi-user.target.d/hive-agent.conf",
-        "--bind-ro=/nix:/nix",
     ]
 
 

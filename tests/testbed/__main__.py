@@ -1,6 +1,6 @@
 """Run the tests that need a systemd host, or any program, in a freshly booted one.
 
-`python -m tests.testbed` runs `tests/systemd` there; arguments are given to pytest.
+`python -m tests.testbed` runs `tests/systemd/host` there; arguments are given to pytest.
 `python -m tests.testbed --shell [PROGRAM ARGUMENT...]` runs a program, or a shell.
 """
 
@@ -14,6 +14,7 @@ ENVIRONMENT = {
     "HYPERHIVE_TESTBED": "1",
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin",
     "PYTHONDONTWRITEBYTECODE": "1",
+    "HYPOTHESIS_STORAGE_DIRECTORY": "/tmp/hypothesis",  # the project is read-only there
     "LANG": "C.UTF-8",
 }
 
@@ -24,7 +25,7 @@ def main(arguments: list[str]) -> int:
     if reason:
         sys.stderr.write(f"SKIPPED: {reason}\n")
         return 0
-    argv = [sys.executable, "-m", "pytest", *(arguments or ["tests/systemd"])]
+    argv = [sys.executable, "-m", "pytest", *(arguments or ["tests/systemd/host"])]
     if arguments[:1] == ["--shell"]:
         argv = arguments[1:] or ["/bin/bash", "--login"]
     # Without this, a program that is told to end would leave the host behind.

@@ -20,6 +20,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 _BOOT_SECONDS = 60.0
 _SHUTDOWN_SECONDS = 20.0
+_RUN_SECONDS = 1200.0
+"""How long a program may run in the host: a test that hangs shall not hold up everything."""
+
 _LOOK_SECONDS = 0.5
 """How often it is looked whether a host that is to come up has ended instead."""
 
@@ -68,6 +71,7 @@ class Host:
         service = [
             *("systemd-run", "--pipe", "--wait", "--collect", "--quiet"),
             *("--service-type=exec", f"--working-directory={ROOT}"),
+            f"--property=RuntimeMaxSec={_RUN_SECONDS:g}",
             *(f"--setenv={key}={value}" for key, value in environment.items()),
         ]
         return subprocess.run(self.enter([*service, "--", *argv]), check=False).returncode

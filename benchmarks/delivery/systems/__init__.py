@@ -19,3 +19,7 @@ def brokers() -> list[Broker]:
 def embedded() -> list[Embedded]:
     """Return every library."""
     return [PersistQueue(), Huey(), LiteQueue()]
+
+
+NAMES = tuple([each.name for each in brokers()] + [each.name for each in embedded()])
+"""What the systems are called in reports and on the command line."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 BODY = "x" * 200
 """Every message says this."""
@@ -91,6 +92,11 @@ def without_module(module: str, package: str) -> str | None:
     if importlib.util.find_spec(module) is not None:
         return None
     return f"the Python package {package} is not installed"
+
+
+def imported(module: str) -> Any:
+    """Import a module that need not be installed, once it is known to be there."""
+    return importlib.import_module(module)
 
 
 def find_program(program: str) -> Path | None:

@@ -117,8 +117,8 @@ class _Sender(SenderEnd):
     def data_received(self, data: bytes) -> None:
         self._pending += data
         if self._pending.endswith(b"\n"):
-            answer, self._pending = _checked(self._pending), b""
-            del answer
+            _checked(self._pending)
+            self._pending = b""
             self.confirm()
 
 

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-from benchmarks.delivery.systems.base import BODY, without_module
+from benchmarks.delivery.systems.base import BODY, imported, without_module
 
 
 class PersistQueue:
@@ -24,9 +23,7 @@ class PersistQueue:
 
     def open(self, directory: Path) -> Callable[[], object]:
         """Open a queue in `directory`."""
-        import persistqueue
-
-        queue: Any = persistqueue.SQLiteAckQueue(str(directory), multithreading=True)
+        queue = imported("persistqueue").SQLiteAckQueue(str(directory), multithreading=True)
         return lambda: queue.put(BODY)
 
 
@@ -42,9 +39,7 @@ class Huey:
 
     def open(self, directory: Path) -> Callable[[], object]:
         """Open a queue in `directory`."""
-        import huey
-
-        queue: Any = huey.SqliteHuey(filename=str(directory / "huey.db"), fsync=True)
+        queue = imported("huey").SqliteHuey(filename=str(directory / "huey.db"), fsync=True)
         body = BODY.encode()
         return lambda: queue.storage.enqueue(body)
 
@@ -61,7 +56,5 @@ class LiteQueue:
 
     def open(self, directory: Path) -> Callable[[], object]:
         """Open a queue in `directory`."""
-        import litequeue
-
-        queue: Any = litequeue.LiteQueue(str(directory / "litequeue.db"))
+        queue = imported("litequeue").LiteQueue(str(directory / "litequeue.db"))
         return lambda: queue.put(BODY)

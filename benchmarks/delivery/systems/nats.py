@@ -18,6 +18,7 @@ from benchmarks.delivery.systems.base import (
     Lane,
     Stored,
     find_program,
+    imported,
     without_module,
     without_program,
 )
@@ -79,11 +80,8 @@ class Nats:
             for lane in range(count)
         ]
 
-
     async def _client(self) -> Any:
-        import nats
-
-        return await nats.connect(self._url)
+        return await imported("nats").connect(self._url)
 
     def cpu_seconds(self) -> float:
         """Return the CPU time that the server has used so far."""

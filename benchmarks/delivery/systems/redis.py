@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from attrs import define, field
 
@@ -14,6 +14,7 @@ from benchmarks.delivery.systems.base import (
     TAKE,
     Lane,
     find_program,
+    imported,
     without_module,
     without_program,
 )
@@ -23,6 +24,9 @@ PROGRAM = "redis-server"
 GROUP = "g"
 BLOCK = "0"
 """XREADGROUP waits for ever."""
+
+_INCOMPLETE = False
+"""What hiredis returns while a reply is not complete; no reply here is a boolean."""
 
 
 @define(eq=False)
@@ -104,25 +108,20 @@ def _command(*words: str) -> bytes:
 class _Replies:
     """Cuts what arrives into replies."""
 
-    _END: ClassVar[bool] = False
-    """What hiredis returns while a reply is not complete; no reply here is a boolean."""
-
     def __init__(self) -> None:
-        import hiredis
-
-        self._reader = hiredis.Reader()
+        self._reader = imported("hiredis").Reader()
 
     def feed(self, data: bytes) -> list[Any]:
         """Return the replies that are complete now.
 
         Raises:
-            RuntimeError: When one of them is an error.
+            hiredis.ReplyError: When the server refused a command.
         """
         self._reader.feed(data)
         replies = []
-        while (reply := self._reader.gets()) is not self._END:
+        while (reply := self._reader.gets()) is not _INCOMPLETE:
             if isinstance(reply, Exception):
-                raise RuntimeError(f"redis-server refused a command: {reply}")
+                raise reply
             replies.append(reply)
         return replies
 

@@ -19,7 +19,7 @@ class End(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the way to the server."""
-        self.transport = cast(asyncio.WriteTransport, transport)
+        self.transport = cast("asyncio.WriteTransport", transport)
 
     def close(self) -> None:
         """Disconnect."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from attrs import frozen
 
@@ -26,6 +26,12 @@ LOST_STATUS = 255
 FAREWELL = "hive-agent ended:"
 """What the agent's unit prints last, followed by $SERVICE_RESULT, $EXIT_CODE and $EXIT_STATUS."""
 
+_NOT_RUN = {
+    "200": "its working directory does not exist inside the container",
+    "203": "its program does not exist inside the container, or may not be executed",
+}
+"""Exit statuses that systemd itself gives to what it could not run; see systemd.exec(5)."""
+
 _AGENT_LINE = re.compile(rf"\[\s*\d+\.\d+\] {AGENT}\[\d+\]: (.*)")
 _KILLED_INIT = re.compile(r"Container \S+ terminated by signal (\S+?)\.")
 
@@ -46,12 +52,19 @@ def agent_line(line: str) -> str | None:
 
 
 def show(lines: Sequence[str]) -> tuple[str, ...]:
-    """Return the agent's own lines; if it printed none, what the container and systemd did."""
+    """Return the agent's own lines; if it printed none, what the container and systemd did.
+
+    If the agent could not even be run, a sentence about that comes last: the systemd inside has
+    told it to its own journal, which went with it.
+    """
     own = tuple(found for line in lines if (found := agent_line(line)) is not None)
-    return own or tuple(line for line in lines if FAREWELL not in line)
+    farewell = _last_farewell(lines)
+    why = _NOT_RUN.get(farewell.status) if farewell and not own else None
+    printed = own or tuple(line for line in lines if FAREWELL not in line)
+    return (*printed, f"[hive] the agent could not be run: {why}") if why else printed
 
 
-def how(unit: Unit, lines: Iterable[str]) -> How:
+def how(unit: Unit, lines: Sequence[str]) -> How:
     """Return how a container ended.
 
     Args:
@@ -64,14 +77,14 @@ def how(unit: Unit, lines: Iterable[str]) -> How:
         case Code.KILLED | Code.DUMPED:
             return Signaled(unit.status, core_dumped=unit.code is Code.DUMPED)
         case Code.EXITED:
-            return _exited(unit.status, list(lines))
+            return _exited(unit.status, lines)
         case _ if unit.result == "success":
             return Exited(0)
         case _:
             return Unknown(f"systemd says {unit.result!r}")
 
 
-def _exited(status: int, lines: list[str]) -> How:
+def _exited(status: int, lines: Sequence[str]) -> How:
     farewell = _last_farewell(lines)
     match status:
         case _ if status == REBOOT_STATUS:
@@ -100,7 +113,7 @@ def _lost(farewell: Farewell) -> How:
     return Exited(LOST_STATUS)
 
 
-def _killed_init(lines: list[str]) -> How | None:
+def _killed_init(lines: Sequence[str]) -> How | None:
     # nspawn itself exits with 1 then, which says less than its last line does.
     for line in reversed(lines):
         if found := _KILLED_INIT.match(line):
@@ -109,7 +122,7 @@ def _killed_init(lines: list[str]) -> How | None:
     return None
 
 
-def _last_farewell(lines: list[str]) -> Farewell | None:
+def _last_farewell(lines: Sequence[str]) -> Farewell | None:
     for line in reversed(lines):
         found = _AGENT_LINE.match(line)
         if found and found[1].startswith(FAREWELL):

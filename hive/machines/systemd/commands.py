@@ -68,6 +68,18 @@ class Run(Protocol):
 
 async def run(argv: Sequence[str], *, deadline: float) -> Outcome:
     """Run a program in a session of its own, without input, in plain English; see `Run`."""
+    given_up = asyncio.get_running_loop().create_future()
+    # In a task of its own, since asyncio forgets what it was starting when that is cancelled.
+    task = asyncio.create_task(_run(tuple(argv), deadline, given_up))
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        given_up.set_result(None)
+        await asyncio.wait([task])
+        raise
+
+
+async def _run(argv: tuple[str, ...], deadline: float, given_up: asyncio.Future[None]) -> Outcome:
     loop = asyncio.get_running_loop()
     done = loop.create_future()
     try:
@@ -80,20 +92,16 @@ async def run(argv: Sequence[str], *, deadline: float) -> Outcome:
         )
     except OSError as error:
         words = f"{error}; is it installed and on PATH?"
-        return Outcome(tuple(argv), NO_PROGRAM, "", words, deadline)
-    status: int | None = None
-    try:
-        async with asyncio.timeout(deadline):
-            await asyncio.shield(done)
-        status = transport.get_returncode()
-    except TimeoutError:
-        pass
-    finally:
-        if not done.done():
-            kill(transport.get_pid())
-        transport.close()  # without it, somebody who left the session could hold the pipes open
-        await asyncio.wait([done])
-    return Outcome(tuple(argv), status, _text(collector.out), _text(collector.err), deadline)
+        return Outcome(argv, NO_PROGRAM, "", words, deadline)
+    waits = [done, given_up]
+    await asyncio.wait(waits, timeout=deadline, return_when=asyncio.FIRST_COMPLETED)
+    in_time = done.done()
+    if not in_time:
+        kill(transport.get_pid())
+    transport.close()  # without it, somebody who left the session could hold the pipes open
+    await asyncio.wait([done])
+    status = transport.get_returncode() if in_time else None
+    return Outcome(argv, status, _text(collector.out), _text(collector.err), deadline)
 
 
 def kill(session: int) -> None:

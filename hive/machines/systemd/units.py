@@ -23,8 +23,12 @@ from hive.paths import IN_CONTAINER_SOCKET
 STOP_MARGIN = 15.0
 """Seconds that systemd's own stop timeout is above the drain deadline, so that it never cuts it."""
 
-GUEST_UNITS = PurePosixPath("/run/systemd/system")
-"""Where the systemd inside finds the agent's unit."""
+OWN_UNITS = Path("/run/hive-units")
+"""Where the systemd inside finds the agent's unit. Not below /run/systemd: with shifted users
+nspawn would make that directory for the bind, and the guest could not write to it."""
+
+RUNTIME_UNITS = Path("/run/systemd/system")
+"""Where the systemd of a NixOS container, whose users are not shifted, finds it."""
 GUEST_FILES = (f"{AGENT}.service", f"multi-user.target.d/{AGENT}.conf")
 """The agent's unit, and the drop-in that has it started, relative to that."""
 
@@ -70,22 +74,10 @@ def inner_state(name: str) -> PurePosixPath:
     return PurePosixPath("/agents", name, "state")
 
 
-def binds(spec: MachineSpec, guest_units: Path) -> tuple[Bind, ...]:
-    """Return everything of the host that is visible inside.
-
-    Args:
-        spec: The agent.
-        guest_units: The directory with its unit files.
-    """
-    own = [
-        Bind(spec.socket_dir, IN_CONTAINER_SOCKET.parent),
-        Bind(spec.state_dir, Path(inner_state(spec.name))),
-    ]
-    own += [
-        Bind(guest_units / file, Path(GUEST_UNITS / file), read_only=True)
-        for file in guest_files(spec)
-    ]
-    return (*own, *spec.binds)
+def binds(spec: MachineSpec) -> tuple[Bind, ...]:
+    """Return what of the host an agent sees inside: its socket, its state, its own binds."""
+    state = Bind(spec.state_dir, Path(inner_state(spec.name)))
+    return (Bind(spec.socket_dir, IN_CONTAINER_SOCKET.parent), state, *spec.binds)
 
 
 def guest_files(spec: MachineSpec) -> dict[str, str]:
@@ -96,16 +88,24 @@ def guest_files(spec: MachineSpec) -> dict[str, str]:
 
 
 def nspawn_file(spec: MachineSpec, guest_units: Path, settings: Settings) -> str:
-    """Return the settings of a container for systemd-nspawn; see systemd.nspawn(5)."""
+    """Return the settings of a container for systemd-nspawn; see systemd.nspawn(5).
+
+    Args:
+        spec: The agent.
+        guest_units: The directory with its unit files.
+        settings: What all containers have.
+    """
     shifted = settings.users is Users.SHIFTED
+    visible = [*binds(spec), *settings.binds]
+    variables = environment(spec)
+    if spec.command:
+        # The agent hears of its variables by its unit, and the systemd inside of that by this.
+        variables = {"SYSTEMD_UNIT_PATH": f"{OWN_UNITS}:"}
+        visible.append(Bind(guest_units, OWN_UNITS, read_only=True))
     lines = ["[Exec]", "Boot=yes", f"PrivateUsers={'pick' if shifted else 'no'}"]
-    if not spec.command:
-        # Without a unit of ours, this is how the agent inside hears of its variables.
-        lines += [f"Environment={key}={value}" for key, value in environment(spec).items()]
+    lines += [f"Environment={key}={value}" for key, value in variables.items()]
     lines += ["[Files]"]
-    if shifted:
-        lines += ["PrivateUsersOwnership=auto"]
-    visible = (*binds(spec, guest_units), *settings.binds)
+    lines += ["PrivateUsersOwnership=auto"] if shifted else []
     lines += [_bind_line(bind, shifted=shifted) for bind in visible]
     lines += ["[Network]", f"Private={_yes(settings.network is not Network.HOST)}"]
     lines += [f"VirtualEthernet={_yes(settings.network is Network.VETH)}"]
@@ -161,12 +161,17 @@ def environment(spec: MachineSpec) -> dict[str, str]:
 def nspawn_flags(spec: MachineSpec, guest_units: Path) -> str:
     """Return the binds as flags for `EXTRA_NSPAWN_FLAGS`, which a shell splits at white space.
 
+    Args:
+        spec: The agent.
+        guest_units: The directory with its unit files.
+
     Raises:
         FailedError: A path or variable has characters that would not survive that.
     """
+    units = [Bind(guest_units / file, RUNTIME_UNITS / file, True) for file in guest_files(spec)]
     flags = [
         f"--bind{'-ro' if bind.read_only else ''}={bind.source}:{bind.target}"
-        for bind in binds(spec, guest_units)
+        for bind in (*binds(spec), *units)
     ]
     if not spec.command:
         flags += [f"--setenv={key}={value}" for key, value in environment(spec).items()]

@@ -60,13 +60,11 @@ async def test_it_calls_the_host_and_the_host_knows_who_calls(
         writer.write(b"!")
         writer.close()
 
-    server = await asyncio.start_unix_server(serve, path)
-    await asyncio.to_thread(os.chmod, path, 0o660)
-    ends = await lab.start(spec)
-    (_, uid), said, cgroup = await calls.get()
+    async with await asyncio.start_unix_server(serve, path):
+        await asyncio.to_thread(os.chmod, path, 0o660)
+        ended = await (await lab.start(spec)).first()
+    assert ended.last_lines == ("answered",)
+    (_, uid), said, cgroup = calls.get_nowait()
     assert said == b"0\n"
     assert (uid != 0) is (users is Users.SHIFTED)
     assert "systemd-nspawn@h-caller.service" in cgroup
-    assert (await ends.first()).last_lines == ("answered",)
-    server.close()
-    await server.wait_closed()

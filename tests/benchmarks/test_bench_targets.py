@@ -1,0 +1,82 @@
+"""Targets are judged by the median of ratios that were taken within one round."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.delivery.book import Growth
+from benchmarks.delivery.growth import Receiving
+from benchmarks.delivery.isolation import Isolation
+from benchmarks.delivery.measuring import Result
+from benchmarks.delivery.stats import Latency, Spread, latency, spread
+from benchmarks.delivery.systems import OURS
+from benchmarks.delivery.targets import Verdict, targets
+from tests.benchmarks.books import book_of, result_of
+
+
+def verdict(book_rounds: list[dict[str, dict[str, Result]]], title: str) -> Verdict | None:
+    book = book_of(*book_rounds)
+    return next(target for target in targets(book.rows) if target.title == title).judge(book)
+
+
+def test_percentiles_are_samples_in_microseconds() -> None:
+    found = latency([number / 1e6 for number in range(1, 101)])
+    assert (found.p50, found.p99) == pytest.approx((50.0, 99.0))
+
+
+def test_a_spread_is_the_median_with_the_extremes() -> None:
+    assert spread([3.0, 1.0, 2.0]) == Spread(2.0, 1.0, 3.0)
+
+
+@pytest.mark.parametrize(("ours", "ok"), [(1500.0, True), (1499.0, False)])
+def test_a_rate_must_be_at_least_that_many_times_theirs(ours: float, ok: bool) -> None:
+    rounds = [{"16 pairs": {OURS: result_of(ours), "Redis always": result_of(1000.0)}}]
+    judged = verdict(rounds, "16 pairs, rate / Redis always")
+    assert judged is not None
+    assert judged.ok is ok
+
+
+@pytest.mark.parametrize(("ours", "ok"), [(500.0, True), (501.0, False)])
+def test_a_latency_must_be_at_most_that_part_of_theirs(ours: float, ok: bool) -> None:
+    rounds = [{"128 pairs": {OURS: result_of(1, p99=ours), "Redis always": result_of(1, p99=1000)}}]
+    judged = verdict(rounds, "128 pairs, p99 / Redis always")
+    assert judged is not None
+    assert judged.ok is ok
+
+
+def test_ratios_are_taken_within_a_round_before_the_median() -> None:
+    """A machine that is slow for one round slows both down, and the ratio stays."""
+    slow, fast = (
+        {"64 senders": {OURS: result_of(20 * base), "persist-queue": result_of(base)}}
+        for base in (10.0, 1000.0)
+    )
+    judged = verdict([slow, fast, fast], "64 senders, rate / persist-queue")
+    assert judged is not None
+    assert judged.found == Spread(20.0, 20.0, 20.0)
+
+
+def test_a_target_without_measurements_is_not_judged() -> None:
+    assert verdict([{"16 pairs": {OURS: result_of(1.0)}}], "16 pairs, rate / NATS always") is None
+
+
+def test_a_send_is_compared_with_the_raw_disk() -> None:
+    judged = verdict(
+        [{"1 sender": {OURS: result_of(1, p50=190.0)}}], "1 sender, p50 / raw fdatasync"
+    )
+    assert judged is not None
+    assert (judged.found.median, judged.ok) == (1.9, True)
+
+
+def test_disturbance_is_what_the_load_adds_in_milliseconds() -> None:
+    book = book_of({})
+    book.rounds[0].isolation = Isolation(Latency(50, 1_000), Latency(100, 7_000))
+    (judged,) = [found for target in targets(book.rows) if (found := target.judge(book))]
+    assert (judged.found.median, judged.unit, judged.ok) == (6.0, "ms", False)
+
+
+def test_growth_compares_many_delivered_rows_with_few() -> None:
+    book = book_of({})
+    book.rounds[0].growth = Growth(few=Receiving(100.0, 10.0), many=Receiving(105.0, 99.0))
+    (judged,) = [found for target in targets(book.rows) if (found := target.judge(book))]
+    assert judged.title == "recv at 1,000 delivered / at 100"
+    assert (judged.found.median, judged.ok) == (1.05, True)

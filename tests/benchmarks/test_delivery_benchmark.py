@@ -1,0 +1,93 @@
+"""The delivery benchmark runs, and what it prints is what it measured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.delivery.report import as_json, as_text
+from benchmarks.delivery.systems import NAMES, OURS
+from tests.benchmarks.books import book_of, result_of
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def benchmark(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "benchmarks.delivery", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=55,
+    )
+
+
+@pytest.fixture(scope="module")
+def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
+    """What a short run of our own daemon printed and wrote."""
+    directory = tmp_path_factory.mktemp("bench")
+    file = directory / "results.json"
+    done = benchmark(
+        *("--quick", "--system", OURS, "--directory", str(directory), "--json", str(file))
+    )
+    assert done.returncode == 0, done.stderr
+    assert [entry.name for entry in directory.iterdir()] == [file.name]
+    return done.stdout, json.loads(file.read_text())
+
+
+def test_a_quick_run_measures_the_real_daemon_and_cleans_up(
+    quick: tuple[str, dict[str, Any]],
+) -> None:
+    (only,) = quick[1]["rounds"]
+    assert set(only["runs"]) == {"ping-pong", "16 pairs", "1 sender", "64 senders"}
+    for runs in only["runs"].values():
+        ours = runs[OURS]
+        assert ours["rate"] > 0
+        assert 0 < ours["latency"]["p50"] <= ours["latency"]["p99"]
+    assert only["isolation"]["loaded"]["p99"] > 0
+    assert only["growth"]["many"]["full"] > 0
+    assert only["disk"]["append"]["p50"] > 0
+
+
+def test_a_quick_run_judges_what_needs_no_other_system(
+    quick: tuple[str, dict[str, Any]],
+) -> None:
+    text, results = quick
+    titles = [verdict["title"] for verdict in results["targets"]]
+    assert titles == [
+        "1 sender, p50 / raw fdatasync",
+        "recv at 1,000 delivered / at 100",
+        "whoami p99, 64 senders - idle",
+    ]
+    assert all(title in text for title in titles)
+
+
+def test_an_unknown_system_is_refused_by_name() -> None:
+    done = benchmark("--system", "kafka")
+    assert done.returncode == 2
+    assert "kafka" in done.stderr
+    assert all(name in done.stderr for name in NAMES)
+
+
+def test_the_report_shows_medians_with_extremes_and_why_a_system_is_missing() -> None:
+    book = book_of(
+        {"16 pairs": {OURS: result_of(3000.0), "Redis always": result_of(1000.0)}},
+        {"16 pairs": {OURS: result_of(1000.0), "Redis always": result_of(1000.0)}},
+        {"16 pairs": {OURS: result_of(2000.0), "Redis always": result_of(1000.0)}},
+    )
+    book.skipped["NATS always"] = "the program nats-server is not installed"
+    text = as_text(book)
+    assert "2,000 [1,000 .. 3,000]" in text
+    assert "skipped: NATS always: the program nats-server is not installed" in text
+
+
+def test_the_json_holds_every_round() -> None:
+    book = book_of({"16 pairs": {OURS: result_of(3000.0)}}, {"16 pairs": {OURS: result_of(1000.0)}})
+    rates = [one["runs"]["16 pairs"][OURS]["rate"] for one in as_json(book)["rounds"]]
+    assert rates == [3000.0, 1000.0]

@@ -1,0 +1,77 @@
+"""The daemon around a hive: what it prints and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hive.config import HiveConfig
+from hive.daemon import serve
+from hive.daemon.hive import Hive
+from hive.daemon.serve import ServeOptions, _serve
+from hive.errors import ExitStatus
+from hive.paths import Paths
+from tests.support.hives import Site, connected, until
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Hive]:
+    """The hives that the daemon opened."""
+    found: list[Hive] = []
+
+    class Noted(Hive):
+        async def open(self) -> None:
+            await super().open()
+            found.append(self)
+
+    monkeypatch.setattr(serve, "Hive", Noted)
+    return found
+
+
+def options(site: Site) -> ServeOptions:
+    return ServeOptions(None, Paths(site.run_dir, site.state_dir), keep_agents=False, view=False)
+
+
+async def answering(opened: list[Hive]) -> Hive:
+    """Return the hive once it has answered."""
+    await until(lambda: opened)
+    async with connected(opened[0].paths.host_socket) as line:
+        await line.ok("register_peer", name="box-b")
+    return opened[0]
+
+
+async def test_an_asked_for_end_is_a_good_one(
+    site: Site, opened: list[Hive], capsys: pytest.CaptureFixture[str]
+) -> None:
+    serving = asyncio.ensure_future(_serve(HiveConfig(), options(site)))
+    (await answering(opened)).shutdown()
+    assert await serving == ExitStatus.OK
+    printed = capsys.readouterr().out
+    assert f"hive-c0re serves {site.run_dir / 'host.sock'}" in printed
+    assert "box-b" in printed
+
+
+async def test_a_hive_that_gives_up_is_a_failure_with_a_way_on(
+    site: Site, opened: list[Hive], capsys: pytest.CaptureFixture[str]
+) -> None:
+    serving = asyncio.ensure_future(_serve(HiveConfig(), options(site)))
+    system = (await answering(opened)).parts.system
+    while system.failed is None:
+        if (broker := system.whereis("broker")) is not None:
+            system.kill(broker)
+        await asyncio.sleep(0)
+    assert await serving == ExitStatus.FAILED
+    assert "gave up" in (complaint := capsys.readouterr().err)
+    assert "the next 'hive-c0re serve' adopts them" in complaint
+
+
+async def test_a_daemon_that_is_cancelled_lets_everything_go(
+    site: Site, opened: list[Hive]
+) -> None:
+    serving = asyncio.ensure_future(_serve(HiveConfig(), options(site)))
+    await answering(opened)
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+    assert not (site.run_dir / "host.sock").exists()

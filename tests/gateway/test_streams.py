@@ -1,0 +1,72 @@
+"""Events are followed without a gap and without repeats, whatever happens while they are read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+from attrs import define, field
+
+from actors.testing import settle
+from hive.events import EventLog, Listener
+from hive.gateway.answers import Fields
+from hive.gateway.streams import event_stream
+from hive.wire.rows import EventRow
+
+pytestmark = pytest.mark.sim
+
+
+@define(eq=False)
+class Diary:
+    """A diary in which something happens while it is being read."""
+
+    written: list[EventRow] = field(factory=list)
+    before_reading: int = 0
+    after_reading: int = 0
+    _listeners: list[Listener] = field(factory=list)
+
+    def happen(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.written.append(EventRow(seq=len(self.written) + 1, at="", event="started"))
+            for listener in self._listeners:
+                listener(self.written[-1])
+
+    async def recent(self, limit: int, after: int) -> list[EventRow]:
+        await asyncio.sleep(0)
+        self.happen(self.before_reading)
+        read = [row for row in self.written if row.seq > after][-limit:]
+        await asyncio.sleep(0)
+        self.happen(self.after_reading)
+        return read
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+
+@pytest.mark.parametrize("before", [0, 1, 3])
+@pytest.mark.parametrize("after", [0, 1, 3])
+@pytest.mark.parametrize(("limit", "start"), [(100, 0), (2, 0), (100, 3), (100, 50)])
+async def test_each_event_is_pushed_once_in_order(
+    before: int, after: int, limit: int, start: int
+) -> None:
+    diary = Diary(before_reading=before, after_reading=after)
+    diary.happen(5)
+    pushed: list[int] = []
+
+    def push(fields: Fields) -> None:
+        pushed.extend(row.seq for row in fields["events"])
+
+    stream = event_stream(cast("EventLog", diary), limit, start)
+    running = asyncio.ensure_future(stream.run(push))
+    await settle()
+    diary.happen()
+    await settle()
+    running.cancel()
+    await asyncio.wait([running])
+    everything = [row.seq for row in diary.written if row.seq > start]
+    newest_first = len([row for row in diary.written if row.seq <= 5 + before]) - limit
+    assert pushed == [seq for seq in everything if seq > newest_first]
+    assert diary._listeners == []
