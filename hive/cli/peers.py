@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from hive.cli import options, out
@@ -13,15 +15,21 @@ from hive.view.escape import inline
 @options.name
 @click.option("--broadcast", is_flag=True, help="Deliver messages to '*' to it, too.")
 @click.option("--description", metavar="TEXT", help="What it is, for the other participants.")
+@click.option("--observe", metavar="UNIT", help="Show the state of this unit or machine.")
 @options.as_json
-def register_peer(name: str, broadcast: bool, description: str | None, as_json: bool) -> None:
+def register_peer(
+    name: str, broadcast: bool, description: str | None, observe: str | None, as_json: bool
+) -> None:
     """Give a participant with its own lifecycle an inbox and a socket, and print the socket.
 
     Nothing in hyperhive can start, stop or restart it.
     """
-    socket = call("register_peer", name=name, broadcast=broadcast, description=description)[
-        "socket"
-    ]
+    settings: dict[str, Any] = {
+        "broadcast": broadcast,
+        "description": description,
+        "observe": observe,
+    }
+    socket = call("register_peer", name=name, **settings)["socket"]
     if as_json:
         out.document({"socket": socket})
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,14 @@ def program(value: Any, place: Place) -> tuple[str, ...]:
         raise Wrong('the first item names a program, as in ["./agent.sh", "--fast"]')
     name = str(path(words[0], place)) if "/" in words[0] else words[0]
     return (name, *words[1:])
+
+
+def unit(value: Any) -> str:
+    """Read the name of a unit of systemd, or of a machine."""
+    written = text(value)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9:_.@-]*", written):
+        raise Wrong('expected a unit such as "container@damocles.service", or a machine\'s name')
+    return written
 
 
 def restart_type(value: Any) -> RestartType:
@@ -235,6 +244,7 @@ PEER = Table(
     (
         Key("broadcast", scalar(flag)),
         Key("description", scalar(text)),
+        Key("observe", scalar(unit)),
     ),
 )
 

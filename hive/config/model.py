@@ -161,10 +161,12 @@ class PeerConfig:
     Attributes:
         broadcast: Whether it gets messages to everyone.
         description: One line for the operator.
+        observe: The unit or machine whose state is shown, and never changed.
     """
 
     broadcast: bool = False
     description: str | None = None
+    observe: str | None = None
 
 
 @frozen

@@ -7,6 +7,7 @@ crash, back-off or restart of the daemon can start the agent again; `start` like
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Never, Protocol
@@ -191,20 +192,34 @@ class Lifecycle:
         self._events.record(EventKind.PAUSED if paused else EventKind.RESUMED, member.name)
 
     async def register_peer(
-        self, name: str, *, broadcast: bool = False, description: str | None = None
+        self,
+        name: str,
+        *,
+        broadcast: bool = False,
+        description: str | None = None,
+        observe: str | None = None,
     ) -> PeerMember:
         """Let a participant with a lifecycle of its own join the routing.
 
         Its socket listens when this returns. Registering a peer again changes its settings.
         """
         check_peer_name(name)
+        settings = peer_settings(observe)
         if name in self._roster:
             member = self._roster.peer(name)
-            await self._roster.save(member, broadcast=broadcast, description=description)
+            await self._roster.save(
+                member, broadcast=broadcast, description=description, manifest=settings
+            )
             self._open_inbox(member)
             await self._until_listening(member)
             return member
-        record = new_peer(name, self._clock.now(), broadcast=broadcast, description=description)
+        record = new_peer(
+            name,
+            self._clock.now(),
+            broadcast=broadcast,
+            description=description,
+            observe=observe,
+        )
         joined = await self.enlist(record)
         assert isinstance(joined, PeerMember)
         await self._peers.start_child(self._peer_child(joined), wait=False)
@@ -410,6 +425,7 @@ def new_peer(
     *,
     broadcast: bool = False,
     description: str | None = None,
+    observe: str | None = None,
     origin: ParticipantOrigin = ParticipantOrigin.COMMAND,
 ) -> ParticipantRecord:
     """Return the record of a peer that did not exist before."""
@@ -417,9 +433,14 @@ def new_peer(
         name=name,
         kind=Kind.PEER,
         desired=Desired.RUNNING,
-        manifest="",
+        manifest=peer_settings(observe),
         origin=origin,
         broadcast=broadcast,
         description=description,
         created_at=now,
     )
+
+
+def peer_settings(observe: str | None) -> str:
+    """Return a peer's settings as its record keeps them."""
+    return json.dumps({"observe": observe}) if observe else ""

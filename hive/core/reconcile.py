@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import attrs
 
 from hive.config import AgentManifest, HiveConfig, PeerConfig, manifest_to_json
-from hive.core.lifecycle import new_agent, new_peer
+from hive.core.lifecycle import new_agent, new_peer, peer_settings
 from hive.errors import ConfigError
 from hive.names import MANAGER
 from hive.store import Kind, ParticipantOrigin, ParticipantRecord
@@ -68,6 +68,7 @@ def _peer(
             now,
             broadcast=config.broadcast,
             description=config.description,
+            observe=config.observe,
             origin=ParticipantOrigin.CONFIG,
         )
     if known.kind is not Kind.PEER:
@@ -79,6 +80,7 @@ def _peer(
         known,
         broadcast=config.broadcast,
         description=config.description,
+        manifest=peer_settings(config.observe),
         origin=ParticipantOrigin.CONFIG,
     )
 

@@ -14,6 +14,7 @@ from actors import ChildInfo, ChildState
 from hive.broker.router import Router
 from hive.clock import Clock, rfc3339
 from hive.core.lifecycle import Lifecycle
+from hive.machines.observing import Sight
 from hive.names import MANAGER
 from hive.participants.members import AgentMember, Member, PeerMember
 from hive.participants.roster import Roster
@@ -98,7 +99,7 @@ class Snapshot:
     def _life(self, member: Member, info: ChildInfo | None, state: State) -> dict[str, Any]:
         if isinstance(member, PeerMember):
             since, reason = _time(member.presence.since), member.start_error
-            return {"since": since, "reason": reason, "source": "socket"}
+            return {"since": since, "reason": reason, "source": "socket", **_seen(member.sight)}
         assert isinstance(member, AgentMember)
         running, ended = member.running, member.ended
         return {
@@ -142,6 +143,18 @@ def _reason(member: AgentMember, state: State) -> str | None:
     if member.start_error is not None:
         return member.start_error
     return str(member.ended) if member.ended is not None else member.record.last_reason
+
+
+def _seen(sight: Sight | None) -> dict[str, Any]:
+    """Return what its own service manager says about a peer, if anybody looks."""
+    if sight is None:
+        return {}
+    return {
+        "observed": str(sight),
+        "since": _time(sight.since),
+        "restarts": sight.restarts,
+        "source": sight.source,
+    }
 
 
 def _time(seconds: float | None) -> str | None:

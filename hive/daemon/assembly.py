@@ -34,6 +34,7 @@ from hive.clock import Clock
 from hive.config import HiveConfig
 from hive.core.diary import Diary
 from hive.core.lifecycle import Lifecycle
+from hive.core.lookout import Lookout
 from hive.core.machine_logs import MachineLogs
 from hive.core.machine_specs import Inside, spec_of
 from hive.core.notices import Notices
@@ -41,6 +42,7 @@ from hive.core.reconcile import reconcile
 from hive.core.snapshot import Snapshot
 from hive.core.tree_rows import tree_row
 from hive.daemon.keeper import StoreKeeper
+from hive.daemon.runtimes import observer_of
 from hive.errors import UnavailableError
 from hive.events import END_EVENTS, EventKind, EventLog
 from hive.gateway.agent_verbs import AgentServices as AgentVerbServices
@@ -100,6 +102,7 @@ class Assembly:
         self.roster = Roster(self.store, outside.clock, self.events)
         self._make_lifecycle()
         self._make_gateway(shutdown)
+        self.lookout = Lookout(self.roster, observer_of(outside.clock))
         notices = Notices(self.router, self.roster)
         self.system.events.subscribe(Diary(self.roster, self.events, notices).note)
 
@@ -147,7 +150,8 @@ class Assembly:
         )
 
     async def close(self) -> None:
-        """Wait for requests that outlived their connections."""
+        """Stop looking at peers, and wait for requests that outlived their connections."""
+        await self.lookout.close()
         for request in self._requests:
             request.cancel()
         if self._requests:

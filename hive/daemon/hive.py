@@ -289,6 +289,7 @@ class Hive:
         except StartError as error:
             raise _cause(error) from error
         await assembly.lifecycle.report_strays()
+        assembly.lookout.open()
         assembly.events.record(EventKind.DAEMON_STARTED, pid=os.getpid())
 
     async def _close(self) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from hive.clock import Clock
 from hive.config import Containers, HiveConfig, RuntimeName
 from hive.core.machine_specs import Inside, harness_inside
+from hive.machines.observing import Observer
 from hive.machines.process import ProcessRuntime
 from hive.machines.runtime import Running, Runtime
 from hive.paths import Paths
@@ -46,6 +47,17 @@ def inside_of(config: HiveConfig) -> Inside:
         return Inside()
     containers = config.containers
     return Inside(harness_inside(containers.programs), containers.binds)
+
+
+def observer_of(clock: Clock) -> Callable[[], Observer]:
+    """Return what makes the observer of peers, when one is needed."""
+
+    def make() -> Observer:
+        from hive.machines.systemd.observer import SystemdObserver
+
+        return SystemdObserver(clock)
+
+    return make
 
 
 def _machinectl(containers: Containers, paths: Paths, clock: Clock, replaced: Replaced) -> Runtime:

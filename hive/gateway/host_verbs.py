@@ -152,7 +152,10 @@ class HostVerbs:
 
     async def _register_peer(self, request: wire.RegisterPeer) -> Fields:
         member = await self._lifecycle.register_peer(
-            request.name, broadcast=request.broadcast, description=request.description
+            request.name,
+            broadcast=request.broadcast,
+            description=request.description,
+            observe=request.observe,
         )
         return {"socket": str(self._services.paths.agent_socket(member.name))}
 

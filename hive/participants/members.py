@@ -7,6 +7,7 @@ an `AgentMember`, so that no code path can be handed a peer.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from hive.machines.endings import Ended, facts
+from hive.machines.observing import Sight
 from hive.machines.runtime import Running
 from hive.store import EventRecord, ParticipantRecord
 
@@ -123,7 +125,21 @@ class Member:
 
 @define(eq=False)
 class PeerMember(Member):
-    """A participant whose lifecycle belongs to someone else."""
+    """A participant whose lifecycle belongs to someone else.
+
+    Attributes:
+        sight: What its own service manager says about it; None if unknown or not observed.
+        observed: What that sight is of.
+    """
+
+    sight: Sight | None = None
+    observed: str | None = None
+
+    @property
+    def observe(self) -> str | None:
+        """The unit or machine that is to be observed."""
+        settings: dict[str, str] = json.loads(self.record.manifest or "{}")
+        return settings.get("observe")
 
 
 @define(eq=False)

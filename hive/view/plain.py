@@ -53,6 +53,7 @@ def _facts(row: Row, now: float) -> list[tuple[str, str]]:
     present = [
         ("Restarts after", _delays(row.get("restart_delays"))),
         ("Next restart", f"in {until(due, now)} ({inline(due)})" if due else ""),
+        ("Observed", inline(row.get("observed") or "")),
         ("Last end", _last_end(row, now)),
         ("Status", _said(row, now)),
         ("Reminders", inline(row.get("pending_reminders") or "")),

@@ -118,6 +118,7 @@ class RegisterPeer(Request, tag="register_peer", kw_only=True, frozen=True):
     name: Name
     broadcast: bool = False
     description: Text | None = None
+    observe: Name | None = None
 
 
 class UnregisterPeer(Request, tag="unregister_peer", kw_only=True, frozen=True):

@@ -49,8 +49,18 @@ CASES: dict[str, tuple[list[str], list[Any]]] = {
     ),
     "register-peer": (["register-peer", "damocles"], [host.RegisterPeer(name="damocles")]),
     "register-peer with all": (
-        ["register-peer", "damocles", "--broadcast", "--description", "day job"],
-        [host.RegisterPeer(name="damocles", broadcast=True, description="day job")],
+        [
+            *("register-peer", "damocles", "--broadcast", "--description", "day job"),
+            *("--observe", "container@damocles.service"),
+        ],
+        [
+            host.RegisterPeer(
+                name="damocles",
+                broadcast=True,
+                description="day job",
+                observe="container@damocles.service",
+            )
+        ],
     ),
     "unregister-peer": (["unregister-peer", "p"], [host.UnregisterPeer(name="p", force=False)]),
     "unregister-peer --force": (
@@ -141,7 +151,7 @@ def test_every_verb_of_the_program_is_covered_here():
     from hive.cli.main import VERBS
 
     sent = {args[0] for args, _ in CASES.values()}
-    assert sent == set(VERBS) - {"serve", "completion"}
+    assert sent == set(VERBS) - {"serve", "completion", "install-unit"}
 
 
 def test_the_socket_is_where_the_environment_says(hive, run_dir: Path):
