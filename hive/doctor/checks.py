@@ -1,0 +1,182 @@
+"""The rules of `hive-c0re doctor`: from facts to findings. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from enum import StrEnum
+from pathlib import Path
+
+from attrs import frozen
+
+from hive.config import RuntimeName
+from hive.doctor.facts import Facts
+
+
+class Verdict(StrEnum):
+    """What is to be thought of it."""
+
+    OK = "ok"
+    WARNING = "warning"
+    PROBLEM = "problem"
+
+
+@frozen
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        check: What was looked at, in a word.
+        sentence: How it is.
+        remedy: What to do; empty if nothing is to be done.
+        removable: Generated files that can go without any harm; `--fix` removes them.
+    """
+
+    check: str
+    verdict: Verdict
+    sentence: str
+    remedy: str = ""
+    removable: tuple[Path, ...] = ()
+
+
+Check = Callable[[Facts], Iterable[Finding]]
+
+
+def examine(facts: Facts) -> tuple[Finding, ...]:
+    """Return what is to be said of a machine, in the order of the checks."""
+    checks = COMMON if facts.runtime is RuntimeName.PROCESS else (*COMMON, *OF_CONTAINERS)
+    return tuple(finding for check in checks for finding in check(facts))
+
+
+def worst(findings: Iterable[Finding]) -> Verdict:
+    """Return the gravest verdict."""
+    order = list(Verdict)
+    return max((finding.verdict for finding in findings), key=order.index, default=Verdict.OK)
+
+
+def _ok(check: str, sentence: str) -> Finding:
+    return Finding(check, Verdict.OK, sentence)
+
+
+def _problem(check: str, sentence: str, remedy: str) -> Finding:
+    return Finding(check, Verdict.PROBLEM, sentence, remedy)
+
+
+def _warning(check: str, sentence: str, remedy: str) -> Finding:
+    return Finding(check, Verdict.WARNING, sentence, remedy)
+
+
+def _run_dir(facts: Facts) -> Iterator[Finding]:
+    match facts.preserve:
+        case None:
+            yield _ok("run-dir", "the daemon is no service, so nothing removes its sockets")
+        case "yes":
+            yield _ok("run-dir", "the sockets' directory outlives a restart of the daemon")
+        case _:
+            yield _problem(
+                "run-dir",
+                "systemd removes the sockets' directory when the daemon stops, "
+                "and containers lose the sockets that are bound into them",
+                "set RuntimeDirectoryPreserve=yes, as 'hive-c0re install-unit' does",
+            )
+
+
+def _systemd(facts: Facts) -> Iterator[Finding]:
+    if facts.booted:
+        yield _ok("systemd", "systemd is this machine's first process")
+    else:
+        yield _problem(
+            "systemd",
+            "systemd is not this machine's first process",
+            "choose the runtime 'process' in hive.toml, or another machine",
+        )
+
+
+def _programs(facts: Facts) -> Iterator[Finding]:
+    if facts.missing_programs:
+        yield _problem(
+            "machined",
+            f"missing on PATH: {', '.join(facts.missing_programs)}",
+            "install the package systemd-container (Debian); nixos-container is NixOS's own",
+        )
+    else:
+        yield _ok("machined", "all programs that containers need are there")
+
+
+def _bus(facts: Facts) -> Iterator[Finding]:
+    if not facts.bus_library:
+        yield _warning(
+            "d-bus",
+            "the D-Bus library is not installed, so ends of containers are polled, once a second",
+            "pip install 'hyperhive[systemd]'",
+        )
+    elif not facts.bus_socket:
+        yield _warning(
+            "d-bus",
+            "there is no system bus, so ends of containers are polled, once a second",
+            "install and start D-Bus (the package dbus on Debian)",
+        )
+    else:
+        yield _ok("d-bus", "ends of containers are heard over D-Bus")
+
+
+def _permissions(facts: Facts) -> Iterator[Finding]:
+    if facts.root:
+        yield _ok("permissions", "root may start containers; polkit is not asked")
+    else:
+        yield _problem(
+            "permissions",
+            "only root may write the units and settings of containers",
+            "run the daemon as root: 'hive-c0re install-unit' prints a service for it",
+        )
+
+
+def _origin(facts: Facts) -> Iterator[Finding]:
+    wanted = "image" if facts.runtime is RuntimeName.MACHINECTL else "flake"
+    if facts.missing_images:
+        yield _problem(
+            "images",
+            f"there is no image {', '.join(facts.missing_images)}",
+            "correct 'image' in hive.toml, or make it: machinectl import-tar FILE NAME",
+        )
+    elif facts.without_origin:
+        yield _problem(
+            "images",
+            f"nothing says what the containers of {', '.join(facts.without_origin)} are made of",
+            f"set '{wanted}' in [containers] of hive.toml, or make the containers by hand",
+        )
+    else:
+        yield _ok("images", f"each container exists or has its {wanted}")
+
+
+def _leftovers(facts: Facts) -> Iterator[Finding]:
+    if not facts.leftovers:
+        yield _ok("leftovers", "no drop-in or settings of an agent that does not exist")
+        return
+    names = ", ".join(map(str, facts.leftovers))
+    yield Finding(
+        "leftovers",
+        Verdict.WARNING,
+        f"generated files of agents that do not exist any more: {names}",
+        "remove them, for instance with 'hive-c0re doctor --fix', then systemctl daemon-reload",
+        facts.leftovers,
+    )
+
+
+def _restart(facts: Facts) -> Iterator[Finding]:
+    for unit, restart in facts.restarting.items():
+        yield _problem(
+            "restart",
+            f"{unit} has Restart={restart}, so systemd and hive-c0re would both restart it",
+            "remove that setting; hive-c0re's own drop-in says Restart=no",
+        )
+    if not facts.restarting:
+        yield _ok("restart", "hive-c0re is the only one that restarts its containers")
+
+
+COMMON: tuple[Check, ...] = (_run_dir,)
+"""What matters whatever agents run in."""
+
+OF_CONTAINERS: tuple[Check, ...] = (
+    *(_systemd, _programs, _bus, _permissions, _origin, _leftovers, _restart),
+)
+"""What matters where agents run in containers."""
