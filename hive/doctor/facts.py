@@ -78,18 +78,24 @@ def gather(config: HiveConfig, known: Collection[str]) -> Facts:
 
 
 def leftovers(systemd: Path, agents: Collection[str]) -> tuple[Path, ...]:
-    """Return the generated files below systemd's run directory that belong to no agent."""
+    """Return the generated files below systemd's run directory that belong to no agent.
+
+    Those of a container that runs are none, whoever it belongs to: another hive may own it.
+    """
     containers = {container_name(name) for name in agents}
+    containers |= {path.name for path in systemd.glob("machines/*")}
     drop_ins = systemd.glob(f"system/*@*.service.d/{DROP_IN}")
     settings = systemd.glob(f"nspawn/{CONTAINER_PREFIX}*.nspawn")
     named = [
-        *(
-            (path, path.parent.name.partition("@")[2].removesuffix(".service.d"))
-            for path in drop_ins
-        ),
+        *((path, _instance(path.parent.name)) for path in drop_ins),
         *((path, path.stem) for path in settings),
     ]
     return tuple(sorted(path for path, container in named if container not in containers))
+
+
+def _instance(drop_ins: str) -> str:
+    """Return the container of a directory such as `systemd-nspawn@h-alice.service.d`."""
+    return drop_ins.partition("@")[2].removesuffix(".service.d")
 
 
 def _missing_images(config: HiveConfig) -> tuple[str, ...]:
@@ -133,7 +139,7 @@ def _preserve() -> str | None:
 
 
 def _restarting(runtime: RuntimeName, agents: Collection[str]) -> dict[str, str]:
-    """Return which of the agents' units systemd would restart, among those that have our drop-in."""
+    """Return which units that have our drop-in systemd would restart all the same."""
     if runtime is RuntimeName.PROCESS or not agents:
         return {}
     units = [_UNITS[runtime].format(container_name(name)) for name in sorted(agents)]

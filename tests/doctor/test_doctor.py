@@ -61,6 +61,9 @@ def test_only_files_of_agents_that_do_not_exist_are_left_over(tmp_path: Path) ->
         (tmp_path / f"system/{unit}.service.d" / DROP_IN).touch()
     (tmp_path / "system/systemd-nspawn@h-gone.service.d/10-theirs.conf").touch()
     (tmp_path / "nspawn").mkdir()
+    (tmp_path / "machines").mkdir()
+    (tmp_path / "machines/h-runs").touch()
+    (tmp_path / "nspawn/h-runs.nspawn").touch()
     for name in ("h-alice", "h-gone", "theirs"):
         (tmp_path / f"nspawn/{name}.nspawn").touch()
     assert leftovers(tmp_path, ["alice", "hm1nd"]) == (
