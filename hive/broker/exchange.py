@@ -130,7 +130,8 @@ class Exchange:
     def _recv(self, request: requests.Recv, reply: Reply, now: Moment) -> None:
         stale = self.rules.ack(request.session, request.ack, None, now) if request.ack else ()
         if stale:
-            self._answer_stale(reply, stale, request.session)
+            # An ack that is only repeated is no error; no mail for now, and it asks again.
+            self._answer_stale(reply, stale, request.session, done=())
         else:
             self.rules.recv(request.session, reply, request.max, request.wait, now)
 
@@ -176,11 +177,20 @@ class Exchange:
             answer(reply, value)
 
     def _answer_stale(
-        self, reply: Reply, stale: tuple[Stale, ...], session: str, lease: str | None = None
+        self,
+        reply: Reply,
+        stale: tuple[Stale, ...],
+        session: str,
+        lease: str | None = None,
+        *,
+        done: object = None,
     ) -> None:
-        """Answer an ack; the disk is asked about messages that are no longer in memory."""
+        """Answer an ack; the disk is asked about messages that are no longer in memory.
+
+        `done` is the answer if nothing is amiss.
+        """
         if not stale:
-            self._answer(reply, None)
+            self._answer(reply, done)
             return
         self._current_journal()  # is in the writer's queue before the question is
         error = partial(
@@ -192,9 +202,9 @@ class Exchange:
         )
         ids = missing(stale)
         if not ids:
-            self._answer(reply, error({}))
+            self._answer(reply, error({}) or done)
             return
-        self._store.write(by_id(ids)).add_done_callback(partial(_answer_found, reply, error))
+        self._store.write(by_id(ids)).add_done_callback(partial(_answer_found, reply, error, done))
 
     # Commits
 
@@ -313,10 +323,11 @@ class Exchange:
 def _answer_found(
     reply: Reply,
     error: Callable[[Mapping[int, Message]], HiveError | None],
+    done: object,
     found: asyncio.Future[Mapping[int, Message]],
 ) -> None:
     trouble = found.exception()
     if trouble is not None:
         reply.fail(trouble)
     else:
-        answer(reply, error(found.result()))
+        answer(reply, error(found.result()) or done)

@@ -104,6 +104,14 @@ async def test_an_ack_may_be_repeated_by_who_made_it(router: Router) -> None:
     await router.ack(other, [got.id], got.lease)
 
 
+async def test_a_recv_that_repeats_an_ack_is_answered_without_mail(router: Router) -> None:
+    session = router.open_session("bob", NO_ORIGIN)
+    await router.send(hello())
+    [got] = await router.recv(session)
+    await router.ack(session, [got.id])
+    assert await router.recv(session, ack=[got.id]) == ()
+
+
 async def test_a_cancelled_recv_gets_no_mail(router: Router) -> None:
     session = router.open_session("bob", NO_ORIGIN)
     gone = router.recv(session, wait=60)
