@@ -50,7 +50,7 @@ def pass_back(answer: dict[str, object]) -> int:
         return 0
     asked = json.loads(note.read_text())
     body = f"{answer['from']} says:\n{answer['body']}"
-    hive("send", "--in-reply-to", str(asked["id"]), asked["from"], "-", body=body)
+    hive("send", "--reply-to", str(asked["id"]), asked["from"], "-", body=body)
     note.unlink()
     return 0
 

@@ -109,7 +109,9 @@ def serve(
 @click.command()
 @socket_option
 @json_option
-@click.option("--in-reply-to", type=click.IntRange(min=1), help="Id of the message answered.")
+@click.option(
+    "--reply-to", "in_reply_to", type=click.IntRange(min=1), help="Id of the message answered."
+)
 @click.argument("to")
 @click.argument("body", required=False)
 def send(socket: Path, as_json: bool, in_reply_to: int | None, to: str, body: str | None) -> None:

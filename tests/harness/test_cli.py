@@ -74,7 +74,7 @@ async def heard(process: asyncio.subprocess.Process, word: str) -> str:
 async def test_send_prints_the_id_and_takes_the_body_from_standard_input(path):
     async with Daemon(path) as daemon:
         assert await run(path, "send", "bob", "hello") == Finished(0, "1\n", "")
-        done = await run(path, "send", "bob", "--in-reply-to", "1", "--json", stdin=b"a\nb\n")
+        done = await run(path, "send", "bob", "--reply-to", "1", "--json", stdin=b"a\nb\n")
         assert json.loads(done.out) == {"id": 2}
         sent = [(one.to, one.body, one.in_reply_to) for one in daemon.sent]
         assert sent == [("bob", "hello", None), ("bob", "a\nb", 1)]

@@ -182,6 +182,15 @@ async def test_a_lost_bus_is_told_and_found_again(
     again.leave()
 
 
+@pytest.mark.parametrize("turns", range(12))
+async def test_it_can_be_ended_while_it_connects(systemd: Played, ear: Ear, turns: int) -> None:
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    ear.task.cancel()
+    await asyncio.wait([ear.task])
+    assert ear.task.cancelled()
+
+
 async def test_a_bus_without_systemd_is_no_bus(daemon: Daemon, ear: Ear) -> None:
     told = await ear.next()
     assert isinstance(told, Polling)

@@ -128,7 +128,7 @@ class _NatsLane:
 
     async def _subscribe(self) -> None:
         await self.receiver.jetstream().subscribe(
-            self.subject, durable="d", cb=self._arrived, manual_ack=True
+            self.subject, durable=self.subject, cb=self._arrived, manual_ack=True
         )
 
     async def _arrived(self, message: Any) -> None:

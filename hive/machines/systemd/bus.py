@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
-from dbus_fast import BusType, Message, MessageType
+from dbus_fast import AuthError, BusType, Message, MessageType
 from dbus_fast.aio import MessageBus
 
 from hive.machines.systemd.hearing import Hearing, Polling, Signals
@@ -46,17 +47,18 @@ async def listen(
         address: The bus; the system's by default.
     """
     while True:
-        bus = MessageBus(bus_address=address, bus_type=BusType.SYSTEM)
+        bus = MessageBus(address, BusType.SYSTEM, auth_timeout=CALL_SECONDS)
         try:
+            await _connect(bus)
             await _subscribe(bus, hint)
             tell(Signals())
             hint("")
             await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
             tell(Polling("the connection to D-Bus was lost"))
-        except (TimeoutError, OSError, EOFError, _RefusedError) as error:
+        except (TimeoutError, OSError, EOFError, AuthError, _RefusedError) as error:
             tell(Polling(f"D-Bus cannot be used: {error or type(error).__name__}"))
         finally:
-            bus.disconnect()
+            await _leave(bus)
         await asyncio.sleep(RECONNECT_SECONDS)
 
 
@@ -64,9 +66,33 @@ class _RefusedError(Exception):
     """The bus or systemd answered with an error."""
 
 
+async def _connect(bus: MessageBus) -> None:
+    """Connect, to the end even if this is cancelled.
+
+    Cancelled while it connects, the library closes a socket that the loop still watches. uvloop
+    ends the whole program over that.
+    """
+    connecting = asyncio.create_task(bus.connect())
+    try:
+        await asyncio.shield(connecting)
+    except asyncio.CancelledError:
+        await asyncio.wait([connecting], timeout=CALL_SECONDS)
+        if connecting.done() and not connecting.cancelled():
+            connecting.exception()
+        raise
+
+
+async def _leave(bus: MessageBus) -> None:
+    """Disconnect, and wait until the loop no longer watches the socket."""
+    if bus.connected:
+        bus.disconnect()
+        with suppress(OSError, EOFError):
+            async with asyncio.timeout(CALL_SECONDS):
+                await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
+
+
 async def _subscribe(bus: MessageBus, hint: Hint) -> None:
     async with asyncio.timeout(CALL_SECONDS):
-        await bus.connect()
         bus.add_message_handler(lambda message: _hear(message, hint))
         for rule in _RULES:
             await _call(bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "AddMatch", rule)
