@@ -1,7 +1,8 @@
 """How every test is run: on which loops, with what watching over it.
 
 See `support/loops.py` for the loops and their markers, `support/leaks.py` for the leak checks.
-Options: `--sim-seeds N`, `--chaos-seconds N`. Environment: `HYPOTHESIS_PROFILE` = `dev` (default), `ci` or `nightly`.
+Options: `--sim-seeds N`, `--chaos-seconds N`. Environment: `HYPOTHESIS_PROFILE` = `dev` (default),
+`ci` or `nightly`.
 """
 
 import asyncio
