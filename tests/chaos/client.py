@@ -44,28 +44,32 @@ def receive(socket: Path, recorder: Recorder, inbox: str) -> None:
     while True:
         try:
             with Connection(socket, 10) as connection:
-                while random.random() > 0.02:
-                    turn(connection, recorder, inbox, acks=random.random() > 0.1)
+                while take(connection, recorder, inbox, random.random() > 0.1):
+                    pass
         except HiveError:
             pause(0.02)
 
 
-def turn(connection: Connection, recorder: Recorder, inbox: str, *, acks: bool) -> None:
-    """Receive once, and ack what came."""
+def take(connection: Connection, recorder: Recorder, inbox: str, acks: bool) -> bool:
+    """Receive once and ack what came; return whether nothing was left without an ack."""
     begun = recorder.invoke(Verb.RECV, inbox)
     messages = connection.call({"cmd": "recv", "max": 16, "wait_seconds": 0.5}, 10)["messages"]
     for message in messages:
         recorder.end(begun, Phase.OK, **facts(message))
-    if not acks:
-        return
-    for message in messages:
-        acked = recorder.invoke(Verb.ACK, inbox, body=message["body"], id=message["id"])
-        try:
-            connection.call({"cmd": "ack", "ids": [message["id"]]}, 10)
-        except HiveError as error:
-            recorder.end(acked, Phase.INFO if isinstance(error, UNKNOWN) else Phase.FAIL)
-            raise
-        recorder.end(acked, Phase.OK)
+    for message in messages if acks else ():
+        ack(connection, recorder, inbox, message)
+    return acks
+
+
+def ack(connection: Connection, recorder: Recorder, inbox: str, message: Mapping[str, Any]) -> None:
+    """End one message."""
+    begun = recorder.invoke(Verb.ACK, inbox, body=message["body"], id=message["id"])
+    try:
+        connection.call({"cmd": "ack", "ids": [message["id"]]}, 10)
+    except HiveError as error:
+        recorder.end(begun, Phase.INFO if isinstance(error, UNKNOWN) else Phase.FAIL)
+        raise
+    recorder.end(begun, Phase.OK)
 
 
 def facts(message: Mapping[str, Any]) -> dict[str, Any]:

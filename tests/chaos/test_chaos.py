@@ -156,6 +156,7 @@ def test_no_history_of_a_hive_in_chaos_is_a_lie(
     pytestconfig: pytest.Config,
     record_property: Callable[[str, object], None],
 ) -> None:
+    seconds: float = pytestconfig.getoption("--chaos-seconds")
     seed = time.time_ns() % 1_000_000
     record_property("seed", seed)
     hive.configure(CONFIG)
@@ -164,7 +165,7 @@ def test_no_history_of_a_hive_in_chaos_is_a_lie(
     monkey = Monkey(hive, clients, Random(seed))
     clients.start_all()
     try:
-        end = time.monotonic() + pytestconfig.getoption("--chaos-seconds")
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
             monkey.strike()
             pause(monkey.random.random() * 0.3)
@@ -182,7 +183,7 @@ def test_no_history_of_a_hive_in_chaos_is_a_lie(
     record_property("events", len(history))
     record_property("faults", monkey.done)
     acked = sum(event.verb == "ack" and event.phase == "ok" for event in history)
-    assert acked > 100, f"seed {seed}: hardly anything happened: {monkey.done}"
+    assert acked > 5 * seconds, f"seed {seed}: hardly anything happened: {monkey.done}"
     violations = check(history, left=left)
     assert not violations, f"seed {seed}:\n" + "\n".join(map(str, violations[:20]))
     assert "Traceback" not in hive.output()
