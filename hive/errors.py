@@ -18,6 +18,7 @@ class ErrorCode(StrEnum):
     CONFLICT = "conflict"
     NOT_ALLOWED = "not_allowed"
     FULL = "full"
+    RATE_LIMITED = "rate_limited"
     TOO_LARGE = "too_large"
     STALE_LEASE = "stale_lease"
     UNAVAILABLE = "unavailable"
@@ -93,6 +94,13 @@ class InboxFullError(HiveError):
     exit_status = ExitStatus.REFUSED
 
 
+class RateLimitedError(HiveError):
+    """The sender has sent too much within a minute; nothing was stored."""
+
+    code = ErrorCode.RATE_LIMITED
+    exit_status = ExitStatus.REFUSED
+
+
 class TooLargeError(HiveError):
     """A body or a line is over its limit; nothing was stored and nothing was cut."""
 
@@ -135,6 +143,7 @@ BY_CODE: dict[str, type[HiveError]] = {
         ConflictError,
         NotAllowedError,
         InboxFullError,
+        RateLimitedError,
         TooLargeError,
         StaleLeaseError,
         UnavailableError,

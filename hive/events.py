@@ -39,6 +39,10 @@ class EventKind(StrEnum):
     DISCONNECTED = "disconnected"
     STRAY = "stray"
     TROUBLE = "trouble"
+    DEAD_LETTER = "dead_letter"
+    EXPIRED = "expired"
+    LOOP_TRIPPED = "loop_tripped"
+    LOOP_RESET = "loop_reset"
 
 
 class EventLog:

@@ -176,6 +176,12 @@ LIMITS = Table(
         Key("inbox_bytes", scalar(size)),
         Key("body_bytes", scalar(size)),
         Key("lease", scalar(positive_duration), attribute="lease_seconds"),
+        Key("max_attempts", scalar(whole(1))),
+        Key("rate", scalar(whole(1))),
+        Key("pair_rate", scalar(whole(1))),
+        Key("max_hops", scalar(whole(1))),
+        Key("dedupe_window", scalar(positive_duration)),
+        Key("unseen_after", scalar(positive_duration)),
     ),
 )
 

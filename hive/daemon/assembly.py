@@ -28,6 +28,7 @@ from actors import (
 )
 from hive.broker.actor import Broker
 from hive.broker.board import Board
+from hive.broker.news import News
 from hive.broker.requests import Note
 from hive.broker.router import Router
 from hive.clock import Clock
@@ -116,7 +117,12 @@ class Assembly:
 
     def _make_gateway(self, shutdown: Callable[[bool], None]) -> None:
         services = AgentVerbServices(
-            self.router, self.roster, self.snapshot, self._outside.clock, socket.gethostname()
+            self.router,
+            self.roster,
+            self.snapshot,
+            self._outside.clock,
+            socket.gethostname(),
+            self._config.limits.lease_seconds,
         )
         self._doors.serve(services, self.lifecycle, self.logs)
         self._host = HostServices(
@@ -150,7 +156,11 @@ class Assembly:
             await asyncio.wait(self._requests)
 
     def _broker(self) -> Broker:
-        return Broker(self.store, self._config.limits, self._outside.clock, self._board)
+        limits, clock = self._config.limits, self._outside.clock
+        return Broker(self.store, limits, clock, self._board, self._tell)
+
+    def _tell(self, news: News) -> None:
+        self.events.record(EventKind(news.kind.value), news.name, **news.detail)
 
     def _agents(self) -> Supervisor:
         self.lifecycle.open_inboxes()

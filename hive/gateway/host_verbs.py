@@ -12,14 +12,14 @@ from typing import Any
 
 from attrs import frozen
 
-from hive.broker.values import Draft
 from hive.config import AgentManifest
 from hive.core.lifecycle import Lifecycle
 from hive.core.machine_logs import MachineLogs
 from hive.errors import BadRequestError, HiveError, NotAllowedError, NotFoundError
 from hive.events import EventLog
-from hive.gateway.agent_verbs import AgentServices, sent_fields
+from hive.gateway.agent_verbs import AgentServices, draft_of, sent_fields
 from hive.gateway.answers import Answer, Fields, Stream, chain
+from hive.gateway.mail_verbs import MailVerbs
 from hive.gateway.rows import inbox_row
 from hive.gateway.streams import event_stream, log_stream, status_stream
 from hive.names import OPERATOR
@@ -57,6 +57,7 @@ class HostVerbs:
         self._router = services.agent.router
         self._roster = services.agent.roster
         self._snapshot = services.agent.snapshot
+        self._mail = MailVerbs(services.agent.router, services.agent.clock)
         self._table: Mapping[type[Request], Callable[[Any], Answer]] = {
             wire.ListAgents: self._list,
             wire.AgentStatus: self._agent_status,
@@ -85,7 +86,8 @@ class HostVerbs:
 
     def handle(self, request: Request) -> Answer:
         """Answer one request."""
-        return self._table[type(request)](request)
+        found = self._table.get(type(request))
+        return found(request) if found is not None else self._mail.handle(request)
 
     def close(self) -> None:
         """Nothing is held for an operator's connection."""
@@ -161,14 +163,7 @@ class HostVerbs:
         return {}
 
     def _send(self, request: wire.OperatorSend) -> Answer:
-        draft = Draft(
-            sender=OPERATOR,
-            sender_kind=Kind.OPERATOR,
-            to=request.to,
-            body=request.body,
-            in_reply_to=request.in_reply_to,
-            origin=self._origin,
-        )
+        draft = draft_of(request, OPERATOR, Kind.OPERATOR, self._origin)
         return chain(self._router.send(draft), sent_fields)
 
     async def _inbox(self, request: wire.Inbox) -> Fields:

@@ -2,7 +2,7 @@
 
 `store` is what others use. Below it: `writer` groups writes into batches, `engine` says on which
 thread they run, `unit` what a batch is, `connection` which settings must hold, `schema` the tables.
-`participants`, `events` and `messages` are the statements, `records` the values.
+`participants`, `events`, `messages`, `receipts`, `groups` are the statements, `records` the values.
 """
 
 from hive.store.engine import Engine, InlineEngine, ThreadEngine
@@ -27,6 +27,9 @@ from hive.store.records import (
     Origin,
     ParticipantOrigin,
     ParticipantRecord,
+    Priority,
+    Receipt,
+    Step,
 )
 from hive.store.store import Store
 
@@ -43,6 +46,9 @@ __all__ = [
     "Origin",
     "ParticipantOrigin",
     "ParticipantRecord",
+    "Priority",
+    "Receipt",
+    "Step",
     "Store",
     "StoreClosedError",
     "StoreCorruptError",

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import msgspec
 
-from hive.wire.base import Id, Lines, Name, Request, Text
+from hive.wire.agent import Posting
+from hive.wire.base import Id, Lines, Name, Request, Seconds, Text
 
 
 class Scope(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -127,12 +128,59 @@ class UnregisterPeer(Request, tag="unregister_peer", kw_only=True, frozen=True):
     force: bool = False
 
 
-class OperatorSend(Request, tag="send", kw_only=True, frozen=True):
+class OperatorSend(Posting, tag="send", kw_only=True, frozen=True):
     """Send as the operator."""
 
-    to: Name
-    body: str
-    in_reply_to: Id | None = None
+
+class Trace(Request, tag="trace", kw_only=True, frozen=True):
+    """Show the whole life of one message."""
+
+    id: Id
+
+
+class Chosen(Request, kw_only=True, frozen=True):
+    """Which dead letters; each field given narrows the choice."""
+
+    ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=500)] | None = None
+    inbox: Name | None = None
+    sender: Name | None = None
+    older_than_seconds: Seconds | None = None
+
+
+class ListDeadLetters(Chosen, tag="dead_letters", kw_only=True, frozen=True):
+    """Show messages that were given up, newest last."""
+
+    max: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
+
+
+class Replay(Chosen, tag="replay", kw_only=True, frozen=True):
+    """Make dead letters deliverable again. A request that chooses nothing is an error."""
+
+
+class Discard(Chosen, tag="discard", kw_only=True, frozen=True):
+    """Give dead letters up for good. A request that chooses nothing is an error."""
+
+
+class ResetLoop(Request, tag="reset_loop", kw_only=True, frozen=True):
+    """Let two participants talk again that looped, and deliver what was parked, in order."""
+
+    names: Annotated[list[Name], msgspec.Meta(min_length=2, max_length=2)]
+
+
+class Loops(Request, tag="loops", frozen=True):
+    """Show the pairs whose messages are parked."""
+
+
+class ChangeGroup(Request, tag="change_group", kw_only=True, frozen=True):
+    """Put participants into a group, or take them out; it is sent to as `@name`."""
+
+    name: Name
+    add: list[Name] = msgspec.field(default_factory=list)
+    remove: list[Name] = msgspec.field(default_factory=list)
+
+
+class Groups(Request, tag="groups", frozen=True):
+    """Show all groups with their members."""
 
 
 class Inbox(Request, tag="inbox", kw_only=True, frozen=True):
@@ -192,6 +240,14 @@ HostRequest = (
     | RegisterPeer
     | UnregisterPeer
     | OperatorSend
+    | Trace
+    | ListDeadLetters
+    | Replay
+    | Discard
+    | ResetLoop
+    | Loops
+    | ChangeGroup
+    | Groups
     | Inbox
     | Tree
     | Events
