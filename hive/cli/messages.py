@@ -41,10 +41,35 @@ class Seconds(click.FloatRange):
             ) from None
 
 
+def posting(command: options.F) -> options.F:
+    """Add what a sender may say of a message."""
+    seconds = click.FloatRange(min=0)
+    for option in (
+        click.option(
+            "--priority",
+            type=click.Choice(["low", "normal", "high"]),
+            help="Its place in the inbox.",
+        ),
+        click.option(
+            "--ttl", "ttl_seconds", type=seconds, metavar="SECONDS", help="Give it up then."
+        ),
+        click.option(
+            "--delay", "delay_seconds", type=seconds, metavar="SECONDS", help="Not before."
+        ),
+        click.option(
+            "--dedupe-key", metavar="KEY", help="Store it once, however often it is sent."
+        ),
+        click.option("--supersede-key", metavar="KEY", help="Replace what is unread under KEY."),
+    ):
+        command = option(command)
+    return command
+
+
 @click.command()
 @options.name
 @click.argument("body", required=False)
 @click.option("--reply-to", type=int, metavar="ID", help="Answer this message.")
+@posting
 @click.option(
     "--wait",
     type=Seconds(min=0),
@@ -55,16 +80,21 @@ class Seconds(click.FloatRange):
 )
 @options.as_json
 def send(
-    name: str, body: str | None, reply_to: int | None, wait: float | None, as_json: bool
+    name: str,
+    body: str | None,
+    reply_to: int | None,
+    wait: float | None,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Send a message as the operator and print its id once it is on disk.
 
-    Without BODY, or with -, the body is read from standard input. NAME may be `manager`, or `*` for
-    every agent.
+    Without BODY, or with -, the body is read from standard input. NAME may be `manager`, `*` for
+    every agent, `@group`, or `queue:name` for whoever takes it first.
     """
     if wait is not None and name == EVERYONE:
         raise click.UsageError("--wait needs one recipient: answers to '*' could come from anybody")
-    sent = call("send", to=name, body=_body(body), in_reply_to=reply_to)
+    sent = call("send", to=name, body=_body(body), in_reply_to=reply_to, **given)
     if wait is None:
         _show_sent(sent, as_json=as_json)
         return
