@@ -86,6 +86,7 @@ class Exchange:
         """
         self.rules.epoch = await self._store.write(Epoch(self._clock.now()))
         await self._load()
+        self._serve_again()
 
     async def close(self) -> None:
         """Write what is decided, answer everyone, take nothing more in."""
@@ -332,28 +333,36 @@ class Exchange:
         self.rules.mail.receipts.clear()
         for waiting in (journal, *self._journals):
             waiting.fail(error)
-        if not isinstance(error, StoreClosedError) and not self._closed:
+        recovers = self._recovery is not None and not self._recovery.done()
+        if not isinstance(error, StoreClosedError) and not self._closed and not recovers:
             self._recovery = self._loop.create_task(self._recover(), name="broker recovery")
 
     async def _recover(self) -> None:
+        """Read the disk at once, so that what is shown is true, and again when it takes writes."""
         while True:
             try:
                 await self._load()
+                if self._store.health.trouble is not None:
+                    self._settle(self._now())  # nobody can be given anything, and is told so
+                    await self._store.health.until_good()
+                    await self._load()
             except StoreClosedError:
                 return
             except StoreError:
                 await asyncio.sleep(RETRY_SECONDS)
             else:
+                self._serve_again()
                 return
 
     async def _load(self) -> None:
         since = self._clock.now() - self.rules.limits.dedupe_window
         found = await self._store.read(undelivered(since))
-        now = self._now()
-        self.rules.load(found, now)
+        self.rules.load(found, self._now())
         self._last_written = self.rules.mail.last_id
+
+    def _serve_again(self) -> None:
         self._trouble = None
-        self._settle(now)
+        self._settle(self._now())
 
     # Time
 

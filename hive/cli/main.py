@@ -41,7 +41,8 @@ VERBS = {
     "status": Verb("status", "Show how all participants are, or one in detail."),
     "tree": Verb("status", "Draw the supervision tree."),
     "send": Verb("messages", "Send a message as the operator."),
-    "inbox": Verb("messages", "Show an inbox, newest message last."),
+    "inbox": Verb("inboxes", "Show an inbox, newest message last."),
+    "search": Verb("inboxes", "Search all mail, newest message last."),
     "trace": Verb("letters", "Show the whole life of one message."),
     "dead-letters": Verb("letters", "Show messages that were given up."),
     "replay": Verb("letters", "Make dead letters deliverable again."),
@@ -53,6 +54,8 @@ VERBS = {
     "unregister-peer": Verb("peers", "Take a peer out of the routing."),
     "logs": Verb("streams", "Show the last lines that an agent printed."),
     "events": Verb("streams", "Show what happened in the hive."),
+    "doctor": Verb("store", "Say whether the store is healthy, and what to do if not."),
+    "backup": Verb("store", "Copy the store to a file, while everything runs."),
     "completion": Verb("completion", "Print the script that completes names in a shell."),
 }
 """Every verb, in the order in which `--help` lists them."""

@@ -1,4 +1,4 @@
-"""Verbs about mail: what the operator sends, and what waits in inboxes."""
+"""The verb that sends as the operator, and waits for the answer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import click
 from hive.cli import options, out
 from hive.cli.host import QUERY, call
 from hive.errors import BadRequestError, TimedOutError
-from hive.names import EVERYONE, OPERATOR
+from hive.names import EVERYONE
 from hive.view.escape import block, inline
-from hive.view.stream import message_lines
 
 ANSWER_WAIT = 600.0
 """Seconds that `send --wait` waits if it is not told: a turn of an agent may take minutes."""
@@ -103,27 +102,6 @@ def send(
         out.document({"id": sent["id"], "answer": answer})
     else:
         out.lines(block(answer["body"]))
-
-
-@click.command()
-@click.argument("name", default=OPERATOR, shell_complete=options.complete_names)
-@click.option("--unread", is_flag=True, help="Only what has not been read.")
-@click.option("--ack", is_flag=True, help="Mark what is shown as read (the operator's inbox only).")
-@click.option("-n", "most", type=int, default=50, show_default=True, help="At most so many.")
-@options.as_json
-def inbox(name: str, unread: bool, ack: bool, most: int, as_json: bool) -> None:
-    """Show an inbox, newest message last; by default your own. Looking leases nothing."""
-    if ack and name != OPERATOR:
-        raise click.UsageError(f"--ack is for your own inbox; only {name} can ack its mail")
-    found = call("inbox", name=name, max=most, unread=unread, ack=ack)["messages"]
-    if as_json:
-        out.document(found)
-        return
-    if not found:
-        out.hint("No messages.")
-    now = time.time()
-    for row in found:
-        out.lines(message_lines(row, now))
 
 
 def await_answer(

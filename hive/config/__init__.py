@@ -12,6 +12,7 @@ from hive.config.model import (
     PeerConfig,
     RestartPolicy,
     RestartType,
+    Retention,
 )
 from hive.config.stored import manifest_from_json, manifest_to_json
 
@@ -23,6 +24,7 @@ __all__ = [
     "PeerConfig",
     "RestartPolicy",
     "RestartType",
+    "Retention",
     "load",
     "load_manifest",
     "manifest_from_json",

@@ -18,6 +18,7 @@ from hive.config.model import (
     PeerConfig,
     RestartPolicy,
     RestartType,
+    Retention,
 )
 from hive.config.tables import Key, Place, Table, fresh, items, named, scalar
 from hive.config.values import (
@@ -185,11 +186,20 @@ LIMITS = Table(
     ),
 )
 
+RETENTION = Table(
+    fresh(Retention),
+    (
+        Key("messages", scalar(positive_duration)),
+        Key("events", scalar(positive_duration)),
+    ),
+)
+
 HIVE = Table(
     fresh(HiveConfig),
     (
         Key("runtime", scalar(choice(RUNTIMES))),
         Key("limits", LIMITS),
+        Key("retention", RETENTION),
         Key("restart", RESTART),
         Key("manager", AGENT),
         Key("agents", named(AGENT, _agent_name)),

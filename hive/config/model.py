@@ -84,6 +84,19 @@ class Limits:
 
 
 @frozen
+class Retention:
+    """How long is kept what nobody waits for any more. Unread mail is kept for ever.
+
+    Attributes:
+        messages: Time after a message was acked or expired.
+        events: Time after an event happened.
+    """
+
+    messages: float = 30 * 86400.0
+    events: float = 90 * 86400.0
+
+
+@frozen
 class Bind:
     """A directory of the host that is visible inside an agent's machine."""
 
@@ -152,6 +165,7 @@ class HiveConfig:
 
     runtime: str = "process"
     limits: Limits = Limits()
+    retention: Retention = Retention()
     restart: RestartPolicy = RestartPolicy()
     manager: AgentManifest | None = None
     agents: Mapping[str, AgentManifest] = field(factory=dict)

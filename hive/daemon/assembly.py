@@ -40,7 +40,8 @@ from hive.core.machine_specs import spec_of
 from hive.core.reconcile import reconcile
 from hive.core.snapshot import Snapshot
 from hive.core.tree_rows import tree_row
-from hive.daemon.keeper import StoreKeeper
+from hive.daemon.housekeeper import Housekeeper
+from hive.daemon.keeper import StoreKeeper, tell_of_trouble
 from hive.errors import UnavailableError
 from hive.events import EventKind, EventLog
 from hive.gateway.agent_verbs import AgentServices as AgentVerbServices
@@ -48,6 +49,7 @@ from hive.gateway.answers import Fields
 from hive.gateway.doors import GatewayDoors
 from hive.gateway.host_gate import HostGate
 from hive.gateway.host_verbs import HostServices
+from hive.gateway.store_verbs import StoreVerbs
 from hive.machines.runtime import Runtime
 from hive.participants.agent import AgentServices
 from hive.participants.roster import Roster
@@ -96,6 +98,7 @@ class Assembly:
         self.store = Store(outside.paths.database, outside.engine, clock=outside.clock)
         self.roster = Roster(self.store, outside.clock)
         self.events = EventLog(self.store, outside.clock)
+        tell_of_trouble(self.store.health, self.events)
         self._make_lifecycle()
         self._make_gateway(shutdown)
         self.system.events.subscribe(Diary(self.roster, self.events).note)
@@ -130,6 +133,7 @@ class Assembly:
             self.lifecycle,
             self.events,
             self.logs,
+            StoreVerbs(self.store),
             lambda: tree_row(self.system.tree().children[0]),
             self._outside.paths,
             shutdown,
@@ -142,6 +146,7 @@ class Assembly:
             children=(
                 ChildSpec(id="store", start=lambda: StoreKeeper(self.store, self._opened)),
                 ChildSpec(id="broker", start=self._broker, name=BROKER, mailbox=UNBOUNDED),
+                ChildSpec(id="housekeeper", start=self._housekeeper),
                 ChildSpec(id="agents", start=self._agents, name=AGENTS),
                 ChildSpec(id="peers", start=self._peers, name=PEERS),
                 ChildSpec(id="gateway", start=lambda: HostGate(self._host, self._requests)),
@@ -161,6 +166,9 @@ class Assembly:
 
     def _tell(self, news: News) -> None:
         self.events.record(EventKind(news.kind.value), news.name, **news.detail)
+
+    def _housekeeper(self) -> Housekeeper:
+        return Housekeeper(self.store, self._config.retention, self._outside.clock)
 
     def _agents(self) -> Supervisor:
         self.lifecycle.open_inboxes()

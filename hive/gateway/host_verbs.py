@@ -21,6 +21,7 @@ from hive.gateway.agent_verbs import AgentServices, draft_of, sent_fields
 from hive.gateway.answers import Answer, Fields, Stream, chain
 from hive.gateway.mail_verbs import MailVerbs
 from hive.gateway.rows import inbox_row
+from hive.gateway.store_verbs import StoreVerbs
 from hive.gateway.streams import event_stream, log_stream, status_stream
 from hive.names import OPERATOR
 from hive.paths import Paths
@@ -42,6 +43,7 @@ class HostServices:
     lifecycle: Lifecycle
     events: EventLog
     logs: MachineLogs
+    store: StoreVerbs
     tree: Callable[[], TreeRow]
     paths: Paths
     shutdown: Callable[[bool], None]
@@ -81,6 +83,8 @@ class HostVerbs:
             wire.Tree: self._tree,
             wire.Events: self._events,
             wire.Logs: self._logs,
+            wire.Search: services.store.search,
+            wire.StoreState: services.store.state,
             wire.Shutdown: self._shutdown,
         }
 
@@ -99,7 +103,8 @@ class HostVerbs:
         }
 
     async def _agent_status(self, request: wire.AgentStatus) -> Fields:
-        return {"agent_statuses": await self._snapshot.rows()}
+        trouble = self._services.store.trouble
+        return {"agent_statuses": await self._snapshot.rows(), "trouble": trouble}
 
     def _subscribe(self, request: wire.SubscribeAgentStatus) -> Stream:
         return status_stream(self._roster, self._snapshot)
@@ -166,10 +171,21 @@ class HostVerbs:
         draft = draft_of(request, OPERATOR, Kind.OPERATOR, self._origin)
         return chain(self._router.send(draft), sent_fields)
 
-    async def _inbox(self, request: wire.Inbox) -> Fields:
+    def _inbox(self, request: wire.Inbox) -> Answer:
         name = request.name if request.name == OPERATOR else self._roster.get(request.name).name
         if request.ack and name != OPERATOR:
             raise NotAllowedError(f"only {name!r} itself can ack its mail; looking needs no ack")
+        if (request.follow or request.after) and (request.ack or request.unread):
+            raise BadRequestError(
+                "'after' and 'follow' show all mail, so leave out 'ack', 'unread'"
+            )
+        if request.follow:
+            return self._services.store.mail_stream(name, request.max, request.after)
+        if request.after:
+            return self._services.store.mail_after(name, request.after)
+        return self._look(name, request)
+
+    async def _look(self, name: str, request: wire.Inbox) -> Fields:
         entries = await self._router.inbox(name, request.max, unread_only=request.unread)
         if request.ack:
             await self._router.mark_read(name, [entry.id for entry in entries])
@@ -184,7 +200,9 @@ class HostVerbs:
         return self._recent_events(request)
 
     async def _recent_events(self, request: wire.Events) -> Fields:
-        return {"events": await self._services.events.recent(request.max, request.after)}
+        if request.after:
+            return {"events": await self._services.events.following(request.max, request.after)}
+        return {"events": await self._services.events.recent(request.max)}
 
     def _logs(self, request: wire.Logs) -> Answer:
         self._roster.agent(request.name)

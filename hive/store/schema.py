@@ -184,6 +184,21 @@ MIGRATIONS: tuple[Migration, ...] = (
         CREATE TABLE queues (name TEXT PRIMARY KEY, created_at REAL NOT NULL) WITHOUT ROWID
         """,
     ),
+    (  # 3: upkeep: search, retention, the writer's trials
+        """
+        CREATE TABLE marks (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID
+        """,
+        "INSERT INTO marks VALUES ('searchable', 0), ('messages_gone', 0), ('events_gone', 0)",
+        """
+        CREATE VIRTUAL TABLE search USING fts5 (body, content = 'messages', content_rowid = 'id')
+        """,
+        """
+        CREATE TRIGGER search_forgets AFTER DELETE ON messages
+            WHEN OLD.id <= (SELECT number FROM marks WHERE name = 'searchable')
+            BEGIN INSERT INTO search (search, rowid, body) VALUES ('delete', OLD.id, OLD.body); END
+        """,
+        "CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL)",
+    ),
 )
 
 
@@ -194,7 +209,7 @@ def check(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGR
         StoreCorruptError: When the file belongs to another program.
         StoreVersionError: When it was written by a newer version of this one.
     """
-    version = _version(connection)
+    version = version_of(connection)
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     is_new = version == 0 and application == 0 and tables == 0
@@ -214,13 +229,14 @@ def migrate(
     connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS
 ) -> tuple[int, int]:
     """Bring a file that was checked up to date; return its version before and after."""
-    before = _version(connection)
+    before = version_of(connection)
     for number, statements in enumerate(migrations[before:], start=before + 1):
         _apply(connection, number, statements)
     return before, len(migrations)
 
 
-def _version(connection: sqlite3.Connection) -> int:
+def version_of(connection: sqlite3.Connection) -> int:
+    """Return the number of the last migration that was applied to a file."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 

@@ -186,13 +186,17 @@ class Groups(Request, tag="groups", frozen=True):
 class Inbox(Request, tag="inbox", kw_only=True, frozen=True):
     """Show an inbox, newest last, without leasing anything.
 
-    With `ack`, the operator's own shown messages are marked as read.
+    With `ack`, the operator's own shown messages are marked as read. `after` begins behind a
+    message in place of the newest `max`; with `follow`, each response has the `cursor` to come back
+    with, and the connection goes on with what arrives.
     """
 
     name: Name = "operator"
     max: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
     unread: bool = False
     ack: bool = False
+    after: Annotated[int, msgspec.Meta(ge=0)] = 0
+    follow: bool = False
 
 
 class Tree(Request, tag="tree", frozen=True):
@@ -200,7 +204,10 @@ class Tree(Request, tag="tree", frozen=True):
 
 
 class Events(Request, tag="events", kw_only=True, frozen=True):
-    """The newest `max` events after `after`; with `follow`, then each new one as it happens."""
+    """The newest `max` events; with `follow`, then each new one as it happens.
+
+    With `after`, the first `max` behind that number; with `follow`, all of them.
+    """
 
     max: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 50
     after: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -213,6 +220,22 @@ class Logs(Request, tag="logs", kw_only=True, frozen=True):
     name: Name
     lines: Lines = 100
     follow: bool = False
+
+
+class Search(Request, tag="search", kw_only=True, frozen=True):
+    """The newest messages that are as wanted, oldest first. Times are wall seconds."""
+
+    text: Text | None = None
+    sender: Name | None = None
+    inbox: Name | None = None
+    thread: Id | None = None
+    since: float | None = None
+    until: float | None = None
+    max: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
+
+
+class StoreState(Request, tag="store", frozen=True):
+    """Whether the store takes writes, and if not, why and since when."""
 
 
 class Shutdown(Request, tag="shutdown", kw_only=True, frozen=True):
@@ -252,6 +275,8 @@ HostRequest = (
     | Tree
     | Events
     | Logs
+    | Search
+    | StoreState
     | Shutdown
 )
 """Everything the operator's socket understands."""
