@@ -6,6 +6,7 @@ code and the exit status of the command-line programs; nothing else does.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 
 
@@ -18,10 +19,12 @@ class ErrorCode(StrEnum):
     CONFLICT = "conflict"
     NOT_ALLOWED = "not_allowed"
     FULL = "full"
+    RATE_LIMITED = "rate_limited"
     TOO_LARGE = "too_large"
     STALE_LEASE = "stale_lease"
     UNAVAILABLE = "unavailable"
     TIMED_OUT = "timed_out"
+    CURSOR_TOO_OLD = "cursor_too_old"
     FAILED = "failed"
 
 
@@ -43,6 +46,11 @@ class HiveError(Exception):
 
     code = ErrorCode.FAILED
     exit_status = ExitStatus.FAILED
+
+    @property
+    def facts(self) -> Mapping[str, int | None]:
+        """What a program needs to know beyond the code: further fields of the response."""
+        return {}
 
 
 class BadRequestError(HiveError):
@@ -93,6 +101,13 @@ class InboxFullError(HiveError):
     exit_status = ExitStatus.REFUSED
 
 
+class RateLimitedError(HiveError):
+    """The sender has sent too much within a minute; nothing was stored."""
+
+    code = ErrorCode.RATE_LIMITED
+    exit_status = ExitStatus.REFUSED
+
+
 class TooLargeError(HiveError):
     """A body or a line is over its limit; nothing was stored and nothing was cut."""
 
@@ -121,6 +136,35 @@ class TimedOutError(HiveError):
     exit_status = ExitStatus.TIMED_OUT
 
 
+class CursorTooOldError(HiveError):
+    """Some of what came after a cursor has gone by age.
+
+    Attributes:
+        oldest: The number from which on everything is there; None on a client's side.
+    """
+
+    code = ErrorCode.CURSOR_TOO_OLD
+    exit_status = ExitStatus.REFUSED
+
+    def __init__(self, sentence: str, oldest: int | None = None) -> None:
+        super().__init__(sentence)
+        self.oldest = oldest
+
+    @property
+    def facts(self) -> Mapping[str, int | None]:
+        """The number, as a field of the response."""
+        return {"oldest": self.oldest}
+
+    @classmethod
+    def behind(cls, cursor: int, oldest: int) -> CursorTooOldError:
+        """Return the error of a reader who would go on after `cursor`."""
+        return cls(
+            f"what came after {cursor} is partly gone by age, the oldest that is left is {oldest}; "
+            f"go on after {oldest - 1} and take the gap into account",
+            oldest,
+        )
+
+
 class FailedError(HiveError):
     """An operation was tried and failed; the sentence says why."""
 
@@ -135,10 +179,12 @@ BY_CODE: dict[str, type[HiveError]] = {
         ConflictError,
         NotAllowedError,
         InboxFullError,
+        RateLimitedError,
         TooLargeError,
         StaleLeaseError,
         UnavailableError,
         TimedOutError,
+        CursorTooOldError,
     )
 }
 

@@ -10,7 +10,8 @@ from functools import partial
 from typing import Any
 
 from hive.clock import Clock, rfc3339
-from hive.store import Store
+from hive.store import EventRecord, Store
+from hive.store.cursors import events_after
 from hive.wire.rows import EventRow
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,12 @@ class EventKind(StrEnum):
     DISCONNECTED = "disconnected"
     STRAY = "stray"
     TROUBLE = "trouble"
+    DEAD_LETTER = "dead_letter"
+    EXPIRED = "expired"
+    LOOP_TRIPPED = "loop_tripped"
+    LOOP_RESET = "loop_reset"
+    STORE_FAILED = "store_failed"
+    STORE_RECOVERED = "store_recovered"
 
 
 END_EVENTS = (EventKind.ENDED, EventKind.STOPPED)
@@ -67,18 +74,18 @@ class EventLog:
         written = self._store.append_event(kind.value, name, known)
         written.add_done_callback(partial(self._tell, kind, name, known, at))
 
-    async def recent(self, limit: int, after: int = 0) -> list[EventRow]:
-        """Return up to `limit` of the newest events with a number above `after`, oldest first."""
-        return [
-            EventRow(
-                seq=found.seq,
-                at=rfc3339(found.at),
-                event=found.event,
-                name=found.name,
-                detail=dict(found.detail),
-            )
-            for found in await self._store.events(after, limit)
-        ]
+    async def recent(self, limit: int) -> list[EventRow]:
+        """Return up to `limit` of the newest events, oldest first."""
+        return list(map(_row, await self._store.events(0, limit)))
+
+    async def following(self, limit: int, after: int) -> list[EventRow]:
+        """Return the first `limit` events with a number above `after`.
+
+        Raises:
+            CursorTooOldError: Some of them have gone by age.
+        """
+        page = await self._store.read(events_after(after, limit))
+        return list(map(_row, page.rows))
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with each event from now on; returns what ends that."""
@@ -101,3 +108,13 @@ class EventLog:
         )
         for listener in tuple(self._listeners):
             listener(row)
+
+
+def _row(found: EventRecord) -> EventRow:
+    return EventRow(
+        seq=found.seq,
+        at=rfc3339(found.at),
+        event=found.event,
+        name=found.name,
+        detail=dict(found.detail),
+    )

@@ -30,6 +30,12 @@ MANAGER_ALIAS = "manager"
 EVERYONE = "*"
 """Recipient of a broadcast."""
 
+GROUP_PREFIX = "@"
+"""`@name` is every member of a group."""
+
+QUEUE_PREFIX = "queue:"
+"""`queue:name` is an inbox that several participants receive from; each message goes to one."""
+
 RESERVED = frozenset({OPERATOR, SYSTEM, REMINDER, MANAGER_ALIAS, "self"})
 
 CONTAINER_PREFIX = "h-"
@@ -60,6 +66,20 @@ def check_peer_name(name: str) -> str:
     if name == MANAGER:
         raise BadRequestError(f"the name {MANAGER!r} belongs to the manager agent")
     return _check(name, "peer", MAX_PEER_NAME, "since it names a directory")
+
+
+def check_group_name(name: str) -> str:
+    """Return the name of a group or a queue, without its prefix, if it is allowed.
+
+    Raises:
+        BadRequestError: With the rule that the name breaks.
+    """
+    if not _SHAPE.fullmatch(name) or len(name) > MAX_PEER_NAME:
+        raise BadRequestError(
+            f"{name!r} is no name for a group or a queue: use a to z, 0 to 9 and '-', beginning "
+            f"with a letter, at most {MAX_PEER_NAME} characters"
+        )
+    return name
 
 
 def container_name(agent: str) -> str:

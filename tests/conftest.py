@@ -1,7 +1,8 @@
 """How every test is run: on which loops, with what watching over it.
 
 See `support/loops.py` for the loops and their markers, `support/leaks.py` for the leak checks.
-Options: `--sim-seeds N`. Environment: `HYPOTHESIS_PROFILE` = `dev` (default), `ci` or `nightly`.
+Options: `--sim-seeds N`, `--chaos-seconds N`. Environment: `HYPOTHESIS_PROFILE` = `dev` (default),
+`ci` or `nightly`.
 """
 
 import asyncio
@@ -32,6 +33,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=3,
         metavar="N",
         help="run each simulated test with the seeds 0 to N-1 (default: %(default)s)",
+    )
+    parser.addoption(
+        "--chaos-seconds",
+        type=float,
+        default=20.0,
+        metavar="N",
+        help="how long faults go on in tests/chaos (default: %(default)s)",
     )
 
 

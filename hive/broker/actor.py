@@ -10,6 +10,7 @@ from actors import DEFERRED, Actor, ActorError, ExitReason, Request
 from hive.broker import requests
 from hive.broker.board import Board
 from hive.broker.exchange import Exchange
+from hive.broker.news import Tell, ignore
 from hive.clock import Clock
 from hive.config import Limits
 from hive.errors import HiveError, UnavailableError
@@ -26,20 +27,24 @@ class Broker(Actor[Message]):
         limits: What senders may store and how long a lease lasts.
         clock: Wall time.
         board: Where it shows its numbers while it runs.
+        tell: Takes what is to be told beside the answers.
     """
 
-    def __init__(self, store: Store, limits: Limits, clock: Clock, board: Board) -> None:
+    def __init__(
+        self, store: Store, limits: Limits, clock: Clock, board: Board, tell: Tell = ignore
+    ) -> None:
         self._store = store
         self._limits = limits
         self._clock = clock
         self._board = board
+        self._tell = tell
         self._exchange: Exchange | None = None
 
     async def on_start(self) -> None:
         """Take over the mail on disk; all leases of an earlier life are over."""
-        exchange = Exchange(self._store, self._limits, self._clock)
+        exchange = Exchange(self._store, self._limits, self._clock, self._tell)
         await exchange.open()
-        self._board.show(exchange.rules.mail.inboxes)
+        self._board.show(exchange.rules.mail.inboxes, exchange.rules.intake)
         self._exchange = exchange
 
     def receive(self, message: Message) -> object:

@@ -6,29 +6,98 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hive.broker.inbox import Inbox
+from hive.broker.values import Skipped
+from hive.clock import rfc3339
 from hive.errors import UnknownNameError
-from hive.names import EVERYONE, MANAGER, MANAGER_ALIAS, OPERATOR, REMINDER, SYSTEM, suggest
+from hive.names import (
+    EVERYONE,
+    GROUP_PREFIX,
+    MANAGER,
+    MANAGER_ALIAS,
+    OPERATOR,
+    REMINDER,
+    SYSTEM,
+    suggest,
+)
 from hive.store import Kind
 
 Inboxes = Mapping[str, Inbox[Any]]
+Groups = Mapping[str, frozenset[str]]
+
+_NO_GROUPS: Groups = {}
 
 
-def recipients(to: str, sender: str, inboxes: Inboxes) -> list[str]:
-    """Return the names of the inboxes that a message goes to.
+def recipients(
+    to: str,
+    sender: str,
+    inboxes: Inboxes,
+    groups: Groups = _NO_GROUPS,
+    *,
+    unseen_since: float = float("-inf"),
+) -> tuple[list[str], list[Skipped]]:
+    """Return the names of the inboxes that a message goes to, and those it passes over.
+
+    Args:
+        to: What the sender wrote.
+        sender: Who it is.
+        inboxes: All that there are, by name.
+        groups: Members of each group.
+        unseen_since: Wall time; a broadcast passes over who was not seen after it.
 
     Raises:
         UnknownNameError: When there is none, with the nearest name that there is.
     """
-    if to != EVERYONE:
-        return [one(to, inboxes)]
-    found = [
-        inbox.name
-        for inbox in inboxes.values()
-        if inbox.name != sender and _hears_broadcasts(inbox)
-    ]
+    if to == EVERYONE:
+        return _everyone(sender, inboxes, unseen_since)
+    if to.startswith(GROUP_PREFIX):
+        return _members(to, sender, inboxes, groups)
+    return [one(to, inboxes)], []
+
+
+def _everyone(
+    sender: str, inboxes: Inboxes, unseen_since: float
+) -> tuple[list[str], list[Skipped]]:
+    found: list[str] = []
+    skipped: list[Skipped] = []
+    for inbox in sorted(inboxes.values(), key=lambda each: each.name):
+        if inbox.name == sender or not _hears_broadcasts(inbox):
+            continue
+        absence = _absence(inbox, unseen_since)
+        if absence is None:
+            found.append(inbox.name)
+        else:
+            skipped.append(Skipped(inbox.name, absence))
     if not found:
-        raise UnknownNameError("nothing was stored: nobody else is here to hear a broadcast")
-    return sorted(found)
+        told = "".join(f"; {each.name!r} {each.why}" for each in skipped)
+        raise UnknownNameError(f"nothing was stored: nobody else is here to hear a broadcast{told}")
+    return found, skipped
+
+
+def _members(
+    to: str, sender: str, inboxes: Inboxes, groups: Groups
+) -> tuple[list[str], list[Skipped]]:
+    name = to.removeprefix(GROUP_PREFIX)
+    if name not in groups:
+        raise UnknownNameError(
+            f"nothing was stored: there is no group {to!r}{suggest(name, groups)}"
+        )
+    others = sorted(groups[name] - {sender})
+    here = [each for each in others if each in inboxes and inboxes[each].kind is not None]
+    if not here:
+        raise UnknownNameError(f"nothing was stored: nobody else of the group {to!r} is here")
+    skipped = [Skipped(each, "does not take part") for each in others if each not in here]
+    return here, skipped
+
+
+def _absence(inbox: Inbox[Any], unseen_since: float) -> str | None:
+    """Return why a participant would not hear a broadcast, None if it would."""
+    if inbox.sessions:
+        return None
+    if inbox.last_seen is None:
+        return "was never connected and is stopped" if inbox.idle else None
+    if inbox.last_seen < unseen_since:
+        return f"was last seen at {rfc3339(inbox.last_seen)}"
+    return None
 
 
 def one(to: str, inboxes: Inboxes) -> str:

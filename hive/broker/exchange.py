@@ -12,19 +12,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from hive.broker import requests
+from hive.broker import addressing, requests
 from hive.broker.journal import Journal, answer
-from hive.broker.rules import Grant, Rules, Stale
+from hive.broker.news import Tell, ignore
+from hive.broker.rules import Rules
+from hive.broker.sessions import Grant, Stale
 from hive.broker.stale import missing, refusal
-from hive.broker.values import Moment, Reply
+from hive.broker.values import Draft, Moment, Reply
 from hive.clock import Clock
 from hive.config import Limits
 from hive.errors import HiveError, UnavailableError
-from hive.store import Message, Store, StoreClosedError, StoreError
+from hive.names import QUEUE_PREFIX, check_group_name
+from hive.store import Kind, Message, Store, StoreClosedError, StoreError, dead_letters, groups
 from hive.store.messages import Changes, Epoch, by_id, undelivered
 
 RETRY_SECONDS = 1.0
@@ -43,10 +46,12 @@ class Exchange:
         store: An open store.
         limits: What senders may store and how long a lease lasts.
         clock: Wall time.
+        tell: Takes what is to be told beside the answers.
     """
 
-    def __init__(self, store: Store, limits: Limits, clock: Clock) -> None:
+    def __init__(self, store: Store, limits: Limits, clock: Clock, tell: Tell = ignore) -> None:
         self._store = store
+        self._tell = tell
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self.rules: Rules[Reply] = Rules(limits)
@@ -64,7 +69,12 @@ class Exchange:
             requests.AckTurn: self._ack_turn,
             requests.Nack: self._nack,
             requests.RequeueInflight: self._requeue_inflight,
+            requests.Begin: self._begin,
             requests.MarkRead: self._mark_read,
+            requests.Replay: self._replay,
+            requests.Discard: self._discard,
+            requests.ResetLoop: self._reset_loop,
+            requests.ChangeGroup: self._change_group,
             requests.RemoveInbox: self._remove_inbox,
         }
 
@@ -76,6 +86,7 @@ class Exchange:
         """
         self.rules.epoch = await self._store.write(Epoch(self._clock.now()))
         await self._load()
+        self._serve_again()
 
     async def close(self) -> None:
         """Write what is decided, answer everyone, take nothing more in."""
@@ -110,39 +121,59 @@ class Exchange:
         """Take in something that is not answered."""
         now = self._now()
         match note:
-            case requests.AddInbox(name, kind, broadcast):
-                self.rules.add_inbox(name, kind, broadcast=broadcast)
+            case requests.AddInbox(name, kind, broadcast, last_seen, idle):
+                self.rules.add_inbox(
+                    name, kind, broadcast=broadcast, last_seen=last_seen, idle=idle
+                )
             case requests.PauseInbox(name, paused):
                 self.rules.pause_inbox(name, paused, now)
             case requests.OpenSession(session, participant, origin):
-                self.rules.open_session(session, participant, origin)
+                self.rules.open_session(session, participant, origin, now)
             case requests.CloseSession(session):
                 self.rules.close_session(session, now)
             case requests.Heartbeat(session):
-                self.rules.extend(session, now)
+                self.rules.touch(session, now)
         self._settle(now)
 
     # Verbs
 
     def _send(self, request: requests.Send, reply: Reply, now: Moment) -> None:
+        if request.session is not None:
+            self.rules.touch(request.session, now)
+        self._make_queue(request.draft, now)
         self._answer(reply, self.rules.send(request.draft, now))
 
+    def _make_queue(self, draft: Draft, now: Moment) -> None:
+        """A queue begins with the first message that the operator sends to it."""
+        if draft.sender_kind is not Kind.OPERATOR or not draft.to.startswith(QUEUE_PREFIX):
+            return
+        name = check_group_name(draft.to.removeprefix(QUEUE_PREFIX))
+        if name not in self.rules.queues:
+            self._store.write(groups.add_queue(name, now.wall)).add_done_callback(_note_outcome)
+            self.rules.add_queue(name)
+
     def _recv(self, request: requests.Recv, reply: Reply, now: Moment) -> None:
+        self.rules.touch(request.session, now)
         stale = self.rules.ack(request.session, request.ack, None, now) if request.ack else ()
         if stale:
             # An ack that is only repeated is no error; no mail for now, and it asks again.
             self._answer_stale(reply, stale, request.session, done=())
         else:
-            self.rules.recv(request.session, reply, request.max, request.wait, now)
+            self.rules.recv(
+                request.session, reply, request.max, request.wait, now, queue=request.queue
+            )
 
     def _ack(self, request: requests.Ack, reply: Reply, now: Moment) -> None:
+        self.rules.touch(request.session, now)
         stale = self.rules.ack(request.session, request.ids, request.lease, now)
         self._answer_stale(reply, stale, request.session, request.lease)
 
     def _ack_turn(self, request: requests.AckTurn, reply: Reply, now: Moment) -> None:
+        self.rules.touch(request.session, now)
         self._answer_stale(reply, self.rules.ack_turn(request.session, now), request.session)
 
     def _nack(self, request: requests.Nack, reply: Reply, now: Moment) -> None:
+        self.rules.touch(request.session, now)
         stale = self.rules.nack(
             request.session,
             request.id,
@@ -159,12 +190,45 @@ class Exchange:
     ) -> None:
         self._answer(reply, self.rules.requeue_inflight(request.session, now))
 
+    def _begin(self, request: requests.Begin, reply: Reply, now: Moment) -> None:
+        stale = self.rules.begin(request.session, request.ids, now)
+        self._answer_stale(reply, stale, request.session)
+
     def _mark_read(self, request: requests.MarkRead, reply: Reply, now: Moment) -> None:
         self._answer(reply, self.rules.mark_read(request.name, request.ids, now))
 
     def _remove_inbox(self, request: requests.RemoveInbox, reply: Reply, now: Moment) -> None:
         self.rules.remove_inbox(request.name, now, force=request.force, purge=request.purge)
         self._answer(reply, None)
+
+    # The operator's care of mail; what is at its end is on disk alone, so the disk decides first
+
+    def _replay(self, request: requests.Replay, reply: Reply, now: Moment) -> None:
+        def restored(messages: Sequence[Message]) -> tuple[int, ...]:
+            moment = self._now()
+            self.rules.restore(messages, moment)
+            self._settle(moment)
+            return tuple(message.id for message in messages)
+
+        written = self._store.write(dead_letters.replay(request.chosen, now.wall))
+        written.add_done_callback(partial(_answer_written, reply, restored))
+
+    def _discard(self, request: requests.Discard, reply: Reply, now: Moment) -> None:
+        written = self._store.write(dead_letters.discard(request.chosen, now.wall))
+        written.add_done_callback(partial(_answer_written, reply, tuple))
+
+    def _reset_loop(self, request: requests.ResetLoop, reply: Reply, now: Moment) -> None:
+        self._answer(reply, self.rules.reset_loop(request.one, request.other, now))
+
+    def _change_group(self, request: requests.ChangeGroup, reply: Reply, now: Moment) -> None:
+        for name in request.add:
+            addressing.one(name, self.rules.mail.inboxes)
+
+        def changed(members: Mapping[str, frozenset[str]]) -> None:
+            self.rules.intake.groups = members
+
+        written = self._store.write(groups.change(request.name, request.add, request.remove))
+        written.add_done_callback(partial(_answer_written, reply, changed))
 
     # Answers
 
@@ -211,6 +275,9 @@ class Exchange:
     def _settle(self, now: Moment) -> None:
         """Have everything written and handed over that the rules have just decided."""
         grants = self.rules.take_grants()
+        news, self.rules.news = self.rules.news, []
+        for each in news:
+            self._tell(each)
         journal = self._current_journal()
         if journal is not None:
             journal.grants.extend(grants)
@@ -238,7 +305,8 @@ class Exchange:
         assert journal is not None
         changed = self.rules.mail.changed
         self.rules.mail.changed = {}
-        changes = journal.collect(changed.values(), self._last_written)
+        steps, self.rules.mail.receipts = self.rules.mail.receipts, []
+        changes = journal.collect(changed.values(), steps, self._last_written)
         self._last_written = self.rules.mail.last_id
         return changes
 
@@ -273,29 +341,39 @@ class Exchange:
             f"the last commit failed and the mail is being read again, so try again soon: {error}"
         )
         self.rules.mail.changed.clear()
+        self.rules.mail.receipts.clear()
         for waiting in (journal, *self._journals):
             waiting.fail(error)
-        if not isinstance(error, StoreClosedError) and not self._closed:
+        recovers = self._recovery is not None and not self._recovery.done()
+        if not isinstance(error, StoreClosedError) and not self._closed and not recovers:
             self._recovery = self._loop.create_task(self._recover(), name="broker recovery")
 
     async def _recover(self) -> None:
+        """Read the disk at once, so that what is shown is true, and again when it takes writes."""
         while True:
             try:
                 await self._load()
+                if self._store.health.trouble is not None:
+                    self._settle(self._now())  # nobody can be given anything, and is told so
+                    await self._store.health.until_good()
+                    await self._load()
             except StoreClosedError:
                 return
             except StoreError:
                 await asyncio.sleep(RETRY_SECONDS)
             else:
+                self._serve_again()
                 return
 
     async def _load(self) -> None:
-        found = await self._store.read(undelivered)
-        now = self._now()
-        self.rules.load(found.rows, found.last_id, now)
+        since = self._clock.now() - self.rules.limits.dedupe_window
+        found = await self._store.read(undelivered(since))
+        self.rules.load(found, self._now())
         self._last_written = self.rules.mail.last_id
+
+    def _serve_again(self) -> None:
         self._trouble = None
-        self._settle(now)
+        self._settle(self._now())
 
     # Time
 
@@ -331,3 +409,19 @@ def _answer_found(
         reply.fail(trouble)
     else:
         answer(reply, error(found.result()) or done)
+
+
+def _answer_written(
+    reply: Reply, value: Callable[[Any], object], written: asyncio.Future[Any]
+) -> None:
+    trouble = written.exception()
+    if trouble is not None:
+        reply.fail(trouble)
+    else:
+        answer(reply, value(written.result()))
+
+
+def _note_outcome(written: asyncio.Future[None]) -> None:
+    """A queue that was not kept is made again by its next message, or is found by its mail."""
+    if not written.cancelled():
+        written.exception()

@@ -56,6 +56,9 @@ class Inbox(Generic[R]):
         leased: Messages that are being worked on.
         size: Bytes of the bodies of both.
         parked: Receivers that wait, first come first served.
+        sessions: Open connections of its participant.
+        last_seen: Wall time of the last sign of life of its participant, None if there was none.
+        idle: Whether its participant is an agent that is meant to be stopped.
     """
 
     name: str
@@ -66,6 +69,9 @@ class Inbox(Generic[R]):
     leased: int = 0
     size: int = 0
     parked: dict[R, Parked[R]] = field(factory=dict)
+    sessions: int = 0
+    last_seen: float | None = None
+    idle: bool = False
     _ready: list[tuple[int, int, Message]] = field(factory=list)
 
     @property
@@ -82,6 +88,24 @@ class Inbox(Generic[R]):
     def is_forgotten(self) -> bool:
         """Whether nothing is lost by dropping it."""
         return self.kind is None and not self.unread
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether somebody waits for its mail at this moment."""
+        return not self.paused and any(not receiver.expired for receiver in self.parked)
+
+    def emptied(self) -> Inbox[R]:
+        """Return it without its mail."""
+        return Inbox(
+            self.name,
+            self.kind,
+            self.broadcast,
+            self.paused,
+            parked=self.parked,
+            sessions=self.sessions,
+            last_seen=self.last_seen,
+            idle=self.idle,
+        )
 
     def queue(self, message: Message) -> None:
         """Put a stored message into its place: by priority, then by id."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from attrs import define, field
 
-from hive.broker.rules import Grant
+from hive.broker.sessions import Grant
 from hive.broker.values import Delivery, Reply
 from hive.errors import HiveError
-from hive.store import Message
+from hive.store import Message, Receipt
 from hive.store.messages import Changes, insertion, move
 
 
@@ -35,8 +35,10 @@ class Journal:
         """Whether its commit has succeeded or failed."""
         return self.written is not None and self.written.done()
 
-    def collect(self, changed: Iterable[Message], last_written: int) -> Changes:
-        """Return the write that brings these messages' rows up to date.
+    def collect(
+        self, changed: Iterable[Message], steps: Sequence[Receipt], last_written: int
+    ) -> Changes:
+        """Return the write that brings these messages' rows up to date and keeps these steps.
 
         Rows are taken as they are now, so changes of one message that came together are one.
         """
@@ -46,7 +48,8 @@ class Journal:
                 self.inserted.append(message)
             else:
                 moved.append(move(message))
-        return Changes([insertion(message) for message in self.inserted], moved, self._bodiless())
+        inserted = [insertion(message) for message in self.inserted]
+        return Changes(inserted, moved, steps, self._bodiless())
 
     def succeed(self, bodies: dict[int, str]) -> list[Grant[Reply]]:
         """Give all answers and hand over all mail; return the grants that nobody took."""

@@ -1,11 +1,13 @@
 """All messages that are not at their end, and every way in which one changes its state.
 
     stored --lease--> leased --end--> acked | expired | dead
-       ^                 |
-       +----requeue------+         stored --end--> acked | expired | dead
+      ^ ^                |
+      | +----requeue-----+         stored --end--> acked | expired | dead
+      +--release-- parked          parked --end--> expired | dead
 
 One method for each arrow; nothing else assigns a state. Each notes the message in `changed`, the
-set of rows whose copy on disk is behind. No I/O, no clock, no futures.
+set of rows whose copy on disk is behind, and in `receipts` what its row no longer tells. No I/O, no
+clock, no futures.
 """
 
 from __future__ import annotations
@@ -18,9 +20,12 @@ from attrs import define, field
 from hive.broker.deadlines import Deadlines
 from hive.broker.inbox import Inbox
 from hive.broker.values import Moment, Receiver
-from hive.store import Message, MessageState
+from hive.store import Message, MessageState, Receipt, Step, receipts
 
 R = TypeVar("R", bound=Receiver)
+
+Succession = tuple[str, str, str]
+"""Sender, inbox and supersede key."""
 
 
 @define(eq=False)
@@ -33,6 +38,8 @@ class Mail(Generic[R]):
         inboxes: By name, also those whose participant is away.
         messages: By id.
         changed: Messages whose row must be written, by id, in the order of their first change.
+        receipts: Steps that must be written with them.
+        newest: The newest message at hand for each sender, inbox and supersede key.
     """
 
     lease_seconds: float
@@ -40,8 +47,11 @@ class Mail(Generic[R]):
     inboxes: dict[str, Inbox[R]] = field(factory=dict, init=False)
     messages: dict[int, Message] = field(factory=dict, init=False)
     changed: dict[int, Message] = field(factory=dict, init=False)
+    receipts: list[Receipt] = field(factory=list, init=False)
+    newest: dict[Succession, Message] = field(factory=dict, init=False)
     leases: Deadlines[int] = field(factory=Deadlines, init=False)
     deferred: Deadlines[int] = field(factory=Deadlines, init=False)
+    expiries: Deadlines[int] = field(factory=Deadlines, init=False)
 
     def inbox(self, name: str) -> Inbox[R]:
         """Return the inbox of that name, made if need be."""
@@ -51,9 +61,10 @@ class Mail(Generic[R]):
         return found
 
     def put(self, message: Message) -> None:
-        """Take in a new message under the next id."""
+        """Take in a new message, stored or parked, under the next id."""
         self._hold(message)
-        self._queue(message)
+        if message.state is MessageState.STORED:
+            self._queue(message)
         self.changed[message.id] = message
 
     def lease(self, message: Message, session: str, lease: str, now: Moment) -> None:
@@ -67,35 +78,55 @@ class Mail(Generic[R]):
         message.lease = lease
         message.session = session
         message.leased_at = now.wall
+        message.in_turn_at = None
         message.not_before = None
         message.reason = None
         self.leases.set(message.id, now.loop + self.lease_seconds)
         self.changed[message.id] = message
 
+    def begin(self, message: Message, now: Moment) -> None:
+        """Note that the receiver of a leased message works on it; only the first time counts."""
+        if message.in_turn_at is None:
+            message.in_turn_at = now.wall
+            self.changed[message.id] = message
+
     def requeue(
         self,
         message: Message,
         reason: str,
+        now: Moment,
         *,
+        step: Step = Step.RETURNED,
         not_before: float | None = None,
         burn: bool = True,
     ) -> None:
         """Put a leased message back into its place; `burn` keeps the attempt counted."""
-        inbox = self.inboxes[message.inbox]
-        inbox.leased -= 1
-        inbox.stored += 1
-        self.leases.discard(message.id)
-        message.state = MessageState.STORED
-        message.attempts -= 0 if burn else 1
-        message.not_before = not_before
-        message.reason = reason
-        self._queue(message)
-        self.changed[message.id] = message
+        self.receipts += receipts.delivery(message)
+        self.receipts.append(
+            Receipt(message.id, now.wall, step, message.attempts, message.session, reason)
+        )
+        self._give_back(message, reason, not_before, burn=burn)
 
     def withdraw(self, message: Message) -> None:
         """Undo a lease whose delivery never left the daemon."""
-        self.requeue(message, "its receiver had gone before it was delivered", burn=False)
+        gone = "its receiver had gone before it was delivered"
+        self._give_back(message, gone, None, burn=False)
         message.deliveries -= 1
+
+    def release(self, message: Message, now: Moment) -> None:
+        """Let a parked message be delivered after all, as if a person had sent it now."""
+        parked = Receipt(message.id, message.sent_at, Step.PARKED, reason=message.reason)
+        self.receipts += [parked, Receipt(message.id, now.wall, Step.RELEASED)]
+        message.state = MessageState.STORED
+        message.reason = None
+        message.hops = 0
+        self._queue(message)
+        self.changed[message.id] = message
+
+    def restore(self, message: Message) -> None:
+        """Take in a stored message that was at its end on disk and is not any more."""
+        self._hold(message)
+        self._queue(message)
 
     def end(self, message: Message, state: MessageState, reason: str | None, now: Moment) -> None:
         """Bring a message to its end and let it go."""
@@ -107,16 +138,18 @@ class Mail(Generic[R]):
         inbox.size -= message.size
         self.leases.discard(message.id)
         self.deferred.discard(message.id)
+        self.expiries.discard(message.id)
+        if message.supersede_key is not None and self.newest.get(succession(message)) is message:
+            del self.newest[succession(message)]
         message.state = state
         message.ended_at = now.wall
         message.reason = reason
         del self.messages[message.id]
         self.changed[message.id] = message
 
-    def extend(self, ids: Iterable[int], now: Moment) -> None:
-        """Let the leases of these messages last their whole time from now on."""
-        for number in ids:
-            self.leases.set(number, now.loop + self.lease_seconds)
+    def extend(self, number: int, until: float) -> None:
+        """Let the lease of a message last until a time of the loop."""
+        self.leases.set(number, until)
 
     def wake_deferred(self, now: Moment) -> list[Inbox[R]]:
         """Make deferred messages deliverable whose time has come; return their inboxes."""
@@ -134,8 +167,11 @@ class Mail(Generic[R]):
         self.changed.clear()
         self.leases.clear()
         self.deferred.clear()
+        self.expiries.clear()
+        self.receipts.clear()
+        self.newest.clear()
         for name, old in self.inboxes.items():
-            self.inboxes[name] = Inbox(name, old.kind, old.broadcast, old.paused, parked=old.parked)
+            self.inboxes[name] = old.emptied()
         self.last_id = max(self.last_id, last_id)
         for message in messages:
             self._hold(message)
@@ -150,9 +186,33 @@ class Mail(Generic[R]):
         else:
             inbox.stored += 1
         self.messages[message.id] = message
+        if message.supersede_key is not None:
+            self.newest[succession(message)] = message
+
+    def _give_back(
+        self, message: Message, reason: str, not_before: float | None, *, burn: bool
+    ) -> None:
+        inbox = self.inboxes[message.inbox]
+        inbox.leased -= 1
+        inbox.stored += 1
+        self.leases.discard(message.id)
+        message.state = MessageState.STORED
+        message.attempts -= 0 if burn else 1
+        message.leased_at = message.in_turn_at = None
+        message.not_before = not_before
+        message.reason = reason
+        self._queue(message)
+        self.changed[message.id] = message
 
     def _queue(self, message: Message) -> None:
+        if message.expires_at is not None:
+            self.expiries.set(message.id, message.expires_at)
         if message.not_before is None:
             self.inboxes[message.inbox].queue(message)
         else:
             self.deferred.set(message.id, message.not_before)
+
+
+def succession(message: Message) -> Succession:
+    """Return what a message shares with those that it replaces and that replace it."""
+    return message.sender, message.inbox, message.supersede_key or ""

@@ -10,26 +10,30 @@ from attrs import frozen
 from actors import Request
 from hive.broker.values import Delivery, Draft, NackMode, Sent
 from hive.store import Kind, Origin
+from hive.store.dead_letters import DeadLetters
 
 
 @frozen
 class Send(Request[Sent]):
-    """Store a message."""
+    """Store a message; a session that sends is alive."""
 
     draft: Draft
+    session: str | None = None
 
 
 @frozen
 class Recv(Request[tuple[Delivery, ...]]):
     """Lease up to `max` messages, waiting up to `wait` seconds for the first.
 
-    `ack` is done first; if one of those is stale nothing is leased.
+    `ack` is done first; if one of those is stale nothing is leased. With `queue`, of that work
+    queue in place of the participant's own inbox.
     """
 
     session: str
     max: int = 1
     wait: float = 0.0
     ack: tuple[int, ...] = ()
+    queue: str | None = None
 
 
 @frozen
@@ -76,6 +80,45 @@ class MarkRead(Request[int]):
 
 
 @frozen
+class Begin(Request[None]):
+    """The session is alive and works on these messages."""
+
+    session: str
+    ids: tuple[int, ...] = ()
+
+
+@frozen
+class Replay(Request[tuple[int, ...]]):
+    """Make dead letters deliverable again, with all their attempts; answers which."""
+
+    chosen: DeadLetters
+
+
+@frozen
+class Discard(Request[tuple[int, ...]]):
+    """Give dead letters up for good; answers which."""
+
+    chosen: DeadLetters
+
+
+@frozen
+class ResetLoop(Request[int]):
+    """Let a pair talk again and deliver what was parked; answers how many."""
+
+    one: str
+    other: str
+
+
+@frozen
+class ChangeGroup(Request[None]):
+    """Put participants into a group, or take them out."""
+
+    name: str
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+
+
+@frozen
 class RemoveInbox(Request[None]):
     """Take a participant out of the routing."""
 
@@ -91,6 +134,8 @@ class AddInbox:
     name: str
     kind: Kind
     broadcast: bool = False
+    last_seen: float | None = None
+    idle: bool = False
 
 
 @frozen

@@ -11,12 +11,14 @@ from typing import Any, Protocol, TypeVar
 from actors import Request
 from hive.broker import requests
 from hive.broker.board import Board
+from hive.broker.circuits import Circuit
 from hive.broker.inbox import InboxCounts
 from hive.broker.values import Delivery, Draft, NackMode, Sent
-from hive.errors import UnknownNameError
+from hive.errors import BadRequestError, NotFoundError, UnknownNameError
 from hive.names import MANAGER, MANAGER_ALIAS, suggest
-from hive.store import Kind, Message, Origin, Store
-from hive.store.messages import newest
+from hive.store import Kind, Message, Origin, Receipt, Store, dead_letters, receipts
+from hive.store.dead_letters import DeadLetters
+from hive.store.messages import newest, one
 
 R = TypeVar("R")
 
@@ -67,17 +69,18 @@ class Router:
         """Extend the leases of a session whose participant works on them."""
         self._port.tell(requests.Heartbeat(session))
 
-    def send(self, draft: Draft) -> asyncio.Future[Sent]:
-        """Store a message.
+    def send(self, draft: Draft, session: str | None = None) -> asyncio.Future[Sent]:
+        """Store a message. `session` is the connection that asks, if one does.
 
         Raises:
             UnknownNameError: From the future, as all others: nobody of that name.
             InboxFullError: The inbox is at its limit.
             TooLargeError: The body is over the limit.
+            RateLimitedError: The sender has sent too much within a minute.
             NotFoundError: It replies to a message that never was.
             UnavailableError: The store failed; the message may or may not be stored.
         """
-        return self._port.ask(requests.Send(draft), None)
+        return self._port.ask(requests.Send(draft, session), None)
 
     def notify(self, to: str, event: str, detail: Mapping[str, Any]) -> asyncio.Future[Sent]:
         """Send an event of the daemon's own as JSON: the detail's fields and `event`."""
@@ -90,15 +93,17 @@ class Router:
         max: int = 1,  # noqa: A002 - the name on the wire
         wait: float = 0.0,
         ack: Sequence[int] = (),
+        queue: str | None = None,
     ) -> asyncio.Future[tuple[Delivery, ...]]:
         """Lease up to `max` messages, waiting up to `wait` seconds for the first.
 
-        `ack` is done first. The result is empty when nothing came in time.
+        `ack` is done first. The result is empty when nothing came in time. With `queue`, the mail
+        is that of a work queue.
 
         Raises:
             StaleLeaseError: From the future: one of `ack` was not held; nothing was leased.
         """
-        return self._port.ask(requests.Recv(session, max, wait, tuple(ack)), None)
+        return self._port.ask(requests.Recv(session, max, wait, tuple(ack), queue), None)
 
     def ack(
         self, session: str, ids: Sequence[int], lease: str | None = None
@@ -132,10 +137,55 @@ class Router:
     ) -> asyncio.Future[None]:
         """Give one message back, to be delivered again after `delay` seconds, or never.
 
+        Without a delay, a message that failed rests for a while that doubles with each failure.
+
         Raises:
             StaleLeaseError: From the future: the message was not held.
         """
         return self._port.ask(requests.Nack(session, id, mode, delay, reason, lease), None)
+
+    def begin(self, session: str, ids: Sequence[int] = ()) -> asyncio.Future[None]:
+        """Say that a session is alive and works on these messages.
+
+        Raises:
+            StaleLeaseError: From the future: names each message that is not held any more.
+        """
+        return self._port.ask(requests.Begin(session, tuple(ids)), None)
+
+    def replay(self, chosen: DeadLetters) -> asyncio.Future[tuple[int, ...]]:
+        """Make dead letters deliverable again; the value is their ids.
+
+        Raises:
+            BadRequestError: At once, when nothing narrows the choice.
+        """
+        return self._port.ask(requests.Replay(_narrowed(chosen)), None)
+
+    def discard(self, chosen: DeadLetters) -> asyncio.Future[tuple[int, ...]]:
+        """Give dead letters up for good; the value is their ids.
+
+        Raises:
+            BadRequestError: At once, when nothing narrows the choice.
+        """
+        return self._port.ask(requests.Discard(_narrowed(chosen)), None)
+
+    def reset_loop(self, one: str, other: str) -> asyncio.Future[int]:
+        """Let a pair talk again and deliver what was parked; the value is how many.
+
+        Raises:
+            NotFoundError: From the future: the pair is not stopped.
+        """
+        names = [MANAGER if name == MANAGER_ALIAS else name for name in (one, other)]
+        return self._port.ask(requests.ResetLoop(*names), None)
+
+    def change_group(
+        self, name: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()
+    ) -> asyncio.Future[None]:
+        """Put participants into a group, or take them out.
+
+        Raises:
+            UnknownNameError: From the future: one that is to be added does not take part.
+        """
+        return self._port.ask(requests.ChangeGroup(name, tuple(add), tuple(remove)), None)
 
     def requeue_inflight(self, session: str) -> asyncio.Future[int]:
         """Give back all that any session of the same participant holds; the value is how many."""
@@ -145,9 +195,25 @@ class Router:
         """End messages that were read without a lease; the value is how many."""
         return self._port.ask(requests.MarkRead(name, tuple(ids)), None)
 
-    def add_inbox(self, name: str, kind: Kind, *, broadcast: bool = False) -> None:
-        """Let a participant take part; mail that waits under its name is its own again."""
-        self._port.tell(requests.AddInbox(name, kind, broadcast))
+    def add_inbox(
+        self,
+        name: str,
+        kind: Kind,
+        *,
+        broadcast: bool = False,
+        last_seen: float | None = None,
+        idle: bool = False,
+    ) -> None:
+        """Let a participant take part; mail that waits under its name is its own again.
+
+        Args:
+            name: The inbox key.
+            kind: What the participant is.
+            broadcast: Whether a peer gets broadcasts.
+            last_seen: Wall time of its last sign of life before this daemon.
+            idle: Whether it is an agent that is meant to be stopped.
+        """
+        self._port.tell(requests.AddInbox(name, kind, broadcast, last_seen, idle))
 
     def remove_inbox(
         self, name: str, *, force: bool = False, purge: bool = False
@@ -172,6 +238,46 @@ class Router:
         """Return how full an inbox is."""
         return self._board.counts(name)
 
+    def groups(self) -> Mapping[str, frozenset[str]]:
+        """Return the members of every group."""
+        return self._board.groups()
+
+    def loops(self) -> tuple[Circuit, ...]:
+        """Return the pairs whose messages are parked."""
+        return self._board.loops()
+
+    async def message(self, number: int) -> Message:
+        """Return one message whole.
+
+        Raises:
+            NotFoundError: There is none of that number.
+        """
+        found = await self._store.read(one(number))
+        if found is None:
+            raise NotFoundError(f"there is no message {number}")
+        return found
+
+    async def trace(self, number: int) -> tuple[Message, list[Receipt]]:
+        """Return one message whole, and every step of its life in order.
+
+        Raises:
+            NotFoundError: There is none of that number.
+        """
+        message, written = await self._store.read(
+            lambda c: (one(number)(c), receipts.of(number)(c))
+        )
+        if message is None:
+            raise NotFoundError(f"there is no message {number}")
+        return message, receipts.ladder(message, written)
+
+    async def dead_letters(
+        self,
+        chosen: DeadLetters,
+        max: int = 50,  # noqa: A002 - the name on the wire
+    ) -> Sequence[Message]:
+        """Return the newest of these dead letters, oldest first."""
+        return await self._store.read(dead_letters.newest(chosen, max))
+
     async def inbox(
         self,
         name: str,
@@ -189,3 +295,9 @@ class Router:
         if not found and key not in self._board.names():
             raise UnknownNameError(f"there is no inbox {name!r}{suggest(key, self._board.names())}")
         return found
+
+
+def _narrowed(chosen: DeadLetters) -> DeadLetters:
+    if chosen.is_everything:
+        raise BadRequestError("say which dead letters: by id, inbox, sender or age; never all")
+    return chosen

@@ -10,70 +10,31 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Generic, TypeVar
 
-from attrs import define, field, frozen
-
-from hive.broker import addressing, admission
+from hive.broker import addressing, retry
 from hive.broker.deadlines import Deadlines
 from hive.broker.inbox import Inbox, Parked
-from hive.broker.mail import Mail
-from hive.broker.values import Draft, Moment, NackMode, Receiver, Sent, Skipped
+from hive.broker.intake import Intake
+from hive.broker.mail import Mail, succession
+from hive.broker.news import News, NewsKind
+from hive.broker.sessions import (
+    DAEMON_ENDED,
+    LEASE_EXPIRED,
+    REQUEUED,
+    SESSION_ENDED,
+    Grant,
+    Session,
+    Stale,
+    why_not_leased,
+)
+from hive.broker.values import Draft, Moment, NackMode, Receiver, Sent
+from hive.clock import rfc3339
 from hive.config import Limits
-from hive.errors import ConflictError, HiveError, NotFoundError
-from hive.names import EVERYONE, OPERATOR
-from hive.store import Kind, Message, MessageKind, MessageState, Origin
+from hive.errors import ConflictError, HiveError, NotFoundError, UnknownNameError
+from hive.names import OPERATOR, QUEUE_PREFIX, suggest
+from hive.store import Kind, Message, MessageState, Origin, Step
+from hive.store.messages import Undelivered
 
 R = TypeVar("R", bound=Receiver)
-
-LEASE_EXPIRED = "its lease expired"
-SESSION_ENDED = "the session that held it ended"
-DAEMON_ENDED = "the daemon that had delivered it ended"
-REQUEUED = "its participant put all its mail back"
-
-
-@define(eq=False)
-class Session:
-    """One connection of a participant.
-
-    Attributes:
-        held: Ids of the messages that are leased to it, in the order of their delivery.
-        lost: Messages that it held and lost since its last `ack_turn`, and why.
-    """
-
-    id: str
-    participant: str
-    origin: Origin
-    held: dict[int, Message] = field(factory=dict)
-    lost: dict[int, str] = field(factory=dict)
-
-
-@frozen
-class Grant(Generic[R]):
-    """Mail for a receiver, to be handed over once its leases are on disk; may be empty."""
-
-    receiver: R
-    lease: str
-    messages: Sequence[Message]
-
-    def current(self) -> list[Message]:
-        """Return the messages that are still leased under this grant."""
-        return [
-            message
-            for message in self.messages
-            if message.lease == self.lease and message.state is MessageState.LEASED
-        ]
-
-
-@frozen
-class Stale:
-    """A message that could not be acked or given back.
-
-    Attributes:
-        id: Which one.
-        why: What happened to it; None when it is not in memory and the disk must be asked.
-    """
-
-    id: int
-    why: str | None
 
 
 class Rules(Generic[R]):
@@ -88,6 +49,9 @@ class Rules(Generic[R]):
         self.limits = limits
         self.epoch = epoch
         self.mail: Mail[R] = Mail(limits.lease_seconds)
+        self.intake: Intake[R] = Intake(self.mail, limits)
+        self.news: list[News] = []
+        self.queues: dict[str, None] = {}
         self.sessions: dict[str, Session] = {}
         self.grants: list[Grant[R]] = []
         self._waits: Deadlines[Parked[R]] = Deadlines()
@@ -96,11 +60,21 @@ class Rules(Generic[R]):
 
     # Inboxes and sessions
 
-    def add_inbox(self, name: str, kind: Kind, *, broadcast: bool = False) -> None:
+    def add_inbox(
+        self,
+        name: str,
+        kind: Kind,
+        *,
+        broadcast: bool = False,
+        last_seen: float | None = None,
+        idle: bool = False,
+    ) -> None:
         """Let a participant take part; mail that waits under its name is its own again."""
         inbox = self.mail.inbox(name)
         inbox.kind = kind
         inbox.broadcast = broadcast
+        inbox.last_seen = last_seen if inbox.last_seen is None else inbox.last_seen
+        inbox.idle = idle
 
     def remove_inbox(self, name: str, now: Moment, *, force: bool, purge: bool) -> None:
         """Take a participant out.
@@ -130,9 +104,12 @@ class Rules(Generic[R]):
         inbox.paused = paused
         self._serve(inbox, now)
 
-    def open_session(self, session: str, participant: str, origin: Origin) -> None:
+    def open_session(self, session: str, participant: str, origin: Origin, now: Moment) -> None:
         """Note a new connection of a participant."""
-        self.sessions[session] = Session(session, participant, origin)
+        self.sessions[session] = Session(session, participant, origin, now.loop)
+        inbox = self.mail.inbox(participant)
+        inbox.sessions += 1
+        inbox.last_seen = now.wall
 
     def close_session(self, session: str, now: Moment) -> None:
         """Forget a connection: its mail is deliverable again at once."""
@@ -140,18 +117,36 @@ class Rules(Generic[R]):
         if closed is None:
             return
         inbox = self.mail.inbox(closed.participant)
-        for parked in [found for found in inbox.parked.values() if found.session == session]:
-            self._unpark(inbox, parked)
-            self.grants.append(Grant(parked.receiver, "", ()))
+        inbox.sessions -= 1
+        inbox.last_seen = now.wall
+        for place in (inbox, *self._queues()):
+            for parked in [each for each in place.parked.values() if each.session == session]:
+                self._unpark(place, parked)
+                self.grants.append(Grant(parked.receiver, "", ()))
+        served = dict.fromkeys([inbox.name, *(message.inbox for message in closed.held.values())])
         for message in closed.held.values():
-            self.mail.requeue(message, SESSION_ENDED)
-        self._serve(inbox, now)
+            self._return(message, SESSION_ENDED, now)
+        for name in served:
+            self._serve(self.mail.inboxes[name], now)
 
-    def extend(self, session: str, now: Moment) -> None:
-        """Let the leases of a session that is alive last their whole time from now on."""
+    def touch(self, session: str, now: Moment) -> None:
+        """Note that a session is alive: its leases last their whole time from now on."""
         found = self.sessions.get(session)
         if found is not None:
-            self.mail.extend(found.held, now)
+            found.alive_at = now.loop
+
+    def begin(self, session: str, ids: Iterable[int], now: Moment) -> tuple[Stale, ...]:
+        """Note that a session is alive and works on these messages; return those it lost."""
+        self.touch(session, now)
+        holder = self._session(session)
+        stale: list[Stale] = []
+        for number in ids:
+            message = self._held(holder, number, None)
+            if isinstance(message, Stale):
+                stale.append(message)
+            else:
+                self.mail.begin(message, now)
+        return tuple(stale)
 
     # Sending
 
@@ -161,53 +156,84 @@ class Rules(Generic[R]):
         Raises:
             HiveError: When nothing was stored, with the reason.
         """
-        size = admission.check_draft(draft, self.limits, self.mail.last_id)
-        names = addressing.recipients(draft.to, draft.sender, self.mail.inboxes)
-        ids: list[int] = []
-        reached: list[str] = []
-        refused: list[tuple[str, HiveError]] = []
-        for name in names:
-            inbox = self.mail.inboxes[name]
-            error = admission.refusal(inbox, draft.sender_kind, size, self.limits)
-            if error is not None:
-                refused.append((name, error))
-            elif not draft.transient or self._is_heard(inbox):
-                reached.append(name)
-                ids.append(self._store(draft, inbox, size, now))
-        if refused and not reached:
-            raise refused[0][1]
-        skipped = tuple(Skipped(name, str(error)) for name, error in refused)
-        return Sent(tuple(ids), tuple(reached), skipped)
+        sent = self.intake.send(draft, now)
+        if not sent.duplicate:
+            self._follow_up(now)
+            for name in sent.recipients:
+                self._serve(self.mail.inboxes[name], now)
+        return sent
 
-    def _store(self, draft: Draft, inbox: Inbox[R], size: int, now: Moment) -> int:
-        self.mail.last_id += 1
-        message = Message(
-            self.mail.last_id,
-            inbox.name,
-            draft.sender,
-            draft.sender_kind,
-            MessageKind.BROADCAST if draft.to == EVERYONE else draft.kind,
-            size,
-            now.wall,
-            in_reply_to=draft.in_reply_to,
-            label=draft.label,
-            body=draft.body,
-            origin=draft.origin,
-        )
-        self.mail.put(message)
-        self._serve(inbox, now)
-        return message.id
+    def _follow_up(self, now: Moment) -> None:
+        """End what was replaced, and tell those whose circuit opened."""
+        replaced, self.intake.replaced = self.intake.replaced, []
+        for message, successor in replaced:
+            self._end(message, MessageState.EXPIRED, f"superseded by message {successor}", now)
+        tripped, self.intake.tripped = self.intake.tripped, []
+        for circuit in tripped:
+            one, other = circuit.pair
+            detail = {"pair": [one, other], "reason": circuit.why}
+            news = News(NewsKind.LOOP_TRIPPED, one, detail)
+            self.news.append(news)
+            for name in circuit.pair:
+                self._notify(name, news, now)
+
+    def _notify(self, name: str, news: News, now: Moment) -> None:
+        """Tell a participant something, if it is here and its inbox can take it."""
+        try:
+            sent = self.intake.send(news.notice(name), now)
+        except HiveError:
+            return
+        for reached in sent.recipients:
+            self._serve(self.mail.inboxes[reached], now)
+
+    def reset_loop(self, one: str, other: str, now: Moment) -> int:
+        """Let a pair talk again and deliver what was parked, in order; return how much.
+
+        Raises:
+            NotFoundError: When the pair's circuit is not open.
+        """
+        circuit = self.intake.circuits.reset(one, other)
+        if circuit is None:
+            raise NotFoundError(f"{one!r} and {other!r} may talk: their circuit is not tripped")
+        for message in circuit.parked.values():
+            self.mail.release(message, now)
+        detail = {"pair": list(circuit.pair), "released": len(circuit.parked)}
+        self.news.append(News(NewsKind.LOOP_RESET, circuit.pair[0], detail))
+        for name in circuit.pair:
+            self._serve(self.mail.inbox(name), now)
+        return len(circuit.parked)
+
+    def restore(self, messages: Iterable[Message], now: Moment) -> None:
+        """Take in dead letters that are deliverable again on disk."""
+        for message in messages:
+            if message.id not in self.mail.messages:
+                self.mail.inbox(message.inbox)
+                self.mail.restore(message)
+                self._serve(self.mail.inboxes[message.inbox], now)
 
     # Receiving
 
-    def recv(self, session: str, receiver: R, count: int, wait: float, now: Moment) -> None:
+    def recv(
+        self,
+        session: str,
+        receiver: R,
+        count: int,
+        wait: float,
+        now: Moment,
+        *,
+        queue: str | None = None,
+    ) -> None:
         """Grant mail to a receiver: at once if there is any, else within `wait` seconds.
+
+        It is that of the session's participant, or of a work queue.
 
         Raises:
             NotFoundError: When the session is not open.
+            UnknownNameError: When there is no such queue.
         """
         found = self._session(session)
-        inbox = self.mail.inbox(found.participant)
+        inbox = self.mail.inbox(found.participant) if queue is None else self._queue(queue)
+        self._expire(now)
         parked = Parked(receiver, session, inbox.name, count)
         if count > 0 and inbox.deliverable:
             self._grant(inbox, parked, now)
@@ -238,6 +264,7 @@ class Rules(Generic[R]):
         return receivers
 
     def _serve(self, inbox: Inbox[R], now: Moment) -> None:
+        self._expire(now)
         while inbox.parked and inbox.deliverable:
             parked = next(iter(inbox.parked.values()))
             self._unpark(inbox, parked)
@@ -254,9 +281,18 @@ class Rules(Generic[R]):
             held[message.id] = message
         self.grants.append(Grant(parked.receiver, lease, messages))
 
-    def _is_heard(self, inbox: Inbox[R]) -> bool:
-        waits = any(not receiver.expired for receiver in inbox.parked)
-        return waits and not inbox.paused
+    def _queues(self) -> Iterable[Inbox[R]]:
+        return [self.mail.inboxes[QUEUE_PREFIX + name] for name in self.queues]
+
+    def _queue(self, name: str) -> Inbox[R]:
+        if name not in self.queues:
+            raise UnknownNameError(f"there is no queue {name!r}{suggest(name, self.queues)}")
+        return self.mail.inboxes[QUEUE_PREFIX + name]
+
+    def add_queue(self, name: str) -> None:
+        """Let a work queue be sent to and received from."""
+        self.queues[name] = None
+        self.add_inbox(QUEUE_PREFIX + name, Kind.QUEUE)
 
     def _unpark(self, inbox: Inbox[R], parked: Parked[R]) -> None:
         inbox.parked.pop(parked.receiver, None)
@@ -279,14 +315,14 @@ class Rules(Generic[R]):
                 stale.append(message)
             else:
                 self._drop_held(message)
-                self.mail.end(message, MessageState.ACKED, None, now)
+                self._end(message, MessageState.ACKED, None, now)
         return tuple(stale)
 
     def ack_turn(self, session: str, now: Moment) -> tuple[Stale, ...]:
         """Ack all that a session holds; return what it held and lost since the last time."""
         holder = self._session(session)
         for message in holder.held.values():
-            self.mail.end(message, MessageState.ACKED, None, now)
+            self._end(message, MessageState.ACKED, None, now)
         lost = tuple(Stale(number, why) for number, why in holder.lost.items())
         holder.held.clear()
         holder.lost.clear()
@@ -303,20 +339,26 @@ class Rules(Generic[R]):
         reason: str | None = None,
         lease: str | None = None,
     ) -> tuple[Stale, ...]:
-        """Give one message back: `DEFER` burns no attempt, `REJECT` never delivers it again."""
+        """Give one message back.
+
+        `DEFER` burns no attempt. `FAIL` burns one, and without a delay the message rests for a
+        while that doubles with each failure. `REJECT` makes it a dead letter.
+        """
         message = self._held(self._session(session), number, lease)
         if isinstance(message, Stale):
             return (message,)
         self._drop_held(message)
-        if mode is NackMode.REJECT:
-            self.mail.end(message, MessageState.DEAD, reason or "rejected by its receiver", now)
-            return ()
-        self.mail.requeue(
-            message,
-            reason or ("deferred" if mode is NackMode.DEFER else "its receiver failed"),
-            not_before=now.wall + delay if delay else None,
-            burn=mode is NackMode.FAIL,
-        )
+        match mode:
+            case NackMode.REJECT:
+                self._end(message, MessageState.DEAD, reason or "rejected by its receiver", now)
+            case NackMode.DEFER:
+                due = now.wall + delay if delay else None
+                why = reason or "deferred"
+                self.mail.requeue(message, why, now, step=Step.NACKED, not_before=due, burn=False)
+            case NackMode.FAIL:
+                rest = retry.pause(message.attempts) if delay is None else delay
+                why = reason or "its receiver failed"
+                self._return(message, why, now, step=Step.NACKED, rest=rest)
         self._serve(self.mail.inboxes[message.inbox], now)
         return ()
 
@@ -324,16 +366,18 @@ class Rules(Generic[R]):
         """Put back all that any session of this session's participant holds; return how many."""
         own = self._session(session)
         own.lost.clear()
-        inbox = self.mail.inbox(own.participant)
+        places: dict[str, None] = {}
         count = 0
         for other in self.sessions.values():
             if other.participant == own.participant:
                 count += len(other.held)
                 for message in other.held.values():
                     self._note_lost(other, own, message)
-                    self.mail.requeue(message, REQUEUED)
+                    self._return(message, REQUEUED, now)
+                    places[message.inbox] = None
                 other.held.clear()
-        self._serve(inbox, now)
+        for name in places:
+            self._serve(self.mail.inboxes[name], now)
         return count
 
     def mark_read(self, name: str, ids: Iterable[int], now: Moment) -> int:
@@ -346,20 +390,22 @@ class Rules(Generic[R]):
                 and message.inbox == name
                 and message.state is MessageState.STORED
             ):
-                self.mail.end(message, MessageState.ACKED, "read", now)
+                self._end(message, MessageState.ACKED, "read", now)
                 count += 1
         return count
 
     # Time
 
     def advance(self, now: Moment) -> None:
-        """Do what is due: leases expire, deferred mail returns, receivers stop waiting."""
-        expired = [self.mail.messages[number] for number in self.mail.leases.pop_due(now.loop)]
-        for message in expired:
-            self._drop_held(message, lost=LEASE_EXPIRED)
-            self.mail.requeue(message, LEASE_EXPIRED)
-        due = {message.inbox: self.mail.inboxes[message.inbox] for message in expired}
-        due.update((inbox.name, inbox) for inbox in self.mail.wake_deferred(now))
+        """Do what is due: mail and leases expire, deferred mail returns, receivers stop waiting."""
+        self._expire(now)
+        due = {inbox.name: inbox for inbox in self.mail.wake_deferred(now)}
+        for number in self.mail.leases.pop_due(now.loop):
+            message = self.mail.messages[number]
+            if not self._still_held(message, now):
+                self._drop_held(message, lost=LEASE_EXPIRED)
+                self._return(message, LEASE_EXPIRED, now)
+                due[message.inbox] = self.mail.inboxes[message.inbox]
         for inbox in due.values():
             self._serve(inbox, now)
         for parked in self._waits.pop_due(now.loop):
@@ -370,14 +416,68 @@ class Rules(Generic[R]):
         """Return the seconds until `advance` has something to do, None for never."""
         loop = [when for when in (self.mail.leases.next(), self._waits.next()) if when is not None]
         delays = [when - now.loop for when in loop]
-        deferred = self.mail.deferred.next()
-        if deferred is not None:
-            delays.append(deferred - now.wall)
+        wall = (self.mail.deferred.next(), self.mail.expiries.next())
+        delays += [when - now.wall for when in wall if when is not None]
         return max(0.0, min(delays)) if delays else None
+
+    def _still_held(self, message: Message, now: Moment) -> bool:
+        """Extend a lease that is due if its session was alive meanwhile; return whether it was."""
+        holder = self.sessions.get(message.session or "")
+        until = (holder.alive_at if holder else now.loop) + self.limits.lease_seconds
+        if holder is None or until <= now.loop:
+            return False
+        self.mail.extend(message.id, until)
+        return True
+
+    def _expire(self, now: Moment) -> None:
+        """End what was not delivered in time, and tell its senders."""
+        first = self.mail.expiries.next()
+        if first is None or first > now.wall:
+            return
+        for number in self.mail.expiries.pop_due(now.wall):
+            message = self.mail.messages[number]
+            if message.state is MessageState.LEASED:
+                continue  # is watched again when it goes back
+            self._end(message, MessageState.EXPIRED, "its time was over before it was read", now)
+            detail = {"id": number, "to": message.inbox, "sent_at": rfc3339(message.sent_at)}
+            news = News(NewsKind.EXPIRED, message.inbox, detail)
+            self.news.append(news)
+            if message.sender in self.mail.inboxes and message.sender_kind is not Kind.SYSTEM:
+                self._notify(message.sender, news, now)
+
+    # Ends and returns
+
+    def _end(self, message: Message, state: MessageState, reason: str | None, now: Moment) -> None:
+        if message.state is MessageState.PARKED:
+            self.intake.circuits.forget(message)
+        self.mail.end(message, state, reason, now)
+        if state is MessageState.DEAD:
+            detail = {"id": message.id, "from": message.sender, "reason": reason}
+            self.news.append(News(NewsKind.DEAD_LETTER, message.inbox, detail))
+
+    def _return(
+        self,
+        message: Message,
+        reason: str,
+        now: Moment,
+        *,
+        step: Step = Step.RETURNED,
+        rest: float = 0.0,
+    ) -> None:
+        """Put a leased message back whose attempt is burnt, unless that was its last."""
+        final = retry.gave_up(message.attempts, self.limits.max_attempts, reason)
+        newer = self.mail.newest.get(succession(message)) if message.supersede_key else None
+        if final is not None:
+            self._end(message, MessageState.DEAD, final, now)
+        elif newer is not None and newer is not message:
+            self._end(message, MessageState.EXPIRED, f"superseded by message {newer.id}", now)
+        else:
+            due = now.wall + rest if rest else None
+            self.mail.requeue(message, reason, now, step=step, not_before=due)
 
     # Restart
 
-    def load(self, messages: Sequence[Message], last_id: int, now: Moment) -> None:
+    def load(self, found: Undelivered, now: Moment) -> None:
         """Take over what is on disk, in place of everything in memory but sessions and inboxes.
 
         A lease whose session is still open goes on; any other is over.
@@ -385,8 +485,11 @@ class Rules(Generic[R]):
         for session in self.sessions.values():
             session.held.clear()
         self.grants.clear()
-        self.mail.load(messages, last_id)
-        for message in messages:
+        self.mail.load(found.rows, found.last_id)
+        self.intake.load(found)
+        for name in found.queues:
+            self.add_queue(name)
+        for message in found.rows:
             if message.state is MessageState.LEASED:
                 self._resume(message, now)
         for inbox in list(self.mail.inboxes.values()):
@@ -396,9 +499,9 @@ class Rules(Generic[R]):
         holder = self.sessions.get(message.session or "")
         if holder is not None and (message.lease or "").startswith(f"{self.epoch}-"):
             holder.held[message.id] = message
-            self.mail.extend((message.id,), now)
+            self.mail.extend(message.id, now.loop + self.limits.lease_seconds)
         else:
-            self.mail.requeue(message, DAEMON_ENDED)
+            self.mail.requeue(message, DAEMON_ENDED, now)
 
     # Fencing
 
@@ -412,13 +515,20 @@ class Rules(Generic[R]):
         message = self.mail.messages.get(number)
         if message is None:
             return Stale(number, None)
-        if message.inbox != holder.participant:
+        if not self._may_hold(holder, message):
             return Stale(number, "is not in this inbox")
         if message.state is not MessageState.LEASED:
-            return Stale(number, _why_stored(message))
+            return Stale(number, why_not_leased(message))
         if message.lease != lease and (lease is not None or message.session != holder.id):
             return Stale(number, f"is now leased as {message.lease}, attempt {message.attempts}")
         return message
+
+    def _may_hold(self, session: Session, message: Message) -> bool:
+        """Whether a message is in the inbox of a session, or came to its participant by a queue."""
+        if not message.inbox.startswith(QUEUE_PREFIX):
+            return message.inbox == session.participant
+        holder = self.sessions.get(message.session or "")
+        return holder is not None and holder.participant == session.participant
 
     def _drop_held(self, message: Message, lost: str | None = None) -> None:
         holder = self.sessions.get(message.session or "")
@@ -433,10 +543,4 @@ class Rules(Generic[R]):
 
     def _purge(self, name: str, now: Moment) -> None:
         for message in [found for found in self.mail.messages.values() if found.inbox == name]:
-            self.mail.end(message, MessageState.DEAD, "its inbox was purged", now)
-
-
-def _why_stored(message: Message) -> str:
-    if not message.deliveries:
-        return "was not delivered yet"
-    return f"went back to the inbox ({message.reason}) after attempt {message.attempts}"
+            self._end(message, MessageState.DEAD, "its inbox was purged", now)

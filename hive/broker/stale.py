@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from hive.broker.rules import Stale
+from hive.broker.sessions import Stale
 from hive.clock import rfc3339
 from hive.errors import StaleLeaseError
 from hive.store import Message, MessageState

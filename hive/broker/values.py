@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 from attrs import frozen
 
 from hive.names import SYSTEM
-from hive.store import NO_ORIGIN, Kind, Message, MessageKind, Origin
+from hive.store import NO_ORIGIN, Kind, Message, MessageKind, Origin, Priority
 
 
 class Moment(NamedTuple):
@@ -36,6 +36,12 @@ class Draft:
         kind: Why it is sent; a broadcast becomes `BROADCAST` by itself.
         transient: It only rings: it is not kept when nobody waits for mail at that moment.
         origin: Where the request came from.
+        priority: Its class.
+        ttl: Seconds after which it is given up if it was not delivered.
+        not_before: Wall time before which it is not delivered.
+        delay: The same as seconds from now.
+        dedupe_key: A repeat of it within the window is answered with the first id.
+        supersede_key: It replaces what this sender sent to the inbox under this key, if unread.
     """
 
     sender: str
@@ -47,6 +53,17 @@ class Draft:
     kind: MessageKind = MessageKind.MESSAGE
     transient: bool = False
     origin: Origin = NO_ORIGIN
+    priority: Priority = Priority.NORMAL
+    ttl: float | None = None
+    not_before: float | None = None
+    delay: float | None = None
+    dedupe_key: str | None = None
+    supersede_key: str | None = None
+
+    def due(self, now: float) -> float | None:
+        """Return the wall time before which it is not delivered, None for at once."""
+        when = now + self.delay if self.delay else self.not_before
+        return when if when is not None and when > now else None
 
     @classmethod
     def event(cls, to: str, body: str) -> Draft:
@@ -70,11 +87,15 @@ class Sent:
         ids: One for each recipient, in the same order; empty for a transient one nobody heard.
         recipients: Names of the inboxes that have it.
         skipped: Inboxes that a broadcast could not reach.
+        duplicate: Whether it was stored before, under the same key, and not again.
+        parked: Why it waits for the operator instead of being delivered.
     """
 
     ids: tuple[int, ...]
     recipients: tuple[str, ...]
     skipped: tuple[Skipped, ...] = ()
+    duplicate: bool = False
+    parked: str | None = None
 
     @property
     def id(self) -> int | None:
@@ -103,6 +124,8 @@ class Delivery:
     kind: MessageKind
     in_reply_to: int | None
     label: str | None
+    thread: int | None
+    priority: Priority
 
     @classmethod
     def of(cls, message: Message, body: str) -> Delivery:
@@ -119,6 +142,8 @@ class Delivery:
             message.kind,
             message.in_reply_to,
             message.label,
+            message.thread,
+            Priority(message.priority),
         )
 
 

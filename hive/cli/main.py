@@ -41,7 +41,15 @@ VERBS = {
     "status": Verb("status", "Show how all participants are, or one in detail."),
     "tree": Verb("status", "Draw the supervision tree."),
     "send": Verb("messages", "Send a message as the operator."),
-    "inbox": Verb("messages", "Show an inbox, newest message last."),
+    "inbox": Verb("inboxes", "Show an inbox, newest message last."),
+    "search": Verb("inboxes", "Search all mail, newest message last."),
+    "trace": Verb("letters", "Show the whole life of one message."),
+    "dead-letters": Verb("letters", "Show messages that were given up."),
+    "replay": Verb("letters", "Make dead letters deliverable again."),
+    "discard": Verb("letters", "Give dead letters up for good."),
+    "loops": Verb("letters", "Show the pairs of participants that looped."),
+    "reset-loop": Verb("letters", "Let two participants talk again that looped."),
+    "group": Verb("letters", "Manage the groups that messages to '@group' go to."),
     "register-peer": Verb("peers", "Give a participant with its own lifecycle an inbox."),
     "unregister-peer": Verb("peers", "Take a peer out of the routing."),
     "logs": Verb("streams", "Show the last lines that an agent printed."),
@@ -50,6 +58,7 @@ VERBS = {
     "install-unit": Verb(
         "install", "Print the unit file that makes the daemon a service of systemd."
     ),
+    "backup": Verb("store", "Copy the store to a file, while everything runs."),
     "completion": Verb("completion", "Print the script that completes names in a shell."),
 }
 """Every verb, in the order in which `--help` lists them."""

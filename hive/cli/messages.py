@@ -1,4 +1,4 @@
-"""Verbs about mail: what the operator sends, and what waits in inboxes."""
+"""The verb that sends as the operator, and waits for the answer."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import click
 from hive.cli import options, out
 from hive.cli.host import QUERY, call
 from hive.errors import BadRequestError, TimedOutError
-from hive.names import EVERYONE, OPERATOR
+from hive.names import EVERYONE
 from hive.view.escape import block, inline
-from hive.view.stream import message_lines
 
 ANSWER_WAIT = 600.0
 """Seconds that `send --wait` waits if it is not told: a turn of an agent may take minutes."""
@@ -41,10 +40,35 @@ class Seconds(click.FloatRange):
             ) from None
 
 
+def posting(command: options.F) -> options.F:
+    """Add what a sender may say of a message."""
+    seconds = click.FloatRange(min=0)
+    for option in (
+        click.option(
+            "--priority",
+            type=click.Choice(["low", "normal", "high"]),
+            help="Its place in the inbox.",
+        ),
+        click.option(
+            "--ttl", "ttl_seconds", type=seconds, metavar="SECONDS", help="Give it up then."
+        ),
+        click.option(
+            "--delay", "delay_seconds", type=seconds, metavar="SECONDS", help="Not before."
+        ),
+        click.option(
+            "--dedupe-key", metavar="KEY", help="Store it once, however often it is sent."
+        ),
+        click.option("--supersede-key", metavar="KEY", help="Replace what is unread under KEY."),
+    ):
+        command = option(command)
+    return command
+
+
 @click.command()
 @options.name
 @click.argument("body", required=False)
 @click.option("--reply-to", type=int, metavar="ID", help="Answer this message.")
+@posting
 @click.option(
     "--wait",
     type=Seconds(min=0),
@@ -55,16 +79,21 @@ class Seconds(click.FloatRange):
 )
 @options.as_json
 def send(
-    name: str, body: str | None, reply_to: int | None, wait: float | None, as_json: bool
+    name: str,
+    body: str | None,
+    reply_to: int | None,
+    wait: float | None,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Send a message as the operator and print its id once it is on disk.
 
-    Without BODY, or with -, the body is read from standard input. NAME may be `manager`, or `*` for
-    every agent.
+    Without BODY, or with -, the body is read from standard input. NAME may be `manager`, `*` for
+    every agent, `@group`, or `queue:name` for whoever takes it first.
     """
     if wait is not None and name == EVERYONE:
         raise click.UsageError("--wait needs one recipient: answers to '*' could come from anybody")
-    sent = call("send", to=name, body=_body(body), in_reply_to=reply_to)
+    sent = call("send", to=name, body=_body(body), in_reply_to=reply_to, **given)
     if wait is None:
         _show_sent(sent, as_json=as_json)
         return
@@ -73,27 +102,6 @@ def send(
         out.document({"id": sent["id"], "answer": answer})
     else:
         out.lines(block(answer["body"]))
-
-
-@click.command()
-@click.argument("name", default=OPERATOR, shell_complete=options.complete_names)
-@click.option("--unread", is_flag=True, help="Only what has not been read.")
-@click.option("--ack", is_flag=True, help="Mark what is shown as read (the operator's inbox only).")
-@click.option("-n", "most", type=int, default=50, show_default=True, help="At most so many.")
-@options.as_json
-def inbox(name: str, unread: bool, ack: bool, most: int, as_json: bool) -> None:
-    """Show an inbox, newest message last; by default your own. Looking leases nothing."""
-    if ack and name != OPERATOR:
-        raise click.UsageError(f"--ack is for your own inbox; only {name} can ack its mail")
-    found = call("inbox", name=name, max=most, unread=unread, ack=ack)["messages"]
-    if as_json:
-        out.document(found)
-        return
-    if not found:
-        out.hint("No messages.")
-    now = time.time()
-    for row in found:
-        out.lines(message_lines(row, now))
 
 
 def await_answer(

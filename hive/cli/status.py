@@ -75,7 +75,10 @@ def _rows(name: str | None) -> list[Row]:
     Raises:
         UnknownNameError: With the nearest right name.
     """
-    rows: list[Row] = call("agent_status")["agent_statuses"]
+    answer = call("agent_status")
+    if answer.get("trouble"):
+        out.complain(answer["trouble"])
+    rows: list[Row] = answer["agent_statuses"]
     if name is None:
         return rows
     wanted = MANAGER if name == MANAGER_ALIAS else name

@@ -100,7 +100,9 @@ class SocketClient:
         return Sent(
             answer.get("id"),
             tuple(answer.get("recipients", ())),
-            tuple(answer.get("skipped", ())),
+            tuple(row["name"] for row in answer.get("skipped", ())),
+            bool(answer.get("duplicate")),
+            answer.get("parked"),
         )
 
     async def recv(
@@ -131,6 +133,10 @@ class SocketClient:
         await self._once(
             "nack", id=id, mode=mode.value, delay_seconds=delay, reason=reason, lease=lease
         )
+
+    async def heartbeat(self, ids: Sequence[int] = ()) -> float:
+        """Say that this client is alive and works on these messages; return a lease's seconds."""
+        return float((await self._call("heartbeat", ids=list(ids)))["lease_seconds"])
 
     async def ack_turn(self) -> None:
         """Ack everything that this connection has leased."""

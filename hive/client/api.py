@@ -45,6 +45,8 @@ class Delivery:
         lease: Fences acks: after the lease was lost, an ack that names it is refused.
         kind: What its sender is ("agent", "peer", "operator", "system", …).
         label: What rang, for a message that a script put in by `wake`.
+        thread: The first message of the conversation; None if it is that itself.
+        priority: "low" or "high"; None for the usual one.
     """
 
     id: int
@@ -57,6 +59,8 @@ class Delivery:
     kind: str
     in_reply_to: int | None = None
     label: str | None = None
+    thread: int | None = None
+    priority: str | None = None
 
 
 @frozen
@@ -66,12 +70,16 @@ class Sent:
     Attributes:
         id: Its number; for a broadcast the first one, None if there was nobody to get it.
         recipients: Whose inboxes hold it, as far as the daemon says.
-        skipped: Who did not get a broadcast, because their inbox is full.
+        skipped: Who did not get a broadcast, because their inbox is full or they are gone.
+        duplicate: Whether it was stored before, under the same key.
+        parked: Why it waits for the operator instead of being delivered.
     """
 
     id: int | None = None
     recipients: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    duplicate: bool = False
+    parked: str | None = None
 
 
 @frozen
@@ -145,6 +153,10 @@ class AgentClient(Protocol):
         lease: str | None = None,
     ) -> None:
         """Give a leased message back, to be delivered again after `delay` seconds."""
+        ...
+
+    async def heartbeat(self, ids: Sequence[int] = ()) -> float:
+        """Say that this client is alive and works on these messages; return a lease's seconds."""
         ...
 
     async def ack_turn(self) -> None:

@@ -14,6 +14,7 @@ from hive.config.model import (
     PeerConfig,
     RestartPolicy,
     RestartType,
+    Retention,
     RuntimeName,
 )
 from hive.config.stored import manifest_from_json, manifest_to_json
@@ -28,6 +29,7 @@ __all__ = [
     "PeerConfig",
     "RestartPolicy",
     "RestartType",
+    "Retention",
     "RuntimeName",
     "load",
     "load_manifest",

@@ -20,6 +20,7 @@ from hive.config.model import (
     PeerConfig,
     RestartPolicy,
     RestartType,
+    Retention,
     RuntimeName,
 )
 from hive.config.tables import Key, Place, Table, fresh, items, named, scalar
@@ -255,6 +256,20 @@ LIMITS = Table(
         Key("inbox_bytes", scalar(size)),
         Key("body_bytes", scalar(size)),
         Key("lease", scalar(positive_duration), attribute="lease_seconds"),
+        Key("max_attempts", scalar(whole(1))),
+        Key("rate", scalar(whole(1))),
+        Key("pair_rate", scalar(whole(1))),
+        Key("max_hops", scalar(whole(1))),
+        Key("dedupe_window", scalar(positive_duration)),
+        Key("unseen_after", scalar(positive_duration)),
+    ),
+)
+
+RETENTION = Table(
+    fresh(Retention),
+    (
+        Key("messages", scalar(positive_duration)),
+        Key("events", scalar(positive_duration)),
     ),
 )
 
@@ -264,6 +279,7 @@ HIVE = Table(
         Key("runtime", scalar(runtime)),
         Key("containers", CONTAINERS),
         Key("limits", LIMITS),
+        Key("retention", RETENTION),
         Key("restart", RESTART),
         Key("manager", AGENT),
         Key("agents", named(AGENT, _agent_name)),

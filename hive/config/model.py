@@ -69,19 +69,44 @@ class RestartPolicy:
 
 @frozen
 class Limits:
-    """What a sender may put into one inbox, and how long a message may be worked on.
+    """What senders may do, how long a message may be worked on, and how often it is tried.
 
     Attributes:
         inbox_messages: Unacked messages of one inbox.
         inbox_bytes: Bytes of the bodies of those messages.
         body_bytes: Bytes of one body in UTF-8.
         lease_seconds: Time until a leased message that was not acked is delivered again.
+        max_attempts: Deliveries that count before a message is a dead letter.
+        rate: Messages of one sender within a minute.
+        pair_rate: Messages within a minute, each way, before a pair counts as a loop.
+        max_hops: Replies to replies before they count as a loop.
+        dedupe_window: Time for which a dedupe key is remembered.
+        unseen_after: Time without a sign of life after which broadcasts skip a participant.
     """
 
     inbox_messages: int = 10_000
     inbox_bytes: int = 64 * MIB
     body_bytes: int = 64 * KIB
     lease_seconds: float = 900.0
+    max_attempts: int = 5
+    rate: int = 600
+    pair_rate: int = 60
+    max_hops: int = 32
+    dedupe_window: float = 86_400.0
+    unseen_after: float = 7 * 86_400.0
+
+
+@frozen
+class Retention:
+    """How long is kept what nobody waits for any more. Unread mail is kept for ever.
+
+    Attributes:
+        messages: Time after a message was acked or expired.
+        events: Time after an event happened.
+    """
+
+    messages: float = 30 * 86400.0
+    events: float = 90 * 86400.0
 
 
 @frozen
@@ -183,6 +208,7 @@ class HiveConfig:
     runtime: RuntimeName = RuntimeName.PROCESS
     containers: Containers = Containers()
     limits: Limits = Limits()
+    retention: Retention = Retention()
     restart: RestartPolicy = RestartPolicy()
     manager: AgentManifest | None = None
     agents: Mapping[str, AgentManifest] = field(factory=dict)

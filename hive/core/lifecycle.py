@@ -356,7 +356,13 @@ class Lifecycle:
 
     def _open_inbox(self, member: Member) -> None:
         record = member.record
-        self._router.add_inbox(record.name, record.kind, broadcast=record.broadcast)
+        self._router.add_inbox(
+            record.name,
+            record.kind,
+            broadcast=record.broadcast,
+            last_seen=record.last_seen,
+            idle=member.record.desired is Desired.STOPPED and record.kind is not Kind.PEER,
+        )
         self._router.pause_inbox(record.name, paused=record.paused)
 
     def _check_newest(self, member: AgentMember, wish: Desired) -> None:

@@ -98,14 +98,15 @@ class Snapshot:
 
     def _life(self, member: Member, info: ChildInfo | None, state: State) -> dict[str, Any]:
         if isinstance(member, PeerMember):
-            since, reason = _time(member.presence.since), member.start_error
+            since = _time(member.presence.since)
+            reason = member.start_error or self._loop(member)
             return {"since": since, "reason": reason, "source": "socket", **_seen(member.sight)}
         assert isinstance(member, AgentMember)
         running, ended = member.running, member.ended
         return {
             "since": _time(running.since if running else ended.at if ended else None),
             "restarts": info.restarts if info else 0,
-            "reason": _reason(member, state),
+            "reason": _reason(member, state) or self._loop(member),
             "source": running.source if running else "hive",
             "restart_delays": self._lifecycle.restart_delays(member),
             "next_restart_at": self._wall(info.next_restart_at) if info else None,
@@ -114,6 +115,17 @@ class Snapshot:
             "pid": running.pid if running else None,
             "last_lines": list(ended.last_lines) if ended and ended.last_lines else None,
         }
+
+    def _loop(self, member: Member) -> str | None:
+        """Return that a participant's mail is parked because it loops, None while it is not."""
+        for loop in self._router.loops():
+            if member.name in loop.pair:
+                [other] = set(loop.pair) - {member.name}
+                return (
+                    f"in a loop with {other}: {len(loop.parked)} messages are parked; "
+                    f"'hive-c0re reset-loop {' '.join(loop.pair)}' delivers them"
+                )
+        return None
 
     def _wall(self, loop_time: float | None) -> str | None:
         if loop_time is None:

@@ -28,6 +28,7 @@ from actors import (
 )
 from hive.broker.actor import Broker
 from hive.broker.board import Board
+from hive.broker.news import News
 from hive.broker.requests import Note
 from hive.broker.router import Router
 from hive.clock import Clock
@@ -41,7 +42,8 @@ from hive.core.notices import Notices
 from hive.core.reconcile import reconcile
 from hive.core.snapshot import Snapshot
 from hive.core.tree_rows import tree_row
-from hive.daemon.keeper import StoreKeeper
+from hive.daemon.housekeeper import Housekeeper
+from hive.daemon.keeper import StoreKeeper, tell_of_trouble
 from hive.daemon.runtimes import observer_of
 from hive.errors import UnavailableError
 from hive.events import END_EVENTS, EventKind, EventLog
@@ -50,6 +52,7 @@ from hive.gateway.answers import Fields
 from hive.gateway.doors import GatewayDoors
 from hive.gateway.host_gate import HostGate
 from hive.gateway.host_verbs import HostServices
+from hive.gateway.store_verbs import StoreVerbs
 from hive.machines.runtime import Runtime
 from hive.participants.agent import AgentServices
 from hive.participants.members import AgentMember, LastEnd
@@ -100,6 +103,7 @@ class Assembly:
         self.store = Store(outside.paths.database, outside.engine, clock=outside.clock)
         self.events = EventLog(self.store, outside.clock)
         self.roster = Roster(self.store, outside.clock, self.events)
+        tell_of_trouble(self.store.health, self.events)
         self._make_lifecycle()
         self._make_gateway(shutdown)
         self.lookout = Lookout(self.roster, observer_of(outside.clock))
@@ -123,7 +127,12 @@ class Assembly:
 
     def _make_gateway(self, shutdown: Callable[[bool], None]) -> None:
         services = AgentVerbServices(
-            self.router, self.roster, self.snapshot, self._outside.clock, socket.gethostname()
+            self.router,
+            self.roster,
+            self.snapshot,
+            self._outside.clock,
+            socket.gethostname(),
+            self._config.limits.lease_seconds,
         )
         self._doors.serve(services, self.lifecycle, self.logs)
         self._host = HostServices(
@@ -131,6 +140,7 @@ class Assembly:
             self.lifecycle,
             self.events,
             self.logs,
+            StoreVerbs(self.store),
             lambda: tree_row(self.system.tree().children[0]),
             self._outside.paths,
             shutdown,
@@ -143,6 +153,7 @@ class Assembly:
             children=(
                 ChildSpec(id="store", start=lambda: StoreKeeper(self.store, self._opened)),
                 ChildSpec(id="broker", start=self._broker, name=BROKER, mailbox=UNBOUNDED),
+                ChildSpec(id="housekeeper", start=self._housekeeper),
                 ChildSpec(id="agents", start=self._agents, name=AGENTS),
                 ChildSpec(id="peers", start=self._peers, name=PEERS),
                 ChildSpec(id="gateway", start=lambda: HostGate(self._host, self._requests)),
@@ -158,7 +169,14 @@ class Assembly:
             await asyncio.wait(self._requests)
 
     def _broker(self) -> Broker:
-        return Broker(self.store, self._config.limits, self._outside.clock, self._board)
+        limits, clock = self._config.limits, self._outside.clock
+        return Broker(self.store, limits, clock, self._board, self._tell)
+
+    def _tell(self, news: News) -> None:
+        self.events.record(EventKind(news.kind.value), news.name, **news.detail)
+
+    def _housekeeper(self) -> Housekeeper:
+        return Housekeeper(self.store, self._config.retention, self._outside.clock)
 
     def _agents(self) -> Supervisor:
         self.lifecycle.open_inboxes()

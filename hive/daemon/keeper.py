@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from typing import Never
 
 from actors import Actor, ExitReason
+from hive.clock import rfc3339
+from hive.events import EventKind, EventLog
 from hive.store import Store
+from hive.store.health import Health, Trouble
+
+logger = logging.getLogger(__name__)
 
 
 class StoreKeeper(Actor[Never]):
@@ -36,3 +42,20 @@ class StoreKeeper(Actor[Never]):
 
     def receive(self, message: Never) -> None:
         """Nothing is ever sent to this actor."""
+
+
+def tell_of_trouble(health: Health, events: EventLog) -> None:
+    """Log when the store stops to take writes; tell of it as events as soon as it takes them again.
+
+    No event can be stored before that.
+    """
+
+    def note(before: Trouble | None, now: Trouble | None) -> None:
+        if now is not None:
+            logger.error("nothing can be stored: %s", now.error)
+        elif before is not None:
+            since = rfc3339(before.since)
+            events.record(EventKind.STORE_FAILED, what=str(before.error), since=since)
+            events.record(EventKind.STORE_RECOVERED, failed_since=since)
+
+    health.subscribe(note)

@@ -3,40 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from enum import StrEnum
-from pathlib import Path
-
-from attrs import frozen
 
 from hive.config import RuntimeName
 from hive.doctor.facts import Facts
-
-
-class Verdict(StrEnum):
-    """What is to be thought of it."""
-
-    OK = "ok"
-    WARNING = "warning"
-    PROBLEM = "problem"
-
-
-@frozen
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        check: What was looked at, in a word.
-        sentence: How it is.
-        remedy: What to do; empty if nothing is to be done.
-        removable: Generated files that can go without any harm; `--fix` removes them.
-    """
-
-    check: str
-    verdict: Verdict
-    sentence: str
-    remedy: str = ""
-    removable: tuple[Path, ...] = ()
-
+from hive.findings import Finding, Verdict
 
 Check = Callable[[Facts], Iterable[Finding]]
 

@@ -13,13 +13,16 @@ from attrs import frozen
 
 from hive.broker.router import Router
 from hive.broker.values import Delivery, Draft, NackMode, Sent
-from hive.clock import Clock
+from hive.clock import Clock, rfc3339
+from hive.config import Limits
 from hive.core.snapshot import Snapshot
+from hive.errors import NotFoundError
 from hive.gateway.answers import Answer, Fields, OutOfOrder, chain
-from hive.gateway.rows import inbox_row, message_row
+from hive.gateway.rows import inbox_row, message_row, receipt_row
+from hive.names import QUEUE_PREFIX
 from hive.participants.members import Member
 from hive.participants.roster import Roster
-from hive.store import Origin
+from hive.store import Kind, Message, Origin, Priority
 from hive.wire import agent as wire
 from hive.wire.base import Request
 
@@ -30,6 +33,7 @@ class AgentServices:
 
     Attributes:
         host: The name of this machine, for `whoami`.
+        lease_seconds: How long a lease lasts, for those who extend theirs.
     """
 
     router: Router
@@ -37,6 +41,7 @@ class AgentServices:
     snapshot: Snapshot
     clock: Clock
     host: str
+    lease_seconds: float = Limits().lease_seconds
 
 
 class AgentVerbs:
@@ -56,6 +61,9 @@ class AgentVerbs:
             wire.Ack: self._ack,
             wire.Nack: self._nack,
             wire.AckTurn: self._ack_turn,
+            wire.Heartbeat: self._heartbeat,
+            wire.Receipts: self._receipts,
+            wire.Verify: self._verify,
             wire.RequeueInflight: self._requeue_inflight,
             wire.Status: self._status,
             wire.Recent: self._recent,
@@ -67,7 +75,9 @@ class AgentVerbs:
         }
 
     def handle(self, request: Request) -> Answer:
-        """Answer one request."""
+        """Answer one request; whatever it asks, the session is alive."""
+        if type(request) not in _ALIVE_BY_THEMSELVES:
+            self._router.heartbeat(self._session)
         return self._table[type(request)](request)
 
     def close(self) -> None:
@@ -78,21 +88,16 @@ class AgentVerbs:
             self._services.roster.left(self._member)
 
     def _send(self, request: wire.Send) -> Answer:
-        return chain(self._router.send(self._draft(request)), sent_fields)
-
-    def _draft(self, request: wire.Send) -> Draft:
-        return Draft(
-            sender=self._member.name,
-            sender_kind=self._member.record.kind,
-            to=request.to,
-            body=request.body,
-            in_reply_to=request.in_reply_to,
-            origin=self._origin,
-        )
+        draft = draft_of(request, self._member.name, self._member.record.kind, self._origin)
+        return chain(self._router.send(draft, self._session), sent_fields)
 
     def _recv(self, request: wire.Recv) -> Answer:
         received = self._router.recv(
-            self._session, max=request.max, wait=request.wait_seconds, ack=request.ack
+            self._session,
+            max=request.max,
+            wait=request.wait_seconds,
+            ack=request.ack,
+            queue=request.queue,
         )
         answer = chain(received, _messages)
         return OutOfOrder(answer) if request.wait_seconds > 0 else answer
@@ -113,6 +118,29 @@ class AgentVerbs:
 
     def _ack_turn(self, request: wire.AckTurn) -> Answer:
         return chain(self._router.ack_turn(self._session), _nothing)
+
+    def _heartbeat(self, request: wire.Heartbeat) -> Answer:
+        lasting = {"lease_seconds": self._services.lease_seconds}
+        if not request.ids:
+            self._router.heartbeat(self._session)
+            return lasting
+        return chain(self._router.begin(self._session, request.ids), lambda _: lasting)
+
+    async def _receipts(self, request: wire.Receipts) -> Fields:
+        traces = [await self._router.trace(number) for number in request.ids]
+        for message, _ in traces:
+            if message.sender != self._member.name:
+                raise NotFoundError(f"{self._member.name!r} sent no message {message.id}")
+        return {"receipts": [receipt_row(message, steps) for message, steps in traces]}
+
+    async def _verify(self, request: wire.Verify) -> Fields:
+        message = await self._router.message(request.id)
+        mine = {message.inbox, message.sender, _holder(message)}
+        if self._member.name not in mine:
+            raise NotFoundError(
+                f"message {request.id} is neither to {self._member.name!r} nor from it"
+            )
+        return verified_fields(message)
 
     def _requeue_inflight(self, request: wire.RequeueInflight) -> Answer:
         requeued = self._router.requeue_inflight(self._session)
@@ -162,12 +190,61 @@ class AgentVerbs:
         return dict(self._whoami(wire.Whoami()))
 
 
+_ALIVE_BY_THEMSELVES = frozenset(
+    {wire.Send, wire.Recv, wire.Ack, wire.Nack, wire.AckTurn, wire.Heartbeat}
+)
+"""Requests by which the broker sees by itself that the session is alive."""
+
+
+def draft_of(request: wire.Posting, sender: str, kind: Kind, origin: Origin) -> Draft:
+    """Return the message that a request asks to send; who sends it is not in the request."""
+    return Draft(
+        sender=sender,
+        sender_kind=kind,
+        to=request.to,
+        body=request.body,
+        in_reply_to=request.in_reply_to,
+        origin=origin,
+        priority=Priority[request.priority.upper()],
+        ttl=request.ttl_seconds,
+        not_before=request.not_before,
+        delay=request.delay_seconds,
+        dedupe_key=request.dedupe_key,
+        supersede_key=request.supersede_key,
+    )
+
+
+def verified_fields(message: Message) -> Fields:
+    """Return what the hive itself knows of a message's origin."""
+    return {
+        "id": message.id,
+        "from": message.sender,
+        "kind": message.sender_kind.value,
+        "sent_at": rfc3339(message.sent_at),
+        "socket": message.origin.socket or None,
+        "uid": message.origin.uid,
+        "pid": message.origin.pid,
+        "operator_verified": message.sender_kind is Kind.OPERATOR,
+    }
+
+
+def _holder(message: Message) -> str | None:
+    """Return who has a message of a work queue, None for any other."""
+    if not message.inbox.startswith(QUEUE_PREFIX) or message.session is None:
+        return None
+    return message.session.rpartition("/")[0]
+
+
 def sent_fields(sent: Sent) -> Fields:
     """Return the fields that answer a send: the first id, who has it, and whom it could not reach.
 
     A transient message that nobody heard has no id.
     """
     fields: dict[str, Any] = {"id": sent.id, "recipients": list(sent.recipients)}
+    if sent.duplicate:
+        fields["duplicate"] = True
+    if sent.parked is not None:
+        fields["parked"] = sent.parked
     if sent.skipped:
         fields["skipped"] = [{"name": each.name, "reason": each.why} for each in sent.skipped]
     return fields

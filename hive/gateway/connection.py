@@ -237,10 +237,14 @@ class Connection(asyncio.Protocol, Generic[R]):
         self._fill(slot, encode_ok(slot.req))
         run = stream.run(lambda fields: self._push(slot.req, fields))
         self._stream = self._loop.create_task(run)
-        self._stream.add_done_callback(self._stream_ended)
+        self._stream.add_done_callback(lambda done: self._stream_ended(slot.req, done))
 
-    def _stream_ended(self, done: asyncio.Task[None]) -> None:
-        if not done.cancelled() and (error := done.exception()) is not None:
+    def _stream_ended(self, req: str | int | None, done: asyncio.Task[None]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if isinstance(error, HiveError):
+            self._say(_Slot(req), encode_error(error, req))
+            self._flush()
+        elif error is not None:
             logger.error("a stream to a client broke off", exc_info=error)
         self.close()
 

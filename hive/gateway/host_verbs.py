@@ -12,15 +12,16 @@ from typing import Any
 
 from attrs import frozen
 
-from hive.broker.values import Draft
 from hive.config import AgentManifest
 from hive.core.lifecycle import Lifecycle
 from hive.core.machine_logs import MachineLogs
 from hive.errors import BadRequestError, HiveError, NotAllowedError, NotFoundError
 from hive.events import EventLog
-from hive.gateway.agent_verbs import AgentServices, sent_fields
+from hive.gateway.agent_verbs import AgentServices, draft_of, sent_fields
 from hive.gateway.answers import Answer, Fields, Stream, chain
+from hive.gateway.mail_verbs import MailVerbs
 from hive.gateway.rows import inbox_row
+from hive.gateway.store_verbs import StoreVerbs
 from hive.gateway.streams import event_stream, log_stream, status_stream
 from hive.names import OPERATOR
 from hive.paths import Paths
@@ -42,6 +43,7 @@ class HostServices:
     lifecycle: Lifecycle
     events: EventLog
     logs: MachineLogs
+    store: StoreVerbs
     tree: Callable[[], TreeRow]
     paths: Paths
     shutdown: Callable[[bool], None]
@@ -57,6 +59,7 @@ class HostVerbs:
         self._router = services.agent.router
         self._roster = services.agent.roster
         self._snapshot = services.agent.snapshot
+        self._mail = MailVerbs(services.agent.router, services.agent.clock)
         self._table: Mapping[type[Request], Callable[[Any], Answer]] = {
             wire.ListAgents: self._list,
             wire.AgentStatus: self._agent_status,
@@ -80,12 +83,15 @@ class HostVerbs:
             wire.Tree: self._tree,
             wire.Events: self._events,
             wire.Logs: self._logs,
+            wire.Search: services.store.search,
+            wire.StoreState: services.store.state,
             wire.Shutdown: self._shutdown,
         }
 
     def handle(self, request: Request) -> Answer:
         """Answer one request."""
-        return self._table[type(request)](request)
+        found = self._table.get(type(request))
+        return found(request) if found is not None else self._mail.handle(request)
 
     def close(self) -> None:
         """Nothing is held for an operator's connection."""
@@ -97,7 +103,8 @@ class HostVerbs:
         }
 
     async def _agent_status(self, request: wire.AgentStatus) -> Fields:
-        return {"agent_statuses": await self._snapshot.rows()}
+        trouble = self._services.store.trouble
+        return {"agent_statuses": await self._snapshot.rows(), "trouble": trouble}
 
     def _subscribe(self, request: wire.SubscribeAgentStatus) -> Stream:
         return status_stream(self._roster, self._snapshot)
@@ -164,20 +171,24 @@ class HostVerbs:
         return {}
 
     def _send(self, request: wire.OperatorSend) -> Answer:
-        draft = Draft(
-            sender=OPERATOR,
-            sender_kind=Kind.OPERATOR,
-            to=request.to,
-            body=request.body,
-            in_reply_to=request.in_reply_to,
-            origin=self._origin,
-        )
+        draft = draft_of(request, OPERATOR, Kind.OPERATOR, self._origin)
         return chain(self._router.send(draft), sent_fields)
 
-    async def _inbox(self, request: wire.Inbox) -> Fields:
+    def _inbox(self, request: wire.Inbox) -> Answer:
         name = request.name if request.name == OPERATOR else self._roster.get(request.name).name
         if request.ack and name != OPERATOR:
             raise NotAllowedError(f"only {name!r} itself can ack its mail; looking needs no ack")
+        if (request.follow or request.after) and (request.ack or request.unread):
+            raise BadRequestError(
+                "'after' and 'follow' show all mail, so leave out 'ack', 'unread'"
+            )
+        if request.follow:
+            return self._services.store.mail_stream(name, request.max, request.after)
+        if request.after:
+            return self._services.store.mail_after(name, request.after)
+        return self._look(name, request)
+
+    async def _look(self, name: str, request: wire.Inbox) -> Fields:
         entries = await self._router.inbox(name, request.max, unread_only=request.unread)
         if request.ack:
             await self._router.mark_read(name, [entry.id for entry in entries])
@@ -192,7 +203,9 @@ class HostVerbs:
         return self._recent_events(request)
 
     async def _recent_events(self, request: wire.Events) -> Fields:
-        return {"events": await self._services.events.recent(request.max, request.after)}
+        if request.after:
+            return {"events": await self._services.events.following(request.max, request.after)}
+        return {"events": await self._services.events.recent(request.max)}
 
     def _logs(self, request: wire.Logs) -> Answer:
         self._roster.agent(request.name)

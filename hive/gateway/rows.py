@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from hive.broker.values import Delivery
 from hive.clock import rfc3339
-from hive.store import Message
-from hive.wire.rows import InboxRow, MessageRow
+from hive.store import Message, Priority, Receipt
+from hive.wire.rows import InboxRow, MessageRow, ReceiptRow, StepRow
 
 
 def message_row(delivery: Delivery) -> MessageRow:
@@ -21,6 +23,8 @@ def message_row(delivery: Delivery) -> MessageRow:
         kind=delivery.sender_kind.value,
         in_reply_to=delivery.in_reply_to,
         label=delivery.label,
+        thread=delivery.thread,
+        priority=_priority(delivery.priority),
     )
 
 
@@ -38,4 +42,39 @@ def inbox_row(entry: Message) -> InboxRow:
         in_reply_to=entry.in_reply_to,
         label=entry.label,
         reason=entry.reason,
+        thread=entry.thread,
+        priority=_priority(entry.priority),
+        not_before=_time(entry.not_before),
+        expires_at=_time(entry.expires_at),
+        ended_at=_time(entry.ended_at),
     )
+
+
+def step_rows(steps: Iterable[Receipt]) -> list[StepRow]:
+    """Return the steps of a message's life."""
+    return [
+        StepRow(
+            step=each.step.value,
+            at=rfc3339(each.at),
+            attempt=each.attempt or None,
+            session=each.session,
+            reason=each.reason,
+        )
+        for each in steps
+    ]
+
+
+def receipt_row(message: Message, steps: Iterable[Receipt]) -> ReceiptRow:
+    """Return what became of a message, for its sender."""
+    return ReceiptRow(
+        id=message.id, to=message.inbox, state=message.state.value, steps=step_rows(steps)
+    )
+
+
+def _priority(value: int) -> str | None:
+    """Return the name of a priority; the usual one is left out."""
+    return None if value == Priority.NORMAL else Priority(value).name.lower()
+
+
+def _time(seconds: float | None) -> str | None:
+    return None if seconds is None else rfc3339(seconds)

@@ -12,6 +12,9 @@ from hive.participants.members import Member
 from hive.participants.roster import Roster
 from hive.wire.rows import EventRow
 
+PAGE = 200
+"""Events that are read at once for somebody who comes back."""
+
 
 def status_stream(roster: Roster, snapshot: Snapshot) -> Stream:
     """Push a one-row `agent_statuses` for each participant that changed."""
@@ -39,16 +42,19 @@ def status_stream(roster: Roster, snapshot: Snapshot) -> Stream:
 
 
 def event_stream(events: EventLog, limit: int, after: int) -> Stream:
-    """Push the newest events, then each new one, without a gap and without repeats."""
+    """Push the newest events, or all behind `after`; then each new one; no gap, no repeats."""
 
     async def run(push: Push) -> None:
         arrived: asyncio.Queue[EventRow] = asyncio.Queue()
         unsubscribe = events.subscribe(arrived.put_nowait)
         try:
             last = after
-            for row in await events.recent(limit, after):
-                last = row.seq
-                push({"events": [row]})
+            while rows := await _more(events, limit, after, last):
+                for row in rows:
+                    push({"events": [row]})
+                last = rows[-1].seq
+                if not after:
+                    break
             while True:
                 row = await arrived.get()
                 if row.seq > last:
@@ -57,6 +63,10 @@ def event_stream(events: EventLog, limit: int, after: int) -> Stream:
             unsubscribe()
 
     return Stream(run)
+
+
+async def _more(events: EventLog, limit: int, after: int, last: int) -> list[EventRow]:
+    return await (events.following(PAGE, last) if after else events.recent(limit))
 
 
 def log_stream(lines: AsyncIterator[str]) -> Stream:

@@ -11,7 +11,7 @@ from attrs import frozen
 
 from actors import Backoff
 from hive.client.api import AgentClient, Delivery
-from hive.errors import InboxFullError, TooLargeError
+from hive.errors import InboxFullError, RateLimitedError, TooLargeError
 from hive.harness.answers import too_long, wants_answer
 from hive.harness.drivers import SavedText
 from hive.harness.patience import until_reachable
@@ -19,10 +19,10 @@ from hive.harness.patience import until_reachable
 logger = logging.getLogger(__name__)
 
 FULL = Backoff(base=1.0, factor=2.0, cap=15.0, jitter=0.1)
-"""Delays between attempts to put an answer into a full inbox."""
+"""Delays between attempts to send into a full inbox, or when sending too fast."""
 
 FULL_ATTEMPTS = 6
-"""Attempts before a full inbox counts as a refusal."""
+"""Attempts before that counts as a refusal."""
 
 
 @frozen
@@ -78,7 +78,7 @@ class Answerer:
                 sent = await until_reachable(
                     lambda: self.client.send(message.sender, body, in_reply_to=message.id)
                 )
-            except InboxFullError as refusal:
+            except (InboxFullError, RateLimitedError) as refusal:
                 if attempt == FULL_ATTEMPTS - 1:
                     raise
                 logger.warning("message %d: %s; trying again", message.id, refusal)

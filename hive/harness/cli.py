@@ -112,16 +112,23 @@ def serve(
 @click.option(
     "--reply-to", "in_reply_to", type=click.IntRange(min=1), help="Id of the message answered."
 )
+@click.option("--priority", type=click.Choice(["low", "normal", "high"]), help="Its place.")
+@click.option(
+    "--ttl", "ttl_seconds", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS"
+)
+@click.option("--delay", "delay_seconds", type=click.FloatRange(min=0), metavar="SECONDS")
+@click.option("--dedupe-key", metavar="KEY", help="Store it once, however often it is sent.")
+@click.option("--supersede-key", metavar="KEY", help="Replace what is unread under KEY.")
 @click.argument("to")
 @click.argument("body", required=False)
-def send(socket: Path, as_json: bool, in_reply_to: int | None, to: str, body: str | None) -> None:
+def send(socket: Path, as_json: bool, body: str | None, **given: Any) -> None:
     """Send BODY (default and "-": standard input) to TO and print the id.
 
     It is on disk when this ends with 0.
     """
     from hive.harness import verbs
 
-    request = {"cmd": "send", "to": to, "body": verbs.body_of(body), "in_reply_to": in_reply_to}
+    request = {"cmd": "send", "body": verbs.body_of(body), **given}
     answer = verbs.ask(socket, request)
     verbs.print_answer(answer, [str(answer.get("id", ""))], as_json=as_json)
 
@@ -221,6 +228,32 @@ def nack(socket: Path, delay: float | None, message: int, **given: str | None) -
     verbs.ask(socket, {"cmd": "nack", "id": message, "delay_seconds": delay, **given})
 
 
+@click.command()
+@socket_option
+@json_option
+@click.argument("ids", metavar="ID...", type=click.IntRange(min=1), nargs=-1, required=True)
+def receipts(socket: Path, as_json: bool, ids: tuple[int, ...]) -> None:
+    """Print what became of messages that this participant sent."""
+    from hive.harness import verbs
+
+    answer = verbs.ask(socket, {"cmd": "receipts", "ids": list(ids)})
+    lines = [line for row in answer["receipts"] for line in verbs.receipt_lines(row)]
+    verbs.print_answer(answer, lines, as_json=as_json)
+
+
+@click.command()
+@socket_option
+@json_option
+@click.argument("message", metavar="ID", type=click.IntRange(min=1))
+def verify(socket: Path, as_json: bool, message: int) -> None:
+    """Print who sent the message ID, by the socket that it came in through."""
+    from hive.harness import verbs
+
+    answer = verbs.ask(socket, {"cmd": "verify", "id": message})
+    trusted = "" if answer["operator_verified"] else ", not from the operator"
+    verbs.print_answer(answer, [f"#{message} is from {answer['from']}{trusted}"], as_json=as_json)
+
+
 def care_of_agents(verb: str, sentence: str) -> click.Command:
     """Return a verb of the manager that is about one other agent."""
 
@@ -248,7 +281,7 @@ def logs(socket: Path, as_json: bool, lines: int, name: str) -> None:
     verbs.print_answer(answer, answer["lines"], as_json=as_json)
 
 
-COMMON = (serve, send, recv, wake, status, whoami, who, ack, nack)
+COMMON = (serve, send, recv, wake, status, whoami, who, ack, nack, receipts, verify)
 CARE = {
     "kill": "Stop the agent NAME gracefully.",
     "start": "Start the stopped or failed agent NAME.",

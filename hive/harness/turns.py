@@ -35,6 +35,9 @@ AFTER_FAILURE = Backoff(base=1.0, factor=2.0, cap=60.0, jitter=0.1)
 AFTER_DEFERRAL = 30.0
 """Seconds before a message that was put off is delivered again."""
 
+BEATS_PER_LEASE = 3
+"""So that one that is lost does no harm."""
+
 LAST_REQUEST = 1.0
 """Seconds for giving a message back while the agent ends."""
 
@@ -110,11 +113,24 @@ class Worker:
         return ()
 
     async def _work(self, message: Delivery) -> Outcome:
+        beating = asyncio.create_task(self._beat(message), name=f"heartbeats of {message.id}")
         try:
             return await self.driver.handle(message)
         except Exception as error:
             logger.exception("message %d: the driver has a bug", message.id)
             return Failed(f"the driver raised {type(error).__name__}: {error}")
+        finally:
+            beating.cancel()
+
+    async def _beat(self, message: Delivery) -> None:
+        """Say that the message is in work, now and often enough that its lease does not end."""
+        while True:
+            pause = AFTER_DEFERRAL
+            try:
+                pause = await self.client.heartbeat([message.id]) / BEATS_PER_LEASE
+            except HiveError as refusal:
+                logger.info("message %d: no heartbeat: %s", message.id, refusal)
+            await asyncio.sleep(pause)
 
     async def _finish(self, message: Delivery, outcome: Outcome) -> Outcome:
         """Send the answer; one that is refused makes the message a dead letter, for all to see."""

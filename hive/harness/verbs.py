@@ -26,7 +26,7 @@ def body_of(written: str | None) -> str:
 def receive(socket: Path, *, most: int, wait: float, keep: bool, as_json: bool) -> None:
     """Print messages, and ack them once they are written out.
 
-    They are leased to this connection: with `keep` they are given back when it ends.
+    They are leased to this connection: with `keep` they are given back, which costs no attempt.
     """
     with Connection(socket) as connection:
         request = {"cmd": "recv", "max": most, "wait_seconds": wait}
@@ -34,7 +34,10 @@ def receive(socket: Path, *, most: int, wait: float, keep: bool, as_json: bool) 
         for message in messages:
             print_line(message_json(message) if as_json else message_text(message))
         sys.stdout.flush()
-        if messages and not keep:
+        if keep:
+            for message in messages:
+                connection.call({"cmd": "nack", "id": message["id"], "mode": "defer"})
+        elif messages:
             connection.call({"cmd": "ack", "ids": [message["id"] for message in messages]})
 
 
@@ -65,6 +68,14 @@ def message_text(message: Fields) -> str:
     if message.get("redelivered"):
         head += f", delivered again (attempt {message['attempt']})"
     return f"{head}\n{message['body']}\n"
+
+
+def receipt_lines(row: Fields) -> list[str]:
+    """Return what became of a message for people: its state, then its steps."""
+    head = f"#{row['id']} to {row['to']}: {row['state']}"
+    facts = ("at", "step", "session", "reason")
+    steps = [[str(step[fact]) for fact in facts if step.get(fact)] for step in row["steps"]]
+    return [head, *(f"  {'  '.join(step)}" for step in steps)]
 
 
 def presence_text(row: Fields) -> str:

@@ -2,16 +2,22 @@
 
 `store` is what others use. Below it: `writer` groups writes into batches, `engine` says on which
 thread they run, `unit` what a batch is, `connection` which settings must hold, `schema` the tables.
-`participants`, `events` and `messages` are the statements, `records` the values.
+`participants`, `events`, `messages`, `receipts`, `groups` are the statements, `records` the values.
+`health` says whether writes are taken and `files` whether they can be found again; `retention`,
+`search` and `cursors` are about what was written long ago; `backup` and `checkup` are for
+operators.
 """
 
 from hive.store.engine import Engine, InlineEngine, ThreadEngine
 from hive.store.errors import (
     StoreClosedError,
     StoreCorruptError,
+    StoreDiskError,
     StoreError,
     StoreFullError,
     StoreLockedError,
+    StoreLogMissingError,
+    StoreMovedError,
     StoreNotDurableError,
     StoreReadOnlyError,
     StoreVersionError,
@@ -27,6 +33,9 @@ from hive.store.records import (
     Origin,
     ParticipantOrigin,
     ParticipantRecord,
+    Priority,
+    Receipt,
+    Step,
 )
 from hive.store.store import Store
 
@@ -43,12 +52,18 @@ __all__ = [
     "Origin",
     "ParticipantOrigin",
     "ParticipantRecord",
+    "Priority",
+    "Receipt",
+    "Step",
     "Store",
     "StoreClosedError",
     "StoreCorruptError",
+    "StoreDiskError",
     "StoreError",
     "StoreFullError",
     "StoreLockedError",
+    "StoreLogMissingError",
+    "StoreMovedError",
     "StoreNotDurableError",
     "StoreReadOnlyError",
     "StoreVersionError",

@@ -18,6 +18,9 @@ BUSY_SECONDS = 5.0
 CHECKPOINT_PAGES = 2000
 """WAL pages after which the writer checkpoints. 1000 to 4000 measured alike; less is slower."""
 
+DURABILITY = "journal_mode=wal synchronous=full"
+"""What every writing connection is checked for before it is used."""
+
 _FULL = 2
 """What `PRAGMA synchronous` answers for FULL."""
 

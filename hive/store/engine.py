@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import aiosqlite
-from attrs import define, field
+from attrs import define, field, frozen
 
 from hive.store.connection import (
     BUSY_SECONDS,
@@ -30,6 +30,8 @@ from hive.store.connection import (
     make_reader,
     prepare,
 )
+from hive.store.errors import StoreLogMissingError
+from hive.store.files import Files, Verified
 from hive.store.unit import Batch, Query, Read, Unit
 
 T = TypeVar("T")
@@ -43,11 +45,15 @@ class Engine(Protocol):
         ...
 
     async def commit(self, batch: Batch) -> None:
-        """Apply a batch; when this returns it is on disk."""
+        """Apply a batch; when this returns it is on disk, under the store's own name."""
         ...
 
     async def read(self, query: Query[T]) -> T:
         """Run a query on a connection that cannot write."""
+        ...
+
+    async def reopen(self) -> None:
+        """Connect anew, so that a log that was deleted is whole again; nothing in it is lost."""
         ...
 
     async def close(self) -> None:
@@ -98,36 +104,73 @@ class ThreadEngine:
     _lock: StoreLock | None = field(default=None, init=False)
     _writer: _Connection | None = field(default=None, init=False)
     _reader: _Connection | None = field(default=None, init=False)
+    _files: Files | None = field(default=None, init=False)
 
     async def open(self, path: Path) -> None:
         """Take the one writer's lock, bring the file up to date, connect."""
         self._lock = await asyncio.to_thread(StoreLock.acquire, path)
         await asyncio.to_thread(prepare, path)
-        self._writer = _Connection(path, make_durable)
-        await self._writer.open()
-        self._reader = _Connection(path, make_reader)
-        await self._reader.open()
+        await self._connect(path)
 
     async def commit(self, batch: Batch) -> None:
-        """Apply a batch; when this returns it is on disk."""
-        assert self._writer is not None
-        await self._writer.run(batch)
+        """Apply a batch; when this returns it is on disk, under the store's own name.
+
+        Raises:
+            StoreMovedError: The file was deleted or replaced; so far as is known, it is not.
+            StoreLogMissingError: The same happened to its log.
+        """
+        if self._writer is None or self._files is None:
+            raise _between()
+        await self._writer.run(Verified(batch, self._files))
 
     async def read(self, query: Query[T]) -> T:
         """Run a query on the reading connection."""
-        assert self._reader is not None
+        if self._reader is None:
+            raise _between()
         unit = Read(query)
         await self._reader.run(unit)
         return unit.values[0]
 
+    async def reopen(self) -> None:
+        """Put what is in the log into the database, disconnect, connect."""
+        assert self._files is not None
+        if self._writer is not None:
+            await self._writer.run(_Checkpoint())
+        await self._disconnect()
+        await self._connect(self._files.path)
+
     async def close(self) -> None:
         """Finish what is under way, disconnect, let the lock go."""
-        for connection in (self._reader, self._writer):
-            if connection is not None:
-                await connection.close()
+        await self._disconnect()
         lock, self._lock = self._lock, None
         if lock is not None:
             lock.release()
+
+    async def _connect(self, path: Path) -> None:
+        writer = self._writer = _Connection(path, make_durable)
+        await writer.open()
+        self._files = await asyncio.to_thread(Files.of, path)
+        reader = self._reader = _Connection(path, make_reader)
+        await reader.open()
+
+    async def _disconnect(self) -> None:
+        connections = (self._reader, self._writer)
+        self._reader = self._writer = None
+        for connection in connections:
+            if connection is not None:
+                await connection.close()
+
+
+@frozen
+class _Checkpoint:
+    """Everything in the log becomes part of the database, whatever became of the log's name."""
+
+    def run(self, connection: sqlite3.Connection) -> None:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _between() -> StoreLogMissingError:
+    return StoreLogMissingError("the store is just being opened again; try again")
 
 
 @define(eq=False)
@@ -160,6 +203,9 @@ class InlineEngine:
         unit = Read(query)
         unit.run(self._connection)
         return unit.values[0]
+
+    async def reopen(self) -> None:
+        """Do nothing: nobody deletes the files of a simulation."""
 
     async def close(self) -> None:
         """Disconnect and let the lock go."""

@@ -31,8 +31,20 @@ class StoreCorruptError(StoreError):
     """The file is damaged, or is no store of a hive."""
 
 
+class StoreMovedError(StoreError):
+    """The store's file was deleted or replaced while it was open."""
+
+
+class StoreLogMissingError(StoreError):
+    """The store's write-ahead log was deleted or replaced while it was open."""
+
+
 class StoreFullError(StoreError):
     """The disk is full."""
+
+
+class StoreDiskError(StoreError):
+    """The disk or its file system fails to read or write."""
 
 
 class StoreVersionError(StoreError):
@@ -76,7 +88,14 @@ _BY_CODE: dict[int, tuple[type[StoreError], str]] = {
         StoreFullError,
         "cannot grow because the disk is full; make room",
     ),
+    sqlite3.SQLITE_IOERR: (
+        StoreDiskError,
+        "cannot be read or written; look at the disk and at the kernel's log (dmesg)",
+    ),
 }
+
+LASTING = (StoreCorruptError, StoreMovedError)
+"""What does not pass by itself: to go on writing would do harm, so only a restart ends it."""
 
 _PRIMARY_CODE = 0xFF
 """The low byte of an extended result code (sqlite.org/rescode.html)."""

@@ -60,6 +60,19 @@ def newest_by_name(kinds: Collection[str]) -> Query[tuple[EventRecord, ...]]:
     return query
 
 
+def following(after: int, count: int) -> Query[tuple[EventRecord, ...]]:
+    """Read the first `count` events with a `seq` above `after`, in order."""
+
+    def query(connection: sqlite3.Connection) -> tuple[EventRecord, ...]:
+        rows = connection.execute(
+            "SELECT seq, at, event, name, detail FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
+            (after, count),
+        ).fetchall()
+        return tuple(map(_record, rows))
+
+    return query
+
+
 def _record(row: tuple[Any, ...]) -> EventRecord:
     seq, at, event, name, detail = row
     return EventRecord(seq, at, event, name, json.loads(detail))

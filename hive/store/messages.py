@@ -9,30 +9,33 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from attrs import field, frozen
 
-from hive.store.records import Kind, Message, MessageKind, MessageState, Origin
+from hive.store import groups, receipts
+from hive.store.records import Kind, Message, MessageKind, MessageState, Origin, Receipt
 from hive.store.unit import Query
 
 _BODILESS = (
-    "id, inbox, sender, sender_kind, kind, size, sent_at, state, in_reply_to, label, priority, "
-    "not_before, attempts, deliveries, lease, session, leased_at, ended_at, reason"
+    "id, inbox, sender, sender_kind, kind, size, sent_at, state, in_reply_to, label, thread, "
+    "priority, not_before, expires_at, dedupe_key, supersede_key, hops, attempts, deliveries, "
+    "lease, session, leased_at, in_turn_at, ended_at, reason"
 )
-_COLUMNS = f"{_BODILESS}, body, origin_socket, origin_pid, origin_uid, origin_gid"
+COLUMNS = f"{_BODILESS}, body, origin_socket, origin_pid, origin_uid, origin_gid"
+"""Everything that `whole` reads."""
 
 _INSERT = (
-    f"INSERT INTO messages ({_COLUMNS}) "  # noqa: S608 - own column names
-    f"VALUES ({', '.join('?' * len(_COLUMNS.split(',')))})"
+    f"INSERT INTO messages ({COLUMNS}) "  # noqa: S608 - own column names
+    f"VALUES ({', '.join('?' * len(COLUMNS.split(',')))})"
 )
 
 _UPDATE = (
     "UPDATE messages SET state = ?, not_before = ?, attempts = ?, deliveries = ?, lease = ?, "
-    "session = ?, leased_at = ?, ended_at = ?, reason = ? WHERE id = ?"
+    "session = ?, leased_at = ?, in_turn_at = ?, ended_at = ?, reason = ?, hops = ? WHERE id = ?"
 )
 
-_UNDELIVERED = "state IN ('stored', 'leased')"
+_UNDELIVERED = "state IN ('stored', 'leased', 'parked')"
 """Word for word the condition of the partial index, or SQLite would not use it."""
 
 _MAX_PARAMETERS = 500
@@ -55,13 +58,19 @@ def insertion(message: Message) -> Row:
         message.state.value,
         message.in_reply_to,
         message.label,
+        message.thread,
         message.priority,
         message.not_before,
+        message.expires_at,
+        message.dedupe_key,
+        message.supersede_key,
+        message.hops,
         message.attempts,
         message.deliveries,
         message.lease,
         message.session,
         message.leased_at,
+        message.in_turn_at,
         message.ended_at,
         message.reason,
         message.body,
@@ -82,8 +91,10 @@ def move(message: Message) -> Row:
         message.lease,
         message.session,
         message.leased_at,
+        message.in_turn_at,
         message.ended_at,
         message.reason,
+        message.hops,
         message.id,
     )
 
@@ -95,11 +106,13 @@ class Changes:
     Attributes:
         inserted: Rows as `insertion` makes them.
         moved: Rows as `move` makes them.
+        receipts: Steps that the rows no longer tell.
         bodies: Ids of messages whose bodies the broker no longer holds.
     """
 
     inserted: Sequence[Row] = ()
     moved: Sequence[Row] = ()
+    receipts: Sequence[Receipt] = ()
     bodies: Sequence[int] = ()
 
     def __call__(self, connection: sqlite3.Connection) -> dict[int, str]:
@@ -108,6 +121,8 @@ class Changes:
             connection.executemany(_INSERT, self.inserted)
         if self.moved:
             connection.executemany(_UPDATE, self.moved)
+        if self.receipts:
+            receipts.append(connection, self.receipts)
         return read_bodies(connection, self.bodies)
 
 
@@ -132,19 +147,71 @@ class Undelivered:
     Attributes:
         last_id: The highest id ever given to a message.
         rows: Every message that is not at its end, in the order of ids, without its body.
+        lineage: Thread and hops of recent replies, by id, also of those at their end.
+        used_keys: Dedupe keys within the window, oldest first, one for each message.
+        groups: Members of each group.
+        queues: Names of the work queues.
     """
 
     last_id: int
     rows: Sequence[Message] = field(factory=tuple)
+    lineage: Mapping[int, tuple[int, int]] = field(factory=dict)
+    used_keys: Sequence[UsedKey] = field(factory=tuple)
+    groups: Mapping[str, frozenset[str]] = field(factory=dict)
+    queues: Sequence[str] = field(factory=tuple)
 
 
-def undelivered(connection: sqlite3.Connection) -> Undelivered:
-    """Read what is not at its end."""
-    last = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
+class UsedKey(NamedTuple):
+    """A dedupe key and the message that was stored under it."""
+
+    sender: str
+    key: str
+    id: int
+    inbox: str
+    sent_at: float
+
+
+LINEAGE = 20_000
+"""Newest ids of which it is known at once what they reply to."""
+
+
+def undelivered(keys_since: float) -> Query[Undelivered]:
+    """Read what is not at its end, and the dedupe keys used since a time."""
+
+    def query(connection: sqlite3.Connection) -> Undelivered:
+        last = connection.execute(
+            "SELECT seq FROM sqlite_sequence WHERE name = 'messages'"
+        ).fetchone()
+        last_id = last[0] if last else 0
+        rows = connection.execute(
+            f"SELECT {_BODILESS} FROM messages WHERE {_UNDELIVERED} ORDER BY id"  # noqa: S608
+        )
+        return Undelivered(
+            last_id,
+            [_record(row) for row in rows],
+            _lineage(connection, last_id - LINEAGE),
+            _used_keys(connection, keys_since),
+            groups.members(connection),
+            groups.queues(connection),
+        )
+
+    return query
+
+
+def _lineage(connection: sqlite3.Connection, after: int) -> dict[int, tuple[int, int]]:
     rows = connection.execute(
-        f"SELECT {_BODILESS} FROM messages WHERE {_UNDELIVERED} ORDER BY id"  # noqa: S608
+        "SELECT id, thread, hops FROM messages WHERE id > ? AND thread IS NOT NULL", (after,)
     )
-    return Undelivered(last[0] if last else 0, [_record(row) for row in rows])
+    return {number: (thread, hops) for number, thread, hops in rows}
+
+
+def _used_keys(connection: sqlite3.Connection, since: float) -> list[UsedKey]:
+    rows = connection.execute(
+        "SELECT sender, dedupe_key, id, inbox, sent_at FROM messages "
+        "WHERE dedupe_key IS NOT NULL AND sent_at >= ? ORDER BY id",
+        (since,),
+    )
+    return [UsedKey(*row) for row in rows]
 
 
 @frozen
@@ -173,6 +240,19 @@ def by_id(ids: Sequence[int]) -> Query[Mapping[int, Message]]:
     return query
 
 
+def one(number: int) -> Query[Message | None]:
+    """Read one message whole, whatever its state."""
+
+    def query(connection: sqlite3.Connection) -> Message | None:
+        row = connection.execute(
+            f"SELECT {COLUMNS} FROM messages WHERE id = ?",  # noqa: S608 - own column names
+            (number,),
+        ).fetchone()
+        return None if row is None else whole(row)
+
+    return query
+
+
 def newest(inbox: str, count: int, *, unread: bool = False) -> Query[tuple[Message, ...]]:
     """Read the newest messages of an inbox with their bodies, oldest first.
 
@@ -182,11 +262,11 @@ def newest(inbox: str, count: int, *, unread: bool = False) -> Query[tuple[Messa
 
     def query(connection: sqlite3.Connection) -> tuple[Message, ...]:
         rows = connection.execute(
-            f"SELECT {_COLUMNS} FROM messages WHERE inbox = ? {condition} "  # noqa: S608
+            f"SELECT {COLUMNS} FROM messages WHERE inbox = ? {condition} "  # noqa: S608
             "ORDER BY id DESC LIMIT ?",
             (inbox, count),
         ).fetchall()
-        return tuple(_whole(row) for row in reversed(rows))
+        return tuple(whole(row) for row in reversed(rows))
 
     return query
 
@@ -206,7 +286,8 @@ def _record(row: Row) -> Message:
     return Message(**values)
 
 
-def _whole(row: Row) -> Message:
+def whole(row: Row) -> Message:
+    """Return the message of a row of `COLUMNS`."""
     message = _record(row[: len(_FIELDS)])
     message.body, *origin = row[len(_FIELDS) :]
     message.origin = Origin(*origin)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any
 
 from attrs import define, frozen
@@ -17,6 +17,7 @@ class Kind(StrEnum):
     PEER = "peer"
     OPERATOR = "operator"
     SYSTEM = "system"
+    QUEUE = "queue"
 
 
 class Desired(StrEnum):
@@ -107,9 +108,54 @@ class MessageState(StrEnum):
 
     STORED = "stored"
     LEASED = "leased"
+    PARKED = "parked"
     ACKED = "acked"
     EXPIRED = "expired"
     DEAD = "dead"
+
+
+class Step(StrEnum):
+    """A step of a message's life, as a receipt tells it."""
+
+    STORED = "stored"
+    LEASED = "leased"
+    IN_TURN = "in_turn"
+    NACKED = "nacked"
+    RETURNED = "returned"
+    PARKED = "parked"
+    RELEASED = "released"
+    REPLAYED = "replayed"
+    ACKED = "acked"
+    EXPIRED = "expired"
+    DEAD = "dead"
+
+
+@frozen
+class Receipt:
+    """One step of one message's life.
+
+    Attributes:
+        message: Its id.
+        at: When, in wall seconds.
+        attempt: The number of the delivery that the step belongs to; 0 before the first.
+        session: Who held it then.
+        reason: Why, in words.
+    """
+
+    message: int
+    at: float
+    step: Step
+    attempt: int = 0
+    session: str | None = None
+    reason: str | None = None
+
+
+class Priority(IntEnum):
+    """Classes of urgency; lower goes first, and within a class the lower id."""
+
+    HIGH = -1
+    NORMAL = 0
+    LOW = 1
 
 
 class MessageKind(StrEnum):
@@ -139,13 +185,19 @@ class Message:
         state: Where it is in its life.
         in_reply_to: The message that it answers.
         label: A free word of the sender, shown with it.
-        priority: Lower goes first; all are 0 for now.
+        thread: The first message of the conversation; None if it is that itself.
+        priority: Lower goes first.
         not_before: It is not delivered before this time.
+        expires_at: If it was not delivered by this time, it is given up.
+        dedupe_key: The sender's own name for it; a repeat within the window is the same message.
+        supersede_key: A newer message of its sender with this key replaces it while it is unread.
+        hops: How many replies of agents led to it since a person last had a hand in it.
         attempts: Deliveries that count; the number of the next one is one more.
         deliveries: Every delivery, also those that were given back without burning an attempt.
         lease: The last lease that it was delivered under.
         session: Who held that lease.
         leased_at: When that lease began.
+        in_turn_at: When its receiver said that it works on it, under that lease.
         ended_at: When it was acked, expired or given up.
         reason: Why it is in its state, in words.
         body: What it says; None where it was not read from disk.
@@ -162,13 +214,19 @@ class Message:
     state: MessageState = MessageState.STORED
     in_reply_to: int | None = None
     label: str | None = None
-    priority: int = 0
+    thread: int | None = None
+    priority: int = Priority.NORMAL
     not_before: float | None = None
+    expires_at: float | None = None
+    dedupe_key: str | None = None
+    supersede_key: str | None = None
+    hops: int = 0
     attempts: int = 0
     deliveries: int = 0
     lease: str | None = None
     session: str | None = None
     leased_at: float | None = None
+    in_turn_at: float | None = None
     ended_at: float | None = None
     reason: str | None = None
     body: str | None = None

@@ -9,8 +9,9 @@ dirty one page per inbox in every commit (measured: half the rate of inserts and
 `AUTOINCREMENT` costs nothing measurable and means that an id is never used twice, even after
 retention has deleted the newest rows.
 
-Columns of messages that nothing writes yet are there so that old rows have them from the start:
-thread, priority, expires_at, dedupe_key, supersede_key, hops.
+The other indexes on messages are partial, too, and cost nothing to a message that is not in them:
+dead letters, and dedupe keys by the time they were used. Receipts hold what a message's own row no
+longer says, so a message that is delivered once and acked has none.
 """
 
 from __future__ import annotations
@@ -25,8 +26,16 @@ APPLICATION_ID = 0x48495645
 
 Migration = tuple[str, ...]
 
+_COLUMNS_1 = (
+    "id, inbox, sender, sender_kind, kind, body, size, label, in_reply_to, thread, priority, "
+    "sent_at, not_before, expires_at, dedupe_key, supersede_key, hops, state, attempts, "
+    "deliveries, lease, session, leased_at, ended_at, reason, origin_socket, origin_pid, "
+    "origin_uid, origin_gid"
+)
+"""The columns of messages in version 1."""
+
 MIGRATIONS: tuple[Migration, ...] = (
-    (
+    (  # 1
         f"PRAGMA application_id = {APPLICATION_ID}",
         """
         CREATE TABLE epochs (
@@ -99,6 +108,97 @@ MIGRATIONS: tuple[Migration, ...] = (
         )
         """,
     ),
+    (  # 2: parked messages, receipts, groups, work queues
+        """
+        CREATE TABLE messages_2 (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            inbox TEXT NOT NULL,
+            sender TEXT NOT NULL,
+            sender_kind TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            body TEXT NOT NULL,
+            size INTEGER NOT NULL,
+            label TEXT,
+            in_reply_to INTEGER,
+            thread INTEGER,
+            priority INTEGER NOT NULL DEFAULT 0,
+            sent_at REAL NOT NULL,
+            not_before REAL,
+            expires_at REAL,
+            dedupe_key TEXT,
+            supersede_key TEXT,
+            hops INTEGER NOT NULL DEFAULT 0,
+            state TEXT NOT NULL
+                CHECK (state IN ('stored', 'leased', 'parked', 'acked', 'expired', 'dead')),
+            attempts INTEGER NOT NULL DEFAULT 0,
+            deliveries INTEGER NOT NULL DEFAULT 0,
+            lease TEXT,
+            session TEXT,
+            leased_at REAL,
+            in_turn_at REAL,
+            ended_at REAL,
+            reason TEXT,
+            origin_socket TEXT,
+            origin_pid INTEGER,
+            origin_uid INTEGER,
+            origin_gid INTEGER
+        )
+        """,
+        f"INSERT INTO messages_2 ({_COLUMNS_1}) SELECT {_COLUMNS_1} FROM messages",  # noqa: S608
+        "DELETE FROM sqlite_sequence WHERE name = 'messages_2'",
+        """
+        INSERT INTO sqlite_sequence (name, seq)
+            SELECT 'messages_2', seq FROM sqlite_sequence WHERE name = 'messages'
+        """,
+        "DROP TABLE messages",
+        "ALTER TABLE messages_2 RENAME TO messages",
+        """
+        CREATE INDEX undelivered ON messages (id) WHERE state IN ('stored', 'leased', 'parked')
+        """,
+        "CREATE INDEX dead_letters ON messages (id) WHERE state = 'dead'",
+        "CREATE INDEX dedupe ON messages (sent_at) WHERE dedupe_key IS NOT NULL",
+        """
+        CREATE TABLE receipts (
+            id INTEGER PRIMARY KEY,
+            message INTEGER NOT NULL,
+            at REAL NOT NULL,
+            step TEXT NOT NULL,
+            attempt INTEGER NOT NULL,
+            session TEXT,
+            reason TEXT
+        )
+        """,
+        "CREATE INDEX receipts_of ON receipts (message)",
+        """
+        CREATE TRIGGER receipts_go AFTER DELETE ON messages
+            BEGIN DELETE FROM receipts WHERE message = OLD.id; END
+        """,
+        """
+        CREATE TABLE members (
+            name TEXT NOT NULL,
+            member TEXT NOT NULL,
+            PRIMARY KEY (name, member)
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE queues (name TEXT PRIMARY KEY, created_at REAL NOT NULL) WITHOUT ROWID
+        """,
+    ),
+    (  # 3: upkeep: search, retention, the writer's trials
+        """
+        CREATE TABLE marks (name TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID
+        """,
+        "INSERT INTO marks VALUES ('searchable', 0), ('messages_gone', 0), ('events_gone', 0)",
+        """
+        CREATE VIRTUAL TABLE search USING fts5 (body, content = 'messages', content_rowid = 'id')
+        """,
+        """
+        CREATE TRIGGER search_forgets AFTER DELETE ON messages
+            WHEN OLD.id <= (SELECT number FROM marks WHERE name = 'searchable')
+            BEGIN INSERT INTO search (search, rowid, body) VALUES ('delete', OLD.id, OLD.body); END
+        """,
+        "CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL)",
+    ),
 )
 
 
@@ -109,7 +209,7 @@ def check(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGR
         StoreCorruptError: When the file belongs to another program.
         StoreVersionError: When it was written by a newer version of this one.
     """
-    version = _version(connection)
+    version = version_of(connection)
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
     is_new = version == 0 and application == 0 and tables == 0
@@ -129,13 +229,14 @@ def migrate(
     connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS
 ) -> tuple[int, int]:
     """Bring a file that was checked up to date; return its version before and after."""
-    before = _version(connection)
+    before = version_of(connection)
     for number, statements in enumerate(migrations[before:], start=before + 1):
         _apply(connection, number, statements)
     return before, len(migrations)
 
 
-def _version(connection: sqlite3.Connection) -> int:
+def version_of(connection: sqlite3.Connection) -> int:
+    """Return the number of the last migration that was applied to a file."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 

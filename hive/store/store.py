@@ -12,6 +12,7 @@ from hive.clock import Clock, SystemClock
 from hive.store import events, participants
 from hive.store.engine import Engine, ThreadEngine
 from hive.store.errors import StoreClosedError, from_sqlite
+from hive.store.health import Health
 from hive.store.records import Desired, EventRecord, ParticipantRecord
 from hive.store.unit import Op, Query
 from hive.store.writer import Writer
@@ -30,6 +31,9 @@ class Store:
         path: The SQLite file; its directory must exist.
         engine: Where SQLite runs.
         clock: Wall time of the events.
+
+    Attributes:
+        health: Whether writes are taken; while they are not, reads still are.
     """
 
     def __init__(
@@ -38,7 +42,9 @@ class Store:
         self.path = path
         self._engine: Engine = engine or ThreadEngine()
         self._clock: Clock = clock or SystemClock()
+        self.health = Health(self._clock)
         self._writer: Writer | None = None
+        self._listeners: list[Callable[[], None]] = []
         self._is_open = False
 
     def __repr__(self) -> str:
@@ -65,8 +71,9 @@ class Store:
         except BaseException:
             await self._engine.close()
             raise
-        self._writer = Writer(self._engine, self.path)
+        self._writer = Writer(self._engine, self.path, self.health, self._committed)
         self._writer.start()
+        self.health.open()
         self._is_open = True
 
     async def close(self) -> None:
@@ -74,6 +81,7 @@ class Store:
         self._is_open = False
         if self._writer is not None:
             await self._writer.close()
+        self.health.close(self._closed())
         await self._engine.close()
 
     def write(self, op: Op[T]) -> asyncio.Future[T]:
@@ -91,6 +99,11 @@ class Store:
         if self._writer is None:
             raise self._closed()
         return self._writer.write(collect)
+
+    def on_commit(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call `listener` after each commit; returns what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     async def read(self, query: Query[T]) -> T:
         """Run a read; it sees what was committed when it began, and waits for no write.
@@ -151,6 +164,10 @@ class Store:
     async def newest_by_name(self, kinds: Collection[str]) -> tuple[EventRecord, ...]:
         """Return, for each participant, the newest of its events of these kinds."""
         return await self.read(events.newest_by_name(kinds))
+
+    def _committed(self) -> None:
+        for listener in tuple(self._listeners):
+            listener()
 
     def _closed(self) -> StoreClosedError:
         return StoreClosedError(f"the store {self.path} is not open")

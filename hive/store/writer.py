@@ -2,6 +2,8 @@
 
 There is no timer. While one batch is on its way to the disk the next one gathers; the time that the
 fsync takes is the window. Callers hold plain futures: cancelling one stops nobody's write.
+
+After a commit that failed, writes are refused at once until one of the writer's own has succeeded.
 """
 
 from __future__ import annotations
@@ -16,13 +18,23 @@ from typing import Any, TypeVar
 from attrs import define, field
 
 from hive.store.engine import Engine
-from hive.store.errors import StoreClosedError, StoreError, from_sqlite
+from hive.store.errors import (
+    LASTING,
+    StoreClosedError,
+    StoreError,
+    StoreLogMissingError,
+    from_sqlite,
+)
+from hive.store.health import Health
 from hive.store.unit import Batch, Done, Op, Refused
 
 T = TypeVar("T")
 
 MAX_BATCH = 512
 """Most writes in one transaction, so that nobody waits long for the writes of others."""
+
+PROBE_SECONDS = 1.0
+"""Pause between attempts to write again after a commit that failed."""
 
 
 @define(eq=False)
@@ -37,13 +49,17 @@ class Writer:
 
     It has one task while it is open. If that task is cancelled, as `asyncio.run` does when the
     program fails, it closes the engine: its threads would otherwise keep the interpreter alive.
+    While there is trouble it has a second one, which tries the disk.
     """
 
     _engine: Engine
     _path: Path
+    _health: Health
+    _committed: Callable[[], None]
     _waiting: deque[_Waiting] = field(factory=deque, init=False)
     _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
+    _probing: asyncio.Task[None] | None = field(default=None, init=False)
     _closing: bool = field(default=False, init=False)
 
     def start(self) -> None:
@@ -66,11 +82,18 @@ class Writer:
         self._wake.set()
         if self._task is not None:
             await asyncio.shield(self._task)
+        if self._probing is not None:
+            self._probing.cancel()
+            await asyncio.wait([self._probing])
 
     async def _run(self) -> None:
         try:
             while await self._has_work():
-                await self._commit(self._take())
+                taken = self._take()
+                if self._health.trouble is None:
+                    await self._commit(taken)
+                else:
+                    _refuse(taken, self._health.trouble.refusal())
         except BaseException:
             await self._abandon()
             raise
@@ -92,16 +115,48 @@ class Writer:
             batch = Batch([waiting.collect() for waiting in taken])
             await self._engine.commit(batch)
         except sqlite3.Error as error:
-            _fail(taken, from_sqlite(error, self._path))
+            self._suffer(taken, from_sqlite(error, self._path))
+        except StoreError as error:
+            self._suffer(taken, error)
         except BaseException:
             _fail(taken, self._unknown_outcome())
             raise
         else:
             for waiting, outcome in zip(taken, batch.outcomes, strict=True):
                 _settle(waiting.future, outcome)
+            self._committed()
+
+    def _suffer(self, taken: list[_Waiting], error: StoreError) -> None:
+        """Tell who waited, refuse what comes, and begin to try the disk."""
+        lasting = isinstance(error, LASTING)
+        self._health.fail(error, lasting=lasting)
+        _fail(taken, error)
+        if not lasting:
+            self._probing = asyncio.get_running_loop().create_task(
+                self._probe(error), name="store probe"
+            )
+
+    async def _probe(self, error: StoreError) -> None:
+        """Try until a commit succeeds, or fails for good."""
+        while not isinstance(error, LASTING):
+            await asyncio.sleep(PROBE_SECONDS)
+            try:
+                if isinstance(error, StoreLogMissingError):
+                    await self._engine.reopen()
+                await self._engine.commit(Batch([probe]))
+            except sqlite3.Error as failure:
+                error = from_sqlite(failure, self._path)
+            except StoreError as failure:
+                error = failure
+            else:
+                self._health.recover()
+                return
+        self._health.fail(error, lasting=True)
 
     async def _abandon(self) -> None:
         self._closing = True
+        if self._probing is not None:
+            self._probing.cancel()
         _fail(self._waiting, self._unknown_outcome())
         self._waiting.clear()
         await self._engine.close()
@@ -111,6 +166,22 @@ class Writer:
             f"the store {self._path} was closed while this waited for the disk; "
             "it may or may not have happened, so look before repeating it"
         )
+
+
+def probe(connection: sqlite3.Connection) -> None:
+    """Write something for the sake of writing: as much as the longest ordinary message.
+
+    Raises:
+        sqlite3.Error: What a real write would meet.
+    """
+    connection.execute("REPLACE INTO probe (id, filler) VALUES (1, randomblob(65536))")
+
+
+def _refuse(taken: list[_Waiting], error: StoreError) -> None:
+    """Turn writes away, once they are made: whoever makes them counts on being asked."""
+    for waiting in taken:
+        waiting.collect()
+    _fail(taken, error)
 
 
 def _settle(future: asyncio.Future[Any], outcome: Done | Refused) -> None:

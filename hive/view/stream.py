@@ -24,6 +24,18 @@ def message_lines(row: Mapping[str, Any], now: float) -> list[str]:
     return [head, *(f"    {line}".rstrip() for line in block(row["body"]))]
 
 
+def step_line(row: Mapping[str, Any]) -> str:
+    """Return one step of a message's life: when, what, which attempt, whose, why."""
+    parts = [inline(row["at"]), f"{inline(row['step']):<8}"]
+    if row.get("attempt") is not None:
+        parts.append(f"attempt {inline(row['attempt'])}")
+    if row.get("session"):
+        parts.append(inline(row["session"]))
+    if row.get("reason"):
+        parts.append(inline(row["reason"]))
+    return "  ".join(parts).rstrip()
+
+
 def event_line(row: Mapping[str, Any]) -> str:
     """Return one event: its number, time, what happened to whom, and the details as `key=value`."""
     parts = [inline(row["seq"]), inline(row["at"]), inline(row["event"])]

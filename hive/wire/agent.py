@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from hive.wire.base import Id, Name, Request, Seconds, Text
+from hive.wire.base import Id, Key, Name, Request, Seconds, Text, UnixTime
 
 RECV_MAX = 32
 """Most messages that one `recv` returns."""
@@ -18,23 +18,40 @@ RECV_WAIT_MAX = 180.0
 """Longest long poll, in seconds."""
 
 
-class Send(Request, tag="send", kw_only=True, frozen=True):
-    """Store a message for `to`; answered `ok` only once it is on disk."""
+class Posting(Request, kw_only=True, frozen=True):
+    """What a sender may say of a message.
+
+    `to` is a name, `manager`, `operator`, `*`, `@group` or `queue:name`. `ttl_seconds` counts from
+    now, also with a delay. `not_before` is Unix time. A repeat of a `dedupe_key` answers the first
+    id and `duplicate`. A `supersede_key` replaces what the same sender sent under it, if unread.
+    """
 
     to: Name
     body: str
     in_reply_to: Id | None = None
+    priority: Literal["low", "normal", "high"] = "normal"
+    ttl_seconds: Annotated[float, msgspec.Meta(gt=0, le=10 * 365 * 86400)] | None = None
+    delay_seconds: Seconds | None = None
+    not_before: UnixTime | None = None
+    dedupe_key: Key | None = None
+    supersede_key: Key | None = None
+
+
+class Send(Posting, tag="send", kw_only=True, frozen=True):
+    """Store a message for `to`; answered `ok` only once it is on disk."""
 
 
 class Recv(Request, tag="recv", kw_only=True, frozen=True):
     """Lease up to `max` messages, waiting up to `wait_seconds` for the first (0: look now).
 
-    `ack` acknowledges messages in the same request, which saves a round trip and a commit.
+    `ack` acknowledges messages in the same request, which saves a round trip and a commit. With
+    `queue`, the messages are those of a work queue.
     """
 
     wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=RECV_WAIT_MAX)] = 0.0
     max: Annotated[int, msgspec.Meta(ge=0, le=RECV_MAX)] = 1
     ack: list[Id] = msgspec.field(default_factory=list)
+    queue: Name | None = None
 
 
 class Ack(Request, tag="ack", kw_only=True, frozen=True):
@@ -47,7 +64,8 @@ class Ack(Request, tag="ack", kw_only=True, frozen=True):
 class Nack(Request, tag="nack", kw_only=True, frozen=True):
     """Give a leased message back.
 
-    `defer` burns no attempt, `fail` burns one, `reject` never delivers it again.
+    `defer` burns no attempt, `fail` burns one, `reject` makes it a dead letter at once. Without a
+    delay, a message that failed rests for a while that doubles with each failure.
     """
 
     id: Id
@@ -55,6 +73,31 @@ class Nack(Request, tag="nack", kw_only=True, frozen=True):
     delay_seconds: Seconds | None = None
     reason: Text | None = None
     lease: str | None = None
+
+
+class Heartbeat(Request, tag="heartbeat", kw_only=True, frozen=True):
+    """The session is alive: its leases last their whole time from now on.
+
+    `ids` are messages that it works on at this moment; one that it lost is `stale_lease`. The
+    answer's `lease_seconds` says how long a lease lasts.
+    """
+
+    ids: Annotated[list[Id], msgspec.Meta(max_length=1000)] = msgspec.field(default_factory=list)
+
+
+class Receipts(Request, tag="receipts", kw_only=True, frozen=True):
+    """Ask what became of messages that this participant sent."""
+
+    ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=100)]
+
+
+class Verify(Request, tag="verify", kw_only=True, frozen=True):
+    """Ask who sent a message, by the socket that it came in through.
+
+    Only for messages in the own inbox, or sent by this participant.
+    """
+
+    id: Id
 
 
 class AckTurn(Request, tag="ack_turn", frozen=True):
@@ -117,6 +160,9 @@ AgentRequest = (
     | Ack
     | Nack
     | AckTurn
+    | Heartbeat
+    | Receipts
+    | Verify
     | RequeueInflight
     | Status
     | Recent

@@ -91,7 +91,7 @@ def encode_error(error: HiveError, req: str | int | None = None) -> bytes:
     return _encode(
         {"version": VERSION, "ok": False},
         req,
-        {"error": str(error), "code": ErrorCode(error.code).value},
+        {"error": str(error), "code": ErrorCode(error.code).value, **error.facts},
     )
 
 

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import msgspec
 
-from hive.wire.base import Id, Lines, Name, Request, Text
+from hive.wire.agent import Posting
+from hive.wire.base import Id, Lines, Name, Request, Seconds, Text
 
 
 class Scope(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -128,24 +129,75 @@ class UnregisterPeer(Request, tag="unregister_peer", kw_only=True, frozen=True):
     force: bool = False
 
 
-class OperatorSend(Request, tag="send", kw_only=True, frozen=True):
+class OperatorSend(Posting, tag="send", kw_only=True, frozen=True):
     """Send as the operator."""
 
-    to: Name
-    body: str
-    in_reply_to: Id | None = None
+
+class Trace(Request, tag="trace", kw_only=True, frozen=True):
+    """Show the whole life of one message."""
+
+    id: Id
+
+
+class Chosen(Request, kw_only=True, frozen=True):
+    """Which dead letters; each field given narrows the choice."""
+
+    ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=500)] | None = None
+    inbox: Name | None = None
+    sender: Name | None = None
+    older_than_seconds: Seconds | None = None
+
+
+class ListDeadLetters(Chosen, tag="dead_letters", kw_only=True, frozen=True):
+    """Show messages that were given up, newest last."""
+
+    max: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
+
+
+class Replay(Chosen, tag="replay", kw_only=True, frozen=True):
+    """Make dead letters deliverable again. A request that chooses nothing is an error."""
+
+
+class Discard(Chosen, tag="discard", kw_only=True, frozen=True):
+    """Give dead letters up for good. A request that chooses nothing is an error."""
+
+
+class ResetLoop(Request, tag="reset_loop", kw_only=True, frozen=True):
+    """Let two participants talk again that looped, and deliver what was parked, in order."""
+
+    names: Annotated[list[Name], msgspec.Meta(min_length=2, max_length=2)]
+
+
+class Loops(Request, tag="loops", frozen=True):
+    """Show the pairs whose messages are parked."""
+
+
+class ChangeGroup(Request, tag="change_group", kw_only=True, frozen=True):
+    """Put participants into a group, or take them out; it is sent to as `@name`."""
+
+    name: Name
+    add: list[Name] = msgspec.field(default_factory=list)
+    remove: list[Name] = msgspec.field(default_factory=list)
+
+
+class Groups(Request, tag="groups", frozen=True):
+    """Show all groups with their members."""
 
 
 class Inbox(Request, tag="inbox", kw_only=True, frozen=True):
     """Show an inbox, newest last, without leasing anything.
 
-    With `ack`, the operator's own shown messages are marked as read.
+    With `ack`, the operator's own shown messages are marked as read. `after` begins behind a
+    message in place of the newest `max`; with `follow`, each response has the `cursor` to come back
+    with, and the connection goes on with what arrives.
     """
 
     name: Name = "operator"
     max: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
     unread: bool = False
     ack: bool = False
+    after: Annotated[int, msgspec.Meta(ge=0)] = 0
+    follow: bool = False
 
 
 class Tree(Request, tag="tree", frozen=True):
@@ -153,7 +205,10 @@ class Tree(Request, tag="tree", frozen=True):
 
 
 class Events(Request, tag="events", kw_only=True, frozen=True):
-    """The newest `max` events after `after`; with `follow`, then each new one as it happens."""
+    """The newest `max` events; with `follow`, then each new one as it happens.
+
+    With `after`, the first `max` behind that number; with `follow`, all of them.
+    """
 
     max: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 50
     after: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -166,6 +221,22 @@ class Logs(Request, tag="logs", kw_only=True, frozen=True):
     name: Name
     lines: Lines = 100
     follow: bool = False
+
+
+class Search(Request, tag="search", kw_only=True, frozen=True):
+    """The newest messages that are as wanted, oldest first. Times are wall seconds."""
+
+    text: Text | None = None
+    sender: Name | None = None
+    inbox: Name | None = None
+    thread: Id | None = None
+    since: float | None = None
+    until: float | None = None
+    max: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
+
+
+class StoreState(Request, tag="store", frozen=True):
+    """Whether the store takes writes, and if not, why and since when."""
 
 
 class Shutdown(Request, tag="shutdown", kw_only=True, frozen=True):
@@ -193,10 +264,20 @@ HostRequest = (
     | RegisterPeer
     | UnregisterPeer
     | OperatorSend
+    | Trace
+    | ListDeadLetters
+    | Replay
+    | Discard
+    | ResetLoop
+    | Loops
+    | ChangeGroup
+    | Groups
     | Inbox
     | Tree
     | Events
     | Logs
+    | Search
+    | StoreState
     | Shutdown
 )
 """Everything the operator's socket understands."""

@@ -65,6 +65,8 @@ class MessageRow(Row, frozen=True, kw_only=True, rename={"sender": "from"}):
     kind: str
     in_reply_to: int | None = None
     label: str | None = None
+    thread: int | None = None
+    priority: str | None = None
 
 
 class InboxRow(Row, frozen=True, kw_only=True, rename={"sender": "from"}):
@@ -81,6 +83,30 @@ class InboxRow(Row, frozen=True, kw_only=True, rename={"sender": "from"}):
     in_reply_to: int | None = None
     label: str | None = None
     reason: str | None = None
+    thread: int | None = None
+    priority: str | None = None
+    not_before: str | None = None
+    expires_at: str | None = None
+    ended_at: str | None = None
+
+
+class StepRow(Row, frozen=True, kw_only=True):
+    """One step of a message's life."""
+
+    step: str
+    at: str
+    attempt: int | None = None
+    session: str | None = None
+    reason: str | None = None
+
+
+class ReceiptRow(Row, frozen=True, kw_only=True):
+    """What became of a message, for its sender."""
+
+    id: int
+    to: str
+    state: str
+    steps: list[StepRow]
 
 
 class WhoRow(Row, frozen=True, kw_only=True):

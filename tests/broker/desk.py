@@ -4,7 +4,8 @@ from typing import Any
 
 from attrs import define, field
 
-from hive.broker.rules import Grant, Rules
+from hive.broker.rules import Rules
+from hive.broker.sessions import Grant
 from hive.broker.values import Draft, Moment, Sent
 from hive.config import Limits
 from hive.store import NO_ORIGIN, Kind, Message
@@ -42,7 +43,7 @@ class Desk:
         return Moment(self.time, WALL + self.time)
 
     def session(self, name: str, participant: str = "bob") -> str:
-        self.rules.open_session(name, participant, NO_ORIGIN)
+        self.rules.open_session(name, participant, NO_ORIGIN, self.now)
         return name
 
     def send(

@@ -44,7 +44,7 @@ async def work(router: Router, promises: Promises) -> None:
         await send(router, body, promises)
     one, two, three = await receive(router, session, 3, promises)
     await end(promises, promises.acked, [one.id], router.ack(session, [one.id]))
-    await router.nack(session, two.id, reason="try again")
+    await router.nack(session, two.id, reason="try again", delay=0)
     reject = router.nack(session, three.id, NackMode.REJECT)
     await end(promises, promises.dead, [three.id], reject)
     held = await receive(router, session, 1, promises)

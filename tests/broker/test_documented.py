@@ -26,6 +26,12 @@ def test_limits_have_their_documented_defaults() -> None:
         "inbox_bytes": limits.inbox_bytes,
         "body_bytes": limits.body_bytes,
         "lease": limits.lease_seconds,
+        "max_attempts": limits.max_attempts,
+        "rate": limits.rate,
+        "pair_rate": limits.pair_rate,
+        "max_hops": limits.max_hops,
+        "dedupe_window": limits.dedupe_window,
+        "unseen_after": limits.unseen_after,
     }
     fixed = [float(row[2]) for row in table("Limits") if row[1] == "fixed"]
     assert fixed == [RECV_MAX, RECV_WAIT_MAX]

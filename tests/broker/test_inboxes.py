@@ -2,10 +2,11 @@
 
 import pytest
 
-from hive.broker.rules import DAEMON_ENDED
+from hive.broker.sessions import DAEMON_ENDED
 from hive.config import Limits
 from hive.errors import ConflictError, UnknownNameError
 from hive.store import Kind, Message, MessageKind, MessageState
+from hive.store.messages import Undelivered
 from tests.broker.desk import WALL, Desk
 
 
@@ -76,7 +77,7 @@ def test_leases_of_an_earlier_life_are_over_and_their_attempts_kept() -> None:
         row(4, MessageState.LEASED, attempts=2, deliveries=3, lease="6-1", session="bob/1"),
         row(5, MessageState.STORED),
     ]
-    desk.rules.load(rows, 9, desk.now)
+    desk.rules.load(Undelivered(9, rows), desk.now)
     assert rows[0].reason == DAEMON_ENDED
     assert set(desk.rules.mail.changed) == {4}
     session = desk.session("bob/1")
@@ -97,7 +98,7 @@ def test_after_a_reload_in_the_same_life_open_sessions_keep_their_leases() -> No
     ]
     waiting = desk.recv(desk.session("b3"), wait=30)
     assert desk.ids(waiting) == [lost]
-    desk.rules.load(on_disk, 2, desk.now)
+    desk.rules.load(Undelivered(2, on_disk), desk.now)
     assert desk.rules.ack(session, [kept], "7-1", desk.now) == ()
     assert desk.take("b3") == [lost]
 
@@ -106,7 +107,7 @@ def test_a_reload_keeps_who_waits_and_serves_them() -> None:
     desk = Desk()
     desk.rules.pause_inbox("carol", True, desk.now)
     waiting = desk.recv(desk.session("b1"), wait=30)
-    desk.rules.load([row(3, MessageState.STORED)], 3, desk.now)
+    desk.rules.load(Undelivered(3, [row(3, MessageState.STORED)]), desk.now)
     desk.collect()
     assert desk.ids(waiting) == [3]
     assert desk.rules.mail.inboxes["carol"].paused
@@ -115,5 +116,5 @@ def test_a_reload_keeps_who_waits_and_serves_them() -> None:
 def test_ids_are_never_used_twice_even_if_the_disk_has_fewer() -> None:
     desk = Desk()
     desk.send_many(5)
-    desk.rules.load([], 2, desk.now)
+    desk.rules.load(Undelivered(2), desk.now)
     assert desk.send().ids == (6,)

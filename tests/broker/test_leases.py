@@ -2,7 +2,7 @@
 
 import pytest
 
-from hive.broker.rules import LEASE_EXPIRED, REQUEUED, SESSION_ENDED, Stale
+from hive.broker.sessions import LEASE_EXPIRED, REQUEUED, SESSION_ENDED, Stale
 from hive.broker.values import NackMode
 from hive.config import Limits
 from hive.errors import NotFoundError
@@ -96,12 +96,12 @@ def test_a_lease_lasts_its_time_and_a_heartbeat_extends_it() -> None:
     desk, session, [held] = leased()
     message = desk.rules.mail.messages[held]
     desk.advance(99)
-    desk.rules.extend(session, desk.now)
+    desk.rules.touch(session, desk.now)
     desk.advance(99)
     assert message.state is MessageState.LEASED
     desk.advance(1)
     assert (message.state, message.reason) == (MessageState.STORED, LEASE_EXPIRED)
-    desk.rules.extend("nobody", desk.now)
+    desk.rules.touch("nobody", desk.now)
 
 
 def test_an_expired_lease_serves_who_waits() -> None:
@@ -146,6 +146,7 @@ def test_nack_modes(mode: NackMode, state: MessageState, attempts: int) -> None:
     assert desk.rules.nack(session, held, mode, desk.now, reason="because") == ()
     assert (message.state, message.attempts, message.reason) == (state, attempts, "because")
     assert message.deliveries == 1
+    desk.advance(1)
     again = desk.take(session)
     assert again == ([] if mode is NackMode.REJECT else [held])
 

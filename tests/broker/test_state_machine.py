@@ -19,9 +19,10 @@ from hive.broker.values import Draft, NackMode
 from hive.clock import LoopClock
 from hive.config import Limits
 from hive.errors import StaleLeaseError
-from hive.store import NO_ORIGIN, InlineEngine, Kind, Store, StoreFullError
+from hive.store import NO_ORIGIN, InlineEngine, Kind, Priority, Store, StoreFullError
+from hive.store.dead_letters import DeadLetters
 from tests.broker.faults import Faults
-from tests.broker.model import LEASE, Mail, Model, Waiting
+from tests.broker.model import LEASE, MOST, Mail, Model, Waiting
 
 T = TypeVar("T")
 
@@ -59,7 +60,11 @@ class BrokerMachine(RuleBasedStateMachine):
         engine = InlineEngine(self.faults.connection_class())
         store = await self.stack.enter_async_context(Store(self.path, engine, clock=clock))
         router = await self.stack.enter_async_context(
-            local_router(store, Limits(lease_seconds=LEASE), clock)
+            local_router(
+                store,
+                Limits(lease_seconds=LEASE, max_attempts=MOST, rate=10**6, pair_rate=10**6),
+                clock,
+            )
         )
         for name in NAMES:
             router.add_inbox(name, Kind.AGENT)
@@ -94,6 +99,50 @@ class BrokerMachine(RuleBasedStateMachine):
         sent = self.call("send", Draft(sender, Kind.AGENT, to, body))
         assert sent.ids == (expected,)
 
+    @rule(
+        sender=st.sampled_from(NAMES),
+        to=st.sampled_from(NAMES),
+        priority=st.sampled_from(list(Priority)),
+        ttl=st.sampled_from([None, 40.0, 250.0]),
+        delay=st.sampled_from([None, 20.0]),
+        supersede_key=st.sampled_from([None, "news"]),
+    )
+    def send_with_options(
+        self, sender: str, to: str, priority: Priority, supersede_key: str | None, **times: Any
+    ) -> None:
+        given = {name: value for name, value in times.items() if value is not None}
+        expected = self.model.send(
+            sender, to, "special", priority=priority, key=supersede_key, **given
+        )
+        draft = Draft(
+            sender,
+            Kind.AGENT,
+            to,
+            "special",
+            priority=priority,
+            supersede_key=supersede_key,
+            **times,
+        )
+        assert self.call("send", draft).ids == (expected,)
+
+    @rule(sender=st.sampled_from(NAMES), to=st.sampled_from(NAMES), key=st.sampled_from("kl"))
+    def send_once(self, sender: str, to: str, key: str) -> None:
+        before = self.model.dedupe.get((sender, key))
+        if before is None:
+            before = self.model.dedupe[sender, key] = self.model.send(sender, to, "once")
+            duplicate = False
+        else:
+            duplicate = True
+        sent = self.call("send", Draft(sender, Kind.AGENT, to, "once", dedupe_key=key))
+        assert (sent.ids, sent.duplicate) == ((before,), duplicate)
+
+    @precondition(lambda self: self.model.dead)
+    @rule(data=st.data())
+    def replay(self, data: st.DataObject) -> None:
+        number = data.draw(st.sampled_from(sorted(self.model.dead)))
+        assert self.call("replay", DeadLetters(ids=(number,))) == (number,)
+        self.model.replay(number)
+
     @rule(sender=st.sampled_from(NAMES))
     def broadcast(self, sender: str) -> None:
         expected = [self.model.send(sender, name, "all") for name in NAMES if name != sender]
@@ -108,6 +157,7 @@ class BrokerMachine(RuleBasedStateMachine):
     @rule(data=st.data(), count=st.integers(1, 4), wait=st.sampled_from([0.0, 0.0, 30.0, 150.0]))
     def recv(self, data: st.DataObject, count: int, wait: float) -> None:
         session = data.draw(st.sampled_from(sorted(self.model.sessions)))
+        self.model.touch(session)
         waiting = self.model.recv(session, count, wait)
 
         async def begin() -> asyncio.Future[Any]:
@@ -143,6 +193,7 @@ class BrokerMachine(RuleBasedStateMachine):
     def ack(self, data: st.DataObject, by_lease: bool) -> None:
         mail = self.a_lease(data)
         lease = self.leases[mail.id] if by_lease else None
+        self.model.touch(mail.session or "")
         self.call("ack", mail.session, [mail.id], lease)
         self.model.end(mail)
 
@@ -156,6 +207,7 @@ class BrokerMachine(RuleBasedStateMachine):
             self.refused(session, mail.id, "0-0")
 
     def refused(self, session: str, number: int, lease: str | None) -> None:
+        self.model.touch(session)
         with pytest.raises(StaleLeaseError, match=f"message {number} "):
             self.call("ack", session, [number], lease)
 
@@ -165,13 +217,17 @@ class BrokerMachine(RuleBasedStateMachine):
     )
     def nack(self, data: st.DataObject, mode: NackMode, delay: int | None) -> None:
         mail = self.a_lease(data)
+        self.model.touch(mail.session or "")
         self.call("nack", mail.session, mail.id, mode, delay=delay)
         if mode is NackMode.REJECT:
-            self.model.end(mail)
+            self.model.bury(mail)
+        elif mode is NackMode.DEFER:
+            self.model.give_back(mail, self.model.time + delay if delay else 0.0, burn=False)
         else:
-            due = self.model.time + delay if delay else 0.0
-            self.model.give_back(mail, due, burn=mode is NackMode.FAIL)
-            self.model.serve()
+            rest = 2.0 ** (mail.attempts - 1) if delay is None else delay
+            self.model.burn(mail, self.model.time + rest)
+        self.model.expire()
+        self.model.serve()
 
     @precondition(lambda self: self.model.sessions)
     @rule(data=st.data())

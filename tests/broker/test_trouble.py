@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from actors.testing import advance, settle
+from hive.broker.exchange import RETRY_SECONDS
 from hive.broker.local import local_router
 from hive.broker.router import Router
 from hive.broker.values import Draft
+from hive.config import Limits
 from hive.errors import StaleLeaseError, UnavailableError
 from hive.store import (
     NO_ORIGIN,
@@ -22,6 +24,7 @@ from hive.store import (
     StoreFullError,
 )
 from hive.store.messages import Changes, insertion
+from hive.store.writer import PROBE_SECONDS
 from tests.broker.faults import Faults
 
 pytestmark = pytest.mark.sim
@@ -68,7 +71,7 @@ async def test_memory_becomes_what_the_disk_has(router: Router, faults: Faults) 
     with pytest.raises(StoreFullError):
         await router.send(hello("lost"))
     faults.full = False
-    await settle()
+    await advance(PROBE_SECONDS)
     assert router.unread("bob") == 1
     await router.send(hello("later"))
     assert [got.body for got in await router.recv(session, max=8)] == ["kept", "later"]
@@ -82,7 +85,7 @@ async def test_a_lease_outlives_the_trouble(router: Router, faults: Faults) -> N
     with pytest.raises(StoreFullError):
         await router.ack(session, [held.id])
     faults.full = False
-    await settle()
+    await advance(PROBE_SECONDS)
     assert router.counts("bob").leased == 1
     await router.ack(session, [held.id], held.lease)
     assert router.unread("bob") == 0
@@ -97,7 +100,7 @@ async def test_who_is_parked_stays_parked_and_is_served_after_the_trouble(
     with pytest.raises(StoreFullError):
         await router.send(Draft("alice", Kind.AGENT, "carol", "lost"))
     faults.full = False
-    await settle()
+    await advance(PROBE_SECONDS)
     await router.send(hello("found"))
     assert [got.body for got in await bystander] == ["found"]
 
@@ -118,14 +121,38 @@ async def test_requests_are_refused_while_the_mail_is_read_again(
     with pytest.raises(StoreFullError):
         await router.send(hello())
     faults.full = False
-    await settle()
+    await advance(PROBE_SECONDS)
     with pytest.raises(UnavailableError, match="being read again"):
         await router.send(hello())
     session = router.open_session("bob", NO_ORIGIN)
     readable = True
-    await advance(1.0)
+    await advance(RETRY_SECONDS + PROBE_SECONDS)
     await router.send(hello())
     assert len(await router.recv(session)) == 1
+
+
+async def test_a_disk_that_stays_full_is_lived_with(router: Router, faults: Faults) -> None:
+    session = router.open_session("bob", NO_ORIGIN)
+    await router.send(hello("kept"))
+    [held] = await router.recv(session)
+    faults.full = True
+    with pytest.raises(StoreFullError):
+        await router.send(hello("lost"))
+    await settle()
+    before = faults.statements
+    await advance(2 * Limits().lease_seconds)
+    trials = 2 * Limits().lease_seconds / PROBE_SECONDS
+    assert faults.statements - before < 5 * trials, "only the trials reach the disk"
+    assert router.unread("bob") == 1, "what is shown is what the disk has"
+    assert [each.body for each in await router.inbox("bob")] == ["kept"]
+    with pytest.raises(UnavailableError, match="disk is full"):
+        await router.send(hello("refused"))
+    faults.full = False
+    await advance(PROBE_SECONDS)
+    await router.send(hello("later"))
+    got = await router.recv(router.open_session("bob", NO_ORIGIN), max=8)
+    assert "later" in [each.body for each in got]
+    assert held.body not in [each.body for each in got if not each.redelivered]
 
 
 async def test_a_session_that_ends_during_the_trouble_gives_its_mail_back(
@@ -143,7 +170,7 @@ async def test_a_session_that_ends_during_the_trouble_gives_its_mail_back(
     assert isinstance(failing.exception(), StoreFullError)
     with pytest.raises(UnavailableError):
         await waiting
-    await settle()
+    await advance(PROBE_SECONDS)
     [got] = await router.recv(new)
     assert (got.id, got.attempt, got.redelivered) == (held.id, 2, True)
     with pytest.raises(StaleLeaseError):

@@ -67,6 +67,15 @@ CASES: dict[str, tuple[list[str], list[Any]]] = {
         ["unregister-peer", "p", "--force"],
         [host.UnregisterPeer(name="p", force=True)],
     ),
+    "search": (
+        ["search", "quick fox", "--from", "ann", "--inbox", "ben", "--thread", "7", "-n", "3"],
+        [host.Search(text="quick fox", sender="ann", inbox="ben", thread=7, max=3)],
+    ),
+    "search by time": (
+        ["search", "--since", "1970-01-01T00:00:10Z", "--until", "1970-01-01T00:01+00:00"],
+        [host.Search(since=10.0, until=60.0)],
+    ),
+    "inbox --after": (["inbox", "bob", "--after", "7"], [host.Inbox(name="bob", after=7)]),
     "send": (["send", "bob", "hello"], [host.OperatorSend(to="bob", body="hello")]),
     "send a reply": (
         ["send", "bob", "yes", "--reply-to", "41"],
@@ -94,6 +103,7 @@ def test_what_is_sent(daemon, hive, case):
     daemon.on(host.OperatorSend, {"id": 42})
     daemon.on(host.RegisterPeer, {"socket": "/run/x"})
     daemon.on(host.Inbox, {"messages": []})
+    daemon.on(host.Search, {"messages": []})
     daemon.on(host.Logs, {"lines": []})
     daemon.on(host.Events, {"events": []})
 
@@ -151,7 +161,8 @@ def test_every_verb_of_the_program_is_covered_here():
     from hive.cli.main import VERBS
 
     sent = {args[0] for args, _ in CASES.values()}
-    assert sent == set(VERBS) - {"serve", "completion", "doctor", "install-unit"}
+    unsent = {"serve", "completion", "doctor", "install-unit", "backup"}
+    assert sent == set(VERBS) - unsent
 
 
 def test_the_socket_is_where_the_environment_says(hive, run_dir: Path):

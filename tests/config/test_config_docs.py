@@ -16,10 +16,11 @@ from hive.config import (
     Limits,
     PeerConfig,
     RestartPolicy,
+    Retention,
     load,
     load_manifest,
 )
-from hive.config.keys import AGENT, BIND, CONTAINERS, HIVE, LIMITS, PEER, RESTART
+from hive.config.keys import AGENT, BIND, CONTAINERS, HIVE, LIMITS, PEER, RESTART, RETENTION
 from hive.config.tables import Place, Table
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -30,6 +31,7 @@ SECTIONS = [
     ("The file", HIVE, HiveConfig),
     ("[containers]", CONTAINERS, Containers),
     ("[limits]", LIMITS, Limits),
+    ("[retention]", RETENTION, Retention),
     ("[restart]", RESTART, RestartPolicy),
     ("[agents.NAME] and [manager]", AGENT, AgentManifest),
     ("[[agents.NAME.bind]]", BIND, Bind),

@@ -9,8 +9,9 @@ import pytest
 
 from hive.cli.main import main
 from hive.config import AgentManifest, Containers, HiveConfig, RuntimeName
-from hive.doctor.checks import Finding, Verdict, examine, worst
+from hive.doctor.checks import examine, worst
 from hive.doctor.facts import DROP_IN, Facts, gather, leftovers
+from hive.findings import Finding, Verdict
 
 FIT = Facts(runtime=RuntimeName.MACHINECTL, preserve="yes")
 

@@ -72,6 +72,7 @@ async def test_a_message_is_leased_acked_and_gone(alice: Line, bob: Line) -> Non
     await bob.ok("ack", ids=[one["id"]], lease=one["lease"])
     code, error = await bob.refused("ack", ids=[two["id"]], lease="an older one")
     assert (code, str(two["id"]) in error) == ("stale_lease", True)
+    await bob.ok("ack", ids=[one["id"]])
     await bob.ok("ack_turn")
     assert (await bob.ok("status"))["unread"] == 0
     seen = (await bob.ok("recent"))["messages"]
@@ -82,6 +83,7 @@ async def test_what_is_given_back_comes_again(alice: Line, bob: Line) -> None:
     await alice.ok("send", to="bob", body="work")
     [first] = (await bob.ok("recv"))["messages"]
     await bob.ok("nack", id=first["id"], mode="fail", reason="not today")
+    await advance(1)
     [second] = (await bob.ok("recv"))["messages"]
     assert (second["attempt"], second["redelivered"]) == (2, True)
     assert (await bob.ok("requeue_inflight"))["requeued"] == 1

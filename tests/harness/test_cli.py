@@ -96,6 +96,20 @@ async def test_recv_keep_gives_back(path):
         done = await run(path, "recv", "--keep", "--json")
         assert json.loads(done.out)["body"] == "hello"
         await daemon.until(lambda: daemon.state(posted) == "queued")
+        assert daemon.items[posted].attempts == 0, "looking is no attempt"
+
+
+async def test_a_sender_may_say_more_and_ask_what_became_of_it(path):
+    async with Daemon(path) as daemon:
+        options = ("--priority", "high", "--ttl", "60", "--delay", "5", "--dedupe-key", "k")
+        await run(path, "send", *options, "--supersede-key", "s", "bob", "hi")
+        [sent] = daemon.sent
+        assert (sent.priority, sent.ttl_seconds, sent.delay_seconds) == ("high", 60, 5)
+        assert (sent.dedupe_key, sent.supersede_key) == ("k", "s")
+        assert (await run(path, "receipts", "1")).out == (
+            "#1 to bob: stored\n  2026-11-22T14:00:00.000Z  stored\n"
+        )
+        assert (await run(path, "verify", "1")).out == "#1 is from bob, not from the operator\n"
 
 
 async def test_the_other_verbs(path):

@@ -14,7 +14,7 @@ from hive.harness.message_forms import message_environment, message_json
 
 PAGE = Path(__file__).parents[2] / "docs" / "harness.md"
 MESSAGE = Delivery(
-    7, "bob", "two words", "2026-11-22T14:00:00.000Z", 1, False, "l", "agent", 5, "cron"
+    7, "bob", "two words", "2026-11-22T14:00:00.000Z", 1, False, "l", "agent", 5, "cron", 3, "high"
 )
 
 

@@ -97,6 +97,20 @@ async def test_a_message_is_answered_and_then_acked_with_the_next_recv(tmp_path)
         assert (daemon.greeted[0].role, daemon.greeted[0].driver) == ("harness", "scripted")
 
 
+async def test_a_message_in_work_is_said_to_be_so_until_it_is_done(tmp_path):
+    driver, gate = gated()
+    async with serving(tmp_path, driver) as (daemon, _):
+        started = asyncio.get_running_loop().time()
+        asked = daemon.post("long work")
+        await daemon.until(lambda: len(daemon.of(wire.Heartbeat)) == 3)
+        assert asyncio.get_running_loop().time() - started == pytest.approx(60, abs=1)
+        assert {tuple(one.ids) for one in daemon.of(wire.Heartbeat)} == {(asked,)}
+        gate.set()
+        await daemon.until(lambda: daemon.state(asked) == "acked")
+        await asyncio.sleep(0)
+        assert len(daemon.of(wire.Heartbeat)) == 3
+
+
 async def test_messages_are_worked_on_one_by_one_and_in_order(tmp_path):
     driver = always(Done(None))
     async with serving(tmp_path, driver) as (daemon, _):

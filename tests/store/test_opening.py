@@ -19,7 +19,6 @@ from hive.store import (
     StoreVersionError,
     ThreadEngine,
 )
-from hive.store import connection as connections
 from hive.store.connection import StoreLock, make_durable, prepare, require_durable
 from hive.store.schema import APPLICATION_ID, MIGRATIONS, migrate
 
@@ -88,21 +87,6 @@ async def test_a_second_store_is_refused_and_names_the_process_of_the_first(
         pass
 
 
-async def test_a_lock_of_another_program_is_reported(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(connections, "BUSY_SECONDS", 0.0)
-    monkeypatch.setattr("hive.store.engine.BUSY_SECONDS", 0.0)
-    async with Store(path) as store:
-        other = sqlite3.connect(path, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreLockedError, match="another program"):
-            await store.append_event("blocked")
-        other.execute("ROLLBACK")
-        other.close()
-        assert await store.append_event("free") == 1
-
-
 @pytest.mark.sim
 async def test_a_read_only_file_is_reported(path: Path) -> None:
     prepare(path)
@@ -135,18 +119,6 @@ async def test_a_file_that_is_no_database_is_reported(path: Path, content: bytes
     with pytest.raises(StoreCorruptError, match="restore a backup"):
         await Store(path).open()
     assert content_of(path) == content
-
-
-async def test_a_damaged_page_is_reported(path: Path) -> None:
-    async with Store(path) as store:
-        for number in range(50):
-            await store.append_event("x" * 100, detail={"n": number})
-    damaged = bytearray(content_of(path))
-    damaged[4096:] = b"\xff" * (len(damaged) - 4096)
-    put(path, damaged)
-    async with Store(path) as store:
-        with pytest.raises(StoreCorruptError, match="is damaged"):
-            await store.events()
 
 
 async def test_the_database_of_another_program_is_left_alone(path: Path) -> None:

@@ -15,7 +15,12 @@ PROGRAM = "hive-c0re"
 WAIT = 120.0
 """Seconds of one long poll."""
 
-_LIMITS = "[limits]\ninbox_messages = 1_000_000\ninbox_bytes = 1_000_000_000\n"
+_LIMITS = """[limits]
+inbox_messages = 1_000_000
+inbox_bytes = 1_000_000_000
+rate = 1_000_000_000
+pair_rate = 1_000_000_000
+"""
 """Senders without a receiver must not run into the limit of an inbox."""
 
 

@@ -19,7 +19,7 @@ from hive.wire import agent as wire
 from hive.wire.base import Request
 from hive.wire.codec import RequestDecoder, encode_error, encode_ok, request_id
 from hive.wire.framing import LineBuffer, TooLong
-from hive.wire.rows import MessageRow, WhoRow
+from hive.wire.rows import MessageRow, ReceiptRow, StepRow, WhoRow
 
 BODY_MAX = 64 * 1024
 
@@ -155,7 +155,7 @@ class Daemon:
                 item.state = "queued"
         self.deliver()
 
-    def handle(  # noqa: PLR0911 - a table of answers
+    def handle(  # noqa: PLR0911, PLR0912 - a table of answers
         self, connection: Connection, request: Request
     ) -> bytes | None:
         self.requests.append(request)
@@ -185,6 +185,16 @@ class Daemon:
             case wire.Who():
                 row = WhoRow(name="bob", kind="peer", connected=False)
                 return encode_ok(request.req, participants=[row])
+            case wire.Heartbeat():
+                for message_id in request.ids:
+                    self._held(connection, message_id, None)
+                return encode_ok(request.req, lease_seconds=90.0)
+            case wire.Verify():
+                return encode_ok(request.req, **{"from": "bob"}, operator_verified=False)
+            case wire.Receipts():
+                step = StepRow(step="stored", at="2026-11-22T14:00:00.000Z")
+                row = ReceiptRow(id=request.ids[0], to="bob", state="stored", steps=[step])
+                return encode_ok(request.req, receipts=[row])
             case wire.Recent():
                 return encode_ok(request.req, messages=[])
             case _:

@@ -1,0 +1,47 @@
+"""What the broker has to tell beside its answers: to the operator's diary, and to senders."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any
+
+from attrs import frozen
+
+from hive.broker.values import Draft
+
+
+class NewsKind(StrEnum):
+    """Everything that the broker tells of itself."""
+
+    DEAD_LETTER = "dead_letter"
+    EXPIRED = "expired"
+    LOOP_TRIPPED = "loop_tripped"
+    LOOP_RESET = "loop_reset"
+
+
+@frozen
+class News:
+    """Something that happened to mail.
+
+    Attributes:
+        name: Whom it is about.
+        detail: What else there is to say, as JSON values.
+    """
+
+    kind: NewsKind
+    name: str
+    detail: Mapping[str, Any]
+
+    def notice(self, to: str) -> Draft:
+        """Return the message by which `system` tells a participant."""
+        return Draft.event(to, json.dumps({"event": self.kind.value, **self.detail}))
+
+
+Tell = Callable[[News], None]
+"""Takes news to the diary."""
+
+
+def ignore(news: News) -> None:
+    """Keep no diary."""

@@ -1,0 +1,117 @@
+"""A copy of a store that is whole, while its daemon goes on writing.
+
+`VACUUM INTO` reads everything in one transaction (sqlite.org/lang_vacuum.html#vacuuminto), so the
+copy is the store of one moment and no writer waits. It needs no daemon either.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from attrs import frozen
+
+from hive.errors import ConflictError, FailedError, NotFoundError
+from hive.store.errors import StoreCorruptError, from_sqlite
+from hive.store.schema import check, version_of
+
+
+@frozen
+class Backup:
+    """What a backup holds.
+
+    Attributes:
+        path: The file.
+        size: Its bytes.
+        version: The schema version in it.
+    """
+
+    path: Path
+    size: int
+    version: int
+
+
+def back_up(source: Path, target: Path, *, force: bool = False) -> Backup:
+    """Copy the store at `source` to `target`, check the copy, and only then give it its name.
+
+    Args:
+        source: The store; a daemon may be using it.
+        target: Where the copy goes; its directory must exist.
+        force: Replace a file that is there.
+
+    Raises:
+        NotFoundError: There is no store.
+        ConflictError: The target exists, or is the store itself.
+        StoreError: The store cannot be read, or the copy cannot be written.
+        FailedError: The directory cannot be written.
+    """
+    if not source.exists():
+        raise NotFoundError(f"there is no store {source}; HYPERHIVE_STATE_DIR says where it is")
+    if target.resolve() == source.resolve():
+        raise ConflictError(f"{target} is the store itself; name another file")
+    if target.exists() and not force:
+        raise ConflictError(f"{target} exists; name another file, or replace it with --force")
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        version = _copy(source, unfinished)
+        _publish(unfinished, target, force=force)
+    except OSError as error:
+        raise FailedError(f"cannot write {target}: {error.strerror}") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return Backup(target, target.stat().st_size, version)
+
+
+def _copy(source: Path, target: Path) -> int:
+    """Copy to a new file and return the schema version that was found in the copy."""
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    try:
+        with closing(open_read_only(source)) as connection:
+            check(connection)
+            connection.execute("VACUUM INTO ?", (str(target),))
+    except sqlite3.Error as error:
+        raise from_sqlite(error, source) from error
+    try:
+        with closing(open_read_only(target)) as connection:
+            _require_whole(connection, target)
+            return version_of(connection)
+    except sqlite3.Error as error:
+        raise from_sqlite(error, target) from error
+
+
+def open_read_only(path: Path) -> sqlite3.Connection:
+    """Return a connection that cannot change the file, nor create it."""
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    return sqlite3.connect(uri, uri=True, isolation_level=None)
+
+
+def _require_whole(connection: sqlite3.Connection, path: Path) -> None:
+    found = [row[0] for row in connection.execute("PRAGMA integrity_check")]
+    if found != ["ok"]:
+        raise StoreCorruptError(
+            f"the copy {path} is damaged, so it was not kept: {found[0]}; "
+            "look at the store with 'hive-c0re doctor'"
+        )
+
+
+def _publish(unfinished: Path, target: Path, *, force: bool) -> None:
+    """Let the copy appear under its name in one step, and on disk."""
+    _sync(unfinished)
+    if force:
+        unfinished.replace(target)
+    else:
+        try:
+            target.hardlink_to(unfinished)
+        except FileExistsError:
+            raise ConflictError(f"{target} has just appeared; it was left alone") from None
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,75 @@
+"""What became of messages: their steps in order, partly from receipts, partly from their rows.
+
+A message's own row tells when it was stored, its latest delivery, and its end. A receipt is written
+for each step at the moment when the row stops telling it. So nothing is kept twice, and a message
+that is delivered once and acked costs no receipt.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+
+from hive.store.records import Message, MessageState, Receipt, Step
+from hive.store.unit import Query
+
+_INSERT = (
+    "INSERT INTO receipts (message, at, step, attempt, session, reason) VALUES (?, ?, ?, ?, ?, ?)"
+)
+
+_ENDS = {
+    MessageState.ACKED: Step.ACKED,
+    MessageState.EXPIRED: Step.EXPIRED,
+    MessageState.DEAD: Step.DEAD,
+}
+
+
+def append(connection: sqlite3.Connection, receipts: Iterable[Receipt]) -> None:
+    """Write steps, in order."""
+    connection.executemany(
+        _INSERT,
+        [
+            (each.message, each.at, each.step.value, each.attempt, each.session, each.reason)
+            for each in receipts
+        ],
+    )
+
+
+def of(number: int) -> Query[Sequence[Receipt]]:
+    """Read the receipts of one message, in order."""
+
+    def query(connection: sqlite3.Connection) -> Sequence[Receipt]:
+        rows = connection.execute(
+            "SELECT message, at, step, attempt, session, reason FROM receipts "
+            "WHERE message = ? ORDER BY id",
+            (number,),
+        )
+        return [Receipt(row[0], row[1], Step(row[2]), *row[3:]) for row in rows]
+
+    return query
+
+
+def delivery(message: Message) -> list[Receipt]:
+    """Return the steps of a message's latest delivery, as its row tells them."""
+    found = []
+    for step, at in ((Step.LEASED, message.leased_at), (Step.IN_TURN, message.in_turn_at)):
+        if at is not None:
+            found.append(Receipt(message.id, at, step, message.attempts, message.session))
+    return found
+
+
+def end(message: Message) -> list[Receipt]:
+    """Return the end of a message, as its row tells it; empty if it is not at its end."""
+    if message.state not in _ENDS or message.ended_at is None:
+        return []
+    step = _ENDS[message.state]
+    held = message.session if message.leased_at is not None else None
+    return [Receipt(message.id, message.ended_at, step, message.attempts, held, message.reason)]
+
+
+def ladder(message: Message, written: Sequence[Receipt]) -> list[Receipt]:
+    """Return all steps of a message's life, in order."""
+    stored = [Receipt(message.id, message.sent_at, Step.STORED)]
+    if message.state is MessageState.PARKED:
+        stored.append(Receipt(message.id, message.sent_at, Step.PARKED, reason=message.reason))
+    return [*stored, *written, *delivery(message), *end(message)]

@@ -1,0 +1,134 @@
+"""What is kept how long: messages that have ended and events go after a while, in small pieces.
+
+There is no index by age: it would make every commit dearer. Ids grow with time, so a sweep goes
+through them in order on the reading connection, and stops where all rows were sent too recently to
+have ended long ago. Each piece is then one short write among all others. The file does
+not shrink; its free pages are used again. VACUUM would stop all writers for its time.
+
+What has gone is marked, so that a reader who comes back with an old cursor is told of the gap.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from hive.config import Retention
+from hive.store.store import Store
+from hive.store.unit import Op, Query
+
+PIECE = 500
+"""Rows that are looked at, or deleted, at once."""
+
+ENDED = "state IN ('acked', 'expired')"
+"""What goes. Dead letters wait for the operator; unread mail stays for ever."""
+
+MESSAGES_GONE, EVENTS_GONE = "messages_gone", "events_gone"
+"""Names of the marks."""
+
+
+@frozen
+class Piece:
+    """What a look at some rows has found.
+
+    Attributes:
+        ids: Rows that may go.
+        last: Where the next look begins; None when there is nothing behind it.
+    """
+
+    ids: Sequence[int]
+    last: int | None
+
+
+async def sweep(store: Store, retention: Retention, now: float) -> int:
+    """Delete everything that has been kept long enough at the wall time `now`.
+
+    Returns how many rows went.
+
+    Raises:
+        StoreError: The store cannot be read or written.
+    """
+    gone = 0
+    for found, drop, age in (
+        (ended_messages, drop_messages, retention.messages),
+        (old_events, drop_events, retention.events),
+    ):
+        last: int | None = 0
+        while last is not None:
+            piece = await store.read(found(last, now - age))
+            if piece.ids:
+                gone += await store.write(drop(piece.ids, now - age))
+            last = piece.last
+    return gone
+
+
+def ended_messages(after: int, before: float) -> Query[Piece]:
+    """Find messages behind the id `after` that ended before a time."""
+
+    def query(connection: sqlite3.Connection) -> Piece:
+        rows = connection.execute(
+            f"SELECT id, {ENDED} AND ended_at < ?, sent_at < ? FROM messages "  # noqa: S608
+            "WHERE id > ? ORDER BY id LIMIT ?",
+            (before, before, after, PIECE),
+        ).fetchall()
+        return _piece(rows)
+
+    return query
+
+
+def old_events(after: int, before: float) -> Query[Piece]:
+    """Find events behind the number `after` that are older than a time."""
+
+    def query(connection: sqlite3.Connection) -> Piece:
+        rows = connection.execute(
+            "SELECT seq, at < ?, at < ? FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
+            (before, before, after, PIECE),
+        ).fetchall()
+        return _piece(rows)
+
+    return query
+
+
+def drop_messages(ids: Sequence[int], before: float) -> Op[int]:
+    """Delete those of these messages that are still ended; the value is how many went."""
+
+    def op(connection: sqlite3.Connection) -> int:
+        gone = connection.execute(
+            f"DELETE FROM messages WHERE id IN ({_marks(ids)}) "  # noqa: S608
+            f"AND {ENDED} AND ended_at < ?",
+            (*ids, before),
+        ).rowcount
+        _mark(connection, MESSAGES_GONE, ids[-1])
+        return gone
+
+    return op
+
+
+def drop_events(ids: Sequence[int], before: float) -> Op[int]:
+    """Delete these events; the value is how many went."""
+
+    def op(connection: sqlite3.Connection) -> int:
+        gone = connection.execute(
+            f"DELETE FROM events WHERE seq IN ({_marks(ids)}) AND at < ?",  # noqa: S608
+            (*ids, before),
+        ).rowcount
+        _mark(connection, EVENTS_GONE, ids[-1])
+        return gone
+
+    return op
+
+
+def _piece(rows: Sequence[tuple[int, int, int]]) -> Piece:
+    """Make a piece of rows with their id, whether they may go, and whether they are old at all."""
+    goes_on = len(rows) == PIECE and any(is_old for _, _, is_old in rows)
+    return Piece([row[0] for row in rows if row[1]], rows[-1][0] if goes_on else None)
+
+
+def _mark(connection: sqlite3.Connection, name: str, number: int) -> None:
+    connection.execute("UPDATE marks SET number = max(number, ?) WHERE name = ?", (number, name))
+
+
+def _marks(ids: Sequence[int]) -> str:
+    return ", ".join("?" * len(ids))

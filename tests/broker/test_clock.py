@@ -1,0 +1,97 @@
+"""A wall clock that jumps back and forth changes when deferred mail is due, and nothing else."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from attrs import define
+
+from actors.testing import advance
+from hive.broker.local import local_router
+from hive.broker.router import Router
+from hive.broker.values import Draft, NackMode
+from hive.clock import LoopClock
+from hive.config import Limits
+from hive.store import NO_ORIGIN, InlineEngine, Kind, Store
+
+pytestmark = pytest.mark.sim
+
+DAY = 86400.0
+
+
+@define
+class Wall:
+    """A wall clock that somebody sets."""
+
+    steady: LoopClock
+    ahead: float = 0.0
+
+    def now(self) -> float:
+        return self.steady.now() + self.ahead
+
+
+@pytest.fixture
+async def wall() -> Wall:
+    return Wall(LoopClock(asyncio.get_running_loop()))
+
+
+@pytest.fixture
+async def router(path: Path, wall: Wall) -> AsyncIterator[Router]:
+    store = Store(path, InlineEngine(), clock=wall)
+    async with store, local_router(store, clock=wall) as opened:
+        opened.add_inbox("bob", Kind.AGENT)
+        yield opened
+
+
+async def send(router: Router, body: str) -> None:
+    await router.send(Draft("alice", Kind.AGENT, "bob", body))
+
+
+async def test_order_is_the_order_of_sends_whatever_the_clock_says(
+    router: Router, wall: Wall
+) -> None:
+    for number, ahead in enumerate((0.0, -1000 * DAY, 1000 * DAY, -DAY, 0.0)):
+        wall.ahead = ahead
+        await send(router, str(number))
+    got = await router.recv(router.open_session("bob", NO_ORIGIN), max=8)
+    assert [each.body for each in got] == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize("ahead", [1000 * DAY, -1000 * DAY])
+async def test_a_lease_lasts_as_long_as_it_lasts(router: Router, wall: Wall, ahead: float) -> None:
+    session, other = (router.open_session("bob", NO_ORIGIN) for _ in range(2))
+    await send(router, "held")
+    [held] = await router.recv(session)
+    wall.ahead = ahead
+    await advance(Limits().lease_seconds - 1)
+    assert await router.recv(other) == ()
+    await advance(2)
+    [again] = await router.recv(other)
+    assert (again.id, again.attempt, again.redelivered) == (held.id, 2, True)
+
+
+async def test_deferred_mail_comes_when_the_clock_jumps_past_its_time(
+    router: Router, wall: Wall
+) -> None:
+    session = router.open_session("bob", NO_ORIGIN)
+    await send(router, "later")
+    [held] = await router.recv(session)
+    await router.nack(session, held.id, NackMode.DEFER, delay=3600.0)
+    waiting = router.recv(session, wait=170.0)
+    wall.ahead = 2 * 3600.0
+    [again] = await waiting
+    assert (again.id, again.attempt) == (held.id, 1)
+
+
+async def test_deferred_mail_waits_on_when_the_clock_jumps_back(router: Router, wall: Wall) -> None:
+    session = router.open_session("bob", NO_ORIGIN)
+    await send(router, "later")
+    [held] = await router.recv(session)
+    await router.nack(session, held.id, NackMode.DEFER, delay=60.0)
+    wall.ahead = -300.0
+    await advance(120.0)
+    assert await router.recv(session) == ()
+    await advance(300.0)
+    [again] = await router.recv(session)
+    assert again.id == held.id

@@ -1,0 +1,141 @@
+"""Attempts, rests, dead letters and what the operator does about them."""
+
+import pytest
+
+from hive.broker import retry
+from hive.broker.router import Router
+from hive.broker.values import Draft, NackMode
+from hive.config import Limits
+from hive.errors import BadRequestError, NotFoundError
+from hive.store import NO_ORIGIN, Kind, MessageState, Step
+from hive.store.dead_letters import DeadLetters
+from tests.broker.desk import Desk
+
+HELLO = Draft("alice", Kind.AGENT, "bob", "hello")
+
+
+def test_a_message_that_fails_rests_longer_each_time() -> None:
+    assert [retry.pause(attempt) for attempt in (1, 2, 3, 6, 7, 1000)] == [1, 2, 4, 32, 60, 60]
+
+
+def test_a_failure_rests_unless_its_receiver_says_how_long() -> None:
+    desk = Desk()
+    desk.send()
+    session = desk.session("b1")
+    [held] = desk.take(session)
+    desk.rules.nack(session, held, NackMode.FAIL, desk.now)
+    assert desk.take(session) == []
+    desk.advance(1)
+    assert desk.take(session) == [held]
+    desk.rules.nack(session, held, NackMode.FAIL, desk.now, delay=0)
+    assert desk.take(session) == [held]
+
+
+def test_a_message_that_rests_holds_no_other_up() -> None:
+    desk = Desk()
+    first, second = desk.send_many(2)
+    session = desk.session("b1")
+    desk.take(session)
+    desk.rules.nack(session, first, NackMode.FAIL, desk.now)
+    assert desk.take(session, 8) == [second]
+
+
+def test_the_last_attempt_makes_a_dead_letter_and_deferring_is_no_attempt() -> None:
+    desk = Desk(Limits(max_attempts=2))
+    desk.send()
+    session = desk.session("b1")
+    [held] = desk.take(session)
+    message = desk.rules.mail.messages[held]
+    for _ in range(5):
+        desk.rules.nack(session, held, NackMode.DEFER, desk.now)
+        assert desk.take(session) == [held]
+    desk.rules.nack(session, held, NackMode.FAIL, desk.now, delay=0, reason="one")
+    desk.take(session)
+    desk.rules.nack(session, held, NackMode.FAIL, desk.now, reason="two")
+    assert message.state is MessageState.DEAD
+    assert message.reason == "gave up after attempt 2 of 2: two"
+    assert [news.kind.value for news in desk.rules.news] == ["dead_letter"]
+
+
+def test_a_receiver_that_dies_each_time_or_never_answers_uses_attempts_up() -> None:
+    desk = Desk(Limits(max_attempts=2, lease_seconds=100))
+    desk.send()
+    [held] = desk.take(desk.session("b1"))
+    message = desk.rules.mail.messages[held]
+    desk.rules.close_session("b1", desk.now)
+    desk.take(desk.session("b2"))
+    desk.advance(100)
+    assert message.state is MessageState.DEAD
+    assert message.reason == "gave up after attempt 2 of 2: its lease expired"
+
+
+async def give_up(router: Router, session: str, reason: str) -> int:
+    sent = await router.send(HELLO)
+    [got] = await router.recv(session)
+    await router.nack(session, got.id, NackMode.REJECT, reason=reason)
+    assert sent.id is not None
+    return sent.id
+
+
+async def test_a_dead_letter_is_kept_whole_and_replayed_with_all_its_attempts(
+    router: Router,
+) -> None:
+    session = router.open_session("bob", NO_ORIGIN)
+    number = await give_up(router, session, "never")
+    [letter] = await router.dead_letters(DeadLetters())
+    assert (letter.id, letter.body, letter.reason) == (number, "hello", "never")
+    waiting = router.recv(session, wait=30)
+    assert await router.replay(DeadLetters(ids=(number,))) == (number,)
+    [again] = await waiting
+    assert (again.id, again.body, again.attempt, again.redelivered) == (number, "hello", 1, True)
+    await router.ack(session, [number])
+    assert await router.dead_letters(DeadLetters()) == []
+    assert await router.replay(DeadLetters(ids=(number,))) == (), "it is no dead letter any more"
+
+
+async def test_dead_letters_are_chosen_by_inbox_sender_and_age_and_never_by_omission(
+    router: Router,
+) -> None:
+    session = router.open_session("bob", NO_ORIGIN)
+    number = await give_up(router, session, "never")
+    for verb in (router.replay, router.discard):
+        with pytest.raises(BadRequestError, match="never all"):
+            await verb(DeadLetters())
+        assert await verb(DeadLetters(inbox="alice")) == ()
+        assert await verb(DeadLetters(sender="bob")) == ()
+        assert await verb(DeadLetters(before=1.0)) == ()
+    assert await router.discard(DeadLetters(inbox="bob", sender="alice", before=1e12)) == (number,)
+    message = await router.message(number)
+    assert message.state is MessageState.EXPIRED
+    assert router.unread("bob") == 0
+
+
+async def test_the_trace_has_every_step_with_attempt_session_and_reason(router: Router) -> None:
+    session = router.open_session("bob", NO_ORIGIN)
+    sent = await router.send(HELLO)
+    assert sent.id is not None
+    await router.recv(session)
+    await router.begin(session, [sent.id])
+    await router.nack(session, sent.id, NackMode.FAIL, delay=0, reason="first")
+    await router.recv(session)
+    await router.nack(session, sent.id, NackMode.REJECT, reason="second")
+    await router.replay(DeadLetters(ids=(sent.id,)))
+    await router.recv(session)
+    await router.ack(session, [sent.id])
+    message, steps = await router.trace(sent.id)
+    assert message.state is MessageState.ACKED
+    assert [(each.step, each.attempt, each.reason) for each in steps] == [
+        (Step.STORED, 0, None),
+        (Step.LEASED, 1, None),
+        (Step.IN_TURN, 1, None),
+        (Step.NACKED, 1, "first"),
+        (Step.LEASED, 2, None),
+        (Step.DEAD, 2, "second"),
+        (Step.REPLAYED, 0, None),
+        (Step.LEASED, 1, None),
+        (Step.ACKED, 1, None),
+    ]
+    assert {each.session for each in steps} == {None, session}
+    assert [each.at for each in steps] == sorted(each.at for each in steps)
+    with pytest.raises(NotFoundError, match="no message 99"):
+        await router.trace(99)

@@ -1,0 +1,117 @@
+"""Agents that only talk to each other are stopped, visibly, and lose nothing."""
+
+import json
+
+import pytest
+
+from hive.broker.local import local_router
+from hive.broker.values import Draft
+from hive.config import Limits
+from hive.errors import NotFoundError
+from hive.store import NO_ORIGIN, Kind, MessageState, Step, Store
+from tests.broker.desk import Desk
+
+
+def chat(desk: Desk, rounds: int) -> None:
+    for _ in range(rounds):
+        desk.send("bob", sender="alice")
+        desk.send("alice", sender="bob")
+
+
+def tripped() -> Desk:
+    desk = Desk(Limits(pair_rate=3))
+    chat(desk, 3)
+    return desk
+
+
+def test_a_pair_that_is_too_busy_both_ways_is_parked() -> None:
+    desk = tripped()
+    sent = desk.send("bob", sender="alice")
+    assert "3 and 3 messages within a minute" in (sent.parked or "")
+    assert desk.rules.mail.messages[sent.ids[0]].state is MessageState.PARKED
+    assert desk.send("alice", sender="bob").parked
+    assert desk.send("carol", sender="alice").parked is None, "others are not concerned"
+    assert desk.rules.mail.inboxes["bob"].unread == 5, "nothing is lost, and the notice came"
+
+
+def test_both_sides_and_the_operator_are_told_once() -> None:
+    desk = tripped()
+    desk.send("bob", sender="alice")
+    desk.send("bob", sender="alice")
+    assert [news.kind.value for news in desk.rules.news] == ["loop_tripped"]
+    for name in ("alice", "bob"):
+        got = desk.got(desk.recv(desk.session(f"{name}1", name), 32)) or []
+        [notice] = [message for message in got if message.sender == "system"]
+        assert json.loads(notice.body or "")["pair"] == ["alice", "bob"]
+
+
+def test_much_mail_one_way_is_no_loop_and_a_minute_later_nothing_is() -> None:
+    desk = Desk(Limits(pair_rate=3))
+    desk.send_many(50)
+    assert not desk.rules.intake.circuits.tripped
+    desk = tripped()
+    desk.advance(61)
+    assert desk.send("bob", sender="alice").parked is None
+
+
+def test_what_the_operator_writes_starts_the_count_anew() -> None:
+    desk = tripped()
+    desk.send("alice", sender="operator", sender_kind=Kind.OPERATOR)
+    desk.time += 0.001
+    assert desk.send("bob", sender="alice").parked is None
+
+
+def test_a_chain_of_replies_is_only_so_long() -> None:
+    desk = Desk(Limits(max_hops=2))
+    last = desk.send("bob", sender="alice").ids[0]
+    pairs = [("bob", "alice"), ("alice", "bob")]
+    for sender, to in pairs:
+        sent = desk.send(to, sender=sender, in_reply_to=last)
+        assert sent.parked is None
+        last = sent.ids[0]
+    sent = desk.send("alice", sender="bob", in_reply_to=last)
+    assert sent.parked == "a chain of 3 replies, and 2 are allowed"
+
+
+def test_the_reset_delivers_what_was_parked_in_order() -> None:
+    desk = tripped()
+    parked = [desk.send("bob", sender="alice").ids[0] for _ in range(2)]
+    session = desk.session("b1")
+    before = desk.take(session, 32)
+    assert not set(parked) & set(before)
+    waiting = desk.recv(session, 32, wait=30)
+    assert desk.rules.reset_loop("bob", "alice", desk.now) == 2
+    desk.collect()
+    assert desk.ids(waiting) == parked
+    assert desk.send("bob", sender="alice").parked is None
+    with pytest.raises(NotFoundError, match="may talk"):
+        desk.rules.reset_loop("alice", "bob", desk.now)
+
+
+async def test_a_restart_keeps_the_circuit_open(store: Store) -> None:
+    limits = Limits(max_hops=1)
+    async with local_router(store, limits) as router:
+        for name in ("alice", "bob"):
+            router.add_inbox(name, Kind.AGENT)
+        first = await router.send(Draft("alice", Kind.AGENT, "bob", "1"))
+        second = await router.send(Draft("bob", Kind.AGENT, "alice", "2", in_reply_to=first.id))
+        third = await router.send(Draft("alice", Kind.AGENT, "bob", "3", in_reply_to=second.id))
+        assert third.parked
+    async with local_router(store, limits) as router:
+        for name in ("alice", "bob"):
+            router.add_inbox(name, Kind.AGENT)
+        [circuit] = router.loops()
+        assert (circuit.pair, circuit.why) == (("alice", "bob"), third.parked)
+        session = router.open_session("bob", NO_ORIGIN)
+        got = await router.recv(session, max=32)
+        assert third.id not in [message.id for message in got]
+        assert await router.reset_loop("alice", "bob") == 1
+        [released] = await router.recv(session)
+        assert (released.id, released.body) == (third.id, "3")
+        _, steps = await router.trace(released.id)
+        assert [each.step for each in steps] == [
+            Step.STORED,
+            Step.PARKED,
+            Step.RELEASED,
+            Step.LEASED,
+        ]

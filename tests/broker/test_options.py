@@ -1,0 +1,176 @@
+"""What a sender may say of a message: keys, times, priority, threads, groups, queues."""
+
+import json
+
+import pytest
+
+from hive.broker.local import local_router
+from hive.broker.router import Router
+from hive.broker.values import Draft
+from hive.config import Limits
+from hive.errors import RateLimitedError, UnknownNameError
+from hive.store import NO_ORIGIN, Kind, MessageState, Priority, Store
+from tests.broker.desk import WALL, Desk
+
+
+def operator(to: str, body: str = "job") -> Draft:
+    return Draft("operator", Kind.OPERATOR, to, body)
+
+
+def test_the_higher_priority_goes_first_and_within_one_the_older() -> None:
+    desk = Desk()
+    for priority in (Priority.LOW, Priority.NORMAL, Priority.HIGH, Priority.NORMAL, Priority.HIGH):
+        desk.send(priority=priority)
+    assert desk.take(desk.session("b1"), 8) == [3, 5, 2, 4, 1]
+
+
+def test_what_is_not_due_is_not_delivered() -> None:
+    desk = Desk()
+    later = desk.send(delay=10).id
+    at = desk.send(not_before=WALL + 5).id
+    assert desk.take(desk.session("b1"), 8) == []
+    desk.advance(5)
+    assert desk.take("b1", 8) == [at]
+    desk.advance(5)
+    assert desk.take("b1", 8) == [later]
+
+
+def test_what_was_not_delivered_in_time_is_given_up_and_its_sender_told() -> None:
+    desk = Desk()
+    number = desk.send(ttl=10).ids[0]
+    message = desk.rules.mail.messages[number]
+    desk.advance(10)
+    assert message.state is MessageState.EXPIRED
+    assert desk.take(desk.session("b1")) == []
+    [notice] = desk.got(desk.recv(desk.session("a1", "alice"))) or []
+    assert notice.sender == "system"
+    told = json.loads(notice.body or "")
+    assert (told["event"], told["id"], told["to"]) == ("expired", number, "bob")
+
+
+def test_what_is_worked_on_does_not_expire_until_it_goes_back() -> None:
+    desk = Desk()
+    number = desk.send(ttl=10).ids[0]
+    message = desk.rules.mail.messages[number]
+    desk.take(desk.session("b1"))
+    desk.advance(50)
+    assert message.state is MessageState.LEASED
+    desk.rules.close_session("b1", desk.now)
+    assert desk.take(desk.session("b2")) == []
+    assert message.state is MessageState.EXPIRED
+
+
+def test_a_repeat_of_a_key_is_the_first_message_within_the_window() -> None:
+    desk = Desk(Limits(dedupe_window=100))
+    first = desk.send(dedupe_key="k")
+    again = desk.send(body="other", dedupe_key="k")
+    assert (again.ids, again.duplicate) == (first.ids, True)
+    assert not desk.send(sender="carol", dedupe_key="k").duplicate
+    assert not desk.send(dedupe_key="l").duplicate
+    desk.advance(100)
+    assert not desk.send(dedupe_key="k").duplicate
+
+
+async def test_a_key_is_remembered_over_a_restart(store: Store) -> None:
+    draft = Draft("alice", Kind.AGENT, "*", "all", dedupe_key="k")
+    sent = []
+    for _ in range(2):
+        async with local_router(store) as router:
+            for name in ("bob", "carol"):
+                router.add_inbox(name, Kind.AGENT)
+            sent.append(await router.send(draft))
+    assert (sent[1].ids, sent[1].recipients) == (sent[0].ids, sent[0].recipients)
+    assert [each.duplicate for each in sent] == [False, True]
+
+
+def test_a_newer_message_takes_the_place_of_unread_ones_of_its_key() -> None:
+    desk = Desk()
+    old = desk.rules.mail.messages[desk.send(supersede_key="k").ids[0]]
+    others = [desk.send(supersede_key="l").id, desk.send(sender="carol", supersede_key="k").id]
+    new = desk.send(supersede_key="k").id
+    assert (old.state, old.reason) == (MessageState.EXPIRED, f"superseded by message {new}")
+    assert desk.take(desk.session("b1"), 8) == [*others, new]
+
+
+def test_what_is_worked_on_is_superseded_when_it_goes_back() -> None:
+    desk = Desk()
+    old = desk.rules.mail.messages[desk.send(supersede_key="k").ids[0]]
+    desk.take(desk.session("b1"))
+    new = desk.send(supersede_key="k").id
+    assert old.state is MessageState.LEASED
+    desk.rules.close_session("b1", desk.now)
+    assert old.state is MessageState.EXPIRED
+    assert desk.take(desk.session("b2"), 8) == [new]
+
+
+def test_replies_keep_the_thread_also_when_what_they_answer_has_ended() -> None:
+    desk = Desk()
+    first = desk.send().ids[0]
+    reply = desk.send("alice", sender="bob", in_reply_to=first).ids[0]
+    session = desk.session("a1", "alice")
+    desk.rules.ack(session, desk.take(session), None, desk.now)
+    third = desk.send(in_reply_to=reply).ids[0]
+    messages = desk.rules.mail.messages
+    assert messages[first].thread is None
+    assert messages[third].thread == first
+    assert messages[third].hops == 2
+
+
+def test_a_sender_that_is_too_fast_is_told_when_it_may_go_on() -> None:
+    desk = Desk(Limits(rate=60))
+    desk.send_many(60)
+    with pytest.raises(RateLimitedError, match=r"60 messages.*60 are allowed.*in 1\.0 s"):
+        desk.send()
+    desk.send(sender="carol")
+    desk.send(sender_kind=Kind.OPERATOR, sender="operator")
+    desk.advance(1)
+    desk.send()
+    with pytest.raises(RateLimitedError):
+        desk.send()
+
+
+def test_a_broadcast_passes_over_who_was_not_seen_for_long_and_names_it() -> None:
+    desk = Desk(Limits(unseen_after=100))
+    desk.rules.add_inbox("gone", Kind.AGENT, last_seen=WALL - 101)
+    desk.rules.add_inbox("never", Kind.AGENT, idle=True)
+    desk.rules.add_inbox("new", Kind.AGENT)
+    sent = desk.send("*")
+    assert "new" in sent.recipients
+    assert [skipped.name for skipped in sent.skipped] == ["gone", "never"]
+    assert "last seen" in sent.skipped[0].why
+    desk.session("g1", "gone")
+    assert "gone" in desk.send("*").recipients
+
+
+async def test_a_group_is_all_its_members_but_the_sender(router: Router, store: Store) -> None:
+    await router.change_group("ops", add=["alice", "bob"])
+    assert (await router.send(Draft("alice", Kind.AGENT, "@ops", "x"))).recipients == ("bob",)
+    assert (await router.send(operator("@ops"))).recipients == ("alice", "bob")
+    await router.change_group("ops", remove=["alice"])
+    async with local_router(store) as later:
+        later.add_inbox("bob", Kind.AGENT)
+        assert (await later.send(operator("@ops"))).recipients == ("bob",)
+    with pytest.raises(UnknownNameError, match="no group '@opps'; did you mean 'ops'"):
+        await router.send(operator("@opps"))
+    with pytest.raises(UnknownNameError, match="'nobody'"):
+        await router.change_group("ops", add=["nobody"])
+
+
+async def test_each_message_of_a_queue_goes_to_one_participant(router: Router) -> None:
+    with pytest.raises(UnknownNameError):
+        await router.send(Draft("alice", Kind.AGENT, "queue:build", "x"))
+    alice, bob = (router.open_session(name, NO_ORIGIN) for name in ("alice", "bob"))
+    with pytest.raises(UnknownNameError, match="no queue 'build'"):
+        await router.recv(alice, queue="build")
+    await router.send(operator("queue:build", "one"))
+    await router.send(Draft("alice", Kind.AGENT, "queue:build", "two"))
+    [one] = await router.recv(alice, queue="build")
+    [two] = await router.recv(bob, queue="build")
+    assert (one.body, two.body) == ("one", "two")
+    with pytest.raises(Exception, match="not in this inbox"):
+        await router.ack(bob, [one.id], one.lease)
+    await router.ack(bob, [two.id])
+    waiting = router.recv(bob, queue="build", wait=30)
+    router.close_session(alice)
+    [again] = await waiting
+    assert (again.id, again.attempt) == (one.id, 2)

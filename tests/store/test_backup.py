@@ -1,0 +1,123 @@
+"""A backup is the store of one moment, whole, and never in the way of anything."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from hive.errors import ConflictError, FailedError, NotFoundError
+from hive.store import Store, StoreCorruptError
+from hive.store.backup import back_up
+from hive.store.checkup import Finding, Grade, examine
+from hive.store.connection import prepare
+from tests.store.old_files import build, contents
+from tests.store.test_degradation import damage_table, overwrite
+
+
+async def test_a_backup_of_a_store_in_use_has_all_that_was_answered(
+    store: Store, tmp_path: Path
+) -> None:
+    target = tmp_path / "copy"
+    writing = asyncio.create_task(write_until_told(store, told := asyncio.Event()))
+    before = await store.append_event("before")
+    made = await asyncio.to_thread(back_up, store.path, target)
+    told.set()
+    assert await writing > before
+    assert made.size == target_size(target)
+    async with Store(target) as copy:
+        found = [event.seq for event in await copy.events(max=100_000)]
+        assert found == list(range(1, len(found) + 1))
+        assert found[-1] >= before
+
+
+async def write_until_told(store: Store, told: asyncio.Event) -> int:
+    last = 0
+    while not told.is_set():
+        last = await store.append_event("tick")
+    return last
+
+
+def target_size(target: Path) -> int:
+    return target.stat().st_size
+
+
+def test_a_backup_without_a_daemon_has_everything(path: Path, tmp_path: Path) -> None:
+    build(path, 1)
+    target = tmp_path / "copy"
+    assert back_up(path, target).version == 1
+    assert contents(target) == contents(path)
+    assert sorted(each.name for each in tmp_path.iterdir() if "copy" in each.name) == ["copy"]
+
+
+def test_a_file_that_exists_is_left_alone_unless_forced(path: Path, tmp_path: Path) -> None:
+    prepare(path)
+    target = tmp_path / "copy"
+    target.write_text("precious")
+    with pytest.raises(ConflictError, match="--force"):
+        back_up(path, target)
+    assert target.read_text() == "precious"
+    back_up(path, target, force=True)
+    assert contents(target)["integrity"] == [("ok",)]
+
+
+def test_the_store_itself_is_never_the_target(path: Path) -> None:
+    prepare(path)
+    with pytest.raises(ConflictError, match="is the store itself"):
+        back_up(path, path, force=True)
+
+
+def test_what_cannot_be_backed_up_says_why_and_leaves_nothing(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotFoundError, match="HYPERHIVE_STATE_DIR"):
+        back_up(path, tmp_path / "copy")
+    prepare(path)
+    with pytest.raises(FailedError, match="No such file"):
+        back_up(path, tmp_path / "missing" / "copy")
+    overwrite(path, 0, b"\0" * 100)
+    with pytest.raises(StoreCorruptError):
+        back_up(path, tmp_path / "copy")
+    assert [each.name for each in tmp_path.iterdir() if "copy" in each.name] == []
+
+
+# The check-up
+
+
+def graded(found: list[Finding]) -> dict[str, Grade]:
+    return {each.what: each.grade for each in found}
+
+
+async def test_a_healthy_store_in_use_is_found_healthy(store: Store) -> None:
+    await store.append_event("x")
+    found = await asyncio.to_thread(examine, store.path, 0.0)
+    grades = graded(found)
+    grades.pop("room")
+    assert set(grades) == {"file", "integrity", "schema", "journal", "log", "messages", "oldest"}
+    assert set(grades.values()) == {Grade.GOOD}
+    assert all(each.remedy is None for each in found if each.grade is Grade.GOOD)
+
+
+def test_an_old_file_with_old_mail_is_warned_of(path: Path) -> None:
+    build(path, 1)
+    found = {each.what: each for each in examine(path, now=120.0 + 2 * 86400)}
+    assert found["schema"].grade is Grade.WARNING
+    assert found["messages"].seen == "1 acked, 1 expired, 1 stored"
+    assert found["oldest"].grade is Grade.WARNING
+    assert "message 2 in 'bob' is unread since 48.0 h" in found["oldest"].seen
+    assert "inbox bob --unread" in (found["oldest"].remedy or "")
+
+
+def test_damage_is_a_problem_with_a_remedy(path: Path) -> None:
+    build(path, 3)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    damage_table(path, "events")
+    found = {each.what: each for each in examine(path, now=0.0)}
+    assert found["integrity"].grade is Grade.PROBLEM
+    assert "put a backup in its place" in (found["integrity"].remedy or "")
+
+
+def test_what_is_no_store_is_a_problem_and_no_store_is_a_warning(path: Path) -> None:
+    assert graded(examine(path, 0.0)) == {"file": Grade.WARNING}
+    path.write_bytes(b"not a database" * 100)
+    assert graded(examine(path, 0.0))["integrity"] is Grade.PROBLEM

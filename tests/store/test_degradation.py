@@ -1,0 +1,353 @@
+"""When the disk does not take what is written: it is refused at once, and taken again by itself."""
+
+import asyncio
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from actors.testing import advance, settle
+from hive.clock import rfc3339
+from hive.store import (
+    InlineEngine,
+    Store,
+    StoreClosedError,
+    StoreCorruptError,
+    StoreDiskError,
+    StoreFullError,
+    StoreLockedError,
+    StoreLogMissingError,
+    StoreMovedError,
+    StoreReadOnlyError,
+    ThreadEngine,
+)
+from hive.store.files import log_of
+from hive.store.health import Trouble
+from hive.store.unit import Batch, Op
+from tests.broker.faults import Faults
+
+OPEN = """
+import asyncio, sys
+from pathlib import Path
+from hive.store import Store, StoreError
+
+try:
+    asyncio.run(Store(Path(sys.argv[1])).open())
+except StoreError as error:
+    print(f"{type(error).__name__}: {error}")
+"""
+
+BIG = {"body": "x" * 400_000}
+
+
+@pytest.fixture(autouse=True)
+def quick_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Try a real disk often and wait for no real lock."""
+    monkeypatch.setattr("hive.store.connection.BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("hive.store.engine.BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("hive.store.writer.PROBE_SECONDS", 0.01)
+
+
+@pytest.fixture
+def faults() -> Faults:
+    return Faults()
+
+
+@pytest.fixture
+async def fragile(path: Path, faults: Faults) -> AsyncIterator[Store]:
+    """A store on the simulation loop, whose disk is full when the test says so."""
+    async with Store(path, InlineEngine(faults.connection_class())) as opened:
+        yield opened
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of one MiB."""
+    if os.geteuid() != 0:
+        pytest.skip("mounting a file system needs root")
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("this machine lets nobody mount a tmpfs")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+async def events_of(store: Store) -> list[str]:
+    return [event.event for event in await store.events()]
+
+
+# What everybody is told
+
+
+@pytest.mark.sim
+async def test_after_a_failed_commit_writes_are_refused_without_trying(
+    fragile: Store, faults: Faults
+) -> None:
+    faults.full = True
+    with pytest.raises(StoreFullError, match="disk is full"):
+        await fragile.append_event("first")
+    tried = faults.statements
+    with pytest.raises(StoreFullError, match=r"nothing is stored since .*Z: .*make room"):
+        await fragile.append_event("second")
+    assert faults.statements == tried
+    assert fragile.health.trouble is not None
+    assert await events_of(fragile) == []
+
+
+@pytest.mark.sim
+async def test_what_waited_behind_the_failed_commit_is_refused_with_it(
+    fragile: Store, faults: Faults
+) -> None:
+    faults.full = True
+    writes = [fragile.append_event(str(number)) for number in range(600)]
+    for write in writes:
+        with pytest.raises(StoreFullError):
+            await write
+    assert await events_of(fragile) == []
+
+
+@pytest.mark.sim
+async def test_a_late_write_is_made_even_if_it_is_refused(fragile: Store, faults: Faults) -> None:
+    made = []
+
+    def collect() -> object:
+        made.append("late")
+        return lambda connection: None
+
+    faults.full = True
+    with pytest.raises(StoreFullError):
+        await fragile.append_event("first")
+    with pytest.raises(StoreFullError):
+        await fragile.write_late(collect)  # type: ignore[arg-type]
+    assert made == ["late"]
+
+
+@pytest.mark.sim
+async def test_the_disk_is_tried_again_until_it_takes_something(
+    fragile: Store, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hive.store.writer.PROBE_SECONDS", 1.0)
+    changes: list[tuple[Trouble | None, Trouble | None]] = []
+    fragile.health.subscribe(lambda before, now: changes.append((before, now)))
+    faults.full = True
+    with pytest.raises(StoreFullError):
+        await fragile.append_event("lost")
+    await advance(30.0)
+    assert fragile.health.trouble is not None
+    faults.full = False
+    await advance(1.0)
+    assert fragile.health.trouble is None
+    assert await fragile.append_event("kept") == 1
+    [(before, began), (ended, after)] = changes
+    assert (before, after) == (None, None)
+    assert began is ended
+    assert isinstance(began, Trouble)
+
+
+@pytest.mark.sim
+async def test_a_store_that_closes_in_trouble_says_so_to_who_waits(
+    fragile: Store, faults: Faults
+) -> None:
+    faults.full = True
+    with pytest.raises(StoreFullError):
+        await fragile.append_event("lost")
+    waiting = asyncio.ensure_future(fragile.health.until_good())
+    await settle()
+    await fragile.close()
+    with pytest.raises(StoreClosedError):
+        await waiting
+
+
+def test_a_refusal_has_the_class_the_reason_and_the_time_of_the_first_failure() -> None:
+    trouble = Trouble(StoreDiskError("the disk fails"), since=0.0)
+    refusal = trouble.refusal()
+    assert type(refusal) is StoreDiskError
+    assert str(refusal) == f"nothing is stored since {rfc3339(0.0)}: the disk fails"
+
+
+# Real causes
+
+
+async def test_a_full_disk_refuses_reads_on_and_recovers(small_disk: Path) -> None:
+    async with Store(small_disk / "hive.sqlite") as store:
+        await store.append_event("before")
+        ballast = small_disk / "ballast"
+        fill(ballast)
+        with pytest.raises(StoreFullError, match="make room"):
+            await store.append_event("big", detail=BIG)
+        assert await events_of(store) == ["before"]
+        with pytest.raises(StoreFullError, match="nothing is stored since"):
+            await store.append_event("small")
+        remove(ballast)
+        await store.health.until_good()
+        await store.append_event("after")
+        assert await events_of(store) == ["before", "after"]
+
+
+async def test_a_file_that_may_not_grow_is_reported_as_full(path: Path) -> None:
+    engine = ThreadEngine()
+    async with Store(path, engine) as store:
+        pages = await store.read(lambda found: found.execute("PRAGMA page_count").fetchone()[0])
+        await store.write(limit_pages(pages))
+        with pytest.raises(StoreFullError):
+            await store.append_event("big", detail=BIG)
+        await engine.commit(Batch([limit_pages(1_000_000)]))
+        await store.health.until_good()
+        assert await store.append_event("big", detail=BIG) == 1
+
+
+async def test_a_lock_of_another_program_is_reported_and_survived(path: Path) -> None:
+    async with Store(path) as store:
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreLockedError, match="another program"):
+                await store.append_event("blocked")
+            other.execute("ROLLBACK")
+        await store.health.until_good()
+        assert await store.append_event("free") == 1
+
+
+async def test_a_file_that_turns_read_only_is_reported_and_survived(path: Path) -> None:
+    engine = ThreadEngine()
+    async with Store(path, engine) as store:
+        await store.append_event("before")
+        await run_pragma(engine, "query_only = ON")
+        with pytest.raises(StoreReadOnlyError, match="write access"):
+            await store.append_event("refused")
+        assert await events_of(store) == ["before"]
+        await run_pragma(engine, "query_only = OFF")
+        await store.health.until_good()
+        await store.append_event("after")
+        assert await events_of(store) == ["before", "after"]
+
+
+async def test_a_log_that_is_deleted_costs_nothing_that_was_answered(path: Path) -> None:
+    async with Store(path) as store:
+        await store.append_event("before")
+        remove(log_of(path))
+        with pytest.raises(StoreLogMissingError, match="deleted or replaced"):
+            await store.append_event("unsure")
+        await store.health.until_good()
+        await store.append_event("after")
+    async with Store(path) as again:
+        found = await events_of(again)
+    assert found[0] == "before"
+    assert found[-1] == "after"
+    assert set(found) <= {"before", "unsure", "after"}
+
+
+async def test_a_store_that_is_replaced_takes_nothing_until_it_is_opened_again(path: Path) -> None:
+    async with Store(path) as store:
+        await store.append_event("before")
+        kept = path.with_name("kept")
+        move(path, kept)
+        with pytest.raises(StoreMovedError, match="put the file or a backup back"):
+            await store.append_event("unsure")
+        assert store.health.trouble is not None
+        assert store.health.trouble.lasting
+        with pytest.raises(StoreMovedError, match="nothing is stored since"):
+            await store.append_event("refused")
+
+
+async def test_a_damaged_page_is_found_while_open_and_nothing_is_written_any_more(
+    path: Path,
+) -> None:
+    async with Store(path) as store:
+        await store.append_event("before")
+    damage_table(path, "events")
+    async with Store(path) as store:
+        with pytest.raises(StoreCorruptError, match="is damaged"):
+            await store.events()
+        with pytest.raises(StoreCorruptError, match="restore a backup"):
+            await store.append_event("after")
+        assert store.health.trouble is not None
+        assert store.health.trouble.lasting
+
+
+async def test_a_damaged_header_is_reported_at_the_start(path: Path) -> None:
+    async with Store(path) as store:
+        await store.append_event("before")
+    overwrite(path, 0, b"\0" * 100)
+    with pytest.raises(StoreCorruptError, match="not an SQLite file"):
+        await Store(path).open()
+
+
+def test_a_directory_without_write_access_is_reported_at_the_start() -> None:
+    with TemporaryDirectory() as directory:
+        Path(directory).chmod(0o555)
+        user = 65534 if os.geteuid() == 0 else None
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", OPEN, f"{directory}/hive.sqlite"],
+                user=user,
+                cwd=Path(__file__).parents[2],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        except PermissionError:
+            pytest.skip("another user may not run this Python")
+    if "Error" in done.stderr:
+        pytest.skip("another user may not read this Python's libraries")
+    assert "StoreLockedError: " in done.stdout
+    assert "may be written" in done.stdout
+
+
+# Helpers that touch the disk outside of the loop's rules
+
+
+def fill(ballast: Path) -> None:
+    with ballast.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(b"\0" * 4096)
+        except OSError:
+            return
+
+
+def remove(path: Path) -> None:
+    path.unlink()
+
+
+def move(path: Path, target: Path) -> None:
+    path.rename(target)
+
+
+def overwrite(path: Path, offset: int, content: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(content)
+
+
+def damage_table(path: Path, table: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+        query = "SELECT rootpage FROM sqlite_schema WHERE name = ?"
+        page = connection.execute(query, (table,)).fetchone()[0]
+    overwrite(path, (page - 1) * size, b"\xff" * size)
+
+
+def limit_pages(pages: int) -> Op[None]:
+    def op(connection: sqlite3.Connection) -> None:
+        connection.execute(f"PRAGMA max_page_count = {pages}").fetchall()
+
+    return op
+
+
+async def run_pragma(engine: ThreadEngine, pragma: str) -> None:
+    """Change a setting of the writing connection, outside of a transaction."""
+
+    class Pragma:
+        def run(self, connection: sqlite3.Connection) -> None:
+            connection.execute(f"PRAGMA {pragma}")
+
+    assert engine._writer is not None
+    await engine._writer.run(Pragma())

@@ -1,0 +1,126 @@
+"""Every message can be found again by its words, and by who, whose, when."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hive.store import InlineEngine, Store
+from hive.store.cursors import PAGE, mail_after
+from hive.store.search import PIECE_ROWS, Wanted, catch_up, is_behind, match, search
+
+INSERT = (
+    "INSERT INTO messages (sender, inbox, body, size, sent_at, sender_kind, kind, state, thread) "
+    "VALUES (?, ?, ?, ?, ?, 'agent', 'message', 'acked', ?)"
+)
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[Store]:
+    async with Store(path, InlineEngine()) as opened:
+        yield opened
+
+
+async def put(
+    store: Store,
+    body: str,
+    *,
+    sender: str = "alice",
+    inbox: str = "bob",
+    at: float = 0.0,
+    thread: int | None = None,
+    times: int = 1,
+) -> None:
+    row = (sender, inbox, body, len(body.encode()), at, thread)
+    await store.write(lambda connection: connection.executemany(INSERT, [row] * times).rowcount)
+
+
+async def ids(store: Store, text: str | None = None, count: int = 50, **more: object) -> list[int]:
+    wanted = Wanted(text, **more)  # type: ignore[arg-type]
+    return [message.id for message in await search(store, wanted, count)]
+
+
+@pytest.mark.sim
+async def test_words_are_found_in_any_order_and_case(store: Store) -> None:
+    await put(store, "The quick brown Fox")
+    await put(store, "a slow fox")
+    assert await ids(store, "FOX quick") == [1]
+    assert await ids(store, "fox") == [1, 2]
+    assert await ids(store, "fo*") == [1, 2]
+    assert await ids(store, "fo") == []
+
+
+@pytest.mark.sim
+async def test_the_newest_are_shown_oldest_first(store: Store) -> None:
+    await put(store, "again", times=5)
+    assert await ids(store, "again", 2) == [4, 5]
+
+
+@pytest.mark.sim
+async def test_every_criterion_narrows(store: Store) -> None:
+    await put(store, "report", at=10.0)
+    await put(store, "report", sender="carol", at=20.0, thread=1)
+    await put(store, "report", inbox="dave", at=30.0)
+    assert await ids(store, "report", sender="carol") == [2]
+    assert await ids(store, "report", inbox="dave") == [3]
+    assert await ids(store, "report", since=20.0) == [2, 3]
+    assert await ids(store, "report", until=20.0) == [1]
+    assert await ids(store, thread=1) == [1, 2]
+    assert await ids(store, sender="carol", inbox="dave") == []
+
+
+@pytest.mark.sim
+async def test_what_was_just_stored_is_found_and_what_was_deleted_is_not(store: Store) -> None:
+    await put(store, "first word")
+    assert await ids(store, "word") == [1]
+    await put(store, "second word")
+    assert await ids(store, "word") == [1, 2]
+    await store.write(lambda connection: connection.execute("DELETE FROM messages").rowcount)
+    assert await ids(store, "word") == []
+    await store.write(
+        lambda connection: (
+            connection.execute("INSERT INTO search (search) VALUES ('integrity-check')").rowcount
+        )
+    )
+
+
+@pytest.mark.sim
+async def test_the_index_is_filled_in_pieces(store: Store) -> None:
+    await put(store, "small", times=2 * PIECE_ROWS + 1)
+    commits: list[None] = []
+    store.on_commit(lambda: commits.append(None))
+    await catch_up(store)
+    assert len(commits) == 3
+    assert not await store.read(is_behind)
+
+
+@pytest.mark.sim
+async def test_large_bodies_make_small_pieces_and_none_is_too_large(store: Store) -> None:
+    await put(store, "word " * 100_000, times=3)
+    assert await ids(store, "word") == [1, 2, 3]
+
+
+@given(st.text(max_size=40))
+def test_no_text_is_an_error_or_an_operator(text: str) -> None:
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE VIRTUAL TABLE search USING fts5 (body)")
+    words = text.replace("\0", " ")
+    connection.execute("SELECT rowid FROM search WHERE search MATCH ?", (match(words),)).fetchall()
+    connection.close()
+
+
+@pytest.mark.sim
+async def test_pages_of_mail_join_without_a_gap(store: Store) -> None:
+    for number in range(3):
+        await put(store, "theirs", inbox="dave", times=PAGE)
+        await put(store, f"ours {number}")
+    found, cursor, is_last = [], 0, False
+    while not is_last:
+        page = await store.read(mail_after("bob", cursor))
+        found += [message.body for message in page.rows]
+        cursor, is_last = page.cursor, page.is_last
+    assert found == ["ours 0", "ours 1", "ours 2"]
+    assert cursor == 3 * PAGE + 3
