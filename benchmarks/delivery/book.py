@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from attrs import define, field
 
-from benchmarks.delivery.growth import Receiving
+from benchmarks.delivery.growth import Growth
 from benchmarks.delivery.isolation import Isolation
 from benchmarks.delivery.measuring import Result, Workload
 from benchmarks.delivery.stats import Latency
@@ -18,14 +18,6 @@ class Disk:
 
     append: Latency
     overwrite: Latency
-
-
-@define
-class Growth:
-    """Receiving in one round, with few and with many delivered rows in the database."""
-
-    few: Receiving
-    many: Receiving
 
 
 @define

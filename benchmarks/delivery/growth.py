@@ -38,6 +38,14 @@ class Receiving:
     empty: float
 
 
+@frozen
+class Growth:
+    """Receiving with few and with many delivered rows in the database."""
+
+    few: Receiving
+    many: Receiving
+
+
 def build(directory: Path, rows: int) -> None:
     """Make a hive's database with that many delivered messages."""
     path = paths_in(directory).database
@@ -52,13 +60,18 @@ def build(directory: Path, rows: int) -> None:
     connection.close()
 
 
-def measure(hive: Hyperhive, count: int) -> Receiving:
-    """Receive `count` times from a full and from an empty inbox."""
-    talk = Talk(hive.socket(RECEIVER))
-    full = [_receive(talk) for _ in range(count)]
-    empty = [talk.timed(cmd="recv", max=TAKE)[0] for _ in range(count)]
-    talk.close()
-    return Receiving(_median(full), _median(empty))
+def measure(few: Hyperhive, many: Hyperhive, count: int) -> Growth:
+    """Receive `count` times from a full and from an empty inbox of each, in turns."""
+    talks = Talk(few.socket(RECEIVER)), Talk(many.socket(RECEIVER))
+    full: tuple[list[float], list[float]] = ([], [])
+    empty: tuple[list[float], list[float]] = ([], [])
+    for _ in range(count):
+        for which, talk in enumerate(talks):
+            full[which].append(_receive(talk))
+            empty[which].append(talk.timed(cmd="recv", max=TAKE)[0])
+    for talk in talks:
+        talk.close()
+    return Growth(*(Receiving(_median(full[which]), _median(empty[which])) for which in (0, 1)))
 
 
 def _receive(talk: Talk) -> float:

@@ -12,13 +12,14 @@ from typing import TypeVar
 from attrs import define, field, frozen
 
 from benchmarks.delivery import disk, growth, isolation
-from benchmarks.delivery.book import Book, Disk, Growth, Round
+from benchmarks.delivery.book import Book, Disk, Round
 from benchmarks.delivery.measuring import (
     ONE_SENDER,
     PAIRS_16,
     PING_PONG,
     SENDERS,
     WORKLOADS,
+    Result,
     Timing,
     Workload,
     run,
@@ -45,7 +46,7 @@ class Plan:
         timing: Of one run.
         workloads: What the servers are driven with.
         systems: Names of the systems; empty means all.
-        extras: Whether libraries, isolation and growth are measured too.
+        extras: Whether isolation and growth of our own daemon are measured too.
         rows: Delivered messages in the small and in the large database.
         samples: Single operations that are timed for the disk, for isolation and for growth.
     """
@@ -67,7 +68,7 @@ class Plan:
 QUICK = Plan(
     rounds=1,
     timing=Timing(warm_up=0.05, measured=0.2),
-    workloads=(PING_PONG, PAIRS_16, ONE_SENDER, SENDERS),
+    workloads=(ONE_SENDER, SENDERS, PING_PONG, PAIRS_16),
     rows=(100, 1000),
     samples=20,
 )
@@ -145,32 +146,20 @@ async def _round(plan: Plan, root: Path, running: Running, number: int, say: Say
         say(f"  {workload.name}")
         for server in _rotated(running.servers, number):
             one.keep(workload, server.name, await run(server, workload, plan.timing))
-    if plan.extras:
-        say("  libraries, isolation, growth")
-        await _measure_libraries(one, plan, root, _rotated(running.libraries, number))
-        await _measure_ours(one, plan, running)
+        if workload in {ONE_SENDER, SENDERS}:
+            for library in _rotated(running.libraries, number):
+                one.keep(workload, library.name, await _run_library(library, plan, root))
+    if plan.extras and running.ours is not None:
+        say("  isolation, growth")
+        one.isolation = await isolation.measure(running.ours, plan.samples)
+        few, many = running.grown
+        one.growth = await asyncio.to_thread(growth.measure, few, many, plan.samples)
     return one
 
 
-async def _measure_libraries(
-    one: Round, plan: Plan, root: Path, libraries: Sequence[Embedded]
-) -> None:
-    for library in libraries:
-        with tempfile.TemporaryDirectory(dir=root) as place:
-            result = await asyncio.to_thread(run_embedded, library, Path(place), plan.timing)
-        for workload in (ONE_SENDER, SENDERS):
-            one.keep(workload, library.name, result)
-
-
-async def _measure_ours(one: Round, plan: Plan, running: Running) -> None:
-    if running.ours is None:
-        return
-    one.isolation = await isolation.measure(running.ours, plan.samples)
-    few, many = running.grown
-    one.growth = Growth(
-        await asyncio.to_thread(growth.measure, few, plan.samples),
-        await asyncio.to_thread(growth.measure, many, plan.samples),
-    )
+async def _run_library(library: Embedded, plan: Plan, root: Path) -> Result:
+    with tempfile.TemporaryDirectory(dir=root) as place:
+        return await asyncio.to_thread(run_embedded, library, Path(place), plan.timing)
 
 
 def _rotated(systems: Sequence[S], by: int) -> list[S]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.delivery.book import Growth
-from benchmarks.delivery.growth import Receiving
+from benchmarks.delivery.growth import Growth, Receiving
 from benchmarks.delivery.isolation import Isolation
 from benchmarks.delivery.measuring import Result
 from benchmarks.delivery.stats import Latency, Spread, latency, spread
