@@ -296,6 +296,7 @@ async def test_an_agent_that_never_starts_is_parked_with_the_reason(
     runtime.end("alice", Signaled(SIGTERM))
     row = await hive.until_state("alice", "failed", within=1000)
     assert row.reason == "no such image"
+    await settle()  # the state is known before its event is on disk
     [event] = [e for e in await hive.parts.events.recent(100) if e.event == "failed"]
     assert (event.name, event.detail["reason"]) == ("alice", "no such image")
 
