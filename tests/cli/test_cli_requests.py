@@ -13,6 +13,8 @@ from hive.wire import host
 from hive.wire.host import Scope
 
 ROWS = {"agent_statuses": []}
+SENT = "2026-11-22T14:00:00.000Z"
+MESSAGE = {"id": 7, "from": "ann", "to": "bob", "body": "x", "sent_at": SENT, "state": "stored"}
 
 CASES: dict[str, tuple[list[str], list[Any]]] = {
     "list": (["list"], [host.ListAgents()]),
@@ -81,6 +83,38 @@ CASES: dict[str, tuple[list[str], list[Any]]] = {
         ["send", "bob", "yes", "--reply-to", "41"],
         [host.OperatorSend(to="bob", body="yes", in_reply_to=41)],
     ),
+    "send with all": (
+        [
+            *("send", "queue:build", "go", "--priority", "high", "--ttl", "60", "--delay", "5"),
+            *("--dedupe-key", "k", "--supersede-key", "s"),
+        ],
+        [
+            host.OperatorSend(
+                to="queue:build",
+                body="go",
+                priority="high",
+                ttl_seconds=60,
+                delay_seconds=5,
+                dedupe_key="k",
+                supersede_key="s",
+            )
+        ],
+    ),
+    "trace": (["trace", "7"], [host.Trace(id=7)]),
+    "dead-letters": (
+        ["dead-letters", "--inbox", "bob", "-n", "3"],
+        [host.ListDeadLetters(inbox="bob", max=3)],
+    ),
+    "replay": (["replay", "7", "8"], [host.Replay(ids=[7, 8])]),
+    "discard": (
+        ["discard", "--sender", "ann", "--older-than", "60"],
+        [host.Discard(sender="ann", older_than_seconds=60)],
+    ),
+    "loops": (["loops"], [host.Loops()]),
+    "reset-loop": (["reset-loop", "a", "b"], [host.ResetLoop(names=["a", "b"])]),
+    "group": (["group", "list"], [host.Groups()]),
+    "group add": (["group", "add", "ops", "a"], [host.ChangeGroup(name="ops", add=["a"])]),
+    "group remove": (["group", "remove", "ops", "a"], [host.ChangeGroup(name="ops", remove=["a"])]),
     "inbox": (["inbox"], [host.Inbox(name="operator", max=50)]),
     "inbox with all": (
         ["inbox", "--unread", "--ack", "-n", "3"],
@@ -104,6 +138,12 @@ def test_what_is_sent(daemon, hive, case):
     daemon.on(host.RegisterPeer, {"socket": "/run/x"})
     daemon.on(host.Inbox, {"messages": []})
     daemon.on(host.Search, {"messages": []})
+    daemon.on(host.Trace, {"message": MESSAGE, "steps": [{"step": "stored", "at": SENT}]})
+    daemon.on(host.ListDeadLetters, {"messages": []})
+    daemon.on(host.Replay, {"ids": [7, 8]})
+    daemon.on(host.Discard, {"ids": [7]})
+    daemon.on(host.Loops, {"loops": []})
+    daemon.on(host.Groups, {"groups": {"ops": ["a", "b"]}})
     daemon.on(host.Logs, {"lines": []})
     daemon.on(host.Events, {"events": []})
 
