@@ -5,7 +5,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: run test test-unit test-machines check format clean
+BENCH := .venv-bench
+
+.PHONY: bench-delivery run test test-unit test-machines check format clean
 
 run: $(READY) ## start the supervisor on examples/swarm with its status view
 	@$(BIN)/hive-c0re serve --config examples/swarm/hive.toml
@@ -39,5 +41,14 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[systemd]' --group dev
 	@touch $@
 
+bench-delivery: $(BENCH)/.ready ## measure delivery beside other durable queues
+	$(BENCH)/bin/python -m benchmarks.delivery $(ARGS)
+
+$(BENCH)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group bench
+	@touch $@
+
 clean: ## remove what the targets above made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .run
+	rm -rf $(VENV) $(BENCH) .mypy_cache .ruff_cache .hypothesis .run
