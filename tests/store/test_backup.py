@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from hive.errors import ConflictError, FailedError, NotFoundError
+from hive.findings import Finding, Verdict
 from hive.store import Store, StoreCorruptError
 from hive.store.backup import back_up
-from hive.store.checkup import Finding, Grade, examine
+from hive.store.checkup import examine
 from hive.store.connection import prepare
 from tests.store.old_files import build, contents
 from tests.store.test_degradation import damage_table, overwrite
@@ -83,8 +84,8 @@ def test_what_cannot_be_backed_up_says_why_and_leaves_nothing(path: Path, tmp_pa
 # The check-up
 
 
-def graded(found: list[Finding]) -> dict[str, Grade]:
-    return {each.what: each.grade for each in found}
+def graded(found: list[Finding]) -> dict[str, Verdict]:
+    return {each.check: each.verdict for each in found}
 
 
 async def test_a_healthy_store_in_use_is_found_healthy(store: Store) -> None:
@@ -93,17 +94,17 @@ async def test_a_healthy_store_in_use_is_found_healthy(store: Store) -> None:
     grades = graded(found)
     grades.pop("room")
     assert set(grades) == {"file", "integrity", "schema", "journal", "log", "messages", "oldest"}
-    assert set(grades.values()) == {Grade.GOOD}
-    assert all(each.remedy is None for each in found if each.grade is Grade.GOOD)
+    assert set(grades.values()) == {Verdict.OK}
+    assert all(not each.remedy for each in found if each.verdict is Verdict.OK)
 
 
 def test_an_old_file_with_old_mail_is_warned_of(path: Path) -> None:
     build(path, 1)
-    found = {each.what: each for each in examine(path, now=120.0 + 2 * 86400)}
-    assert found["schema"].grade is Grade.WARNING
-    assert found["messages"].seen == "1 acked, 1 expired, 1 stored"
-    assert found["oldest"].grade is Grade.WARNING
-    assert "message 2 in 'bob' is unread since 48.0 h" in found["oldest"].seen
+    found = {each.check: each for each in examine(path, now=120.0 + 2 * 86400)}
+    assert found["schema"].verdict is Verdict.WARNING
+    assert found["messages"].sentence == "1 acked, 1 expired, 1 stored"
+    assert found["oldest"].verdict is Verdict.WARNING
+    assert "message 2 in 'bob' is unread since 48.0 h" in found["oldest"].sentence
     assert "inbox bob --unread" in (found["oldest"].remedy or "")
 
 
@@ -112,12 +113,12 @@ def test_damage_is_a_problem_with_a_remedy(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     damage_table(path, "events")
-    found = {each.what: each for each in examine(path, now=0.0)}
-    assert found["integrity"].grade is Grade.PROBLEM
+    found = {each.check: each for each in examine(path, now=0.0)}
+    assert found["integrity"].verdict is Verdict.PROBLEM
     assert "put a backup in its place" in (found["integrity"].remedy or "")
 
 
 def test_what_is_no_store_is_a_problem_and_no_store_is_a_warning(path: Path) -> None:
-    assert graded(examine(path, 0.0)) == {"file": Grade.WARNING}
+    assert graded(examine(path, 0.0)) == {"file": Verdict.WARNING}
     path.write_bytes(b"not a database" * 100)
-    assert graded(examine(path, 0.0))["integrity"] is Grade.PROBLEM
+    assert graded(examine(path, 0.0))["integrity"] is Verdict.PROBLEM

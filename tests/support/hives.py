@@ -102,7 +102,7 @@ echo = answering(_echo)
 
 async def until(condition: Callable[[], object]) -> None:
     """Let the loop turn until something is true that is on its way already."""
-    while not condition():  # noqa: ASYNC110 - there is no event for it
+    while not condition():
         await asyncio.sleep(0)
 
 

@@ -82,5 +82,5 @@ async def gone(pid: int) -> None:
         except (FileNotFoundError, ProcessLookupError):
             return True
 
-    while not await asyncio.to_thread(ended):  # noqa: ASYNC110 - processes set no events
+    while not await asyncio.to_thread(ended):
         await asyncio.sleep(0)
