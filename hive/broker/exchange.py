@@ -368,8 +368,9 @@ class Exchange:
     async def _load(self) -> None:
         since = self._clock.now() - self.rules.limits.dedupe_window
         found = await self._store.read(undelivered(since))
+        # Taking over may make news of its own (mail that has expired meanwhile), not yet on disk.
+        self._last_written = max(found.last_id, self.rules.mail.last_id)
         self.rules.load(found, self._now())
-        self._last_written = self.rules.mail.last_id
 
     def _serve_again(self) -> None:
         self._trouble = None
@@ -381,7 +382,8 @@ class Exchange:
         return Moment(self._loop.time(), self._clock.now())
 
     def _set_timer(self, now: Moment) -> None:
-        delay = self.rules.delay(now)
+        in_trouble = self._trouble is not None
+        delay = self.rules.wait_delay(now) if in_trouble else self.rules.delay(now)
         if delay is None or self._closed:
             return
         when = now.loop + min(delay, LONGEST_SLEEP)
@@ -394,7 +396,10 @@ class Exchange:
     def _on_timer(self) -> None:
         self._timer = None
         now = self._now()
-        self.rules.advance(now)
+        if self._trouble is None:
+            self.rules.advance(now)
+        else:
+            self.rules.end_waits(now)  # the rest is done once it can be written
         self._settle(now)
 
 

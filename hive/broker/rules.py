@@ -408,9 +408,18 @@ class Rules(Generic[R]):
                 due[message.inbox] = self.mail.inboxes[message.inbox]
         for inbox in due.values():
             self._serve(inbox, now)
+        self.end_waits(now)
+
+    def end_waits(self, now: Moment) -> None:
+        """Let go of the receivers that have waited long enough; all that may be done in trouble."""
         for parked in self._waits.pop_due(now.loop):
             self.mail.inboxes[parked.inbox].parked.pop(parked.receiver, None)
             self.grants.append(Grant(parked.receiver, "", ()))
+
+    def wait_delay(self, now: Moment) -> float | None:
+        """Return the seconds until `end_waits` has something to do, None for never."""
+        next_end = self._waits.next()
+        return None if next_end is None else max(0.0, next_end - now.loop)
 
     def delay(self, now: Moment) -> float | None:
         """Return the seconds until `advance` has something to do, None for never."""

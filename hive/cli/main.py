@@ -54,7 +54,7 @@ VERBS = {
     "unregister-peer": Verb("peers", "Take a peer out of the routing."),
     "logs": Verb("streams", "Show the last lines that an agent printed."),
     "events": Verb("streams", "Show what happened in the hive."),
-    "doctor": Verb("doctor", "Examine whether this machine is fit for the hive."),
+    "doctor": Verb("doctor", "Examine machine and store; each finding says what to do."),
     "install-unit": Verb(
         "install", "Print the unit file that makes the daemon a service of systemd."
     ),

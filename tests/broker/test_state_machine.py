@@ -39,7 +39,8 @@ class BrokerMachine(RuleBasedStateMachine):
         self.path = Path(self.directory.name) / "hive.sqlite"
         self.model = Model()
         self.parked: list[tuple[Waiting, asyncio.Future[Any]]] = []
-        self.first_deliveries: dict[tuple[str, str], list[int]] = {}
+        self.first_deliveries: dict[tuple[str, str, Priority], list[int]] = {}
+        self.priorities: dict[int, Priority] = {}
         self.leases: dict[int, str] = {}
 
     @initialize(seed=st.integers(0, 1000))
@@ -124,6 +125,7 @@ class BrokerMachine(RuleBasedStateMachine):
             **times,
         )
         assert self.call("send", draft).ids == (expected,)
+        self.priorities[expected] = priority
 
     @rule(sender=st.sampled_from(NAMES), to=st.sampled_from(NAMES), key=st.sampled_from("kl"))
     def send_once(self, sender: str, to: str, key: str) -> None:
@@ -304,8 +306,9 @@ class BrokerMachine(RuleBasedStateMachine):
                 assert one.id not in self.model.ended or self.leases.get(one.id) != one.lease
                 self.leases[one.id] = one.lease
                 if not one.redelivered:
-                    seen = self.first_deliveries.setdefault((one.sender, waiting.inbox), [])
-                    assert not seen or seen[-1] < one.id, "per sender and inbox: in order"
+                    kind = (one.sender, waiting.inbox, self.priorities.get(one.id, Priority.NORMAL))
+                    seen = self.first_deliveries.setdefault(kind, [])
+                    assert not seen or seen[-1] < one.id, "per sender, inbox and class: in order"
                     seen.append(one.id)
 
     @invariant()

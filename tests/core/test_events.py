@@ -56,7 +56,8 @@ async def test_the_newest_events_after_a_number(log: EventLog) -> None:
     await settle()
     everything = await log.recent(10)
     assert [row.name for row in await log.recent(2)] == ["agent-3", "agent-4"]
-    assert await log.recent(10, after=everything[2].seq) == everything[3:]
+    assert await log.following(10, everything[2].seq) == everything[3:]
+    assert await log.following(1, everything[2].seq) == everything[3:4]
 
 
 async def test_an_event_that_cannot_be_stored_is_logged_and_harms_nobody(

@@ -87,13 +87,18 @@ def test_the_verb_prints_findings_and_its_status_says_whether_one_is_a_problem(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HYPERHIVE_RUN_DIR", str(tmp_path))
-    assert main(["doctor"]) == 0
-    assert capsys.readouterr().out.startswith("ok  run-dir: ")
+    monkeypatch.setenv("HYPERHIVE_STATE_DIR", str(tmp_path))
+    assert main(["doctor"]) == 1, "no daemon runs"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("ok       run-dir: ")
+    assert any(line.startswith("problem  daemon: ") for line in lines)
+    assert main(["doctor", "--db"]) == 0
+    capsys.readouterr()
     config = tmp_path / "hive.toml"
     config.write_text('runtime = "machinectl"\n[containers]\nimage = "/no/image"\n')
     assert main(["doctor", "--config", str(config), "--json"]) == 1
     findings = {found["check"]: found for found in json.loads(capsys.readouterr().out)}
     assert findings["images"]["verdict"] == "problem"
     assert findings["images"]["remedy"]
-    assert main(["doctor", "--fix"]) == 0
+    assert main(["doctor", "--fix"]) == 1
     assert "nothing is removed" in capsys.readouterr().err

@@ -92,11 +92,12 @@ async def test_the_tree_shows_every_actor(operator: Line) -> None:
     assert [child["path"].rpartition("/")[2] for child in tree["children"]] == [
         "store",
         "broker",
+        "housekeeper",
         "agents",
         "peers",
         "gateway",
     ]
-    agents = tree["children"][2]
+    agents = tree["children"][3]
     assert [child["state"] for child in agents["children"]] == ["running"] * 3
 
 

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.sim
 
 @define(eq=False)
 class Diary:
-    """A diary in which something happens while it is being read."""
+    """A diary in which something happens while it is being read for the first time."""
 
     written: list[EventRow] = field(factory=list)
     before_reading: int = 0
@@ -33,12 +33,19 @@ class Diary:
             for listener in self._listeners:
                 listener(self.written[-1])
 
-    async def recent(self, limit: int, after: int) -> list[EventRow]:
+    async def recent(self, limit: int) -> list[EventRow]:
+        return await self._read(lambda rows: rows[-limit:])
+
+    async def following(self, limit: int, after: int) -> list[EventRow]:
+        return await self._read(lambda rows: [row for row in rows if row.seq > after][:limit])
+
+    async def _read(self, choose: Callable[[list[EventRow]], list[EventRow]]) -> list[EventRow]:
         await asyncio.sleep(0)
         self.happen(self.before_reading)
-        read = [row for row in self.written if row.seq > after][-limit:]
+        read = choose(self.written)
         await asyncio.sleep(0)
         self.happen(self.after_reading)
+        self.before_reading = self.after_reading = 0
         return read
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
@@ -67,6 +74,6 @@ async def test_each_event_is_pushed_once_in_order(
     running.cancel()
     await asyncio.wait([running])
     everything = [row.seq for row in diary.written if row.seq > start]
-    newest_first = len([row for row in diary.written if row.seq <= 5 + before]) - limit
-    assert pushed == [seq for seq in everything if seq > newest_first]
+    skipped = 0 if start else max(0, 5 + before - limit)
+    assert pushed == [seq for seq in everything if seq > skipped]
     assert diary._listeners == []
