@@ -76,6 +76,7 @@ class Exchange:
             requests.ResetLoop: self._reset_loop,
             requests.ChangeGroup: self._change_group,
             requests.RemoveInbox: self._remove_inbox,
+            requests.RemoveQueue: self._remove_queue,
         }
 
     async def open(self) -> None:
@@ -201,6 +202,13 @@ class Exchange:
         self.rules.remove_inbox(request.name, now, force=request.force, purge=request.purge)
         self._answer(reply, None)
 
+    def _remove_queue(self, request: requests.RemoveQueue, reply: Reply, now: Moment) -> None:
+        ended = self.rules.remove_queue(request.name, now, force=request.force)
+        self._current_journal()  # the end of its messages is on disk no later than its own
+        self._store.write(groups.remove_queue(request.name)).add_done_callback(
+            partial(_answer_written, reply, lambda _: ended)
+        )
+
     # The operator's care of mail; what is at its end is on disk alone, so the disk decides first
 
     def _replay(self, request: requests.Replay, reply: Reply, now: Moment) -> None:
@@ -274,6 +282,7 @@ class Exchange:
 
     def _settle(self, now: Moment) -> None:
         """Have everything written and handed over that the rules have just decided."""
+        self.rules.tell_senders(now)
         grants = self.rules.take_grants()
         news, self.rules.news = self.rules.news, []
         for each in news:

@@ -27,7 +27,7 @@ async def local_router(
     exchange = Exchange(store, limits or Limits(), clock or SystemClock())
     board = Board()
     await exchange.open()
-    board.show(exchange.rules.mail.inboxes, exchange.rules.intake)
+    board.show(exchange.rules)
     try:
         yield Router(LocalPort(exchange), board, store)
     finally:

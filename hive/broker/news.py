@@ -10,6 +10,7 @@ from typing import Any
 from attrs import frozen
 
 from hive.broker.values import Draft
+from hive.store import Message
 
 
 class NewsKind(StrEnum):
@@ -33,6 +34,18 @@ class News:
     kind: NewsKind
     name: str
     detail: Mapping[str, Any]
+
+    @classmethod
+    def of_dead_letter(cls, message: Message) -> News:
+        """Return what there is to say about a message that was just given up."""
+        detail = {
+            "id": message.id,
+            "from": message.sender,
+            "to": message.inbox,
+            "attempts": message.attempts,
+            "reason": message.reason,
+        }
+        return cls(NewsKind.DEAD_LETTER, message.inbox, detail)
 
     def notice(self, to: str) -> Draft:
         """Return the message by which `system` tells a participant."""

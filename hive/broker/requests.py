@@ -119,6 +119,14 @@ class ChangeGroup(Request[None]):
 
 
 @frozen
+class RemoveQueue(Request[int]):
+    """Remove a work queue; answers how many of its messages became dead letters."""
+
+    name: str
+    force: bool = False
+
+
+@frozen
 class RemoveInbox(Request[None]):
     """Take a participant out of the routing."""
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 from actors import Request
 from hive.broker import requests
-from hive.broker.board import Board
+from hive.broker.board import Board, QueueCounts
 from hive.broker.circuits import Circuit
 from hive.broker.inbox import InboxCounts
 from hive.broker.values import Delivery, Draft, NackMode, Sent
@@ -56,8 +56,11 @@ class Router:
         self._sessions = itertools.count(1)
 
     def open_session(self, participant: str, origin: Origin) -> str:
-        """Note a connection of a participant; return the session's id."""
-        session = f"{participant}/{next(self._sessions)}"
+        """Note a connection of a participant; return the session's id.
+
+        It is different for each session, also over restarts of the daemon.
+        """
+        session = f"{participant}/{self._board.epoch}-{next(self._sessions)}"
         self._port.tell(requests.OpenSession(session, participant, origin))
         return session
 
@@ -186,6 +189,19 @@ class Router:
             UnknownNameError: From the future: one that is to be added does not take part.
         """
         return self._port.ask(requests.ChangeGroup(name, tuple(add), tuple(remove)), None)
+
+    def queues(self) -> tuple[QueueCounts, ...]:
+        """Return how full each work queue is."""
+        return self._board.queues()
+
+    def remove_queue(self, name: str, *, force: bool = False) -> asyncio.Future[int]:
+        """Remove a work queue; the value is how many messages became dead letters.
+
+        Raises:
+            UnknownNameError: From the future: there is no such queue.
+            ConflictError: From the future: it holds messages, and no `force`.
+        """
+        return self._port.ask(requests.RemoveQueue(name, force), None)
 
     def requeue_inflight(self, session: str) -> asyncio.Future[int]:
         """Give back all that any session of the same participant holds; the value is how many."""

@@ -36,6 +36,9 @@ from hive.store.messages import Undelivered
 
 R = TypeVar("R", bound=Receiver)
 
+_TOLD_OF_DEATH = frozenset({Kind.AGENT, Kind.MANAGER, Kind.PEER})
+"""Senders who get a notice. The operator has `dead-letters`; notices of the system get none."""
+
 
 class Rules(Generic[R]):
     """The state machine of all inboxes.
@@ -55,6 +58,7 @@ class Rules(Generic[R]):
         self.sessions: dict[str, Session] = {}
         self.grants: list[Grant[R]] = []
         self._waits: Deadlines[Parked[R]] = Deadlines()
+        self._bereaved: list[tuple[str, News]] = []
         self._granted = 0
         self.add_inbox(OPERATOR, Kind.OPERATOR)
 
@@ -94,7 +98,7 @@ class Rules(Generic[R]):
             self.close_session(session.id, now)
         inbox.kind = None
         if purge:
-            self._purge(name, now)
+            self._purge(name, "its inbox was purged", now)
         if inbox.is_forgotten:
             del self.mail.inboxes[name]
 
@@ -207,7 +211,7 @@ class Rules(Generic[R]):
         """Take in dead letters that are deliverable again on disk."""
         for message in messages:
             if message.id not in self.mail.messages:
-                self.mail.inbox(message.inbox)
+                self._shelter(message)
                 self.mail.restore(message)
                 self._serve(self.mail.inboxes[message.inbox], now)
 
@@ -289,10 +293,38 @@ class Rules(Generic[R]):
             raise UnknownNameError(f"there is no queue {name!r}{suggest(name, self.queues)}")
         return self.mail.inboxes[QUEUE_PREFIX + name]
 
+    def _shelter(self, message: Message) -> None:
+        """Make sure that a message's inbox is there; mail of a queue that is gone makes it anew."""
+        if not message.inbox.startswith(QUEUE_PREFIX):
+            self.mail.inbox(message.inbox)
+        elif (name := message.inbox.removeprefix(QUEUE_PREFIX)) not in self.queues:
+            self.add_queue(name)
+
     def add_queue(self, name: str) -> None:
         """Let a work queue be sent to and received from."""
         self.queues[name] = None
         self.add_inbox(QUEUE_PREFIX + name, Kind.QUEUE)
+
+    def remove_queue(self, name: str, now: Moment, *, force: bool) -> int:
+        """Let a work queue be no more; return how many messages became dead letters with it.
+
+        Raises:
+            UnknownNameError: When there is no such queue.
+            ConflictError: When it holds messages, and no `force`.
+        """
+        inbox = self._queue(name)
+        if inbox.unread and not force:
+            raise ConflictError(
+                f"the queue {name!r} holds {inbox.unread} messages, {inbox.leased} of them are "
+                "being worked on; let them be done, or force its removal and they become dead "
+                "letters"
+            )
+        for parked in list(inbox.parked.values()):
+            self._unpark(inbox, parked)
+            self.grants.append(Grant(parked.receiver, "", ()))
+        ended = self._purge(inbox.name, "its queue was removed", now)
+        del self.queues[name], self.mail.inboxes[inbox.name]
+        return ended
 
     def _unpark(self, inbox: Inbox[R], parked: Parked[R]) -> None:
         inbox.parked.pop(parked.receiver, None)
@@ -461,8 +493,16 @@ class Rules(Generic[R]):
             self.intake.circuits.forget(message)
         self.mail.end(message, state, reason, now)
         if state is MessageState.DEAD:
-            detail = {"id": message.id, "from": message.sender, "reason": reason}
-            self.news.append(News(NewsKind.DEAD_LETTER, message.inbox, detail))
+            news = News.of_dead_letter(message)
+            self.news.append(news)
+            if message.sender_kind in _TOLD_OF_DEATH:
+                self._bereaved.append((message.sender, news))
+
+    def tell_senders(self, now: Moment) -> None:
+        """Send the notices about messages that became dead letters since the last call."""
+        bereaved, self._bereaved = self._bereaved, []
+        for sender, news in bereaved:
+            self._notify(sender, news, now)
 
     def _return(
         self,
@@ -494,11 +534,13 @@ class Rules(Generic[R]):
         for session in self.sessions.values():
             session.held.clear()
         self.grants.clear()
+        self._bereaved.clear()
         self.mail.load(found.rows, found.last_id)
         self.intake.load(found)
         for name in found.queues:
             self.add_queue(name)
         for message in found.rows:
+            self._shelter(message)
             if message.state is MessageState.LEASED:
                 self._resume(message, now)
         for inbox in list(self.mail.inboxes.values()):
@@ -550,6 +592,9 @@ class Rules(Generic[R]):
         if loser is not cause:
             loser.lost[message.id] = REQUEUED
 
-    def _purge(self, name: str, now: Moment) -> None:
-        for message in [found for found in self.mail.messages.values() if found.inbox == name]:
-            self._end(message, MessageState.DEAD, "its inbox was purged", now)
+    def _purge(self, name: str, why: str, now: Moment) -> int:
+        found = [message for message in self.mail.messages.values() if message.inbox == name]
+        for message in found:
+            self._drop_held(message, lost=why)
+            self._end(message, MessageState.DEAD, why, now)
+        return len(found)

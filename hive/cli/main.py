@@ -50,6 +50,8 @@ VERBS = {
     "loops": Verb("letters", "Show the pairs of participants that looped."),
     "reset-loop": Verb("letters", "Let two participants talk again that looped."),
     "group": Verb("letters", "Manage the groups that messages to '@group' go to."),
+    "queues": Verb("queues", "Show how full work queues and groups are."),
+    "remove-queue": Verb("queues", "Remove a work queue."),
     "register-peer": Verb("peers", "Give a participant with its own lifecycle an inbox."),
     "unregister-peer": Verb("peers", "Take a peer out of the routing."),
     "logs": Verb("streams", "Show the last lines that an agent printed."),

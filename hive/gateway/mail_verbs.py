@@ -1,4 +1,4 @@
-"""The operator's care of mail: traces, dead letters, loops, groups."""
+"""The operator's care of mail: traces, dead letters, loops, groups, queues."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hive.broker.router import Router
 from hive.clock import Clock, rfc3339
 from hive.gateway.answers import Answer, Fields, chain
 from hive.gateway.rows import inbox_row, step_rows
-from hive.names import GROUP_PREFIX, check_group_name
+from hive.names import GROUP_PREFIX, QUEUE_PREFIX, check_group_name
 from hive.store.dead_letters import DeadLetters
 from hive.wire import host as wire
 from hive.wire.base import Request
@@ -30,6 +30,8 @@ class MailVerbs:
             wire.Loops: self._loops,
             wire.ChangeGroup: self._change_group,
             wire.Groups: self._groups,
+            wire.Queues: self._queues,
+            wire.RemoveQueue: self._remove_queue,
         }
 
     def handle(self, request: Request) -> Answer:
@@ -83,6 +85,33 @@ class MailVerbs:
 
     def _groups(self, request: wire.Groups) -> Fields:
         return {"groups": {name: sorted(who) for name, who in self._router.groups().items()}}
+
+    def _queues(self, request: wire.Queues) -> Fields:
+        return {
+            "queues": [
+                {
+                    "name": each.name,
+                    "stored": each.counts.stored,
+                    "leased": each.counts.leased,
+                    "bytes": each.counts.size,
+                    "receivers": each.receivers,
+                }
+                for each in self._router.queues()
+            ],
+            "groups": [
+                {
+                    "name": name,
+                    "members": sorted(members),
+                    "unread": sum(map(self._router.unread, members)),
+                }
+                for name, members in sorted(self._router.groups().items())
+            ],
+        }
+
+    def _remove_queue(self, request: wire.RemoveQueue) -> Answer:
+        name = request.name.removeprefix(QUEUE_PREFIX)
+        removed = self._router.remove_queue(name, force=request.force)
+        return chain(removed, lambda ended: {"dead_letters": ended})
 
 
 def _ids(ids: tuple[int, ...]) -> Fields:

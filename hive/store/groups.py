@@ -39,6 +39,15 @@ def queues(connection: sqlite3.Connection) -> Sequence[str]:
     return [name for (name,) in connection.execute("SELECT name FROM queues ORDER BY name")]
 
 
+def remove_queue(name: str) -> Op[None]:
+    """Forget a work queue; its messages are somebody else's business."""
+
+    def op(connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM queues WHERE name = ?", (name,))
+
+    return op
+
+
 def add_queue(name: str, now: float) -> Op[None]:
     """Keep a work queue."""
 

@@ -184,6 +184,17 @@ class Groups(Request, tag="groups", frozen=True):
     """Show all groups with their members."""
 
 
+class Queues(Request, tag="queues", frozen=True):
+    """Show how full each work queue is, and each group: the unread mail of its members."""
+
+
+class RemoveQueue(Request, tag="remove_queue", kw_only=True, frozen=True):
+    """Remove a work queue; refused while it holds messages unless `force` makes them dead."""
+
+    name: Name
+    force: bool = False
+
+
 class Inbox(Request, tag="inbox", kw_only=True, frozen=True):
     """Show an inbox, newest last, without leasing anything.
 
@@ -272,6 +283,8 @@ HostRequest = (
     | Loops
     | ChangeGroup
     | Groups
+    | Queues
+    | RemoveQueue
     | Inbox
     | Tree
     | Events

@@ -83,6 +83,7 @@ class Desk:
         self.collect()
 
     def collect(self) -> None:
+        self.rules.tell_senders(self.now)
         for grant in self.rules.take_grants():
             assert grant.receiver not in self.grants, "granted twice"
             self.grants[grant.receiver] = grant

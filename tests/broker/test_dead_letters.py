@@ -1,5 +1,7 @@
 """Attempts, rests, dead letters and what the operator does about them."""
 
+import json
+
 import pytest
 
 from hive.broker import retry
@@ -139,3 +141,93 @@ async def test_the_trace_has_every_step_with_attempt_session_and_reason(router: 
     assert [each.at for each in steps] == sorted(each.at for each in steps)
     with pytest.raises(NotFoundError, match="no message 99"):
         await router.trace(99)
+
+
+# The sender is told
+
+
+def notices(desk: Desk, name: str) -> list[dict[str, object]]:
+    """Take what `system` tells a participant."""
+    got = desk.got(desk.recv(desk.session(f"{name} reads", name), 32)) or []
+    return [json.loads(message.body or "") for message in got if message.sender == "system"]
+
+
+@pytest.mark.parametrize(
+    ("sender", "kind"), [("alice", Kind.AGENT), ("hm1nd", Kind.MANAGER), ("damocles", Kind.PEER)]
+)
+def test_the_sender_of_a_dead_letter_is_told_which_and_why(sender: str, kind: Kind) -> None:
+    desk = Desk()
+    desk.send(sender=sender, sender_kind=kind)
+    session = desk.session("b1")
+    [held] = desk.take(session)
+    desk.rules.nack(session, held, NackMode.REJECT, desk.now, reason="no such branch")
+    desk.collect()
+    assert notices(desk, sender) == [
+        {
+            "event": "dead_letter",
+            "id": held,
+            "from": sender,
+            "to": "bob",
+            "attempts": 1,
+            "reason": "no such branch",
+        }
+    ]
+
+
+def test_a_sender_is_told_also_when_all_attempts_were_used_or_the_inbox_was_purged() -> None:
+    desk = Desk(Limits(max_attempts=1))
+    first, second = desk.send_many(2)
+    desk.take(desk.session("b1"))
+    desk.rules.close_session("b1", desk.now)
+    desk.rules.remove_inbox("bob", desk.now, force=False, purge=True)
+    desk.collect()
+    assert [(told["id"], told["reason"]) for told in notices(desk, "alice")] == [
+        (first, "gave up after attempt 1 of 1: the session that held it ended"),
+        (second, "its inbox was purged"),
+    ]
+
+
+def test_the_operator_is_told_by_the_diary_alone() -> None:
+    desk = Desk()
+    desk.send(sender="operator", sender_kind=Kind.OPERATOR)
+    session = desk.session("b1")
+    desk.rules.nack(session, *desk.take(session), NackMode.REJECT, desk.now)
+    desk.collect()
+    assert desk.rules.mail.inboxes["operator"].unread == 0
+    assert [news.kind.value for news in desk.rules.news] == ["dead_letter"]
+
+
+def test_a_notice_that_dies_itself_makes_no_further_notice() -> None:
+    desk = Desk()
+    desk.send()
+    bob, alice = desk.session("b1"), desk.session("a1", "alice")
+    desk.rules.nack(bob, *desk.take(bob), NackMode.REJECT, desk.now)
+    desk.collect()
+    desk.rules.nack(alice, *desk.take(alice), NackMode.REJECT, desk.now)
+    desk.collect()
+    assert [news.kind.value for news in desk.rules.news] == ["dead_letter"] * 2
+    assert not desk.rules.mail.messages
+
+
+def test_a_sender_that_has_gone_is_not_told_and_harms_nobody() -> None:
+    desk = Desk()
+    desk.send()
+    session = desk.session("b1")
+    desk.rules.remove_inbox("alice", desk.now, force=False, purge=False)
+    desk.rules.nack(session, *desk.take(session), NackMode.REJECT, desk.now)
+    desk.collect()
+    assert not desk.rules.mail.messages
+
+
+def test_all_that_is_put_back_at_once_may_die_while_its_sender_waits_for_mail() -> None:
+    desk = Desk(Limits(max_attempts=1))
+    desk.send("alice", sender="alice")
+    desk.send("alice", sender="alice")
+    holder = desk.session("a1", "alice")
+    desk.take(holder, 2)
+    ear = desk.recv(holder, 8, wait=60)
+    assert desk.rules.requeue_inflight(holder, desk.now) == 2
+    desk.collect()
+    desk.advance(1)
+    assert desk.ids(ear) == [3], "the first notice; the second waits in the inbox"
+    assert desk.rules.mail.inboxes["alice"].unread == 2

@@ -1,0 +1,52 @@
+"""Verbs about work queues, and the groups beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from hive.cli import options, out
+from hive.cli.host import call
+from hive.view.escape import inline
+
+
+@click.command()
+@options.as_json
+def queues(as_json: bool) -> None:
+    """Show how full work queues and groups are.
+
+    Of a queue: what waits and what is being worked on. Of a group: its members' unread mail.
+    """
+    found = call("queues")
+    if as_json:
+        out.document({"queues": found["queues"], "groups": found["groups"]})
+        return
+    if not found["queues"]:
+        out.hint("No queues. One begins with: hive-c0re send queue:NAME BODY")
+    out.lines([_queue_line(row) for row in found["queues"]])
+    out.lines([_group_line(row) for row in found["groups"]])
+
+
+@click.command("remove-queue")
+@click.argument("name", metavar="NAME")
+@click.option("--force", is_flag=True, help="Even if it holds messages: they become dead letters.")
+def remove_queue(name: str, force: bool) -> None:
+    """Remove a work queue.
+
+    Refused while it holds messages.
+    """
+    ended = call("remove_queue", name=name, force=force)["dead_letters"]
+    if ended:
+        out.hint(f"{ended} dead letters: hive-c0re dead-letters --inbox queue:{inline(name)}")
+
+
+def _queue_line(row: dict[str, Any]) -> str:
+    counts = f"{row['stored']} waiting, {row['leased']} in work, {row['bytes']} bytes"
+    return f"queue:{inline(row['name'])}  {counts}, {row['receivers']} receivers"
+
+
+def _group_line(row: dict[str, Any]) -> str:
+    return (
+        f"@{inline(row['name'])}  {row['unread']} unread  {' '.join(map(inline, row['members']))}"
+    )
