@@ -154,6 +154,7 @@ class Lifecycle:
         async with member.turn:
             self._check_newest(member, Desired.STOPPED)
             await self._lower_child(member, Wish.KILL if force else Wish.STOP)
+            self._open_inbox(member)  # broadcasts pass over who is meant to be stopped
 
     async def restart(self, name: str) -> None:
         """Stop an agent gracefully, apply its manifest anew and start it."""

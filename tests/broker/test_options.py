@@ -1,6 +1,7 @@
 """What a sender may say of a message: keys, times, priority, threads, groups, queues."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -8,9 +9,10 @@ from hive.broker.local import local_router
 from hive.broker.router import Router
 from hive.broker.values import Draft
 from hive.config import Limits
-from hive.errors import RateLimitedError, UnknownNameError
+from hive.errors import ConflictError, RateLimitedError, UnknownNameError
 from hive.store import NO_ORIGIN, Kind, MessageState, Priority, Store
-from tests.broker.desk import WALL, Desk
+from hive.store.dead_letters import DeadLetters
+from tests.broker.desk import WALL, Desk, Ear
 
 
 def operator(to: str, body: str = "job") -> Draft:
@@ -174,3 +176,59 @@ async def test_each_message_of_a_queue_goes_to_one_participant(router: Router) -
     router.close_session(alice)
     [again] = await waiting
     assert (again.id, again.attempt) == (one.id, 2)
+
+
+def with_a_queue() -> Desk:
+    desk = Desk()
+    desk.rules.add_queue("build")
+    return desk
+
+
+def test_a_queue_that_holds_mail_is_removed_by_force_only() -> None:
+    desk = with_a_queue()
+    desk.send("queue:build")
+    with pytest.raises(ConflictError, match="holds 1 messages, 0 of them are being worked on"):
+        desk.rules.remove_queue("build", desk.now, force=False)
+    assert desk.rules.remove_queue("build", desk.now, force=True) == 1
+    assert [news.detail["reason"] for news in desk.rules.news] == ["its queue was removed"]
+    with pytest.raises(UnknownNameError):
+        desk.send("queue:build")
+
+
+def test_who_works_on_mail_of_a_removed_queue_hears_of_it() -> None:
+    desk = with_a_queue()
+    desk.send("queue:build")
+    session, ear = desk.session("b1"), Ear()
+    desk.rules.recv(session, ear, 1, 0.0, desk.now, queue="build")
+    desk.collect()
+    desk.rules.remove_queue("build", desk.now, force=True)
+    assert [stale.why for stale in desk.rules.ack_turn(session, desk.now)] == [
+        "its queue was removed"
+    ]
+
+
+def test_who_waits_for_a_removed_queue_is_answered_with_nothing() -> None:
+    desk = with_a_queue()
+    ear = Ear()
+    desk.rules.recv(desk.session("b1"), ear, 1, 60.0, desk.now, queue="build")
+    desk.rules.remove_queue("build", desk.now, force=False)
+    desk.collect()
+    assert desk.got(ear) == []
+    assert desk.rules.delay(desk.now) is None
+
+
+async def test_a_removed_queue_stays_away_and_comes_back_with_its_mail(path: Path) -> None:
+    async with Store(path) as store:
+        async with local_router(store) as router:
+            kept = (await router.send(operator("queue:build", "one"))).ids
+            await router.send(operator("queue:empty", "two"))
+            for name in ("build", "empty"):
+                await router.remove_queue(name, force=True)
+        async with local_router(store) as router:
+            assert router.queues() == ()
+            assert await router.replay(DeadLetters(ids=kept)) == kept
+        async with local_router(store) as router:
+            [queue] = router.queues()
+            assert (queue.name, queue.counts.stored, queue.receivers) == ("build", 1, 0)
+            session = router.open_session("bob", NO_ORIGIN)
+            assert [got.id for got in await router.recv(session, queue="build")] == list(kept)

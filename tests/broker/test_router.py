@@ -250,3 +250,11 @@ async def test_a_full_inbox_is_open_again_once_mail_is_acked(store: Store) -> No
         await router.recv(session, max=1)
         await router.ack_turn(session)
         await router.send(hello())
+
+
+async def test_no_two_sessions_have_the_same_name_over_restarts(path: Path) -> None:
+    names = set()
+    for _ in range(2):
+        async with Store(path) as store, local_router(store) as router:
+            names |= {router.open_session("bob", NO_ORIGIN) for _ in range(2)}
+    assert len(names) == 4

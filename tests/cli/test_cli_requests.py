@@ -115,6 +115,12 @@ CASES: dict[str, tuple[list[str], list[Any]]] = {
     "group": (["group", "list"], [host.Groups()]),
     "group add": (["group", "add", "ops", "a"], [host.ChangeGroup(name="ops", add=["a"])]),
     "group remove": (["group", "remove", "ops", "a"], [host.ChangeGroup(name="ops", remove=["a"])]),
+    "queues": (["queues"], [host.Queues()]),
+    "remove-queue": (["remove-queue", "jobs"], [host.RemoveQueue(name="jobs")]),
+    "remove-queue --force": (
+        ["remove-queue", "jobs", "--force"],
+        [host.RemoveQueue(name="jobs", force=True)],
+    ),
     "inbox": (["inbox"], [host.Inbox(name="operator", max=50)]),
     "inbox with all": (
         ["inbox", "--unread", "--ack", "-n", "3"],
@@ -144,6 +150,8 @@ def test_what_is_sent(daemon, hive, case):
     daemon.on(host.Discard, {"ids": [7]})
     daemon.on(host.Loops, {"loops": []})
     daemon.on(host.Groups, {"groups": {"ops": ["a", "b"]}})
+    daemon.on(host.Queues, {"queues": [], "groups": []})
+    daemon.on(host.RemoveQueue, {"dead_letters": 0})
     daemon.on(host.Logs, {"lines": []})
     daemon.on(host.Events, {"events": []})
 
