@@ -28,7 +28,7 @@ from hive.config import Limits
 from hive.errors import HiveError, UnavailableError
 from hive.names import QUEUE_PREFIX, check_group_name
 from hive.store import Kind, Message, Store, StoreClosedError, StoreError, dead_letters, groups
-from hive.store.messages import Changes, Epoch, by_id, undelivered
+from hive.store.messages import Changes, Epoch, by_id, next_epoch, undelivered
 
 RETRY_SECONDS = 1.0
 """Pause between attempts to read the mail again after a failure."""
@@ -60,6 +60,7 @@ class Exchange:
         self._last_written = 0
         self._trouble: UnavailableError | None = UnavailableError("the broker is not open yet")
         self._closed = False
+        self._has_epoch = False
         self._recovery: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._handlers: dict[type, Handler] = {
@@ -82,12 +83,29 @@ class Exchange:
     async def open(self) -> None:
         """Begin a new epoch and take over the mail on disk; all leases are over.
 
+        While the store takes no writes, nothing is taken in and what it has is shown.
+
         Raises:
-            StoreError: When the store cannot be read or written.
+            StoreError: When the store cannot be read.
         """
-        self.rules.epoch = await self._store.write(Epoch(self._clock.now()))
+        self.rules.epoch = await self._store.read(next_epoch)
+        try:
+            await self._begin_epoch()
+        except StoreError as error:
+            if self._store.health.trouble is None:
+                raise
+            self._trouble = UnavailableError(str(error))
         await self._load()
-        self._serve_again()
+        if self._has_epoch:
+            self._serve_again()
+        else:
+            self._recovery = self._loop.create_task(self._recover(), name="broker recovery")
+
+    async def _begin_epoch(self) -> None:
+        """Write the new epoch down, once; nothing is delivered before that."""
+        if not self._has_epoch:
+            self.rules.epoch = await self._store.write(Epoch(self._clock.now()))
+            self._has_epoch = True
 
     async def close(self) -> None:
         """Write what is decided, answer everyone, take nothing more in."""
@@ -285,7 +303,7 @@ class Exchange:
         self.rules.tell_senders(now)
         grants = self.rules.take_grants()
         news, self.rules.news = self.rules.news, []
-        for each in news:
+        for each in news if self._trouble is None else ():
             self._tell(each)
         journal = self._current_journal()
         if journal is not None:
@@ -366,6 +384,7 @@ class Exchange:
                     self._settle(self._now())  # nobody can be given anything, and is told so
                     await self._store.health.until_good()
                     await self._load()
+                await self._begin_epoch()
             except StoreClosedError:
                 return
             except StoreError:

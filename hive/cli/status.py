@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -69,15 +70,29 @@ def tree(as_json: bool) -> None:
         out.lines(tree_lines(root, _glyphs()))
 
 
-def _rows(name: str | None) -> list[Row]:
+class _Trouble:
+    """Tells of the store's trouble once for each change, however often one looks."""
+
+    def __init__(self, tell: Callable[[str], None] = out.complain) -> None:
+        self.tell = tell
+        self._told: str | None = None
+
+    def note(self, sentence: str | None) -> None:
+        """Tell what is new."""
+        if sentence == self._told:
+            return
+        self._told = sentence
+        self.tell(sentence or "the store takes again what it is sent")
+
+
+def _rows(name: str | None, trouble: _Trouble | None = None) -> list[Row]:
     """Return all status rows, or the one of a name.
 
     Raises:
         UnknownNameError: With the nearest right name.
     """
     answer = call("agent_status")
-    if answer.get("trouble"):
-        out.complain(answer["trouble"])
+    (trouble or _Trouble()).note(answer.get("trouble"))
     rows: list[Row] = answer["agent_statuses"]
     if name is None:
         return rows
@@ -133,11 +148,15 @@ def _watch(name: str | None, every: float, *, as_json: bool) -> None:
         from hive.view.live import LiveView
 
         # A wrong name or a missing daemon ends the verb now; later, the view waits it out.
-        _rows(name)
-        LiveView(lambda: _rows(name)).run(every)
+        trouble = _Trouble()
+        _rows(name, trouble)
+        view = LiveView(lambda: _rows(name, trouble))
+        trouble.tell = view.print
+        view.run(every)
         return
+    trouble = _Trouble()
     while True:
-        rows = _rows(name)
+        rows = _rows(name, trouble)
         if as_json:
             out.item(in_order(rows))
         else:

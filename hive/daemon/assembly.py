@@ -173,7 +173,7 @@ class Assembly:
         return Broker(self.store, limits, clock, self._board, self._tell)
 
     def _tell(self, news: News) -> None:
-        self.events.record(EventKind(news.kind.value), news.name, **news.detail)
+        self.events.record_with_commit(EventKind(news.kind.value), news.name, **news.detail)
 
     def _housekeeper(self) -> Housekeeper:
         return Housekeeper(self.store, self._config.retention, self._outside.clock)

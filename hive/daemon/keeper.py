@@ -45,17 +45,17 @@ class StoreKeeper(Actor[Never]):
 
 
 def tell_of_trouble(health: Health, events: EventLog) -> None:
-    """Log when the store stops to take writes; tell of it as events as soon as it takes them again.
+    """Log when the store stops to take writes, and put that into the diary.
 
-    No event can be stored before that.
+    The diary keeps what happens meanwhile in memory; it is written when the trouble is over.
     """
 
     def note(before: Trouble | None, now: Trouble | None) -> None:
         if now is not None:
             logger.error("nothing can be stored: %s", now.error)
+            events.record(EventKind.STORE_FAILED, what=str(now.error), since=rfc3339(now.since))
         elif before is not None:
-            since = rfc3339(before.since)
-            events.record(EventKind.STORE_FAILED, what=str(before.error), since=since)
-            events.record(EventKind.STORE_RECOVERED, failed_since=since)
+            events.catch_up()
+            events.record(EventKind.STORE_RECOVERED, failed_since=rfc3339(before.since))
 
     health.subscribe(note)

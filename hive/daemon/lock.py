@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from hive.errors import ConflictError, FailedError
@@ -43,8 +44,9 @@ class DaemonLock:
                 f"another hive-c0re{holder} already serves {self.path.parent}; "
                 "'hive-c0re shutdown' ends it, or choose another HYPERHIVE_STATE_DIR"
             ) from None
-        os.ftruncate(fd, 0)
-        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # on a full disk; the pid is for who reads it, not for the lock
+            os.ftruncate(fd, 0)
+            os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
         self._fd = fd
 
     def release(self) -> None:

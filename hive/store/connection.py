@@ -5,12 +5,15 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+from contextlib import suppress
+from errno import ENOSPC
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from attrs import frozen
 
-from hive.store.errors import StoreLockedError, StoreNotDurableError
-from hive.store.schema import check, migrate
+from hive.store.errors import StoreFullError, StoreLockedError, StoreNotDurableError
+from hive.store.schema import check, migrate, require_current
 
 BUSY_SECONDS = 5.0
 """How long SQLite waits for another program's lock before it reports it."""
@@ -20,6 +23,9 @@ CHECKPOINT_PAGES = 2000
 
 DURABILITY = "journal_mode=wal synchronous=full"
 """What every writing connection is checked for before it is used."""
+
+ROOM = 1 << 18
+"""Bytes that must be free before a store is opened for writing: its log and the log's index."""
 
 _FULL = 2
 """What `PRAGMA synchronous` answers for FULL."""
@@ -59,8 +65,9 @@ class StoreLock:
                 f"the store {path} is already open in process {holder}; "
                 "only one may write it, so end that one first"
             ) from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        with suppress(OSError):  # on a full disk; the pid is for who reads it, not for the lock
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         return cls(descriptor)
 
     def release(self) -> None:
@@ -115,6 +122,37 @@ def require_durable(connection: sqlite3.Connection) -> None:
             f"SQLite runs with journal_mode={mode} synchronous={level}, needed are wal and {_FULL} "
             "(FULL); keep the state directory on a local file system"
         )
+
+
+def make_lone_reader(connection: sqlite3.Connection) -> None:
+    """Set up the only connection to a store on a full disk: it reads and needs no further file.
+
+    With this locking mode SQLite keeps the index of the log in memory, not in a file that would
+    have to be made (sqlite.org/wal.html#noshm). So there can be no other connection.
+
+    Raises:
+        StoreVersionError: The tables are not those that this program reads.
+    """
+    connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+    make_reader(connection)
+    check(connection)
+    require_current(connection)
+
+
+def require_room(path: Path) -> None:
+    """Look whether the disk of a store has room to open it for writing.
+
+    Raises:
+        StoreFullError: It has not.
+    """
+    try:
+        with TemporaryFile(dir=path.parent) as trial:
+            os.posix_fallocate(trial.fileno(), 0, ROOM)
+    except OSError as error:
+        if error.errno == ENOSPC:
+            raise StoreFullError(
+                f"the store {path} cannot be opened because the disk is full; make room"
+            ) from error
 
 
 def make_reader(connection: sqlite3.Connection) -> None:

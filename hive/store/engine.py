@@ -27,11 +27,14 @@ from hive.store.connection import (
     BUSY_SECONDS,
     StoreLock,
     make_durable,
+    make_lone_reader,
     make_reader,
     prepare,
+    require_room,
 )
 from hive.store.errors import StoreLogMissingError
 from hive.store.files import Files, Verified
+from hive.store.schema import require_current
 from hive.store.unit import Batch, Query, Read, Unit
 
 T = TypeVar("T")
@@ -42,6 +45,13 @@ class Engine(Protocol):
 
     async def open(self, path: Path) -> None:
         """Take the one writer's lock, bring the file up to date, connect."""
+        ...
+
+    async def open_to_read(self, path: Path) -> None:
+        """Connect for reading alone, after `open` found no room on the disk; keeps the lock.
+
+        `reopen` connects for writing once there is room.
+        """
         ...
 
     async def commit(self, batch: Batch) -> None:
@@ -79,7 +89,11 @@ class _Connection:
 
         def factory(*args: object, **options: object) -> sqlite3.Connection:
             connection = UnitConnection(*args, **options)  # type: ignore[arg-type]
-            configure(connection)
+            try:
+                configure(connection)
+            except BaseException:
+                connection.close()  # or its locks would last as long as the error is kept
+                raise
             return connection
 
         self._proxy = await aiosqlite.connect(
@@ -105,12 +119,20 @@ class ThreadEngine:
     _writer: _Connection | None = field(default=None, init=False)
     _reader: _Connection | None = field(default=None, init=False)
     _files: Files | None = field(default=None, init=False)
+    _path: Path | None = field(default=None, init=False)
 
     async def open(self, path: Path) -> None:
         """Take the one writer's lock, bring the file up to date, connect."""
+        self._path = path
         self._lock = await asyncio.to_thread(StoreLock.acquire, path)
         await asyncio.to_thread(prepare, path)
         await self._connect(path)
+
+    async def open_to_read(self, path: Path) -> None:
+        """Connect for reading alone."""
+        await self._disconnect()
+        reader = self._reader = _Connection(path, make_lone_reader)
+        await reader.open()
 
     async def commit(self, batch: Batch) -> None:
         """Apply a batch; when this returns it is on disk, under the store's own name.
@@ -133,11 +155,17 @@ class ThreadEngine:
 
     async def reopen(self) -> None:
         """Put what is in the log into the database, disconnect, connect."""
-        assert self._files is not None
+        assert self._path is not None
         if self._writer is not None:
             await self._writer.run(_Checkpoint())
+        else:
+            await asyncio.to_thread(require_room, self._path)
         await self._disconnect()
-        await self._connect(self._files.path)
+        try:
+            await self._connect(self._path)
+        except sqlite3.Error:
+            await self.open_to_read(self._path)
+            raise
 
     async def close(self) -> None:
         """Finish what is under way, disconnect, let the lock go."""
@@ -191,6 +219,11 @@ class InlineEngine:
         prepare(path, self.connect)
         self._connection = self.connect(path, timeout=0, isolation_level=None)
         make_durable(self._connection)
+
+    async def open_to_read(self, path: Path) -> None:
+        """Connect; it is the disk that refuses writes."""
+        self._connection = self.connect(path, timeout=0, isolation_level=None)
+        require_current(self._connection)
 
     async def commit(self, batch: Batch) -> None:
         """Apply a batch; when this returns it is on disk."""

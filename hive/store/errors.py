@@ -88,6 +88,10 @@ _BY_CODE: dict[int, tuple[type[StoreError], str]] = {
         StoreFullError,
         "cannot grow because the disk is full; make room",
     ),
+    sqlite3.SQLITE_IOERR_SHMSIZE: (
+        StoreFullError,
+        "cannot be opened because the disk is full; make room",
+    ),
     sqlite3.SQLITE_IOERR: (
         StoreDiskError,
         "cannot be read or written; look at the disk and at the kernel's log (dmesg)",
@@ -104,5 +108,6 @@ _PRIMARY_CODE = 0xFF
 def from_sqlite(error: sqlite3.Error, path: Path) -> StoreError:
     """Return the store's own error for one of SQLite's, with SQLite's words in it."""
     code = getattr(error, "sqlite_errorcode", None) or 0
-    cls, advice = _BY_CODE.get(code & _PRIMARY_CODE, (StoreError, "failed"))
+    found = _BY_CODE.get(code) or _BY_CODE.get(code & _PRIMARY_CODE)
+    cls, advice = found or (StoreError, "failed")
     return cls(f"the store {path} {advice} (SQLite: {error})")

@@ -66,9 +66,8 @@ class Health:
             self._wake()
 
     def open(self) -> None:
-        """Begin anew: a file that has just been opened and written is well."""
+        """Begin anew with a file that was just opened; whether it is well is said next."""
         self._closed = None
-        self.recover()
 
     def close(self, error: StoreClosedError) -> None:
         """Tell whoever waits that nothing more will happen."""

@@ -227,6 +227,12 @@ class Epoch:
         return cursor.lastrowid
 
 
+def next_epoch(connection: sqlite3.Connection) -> int:
+    """Read the number that the next `Epoch` will have."""
+    found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'epochs'").fetchone()
+    return int(found[0]) + 1 if found else 1
+
+
 def by_id(ids: Sequence[int]) -> Query[Mapping[int, Message]]:
     """Read messages by id, whatever their state, without their bodies."""
 

@@ -225,6 +225,20 @@ def check(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGR
         )
 
 
+def require_current(connection: sqlite3.Connection) -> None:
+    """Look whether a file that was checked has the tables that this program reads.
+
+    Raises:
+        StoreVersionError: When it must be brought up to date first.
+    """
+    version = version_of(connection)
+    if version != len(MIGRATIONS):
+        raise StoreVersionError(
+            f"the store has schema version {version} and must be brought to {len(MIGRATIONS)} "
+            "first; that takes a disk with room"
+        )
+
+
 def migrate(
     connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS
 ) -> tuple[int, int]:

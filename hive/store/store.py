@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from hive.clock import Clock, SystemClock
 from hive.store import events, participants
 from hive.store.engine import Engine, ThreadEngine
-from hive.store.errors import StoreClosedError, from_sqlite
+from hive.store.errors import StoreClosedError, StoreError, StoreFullError, from_sqlite
 from hive.store.health import Health
 from hive.store.records import Desired, EventRecord, ParticipantRecord
 from hive.store.unit import Op, Query
@@ -60,21 +60,41 @@ class Store:
     async def open(self) -> None:
         """Open or create the file, check that commits are durable, bring the tables up to date.
 
+        If only the room on the disk is missing, and the tables are up to date, the store is open
+        for reads and in trouble until there is room.
+
         Raises:
             StoreError: The subclass says what is wrong with the file, and what to do.
         """
         try:
-            await self._engine.open(self.path)
-        except sqlite3.Error as error:
-            await self._engine.close()
-            raise from_sqlite(error, self.path) from error
+            failure = await self._open_engine()
         except BaseException:
             await self._engine.close()
             raise
         self._writer = Writer(self._engine, self.path, self.health, self._committed)
         self._writer.start()
         self.health.open()
+        if failure is None:
+            self.health.recover()
+        else:
+            self._writer.suffer(failure)
         self._is_open = True
+
+    async def _open_engine(self) -> StoreFullError | None:
+        """Open the engine, for writing or only for reading; return why not for writing."""
+        try:
+            await self._engine.open(self.path)
+        except sqlite3.Error as error:
+            failure = from_sqlite(error, self.path)
+            if not isinstance(failure, StoreFullError):
+                raise failure from error
+        else:
+            return None
+        try:
+            await self._engine.open_to_read(self.path)
+        except (sqlite3.Error, StoreError):
+            raise failure from None
+        return failure
 
     async def close(self) -> None:
         """Commit everything that waits and close the file. Does nothing the second time."""
@@ -152,10 +172,16 @@ class Store:
         return self.write(participants.change(name, last_seen=at))
 
     def append_event(
-        self, event: str, name: str | None = None, detail: Mapping[str, Any] | None = None
+        self,
+        event: str,
+        name: str | None = None,
+        detail: Mapping[str, Any] | None = None,
+        *,
+        at: float | None = None,
     ) -> asyncio.Future[int]:
-        """Keep that something happened; the value is the event's `seq`."""
-        return self.write(events.append(self._clock.now(), event, name, detail or {}))
+        """Keep that something happened, now or `at` a wall time; the value is the event's `seq`."""
+        when = self._clock.now() if at is None else at
+        return self.write(events.append(when, event, name, detail or {}))
 
     async def events(self, after: int = 0, max: int = 50) -> tuple[EventRecord, ...]:  # noqa: A002
         """Return the newest `max` events with a `seq` above `after`, oldest first."""

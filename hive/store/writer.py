@@ -115,9 +115,9 @@ class Writer:
             batch = Batch([waiting.collect() for waiting in taken])
             await self._engine.commit(batch)
         except sqlite3.Error as error:
-            self._suffer(taken, from_sqlite(error, self._path))
+            self._give_up(taken, from_sqlite(error, self._path))
         except StoreError as error:
-            self._suffer(taken, error)
+            self._give_up(taken, error)
         except BaseException:
             _fail(taken, self._unknown_outcome())
             raise
@@ -126,15 +126,18 @@ class Writer:
                 _settle(waiting.future, outcome)
             self._committed()
 
-    def _suffer(self, taken: list[_Waiting], error: StoreError) -> None:
-        """Tell who waited, refuse what comes, and begin to try the disk."""
+    def suffer(self, error: StoreError) -> None:
+        """Refuse what comes, and begin to try the disk."""
         lasting = isinstance(error, LASTING)
         self._health.fail(error, lasting=lasting)
-        _fail(taken, error)
         if not lasting:
             self._probing = asyncio.get_running_loop().create_task(
                 self._probe(error), name="store probe"
             )
+
+    def _give_up(self, taken: list[_Waiting], error: StoreError) -> None:
+        self.suffer(error)
+        _fail(taken, error)
 
     async def _probe(self, error: StoreError) -> None:
         """Try until a commit succeeds, or fails for good."""

@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 
 from actors.testing import advance, settle
-from hive.broker.exchange import RETRY_SECONDS
-from hive.broker.local import local_router
+from hive.broker import requests
+from hive.broker.exchange import RETRY_SECONDS, Exchange
+from hive.broker.local import LocalPort, local_router
+from hive.broker.news import News
 from hive.broker.router import Router
 from hive.broker.values import Draft
+from hive.clock import LoopClock
 from hive.config import Limits
 from hive.errors import StaleLeaseError, UnavailableError
 from hive.store import (
@@ -203,3 +206,54 @@ async def test_a_store_that_closes_first_is_reported_and_not_waited_for(path: Pa
         await store.close()
         with pytest.raises(StoreClosedError):
             await router.send(hello())
+
+
+async def test_a_broker_on_a_full_disk_starts_shows_and_takes_up_when_there_is_room(
+    path: Path, faults: Faults
+) -> None:
+    async with Store(path, InlineEngine()) as store, local_router(store) as router:
+        router.add_inbox("bob", Kind.AGENT)
+        await router.send(hello("kept"))
+        before = router.open_session("bob", NO_ORIGIN)
+    faults.full = True
+    engine = InlineEngine(faults.connection_class())
+    async with Store(path, engine) as store, local_router(store) as router:
+        router.add_inbox("bob", Kind.AGENT)
+        session = router.open_session("bob", NO_ORIGIN)
+        assert session != before
+        assert router.unread("bob") == 1
+        assert [each.body for each in await router.inbox("bob")] == ["kept"]
+        for refused in (router.send(hello("refused")), router.recv(session)):
+            with pytest.raises(UnavailableError, match="disk is full"):
+                await refused
+        faults.full = False
+        await advance(PROBE_SECONDS)
+        await router.send(hello("later"))
+        assert [got.body for got in await router.recv(session, max=8)] == ["kept", "later"]
+
+
+async def test_a_notice_of_a_dead_letter_is_not_made_of_what_the_disk_has_not(
+    path: Path, faults: Faults
+) -> None:
+    told: list[News] = []
+    engine = InlineEngine(faults.connection_class())
+    async with Store(path, engine) as store:
+        clock = LoopClock(asyncio.get_running_loop())
+        exchange = Exchange(store, Limits(max_attempts=1), clock, told.append)
+        await exchange.open()
+        for name in ("alice", "bob"):
+            exchange.note(requests.AddInbox(name, Kind.AGENT))
+        exchange.note(requests.OpenSession("b", "bob", NO_ORIGIN))
+        port = LocalPort(exchange)
+        await port.ask(requests.Send(hello()), None)
+        await port.ask(requests.Recv("b"), None)
+        faults.full = True
+        with pytest.raises(StoreFullError):
+            await port.ask(requests.Send(hello()), None)
+        exchange.note(requests.CloseSession("b"))
+        await settle()
+        assert told == []
+        faults.full = False
+        await advance(PROBE_SECONDS)
+        assert exchange.rules.mail.inboxes["alice"].unread == 0
+        await exchange.close()

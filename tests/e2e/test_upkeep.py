@@ -153,6 +153,77 @@ def test_a_full_disk_refuses_sends_shows_it_and_is_survived(
     hive.close()
 
 
+def test_a_daemon_starts_on_a_full_disk_shows_and_refuses_until_there_is_room(
+    hive: HiveOnDisk, small_disk: Path
+) -> None:
+    hive.env["HYPERHIVE_STATE_DIR"] = str(small_disk)
+    hive.configure(PEERS)
+    hive.start()
+    hive.ok("send", "ann", "before")
+    hive.interrupt()
+    ballast = small_disk / "ballast"
+    fill(ballast)
+    hive.start()
+    assert "nothing can be stored" in hive.output()
+    assert "disk is full" in refusal(hive, "refused")
+    assert [row["body"] for row in hive.json("inbox", "ann")] == ["before"]
+    assert hive.status("ann")["unread"] == 1
+    doctor = hive.run("doctor", "--db")
+    assert (doctor.returncode, "refuses what it is sent since" in doctor.stdout) == (1, True)
+    ballast.unlink()
+    eventually(lambda: not refusal(hive, "after"), what="a send that is stored")
+    assert [row["body"] for row in hive.json("inbox", "ann")] == ["before", "after"]
+    kinds = [event["event"] for event in hive.json("events", "-n", "3")]
+    assert kinds == ["store_failed", "daemon_started", "store_recovered"], "with nothing lost"
+    hive.close()
+
+
+def test_a_daemon_that_would_have_to_write_at_its_start_says_that_the_disk_is_full(
+    hive: HiveOnDisk, small_disk: Path
+) -> None:
+    hive.env["HYPERHIVE_STATE_DIR"] = str(small_disk)
+    hive.configure(PEERS)
+    hive.start()
+    hive.interrupt()
+    fill(small_disk / "ballast")
+    hive.configure(PEERS + "[peers.newcomer]\n")
+    assert hive.launch().wait(20) == 3
+    assert "the disk is full; make room" in hive.output()
+    hive.close()
+
+
+def test_a_store_that_cannot_be_opened_ends_the_daemon_with_a_reason(hive: HiveOnDisk) -> None:
+    hive.configure(PEERS)
+    hive.start()
+    hive.interrupt()
+    store = hive.state_dir / "hive.sqlite"
+    with store.open("r+b") as file:
+        file.write(b"\0" * 100)
+    assert hive.launch().wait(20) == 3
+    last = hive.output().splitlines()[-1]
+    assert last.startswith("hive-c0re: the store ")
+    assert "is not an SQLite file; move it away or restore a backup" in last
+
+
+@pytest.fixture
+def read_only_disk(hive: HiveOnDisk, small_disk: Path) -> Iterator[Path]:
+    """A file system with a hive on it that can only be read."""
+    hive.env["HYPERHIVE_STATE_DIR"] = str(small_disk)
+    hive.configure(PEERS)
+    hive.start()
+    hive.interrupt()
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    yield small_disk
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+
+
+def test_a_read_only_disk_ends_the_daemon_with_a_reason(
+    hive: HiveOnDisk, read_only_disk: Path
+) -> None:
+    assert hive.launch().wait(20) == 1
+    assert f"{read_only_disk}/hive-c0re.lock: Read-only file system" in hive.output()
+
+
 def fill(ballast: Path) -> None:
     """Leave no room on a file system."""
     with ballast.open("wb", buffering=0) as file, suppress(OSError):

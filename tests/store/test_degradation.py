@@ -31,6 +31,7 @@ from hive.store.files import log_of
 from hive.store.health import Trouble
 from hive.store.unit import Batch, Op
 from tests.broker.faults import Faults
+from tests.store.old_files import build
 
 OPEN = """
 import asyncio, sys
@@ -41,6 +42,20 @@ try:
     asyncio.run(Store(Path(sys.argv[1])).open())
 except StoreError as error:
     print(f"{type(error).__name__}: {error}")
+"""
+
+LEAVE = """
+import asyncio, os, sys
+from pathlib import Path
+from hive.store import Store
+
+async def main():
+    async with Store(Path(sys.argv[1])) as store:
+        await store.append_event("before")
+        if sys.argv[2] == "killed":
+            os._exit(0)
+
+asyncio.run(main())
 """
 
 BIG = {"body": "x" * 400_000}
@@ -190,6 +205,41 @@ async def test_a_full_disk_refuses_reads_on_and_recovers(small_disk: Path) -> No
         await store.health.until_good()
         await store.append_event("after")
         assert await events_of(store) == ["before", "after"]
+
+
+@pytest.mark.parametrize("ended", ["closed", "killed"])
+async def test_a_store_on_a_full_disk_opens_for_reads_and_is_whole_when_there_is_room(
+    small_disk: Path, ended: str
+) -> None:
+    path, ballast = small_disk / "hive.sqlite", small_disk / "ballast"
+    await asyncio.to_thread(subprocess.run, [sys.executable, "-c", LEAVE, path, ended], check=True)
+    fill(ballast)
+    async with Store(path) as store:
+        assert await events_of(store) == ["before"]
+        if ended == "closed":  # the log of a killed one leaves room by being taken up
+            with pytest.raises(StoreFullError, match="nothing is stored since"):
+                await store.append_event("refused")
+            assert await events_of(store) == ["before"]
+        remove(ballast)
+        await store.health.until_good()
+        await store.append_event("after", detail=BIG)
+        assert await events_of(store) == ["before", "after"]
+    async with Store(path) as again:
+        assert await events_of(again) == ["before", "after"]
+
+
+async def test_a_store_that_must_be_brought_up_to_date_needs_room_to_open(
+    small_disk: Path,
+) -> None:
+    path = small_disk / "hive.sqlite"
+    await asyncio.to_thread(build, path, 1)
+    fill(small_disk / "ballast")
+    with pytest.raises(StoreFullError, match="make room"):
+        await Store(path).open()
+    remove(small_disk / "ballast")
+    async with Store(path) as store:
+        assert store.health.trouble is None
+        assert await events_of(store) == ["old"]
 
 
 async def test_a_file_that_may_not_grow_is_reported_as_full(path: Path) -> None:
