@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hive.errors import UnavailableError
 from hive.wire import host
 from hive.wire.rows import EventRow, StatusRow
 
@@ -149,6 +150,42 @@ def test_sigint_ends_a_watch_in_a_pipe(answers, run_dir):
 
     assert process.returncode == 130
     assert "Traceback" not in err
+
+
+def troubles(daemon, *sentences):
+    """Answer each look at the status with the next trouble; then the daemon goes."""
+    left = iter(sentences)
+
+    def answer(_):
+        try:
+            return [{"agent_statuses": [ALICE], "trouble": next(left)}]
+        except StopIteration:
+            return [UnavailableError("gone")]
+
+    daemon.answers[host.AgentStatus] = answer
+
+
+def test_a_watch_tells_of_trouble_once_for_each_change(daemon, hive):
+    troubles(daemon, None, "full", "full", "full", "damaged", None, None)
+
+    ran = hive("status", "--watch", "0.1")
+
+    assert ran.err.splitlines() == [
+        "hive-c0re: full",
+        "hive-c0re: damaged",
+        "hive-c0re: the store takes again what it is sent",
+        "hive-c0re: gone",
+    ]
+
+
+def test_a_watch_on_a_terminal_tells_of_trouble_above_the_view(daemon, terminal):
+    troubles(daemon, None, *["full"] * 3, *[None] * 1000)
+    shell = terminal("status", "--watch", "0.1")
+    shell.expect("takes again")
+    shell.type("\x03")
+
+    assert shell.end() == 130
+    assert shell.seen.count("full") == 1
 
 
 def test_watch_on_a_terminal_repaints_in_place(answers, terminal):
