@@ -1,0 +1,190 @@
+"""The process dies before every single SQL statement of a migration, a sweep or an indexing."""
+
+import sqlite3
+from collections.abc import Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+from shutil import copyfile
+
+import pytest
+
+from actors.testing import run_simulation
+from hive.config import Retention
+from hive.store import InlineEngine, Store
+from hive.store.connection import prepare
+from hive.store.retention import sweep
+from hive.store.schema import MIGRATIONS, version_of
+from hive.store.search import Wanted, catch_up, search
+from tests.broker.faults import Crash, Faults
+from tests.store.old_files import build, contents
+
+DAY = 86400.0
+NOW = 1000 * DAY
+KEEP = Retention(messages=30 * DAY, events=90 * DAY)
+
+PIECE = 4
+"""Few rows in one write, so that there are many writes."""
+
+STATES = ("acked", "stored", "expired", "dead", "acked")
+
+Work = Callable[[Store], Awaitable[object]]
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hive.store.retention.PIECE", PIECE)
+    monkeypatch.setattr("hive.store.search.PIECE_ROWS", PIECE)
+
+
+# Migrations
+
+
+@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+def test_a_migration_that_dies_anywhere_is_done_by_the_next_start(
+    tmp_path: Path, version: int
+) -> None:
+    old, whole = tmp_path / "old", tmp_path / "whole"
+    build(old, version)
+    before = contents(old)
+    copyfile(old, whole)
+    count = migrate_until(whole, None).statements
+    assert count > sum(len(step) for step in MIGRATIONS[version:]), "each statement is a point"
+    for statement in range(1, count + 1):
+        path = tmp_path / str(statement)
+        copyfile(old, path)
+        assert migrate_until(path, statement).dead
+        assert contents(path) == before, "nothing is lost half-way"
+        prepare(path)
+        assert contents(path) == before
+        assert shape(path) == shape(whole)
+
+
+def test_a_store_whose_making_dies_anywhere_is_made_by_the_next_start(tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    for statement in range(1, migrate_until(whole, None).statements + 1):
+        path = tmp_path / str(statement)
+        assert migrate_until(path, statement).dead
+        prepare(path)
+        assert shape(path) == shape(whole)
+
+
+def migrate_until(path: Path, statement: int | None) -> Faults:
+    faults = Faults()
+    faults.crash_at = statement
+    try:
+        prepare(path, faults.connection_class())
+    except Crash:
+        assert faults.dead
+    return faults
+
+
+def shape(path: Path) -> tuple[int, set[tuple[str, str, str]]]:
+    with closing(sqlite3.connect(path)) as connection:
+        query = "SELECT type, name, coalesce(sql, '') FROM sqlite_schema"
+        return version_of(connection), set(connection.execute(query))
+
+
+# Retention and indexing
+
+
+def test_a_sweep_that_dies_anywhere_keeps_what_it_must_and_marks_what_it_took(
+    tmp_path: Path,
+) -> None:
+    async def tidy(store: Store) -> int:
+        return await sweep(store, KEEP, NOW)
+
+    for path in crashes(tmp_path, tidy, before=catch_up):
+        every_gap_is_marked(path)
+        run_simulation(lambda path=path: on(path, tidy))  # type: ignore[misc]
+        index_is_sound(path)
+        left = column(path, "SELECT state FROM messages")
+        assert set(left) == {"stored", "dead"}
+        assert column(path, "SELECT seq FROM events") == []
+
+
+def test_an_indexing_that_dies_anywhere_finds_everything_once_afterwards(tmp_path: Path) -> None:
+    for path in crashes(tmp_path, catch_up):
+        found = run_simulation(lambda path=path: on(path, look_for_fox))  # type: ignore[misc]
+        assert found == column(path, "SELECT id FROM messages ORDER BY id")
+        index_is_sound(path)
+
+
+async def look_for_fox(store: Store) -> list[int]:
+    return [message.id for message in await search(store, Wanted("fox"), 1000)]
+
+
+async def nothing(store: Store) -> None:
+    """Leave the store as it was filled."""
+
+
+def crashes(directory: Path, work: Work, *, before: Work = nothing) -> list[Path]:
+    """Do a work once whole, and once for each of its statements until just before that."""
+    filled, whole = directory / "filled.sqlite", directory / "whole.sqlite"
+    fill(filled)
+    run_simulation(lambda: on(filled, before))
+    copyfile(filled, whole)
+    count = do_until(whole, work, None).statements
+    assert count > 20
+    paths = []
+    for statement in range(1, count + 1):
+        path = directory / f"{statement}.sqlite"
+        copyfile(filled, path)
+        assert do_until(path, work, statement).dead
+        index_is_sound(path)
+        paths.append(path)
+    return paths
+
+
+def do_until(path: Path, work: Work, statement: int | None) -> Faults:
+    faults = Faults()
+    faults.crash_at = statement
+    try:
+        run_simulation(lambda: on(path, work, InlineEngine(faults.connection_class())))
+    except Crash:
+        assert faults.dead
+    return faults
+
+
+async def on(path: Path, work: Work, engine: InlineEngine | None = None) -> object:
+    async with Store(path, engine or InlineEngine()) as store:
+        return await work(store)
+
+
+def fill(path: Path) -> None:
+    """Make a store with old mail in all states, and old events."""
+    prepare(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executemany(
+            "INSERT INTO messages (inbox, sender, sender_kind, kind, body, size, sent_at, state, "
+            "ended_at) VALUES ('bob', 'alice', 'agent', 'message', 'a quick fox', 11, 0, ?, ?)",
+            [(state, None if state == "stored" else DAY) for state in STATES * 2],
+        )
+        connection.executemany(
+            "INSERT INTO events (at, event, detail) VALUES (?, 'old', '{}')", [(DAY,)] * 6
+        )
+        connection.commit()
+
+
+def every_gap_is_marked(path: Path) -> None:
+    """A reader with a cursor before what has gone is told so."""
+    with closing(sqlite3.connect(path)) as connection:
+        gone = set(range(1, 11)) - set(column(path, "SELECT id FROM messages"))
+        marks = dict(connection.execute("SELECT name, number FROM marks").fetchall())
+        assert max(gone, default=0) <= marks["messages_gone"]
+        events = set(range(1, 7)) - set(column(path, "SELECT seq FROM events"))
+        assert max(events, default=0) <= marks["events_gone"]
+
+
+def index_is_sound(path: Path) -> None:
+    """FTS5's own check: the index has the words of the messages that are marked, and no others."""
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        marked = "(SELECT number FROM marks WHERE name = 'searchable')"
+        indexed = {row[0] for row in connection.execute("SELECT rowid FROM search('fox')")}
+        there = connection.execute(f"SELECT id FROM messages WHERE id <= {marked}")
+        assert indexed == {row[0] for row in there}
+
+
+def column(path: Path, query: str) -> list[object]:
+    with closing(sqlite3.connect(path)) as connection:
+        return [row[0] for row in connection.execute(query)]
