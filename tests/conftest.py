@@ -2,7 +2,7 @@
 
 See `support/loops.py` for the loops and their markers, `support/leaks.py` for the leak checks.
 Options: `--sim-seeds N`, `--chaos-seconds N`. Environment: `HYPOTHESIS_PROFILE` = `dev` (default),
-`ci` or `nightly`.
+`ci` or `nightly`: how many examples are tried, and how long the chaos run lasts.
 """
 
 import asyncio
@@ -23,7 +23,11 @@ PASSED = pytest.StashKey[bool]()
 settings.register_profile("dev", max_examples=50, deadline=None, print_blob=True)
 settings.register_profile("ci", settings.get_profile("dev"), max_examples=300)
 settings.register_profile("nightly", settings.get_profile("dev"), max_examples=5000)
-settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "dev"))
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE", "dev")
+settings.load_profile(PROFILE)
+
+CHAOS_SECONDS = {"dev": 20.0, "ci": 60.0, "nightly": 600.0}
+"""How long faults go on, by the profile that decides how many examples are tried."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -37,9 +41,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--chaos-seconds",
         type=float,
-        default=20.0,
+        default=CHAOS_SECONDS[PROFILE],
         metavar="N",
-        help="how long faults go on in tests/chaos (default: %(default)s)",
+        help="how long faults go on in tests/chaos (default, by the profile: %(default)s)",
     )
 
 
