@@ -145,9 +145,9 @@ class Intake(Generic[R]):
         return message
 
     def _replace(self, message: Message) -> None:
-        older = self.mail.newest.get(succession(message))
-        if older is not None and older.state is not MessageState.LEASED:
-            self.replaced.append((older, message.id))
+        for older in self.mail.keyed.get(succession(message), {}).values():
+            if older.state is not MessageState.LEASED:
+                self.replaced.append((older, message.id))
 
     def _watch_for_loops(self, message: Message, inbox: Inbox[R], now: Moment) -> None:
         """Park a message whose sender and receiver loop."""

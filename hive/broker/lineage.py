@@ -54,6 +54,11 @@ class Lineage:
         if len(self._order) > LINEAGE:
             self._known.pop(self._order.popleft(), None)
 
+    def absolve(self, number: int) -> None:
+        """Note that a person let a message through: it counts as if a person had sent it."""
+        if number in self._known:
+            self._known[number] = (self._known[number][0], 0)
+
     def load(self, known: Mapping[int, tuple[int, int]]) -> None:
         """Forget everything and remember these instead."""
         self._known = dict(known)

@@ -39,7 +39,7 @@ class Mail(Generic[R]):
         messages: By id.
         changed: Messages whose row must be written, by id, in the order of their first change.
         receipts: Steps that must be written with them.
-        newest: The newest message at hand for each sender, inbox and supersede key.
+        keyed: The messages at hand for each sender, inbox and supersede key, by id.
     """
 
     lease_seconds: float
@@ -48,7 +48,7 @@ class Mail(Generic[R]):
     messages: dict[int, Message] = field(factory=dict, init=False)
     changed: dict[int, Message] = field(factory=dict, init=False)
     receipts: list[Receipt] = field(factory=list, init=False)
-    newest: dict[Succession, Message] = field(factory=dict, init=False)
+    keyed: dict[Succession, dict[int, Message]] = field(factory=dict, init=False)
     leases: Deadlines[int] = field(factory=Deadlines, init=False)
     deferred: Deadlines[int] = field(factory=Deadlines, init=False)
     expiries: Deadlines[int] = field(factory=Deadlines, init=False)
@@ -139,13 +139,20 @@ class Mail(Generic[R]):
         self.leases.discard(message.id)
         self.deferred.discard(message.id)
         self.expiries.discard(message.id)
-        if message.supersede_key is not None and self.newest.get(succession(message)) is message:
-            del self.newest[succession(message)]
+        if message.supersede_key is not None:
+            self._forget_key(message)
         message.state = state
         message.ended_at = now.wall
         message.reason = reason
         del self.messages[message.id]
         self.changed[message.id] = message
+
+    def successor(self, message: Message) -> Message | None:
+        """Return the newest message that takes the place of this one, None if there is none."""
+        if message.supersede_key is None:
+            return None
+        newest = max(self.keyed[succession(message)])
+        return self.keyed[succession(message)][newest] if newest > message.id else None
 
     def extend(self, number: int, until: float) -> None:
         """Let the lease of a message last until a time of the loop."""
@@ -169,7 +176,7 @@ class Mail(Generic[R]):
         self.deferred.clear()
         self.expiries.clear()
         self.receipts.clear()
-        self.newest.clear()
+        self.keyed.clear()
         for name, old in self.inboxes.items():
             self.inboxes[name] = old.emptied()
         self.last_id = max(self.last_id, last_id)
@@ -187,7 +194,13 @@ class Mail(Generic[R]):
             inbox.stored += 1
         self.messages[message.id] = message
         if message.supersede_key is not None:
-            self.newest[succession(message)] = message
+            self.keyed.setdefault(succession(message), {})[message.id] = message
+
+    def _forget_key(self, message: Message) -> None:
+        key = succession(message)
+        del self.keyed[key][message.id]
+        if not self.keyed[key]:
+            del self.keyed[key]
 
     def _give_back(
         self, message: Message, reason: str, not_before: float | None, *, burn: bool

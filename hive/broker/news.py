@@ -9,8 +9,13 @@ from typing import Any
 
 from attrs import frozen
 
+from hive.broker.circuits import Circuit
 from hive.broker.values import Draft
-from hive.store import Message
+from hive.clock import rfc3339
+from hive.store import Kind, Message
+
+TOLD_OF_DEATH = frozenset({Kind.AGENT, Kind.MANAGER, Kind.PEER})
+"""Senders who get a notice. The operator has `dead-letters`; notices of the system get none."""
 
 
 class NewsKind(StrEnum):
@@ -34,6 +39,18 @@ class News:
     kind: NewsKind
     name: str
     detail: Mapping[str, Any]
+
+    @classmethod
+    def of_expired(cls, message: Message) -> News:
+        """Return what there is to say about a message whose time is over."""
+        detail = {"id": message.id, "to": message.inbox, "sent_at": rfc3339(message.sent_at)}
+        return cls(NewsKind.EXPIRED, message.inbox, detail)
+
+    @classmethod
+    def of_loop(cls, circuit: Circuit) -> News:
+        """Return what there is to say about a circuit that has just opened."""
+        detail = {"pair": list(circuit.pair), "reason": circuit.why}
+        return cls(NewsKind.LOOP_TRIPPED, circuit.pair[0], detail)
 
     @classmethod
     def of_dead_letter(cls, message: Message) -> News:

@@ -14,8 +14,8 @@ from hive.broker import addressing, retry
 from hive.broker.deadlines import Deadlines
 from hive.broker.inbox import Inbox, Parked
 from hive.broker.intake import Intake
-from hive.broker.mail import Mail, succession
-from hive.broker.news import News, NewsKind
+from hive.broker.mail import Mail
+from hive.broker.news import TOLD_OF_DEATH, News, NewsKind
 from hive.broker.sessions import (
     DAEMON_ENDED,
     LEASE_EXPIRED,
@@ -24,10 +24,9 @@ from hive.broker.sessions import (
     Grant,
     Session,
     Stale,
-    why_not_leased,
+    why_not_held,
 )
 from hive.broker.values import Draft, Moment, NackMode, Receiver, Sent
-from hive.clock import rfc3339
 from hive.config import Limits
 from hive.errors import ConflictError, HiveError, NotFoundError, UnknownNameError
 from hive.names import OPERATOR, QUEUE_PREFIX, suggest
@@ -35,9 +34,6 @@ from hive.store import Kind, Message, MessageState, Origin, Step
 from hive.store.messages import Undelivered
 
 R = TypeVar("R", bound=Receiver)
-
-_TOLD_OF_DEATH = frozenset({Kind.AGENT, Kind.MANAGER, Kind.PEER})
-"""Senders who get a notice. The operator has `dead-letters`; notices of the system get none."""
 
 
 class Rules(Generic[R]):
@@ -174,9 +170,7 @@ class Rules(Generic[R]):
             self._end(message, MessageState.EXPIRED, f"superseded by message {successor}", now)
         tripped, self.intake.tripped = self.intake.tripped, []
         for circuit in tripped:
-            one, other = circuit.pair
-            detail = {"pair": [one, other], "reason": circuit.why}
-            news = News(NewsKind.LOOP_TRIPPED, one, detail)
+            news = News.of_loop(circuit)
             self.news.append(news)
             for name in circuit.pair:
                 self._notify(name, news, now)
@@ -201,6 +195,7 @@ class Rules(Generic[R]):
             raise NotFoundError(f"{one!r} and {other!r} may talk: their circuit is not tripped")
         for message in circuit.parked.values():
             self.mail.release(message, now)
+            self.intake.lineage.absolve(message.id)
         detail = {"pair": list(circuit.pair), "released": len(circuit.parked)}
         self.news.append(News(NewsKind.LOOP_RESET, circuit.pair[0], detail))
         for name in circuit.pair:
@@ -384,9 +379,9 @@ class Rules(Generic[R]):
             case NackMode.REJECT:
                 self._end(message, MessageState.DEAD, reason or "rejected by its receiver", now)
             case NackMode.DEFER:
-                due = now.wall + delay if delay else None
-                why = reason or "deferred"
-                self.mail.requeue(message, why, now, step=Step.NACKED, not_before=due, burn=False)
+                self._put_back(
+                    message, reason or "deferred", now, step=Step.NACKED, rest=delay, burn=False
+                )
             case NackMode.FAIL:
                 rest = retry.pause(message.attempts) if delay is None else delay
                 why = reason or "its receiver failed"
@@ -475,13 +470,12 @@ class Rules(Generic[R]):
         first = self.mail.expiries.next()
         if first is None or first > now.wall:
             return
-        for number in self.mail.expiries.pop_due(now.wall):
+        for number in sorted(self.mail.expiries.pop_due(now.wall)):
             message = self.mail.messages[number]
             if message.state is MessageState.LEASED:
                 continue  # is watched again when it goes back
             self._end(message, MessageState.EXPIRED, "its time was over before it was read", now)
-            detail = {"id": number, "to": message.inbox, "sent_at": rfc3339(message.sent_at)}
-            news = News(NewsKind.EXPIRED, message.inbox, detail)
+            news = News.of_expired(message)
             self.news.append(news)
             if message.sender in self.mail.inboxes and message.sender_kind is not Kind.SYSTEM:
                 self._notify(message.sender, news, now)
@@ -495,13 +489,13 @@ class Rules(Generic[R]):
         if state is MessageState.DEAD:
             news = News.of_dead_letter(message)
             self.news.append(news)
-            if message.sender_kind in _TOLD_OF_DEATH:
+            if message.sender_kind in TOLD_OF_DEATH:
                 self._bereaved.append((message.sender, news))
 
     def tell_senders(self, now: Moment) -> None:
-        """Send the notices about messages that became dead letters since the last call."""
+        """Send the notices about messages that became dead letters since the last call, by id."""
         bereaved, self._bereaved = self._bereaved, []
-        for sender, news in bereaved:
+        for sender, news in sorted(bereaved, key=lambda each: int(each[1].detail["id"])):
             self._notify(sender, news, now)
 
     def _return(
@@ -515,14 +509,28 @@ class Rules(Generic[R]):
     ) -> None:
         """Put a leased message back whose attempt is burnt, unless that was its last."""
         final = retry.gave_up(message.attempts, self.limits.max_attempts, reason)
-        newer = self.mail.newest.get(succession(message)) if message.supersede_key else None
         if final is not None:
             self._end(message, MessageState.DEAD, final, now)
-        elif newer is not None and newer is not message:
+        else:
+            self._put_back(message, reason, now, step=step, rest=rest)
+
+    def _put_back(
+        self,
+        message: Message,
+        reason: str,
+        now: Moment,
+        *,
+        step: Step,
+        rest: float | None,
+        burn: bool = True,
+    ) -> None:
+        """Put a leased message back into its place, unless a newer one has taken that."""
+        newer = self.mail.successor(message)
+        if newer is not None:
             self._end(message, MessageState.EXPIRED, f"superseded by message {newer.id}", now)
         else:
             due = now.wall + rest if rest else None
-            self.mail.requeue(message, reason, now, step=step, not_before=due)
+            self.mail.requeue(message, reason, now, step=step, not_before=due, burn=burn)
 
     # Restart
 
@@ -562,24 +570,13 @@ class Rules(Generic[R]):
             raise NotFoundError(f"the session {session!r} is not open; connect again")
         return found
 
-    def _held(self, holder: Session, number: int, lease: str | None) -> Message | Stale:
+    def _held(self, session: Session, number: int, lease: str | None) -> Message | Stale:
         message = self.mail.messages.get(number)
         if message is None:
             return Stale(number, None)
-        if not self._may_hold(holder, message):
-            return Stale(number, "is not in this inbox")
-        if message.state is not MessageState.LEASED:
-            return Stale(number, why_not_leased(message))
-        if message.lease != lease and (lease is not None or message.session != holder.id):
-            return Stale(number, f"is now leased as {message.lease}, attempt {message.attempts}")
-        return message
-
-    def _may_hold(self, session: Session, message: Message) -> bool:
-        """Whether a message is in the inbox of a session, or came to its participant by a queue."""
-        if not message.inbox.startswith(QUEUE_PREFIX):
-            return message.inbox == session.participant
         holder = self.sessions.get(message.session or "")
-        return holder is not None and holder.participant == session.participant
+        why = why_not_held(message, session, lease, holder)
+        return message if why is None else Stale(number, why)
 
     def _drop_held(self, message: Message, lost: str | None = None) -> None:
         holder = self.sessions.get(message.session or "")

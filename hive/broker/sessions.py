@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from attrs import define, field, frozen
 
 from hive.broker.values import Receiver
+from hive.names import QUEUE_PREFIX
 from hive.store import Message, MessageState, Origin
 
 R = TypeVar("R", bound=Receiver)
@@ -66,8 +67,34 @@ class Stale:
     why: str | None
 
 
-def why_not_leased(message: Message) -> str:
-    """Return why a message that is at hand cannot be acked: nobody holds it."""
+def why_not_held(
+    message: Message, session: Session, lease: str | None, holder: Session | None
+) -> str | None:
+    """Return why a session cannot ack a message that is at hand, None if it can.
+
+    Args:
+        message: Which one.
+        session: Who wants to.
+        lease: What it shows as proof; without one, it must be the holder itself.
+        holder: The session that the message was delivered to last, if it is still open.
+    """
+    if not _is_for(message, session, holder):
+        return "is not in this inbox"
+    if message.state is not MessageState.LEASED:
+        return _why_not_leased(message)
+    if message.lease != lease and (lease is not None or message.session != session.id):
+        return f"is now leased as {message.lease}, attempt {message.attempts}"
+    return None
+
+
+def _is_for(message: Message, session: Session, holder: Session | None) -> bool:
+    """Whether a message is in the inbox of a session, or came to its participant by a queue."""
+    if not message.inbox.startswith(QUEUE_PREFIX):
+        return message.inbox == session.participant
+    return holder is not None and holder.participant == session.participant
+
+
+def _why_not_leased(message: Message) -> str:
     if message.state is MessageState.PARKED:
         return "is parked until the operator releases it"
     if not message.deliveries:

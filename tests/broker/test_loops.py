@@ -115,3 +115,15 @@ async def test_a_restart_keeps_the_circuit_open(store: Store) -> None:
             Step.RELEASED,
             Step.LEASED,
         ]
+
+
+def test_what_was_let_through_begins_a_new_chain_also_when_it_is_acked_already() -> None:
+    desk = Desk(Limits(max_hops=1))
+    first = desk.send("bob", sender="alice").id
+    answer = desk.send("alice", sender="bob", in_reply_to=first).id
+    parked = desk.send("bob", sender="alice", in_reply_to=answer)
+    assert parked.parked
+    desk.rules.reset_loop("alice", "bob", desk.now)
+    session = desk.session("b1")
+    desk.rules.ack(session, desk.take(session, 8), None, desk.now)
+    assert desk.send("alice", sender="bob", in_reply_to=parked.id).parked is None

@@ -7,7 +7,7 @@ import pytest
 
 from hive.broker.local import local_router
 from hive.broker.router import Router
-from hive.broker.values import Draft
+from hive.broker.values import Draft, NackMode
 from hive.config import Limits
 from hive.errors import ConflictError, RateLimitedError, UnknownNameError
 from hive.store import NO_ORIGIN, Kind, MessageState, Priority, Store
@@ -232,3 +232,29 @@ async def test_a_removed_queue_stays_away_and_comes_back_with_its_mail(path: Pat
             assert (queue.name, queue.counts.stored, queue.receivers) == ("build", 1, 0)
             session = router.open_session("bob", NO_ORIGIN)
             assert [got.id for got in await router.recv(session, queue="build")] == list(kept)
+
+
+def test_a_newer_message_replaces_all_that_are_unread_also_those_that_came_back() -> None:
+    desk = Desk()
+    session = desk.session("b1")
+    first = desk.send(supersede_key="k").id
+    desk.take(session)
+    second = desk.send(supersede_key="k").id
+    assert first is not None
+    desk.rules.nack(session, first, NackMode.DEFER, desk.now)
+    assert desk.take(session, 8) == [second], "what was deferred is out of date by now"
+
+
+def test_a_dead_letter_that_is_replayed_does_not_hide_the_newest_from_the_next() -> None:
+    desk = Desk()
+    session = desk.session("b1")
+    old = desk.send(supersede_key="k").id
+    [held] = desk.take(session)
+    message = desk.rules.mail.messages[held]
+    desk.rules.nack(session, held, NackMode.REJECT, desk.now)
+    desk.send(supersede_key="k")
+    message.state, message.attempts = MessageState.STORED, 0
+    desk.rules.restore([message], desk.now)
+    assert message.id == old
+    newest = desk.send(supersede_key="k").id
+    assert desk.take(session, 8) == [newest]
