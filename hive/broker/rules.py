@@ -560,7 +560,7 @@ class Rules(Generic[R]):
             holder.held[message.id] = message
             self.mail.extend(message.id, now.loop + self.limits.lease_seconds)
         else:
-            self.mail.requeue(message, DAEMON_ENDED, now)
+            self._put_back(message, DAEMON_ENDED, now, step=Step.RETURNED, rest=None)
 
     # Fencing
 

@@ -1,12 +1,22 @@
 """The contract of the broker once more, as plainly as possible: lists, and loops over them."""
 
 import math
+from collections.abc import Iterable
 
 from attrs import define, field
 
 LEASE = 100.0
 MOST = 3
 """Attempts before a message is a dead letter."""
+
+MAX_HOPS = 0
+"""Replies that are no loop yet: none, so that circuits open often."""
+
+NAMES = ("alice", "bob", "carol")
+TEAM = ("alice", "bob")
+QUEUE = "queue:jobs"
+
+Pair = frozenset[str]
 
 
 @define(eq=False)
@@ -23,8 +33,21 @@ class Mail:
     expires_at: float = math.inf
     priority: int = 0
     key: str | None = None
+    parked: bool = False
     attempts: int = 0
     deliveries: int = 0
+
+    @property
+    def state(self) -> str:
+        return "parked" if self.parked else "leased" if self.session else "stored"
+
+    @property
+    def pair(self) -> Pair:
+        return frozenset((self.sender, self.inbox))
+
+    def is_like(self, other: "Mail") -> bool:
+        mine = (self.sender, self.inbox, self.key)
+        return self.key is not None and mine == (other.sender, other.inbox, other.key)
 
 
 @define(eq=False)
@@ -47,22 +70,37 @@ class Model:
     mail: list[Mail] = field(factory=list)
     ended: set[int] = field(factory=set)
     dead: dict[int, Mail] = field(factory=dict)
+    bereaved: list[Mail] = field(factory=list)
     dedupe: dict[tuple[str, str], int] = field(factory=dict)
-    notices: list[tuple[str, int]] = field(factory=list)
+    hops: dict[int, int] = field(factory=dict)
+    tripped: set[Pair] = field(factory=set)
     sessions: dict[str, str] = field(factory=dict)
+    lost: dict[str, set[int]] = field(factory=dict)
     waiting: list[Waiting] = field(factory=list)
     paused: set[str] = field(factory=set)
+
+    # What is where
 
     def ready(self, inbox: str) -> list[Mail]:
         waiting = [
             mail
             for mail in self.mail
-            if mail.inbox == inbox and mail.session is None and mail.not_before <= self.time
+            if mail.inbox == inbox and mail.state == "stored" and mail.not_before <= self.time
         ]
         return sorted(waiting, key=lambda mail: (mail.priority, mail.id))
 
     def held(self, session: str) -> list[Mail]:
         return [mail for mail in self.mail if mail.session == session]
+
+    def workers(self) -> list[str]:
+        """Return the sessions for which mail is there."""
+        return [
+            session
+            for session, name in sorted(self.sessions.items())
+            if self.ready(name) and name not in self.paused
+        ]
+
+    # Sending
 
     def send(
         self,
@@ -74,41 +112,125 @@ class Model:
         ttl: float = math.inf,
         delay: float = 0.0,
         key: str | None = None,
+        reply_to: int | None = None,
     ) -> int:
-        self.last_id += 1
-        mail = Mail(self.last_id, to, sender, body, expires_at=self.time + ttl)
+        mail = self.store(sender, to, body)
+        mail.expires_at = self.time + ttl
         mail.not_before = self.time + delay if delay else 0.0
         mail.priority, mail.key = priority, key
-        if key is not None:
-            for older in [each for each in self.mail if self.replaces(mail, each)]:
+        people = sender in {"operator", "system"}
+        answered = self.hops.get(reply_to or 0, 0)
+        self.hops[mail.id] = 0 if reply_to is None or people else answered + 1
+        tells = self.park_if_looping(mail)
+        for older in [each for each in self.mail if each.is_like(mail) and each.id < mail.id]:
+            if older.session is None:
                 self.end(older)
-        self.mail.append(mail)
+        for name in tells:
+            self.send("system", name, "loop_tripped")
         self.serve()
         return mail.id
 
-    def replaces(self, newer: Mail, older: Mail) -> bool:
-        same = (older.sender, older.inbox, older.key) == (newer.sender, newer.inbox, newer.key)
-        return same and older.id < newer.id and older.session is None
+    def store(self, sender: str, to: str, body: str) -> Mail:
+        self.last_id += 1
+        mail = Mail(self.last_id, to, sender, body)
+        self.mail.append(mail)
+        return mail
 
-    def touch(self, session: str) -> None:
-        for mail in self.held(session):
-            mail.lease_ends = self.time + LEASE
+    def send_to_all(self, sender: str, names: Iterable[str], body: str) -> list[int]:
+        """All are stored before anybody is told of a loop or is served."""
+        stored = [self.store(sender, name, body) for name in sorted(names) if name != sender]
+        for mail in stored:
+            self.park_if_looping(mail)
+        self.serve()
+        return [mail.id for mail in stored]
+
+    def park_if_looping(self, mail: Mail) -> list[str]:
+        """Return whom to tell that a circuit has opened."""
+        if mail.sender == mail.inbox or not mail.pair <= set(NAMES):
+            return []
+        trips = mail.pair not in self.tripped and self.hops.get(mail.id, 0) > MAX_HOPS
+        if trips:
+            self.tripped.add(mail.pair)
+        mail.parked = mail.pair in self.tripped
+        return sorted(mail.pair) if trips else []
+
+    def reset_loop(self, pair: Pair) -> int:
+        released = [mail for mail in self.mail if mail.parked and mail.pair == pair]
+        for mail in released:
+            mail.parked = False
+            self.hops[mail.id] = 0
+        self.tripped.remove(pair)
+        self.follow_up()
+        return len(released)
+
+    # Ends
+
+    def end(self, mail: Mail) -> None:
+        self.mail.remove(mail)
+        self.ended.add(mail.id)
+        mail.session = None
 
     def bury(self, mail: Mail) -> None:
         self.end(mail)
         self.dead[mail.id] = mail
+        if mail.sender in NAMES:
+            self.bereaved.append(mail)
 
     def replay(self, number: int) -> None:
         mail = self.dead.pop(number)
         self.ended.discard(number)
-        mail.session, mail.not_before, mail.attempts = None, 0.0, 0
+        mail.not_before, mail.attempts, mail.parked = 0.0, 0, False
         mail.expires_at = math.inf
         self.mail.append(mail)
         self.mail.sort(key=lambda each: each.id)
         self.serve()
 
-    def recv(self, session: str, count: int, wait: float) -> Waiting:
-        inbox = self.sessions[session]
+    def remove_queue(self) -> int:
+        for waiting in [each for each in self.waiting if each.inbox == QUEUE]:
+            self.waiting.remove(waiting)
+            waiting.got = []
+        gone = [mail for mail in self.mail if mail.inbox == QUEUE]
+        for mail in gone:
+            if mail.session is not None:
+                self.lost[mail.session].add(mail.id)
+            self.bury(mail)
+        self.follow_up()
+        return len(gone)
+
+    def put_back(self, mail: Mail, not_before: float = 0.0, *, burn: bool = True) -> None:
+        mail.session = None
+        mail.not_before = not_before
+        mail.attempts -= 0 if burn else 1
+        if any(mail.is_like(each) and each.id > mail.id for each in self.mail):
+            self.end(mail)
+
+    def burn(self, mail: Mail, not_before: float = 0.0) -> None:
+        if mail.attempts >= MOST:
+            self.bury(mail)
+        else:
+            self.put_back(mail, not_before)
+
+    def expire(self) -> None:
+        for mail in list(self.mail):
+            if mail.state == "stored" and mail.expires_at <= self.time:
+                self.end(mail)
+                if mail.sender in NAMES:
+                    self.send("system", mail.sender, f"expired {mail.id}")
+
+    def follow_up(self) -> None:
+        """Whatever an operation has led to: mail expires, is handed out, senders are told."""
+        self.expire()
+        self.serve()
+        self.tell_senders()
+
+    def tell_senders(self) -> None:
+        bereaved, self.bereaved = sorted(self.bereaved, key=lambda each: each.id), []
+        for mail in bereaved:
+            self.send("system", mail.sender, f"dead {mail.id}")
+
+    # Receiving
+
+    def recv(self, session: str, inbox: str, count: int, wait: float) -> Waiting:
         waiting = Waiting(session, inbox, count, self.time + wait)
         if self.ready(inbox) and inbox not in self.paused:
             self.grant(waiting)
@@ -133,35 +255,34 @@ class Model:
                 self.waiting.remove(waiting)
                 self.grant(waiting)
 
-    def end(self, mail: Mail) -> None:
-        self.mail.remove(mail)
-        self.ended.add(mail.id)
+    # Sessions
 
-    def give_back(self, mail: Mail, not_before: float = 0.0, *, burn: bool = True) -> None:
-        mail.session = None
-        mail.not_before = not_before
-        mail.attempts -= 0 if burn else 1
+    def connect(self, session: str, name: str) -> None:
+        self.sessions[session] = name
+        self.lost[session] = set()
 
-    def burn(self, mail: Mail, not_before: float = 0.0) -> None:
-        newer = [
-            each
-            for each in self.mail
-            if each.key is not None
-            and each.id > mail.id
-            and (each.sender, each.inbox, each.key) == (mail.sender, mail.inbox, mail.key)
-        ]
-        if mail.attempts >= MOST:
-            self.bury(mail)
-        elif newer:
+    def touch(self, session: str) -> None:
+        for mail in self.held(session):
+            mail.lease_ends = self.time + LEASE
+
+    def requeue_inflight(self, session: str) -> int:
+        self.lost[session].clear()
+        name = self.sessions[session]
+        own = [each for each, whose in self.sessions.items() if whose == name]
+        held = [mail for each in own for mail in self.held(each)]
+        for mail in held:
+            if mail.session is not None and mail.session != session:
+                self.lost[mail.session].add(mail.id)
+            self.burn(mail)
+        self.follow_up()
+        return len(held)
+
+    def ack_turn(self, session: str) -> set[int]:
+        """End what a session holds; return what it has lost."""
+        for mail in self.held(session):
             self.end(mail)
-        else:
-            self.give_back(mail, not_before)
-
-    def expire(self) -> None:
-        for mail in list(self.mail):
-            if mail.session is None and mail.expires_at <= self.time:
-                self.end(mail)
-                self.send("system", mail.sender, f"expired {mail.id}")
+        lost, self.lost[session] = self.lost[session], set()
+        return lost
 
     def close_session(self, session: str) -> None:
         for waiting in [found for found in self.waiting if found.session == session]:
@@ -169,9 +290,10 @@ class Model:
             waiting.got = []
         for mail in self.held(session):
             self.burn(mail)
-        self.expire()
-        del self.sessions[session]
-        self.serve()
+        del self.sessions[session], self.lost[session]
+        self.follow_up()
+
+    # Time
 
     def advance(self, seconds: float) -> None:
         target = self.time + seconds
@@ -180,26 +302,37 @@ class Model:
             self.expire()
             for mail in list(self.mail):
                 if mail.session is not None and mail.lease_ends <= due:
+                    self.lost[mail.session].add(mail.id)
                     self.burn(mail)
             self.expire()
             self.serve()
             for waiting in [found for found in self.waiting if found.ends <= due]:
                 self.waiting.remove(waiting)
                 waiting.got = []
+            self.tell_senders()
         self.time = target
 
     def next_event(self, target: float) -> float | None:
-        times = [mail.lease_ends for mail in self.mail if mail.session is not None]
+        times = [mail.lease_ends for mail in self.mail if mail.state == "leased"]
         times += [mail.not_before for mail in self.mail if mail.not_before > self.time]
-        times += [mail.expires_at for mail in self.mail if mail.session is None]
+        times += [mail.expires_at for mail in self.mail if mail.state == "stored"]
         times += [waiting.ends for waiting in self.waiting]
         return min((time for time in times if time <= target), default=None)
 
+    # The broker
+
+    def reload(self) -> None:
+        """Only what is parked keeps a circuit open over a look at the disk."""
+        self.tripped = {mail.pair for mail in self.mail if mail.parked}
+
     def restart(self) -> None:
-        for mail in self.mail:
-            if mail.session is not None:
-                self.give_back(mail)
-        self.expire()
+        self.reload()
         self.sessions.clear()
+        self.lost.clear()
         self.waiting.clear()
         self.paused.clear()
+        self.last_id = max({mail.id for mail in self.mail} | self.ended, default=0)
+        for mail in list(self.mail):
+            if mail.session is not None:
+                self.put_back(mail)
+        self.expire()
