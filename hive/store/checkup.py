@@ -13,7 +13,7 @@ from pathlib import Path
 
 from hive.findings import Finding, Verdict
 from hive.store.backup import open_read_only
-from hive.store.errors import StoreError, from_sqlite
+from hive.store.errors import StoreError, StoreFullError, StoreLockedError, from_sqlite
 from hive.store.files import log_of
 from hive.store.schema import MIGRATIONS, check, version_of
 
@@ -60,12 +60,21 @@ def _examine(path: Path, now: float) -> Iterator[Finding]:
 
 
 def _broken(error: StoreError) -> Finding:
+    for cls, remedy in _UNSEEN.items():
+        if isinstance(error, cls):
+            return Finding("integrity", Verdict.WARNING, f"could not be looked at: {error}", remedy)
     return Finding("integrity", Verdict.PROBLEM, str(error), RESTORE)
 
 
 RESTORE = (
     "stop the daemon, keep a copy of hive.sqlite*, put a backup in its place, start the daemon"
 )
+
+_UNSEEN: dict[type[StoreError], str] = {
+    StoreLockedError: "if the daemon started on a full disk, it has the file for itself: make room",
+    StoreFullError: "make room on this disk, then look again",
+}
+"""What hides a store without saying anything about it, and what to do."""
 
 
 def _room(path: Path) -> Finding:

@@ -170,6 +170,8 @@ def test_a_daemon_starts_on_a_full_disk_shows_and_refuses_until_there_is_room(
     assert hive.status("ann")["unread"] == 1
     doctor = hive.run("doctor", "--db")
     assert (doctor.returncode, "refuses what it is sent since" in doctor.stdout) == (1, True)
+    assert "integrity: could not be looked at" in doctor.stdout
+    assert "put a backup in its place" not in doctor.stdout, "nothing is known to be damaged"
     ballast.unlink()
     eventually(lambda: not refusal(hive, "after"), what="a send that is stored")
     assert [row["body"] for row in hive.json("inbox", "ann")] == ["before", "after"]

@@ -122,3 +122,13 @@ def test_what_is_no_store_is_a_problem_and_no_store_is_a_warning(path: Path) -> 
     assert graded(examine(path, 0.0)) == {"file": Verdict.WARNING}
     path.write_bytes(b"not a database" * 100)
     assert graded(examine(path, 0.0))["integrity"] is Verdict.PROBLEM
+
+
+def test_a_store_that_another_program_has_for_itself_is_not_called_damaged(path: Path) -> None:
+    prepare(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as owner:
+        owner.execute("PRAGMA locking_mode = EXCLUSIVE")
+        owner.execute("SELECT count(*) FROM messages").fetchone()
+        found = {each.check: each for each in examine(path, 0.0)}
+    assert found["integrity"].verdict is Verdict.WARNING
+    assert "make room" in found["integrity"].remedy
