@@ -300,7 +300,8 @@ class Exchange:
 
     def _settle(self, now: Moment) -> None:
         """Have everything written and handed over that the rules have just decided."""
-        self.rules.tell_senders(now)
+        if self.rules.bereaved:
+            self.rules.tell_senders(now)
         grants = self.rules.take_grants()
         news, self.rules.news = self.rules.news, []
         for each in news if self._trouble is None else ():

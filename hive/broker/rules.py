@@ -42,6 +42,9 @@ class Rules(Generic[R]):
     Args:
         limits: What senders may store and how long a lease lasts.
         epoch: Number of this life of the broker; part of every lease.
+
+    Attributes:
+        bereaved: Senders whose message became a dead letter, with what `tell_senders` tells them.
     """
 
     def __init__(self, limits: Limits, epoch: int = 0) -> None:
@@ -54,7 +57,7 @@ class Rules(Generic[R]):
         self.sessions: dict[str, Session] = {}
         self.grants: list[Grant[R]] = []
         self._waits: Deadlines[Parked[R]] = Deadlines()
-        self._bereaved: list[tuple[str, News]] = []
+        self.bereaved: list[tuple[str, News]] = []
         self._granted = 0
         self.add_inbox(OPERATOR, Kind.OPERATOR)
 
@@ -399,7 +402,8 @@ class Rules(Generic[R]):
             if other.participant == own.participant:
                 count += len(other.held)
                 for message in other.held.values():
-                    self._note_lost(other, own, message)
+                    if other is not own:
+                        other.lost[message.id] = REQUEUED
                     self._return(message, REQUEUED, now)
                     places[message.inbox] = None
                 other.held.clear()
@@ -490,11 +494,11 @@ class Rules(Generic[R]):
             news = News.of_dead_letter(message)
             self.news.append(news)
             if message.sender_kind in TOLD_OF_DEATH:
-                self._bereaved.append((message.sender, news))
+                self.bereaved.append((message.sender, news))
 
     def tell_senders(self, now: Moment) -> None:
         """Send the notices about messages that became dead letters since the last call, by id."""
-        bereaved, self._bereaved = self._bereaved, []
+        bereaved, self.bereaved = self.bereaved, []
         for sender, news in sorted(bereaved, key=lambda each: int(each[1].detail["id"])):
             self._notify(sender, news, now)
 
@@ -542,7 +546,7 @@ class Rules(Generic[R]):
         for session in self.sessions.values():
             session.held.clear()
         self.grants.clear()
-        self._bereaved.clear()
+        self.bereaved.clear()
         self.mail.load(found.rows, found.last_id)
         self.intake.load(found)
         for name in found.queues:
@@ -584,10 +588,6 @@ class Rules(Generic[R]):
             holder.held.pop(message.id, None)
             if lost is not None:
                 holder.lost[message.id] = lost
-
-    def _note_lost(self, loser: Session, cause: Session, message: Message) -> None:
-        if loser is not cause:
-            loser.lost[message.id] = REQUEUED
 
     def _purge(self, name: str, why: str, now: Moment) -> int:
         found = [message for message in self.mail.messages.values() if message.inbox == name]
