@@ -13,7 +13,7 @@ from pathlib import Path
 from attrs import define, field
 
 from hive.config.model import Bind
-from hive.machines.endings import Ended
+from hive.endings import Ended
 from hive.machines.runtime import MachineSpec, Running
 from hive.machines.systemd import machinectl
 from hive.machines.systemd.commands import run

@@ -17,6 +17,7 @@ from hive.broker.router import Router
 from hive.clock import Clock
 from hive.config import AgentManifest, RestartPolicy, manifest_from_json, manifest_to_json
 from hive.core.children import agent_child, peer_child, restart_delays
+from hive.endings import Ended
 from hive.errors import (
     ConflictError,
     FailedError,
@@ -25,7 +26,6 @@ from hive.errors import (
     TimedOutError,
 )
 from hive.events import EventKind, EventLog
-from hive.machines.endings import Ended
 from hive.machines.runtime import Running
 from hive.names import MANAGER, check_agent_name, check_peer_name
 from hive.participants.agent import AgentServices, MachineEnded

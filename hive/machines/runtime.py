@@ -14,7 +14,7 @@ from typing import Protocol
 from attrs import field, frozen
 
 from hive.config.model import Bind
-from hive.machines.endings import Ended
+from hive.endings import Ended
 
 Watcher = Callable[[Ended], None]
 """Called on the loop, once, when a machine has ended."""

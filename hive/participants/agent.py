@@ -14,9 +14,9 @@ from attrs import frozen
 
 from actors import Crashed, ExitReason, Normal
 from hive.broker.router import Router
+from hive.endings import Ended, Rebooted, is_clean
 from hive.errors import FailedError, HiveError
 from hive.events import EventKind, EventLog
-from hive.machines.endings import Ended, Rebooted, is_clean
 from hive.machines.runtime import MachineSpec, Running, Runtime
 from hive.participants.members import AgentMember, LastEnd, Wish
 from hive.participants.participant import Doors, Participant

@@ -14,7 +14,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from hive.machines.endings import Ended, facts
+from hive.endings import Ended, facts
 from hive.machines.observing import Sight
 from hive.machines.runtime import Running
 from hive.store import EventRecord, ParticipantRecord
@@ -28,7 +28,7 @@ class LastEnd:
         reason: Why, in words.
         at: Wall time in seconds when it was noticed.
         last_lines: The end of its output, oldest first.
-        facts: The same for programs, see `hive.machines.endings.facts`.
+        facts: The same for programs, see `hive.endings.facts`.
     """
 
     reason: str

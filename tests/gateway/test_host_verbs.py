@@ -10,7 +10,7 @@ import pytest
 
 from actors.testing import advance, settle
 from hive.daemon.hive import Hive
-from hive.machines.endings import Exited
+from hive.endings import Exited
 from tests.support.hives import Line, Site, connected, swarm
 from tests.support.runtimes import ScriptedRuntime
 

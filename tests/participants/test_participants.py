@@ -13,9 +13,9 @@ from actors.testing import advance, settle
 from hive.clock import LoopClock
 from hive.core.lifecycle import new_agent, new_peer
 from hive.daemon.hive import Hive
+from hive.endings import Ended, Exited, OutOfMemory, Signaled, facts
 from hive.errors import ConflictError, NotAllowedError, UnknownNameError
 from hive.events import EventLog
-from hive.machines.endings import Ended, Exited, OutOfMemory, Signaled, facts
 from hive.participants.agent import MachineEnded
 from hive.participants.members import AgentMember, Member, PeerMember, Presence, Wish
 from hive.participants.roster import Roster

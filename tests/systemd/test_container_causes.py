@@ -2,7 +2,7 @@
 
 import pytest
 
-from hive.machines.endings import Exited, How, OutOfMemory, Rebooted, Signaled, Unknown
+from hive.endings import Exited, How, OutOfMemory, Rebooted, Signaled, Unknown
 from hive.machines.systemd.causes import agent_line, how, show
 from hive.machines.systemd.views import Active, Code, Unit
 
