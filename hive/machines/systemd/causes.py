@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from hive.machines.endings import Exited, How, OutOfMemory, Rebooted, Signaled, Unknown
+from hive.endings import Exited, How, OutOfMemory, Rebooted, Signaled, Unknown
 from hive.machines.systemd.views import Code, Unit
 
 AGENT = "hive-agent"
@@ -49,6 +49,14 @@ def agent_line(line: str) -> str | None:
     """Return what the agent printed in this line of the console; None if it did not print it."""
     found = _AGENT_LINE.match(line)
     return None if found is None or found[1].startswith(FAREWELL) else found[1]
+
+
+def is_told(lines: Sequence[str]) -> bool:
+    """Return whether these lines go to the end of the run: a last word is among them.
+
+    Whatever a container and its `systemd-nspawn` print comes in the order in which it was printed.
+    """
+    return _last_farewell(lines) is not None or _killed_init(lines) is not None
 
 
 def show(lines: Sequence[str]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from attrs import frozen
 from hive.errors import FailedError
 from hive.machines.systemd.commands import Outcome
 from hive.machines.systemd.host import Host
-from hive.machines.systemd.journal import REASON_LINES, Journal, newest
+from hive.machines.systemd.journal import REASON_LINES, Journal, newest, trace_of
 from hive.machines.systemd.slots import Slot
 from hive.machines.systemd.states import (
     RETRY_DELAYS,
@@ -95,7 +95,7 @@ class Starter:
         known = "knows" if view.registered else "does not know"
         said.append(f"{unit.id} is {unit.active} ({unit.result}), machined {known} the machine")
         if unit.invocation:
-            said += newest(await self.journal.run_of(unit.invocation), REASON_LINES)
+            said += newest(await self.journal.run_of(trace_of(unit)), REASON_LINES)
         return "\n".join(said)
 
 
