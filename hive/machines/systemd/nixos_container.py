@@ -38,11 +38,13 @@ class NixosContainer:
     Attributes:
         flake: What new containers are built from; `{name}` stands for the agent.
         confs: Where NixOS keeps one `.conf` file for each container.
+        profiles: Where NixOS keeps the built system of each container.
         run: Runs the program.
     """
 
     flake: str | None = None
     confs: Path = Path("/etc/nixos-containers")
+    profiles: Path = Path("/nix/var/nix/profiles/per-container")
     run: Run = run_command
     name: str = field(default="nixos-container", init=False)
     programs: tuple[str, ...] = field(default=("nixos-container",), init=False)
@@ -75,18 +77,28 @@ class NixosContainer:
     async def create(self, spec: MachineSpec) -> None:
         """Build the container's system from the flake if there is no such container.
 
+        What `nixos-container create` leaves when it is cut off, a `.conf` file without a system, is
+        finished: NixOS itself would do so with the wrong attribute of the flake.
+
         Raises:
             FailedError: There is no flake, it did not build, or the host's configuration has it.
         """
         container = container_name(spec.name)
-        if await asyncio.to_thread(self._exists, container):
+        there, built = await asyncio.to_thread(self._found, container)
+        if there and built:
             return
         if self.flake is None:
             raise FailedError(
                 f"there is no container {container} and no flake to build it from; set the flake"
             )
+        if there:
+            await self.update(spec.name)
+            return
         create = ("nixos-container", "create", container, "--flake", self._flake(spec.name))
-        checked(await self.run(create, deadline=BUILD_SECONDS))
+        outcome = await self.run(create, deadline=BUILD_SECONDS)
+        if not outcome.ok:
+            await self.remove(container)
+        checked(outcome)
 
     async def update(self, name: str) -> None:
         """Build the agent's system anew; one that runs switches to it.
@@ -104,7 +116,8 @@ class NixosContainer:
         Raises:
             FailedError: It could not be destroyed.
         """
-        if await asyncio.to_thread(self._exists, container):
+        there, _ = await asyncio.to_thread(self._found, container)
+        if there:
             destroy = ("nixos-container", "destroy", container)
             checked(await self.run(destroy, deadline=REMOVE_SECONDS))
 
@@ -129,8 +142,10 @@ class NixosContainer:
             raise FailedError(f"{outcome}; that is no status of a container")
         return word
 
-    def _exists(self, container: str) -> bool:
-        return self._conf(container).exists()
+    def _found(self, container: str) -> tuple[bool, bool]:
+        """Return whether there is a container of that name, and whether its system was built."""
+        system = self.profiles / container / "system"
+        return self._conf(container).exists(), system.is_symlink()
 
     def _conf(self, container: str) -> Path:
         conf = self.confs / f"{container}.conf"
@@ -151,5 +166,5 @@ def runtime(
 ) -> ContainerRuntime:
     """Return the runtime of `runtime = "nixos-container"`; see `NixosContainer`."""
     host = options.pop("host", None) or Host()
-    tool = NixosContainer(flake, confs or NixosContainer().confs, host.run)
+    tool = NixosContainer(flake, confs or NixosContainer().confs, run=host.run)
     return ContainerRuntime(tool, paths, host=host, **options)

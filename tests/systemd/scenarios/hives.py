@@ -5,7 +5,10 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
+from hive.client import blocking
+from hive.errors import HiveError
 from tests.support.daemons import PROGRAMS, HiveOnDisk, eventually
 from tests.systemd.host.lab import IMAGE
 from tests.systemd.host.lab import PROGRAMS as BINDS
@@ -27,6 +30,25 @@ class ContainerHive(HiveOnDisk):
     def configure(self, toml: str) -> None:
         """Write hive.toml, with what all containers have in common before it."""
         super().configure(HEADER + toml)
+
+    def ask(self, cmd: str, **fields: Any) -> dict[str, Any]:
+        """Ask the daemon over its socket: what is asked again and again needs no program."""
+        return blocking.call(self.run_dir / "host.sock", {"cmd": cmd, **fields})
+
+    def answers(self) -> bool:
+        """Whether the daemon answers; fails at once when it has ended instead."""
+        if self.daemon is None or self.daemon.poll() is not None:
+            return super().answers()
+        try:
+            self.ask("list")
+        except HiveError:
+            return False
+        return True
+
+    def status(self, name: str) -> dict[str, Any]:
+        """Return the status row of one participant."""
+        rows: list[dict[str, Any]] = self.ask("agent_status")["agent_statuses"]
+        return next(row for row in rows if row["name"] == name)
 
     def close(self) -> None:
         """End the daemon and every container of a hive, and remove the containers."""
