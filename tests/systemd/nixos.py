@@ -21,8 +21,9 @@ experimental-features = nix-command flakes
 build-users-group =
 sandbox = false
 substituters =
+fsync-metadata = false
 """
-"""Nix builds as root in the host it is called in, and asks nobody."""
+"""Nix builds as root in the host it is called in, and asks nobody; nothing has to outlive it."""
 
 
 def missing() -> str | None:

@@ -28,7 +28,8 @@ def main(arguments: list[str]) -> int:
     if reason:
         sys.stderr.write(f"SKIPPED: {reason}\n")
         return 0
-    argv = [sys.executable, "-m", "pytest", *(arguments or TESTS)]
+    python = (sys.executable, "-m")
+    argv = [*python, "tests.testbed.bus", *python, "pytest", *(arguments or TESTS)]
     if arguments[:1] == ["--shell"]:
         argv = arguments[1:] or ["/bin/bash", "--login"]
     # Without this, a program that is told to end would leave the host behind.

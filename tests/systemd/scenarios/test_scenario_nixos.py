@@ -9,7 +9,7 @@ import pytest
 from tests.support.daemons import PROGRAMS, eventually
 from tests.systemd import nixos
 from tests.systemd.host.lab import PROGRAMS as BINDS
-from tests.systemd.scenarios.hives import ContainerHive, host, leader
+from tests.systemd.scenarios.hives import ContainerHive, leader
 
 pytestmark = pytest.mark.skipif(shutil.which("nix") is None, reason=str(nixos.missing()))
 
