@@ -36,6 +36,7 @@ class HostServices:
     """What the operator's verbs need.
 
     Attributes:
+        runtime: What agents run in, and how their ends are learned of.
         shutdown: Begins the daemon's orderly end; takes whether the agents keep running.
     """
 
@@ -44,6 +45,7 @@ class HostServices:
     events: EventLog
     logs: MachineLogs
     store: StoreVerbs
+    runtime: Callable[[], Fields]
     tree: Callable[[], TreeRow]
     paths: Paths
     shutdown: Callable[[bool], None]
@@ -85,6 +87,7 @@ class HostVerbs:
             wire.Logs: self._logs,
             wire.Search: services.store.search,
             wire.StoreState: services.store.state,
+            wire.RuntimeState: lambda request: services.runtime(),
             wire.Shutdown: self._shutdown,
         }
 
