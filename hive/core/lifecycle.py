@@ -19,6 +19,7 @@ from hive.config import AgentManifest, RestartPolicy, manifest_from_json, manife
 from hive.core.children import agent_child, peer_child, restart_delays
 from hive.endings import Ended
 from hive.errors import (
+    ConfigError,
     ConflictError,
     FailedError,
     HiveError,
@@ -271,9 +272,11 @@ class Lifecycle:
             agent.stray, agent.ended = False, LastEnd.of(ended)
             self._roster.changed(agent)
 
-        spec = self._services.spec_of(agent)
-        if await self._services.runtime.adopt(spec, heard) is not None:
-            agent.stray = True
+        agent.stray = True
+        with suppress(ConfigError):  # of one that cannot be started again, the end is not heard
+            spec = self._services.spec_of(agent)
+            agent.stray = await self._services.runtime.adopt(spec, heard) is not None
+        if agent.stray:
             self._events.record(EventKind.STRAY, agent.name)
 
     def note_replaced(self, name: str, running: Running) -> None:
@@ -312,6 +315,7 @@ class Lifecycle:
     async def _raise_child(self, member: AgentMember) -> None:
         info = await self.info(member)
         member.start_error = None
+        member.reboots.clear()
         match info.state if info else None:
             case None:
                 await self._agents.start_child(self._child(member), wait=False)
@@ -336,7 +340,7 @@ class Lifecycle:
         """End a container that no actor owns: one whose actor waits out a back-off, or a stray."""
         runtime = self._services.runtime
         if member.name in await runtime.running():
-            deadline = 0.0 if wish is Wish.KILL else self._services.spec_of(member).stop_timeout
+            deadline = 0.0 if wish is Wish.KILL else member.settings.stop_timeout
             ended = await runtime.stop(member.name, deadline=deadline)
             member.ended = LastEnd.of(ended) if ended is not None else member.ended
         member.running = None

@@ -16,6 +16,9 @@ from attrs import field, frozen
 from hive.config.model import Bind
 from hive.endings import Ended
 
+KILL_SECONDS = 15.0
+"""How long a runtime may take to end a machine that it has to kill; then it gives up."""
+
 Watcher = Callable[[Ended], None]
 """Called on the loop, once, when a machine has ended."""
 
@@ -110,7 +113,8 @@ class Runtime(Protocol):
     async def stop(self, name: str, *, deadline: float) -> Ended | None:
         """Ask the machine to end, kill it after `deadline` seconds, and wait until it is gone.
 
-        Returns how it ended, or None when it did not run.
+        It takes no longer than the deadline and `KILL_SECONDS`. Returns how it ended, or None when
+        it did not run.
         """
         ...
 

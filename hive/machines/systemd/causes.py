@@ -92,6 +92,18 @@ def how(unit: Unit, lines: Sequence[str]) -> How:
             return Unknown(f"systemd says {unit.result!r}")
 
 
+def result(unit: Unit, lines: Sequence[str]) -> str:
+    """Return systemd's word for an end: the `Result=` of systemd.service(5).
+
+    It is that of the container's unit. If that one only passes on how the agent ended, it is the
+    word of the systemd inside about the agent's own unit.
+    """
+    farewell = _last_farewell(lines)
+    if unit.result != "exit-code" or farewell is None or farewell.result == "success":
+        return unit.result
+    return farewell.result
+
+
 def _exited(status: int, lines: Sequence[str]) -> How:
     farewell = _last_farewell(lines)
     match status:

@@ -390,7 +390,8 @@ class ContainerRuntime:
         lines = await self._journal.run_of(run.trace)
         shown = journal.newest(lines, journal.REASON_LINES)
         slot.run = None
-        run.tell(Ended(causes.how(unit, lines), self._clock.now(), shown))
+        how, result = causes.how(unit, lines), causes.result(unit, lines)
+        run.tell(Ended(how, self._clock.now(), shown, result))
 
     def _running(self, view: View, *, adopted: bool) -> Running:
         age = time.monotonic() - view.unit.since_usec / 1e6

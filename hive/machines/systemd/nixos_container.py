@@ -36,7 +36,8 @@ class NixosContainer:
     """The `nixos-container` program as a tool of the container runtime.
 
     Attributes:
-        flake: What new containers are built from; `{name}` stands for the agent.
+        flake: What containers are built from if the agent names nothing of its own; `{name}`
+            stands for the agent.
         confs: Where NixOS keeps one `.conf` file for each container.
         profiles: Where NixOS keeps the built system of each container.
         run: Runs the program.
@@ -87,14 +88,15 @@ class NixosContainer:
         there, built = await asyncio.to_thread(self._found, container)
         if there and built:
             return
-        if self.flake is None:
+        flake = _flake(spec.origin or self.flake, spec.name)
+        if not flake:
             raise FailedError(
                 f"there is no container {container} and no flake to build it from; set the flake"
             )
         if there:
-            await self.update(spec.name)
+            await self._update(container, flake)
             return
-        create = ("nixos-container", "create", container, "--flake", self._flake(spec.name))
+        create = ("nixos-container", "create", container, *flake)
         outcome = await self.run(create, deadline=BUILD_SECONDS)
         if not outcome.ok:
             await self.remove(container)
@@ -106,8 +108,10 @@ class NixosContainer:
         Raises:
             FailedError: It did not build; the container is as it was.
         """
-        flake = () if self.flake is None else ("--flake", self._flake(name))
-        update = ("nixos-container", "update", container_name(name), *flake)
+        await self._update(container_name(name), _flake(self.flake, name))
+
+    async def _update(self, container: str, flake: tuple[str, ...]) -> None:
+        update = ("nixos-container", "update", container, *flake)
         checked(await self.run(update, deadline=BUILD_SECONDS))
 
     async def remove(self, container: str) -> None:
@@ -156,9 +160,10 @@ class NixosContainer:
             )
         return conf
 
-    def _flake(self, name: str) -> str:
-        assert self.flake is not None
-        return self.flake.replace("{name}", name)
+
+def _flake(flake: str | None, name: str) -> tuple[str, ...]:
+    """Return the words that name an agent's flake; none if there is no flake."""
+    return () if flake is None else ("--flake", flake.replace("{name}", name))
 
 
 def runtime(
