@@ -167,6 +167,18 @@ class Lifecycle:
             await self._raise_child(member)
         await self._until_up(member)
 
+    async def rebuild(self, name: str) -> None:
+        """Build what an agent's container is made of anew, then restart the agent.
+
+        It goes on while it is built, and also when it does not build.
+
+        Raises:
+            FailedError: It did not build, or could not be restarted.
+        """
+        member = self._roster.agent(name)
+        await self._services.runtime.update(self._services.spec_of(member))
+        await self.restart(name)
+
     async def destroy(self, name: str, *, purge: bool) -> None:
         """Remove an agent; with `purge` also its files and its mail."""
         member = self._roster.agent(name)

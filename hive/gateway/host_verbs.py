@@ -69,7 +69,7 @@ class HostVerbs:
             wire.Urls: self._urls,
             wire.SetPaused: self._set_paused,
             wire.Restart: self._restart,
-            wire.Rebuild: self._restart,
+            wire.Rebuild: self._rebuild,
             wire.Start: self._start,
             wire.Stop: self._stop,
             wire.Spawn: self._spawn,
@@ -119,8 +119,12 @@ class HostVerbs:
         await self._lifecycle.set_paused(request.name, paused=request.paused)
         return {}
 
-    async def _restart(self, request: wire.Restart | wire.Rebuild) -> Fields:
+    async def _restart(self, request: wire.Restart) -> Fields:
         await self._lifecycle.restart(request.name)
+        return {}
+
+    async def _rebuild(self, request: wire.Rebuild) -> Fields:
+        await self._lifecycle.rebuild(request.name)
         return {}
 
     async def _start(self, request: wire.Start) -> Fields:

@@ -132,6 +132,9 @@ class FunctionRuntime(Generic[_Client]):
         """
         self._function(spec.name)
 
+    async def update(self, spec: MachineSpec) -> None:
+        """Do nothing: a function is what it is."""
+
     async def destroy(self, name: str, *, purge: bool) -> None:
         """Forget a stopped agent; a function has no files to purge.
 

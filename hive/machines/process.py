@@ -114,6 +114,9 @@ class ProcessRuntime:
         """Make the agent's directories. Idempotent."""
         await self._finish(self._create(spec))
 
+    async def update(self, spec: MachineSpec) -> None:
+        """Do nothing: a program is what it is when it is started."""
+
     async def destroy(self, name: str, *, purge: bool) -> None:
         """Forget a stopped agent; with `purge`, remove its directory below the state directory.
 

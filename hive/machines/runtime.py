@@ -94,6 +94,14 @@ class Runtime(Protocol):
         """Make the machine, or bring an existing one in line with the spec. Idempotent."""
         ...
 
+    async def update(self, spec: MachineSpec) -> None:
+        """Build anew what the machine is made of, while it goes on; nothing where nothing is built.
+
+        Raises:
+            FailedError: It did not build; the machine is as it was.
+        """
+        ...
+
     async def destroy(self, name: str, *, purge: bool) -> None:
         """Remove a stopped machine; with `purge`, its files too. Idempotent."""
         ...

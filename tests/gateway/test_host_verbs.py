@@ -171,6 +171,16 @@ async def test_restart_and_rebuild_make_a_new_container(hive: Hive, operator: Li
     assert len(seen) == 3
 
 
+async def test_an_agent_whose_container_does_not_build_goes_on(
+    operator: Line, runtime: ScriptedRuntime
+) -> None:
+    before = (await rows(operator))["alice"]["pid"]
+    runtime.broken["update"] = "error: undefined variable 'pkgs'"
+    code, error = await operator.refused("rebuild", name="alice")
+    assert (code, "undefined variable" in error) == ("failed", True)
+    assert (await rows(operator))["alice"]["pid"] == before
+
+
 async def test_kill_asks_first_unless_forced(operator: Line, runtime: ScriptedRuntime) -> None:
     await operator.ok("kill", name="alice")
     await operator.ok("kill", name="bob", force=True)

@@ -99,6 +99,10 @@ class ScriptedRuntime:
         await self._note("create", spec.name)
         self.specs[spec.name] = spec
 
+    async def update(self, spec: MachineSpec) -> None:
+        """Build anew."""
+        await self._note("update", spec.name)
+
     async def destroy(self, name: str, *, purge: bool) -> None:
         """Forget a machine."""
         await self._note("purge" if purge else "destroy", name)

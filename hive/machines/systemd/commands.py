@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
 
 from attrs import frozen
@@ -61,16 +62,24 @@ class Outcome:
 class Run(Protocol):
     """Runs a program to its end or deadline; never raises for what the program does."""
 
-    async def __call__(self, argv: Sequence[str], *, deadline: float) -> Outcome:
-        """Return what became of it. If this is cancelled, the program is killed."""
+    async def __call__(
+        self, argv: Sequence[str], *, deadline: float, directory: Path | None = None
+    ) -> Outcome:
+        """Return what became of it. If this is cancelled, the program is killed.
+
+        Args:
+            argv: Its command line.
+            deadline: Seconds that it is given.
+            directory: Where it works; by default, where this program does.
+        """
         ...
 
 
-async def run(argv: Sequence[str], *, deadline: float) -> Outcome:
+async def run(argv: Sequence[str], *, deadline: float, directory: Path | None = None) -> Outcome:
     """Run a program in a session of its own, without input, in plain English; see `Run`."""
     given_up = asyncio.get_running_loop().create_future()
     # In a task of its own, since asyncio forgets what it was starting when that is cancelled.
-    task = asyncio.create_task(_run(tuple(argv), deadline, given_up))
+    task = asyncio.create_task(_run(tuple(argv), deadline, directory, given_up))
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
@@ -79,7 +88,12 @@ async def run(argv: Sequence[str], *, deadline: float) -> Outcome:
         raise
 
 
-async def _run(argv: tuple[str, ...], deadline: float, given_up: asyncio.Future[None]) -> Outcome:
+async def _run(
+    argv: tuple[str, ...],
+    deadline: float,
+    directory: Path | None,
+    given_up: asyncio.Future[None],
+) -> Outcome:
     loop = asyncio.get_running_loop()
     done = loop.create_future()
     try:
@@ -88,6 +102,7 @@ async def _run(argv: tuple[str, ...], deadline: float, given_up: asyncio.Future[
             *argv,
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,
+            cwd=directory,
             env=os.environ | _PLAIN,
         )
     except OSError as error:

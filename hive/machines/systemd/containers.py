@@ -150,6 +150,14 @@ class ContainerRuntime:
         """
         await self._finish(self._create(spec))
 
+    async def update(self, spec: MachineSpec) -> None:
+        """Build the container's system anew; one that runs goes on, and can be stopped meanwhile.
+
+        Raises:
+            FailedError: It did not build; the container is as it was.
+        """
+        await self._finish(self._tool.update(spec))
+
     async def destroy(self, name: str, *, purge: bool) -> None:
         """Remove a stopped container and its generated files; with `purge`, the agent's own, too.
 

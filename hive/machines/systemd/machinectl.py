@@ -72,6 +72,9 @@ class Machinectl:
             copy = await asyncio.to_thread(copy_command, spec.origin or self.image, container)
             checked(await self.run(copy, deadline=COPY_SECONDS))
 
+    async def update(self, spec: MachineSpec) -> None:
+        """Do nothing: a container is a copy of its image, with a life of its own."""
+
     async def remove(self, container: str) -> None:
         """Remove the container's image. Idempotent.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
 
 from attrs import field, frozen
@@ -12,7 +14,7 @@ from attrs import field, frozen
 from hive.errors import FailedError
 from hive.machines.runtime import MachineSpec
 from hive.machines.systemd import nixos_conf
-from hive.machines.systemd.commands import Run
+from hive.machines.systemd.commands import Outcome, Run
 from hive.machines.systemd.commands import run as run_command
 from hive.machines.systemd.containers import ContainerRuntime
 from hive.machines.systemd.files import Places
@@ -49,6 +51,7 @@ class NixosContainer:
     run: Run = run_command
     name: str = field(default="nixos-container", init=False)
     programs: tuple[str, ...] = field(default=("nixos-container",), init=False)
+    _building: asyncio.Lock = field(factory=asyncio.Lock, init=False, eq=False, repr=False)
 
     def unit(self, container: str) -> str:
         """Return the service that runs a NixOS container."""
@@ -93,26 +96,33 @@ class NixosContainer:
             raise FailedError(
                 f"there is no container {container} and no flake to build it from; set the flake"
             )
-        if there:
-            await self._update(container, flake)
-            return
-        create = ("nixos-container", "create", container, *flake)
-        outcome = await self.run(create, deadline=BUILD_SECONDS)
-        if not outcome.ok:
+        outcome = await self._build("update" if there else "create", container, flake)
+        if not (there or outcome.ok):
             await self.remove(container)
         checked(outcome)
 
-    async def update(self, name: str) -> None:
-        """Build the agent's system anew; one that runs switches to it.
+    async def update(self, spec: MachineSpec) -> None:
+        """Build the container's system anew; one that runs switches to it.
 
         Raises:
             FailedError: It did not build; the container is as it was.
         """
-        await self._update(container_name(name), _flake(self.flake, name))
+        flake = _flake(spec.origin or self.flake, spec.name)
+        checked(await self._build("update", container_name(spec.name), flake))
 
-    async def _update(self, container: str, flake: tuple[str, ...]) -> None:
-        update = ("nixos-container", "update", container, *flake)
-        checked(await self.run(update, deadline=BUILD_SECONDS))
+    async def _build(self, verb: str, container: str, flake: tuple[str, ...]) -> Outcome:
+        """Build one system at a time: builds at once are in each other's way at Nix's caches.
+
+        `nixos-container` takes what the link `.tmp` in its working directory leads to for the
+        system that it has built, so it gets a directory of its own.
+        """
+        argv = ("nixos-container", verb, container, *flake)
+        async with self._building:
+            directory = Path(await asyncio.to_thread(mkdtemp, prefix="hive-build-"))
+            try:
+                return await self.run(argv, deadline=BUILD_SECONDS, directory=directory)
+            finally:
+                await asyncio.to_thread(rmtree, directory, ignore_errors=True)
 
     async def remove(self, container: str) -> None:
         """Destroy the container. Idempotent.

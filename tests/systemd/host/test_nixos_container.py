@@ -47,7 +47,7 @@ async def nixos(
 
 
 async def asked(*argv: str) -> str:
-    outcome = await run(argv, deadline=PATIENT)
+    outcome = await run(argv, deadline=PATIENT, directory=Path("/tmp"))
     assert outcome.ok, str(outcome)
     return outcome.out.strip()
 
@@ -111,13 +111,13 @@ async def test_an_update_builds_anew_and_keeps_a_running_container(
     assert await version_inside(nixos) == "1"
     await asyncio.to_thread(host.release, flake, "2")
     try:
-        await NixosContainer(flake=f"{flake}#{{name}}").update("alice")
+        await NixosContainer(flake=f"{flake}#{{name}}").update(nixos.script("true"))
     finally:
         await asyncio.to_thread(host.release, flake, "1")
     assert await version_inside(nixos) == "2"
     assert await nixos.runtime.running() == ("alice",)
     with pytest.raises(FailedError, match="failed to build container from flake"):
-        await NixosContainer(flake=f"{flake}#nobody").update("alice")
+        await NixosContainer(flake=f"{flake}#nobody").update(nixos.script("true"))
     assert await version_inside(nixos) == "2"
 
 

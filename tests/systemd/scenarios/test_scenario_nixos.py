@@ -27,6 +27,8 @@ programs = "{PROGRAMS}"
 SWARM = """
 [agents.alice]
 run = ["sh", "-c", "cat >/dev/null; cat /run/current-system/nixos-version"]
+[agents.bob]
+run = ["sh", "-c", "cat >/dev/null; readlink /run/current-system"]
 """
 
 
@@ -52,9 +54,9 @@ def hive(tmp_path: Path) -> Iterator[NixosHive]:
     made.close()
 
 
-def answer(hive: NixosHive) -> str:
-    """Send alice a message and return her answer: the version of the system that she runs in."""
-    id_ = hive.ask("send", to="alice", body="hello")["id"]
+def answer(hive: NixosHive, name: str) -> str:
+    """Send an agent a message and return its answer: something about the system it runs in."""
+    id_ = hive.ask("send", to=name, body="hello")["id"]
 
     def found() -> str | None:
         mail = hive.ask("inbox")["messages"]
@@ -71,8 +73,9 @@ def test_an_agent_is_built_run_rebuilt_and_destroyed(hive: NixosHive) -> None:
     hive.start()
     row = hive.until_state("alice", "running", within=60)
     assert (row["source"], row["pid"]) == ("systemd", leader("h-alice"))
-    assert listed(hive) == ["h-alice"]
-    assert answer(hive) == "1"
+    assert sorted(listed(hive)) == ["h-alice", "h-bob"]
+    assert answer(hive, "bob").endswith("-nixos-system-bob"), "not alice's, built at the same time"
+    assert answer(hive, "alice") == "1"
 
     hive.kill()
     hive.start()
@@ -80,14 +83,21 @@ def test_an_agent_is_built_run_rebuilt_and_destroyed(hive: NixosHive) -> None:
 
     nixos.release(hive.flake, "2")
     hive.ok("restart", "alice")
-    assert answer(hive) == "1", "a restart runs what was built"
+    assert answer(hive, "alice") == "1", "a restart runs what was built"
+    hive.ok("rebuild", "alice")
+    assert answer(hive, "alice") == "2"
+    (hive.flake / "version").unlink()
+    refused = hive.run("rebuild", "alice")
+    assert refused.returncode == 1
+    assert "failed to build" in refused.stderr
+    assert answer(hive, "alice") == "2", "it goes on as it was"
 
     hive.ok("stop", "alice")
     assert hive.state("alice") == "stopped"
     status = hive.ok("status", "h-alice", program=str(nixos.FAKES / "nixos-container"))
     assert status == "down\n"
     hive.ok("destroy", "alice", "--yes")
-    assert listed(hive) == []
+    assert listed(hive) == ["h-bob"]
     assert not list(Path("/run/systemd/system").glob(f"{ALICE}.d"))
 
 
