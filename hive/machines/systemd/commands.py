@@ -95,10 +95,10 @@ async def _run(
     given_up: asyncio.Future[None],
 ) -> Outcome:
     loop = asyncio.get_running_loop()
-    done = loop.create_future()
+    done, exited = loop.create_future(), loop.create_future()
     try:
         transport, collector = await loop.subprocess_exec(
-            lambda: _Collector(done),
+            lambda: _Collector(done, exited),
             *argv,
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,
@@ -113,6 +113,7 @@ async def _run(
     in_time = done.done()
     if not in_time:
         kill(transport.get_pid())
+        await asyncio.wait([exited])  # closed before, it would be waited for twice
     transport.close()  # without it, somebody who left the session could hold the pipes open
     await asyncio.wait([done])
     status = transport.get_returncode() if in_time else None
@@ -126,16 +127,20 @@ def kill(session: int) -> None:
 
 
 class _Collector(asyncio.SubprocessProtocol):
-    """Keeps what a program prints, and tells when it has ended and its pipes are closed."""
+    """Keeps what a program prints; tells when it has exited, and when its pipes are closed, too."""
 
-    def __init__(self, done: asyncio.Future[None]) -> None:
+    def __init__(self, done: asyncio.Future[None], exited: asyncio.Future[None]) -> None:
         self.out = bytearray()
         self.err = bytearray()
         self._done = done
+        self._exited = exited
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         kept = self.out if fd == 1 else self.err
         kept += data[: OUTPUT_BYTES - len(kept)]
+
+    def process_exited(self) -> None:
+        self._exited.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._done.done():

@@ -74,11 +74,12 @@ class Starter:
         command.add_done_callback(lambda _: slot.hinted.set())
         loop = asyncio.get_running_loop()
         until = loop.time() + self.seconds
+        view: View | None = None
         try:
             while True:
                 await slot.hint(_TICK)
                 outcome = command.result() if command.done() else None
-                view = await self.host.view(slot.unit, slot.container)
+                view = await self._look(slot, view)
                 verdict = judge_start(before, view, outcome)
                 if not isinstance(verdict, Wait):
                     return verdict, view
@@ -88,6 +89,15 @@ class Starter:
                     until = min(until, loop.time() + self.belief)
         finally:
             await _cancel(command)
+
+    async def _look(self, slot: Slot, last: View | None) -> View:
+        """Look again at what is coming up; machined is not asked twice about the same run."""
+        if last is None or not last.registered or not last.unit.invocation:
+            return await self.host.view(slot.unit, slot.container)
+        unit = await self.host.unit(slot.unit)
+        if unit.invocation == last.unit.invocation and not unit.active.down:
+            return View(unit, last.leader)
+        return View(unit, await self.host.leader(slot.container))
 
     async def _words(self, verdict: NotStarted, view: View) -> str:
         unit = view.unit
