@@ -8,6 +8,9 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from tests.support.daemons import PROGRAMS
+from tests.systemd.host.lab import PROGRAMS as BINDS
+from tests.systemd.host.lab import bind_lines
 from tests.testbed.tree import make_image
 
 FAKES = Path(__file__).parent / "fakes"
@@ -56,6 +59,17 @@ def make_flake(directory: Path, version: str = "1") -> Path:
     (flake / "platform").write_text(f"{platform.machine()}-linux")
     release(flake, version)
     return flake
+
+
+def hive_toml(flake: Path) -> str:
+    """Return the beginning of the hive.toml of a hive whose containers are built from a flake."""
+    binds = [bind for bind in BINDS if bind.source != Path("/usr")]  # the host's is there already
+    return f"""
+runtime = "nixos-container"
+[containers]
+flake = "{flake}#{{name}}"
+programs = "{PROGRAMS}"
+{bind_lines(binds)}"""
 
 
 def release(flake: Path, version: str) -> None:

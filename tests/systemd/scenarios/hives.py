@@ -10,7 +10,7 @@ from typing import Any
 from hive.client import blocking
 from hive.errors import HiveError
 from tests.support.daemons import PROGRAMS, HiveOnDisk, eventually
-from tests.systemd.host.lab import IMAGE
+from tests.systemd.host.lab import IMAGE, bind_lines
 from tests.systemd.host.lab import PROGRAMS as BINDS
 
 HEADER = f"""
@@ -18,10 +18,7 @@ runtime = "machinectl"
 [containers]
 image = "{IMAGE}"
 programs = "{PROGRAMS}"
-""" + "".join(
-    f'[[containers.bind]]\nsource = "{bind.source}"\ntarget = "{bind.target}"\nread_only = true\n'
-    for bind in BINDS
-)
+{bind_lines(BINDS)}"""
 
 
 class ContainerHive(HiveOnDisk):
@@ -53,11 +50,7 @@ class ContainerHive(HiveOnDisk):
     def close(self) -> None:
         """End the daemon and every container of a hive, and remove the containers."""
         super().close()
-        shown = host("machinectl", "list-images", "--no-legend", "--output=json")
-        for image in json.loads(shown or "[]"):
-            if image["name"].startswith("h-") or image["name"] == "hm1nd":
-                end_container(image["name"])
-                host("machinectl", "remove", image["name"])
+        remove_containers()
 
 
 def host(*argv: str) -> str:
@@ -85,6 +78,15 @@ def leader(container: str) -> int:
 def kill_container(name: str) -> None:
     """Kill an agent's container from outside, as the kernel would: its init gets SIGKILL."""
     os.kill(leader(f"h-{name}"), signal.SIGKILL)
+
+
+def remove_containers() -> None:
+    """End and remove every container that is called like one of a hive."""
+    shown = host("machinectl", "list-images", "--no-legend", "--output=json")
+    for image in json.loads(shown or "[]"):
+        if image["name"].startswith("h-") or image["name"] == "hm1nd":
+            end_container(image["name"])
+            host("machinectl", "remove", image["name"])
 
 
 def end_container(container: str) -> None:

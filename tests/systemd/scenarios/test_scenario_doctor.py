@@ -8,7 +8,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tests.support.daemons import PROGRAMS, eventually
-from tests.systemd.scenarios.hives import ContainerHive, host, kill_container, shown, unit
+from tests.systemd.scenarios.hives import (
+    ContainerHive,
+    host,
+    kill_container,
+    remove_containers,
+    shown,
+    unit,
+)
 
 ALICE = '[agents.alice]\nexec = ["sleep", "1000"]\n'
 BOB = '[agents.bob]\nexec = ["sleep", "1000"]\n'
@@ -36,11 +43,12 @@ def generated(name: str) -> list[bool]:
 
 
 def test_what_is_left_of_a_forgotten_agent_is_found_and_mended(hive: ContainerHive) -> None:
+    remove_containers()
     hive.configure(ALICE + BOB)
     hive.start()
     for name in ("alice", "bob"):
         hive.until_state(name, "running")
-    assert not examined(hive, status=0), "a hive in good order"
+    assert not examined(hive, "--fix", status=0), "a hive in good order"
     hive.kill()
     shutil.rmtree(hive.state_dir)
     hive.configure(ALICE)

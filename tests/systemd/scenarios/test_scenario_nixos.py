@@ -6,24 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemons import PROGRAMS, eventually
+from tests.support.daemons import eventually
 from tests.systemd import nixos
-from tests.systemd.host.lab import PROGRAMS as BINDS
 from tests.systemd.scenarios.hives import ContainerHive, leader
 
 pytestmark = pytest.mark.skipif(shutil.which("nix") is None, reason=str(nixos.missing()))
 
 ALICE = "container@h-alice.service"
-HEADER = f"""
-runtime = "nixos-container"
-[containers]
-flake = "FLAKE#{{name}}"
-programs = "{PROGRAMS}"
-""" + "".join(
-    f'[[containers.bind]]\nsource = "{bind.source}"\ntarget = "{bind.target}"\nread_only = true\n'
-    for bind in BINDS
-    if bind.source != Path("/usr")
-)
 SWARM = """
 [agents.alice]
 run = ["sh", "-c", "cat >/dev/null; cat /run/current-system/nixos-version"]
@@ -39,7 +28,7 @@ class NixosHive(ContainerHive):
         super().__init__(root)
         self.env["PATH"] = f"{nixos.FAKES}:{self.env['PATH']}"
         self.flake = nixos.make_flake(root)
-        self.config.write_text(HEADER.replace("FLAKE", str(self.flake)) + SWARM)
+        self.config.write_text(nixos.hive_toml(self.flake) + SWARM)
 
     def close(self) -> None:
         super().close()
