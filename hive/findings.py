@@ -25,6 +25,7 @@ class Finding:
         sentence: How it is.
         remedy: What to do; empty if nothing is to be done.
         removable: Generated files that can go without any harm; `--fix` removes them.
+        commands: What can be run without any harm after that; `--fix` runs them.
     """
 
     check: str
@@ -32,3 +33,4 @@ class Finding:
     sentence: str
     remedy: str = ""
     removable: tuple[Path, ...] = ()
+    commands: tuple[tuple[str, ...], ...] = ()

@@ -7,16 +7,16 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from attrs import define, field
 
+from benchmarks.containers.theirs import Theirs, restarted_by_systemd
 from hive.config.model import Bind
-from hive.machines.endings import Ended
+from hive.endings import Ended
 from hive.machines.runtime import MachineSpec, Running
 from hive.machines.systemd import machinectl
-from hive.machines.systemd.commands import run
 from hive.machines.systemd.containers import ContainerRuntime
 from hive.machines.systemd.units import Settings
 from hive.paths import Paths
@@ -26,6 +26,9 @@ from tests.testbed.tree import make_image
 KILLS = 50
 MANY = 20
 IDLE_SECONDS = 20.0
+QUIET_SECONDS = 0.5
+"""How long a container has been up before it is killed: it is not booting any more."""
+
 IMAGE = Path("/var/lib/machines/bench-image")
 BINDS = tuple(
     Bind(Path(path), Path(path), read_only=True) for path in ("/usr", sys.base_prefix, str(ROOT))
@@ -83,53 +86,30 @@ def row(what: str, samples: Sequence[float]) -> str:
     return f"| {what} | {len(samples)} | {p(samples, 0.5)} | {p(samples, 0.99)} |"
 
 
-async def ours(agent: Agent) -> tuple[list[float], list[float]]:
-    """Return kill to seen, and seen to running, of each kill."""
-    seen, back = [], []
+async def ours(agent: Agent) -> tuple[float, float]:
+    """Kill ours; return kill to seen, and seen to running."""
+    killed = time.monotonic()
+    agent.kill()
+    await agent.up.wait()
+    return agent.seen - killed, time.monotonic() - agent.seen
+
+
+async def side_by_side(agent: Agent, other: Theirs) -> None:
+    """Kill one of each in turns, each when both have been quiet for a while, and print a table."""
+    seen, back, took = [], [], []
     for _ in range(KILLS):
-        killed = time.monotonic()
-        agent.kill()
-        await agent.up.wait()
-        seen.append(agent.seen - killed)
-        back.append(time.monotonic() - agent.seen)
-    return seen, back
-
-
-async def theirs(unit: str, machine: str) -> list[float]:
-    """Return kill to running of each kill, if systemd restarts the same container."""
-    drop_in = Path("/run/systemd/system", f"{unit}.d", "90-theirs.conf")
-    await asyncio.to_thread(drop_in.write_text, "[Service]\nRestart=on-failure\n")
-    await done("systemctl", "daemon-reload")
-    await done("systemctl", "start", unit)
-    took = []
-    for _ in range(KILLS):
-        leader = (await done("machinectl", "show", "-pLeader", "--value", machine)).strip()
-        killed = time.monotonic()
-        os.kill(int(leader), signal.SIGKILL)
-        await until(lambda before=leader: registered_anew(unit, machine, before))
-        took.append(time.monotonic() - killed)
-    await done("systemctl", "kill", "--signal=KILL", unit)
-    await asyncio.to_thread(drop_in.unlink)
-    await done("systemctl", "daemon-reload")
-    return took
-
-
-async def registered_anew(unit: str, machine: str, before: str) -> bool:
-    shown = await run(("machinectl", "show", "-pLeader", "--value", machine), deadline=10)
-    if not shown.out.strip() or shown.out.strip() == before:
-        return False
-    return (await run(("systemctl", "is-active", unit), deadline=10)).ok
-
-
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    while not await true():  # noqa: ASYNC110 - what is waited for is another program
-        await asyncio.sleep(0.005)
-
-
-async def done(*argv: str) -> str:
-    outcome = await run(argv, deadline=60)
-    assert outcome.ok, str(outcome)
-    return outcome.out
+        await asyncio.sleep(QUIET_SECONDS)
+        one = await ours(agent)
+        seen.append(one[0])
+        back.append(one[1])
+        await asyncio.sleep(QUIET_SECONDS)
+        took.append(await other.kill())
+    whole = [a + b for a, b in zip(seen, back, strict=True)]
+    print("| what | kills | median | p99 |\n|---|---|---|---|")
+    print(row("kill to seen", seen))
+    print(row("seen to running", back))
+    print(row("kill to running, by hive-c0re", whole))
+    print(row("kill to running, by `Restart=on-failure`", took), flush=True)
 
 
 async def together(agents: Sequence[Agent]) -> float:
@@ -155,31 +135,25 @@ async def idle() -> float:
 async def main() -> None:
     root = Path(tempfile.mkdtemp(prefix="bench-"))
     paths = Paths(root / "run", root / "state")
-    runtime = machinectl.runtime(paths, image=IMAGE.name, settings=Settings(binds=BINDS))
+    settings = Settings(binds=BINDS)
+    runtime = machinectl.runtime(paths, image=IMAGE.name, settings=settings)
     await runtime.open()
     agents = [Agent(runtime, spec(paths, f"a{number}")) for number in range(MANY + 1)]
     try:
-        for agent in agents[:1]:
-            await runtime.create(agent.spec)
-            await agent.start()
-        seen, back = await ours(agents[0])
-        print("| what | kills | median | p99 |\n|---|---|---|---|")
-        print(row("kill to seen", seen))
-        print(row("seen to running", back))
-        whole = [a + b for a, b in zip(seen, back, strict=True)]
-        print(row("kill to running, by hive-c0re", whole), flush=True)
+        await runtime.create(agents[0].spec)
+        await agents[0].start()
+        async with restarted_by_systemd(spec(paths, "theirs"), IMAGE.name, settings) as other:
+            await side_by_side(agents[0], other)
         for agent in agents[1:]:
             await runtime.create(agent.spec)
             await agent.start()
+        await asyncio.sleep(QUIET_SECONDS)
         took_all = await together(agents)
         print(f"\n{MANY} containers killed at once, all run again after: {took_all:.2f} s")
         print(f"CPU while {MANY + 1} containers idle: {await idle():.2%} of a core", flush=True)
+    finally:
         for agent in agents:
             agent.ended_by_us = True
-            await runtime.kill(agent.spec.name)
-        took = await theirs("systemd-nspawn@h-a0.service", "h-a0")
-        print(f"\n{row('kill to running, by Restart=on-failure', took)}")
-    finally:
         for name in await runtime.running():
             await runtime.kill(name)
         await runtime.close()

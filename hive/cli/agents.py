@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hive.cli import options, out
-from hive.cli.host import call
+from hive.cli.host import BUILD, call
 from hive.errors import NotAllowedError
 
 
@@ -83,6 +83,14 @@ def stop(names: tuple[str, ...], now: bool, timeout: float) -> None:
 def restart(names: tuple[str, ...], timeout: float) -> None:
     """Stop agents gracefully and start them again, one after the other."""
     out.each(names, lambda name: call("restart", timeout=timeout, name=name))
+
+
+@click.command()
+@options.names
+@options.waiting(BUILD)
+def rebuild(names: tuple[str, ...], timeout: float) -> None:
+    """Build agents' containers anew and restart them, one after the other."""
+    out.each(names, lambda name: call("rebuild", timeout=timeout, name=name))
 
 
 @click.command()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hive import paths
 from hive.cli import options, out
 from hive.cli.host import call
-from hive.errors import ExitStatus, HiveError, UnavailableError
+from hive.errors import ConfigError, ExitStatus, HiveError, UnavailableError
 from hive.view.escape import inline
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     help="The hive.toml that is to run here.",
 )
 @click.option("--db", "only_store", is_flag=True, help="Only the store: no daemon is no problem.")
-@click.option("--fix", is_flag=True, help="Remove generated files that nobody needs any more.")
+@click.option("--fix", is_flag=True, help="Mend what can be mended without any harm.")
 @options.as_json
 def doctor(config: Path | None, only_store: bool, fix: bool, as_json: bool) -> int:
     """Examine machine and store; each finding says what to do.
@@ -44,23 +44,56 @@ def doctor(config: Path | None, only_store: bool, fix: bool, as_json: bool) -> i
 
 
 def _machine(config: Path | None, *, fix: bool) -> list[Finding]:
-    from hive.config import HiveConfig, load
+    from hive.doctor.mending import mend
 
-    wanted = HiveConfig() if config is None else load(config)
-    known = _agents()
-    findings = _examine(wanted, known)
-    if fix and known is None:
+    known = _ask("list")
+    agents = None if known is None else known["agents"]
+    runtime = _ask("runtime")
+    wanted, findings = _wanted(config, runtime)
+    examined = _examine(wanted, agents)
+    if fix and agents is None:
         out.complain("the daemon cannot be asked which agents exist, so nothing is removed")
-    elif fix and _remove(findings):
-        findings = _examine(wanted, known)
-    return findings
+    elif fix and mend(examined):
+        examined = _examine(wanted, agents)
+    return [*findings, *examined, *_hearing(runtime)]
+
+
+def _wanted(
+    config: Path | None, runtime: dict[str, Any] | None
+) -> tuple[HiveConfig, list[Finding]]:
+    """Return what is to run here, and what is to be said of the hive.toml that says so."""
+    from hive.config import HiveConfig, RuntimeName, load
+    from hive.findings import Finding, Verdict
+
+    names = {name.value for name in RuntimeName}
+    running = runtime["runtime"] if runtime and runtime["runtime"] in names else "process"
+    here = HiveConfig(RuntimeName(running))
+    if config is None:
+        return here, []
+    try:
+        return load(config), [Finding("hive.toml", Verdict.OK, "names and values can be used")]
+    except ConfigError as error:
+        return here, [Finding("hive.toml", Verdict.PROBLEM, str(error), "correct it there")]
 
 
 def _examine(config: HiveConfig, agents: list[str] | None) -> list[Finding]:
     from hive.doctor.checks import examine
     from hive.doctor.facts import gather
 
-    return list(examine(gather(config, agents or ())))
+    return list(examine(gather(config, agents)))
+
+
+def _hearing(runtime: dict[str, Any] | None) -> list[Finding]:
+    """Say how the daemon learns that an agent has ended; nothing if it cannot be asked."""
+    from hive.findings import Finding, Verdict
+
+    if runtime is None:
+        return []
+    sentence = f"the daemon {runtime['hearing']}"
+    if runtime["hears"]:
+        return [Finding("hearing", Verdict.OK, sentence)]
+    remedy = "see what d-bus says above; ends are noticed up to a second late until then"
+    return [Finding("hearing", Verdict.WARNING, sentence, remedy)]
 
 
 def _store(*, needed: bool) -> list[Finding]:
@@ -88,20 +121,12 @@ def _daemon(*, needed: bool) -> Finding:
     return Finding("daemon", Verdict.PROBLEM, seen, remedy)
 
 
-def _agents() -> list[str] | None:
+def _ask(cmd: str) -> dict[str, Any] | None:
+    """Return what the daemon answers; None if it cannot be asked."""
     try:
-        found: list[str] = call("list")["agents"]
+        return call(cmd)
     except HiveError:
         return None
-    return found
-
-
-def _remove(findings: list[Finding]) -> bool:
-    """Remove what can go; return whether there was anything."""
-    files = [path for finding in findings for path in finding.removable]
-    for path in files:
-        path.unlink(missing_ok=True)
-    return bool(files)
 
 
 def _show(findings: list[Finding], *, as_json: bool) -> None:

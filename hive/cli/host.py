@@ -16,6 +16,9 @@ QUERY = 10.0
 CHANGE = 120.0
 """Seconds within which it has started or stopped what it was asked to."""
 
+BUILD = 3600.0
+"""Seconds within which it has built what an agent's container is made of."""
+
 
 def call(cmd: str, *, timeout: float = QUERY, **fields: Any) -> dict[str, Any]:
     """Return the response to one request.

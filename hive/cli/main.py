@@ -33,6 +33,7 @@ VERBS = {
     "start": Verb("agents", "Start agents, also those that were parked as failed."),
     "stop": Verb("agents", "Stop agents; they stay stopped until you start them."),
     "restart": Verb("agents", "Stop agents gracefully and start them again."),
+    "rebuild": Verb("agents", "Build agents' containers anew and restart them."),
     "kill": Verb("agents", "Stop agents; with --force, at once."),
     "destroy": Verb("agents", "Remove an agent."),
     "pause": Verb("agents", "Hold agents' mail back while they keep running."),

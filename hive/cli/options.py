@@ -24,14 +24,19 @@ def timeout(command: F) -> F:
     """Add `--timeout`, for verbs that wait until something has been done."""
     from hive.cli.host import CHANGE
 
+    return waiting(CHANGE)(command)
+
+
+def waiting(seconds: float) -> Callable[[F], F]:
+    """Return what adds `--timeout` with a default of its own."""
     return click.option(
         "--timeout",
         type=click.FloatRange(min=0, min_open=True),
-        default=CHANGE,
+        default=seconds,
         show_default=True,
         metavar="SECONDS",
         help="Wait at most this long; what was asked for may still happen later.",
-    )(command)
+    )
 
 
 def name(command: F) -> F:

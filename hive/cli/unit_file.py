@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 HARDENING = (
-    *("NoNewPrivileges=yes", "ProtectSystem=full", "ReadWritePaths=-/etc/nixos-containers"),
+    *("NoNewPrivileges=yes", "ProtectSystem=full"),
     *("ProtectClock=yes", "ProtectHostname=yes", "ProtectKernelLogs=yes"),
     *("ProtectKernelModules=yes", "LockPersonality=yes", "RestrictRealtime=yes"),
 )
@@ -38,6 +38,8 @@ def unit_file(program: Path, config: Path | None) -> str:
             "Environment=HYPERHIVE_RUN_DIR=%t/hyperhive",
             "Environment=HYPERHIVE_STATE_DIR=%S/hyperhive",
         ),
+        "# nixos-container writes there; it is made now, since /etc is read-only afterwards.",
+        *("ConfigurationDirectory=nixos-containers", "ReadWritePaths=/etc/nixos-containers"),
         *HARDENING,
         *("", "[Install]", "WantedBy=multi-user.target"),
     ]

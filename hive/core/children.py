@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import Never
 
 from actors import Backoff, ChildSpec, Restart, RestartLimit
-from hive.config import AgentManifest, RestartPolicy, manifest_from_json
-from hive.errors import ConfigError
+from hive.config import RestartPolicy
+from hive.machines.runtime import KILL_SECONDS
 from hive.participants.agent import Agent, AgentServices, MachineEnded
 from hive.participants.members import AgentMember, PeerMember
 from hive.participants.peer import Peer
+from hive.participants.reboots import RebootLimit
 
-KILL_MARGIN = 10.0
-"""Seconds that an agent's actor has beyond the stop timeout, for the kill and its confirmation."""
+KILL_MARGIN = KILL_SECONDS + 5.0
+"""Seconds that an agent's actor has beyond the stop timeout: for the kill and its confirmation."""
+
+REBOOTS_PER_RESTART = 4
+"""A reboot from inside is as good as no failure, so that many more are tolerated."""
 
 PEER_BACKOFF = Backoff(base=1.0, cap=30.0)
 PEER_BUDGET = RestartLimit(max_restarts=10, within=5.0)
@@ -32,32 +36,29 @@ def backoff_of(policy: RestartPolicy) -> Backoff:
 
 def restart_delays(member: AgentMember, default: RestartPolicy) -> tuple[float, ...]:
     """Return the delay in seconds before each restart that an agent is allowed, without jitter."""
-    policy = _manifest(member).restart or default
+    policy = member.settings.restart or default
     return backoff_of(policy).schedule(policy.max_restarts)
+
+
+def reboot_limit(policy: RestartPolicy) -> RebootLimit:
+    """Return how often a guest may reboot under a policy, in the window of its restarts."""
+    return RebootLimit((policy.max_restarts + 1) * REBOOTS_PER_RESTART, policy.within)
 
 
 def agent_child(
     member: AgentMember, services: AgentServices, default: RestartPolicy
 ) -> ChildSpec[MachineEnded]:
     """Return the child spec of an agent; its budget, once spent, parks it and nobody else."""
-    manifest = _manifest(member)
+    manifest = member.settings
     policy = manifest.restart or default
     return ChildSpec(
         id=member.name,
-        start=lambda: Agent(member, services),
+        start=lambda: Agent(member, services, reboot_limit(policy)),
         restart=Restart(policy.restart.value),
         shutdown=manifest.stop_timeout + KILL_MARGIN,
         backoff=backoff_of(policy),
         budget=RestartLimit(max_restarts=policy.max_restarts, within=policy.within),
     )
-
-
-def _manifest(member: AgentMember) -> AgentManifest:
-    """Return the agent's manifest; one that cannot be used any more is the actor's to report."""
-    try:
-        return manifest_from_json(member.record.manifest)
-    except ConfigError:
-        return AgentManifest()
 
 
 def peer_child(member: PeerMember, services: AgentServices) -> ChildSpec[Never]:

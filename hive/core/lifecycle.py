@@ -17,7 +17,9 @@ from hive.broker.router import Router
 from hive.clock import Clock
 from hive.config import AgentManifest, RestartPolicy, manifest_from_json, manifest_to_json
 from hive.core.children import agent_child, peer_child, restart_delays
+from hive.endings import Ended
 from hive.errors import (
+    ConfigError,
     ConflictError,
     FailedError,
     HiveError,
@@ -25,7 +27,6 @@ from hive.errors import (
     TimedOutError,
 )
 from hive.events import EventKind, EventLog
-from hive.machines.endings import Ended
 from hive.machines.runtime import Running
 from hive.names import MANAGER, check_agent_name, check_peer_name
 from hive.participants.agent import AgentServices, MachineEnded
@@ -167,6 +168,18 @@ class Lifecycle:
             await self._raise_child(member)
         await self._until_up(member)
 
+    async def rebuild(self, name: str) -> None:
+        """Build what an agent's container is made of anew, then restart the agent.
+
+        It goes on while it is built, and also when it does not build.
+
+        Raises:
+            FailedError: It did not build, or could not be restarted.
+        """
+        member = self._roster.agent(name)
+        await self._services.runtime.update(self._services.spec_of(member))
+        await self.restart(name)
+
     async def destroy(self, name: str, *, purge: bool) -> None:
         """Remove an agent; with `purge` also its files and its mail."""
         member = self._roster.agent(name)
@@ -272,9 +285,11 @@ class Lifecycle:
             agent.stray, agent.ended = False, LastEnd.of(ended)
             self._roster.changed(agent)
 
-        spec = self._services.spec_of(agent)
-        if await self._services.runtime.adopt(spec, heard) is not None:
-            agent.stray = True
+        agent.stray = True
+        with suppress(ConfigError):  # of one that cannot be started again, the end is not heard
+            spec = self._services.spec_of(agent)
+            agent.stray = await self._services.runtime.adopt(spec, heard) is not None
+        if agent.stray:
             self._events.record(EventKind.STRAY, agent.name)
 
     def note_replaced(self, name: str, running: Running) -> None:
@@ -313,6 +328,7 @@ class Lifecycle:
     async def _raise_child(self, member: AgentMember) -> None:
         info = await self.info(member)
         member.start_error = None
+        member.reboots.clear()
         match info.state if info else None:
             case None:
                 await self._agents.start_child(self._child(member), wait=False)
@@ -337,7 +353,7 @@ class Lifecycle:
         """End a container that no actor owns: one whose actor waits out a back-off, or a stray."""
         runtime = self._services.runtime
         if member.name in await runtime.running():
-            deadline = 0.0 if wish is Wish.KILL else self._services.spec_of(member).stop_timeout
+            deadline = 0.0 if wish is Wish.KILL else member.settings.stop_timeout
             ended = await runtime.stop(member.name, deadline=deadline)
             member.ended = LastEnd.of(ended) if ended is not None else member.ended
         member.running = None

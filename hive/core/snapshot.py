@@ -112,6 +112,7 @@ class Snapshot:
             "next_restart_at": self._wall(info.next_restart_at) if info else None,
             "last_end": ended.reason if ended else None,
             "last_end_at": _time(ended.at if ended else None),
+            "last_result": ended.result if ended else None,
             "pid": running.pid if running else None,
             "last_lines": list(ended.last_lines) if ended and ended.last_lines else None,
         }

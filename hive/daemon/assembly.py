@@ -44,7 +44,7 @@ from hive.core.snapshot import Snapshot
 from hive.core.tree_rows import tree_row
 from hive.daemon.housekeeper import Housekeeper
 from hive.daemon.keeper import StoreKeeper, tell_of_trouble
-from hive.daemon.runtimes import observer_of
+from hive.daemon.runtimes import observer_of, runtime_state
 from hive.errors import UnavailableError
 from hive.events import END_EVENTS, EventKind, EventLog
 from hive.gateway.agent_verbs import AgentServices as AgentVerbServices
@@ -141,6 +141,7 @@ class Assembly:
             self.events,
             self.logs,
             StoreVerbs(self.store),
+            lambda: runtime_state(self._outside.runtime),
             lambda: tree_row(self.system.tree().children[0]),
             self._outside.paths,
             shutdown,

@@ -60,16 +60,30 @@ def observer_of(clock: Clock) -> Callable[[], Observer]:
     return make
 
 
-def _machinectl(containers: Containers, paths: Paths, clock: Clock, replaced: Replaced) -> Runtime:
-    from hive.daemon.origins import MachinectlByAgent
+def runtime_state(runtime: Runtime) -> dict[str, object]:
+    """Return what an operator is told of the runtime.
+
+    `hears` says whether ends are told at once; if not, they are looked for again and again.
+    """
     from hive.machines.systemd.containers import ContainerRuntime
+    from hive.machines.systemd.hearing import Signals
+
+    if not isinstance(runtime, ContainerRuntime):
+        return {"runtime": runtime.name, "hears": True, "hearing": "is told by the kernel"}
+    hears = isinstance(runtime.hearing, Signals)
+    return {"runtime": runtime.name, "hears": hears, "hearing": str(runtime.hearing)}
+
+
+def _machinectl(containers: Containers, paths: Paths, clock: Clock, replaced: Replaced) -> Runtime:
+    from hive.machines.systemd import machinectl
     from hive.machines.systemd.units import Network, Settings, Users
 
     users = Users.SHIFTED if containers.private_users else Users.SAME
     settings = Settings(Network(containers.network.value), users)
-    return ContainerRuntime(
-        MachinectlByAgent(containers.image, settings),
+    return machinectl.runtime(
         paths,
+        image=containers.image,
+        settings=settings,
         clock=clock,
         on_external_restart=lambda restart: replaced(restart.name, restart.now),
     )
@@ -78,12 +92,11 @@ def _machinectl(containers: Containers, paths: Paths, clock: Clock, replaced: Re
 def _nixos_container(
     containers: Containers, paths: Paths, clock: Clock, replaced: Replaced
 ) -> Runtime:
-    from hive.daemon.origins import NixosContainerByAgent
-    from hive.machines.systemd.containers import ContainerRuntime
+    from hive.machines.systemd import nixos_container
 
-    return ContainerRuntime(
-        NixosContainerByAgent(containers.flake),
+    return nixos_container.runtime(
         paths,
+        flake=containers.flake,
         clock=clock,
         on_external_restart=lambda restart: replaced(restart.name, restart.now),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from hive.config import RuntimeName
-from hive.doctor.facts import Facts
+from hive.doctor.facts import SHELL_ACTION, Facts, Polkit
 from hive.findings import Finding, Verdict
 
 Check = Callable[[Facts], Iterable[Finding]]
@@ -118,18 +118,78 @@ def _origin(facts: Facts) -> Iterator[Finding]:
         yield _ok("images", f"each container exists or has its {wanted}")
 
 
+def _polkit(facts: Facts) -> Iterator[Finding]:
+    match facts.polkit:
+        case Polkit.NOT_ASKED:
+            yield _ok("polkit", "root is not asked by polkit")
+        case Polkit.ALLOWS:
+            yield _ok("polkit", "polkit lets you open shells in containers")
+        case Polkit.MISSING | Polkit.REFUSES:
+            yield _warning(
+                "polkit",
+                f"{facts.polkit.value}, so you cannot open a shell in a container",
+                f"use sudo, or allow {SHELL_ACTION} to your group by a rule in "
+                "/etc/polkit-1/rules.d (package polkitd on Debian)",
+            )
+
+
 def _leftovers(facts: Facts) -> Iterator[Finding]:
-    if not facts.leftovers:
-        yield _ok("leftovers", "no drop-in or settings of an agent that does not exist")
+    files = facts.leftovers.files
+    if not files:
+        yield _ok("leftovers", "no generated file of an agent that does not exist")
         return
-    names = ", ".join(map(str, facts.leftovers))
     yield Finding(
         "leftovers",
         Verdict.WARNING,
-        f"generated files of agents that do not exist any more: {names}",
+        f"generated files of {_nobody(facts)}: {_list(files)}",
         "remove them, for instance with 'hive-c0re doctor --fix', then systemctl daemon-reload",
-        facts.leftovers,
+        files,
+        (("systemctl", "daemon-reload"),),
     )
+
+
+def _units(facts: Facts) -> Iterator[Finding]:
+    found = facts.leftovers
+    if found.failed:
+        yield Finding(
+            "units",
+            Verdict.WARNING,
+            f"systemd remembers failed units of {_nobody(facts)}: {_list(found.failed)}",
+            "systemctl reset-failed, for instance with 'hive-c0re doctor --fix'",
+            commands=(("systemctl", "reset-failed", "--", *found.failed),),
+        )
+    if found.running:
+        yield _warning(
+            "units",
+            f"units of {_nobody(facts)} run: {_list(found.running)}",
+            "if no other hive has them, 'systemctl stop' them; they are never stopped by doctor",
+        )
+    if not (found.failed or found.running):
+        yield _ok("units", "each unit that is called like ours belongs to an agent")
+
+
+def _containers(facts: Facts) -> Iterator[Finding]:
+    found = facts.leftovers
+    removals = {"machinectl remove": found.images, "nixos-container destroy": found.nixos}
+    for removal, names in removals.items():
+        if names:
+            yield _warning(
+                "containers",
+                f"containers of {_nobody(facts)}: {_list(names)}",
+                f"if nobody needs what is in them: {removal} NAME",
+            )
+    if not (found.images or found.nixos):
+        yield _ok("containers", "each container that is called like ours belongs to an agent")
+
+
+def _nobody(facts: Facts) -> str:
+    if facts.all_known:
+        return "agents that do not exist"
+    return "agents that hive.toml does not name (the daemon cannot be asked)"
+
+
+def _list(things: Iterable[object]) -> str:
+    return ", ".join(map(str, things))
 
 
 def _restart(facts: Facts) -> Iterator[Finding]:
@@ -147,6 +207,7 @@ COMMON: tuple[Check, ...] = (_run_dir,)
 """What matters whatever agents run in."""
 
 OF_CONTAINERS: tuple[Check, ...] = (
-    *(_systemd, _programs, _bus, _permissions, _origin, _leftovers, _restart),
+    *(_systemd, _programs, _bus, _permissions, _polkit, _origin),
+    *(_leftovers, _units, _containers, _restart),
 )
 """What matters where agents run in containers."""

@@ -4,27 +4,33 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
+from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
 
 from attrs import field, frozen
 
+from hive import paths
 from hive.config import AgentManifest, HiveConfig, RuntimeName
-from hive.names import CONTAINER_PREFIX, container_name
+from hive.doctor.asking import output, show
+from hive.doctor.leftovers import DROP_IN, UNITS, Leftovers, Where, look
+from hive.names import container_name
 
 PROGRAMS = ("systemctl", "machinectl", "journalctl", "systemd-run", "systemd-nspawn")
 BUS_SOCKET = Path("/run/dbus/system_bus_socket")
 SERVICE = "hive-c0re.service"
-DROP_IN = "50-hyperhive.conf"
-"""The name of the drop-ins that the container runtimes write."""
+SHELL_ACTION = "org.freedesktop.machine1.shell"
+"""What polkit is asked before `machinectl shell` opens one; see org.freedesktop.machine1(5)."""
 
-_SECONDS = 10.0
-_UNITS = {
-    RuntimeName.MACHINECTL: "systemd-nspawn@{}.service",
-    RuntimeName.NIXOS_CONTAINER: "container@{}.service",
-}
+
+class Polkit(Enum):
+    """What polkit says to this user's wish for a shell in a container."""
+
+    NOT_ASKED = "root is never asked for"
+    MISSING = "polkit is not installed"
+    REFUSES = "polkit refuses"
+    ALLOWS = "polkit allows"
 
 
 @frozen(kw_only=True)
@@ -35,7 +41,8 @@ class Facts:
         preserve: `RuntimeDirectoryPreserve=` of the daemon's service; None if it is none.
         missing_images: Images that hive.toml names and this machine does not have.
         without_origin: Agents without a container and without anything to make it of.
-        leftovers: Generated files of agents that do not exist.
+        leftovers: What belongs to no agent.
+        all_known: Whether the daemon has said which agents exist; else only hive.toml has.
         restarting: Units of agents that systemd would restart, with their `Restart=`.
     """
 
@@ -48,18 +55,20 @@ class Facts:
     root: bool = True
     missing_images: tuple[str, ...] = ()
     without_origin: tuple[str, ...] = ()
-    leftovers: tuple[Path, ...] = ()
+    polkit: Polkit = Polkit.NOT_ASKED
+    leftovers: Leftovers = field(factory=Leftovers)
+    all_known: bool = True
     restarting: Mapping[str, str] = field(factory=dict)
 
 
-def gather(config: HiveConfig, known: Collection[str]) -> Facts:
+def gather(config: HiveConfig, known: Collection[str] | None) -> Facts:
     """Look at this machine.
 
     Args:
         config: The hive that is to run here.
-        known: Agents that exist though hive.toml does not name them.
+        known: All agents that exist, as the daemon says; None if it cannot be asked.
     """
-    agents = {*config.all_agents(), *known}
+    agents = {*config.all_agents(), *(known or ())}
     wanted = ("nixos-container",) if config.runtime is RuntimeName.NIXOS_CONTAINER else ()
     images = _missing_images(config)
     return Facts(
@@ -72,30 +81,20 @@ def gather(config: HiveConfig, known: Collection[str]) -> Facts:
         root=os.geteuid() == 0,
         missing_images=images,
         without_origin=_without_origin(config),
-        leftovers=leftovers(Path("/run/systemd"), agents),
+        polkit=_polkit(),
+        leftovers=look(Where(paths.find().run_dir), agents),
+        all_known=known is not None,
         restarting=_restarting(config.runtime, agents),
     )
 
 
-def leftovers(systemd: Path, agents: Collection[str]) -> tuple[Path, ...]:
-    """Return the generated files below systemd's run directory that belong to no agent.
-
-    Those of a container that runs are none, whoever it belongs to: another hive may own it.
-    """
-    containers = {container_name(name) for name in agents}
-    containers |= {path.name for path in systemd.glob("machines/*")}
-    drop_ins = systemd.glob(f"system/*@*.service.d/{DROP_IN}")
-    settings = systemd.glob(f"nspawn/{CONTAINER_PREFIX}*.nspawn")
-    named = [
-        *((path, _instance(path.parent.name)) for path in drop_ins),
-        *((path, path.stem) for path in settings),
-    ]
-    return tuple(sorted(path for path, container in named if container not in containers))
-
-
-def _instance(drop_ins: str) -> str:
-    """Return the container of a directory such as `systemd-nspawn@h-alice.service.d`."""
-    return drop_ins.partition("@")[2].removesuffix(".service.d")
+def _polkit() -> Polkit:
+    if os.geteuid() == 0:
+        return Polkit.NOT_ASKED
+    if shutil.which("pkcheck") is None:
+        return Polkit.MISSING
+    asked = output("pkcheck", f"--action-id={SHELL_ACTION}", f"--process={os.getpid()}")
+    return Polkit.REFUSES if asked is None else Polkit.ALLOWS
 
 
 def _missing_images(config: HiveConfig) -> tuple[str, ...]:
@@ -108,7 +107,7 @@ def _missing_images(config: HiveConfig) -> tuple[str, ...]:
 def _has_image(image: str) -> bool:
     if Path(image).is_absolute():
         return Path(image).exists()
-    return _run("machinectl", "show-image", "--property=Name", image) is not None
+    return output("machinectl", "show-image", "--property=Name", image) is not None
 
 
 def _without_origin(config: HiveConfig) -> tuple[str, ...]:
@@ -133,7 +132,7 @@ def _exists(runtime: RuntimeName, container: str) -> bool:
 
 
 def _preserve() -> str | None:
-    shown = _show("LoadState,RuntimeDirectoryPreserve", [SERVICE])
+    shown = show("LoadState,RuntimeDirectoryPreserve", [SERVICE])
     loaded = shown and shown[0].get("LoadState") == "loaded"
     return shown[0].get("RuntimeDirectoryPreserve") if loaded else None
 
@@ -142,25 +141,7 @@ def _restarting(runtime: RuntimeName, agents: Collection[str]) -> dict[str, str]
     """Return which units that have our drop-in systemd would restart all the same."""
     if runtime is RuntimeName.PROCESS or not agents:
         return {}
-    units = [_UNITS[runtime].format(container_name(name)) for name in sorted(agents)]
+    units = [UNITS[runtime].format(container_name(name)) for name in sorted(agents)]
     made = [unit for unit in units if Path("/run/systemd/system", f"{unit}.d", DROP_IN).exists()]
-    shown = _show("Id,Restart", made) if made else []
+    shown = show("Id,Restart", made) if made else []
     return {unit["Id"]: unit["Restart"] for unit in shown if unit.get("Restart", "no") != "no"}
-
-
-def _show(keys: str, units: Sequence[str]) -> list[dict[str, str]]:
-    printed = _run("systemctl", "show", f"--property={keys}", "--", *units)
-    return [
-        dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
-        for block in (printed or "").split("\n\n")
-        if block.strip()
-    ]
-
-
-def _run(*argv: str) -> str | None:
-    """Return what a program prints; None if it cannot say."""
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_SECONDS)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None

@@ -36,6 +36,7 @@ class HostServices:
     """What the operator's verbs need.
 
     Attributes:
+        runtime: What agents run in, and how their ends are learned of.
         shutdown: Begins the daemon's orderly end; takes whether the agents keep running.
     """
 
@@ -44,6 +45,7 @@ class HostServices:
     events: EventLog
     logs: MachineLogs
     store: StoreVerbs
+    runtime: Callable[[], Fields]
     tree: Callable[[], TreeRow]
     paths: Paths
     shutdown: Callable[[bool], None]
@@ -67,7 +69,7 @@ class HostVerbs:
             wire.Urls: self._urls,
             wire.SetPaused: self._set_paused,
             wire.Restart: self._restart,
-            wire.Rebuild: self._restart,
+            wire.Rebuild: self._rebuild,
             wire.Start: self._start,
             wire.Stop: self._stop,
             wire.Spawn: self._spawn,
@@ -85,6 +87,7 @@ class HostVerbs:
             wire.Logs: self._logs,
             wire.Search: services.store.search,
             wire.StoreState: services.store.state,
+            wire.RuntimeState: lambda request: services.runtime(),
             wire.Shutdown: self._shutdown,
         }
 
@@ -116,8 +119,12 @@ class HostVerbs:
         await self._lifecycle.set_paused(request.name, paused=request.paused)
         return {}
 
-    async def _restart(self, request: wire.Restart | wire.Rebuild) -> Fields:
+    async def _restart(self, request: wire.Restart) -> Fields:
         await self._lifecycle.restart(request.name)
+        return {}
+
+    async def _rebuild(self, request: wire.Rebuild) -> Fields:
+        await self._lifecycle.rebuild(request.name)
         return {}
 
     async def _start(self, request: wire.Start) -> Fields:

@@ -36,7 +36,7 @@ class ManagerVerbs:
             wire.KillAgent: self._kill,
             wire.StartAgent: self._start,
             wire.RestartAgent: self._restart,
-            wire.UpdateAgent: self._restart,
+            wire.UpdateAgent: self._update,
             wire.GetLogs: self._get_logs,
         }
 
@@ -64,8 +64,12 @@ class ManagerVerbs:
         await self._lifecycle.start(self._other(request.name))
         return {}
 
-    async def _restart(self, request: wire.RestartAgent | wire.UpdateAgent) -> Fields:
+    async def _restart(self, request: wire.RestartAgent) -> Fields:
         await self._lifecycle.restart(self._other(request.name))
+        return {}
+
+    async def _update(self, request: wire.UpdateAgent) -> Fields:
+        await self._lifecycle.rebuild(self._other(request.name))
         return {}
 
     async def _get_logs(self, request: wire.GetLogs) -> Fields:

@@ -14,9 +14,9 @@ from signal import SIGKILL, SIGTERM, Signals
 from typing import Generic, TypeVar
 
 from hive.clock import Clock, SystemClock
+from hive.endings import Ended, Exited, How, Signaled, Unknown
 from hive.errors import FailedError
 from hive.machines.conclusion import REASON_LINES
-from hive.machines.endings import Ended, Exited, How, Signaled, Unknown
 from hive.machines.line_buffer import LineBuffer
 from hive.machines.runtime import MachineSpec, Running, Watcher
 from hive.names import suggest
@@ -131,6 +131,9 @@ class FunctionRuntime(Generic[_Client]):
             FailedError: There is none.
         """
         self._function(spec.name)
+
+    async def update(self, spec: MachineSpec) -> None:
+        """Do nothing: a function is what it is."""
 
     async def destroy(self, name: str, *, purge: bool) -> None:
         """Forget a stopped agent; a function has no files to purge.

@@ -22,10 +22,10 @@ from typing import Any, ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
 from hive.clock import Clock, SystemClock
+from hive.endings import Ended, How, Unknown
 from hive.errors import FailedError, UnavailableError
 from hive.machines import adoption, records
 from hive.machines.conclusion import conclude
-from hive.machines.endings import Ended, How, Unknown
 from hive.machines.output import DEFAULT_LIMIT, LineSplitter, OutputLog
 from hive.machines.procfs import ProcFs
 from hive.machines.purge import purge_directory
@@ -113,6 +113,9 @@ class ProcessRuntime:
     async def create(self, spec: MachineSpec) -> None:
         """Make the agent's directories. Idempotent."""
         await self._finish(self._create(spec))
+
+    async def update(self, spec: MachineSpec) -> None:
+        """Do nothing: a program is what it is when it is started."""
 
     async def destroy(self, name: str, *, purge: bool) -> None:
         """Forget a stopped agent; with `purge`, remove its directory below the state directory.

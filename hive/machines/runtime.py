@@ -14,7 +14,10 @@ from typing import Protocol
 from attrs import field, frozen
 
 from hive.config.model import Bind
-from hive.machines.endings import Ended
+from hive.endings import Ended
+
+KILL_SECONDS = 15.0
+"""How long a runtime may take to end a machine that it has to kill; then it gives up."""
 
 Watcher = Callable[[Ended], None]
 """Called on the loop, once, when a machine has ended."""
@@ -91,6 +94,14 @@ class Runtime(Protocol):
         """Make the machine, or bring an existing one in line with the spec. Idempotent."""
         ...
 
+    async def update(self, spec: MachineSpec) -> None:
+        """Build anew what the machine is made of, while it goes on; nothing where nothing is built.
+
+        Raises:
+            FailedError: It did not build; the machine is as it was.
+        """
+        ...
+
     async def destroy(self, name: str, *, purge: bool) -> None:
         """Remove a stopped machine; with `purge`, its files too. Idempotent."""
         ...
@@ -110,7 +121,8 @@ class Runtime(Protocol):
     async def stop(self, name: str, *, deadline: float) -> Ended | None:
         """Ask the machine to end, kill it after `deadline` seconds, and wait until it is gone.
 
-        Returns how it ended, or None when it did not run.
+        It takes no longer than the deadline and `KILL_SECONDS`. Returns how it ended, or None when
+        it did not run.
         """
         ...
 

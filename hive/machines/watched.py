@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable
 from signal import SIGCONT, SIGKILL, SIGTERM, Signals
 
+from hive.endings import Ended
 from hive.errors import UnavailableError
 from hive.machines import pidfd
-from hive.machines.endings import Ended
 from hive.machines.runtime import Running, Watcher
 from hive.machines.spawning import Held
 

@@ -8,18 +8,20 @@ default nothing does, so that a fault in this daemon never costs a container.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from actors import Crashed, ExitReason, Normal
 from hive.broker.router import Router
+from hive.endings import Ended, Rebooted, is_clean
 from hive.errors import FailedError, HiveError
 from hive.events import EventKind, EventLog
-from hive.machines.endings import Ended, Rebooted, is_clean
 from hive.machines.runtime import MachineSpec, Running, Runtime
 from hive.participants.members import AgentMember, LastEnd, Wish
 from hive.participants.participant import Doors, Participant
+from hive.participants.reboots import RebootLimit
 from hive.participants.roster import Roster
 
 
@@ -48,12 +50,19 @@ class AgentServices:
 
 
 class Agent(Participant[MachineEnded]):
-    """Owns one container for as long as it lives."""
+    """Owns one container for as long as it lives.
 
-    def __init__(self, member: AgentMember, services: AgentServices) -> None:
+    Args:
+        member: Who this is.
+        services: The rest of the hive.
+        reboots: How often its container may reboot.
+    """
+
+    def __init__(self, member: AgentMember, services: AgentServices, reboots: RebootLimit) -> None:
         super().__init__(member, services.router, services.doors, services.roster)
         self._agent = member
         self._services = services
+        self._reboots = reboots
         self._watch: object | None = object()
 
     def on_start(self) -> None:
@@ -65,15 +74,20 @@ class Agent(Participant[MachineEnded]):
         """The container's end becomes this actor's exit.
 
         A reboot is no end: its second half, the start, is ours to do (systemd-nspawn(1): "exit
-        code 133 ... to request a reboot"). It is done at once and counts as no restart.
+        code 133 ... to request a reboot"). It is done at once and counts as no restart, unless
+        the guest does little else.
         """
+        ended = message.ended
         if message.watch is not self._watch:
             return
-        if isinstance(message.ended.how, Rebooted):
+        if not isinstance(ended.how, Rebooted):
+            self._end(LastEnd.of(ended), _exit_of(ended))
+        elif self._agent.reboots.record(asyncio.get_running_loop().time(), self._reboots):
             self._start_again()
-            return
-        self._record_end(message.ended)
-        self.context.stop(_exit_of(message.ended))
+        else:
+            reason = f"{ended} {self._reboots}"
+            end = evolve(LastEnd.of(ended), reason=reason)
+            self._end(end, Crashed(MachineEndedError(reason)))
 
     async def _come_up(self) -> None:
         await super()._come_up()
@@ -117,11 +131,12 @@ class Agent(Participant[MachineEnded]):
         kind = EventKind.ADOPTED if running.adopted else EventKind.STARTED
         self._services.events.record(kind, self._agent.name, pid=running.pid)
 
-    def _record_end(self, ended: Ended) -> None:
+    def _end(self, end: LastEnd, reason: ExitReason) -> None:
         self._agent.running = None
-        self._agent.ended = end = LastEnd.of(ended)
+        self._agent.ended = end
         self._services.events.record(EventKind.ENDED, self._agent.name, **end.detail())
-        self._services.roster.note(self._agent, last_reason=str(ended))
+        self._services.roster.note(self._agent, last_reason=str(end))
+        self.context.stop(reason)
 
     async def _fulfil(self, wish: Wish) -> None:
         if wish is Wish.KEEP:
@@ -130,8 +145,7 @@ class Agent(Participant[MachineEnded]):
         if wish is Wish.KILL:
             ended = await runtime.kill(name)
         else:
-            spec = self._services.spec_of(self._agent)
-            ended = await runtime.stop(name, deadline=spec.stop_timeout)
+            ended = await runtime.stop(name, deadline=self._agent.settings.stop_timeout)
         self._agent.running = None
         if ended is not None:
             self._agent.ended = end = LastEnd.of(ended)

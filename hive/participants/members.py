@@ -14,9 +14,12 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from hive.machines.endings import Ended, facts
+from hive.config import AgentManifest, manifest_from_json
+from hive.endings import Ended, facts
+from hive.errors import ConfigError
 from hive.machines.observing import Sight
 from hive.machines.runtime import Running
+from hive.participants.reboots import Reboots
 from hive.store import EventRecord, ParticipantRecord
 
 
@@ -28,7 +31,7 @@ class LastEnd:
         reason: Why, in words.
         at: Wall time in seconds when it was noticed.
         last_lines: The end of its output, oldest first.
-        facts: The same for programs, see `hive.machines.endings.facts`.
+        facts: The same for programs, see `hive.endings.facts`.
     """
 
     reason: str
@@ -39,7 +42,7 @@ class LastEnd:
     @classmethod
     def of(cls, ended: Ended) -> LastEnd:
         """Return what is kept of an end."""
-        return cls(str(ended), ended.at, ended.last_lines, facts(ended.how))
+        return cls(str(ended), ended.at, ended.last_lines, facts(ended))
 
     @classmethod
     def recalled(cls, event: EventRecord) -> LastEnd:
@@ -50,6 +53,11 @@ class LastEnd:
 
     def __str__(self) -> str:
         return self.reason
+
+    @property
+    def result(self) -> str | None:
+        """The word of systemd for it, if systemd ran it."""
+        return self.facts.get("result")
 
     def detail(self) -> dict[str, Any]:
         """Return it as the diary keeps it."""
@@ -151,6 +159,7 @@ class AgentMember(Member):
         ended: How the last one ended.
         wish: What its actor does with the machine when it ends.
         stray: Whether its container was found running although it should be stopped.
+        reboots: How often its container has rebooted of late.
         turn: Held by the request that is just starting or stopping it.
     """
 
@@ -158,4 +167,16 @@ class AgentMember(Member):
     ended: LastEnd | None = None
     wish: Wish = Wish.KEEP
     stray: bool = False
+    reboots: Reboots = field(factory=Reboots)
     turn: asyncio.Lock = field(factory=asyncio.Lock)
+
+    @property
+    def settings(self) -> AgentManifest:
+        """Its manifest; if that cannot be used any more, one that says nothing.
+
+        That it cannot be used is told when the agent is started. Stopping it never depends on that.
+        """
+        try:
+            return manifest_from_json(self.record.manifest)
+        except ConfigError:
+            return AgentManifest()

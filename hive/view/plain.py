@@ -55,6 +55,7 @@ def _facts(row: Row, now: float) -> list[tuple[str, str]]:
         ("Next restart", f"in {until(due, now)} ({inline(due)})" if due else ""),
         ("Observed", inline(row.get("observed") or "")),
         ("Last end", _last_end(row, now)),
+        ("Result", inline(row.get("last_result") or "")),
         ("Status", _said(row, now)),
         ("Reminders", inline(row.get("pending_reminders") or "")),
         ("Needs", ", ".join(word for word in ("login", "update") if row.get(f"needs_{word}"))),

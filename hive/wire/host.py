@@ -250,6 +250,10 @@ class StoreState(Request, tag="store", frozen=True):
     """Whether the store takes writes, and if not, why and since when."""
 
 
+class RuntimeState(Request, tag="runtime", frozen=True):
+    """What agents run in, and how the daemon learns of their ends."""
+
+
 class Shutdown(Request, tag="shutdown", kw_only=True, frozen=True):
     """End the daemon. Agents are stopped in reverse order unless `keep_agents`."""
 
@@ -291,6 +295,7 @@ HostRequest = (
     | Logs
     | Search
     | StoreState
+    | RuntimeState
     | Shutdown
 )
 """Everything the operator's socket understands."""

@@ -49,6 +49,7 @@ class StatusRow(Row, frozen=True, kw_only=True):
     last_lines: list[str] | None = None
     last_end: str | None = None
     last_end_at: str | None = None
+    last_result: str | None = None
     observed: str | None = None
 
 

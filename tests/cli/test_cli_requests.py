@@ -36,6 +36,7 @@ CASES: dict[str, tuple[list[str], list[Any]]] = {
         ["stop", "--now", "a"],
         [host.Stop(scope=Scope(agent_names=["a"]), graceful=False)],
     ),
+    "rebuild": (["rebuild", "a", "b"], [host.Rebuild(name="a"), host.Rebuild(name="b")]),
     "restart": (["restart", "a", "b"], [host.Restart(name="a"), host.Restart(name="b")]),
     "kill": (["kill", "a"], [host.Kill(name="a", force=False)]),
     "kill --force": (

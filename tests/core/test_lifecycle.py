@@ -12,6 +12,7 @@ import pytest
 from actors.testing import advance, settle
 from hive.config import AgentManifest
 from hive.daemon.hive import Hive
+from hive.endings import Exited, Signaled
 from hive.errors import (
     BadRequestError,
     ConflictError,
@@ -20,7 +21,6 @@ from hive.errors import (
     TimedOutError,
     UnknownNameError,
 )
-from hive.machines.endings import Exited, Signaled
 from hive.store import Desired
 from tests.support.hives import CALM, EXEC, TEMPORARY, TRANSIENT, Site, connected, swarm
 from tests.support.runtimes import ScriptedRuntime

@@ -21,7 +21,7 @@ from hive.config import (
     manifest_from_json,
 )
 from hive.config.model import RestartType
-from hive.core.children import KILL_MARGIN, agent_child, backoff_of, peer_child
+from hive.core.children import KILL_MARGIN, agent_child, backoff_of, peer_child, reboot_limit
 from hive.core.lifecycle import new_agent, new_peer
 from hive.core.machine_specs import (
     PROGRAMS,
@@ -35,7 +35,8 @@ from hive.core.machine_specs import (
 from hive.core.reconcile import reconcile
 from hive.core.snapshot import State, state_of
 from hive.errors import ConfigError
-from hive.machines.runtime import Running
+from hive.machines.runtime import KILL_SECONDS, Running
+from hive.machines.systemd.states import KILL_PLAN, stop_plan
 from hive.participants.agent import Agent, AgentServices
 from hive.participants.members import AgentMember, Member, PeerMember
 from hive.participants.peer import Peer
@@ -267,6 +268,18 @@ def test_a_policy_becomes_a_child_spec(own: RestartPolicy | None) -> None:
     assert spec.shutdown == 42.0 + KILL_MARGIN, "the kill comes before our own deadline"
     assert spec.budget == RestartLimit(policy.max_restarts, policy.within)
     assert spec.backoff == backoff_of(policy)
+
+
+def test_no_stop_is_given_up_while_the_container_is_being_killed() -> None:
+    policy, kills = RestartPolicy(), sum(stage.patience for stage in KILL_PLAN)
+    spec = agent_child(AgentMember(agent(manifest=RUN)), NO_SERVICES, policy)
+    assert kills == KILL_SECONDS
+    assert spec.shutdown > sum(stage.patience for stage in stop_plan(RUN.stop_timeout))
+
+
+def test_more_reboots_are_tolerated_than_failures() -> None:
+    limit = reboot_limit(POLICY)
+    assert (limit.max_reboots, limit.within) == (32, POLICY.within)
 
 
 def test_every_number_of_a_policy_reaches_the_back_off() -> None:

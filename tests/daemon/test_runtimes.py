@@ -10,10 +10,11 @@ import pytest
 from hive.clock import SystemClock
 from hive.config import Containers, HiveConfig, RuntimeName
 from hive.core.machine_specs import Inside
-from hive.daemon.origins import MachinectlByAgent, NixosContainerByAgent
 from hive.daemon.runtimes import inside_of, runtime_of
 from hive.machines.runtime import MachineSpec
 from hive.machines.systemd.commands import Outcome
+from hive.machines.systemd.machinectl import Machinectl
+from hive.machines.systemd.nixos_container import NixosContainer
 from hive.paths import Paths
 
 PATHS = Paths(Path("/run/h"), Path("/var/lib/h"))
@@ -70,7 +71,7 @@ def spec(origin: str | None) -> MachineSpec:
 @pytest.mark.parametrize(("own", "copied"), [(None, "base"), ("big", "big")])
 async def test_an_agents_own_image_comes_before_the_hives(own: str | None, copied: str) -> None:
     run = Recorder()
-    await MachinectlByAgent("base", run=run).create(spec(own))
+    await Machinectl("base", run=run).create(spec(own))
     assert run.ran[-1] == ("machinectl", "clone", copied, "h-alice")
 
 
@@ -79,5 +80,5 @@ async def test_an_agents_own_flake_comes_before_the_hives(
     own: str | None, built: str, tmp_path: Path
 ) -> None:
     run = Recorder()
-    await NixosContainerByAgent("base#{name}", tmp_path, run=run).create(spec(own))
+    await NixosContainer("base#{name}", tmp_path, run=run).create(spec(own))
     assert run.ran[-1] == ("nixos-container", "create", "h-alice", "--flake", built)

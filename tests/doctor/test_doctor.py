@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
@@ -10,7 +11,10 @@ import pytest
 from hive.cli.main import main
 from hive.config import AgentManifest, Containers, HiveConfig, RuntimeName
 from hive.doctor.checks import examine, worst
-from hive.doctor.facts import DROP_IN, Facts, gather, leftovers
+from hive.doctor.facts import Facts, Polkit, gather
+from hive.doctor.leftovers import DROP_IN, Leftovers, Where, files
+from hive.doctor.mending import mend
+from hive.errors import FailedError
 from hive.findings import Finding, Verdict
 
 FIT = Facts(runtime=RuntimeName.MACHINECTL, preserve="yes")
@@ -23,7 +27,7 @@ def amiss(facts: Facts) -> list[Finding]:
 def test_a_fit_machine_has_nothing_amiss() -> None:
     assert amiss(FIT) == []
     checks = [found.check for found in examine(FIT)]
-    assert len(checks) == len(set(checks)) == 8
+    assert len(checks) == len(set(checks)) == 11
 
 
 @pytest.mark.parametrize(
@@ -37,13 +41,19 @@ def test_a_fit_machine_has_nothing_amiss() -> None:
         ({"root": False}, "permissions", Verdict.PROBLEM, "install-unit"),
         ({"missing_images": ("base",)}, "images", Verdict.PROBLEM, "import-tar"),
         ({"without_origin": ("bob",)}, "images", Verdict.PROBLEM, "'image' in [containers]"),
-        ({"leftovers": (Path("/x"),)}, "leftovers", Verdict.WARNING, "--fix"),
+        ({"polkit": Polkit.MISSING}, "polkit", Verdict.WARNING, "polkitd"),
+        ({"polkit": Polkit.REFUSES}, "polkit", Verdict.WARNING, "machine1.shell"),
+        ({"leftovers": Leftovers(files=(Path("/x"),))}, "leftovers", Verdict.WARNING, "--fix"),
+        ({"leftovers": Leftovers(failed=("u",))}, "units", Verdict.WARNING, "reset-failed"),
+        ({"leftovers": Leftovers(running=("u",))}, "units", Verdict.WARNING, "systemctl stop"),
+        ({"leftovers": Leftovers(images=("h-x",))}, "containers", Verdict.WARNING, "machinectl"),
+        ({"leftovers": Leftovers(nixos=("h-x",))}, "containers", Verdict.WARNING, "destroy"),
         ({"restarting": {"u.service": "always"}}, "restart", Verdict.PROBLEM, "Restart=no"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
 def test_what_is_amiss_is_found_with_its_remedy(
-    changes: dict[str, object], check: str, verdict: Verdict, remedy: str
+    changes: dict[str, Any], check: str, verdict: Verdict, remedy: str
 ) -> None:
     [found] = amiss(attrs.evolve(FIT, **changes))
     assert (found.check, found.verdict) == (check, verdict)
@@ -56,21 +66,53 @@ def test_processes_need_nothing_of_containers() -> None:
     assert amiss(unfit) == []
 
 
+def test_what_runs_or_holds_data_is_never_mended() -> None:
+    found = Leftovers(running=("u.service",), images=("h-x",), nixos=("h-y",))
+    assert not mend(examine(attrs.evolve(FIT, leftovers=found)))
+
+
+def test_without_the_daemon_only_hive_toml_says_who_exists() -> None:
+    facts = attrs.evolve(FIT, leftovers=Leftovers(files=(Path("/x"),)), all_known=False)
+    [found] = amiss(facts)
+    assert "that hive.toml does not name (the daemon cannot be asked)" in found.sentence
+
+
 def test_only_files_of_agents_that_do_not_exist_are_left_over(tmp_path: Path) -> None:
+    systemd, run_dir = tmp_path / "systemd", tmp_path / "run"
     for unit in ("systemd-nspawn@h-alice", "systemd-nspawn@h-gone", "systemd-nspawn@hm1nd"):
-        (tmp_path / f"system/{unit}.service.d").mkdir(parents=True)
-        (tmp_path / f"system/{unit}.service.d" / DROP_IN).touch()
-    (tmp_path / "system/systemd-nspawn@h-gone.service.d/10-theirs.conf").touch()
-    (tmp_path / "nspawn").mkdir()
-    (tmp_path / "machines").mkdir()
-    (tmp_path / "machines/h-runs").touch()
-    (tmp_path / "nspawn/h-runs.nspawn").touch()
+        (systemd / f"system/{unit}.service.d").mkdir(parents=True)
+        (systemd / f"system/{unit}.service.d" / DROP_IN).touch()
+    (systemd / "system/systemd-nspawn@h-gone.service.d/10-theirs.conf").touch()
+    (systemd / "nspawn").mkdir()
+    (systemd / "machines").mkdir()
+    (systemd / "machines/h-runs").touch()
+    (systemd / "nspawn/h-runs.nspawn").touch()
     for name in ("h-alice", "h-gone", "theirs"):
-        (tmp_path / f"nspawn/{name}.nspawn").touch()
-    assert leftovers(tmp_path, ["alice", "hm1nd"]) == (
-        tmp_path / "nspawn/h-gone.nspawn",
-        tmp_path / f"system/systemd-nspawn@h-gone.service.d/{DROP_IN}",
+        (systemd / f"nspawn/{name}.nspawn").touch()
+    for name in ("h-alice", "h-gone"):
+        (run_dir / "machines" / name).mkdir(parents=True)
+        (run_dir / "machines" / name / "hive-agent.service").touch()
+    assert files(Where(run_dir, systemd), ["alice", "hm1nd"]) == (
+        run_dir / "machines/h-gone/hive-agent.service",
+        systemd / "nspawn/h-gone.nspawn",
+        systemd / f"system/systemd-nspawn@h-gone.service.d/{DROP_IN}",
     )
+
+
+def test_mending_removes_files_then_runs_commands(tmp_path: Path) -> None:
+    leftover, theirs = tmp_path / "empty/a", tmp_path / "full/b"
+    for path in (leftover, theirs, tmp_path / "full/c"):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    done = tmp_path / "done"
+    check = f"test ! -e {leftover} && touch {done}"
+    found = Finding("x", Verdict.WARNING, "", "", (leftover, theirs), (("sh", "-c", check),))
+    assert mend([found])
+    assert done.exists()
+    assert (leftover.parent.exists(), theirs.parent.exists()) == (False, True)
+    refused = Finding("x", Verdict.WARNING, "", commands=(("sh", "-c", "echo no >&2; false"),))
+    with pytest.raises(FailedError, match=r"no$"):
+        mend([refused])
 
 
 def test_an_image_that_is_not_there_is_seen(tmp_path: Path) -> None:
@@ -95,6 +137,10 @@ def test_the_verb_prints_findings_and_its_status_says_whether_one_is_a_problem(
     assert main(["doctor", "--db"]) == 0
     capsys.readouterr()
     config = tmp_path / "hive.toml"
+    config.write_text('[agents.much-too-long]\nrun = ["x"]\n')
+    assert main(["doctor", "--config", str(config), "--json"]) == 1
+    [found] = [f for f in json.loads(capsys.readouterr().out) if f["check"] == "hive.toml"]
+    assert "an agent name has at most 9" in found["sentence"].replace("a agent", "an agent")
     config.write_text('runtime = "machinectl"\n[containers]\nimage = "/no/image"\n')
     assert main(["doctor", "--config", str(config), "--json"]) == 1
     findings = {found["check"]: found for found in json.loads(capsys.readouterr().out)}

@@ -10,7 +10,7 @@ import pytest
 
 from actors.testing import advance, settle
 from hive.daemon.hive import Hive
-from hive.machines.endings import Exited
+from hive.endings import Exited
 from tests.support.hives import Line, Site, connected, swarm
 from tests.support.runtimes import ScriptedRuntime
 
@@ -169,6 +169,16 @@ async def test_restart_and_rebuild_make_a_new_container(hive: Hive, operator: Li
         await operator.ok(verb, name="alice")
         seen.add((await rows(operator))["alice"]["pid"])
     assert len(seen) == 3
+
+
+async def test_an_agent_whose_container_does_not_build_goes_on(
+    operator: Line, runtime: ScriptedRuntime
+) -> None:
+    before = (await rows(operator))["alice"]["pid"]
+    runtime.broken["update"] = "error: undefined variable 'pkgs'"
+    code, error = await operator.refused("rebuild", name="alice")
+    assert (code, "undefined variable" in error) == ("failed", True)
+    assert (await rows(operator))["alice"]["pid"] == before
 
 
 async def test_kill_asks_first_unless_forced(operator: Line, runtime: ScriptedRuntime) -> None:

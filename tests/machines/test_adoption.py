@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
+from hive.endings import Exited, Signaled
 from hive.errors import FailedError
 from hive.machines import records
-from hive.machines.endings import Exited, Signaled
 from hive.machines.pidfd import NO_EXIT_STATUS
 from hive.machines.procfs import Process, ProcFs
 from tests.machines.labs import Ends, ProcessLab

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from hive.endings import Exited, How, Signaled
 from hive.machines import pidfd
-from hive.machines.endings import Exited, How, Signaled
 from hive.machines.pidfd import NO_EXIT_STATUS, NOT_COLLECTED, from_wait_status, how_it_ended
 
 PARENT = """

@@ -9,9 +9,9 @@ from random import Random
 
 import pytest
 
+from hive.endings import Exited, Signaled, Unknown
 from hive.errors import BadRequestError, FailedError, UnavailableError
 from hive.machines import process, records
-from hive.machines.endings import Exited, Signaled, Unknown
 from hive.machines.process import ProcessRuntime
 from hive.machines.procfs import ProcFs
 from hive.paths import Paths

@@ -11,11 +11,12 @@ import pytest
 
 from actors.testing import advance, settle
 from hive.clock import LoopClock
+from hive.config import AgentManifest
 from hive.core.lifecycle import new_agent, new_peer
 from hive.daemon.hive import Hive
+from hive.endings import Ended, Exited, OutOfMemory, Signaled, facts
 from hive.errors import ConflictError, NotAllowedError, UnknownNameError
 from hive.events import EventLog
-from hive.machines.endings import Ended, Exited, OutOfMemory, Signaled, facts
 from hive.participants.agent import MachineEnded
 from hive.participants.members import AgentMember, Member, PeerMember, Presence, Wish
 from hive.participants.roster import Roster
@@ -70,7 +71,7 @@ async def test_the_containers_end_is_the_actors_exit_and_the_rules_apply(
     assert runtime.verbs("bob") == []
     ended = [e for e in await hive.parts.events.recent(100) if e.event == "ended"]
     assert [(e.name, e.detail) for e in ended] == [
-        ("alice", {"reason": reason, "last_lines": ["last words"], **facts(how)})
+        ("alice", {"reason": reason, "last_lines": ["last words"], **facts(Ended(how, 0.0))})
     ]
 
 
@@ -103,6 +104,22 @@ async def test_a_fault_of_the_actor_costs_no_container(
     assert "crashed" in caplog.text
     runtime.end("alice", Exited(1))
     await hive.until_state("alice", "backoff")
+
+
+async def test_a_stop_needs_no_manifest_that_can_be_used(
+    hive: Hive, runtime: ScriptedRuntime
+) -> None:
+    member = hive.parts.roster.agent("alice")
+    await hive.parts.roster.save(member, manifest='{"exec": 7}')
+    assert member.settings == AgentManifest()
+    await hive.stop("alice")
+    assert runtime.verbs("alice") == ["stop"]
+    assert (await hive.status("alice")).state == "stopped"
+    runtime.run_unasked("alice")
+    await hive.parts.lifecycle.report_strays()
+    assert (await hive.status("alice")).state == "stray"
+    await hive.stop("alice")
+    assert runtime.verbs("alice") == ["stop", "stop"]
 
 
 async def test_the_end_of_an_earlier_container_is_none_of_this_one(

@@ -10,8 +10,8 @@ from signal import SIGKILL, SIGTERM
 
 from attrs import define, field, frozen
 
+from hive.endings import Ended, How, Signaled
 from hive.errors import FailedError
-from hive.machines.endings import Ended, How, Signaled
 from hive.machines.runtime import MachineSpec, Running, Watcher
 
 
@@ -98,6 +98,10 @@ class ScriptedRuntime:
         """Remember the spec."""
         await self._note("create", spec.name)
         self.specs[spec.name] = spec
+
+    async def update(self, spec: MachineSpec) -> None:
+        """Build anew."""
+        await self._note("update", spec.name)
 
     async def destroy(self, name: str, *, purge: bool) -> None:
         """Forget a machine."""

@@ -1,4 +1,4 @@
-"""Hearing signals over a real bus, on which a small program plays systemd and machined."""
+"""Hearing and asking over a real bus, on which a small program plays systemd and machined."""
 
 import asyncio
 import shutil
@@ -11,12 +11,23 @@ from hypothesis import strategies as st
 
 dbus_fast = pytest.importorskip("dbus_fast", reason="needs the extra [systemd] (dbus-fast)")
 
-from dbus_fast import Message, MessageType  # noqa: E402
+from dbus_fast import Message, MessageType, Variant  # noqa: E402
 from dbus_fast.aio import MessageBus  # noqa: E402
 
+from hive.errors import FailedError  # noqa: E402
 from hive.machines.systemd import bus  # noqa: E402
-from hive.machines.systemd.bus import listen, names, unescape  # noqa: E402
-from hive.machines.systemd.hearing import Hearing, Polling, Signals  # noqa: E402
+from hive.machines.systemd.bus import listen, names  # noqa: E402
+from hive.machines.systemd.bus_line import escape, unescape  # noqa: E402
+from hive.machines.systemd.commands import Outcome  # noqa: E402
+from hive.machines.systemd.hearing import (  # noqa: E402
+    Hearing,
+    Line,
+    NoAnswerError,
+    Polling,
+    Signals,
+)
+from hive.machines.systemd.host import Host  # noqa: E402
+from hive.machines.systemd.views import Active, Code, Unit, View  # noqa: E402
 
 SYSTEMD = "org.freedesktop.systemd1"
 MACHINED = "org.freedesktop.machine1"
@@ -24,15 +35,22 @@ UNIT = "systemd-nspawn@h-alice.service"
 UNIT_PATH = "/org/freedesktop/systemd1/unit/systemd_2dnspawn_40h_2dalice_2eservice"
 
 
-def escape(name: str) -> str:
-    """Return a unit name as sd_bus_path_encode(3) makes a part of a path of it."""
-    plain = (c if c.isascii() and c.isalnum() else f"_{ord(c):02x}" for c in name)
-    return "".join(plain)
-
-
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1))
 def test_every_unit_name_is_found_again_in_its_path(name: str) -> None:
     assert unescape(escape(name)) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        (UNIT, UNIT_PATH.rpartition("/")[2]),
+        ("h-alice", "h_2dalice"),
+        ("7up.service", "_37up_2eservice"),
+        ("a_b", "a_5fb"),
+    ],
+)
+def test_a_name_in_a_path_is_as_systemd_writes_it(name: str, label: str) -> None:
+    assert escape(name) == label
 
 
 def test_what_a_signal_is_about() -> None:
@@ -74,6 +92,8 @@ class Played:
     def __init__(self, address: str) -> None:
         self._bus = MessageBus(bus_address=address)
         self.subscribed = asyncio.Event()
+        self.objects: dict[str, dict[str, Variant]] = {}
+        self.silent = False
 
     async def appear(self) -> None:
         await self._bus.connect()
@@ -102,6 +122,12 @@ class Played:
         if message.message_type is MessageType.METHOD_CALL and message.member == "Subscribe":
             self.subscribed.set()
             return Message.new_method_return(message)
+        if message.member == "GetAll" and self.silent:
+            return Message.new_error(message, "org.freedesktop.DBus.Error.AccessDenied", "no")
+        if message.member == "GetAll" and message.path in self.objects:
+            return Message.new_method_return(message, "a{sv}", [self.objects[message.path]])
+        if message.member == "GetAll":
+            return Message.new_error(message, "org.freedesktop.DBus.Error.UnknownObject", "none")
         return None
 
 
@@ -110,8 +136,13 @@ class Ear:
 
     def __init__(self, address: str) -> None:
         self._heard: asyncio.Queue[str | Hearing] = asyncio.Queue()
-        listening = listen(self._heard.put_nowait, self._heard.put_nowait, address=address)
+        self.line: Line | None = None
+        hear = self._heard.put_nowait
+        listening = listen(hear, hear, connected=self._connected, address=address)
         self.task = asyncio.create_task(listening)
+
+    def _connected(self, line: Line | None) -> None:
+        self.line = line
 
     async def next(self) -> str | Hearing:
         return await self._heard.get()
@@ -204,3 +235,98 @@ async def test_no_bus_at_all_is_told(tmp_path: Path) -> None:
     assert "D-Bus cannot be used" in told.why
     ear.task.cancel()
     await asyncio.wait([ear.task])
+
+
+RUNNING = {
+    "Id": Variant("s", UNIT),
+    "ActiveState": Variant("s", "active"),
+    "SubState": Variant("s", "running"),
+    "Result": Variant("s", "success"),
+    "InvocationID": Variant("ay", bytes.fromhex("ecb512a7e01c42a5b1cba973ee8e9b63")),
+    "ExecMainCode": Variant("i", 0),
+    "ExecMainStatus": Variant("i", 0),
+    "ExecMainPID": Variant("u", 54),
+    "ActiveEnterTimestampMonotonic": Variant("t", 2374261940),
+    "Job": Variant("(uo)", [0, "/"]),
+    "Environment": Variant("as", ["SYSTEMD_LOG_TARGET=console"]),
+}
+FAILED = RUNNING | {
+    "ActiveState": Variant("s", "failed"),
+    "Result": Variant("s", "oom-kill"),
+    "ExecMainCode": Variant("i", 2),
+    "ExecMainStatus": Variant("i", 9),
+    "Job": Variant("(uo)", [17, "/org/freedesktop/systemd1/job/17"]),
+}
+MACHINE = {"Leader": Variant("u", 56), "State": Variant("s", "running")}
+MACHINE_PATH = "/org/freedesktop/machine1/machine/h_2dalice"
+
+
+class Programs:
+    """Plays `systemctl` and `machinectl`, and remembers which of them were run."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+
+    async def __call__(self, argv: object, *, deadline: float) -> Outcome:
+        assert isinstance(argv, tuple)
+        self.ran.append(argv[0])
+        out = f"Id={UNIT}\nActiveState=inactive\nLeader=7\n"
+        return Outcome(argv, 0, out, "", deadline)
+
+
+async def test_a_container_is_asked_for_on_the_line(systemd: Played, ear: Ear) -> None:
+    systemd.objects |= {UNIT_PATH: RUNNING, MACHINE_PATH: MACHINE}
+    await ear.until("")
+    programs = Programs()
+    unit = Unit(
+        id=UNIT,
+        active=Active.ACTIVE,
+        sub="running",
+        invocation="ecb512a7e01c42a5b1cba973ee8e9b63",
+        since_usec=2374261940,
+        main_pid=54,
+    )
+    host = Host(programs, ear.line)
+    assert await host.view(UNIT, "h-alice") == View(unit, 56)
+    systemd.objects[UNIT_PATH] = FAILED
+    failed = await host.unit(UNIT)
+    assert (failed.active, failed.result, failed.job) == (Active.FAILED, "oom-kill", True)
+    assert (failed.code, failed.status) == (Code.KILLED, 9)
+    assert programs.ran == []
+
+
+async def test_a_machine_that_machined_does_not_know_is_none(systemd: Played, ear: Ear) -> None:
+    await ear.until("")
+    programs = Programs()
+    assert await Host(programs, ear.line).leader("h-alice") is None
+    systemd.objects[MACHINE_PATH] = MACHINE | {"State": Variant("s", "closing")}
+    assert await Host(programs, ear.line).leader("h-alice") is None
+    assert programs.ran == []
+
+
+async def test_a_refusal_has_the_programs_asked(systemd: Played, ear: Ear) -> None:
+    systemd.silent = True
+    await ear.until("")
+    programs = Programs()
+    view = await Host(programs, ear.line).view(UNIT, "h-alice")
+    assert (view.unit.active, view.leader) == (Active.INACTIVE, 7)
+    assert sorted(programs.ran) == ["machinectl", "systemctl"]
+
+
+async def test_an_answer_that_is_no_unit_is_told(systemd: Played, ear: Ear) -> None:
+    systemd.objects[UNIT_PATH] = RUNNING | {"ActiveState": Variant("s", "confused")}
+    await ear.until("")
+    with pytest.raises(FailedError, match="no state of a unit"):
+        await Host(Programs(), ear.line).unit(UNIT)
+
+
+async def test_on_a_lost_line_nobody_answers(daemon: Daemon, systemd: Played, ear: Ear) -> None:
+    systemd.objects[UNIT_PATH] = RUNNING
+    await ear.until("")
+    line = ear.line
+    assert line is not None
+    await daemon.end()
+    with pytest.raises(NoAnswerError):
+        await line.unit(UNIT)
+    assert isinstance(await ear.next(), Polling)
+    assert ear.line is None

@@ -2,8 +2,8 @@
 
 import pytest
 
-from hive.machines.endings import Exited, How, OutOfMemory, Rebooted, Signaled, Unknown
-from hive.machines.systemd.causes import agent_line, how, show
+from hive.endings import Exited, How, OutOfMemory, Rebooted, Signaled, Unknown
+from hive.machines.systemd.causes import agent_line, how, is_told, result, show
 from hive.machines.systemd.views import Active, Code, Unit
 
 BOOT = "[  OK  ] Reached target multi-user.target - Multi-User System."
@@ -49,6 +49,36 @@ def farewell(words: str) -> str:
 )
 def test_why_it_ended(unit: Unit, lines: tuple[str, ...], cause: How) -> None:
     assert how(unit, lines) == cause
+
+
+@pytest.mark.parametrize(
+    ("unit", "lines", "word"),
+    [
+        (failed(Code.KILLED, 9, "oom-kill"), (SAID,), "oom-kill"),
+        (failed(Code.KILLED, 9, "timeout"), (farewell("success killed TERM"),), "timeout"),
+        (failed(Code.EXITED, 7), (farewell("exit-code exited 7"),), "exit-code"),
+        (failed(Code.EXITED, 255), (farewell("oom-kill killed KILL"),), "oom-kill"),
+        (failed(Code.EXITED, 255), (farewell("watchdog killed ABRT"),), "watchdog"),
+        (failed(Code.EXITED, 133), (farewell("success killed TERM"),), "exit-code"),
+        (failed(Code.EXITED, 1), (KILLED_INIT,), "exit-code"),
+        (Unit(id="u", active=Active.INACTIVE), (farewell("success exited 0"),), "success"),
+    ],
+)
+def test_systemds_word_for_it(unit: Unit, lines: tuple[str, ...], word: str) -> None:
+    assert result(unit, lines) == word
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        ((), False),
+        ((BOOT, SAID), False),
+        ((BOOT, SAID, KILLED_INIT), True),
+        ((farewell("exit-code exited 7"), BOOT), True),
+    ],
+)
+def test_a_last_word_says_that_nothing_is_missing(lines: tuple[str, ...], told: bool) -> None:
+    assert is_told(lines) == told
 
 
 def test_the_last_farewell_counts() -> None:

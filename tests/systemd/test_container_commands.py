@@ -38,6 +38,14 @@ async def test_at_its_deadline_it_is_killed_with_all_it_started(tmp_path: Path) 
         await gone(int(pid))
 
 
+async def test_a_program_that_is_given_up_is_collected_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for _ in range(30):
+        assert (await run(("sleep", "90"), deadline=0)).status is None
+    assert "child process" not in caplog.text
+
+
 async def test_a_caller_that_is_cancelled_leaves_nothing_behind(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     os.mkfifo(pid)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from hive.endings import Exited, Signaled
 from hive.errors import FailedError
-from hive.machines.endings import Exited, Signaled
 from hive.machines.runtime import MachineSpec
 from hive.machines.systemd import containers, machinectl, starting, states
 from hive.machines.systemd.containers import ContainerRuntime
@@ -88,7 +88,7 @@ async def test_it_says_that_it_only_polls(machine: FakeMachine) -> None:
 
 async def test_well_behaved_tools_are_asked_once(machine: FakeMachine) -> None:
     ends = await machine.start()
-    ended = await machine.runtime.stop("alice", deadline=DEADLINE)
+    ended = await machine.runtime.stop("alice", deadline=600)
     assert ended is not None
     assert (ended.how, ended.last_lines) == (Exited(0), ("last words",))
     assert ends.told == [ended]
@@ -197,7 +197,7 @@ async def test_babble_around_an_effect_does_not_matter(machine: FakeMachine) -> 
     machine.plan("start", "garbage")
     machine.plan("poweroff", "garbage")
     await machine.start()
-    assert await machine.runtime.stop("alice", deadline=DEADLINE)
+    assert await machine.runtime.stop("alice", deadline=600)
     assert machine.calls() == ["start", "poweroff"]
 
 

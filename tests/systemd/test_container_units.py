@@ -95,6 +95,7 @@ def test_systemd_never_restarts_it_and_never_cuts_its_drain_short() -> None:
         "Restart=no",
         "RestartForceExitStatus=",
         "SuccessExitStatus=",
+        "Environment=SYSTEMD_LOG_TARGET=console",
         f"TimeoutStopSec={30 + STOP_MARGIN:g}s",
         "MemoryMax=4G",
         "CPUQuota=200%",

@@ -3,10 +3,10 @@
 import pytest
 
 from hive.errors import FailedError
-from hive.machines.systemd.views import Active, Code, Unit, leader, units
+from hive.machines.systemd.views import Active, Code, Unit, leader, properties, units
 
 SHOWN = """\
-MainPID=54
+ExecMainPID=54
 Result=success
 ExecMainCode=0
 ExecMainStatus=0
@@ -64,4 +64,4 @@ def test_other_words_are_refused(text: str) -> None:
     ],
 )
 def test_the_leader_of_a_machine(text: str, pid: int | None) -> None:
-    assert leader(text) == pid
+    assert leader(properties(text)) == pid

@@ -1,6 +1,6 @@
 """Run the tests that need a systemd host, or any program, in a freshly booted one.
 
-`python -m tests.testbed` runs `tests/systemd/host` there; arguments are given to pytest.
+`python -m tests.testbed` runs the tests of `TESTS` there; arguments are given to pytest.
 `python -m tests.testbed --shell [PROGRAM ARGUMENT...]` runs a program, or a shell.
 """
 
@@ -9,6 +9,9 @@ import sys
 import time
 
 from tests.testbed.host import BootError, booted, missing
+
+TESTS = ("tests/systemd/host", "tests/systemd/scenarios")
+"""What needs a systemd host: the runtimes alone, then whole hives of the real programs."""
 
 ENVIRONMENT = {
     "HYPERHIVE_TESTBED": "1",
@@ -25,7 +28,8 @@ def main(arguments: list[str]) -> int:
     if reason:
         sys.stderr.write(f"SKIPPED: {reason}\n")
         return 0
-    argv = [sys.executable, "-m", "pytest", *(arguments or ["tests/systemd/host"])]
+    python = (sys.executable, "-m")
+    argv = [*python, "tests.testbed.bus", *python, "pytest", *(arguments or TESTS)]
     if arguments[:1] == ["--shell"]:
         argv = arguments[1:] or ["/bin/bash", "--login"]
     # Without this, a program that is told to end would leave the host behind.

@@ -96,7 +96,11 @@ def booted() -> Iterator[Host]:
                 env=_ENVIRONMENT | {"NOTIFY_SOCKET": str(notifications.path)},
             )
             try:
-                yield Host(notifications.leader(process, console))
+                leader = notifications.leader(process, console)
+                # A socket that nobody reads any more would fill up, with every daemon-reload, and
+                # then hold up nspawn and, behind it, the host's own first process.
+                notifications.close()
+                yield Host(leader)
             finally:
                 _end(process)
 
@@ -127,6 +131,10 @@ class _Notifications:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Hear nothing more: what is sent from now on is refused. Idempotent."""
         self._socket.close()
 
     def leader(self, process: subprocess.Popen[bytes], console: Path) -> int:

@@ -2,6 +2,7 @@
 # Install what the testbed needs, on Debian and Ubuntu. Takes root; asks nothing.
 set -eu
 export DEBIAN_FRONTEND=noninteractive
-command -v systemd-nspawn >/dev/null && command -v dbus-daemon >/dev/null && exit 0
+command -v systemd-nspawn >/dev/null && command -v dbus-daemon >/dev/null &&
+    command -v nix >/dev/null && exit 0
 apt-get update -qq
-apt-get install -qq --yes --no-install-recommends systemd systemd-container dbus util-linux
+apt-get install -qq --yes --no-install-recommends systemd systemd-container dbus util-linux nix-bin

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from hive.machines.endings import Exited, How, OutOfMemory, Rebooted, Signaled, Unknown
+from hive.endings import Exited, How, OutOfMemory, Rebooted, Signaled, Unknown
 from hive.machines.systemd.views import Code, Unit
 
 AGENT = "hive-agent"
@@ -51,6 +51,14 @@ def agent_line(line: str) -> str | None:
     return None if found is None or found[1].startswith(FAREWELL) else found[1]
 
 
+def is_told(lines: Sequence[str]) -> bool:
+    """Return whether these lines go to the end of the run: a last word is among them.
+
+    Whatever a container and its `systemd-nspawn` print comes in the order in which it was printed.
+    """
+    return _last_farewell(lines) is not None or _killed_init(lines) is not None
+
+
 def show(lines: Sequence[str]) -> tuple[str, ...]:
     """Return the agent's own lines; if it printed none, what the container and systemd did.
 
@@ -82,6 +90,18 @@ def how(unit: Unit, lines: Sequence[str]) -> How:
             return Exited(0)
         case _:
             return Unknown(f"systemd says {unit.result!r}")
+
+
+def result(unit: Unit, lines: Sequence[str]) -> str:
+    """Return systemd's word for an end: the `Result=` of systemd.service(5).
+
+    It is that of the container's unit. If that one only passes on how the agent ended, it is the
+    word of the systemd inside about the agent's own unit.
+    """
+    farewell = _last_farewell(lines)
+    if unit.result != "exit-code" or farewell is None or farewell.result == "success":
+        return unit.result
+    return farewell.result
 
 
 def _exited(status: int, lines: Sequence[str]) -> How:

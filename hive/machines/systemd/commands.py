@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Protocol
 
 from attrs import frozen
@@ -61,16 +62,24 @@ class Outcome:
 class Run(Protocol):
     """Runs a program to its end or deadline; never raises for what the program does."""
 
-    async def __call__(self, argv: Sequence[str], *, deadline: float) -> Outcome:
-        """Return what became of it. If this is cancelled, the program is killed."""
+    async def __call__(
+        self, argv: Sequence[str], *, deadline: float, directory: Path | None = None
+    ) -> Outcome:
+        """Return what became of it. If this is cancelled, the program is killed.
+
+        Args:
+            argv: Its command line.
+            deadline: Seconds that it is given.
+            directory: Where it works; by default, where this program does.
+        """
         ...
 
 
-async def run(argv: Sequence[str], *, deadline: float) -> Outcome:
+async def run(argv: Sequence[str], *, deadline: float, directory: Path | None = None) -> Outcome:
     """Run a program in a session of its own, without input, in plain English; see `Run`."""
     given_up = asyncio.get_running_loop().create_future()
     # In a task of its own, since asyncio forgets what it was starting when that is cancelled.
-    task = asyncio.create_task(_run(tuple(argv), deadline, given_up))
+    task = asyncio.create_task(_run(tuple(argv), deadline, directory, given_up))
     try:
         return await asyncio.shield(task)
     except asyncio.CancelledError:
@@ -79,15 +88,21 @@ async def run(argv: Sequence[str], *, deadline: float) -> Outcome:
         raise
 
 
-async def _run(argv: tuple[str, ...], deadline: float, given_up: asyncio.Future[None]) -> Outcome:
+async def _run(
+    argv: tuple[str, ...],
+    deadline: float,
+    directory: Path | None,
+    given_up: asyncio.Future[None],
+) -> Outcome:
     loop = asyncio.get_running_loop()
-    done = loop.create_future()
+    done, exited = loop.create_future(), loop.create_future()
     try:
         transport, collector = await loop.subprocess_exec(
-            lambda: _Collector(done),
+            lambda: _Collector(done, exited),
             *argv,
             stdin=asyncio.subprocess.DEVNULL,
             start_new_session=True,
+            cwd=directory,
             env=os.environ | _PLAIN,
         )
     except OSError as error:
@@ -98,6 +113,7 @@ async def _run(argv: tuple[str, ...], deadline: float, given_up: asyncio.Future[
     in_time = done.done()
     if not in_time:
         kill(transport.get_pid())
+        await asyncio.wait([exited])  # closed before, it would be waited for twice
     transport.close()  # without it, somebody who left the session could hold the pipes open
     await asyncio.wait([done])
     status = transport.get_returncode() if in_time else None
@@ -111,16 +127,20 @@ def kill(session: int) -> None:
 
 
 class _Collector(asyncio.SubprocessProtocol):
-    """Keeps what a program prints, and tells when it has ended and its pipes are closed."""
+    """Keeps what a program prints; tells when it has exited, and when its pipes are closed, too."""
 
-    def __init__(self, done: asyncio.Future[None]) -> None:
+    def __init__(self, done: asyncio.Future[None], exited: asyncio.Future[None]) -> None:
         self.out = bytearray()
         self.err = bytearray()
         self._done = done
+        self._exited = exited
 
     def pipe_data_received(self, fd: int, data: bytes) -> None:
         kept = self.out if fd == 1 else self.err
         kept += data[: OUTPUT_BYTES - len(kept)]
+
+    def process_exited(self) -> None:
+        self._exited.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._done.done():

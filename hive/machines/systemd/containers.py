@@ -17,16 +17,16 @@ from typing import Any, TypeVar
 from attrs import evolve, frozen
 
 from hive.clock import Clock, SystemClock
+from hive.endings import Ended
 from hive.errors import BadRequestError, FailedError, UnavailableError
-from hive.machines.endings import Ended
 from hive.machines.purge import purge_directory
 from hive.machines.runtime import MachineSpec, Running, Watcher
 from hive.machines.systemd import causes, files, journal, states, units
 from hive.machines.systemd.commands import Outcome
 from hive.machines.systemd.files import Places
-from hive.machines.systemd.hearing import Hearing, Polling, Signals
+from hive.machines.systemd.hearing import Hearing, Line, Polling, Signals
 from hive.machines.systemd.host import Host
-from hive.machines.systemd.journal import Journal
+from hive.machines.systemd.journal import Journal, trace_of
 from hive.machines.systemd.slots import Run, Slot
 from hive.machines.systemd.starting import Starter
 from hive.machines.systemd.stopping import Stopper
@@ -149,6 +149,14 @@ class ContainerRuntime:
             FailedError: It could not be made.
         """
         await self._finish(self._create(spec))
+
+    async def update(self, spec: MachineSpec) -> None:
+        """Build the container's system anew; one that runs goes on, and can be stopped meanwhile.
+
+        Raises:
+            FailedError: It did not build; the container is as it was.
+        """
+        await self._finish(self._tool.update(spec))
 
     async def destroy(self, name: str, *, purge: bool) -> None:
         """Remove a stopped container and its generated files; with `purge`, the agent's own, too.
@@ -348,6 +356,7 @@ class ContainerRuntime:
     def _watch(self, slot: Slot, view: View, watcher: Watcher, *, adopted: bool) -> Run:
         run = Run(
             self._running(view, adopted=adopted),
+            trace_of(view.unit),
             watcher,
             asyncio.get_running_loop().create_future(),
         )
@@ -379,16 +388,18 @@ class ContainerRuntime:
         if not (view.registered and view.unit.active.up):
             return  # the next hint tells how it went on
         before, run.running = run.running, self._running(view, adopted=True)
+        run.trace = trace_of(view.unit)
         restart = ExternalRestart(slot.name, before, run.running)
         _log.warning("%s", restart)
         if self.on_external_restart:
             self.on_external_restart(restart)
 
     async def _conclude(self, slot: Slot, run: Run, unit: Unit) -> None:
-        lines = await self._journal.run_of(run.running.instance)
+        lines = await self._journal.run_of(run.trace)
         shown = journal.newest(lines, journal.REASON_LINES)
         slot.run = None
-        run.tell(Ended(causes.how(unit, lines), self._clock.now(), shown))
+        how, result = causes.how(unit, lines), causes.result(unit, lines)
+        run.tell(Ended(how, self._clock.now(), shown, result))
 
     def _running(self, view: View, *, adopted: bool) -> Running:
         age = time.monotonic() - view.unit.since_usec / 1e6
@@ -421,8 +432,11 @@ class ContainerRuntime:
             _log.warning("this runtime %s", self.hearing)
             return
         self.hearing = Polling("the bus is not connected yet")
-        listening = bus.listen(self._hint, self._hear)
+        listening = bus.listen(self._hint, self._hear, connected=self._connected)
         self._background.append(asyncio.create_task(listening, name="containers: listen"))
+
+    def _connected(self, line: Line | None) -> None:
+        self._host.line = line
 
     def _hear(self, hearing: Hearing) -> None:
         if hearing != self.hearing:

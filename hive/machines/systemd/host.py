@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 
-from attrs import frozen
+from attrs import define
 
 from hive.errors import FailedError
 from hive.machines.systemd import views
 from hive.machines.systemd.commands import Outcome, Run
 from hive.machines.systemd.commands import run as run_command
+from hive.machines.systemd.hearing import Line, NoAnswerError
 from hive.machines.systemd.views import UNIT_PROPERTIES, Unit, View
 
 ANSWER_SECONDS = 10.0
@@ -22,15 +24,18 @@ RELOAD_SECONDS = 60.0
 _SHOW = f"--property={','.join(UNIT_PROPERTIES)}"
 
 
-@frozen
+@define(eq=False)
 class Host:
     """This machine's systemd and machined.
 
     Attributes:
         run: Runs `systemctl` and `machinectl`.
+        line: Where the state of one container is asked for, if there is a connection; without an
+            answer there, the programs are asked.
     """
 
     run: Run = run_command
+    line: Line | None = None
 
     async def unit(self, name: str) -> Unit:
         """Return the state of a unit, which need not exist.
@@ -38,6 +43,9 @@ class Host:
         Raises:
             FailedError: systemd did not answer, or not in its words.
         """
+        if self.line is not None:
+            with suppress(NoAnswerError):
+                return await self.line.unit(name)
         return (await self.units([name]))[0]
 
     async def units(self, names: Sequence[str]) -> tuple[Unit, ...]:
@@ -54,13 +62,15 @@ class Host:
         Raises:
             FailedError: systemd did not answer, or not in its words.
         """
-        shown, leader = await asyncio.gather(self._show([unit]), self.leader(container))
-        return View(_units(shown, [unit])[0], leader)
+        return View(*await asyncio.gather(self.unit(unit), self.leader(container)))
 
     async def leader(self, container: str) -> int | None:
         """Return the first process of a machine; None if machined knows none of that name."""
+        if self.line is not None:
+            with suppress(NoAnswerError):
+                return await self.line.leader(container)
         show = ("machinectl", "show", "--property=Leader", "--property=State", "--", container)
-        return views.leader((await self.run(show, deadline=ANSWER_SECONDS)).out)
+        return views.leader(views.properties((await self.run(show, deadline=ANSWER_SECONDS)).out))
 
     async def reload(self) -> None:
         """Have systemd read its unit files again.

@@ -16,6 +16,7 @@ from hive.machines.output import clean_lines
 from hive.machines.systemd import causes
 from hive.machines.systemd.commands import Outcome, Run, kill
 from hive.machines.systemd.commands import run as run_command
+from hive.machines.systemd.views import Unit
 
 ANSWER_SECONDS = 10.0
 """How long the journal may take to answer."""
@@ -36,6 +37,39 @@ _PLAIN = ("--quiet", "--no-pager", "--output=cat", "--all")
 
 
 @frozen
+class Trace:
+    """What the lines of one run of a service are found by.
+
+    Attributes:
+        unit: The service.
+        invocation: The InvocationID of the run.
+        main_pid: Its main process; 0 if that is not known.
+    """
+
+    unit: str
+    invocation: str
+    main_pid: int
+
+    def matches(self) -> tuple[str, ...]:
+        """Return the matches for `journalctl`: any of these.
+
+        journald asks who wrote a line when it reads it. Of a process that has ended with its whole
+        run by then, it knows the number and the unit, but no InvocationID any more.
+        """
+        main = ("+", f"_SYSTEMD_UNIT={self.unit}", f"_PID={self.main_pid}")
+        return (
+            f"_SYSTEMD_INVOCATION_ID={self.invocation}",
+            *("+", f"INVOCATION_ID={self.invocation}"),
+            *(main if self.main_pid else ()),
+        )
+
+
+def trace_of(unit: Unit) -> Trace:
+    """Return the trace of a unit's present run, or of its last."""
+    return Trace(unit.id, unit.invocation, unit.main_pid)
+
+
+@frozen
 class Journal:
     """The journal of the host.
 
@@ -45,15 +79,18 @@ class Journal:
 
     run: Run = run_command
 
-    async def run_of(self, invocation: str) -> tuple[str, ...]:
-        """Return the last lines of one run of a service: its own and systemd's about it.
+    async def run_of(self, trace: Trace) -> tuple[str, ...]:
+        """Return the last lines of a run that has ended: its own and systemd's about it.
 
         What cannot be read is a line that says why.
         """
+        query = _query(_CONSOLE_LINES, ("--boot", *trace.matches()))
+        lines = _lines(await self.run(query, deadline=ANSWER_SECONDS))
+        if causes.is_told(lines):
+            return lines
         # A line that was written before is in the journal when the sync has returned.
         await self.run(("journalctl", "--sync"), deadline=ANSWER_SECONDS)
-        matches = (f"_SYSTEMD_INVOCATION_ID={invocation}", "+", f"INVOCATION_ID={invocation}")
-        return _lines(await self.run(_query(_CONSOLE_LINES, matches), deadline=ANSWER_SECONDS))
+        return _lines(await self.run(query, deadline=ANSWER_SECONDS))
 
     async def follow(self, unit: str, lines: int, *, agent: bool) -> AsyncIterator[str]:
         """Yield the newest lines of a container, then each new one, until it is closed.

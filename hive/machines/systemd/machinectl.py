@@ -30,8 +30,9 @@ class Machinectl:
     """The `machinectl` program as a tool of the container runtime.
 
     Attributes:
-        image: What new containers are copies of: the name of an image that machined knows, or the
-            absolute path of a directory or of a tar archive; None if all containers exist already.
+        image: What new containers are copies of if the agent names nothing of its own: the name
+            of an image that machined knows, or the absolute path of a directory or of a tar
+            archive; None if all containers exist already.
         settings: Network and users of the containers.
         run: Runs the program.
     """
@@ -68,8 +69,11 @@ class Machinectl:
         """
         container = container_name(spec.name)
         if not await self._exists(container):
-            copy = await asyncio.to_thread(copy_command, self.image, container)
+            copy = await asyncio.to_thread(copy_command, spec.origin or self.image, container)
             checked(await self.run(copy, deadline=COPY_SECONDS))
+
+    async def update(self, spec: MachineSpec) -> None:
+        """Do nothing: a container is a copy of its image, with a life of its own."""
 
     async def remove(self, container: str) -> None:
         """Remove the container's image. Idempotent.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
 
 from attrs import field, frozen
@@ -12,7 +14,7 @@ from attrs import field, frozen
 from hive.errors import FailedError
 from hive.machines.runtime import MachineSpec
 from hive.machines.systemd import nixos_conf
-from hive.machines.systemd.commands import Run
+from hive.machines.systemd.commands import Outcome, Run
 from hive.machines.systemd.commands import run as run_command
 from hive.machines.systemd.containers import ContainerRuntime
 from hive.machines.systemd.files import Places
@@ -36,16 +38,20 @@ class NixosContainer:
     """The `nixos-container` program as a tool of the container runtime.
 
     Attributes:
-        flake: What new containers are built from; `{name}` stands for the agent.
+        flake: What containers are built from if the agent names nothing of its own; `{name}`
+            stands for the agent.
         confs: Where NixOS keeps one `.conf` file for each container.
+        profiles: Where NixOS keeps the built system of each container.
         run: Runs the program.
     """
 
     flake: str | None = None
     confs: Path = Path("/etc/nixos-containers")
+    profiles: Path = Path("/nix/var/nix/profiles/per-container")
     run: Run = run_command
     name: str = field(default="nixos-container", init=False)
     programs: tuple[str, ...] = field(default=("nixos-container",), init=False)
+    _building: asyncio.Lock = field(factory=asyncio.Lock, init=False, eq=False, repr=False)
 
     def unit(self, container: str) -> str:
         """Return the service that runs a NixOS container."""
@@ -75,28 +81,48 @@ class NixosContainer:
     async def create(self, spec: MachineSpec) -> None:
         """Build the container's system from the flake if there is no such container.
 
+        What `nixos-container create` leaves when it is cut off, a `.conf` file without a system, is
+        finished: NixOS itself would do so with the wrong attribute of the flake.
+
         Raises:
             FailedError: There is no flake, it did not build, or the host's configuration has it.
         """
         container = container_name(spec.name)
-        if await asyncio.to_thread(self._exists, container):
+        there, built = await asyncio.to_thread(self._found, container)
+        if there and built:
             return
-        if self.flake is None:
+        flake = _flake(spec.origin or self.flake, spec.name)
+        if not flake:
             raise FailedError(
                 f"there is no container {container} and no flake to build it from; set the flake"
             )
-        create = ("nixos-container", "create", container, "--flake", self._flake(spec.name))
-        checked(await self.run(create, deadline=BUILD_SECONDS))
+        outcome = await self._build("update" if there else "create", container, flake)
+        if not (there or outcome.ok):
+            await self.remove(container)
+        checked(outcome)
 
-    async def update(self, name: str) -> None:
-        """Build the agent's system anew; one that runs switches to it.
+    async def update(self, spec: MachineSpec) -> None:
+        """Build the container's system anew; one that runs switches to it.
 
         Raises:
             FailedError: It did not build; the container is as it was.
         """
-        flake = () if self.flake is None else ("--flake", self._flake(name))
-        update = ("nixos-container", "update", container_name(name), *flake)
-        checked(await self.run(update, deadline=BUILD_SECONDS))
+        flake = _flake(spec.origin or self.flake, spec.name)
+        checked(await self._build("update", container_name(spec.name), flake))
+
+    async def _build(self, verb: str, container: str, flake: tuple[str, ...]) -> Outcome:
+        """Build one system at a time: builds at once are in each other's way at Nix's caches.
+
+        `nixos-container` takes what the link `.tmp` in its working directory leads to for the
+        system that it has built, so it gets a directory of its own.
+        """
+        argv = ("nixos-container", verb, container, *flake)
+        async with self._building:
+            directory = Path(await asyncio.to_thread(mkdtemp, prefix="hive-build-"))
+            try:
+                return await self.run(argv, deadline=BUILD_SECONDS, directory=directory)
+            finally:
+                await asyncio.to_thread(rmtree, directory, ignore_errors=True)
 
     async def remove(self, container: str) -> None:
         """Destroy the container. Idempotent.
@@ -104,7 +130,8 @@ class NixosContainer:
         Raises:
             FailedError: It could not be destroyed.
         """
-        if await asyncio.to_thread(self._exists, container):
+        there, _ = await asyncio.to_thread(self._found, container)
+        if there:
             destroy = ("nixos-container", "destroy", container)
             checked(await self.run(destroy, deadline=REMOVE_SECONDS))
 
@@ -129,8 +156,10 @@ class NixosContainer:
             raise FailedError(f"{outcome}; that is no status of a container")
         return word
 
-    def _exists(self, container: str) -> bool:
-        return self._conf(container).exists()
+    def _found(self, container: str) -> tuple[bool, bool]:
+        """Return whether there is a container of that name, and whether its system was built."""
+        system = self.profiles / container / "system"
+        return self._conf(container).exists(), system.is_symlink()
 
     def _conf(self, container: str) -> Path:
         conf = self.confs / f"{container}.conf"
@@ -141,9 +170,10 @@ class NixosContainer:
             )
         return conf
 
-    def _flake(self, name: str) -> str:
-        assert self.flake is not None
-        return self.flake.replace("{name}", name)
+
+def _flake(flake: str | None, name: str) -> tuple[str, ...]:
+    """Return the words that name an agent's flake; none if there is no flake."""
+    return () if flake is None else ("--flake", flake.replace("{name}", name))
 
 
 def runtime(
@@ -151,5 +181,5 @@ def runtime(
 ) -> ContainerRuntime:
     """Return the runtime of `runtime = "nixos-container"`; see `NixosContainer`."""
     host = options.pop("host", None) or Host()
-    tool = NixosContainer(flake, confs or NixosContainer().confs, host.run)
+    tool = NixosContainer(flake, confs or NixosContainer().confs, run=host.run)
     return ContainerRuntime(tool, paths, host=host, **options)

@@ -7,8 +7,9 @@ from contextlib import suppress
 
 from attrs import define, field
 
-from hive.machines.endings import Ended
+from hive.endings import Ended
 from hive.machines.runtime import Running, Watcher
+from hive.machines.systemd.journal import Trace
 
 
 @define(eq=False)
@@ -17,6 +18,7 @@ class Run:
 
     Attributes:
         running: What is told about it.
+        trace: What its lines in the journal are found by.
         watcher: Hears its end.
         ended: Its end, for all who wait for it.
         killing: Set when it is to be killed without more asking.
@@ -24,6 +26,7 @@ class Run:
     """
 
     running: Running
+    trace: Trace
     watcher: Watcher
     ended: asyncio.Future[Ended]
     killing: asyncio.Event = field(factory=asyncio.Event)

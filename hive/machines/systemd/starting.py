@@ -9,7 +9,7 @@ from attrs import frozen
 from hive.errors import FailedError
 from hive.machines.systemd.commands import Outcome
 from hive.machines.systemd.host import Host
-from hive.machines.systemd.journal import REASON_LINES, Journal, newest
+from hive.machines.systemd.journal import REASON_LINES, Journal, newest, trace_of
 from hive.machines.systemd.slots import Slot
 from hive.machines.systemd.states import (
     RETRY_DELAYS,
@@ -74,11 +74,12 @@ class Starter:
         command.add_done_callback(lambda _: slot.hinted.set())
         loop = asyncio.get_running_loop()
         until = loop.time() + self.seconds
+        view: View | None = None
         try:
             while True:
                 await slot.hint(_TICK)
                 outcome = command.result() if command.done() else None
-                view = await self.host.view(slot.unit, slot.container)
+                view = await self._look(slot, view)
                 verdict = judge_start(before, view, outcome)
                 if not isinstance(verdict, Wait):
                     return verdict, view
@@ -89,13 +90,22 @@ class Starter:
         finally:
             await _cancel(command)
 
+    async def _look(self, slot: Slot, last: View | None) -> View:
+        """Look again at what is coming up; machined is not asked twice about the same run."""
+        if last is None or not last.registered or not last.unit.invocation:
+            return await self.host.view(slot.unit, slot.container)
+        unit = await self.host.unit(slot.unit)
+        if unit.invocation == last.unit.invocation and not unit.active.down:
+            return View(unit, last.leader)
+        return View(unit, await self.host.leader(slot.container))
+
     async def _words(self, verdict: NotStarted, view: View) -> str:
         unit = view.unit
         said = [] if verdict.outcome is None else [_complaint(verdict.outcome)]
         known = "knows" if view.registered else "does not know"
         said.append(f"{unit.id} is {unit.active} ({unit.result}), machined {known} the machine")
         if unit.invocation:
-            said += newest(await self.journal.run_of(unit.invocation), REASON_LINES)
+            said += newest(await self.journal.run_of(trace_of(unit)), REASON_LINES)
         return "\n".join(said)
 
 

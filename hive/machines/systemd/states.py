@@ -9,6 +9,7 @@ from enum import Enum
 
 from attrs import frozen
 
+from hive.machines.runtime import KILL_SECONDS
 from hive.machines.systemd.commands import Outcome
 from hive.machines.systemd.views import Active, Unit, View
 
@@ -41,7 +42,7 @@ class Stage:
     patience: float
 
 
-KILL_PLAN = (Stage(Step.KILL, 5.0), Stage(Step.KILL, 10.0))
+KILL_PLAN = (Stage(Step.KILL, KILL_SECONDS / 3), Stage(Step.KILL, KILL_SECONDS * 2 / 3))
 """A kill takes effect when the kernel lets go of the processes, which a full disk can delay."""
 
 

@@ -51,6 +51,14 @@ class Tool(Protocol):
         """
         ...
 
+    async def update(self, spec: MachineSpec) -> None:
+        """Build anew what the container is made of, if it is built at all.
+
+        Raises:
+            FailedError: It did not build, in the program's own words.
+        """
+        ...
+
     async def remove(self, container: str) -> None:
         """Remove the container's files. Idempotent.
 

@@ -117,10 +117,12 @@ def drop_in(spec: MachineSpec) -> str:
 
     `Restart=no` alone would not do: a status in `RestartForceExitStatus=` restarts all the same,
     and one in `SuccessExitStatus=` (133, a reboot) would be forgotten before it could be reported.
+    nspawn's own words go the way of its container's, in order and under the name of its unit.
     """
     lines = [
         *("[Unit]", "StartLimitIntervalSec=0"),
         *("[Service]", "Restart=no", "RestartForceExitStatus=", "SuccessExitStatus="),
+        "Environment=SYSTEMD_LOG_TARGET=console",
         f"TimeoutStopSec={spec.stop_timeout + STOP_MARGIN:g}s",
     ]
     if spec.memory_max is not None:

@@ -11,7 +11,7 @@ from hive.errors import FailedError
 
 UNIT_PROPERTIES = (
     *("Id", "ActiveState", "SubState", "Result", "InvocationID", "ExecMainCode"),
-    *("ExecMainStatus", "ActiveEnterTimestampMonotonic", "Job", "MainPID"),
+    *("ExecMainStatus", "ActiveEnterTimestampMonotonic", "Job", "ExecMainPID"),
 )
 """The unit's properties that a `Unit` is made of."""
 
@@ -61,7 +61,7 @@ class Unit:
         status: Its exit status or signal.
         since_usec: When it became active, on the monotonic clock; 0 for never.
         job: Whether a start, stop or restart is queued for it.
-        main_pid: The process id of `systemd-nspawn`; 0 for none.
+        main_pid: The process id of `systemd-nspawn`, also after its end; 0 for none.
     """
 
     id: str
@@ -101,10 +101,10 @@ def properties(text: str) -> dict[str, str]:
 
 
 def unit(shown: Mapping[str, str]) -> Unit:
-    """Return the unit that `systemctl show` printed the `UNIT_PROPERTIES` of.
+    """Return the unit that systemd showed the `UNIT_PROPERTIES` of, in `systemctl show`'s words.
 
     Raises:
-        FailedError: It printed something else.
+        FailedError: It showed something else.
     """
     try:
         return Unit(
@@ -117,12 +117,12 @@ def unit(shown: Mapping[str, str]) -> Unit:
             status=int(shown.get("ExecMainStatus") or 0),
             since_usec=int(shown.get("ActiveEnterTimestampMonotonic") or 0),
             job=bool(shown.get("Job")),
-            main_pid=int(shown.get("MainPID") or 0),
+            main_pid=int(shown.get("ExecMainPID") or 0),
         )
     except (KeyError, ValueError) as error:
         raise FailedError(
-            f"systemctl show printed what is no state of a unit ({type(error).__name__}: {error}); "
-            "run it by hand and see whether systemd is in order"
+            f"systemd showed what is no state of a unit ({type(error).__name__}: {error}); "
+            "see by `systemctl show` whether systemd is in order"
         ) from error
 
 
@@ -135,8 +135,7 @@ def units(text: str) -> tuple[Unit, ...]:
     return tuple(unit(properties(block)) for block in text.strip().split("\n\n") if block.strip())
 
 
-def leader(text: str) -> int | None:
-    """Return the first process that `machinectl show` printed; None if it names none."""
-    shown = properties(text)
+def leader(shown: Mapping[str, str]) -> int | None:
+    """Return the first process that machined showed; None if it named none."""
     pid = shown.get("Leader", "")
     return int(pid) if pid.isdecimal() and shown.get("State") != "closing" else None

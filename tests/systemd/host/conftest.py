@@ -1,6 +1,5 @@
-"""Tests that start and end real containers: only in the testbed, see `tests/testbed`."""
+"""The lab of tests that start and end real containers."""
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -8,22 +7,6 @@ import pytest
 
 from tests.systemd.host.lab import IMAGE, ContainerLab
 from tests.testbed.tree import make_image
-
-_REASON = "these drive a real systemd; run `make test-machines` as root"
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    ours = [item for item in items if here in item.path.parents]
-    for item in ours:
-        item.add_marker(pytest.mark.root)
-        item.add_marker(pytest.mark.systemd)
-    if ours and os.environ.get("HYPERHIVE_TESTBED") != "1":
-        # One line says for all of them what is skipped and why.
-        first, *others = ours
-        first.add_marker(pytest.mark.skip(reason=f"{first.name} and {len(others)} more: {_REASON}"))
-        config.hook.pytest_deselected(items=others)
-        items[:] = [item for item in items if item not in others]
 
 
 @pytest.fixture(scope="session")

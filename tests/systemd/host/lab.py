@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -25,6 +25,17 @@ PROGRAMS = tuple(
     if path in {"/usr", str(ROOT)} or not path.startswith((f"{ROOT}/", "/usr"))
 )
 """The programs of the image are those of the host; this Python and this project are among them."""
+
+
+def bind_lines(binds: Iterable[Bind]) -> str:
+    """Return the lines of hive.toml that show directories of the host to all containers."""
+    lines = (
+        f'[[containers.bind]]\nsource = "{bind.source}"\ntarget = "{bind.target}"\n'
+        f"read_only = {str(bind.read_only).lower()}\n"
+        for bind in binds
+    )
+    return "".join(lines)
+
 
 SETTINGS = Settings(binds=PROGRAMS)
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import pytest
 
 from hive.config.model import Bind
+from hive.endings import Exited, How, Rebooted, Signaled
 from hive.errors import FailedError
-from hive.machines.endings import Exited, How, Rebooted, Signaled
 from hive.machines.systemd.commands import run
 from hive.machines.systemd.containers import ExternalRestart
 from hive.machines.systemd.hearing import Polling, Signals
 from tests.machines.labs import Ends
 from tests.systemd.host.lab import ContainerLab
+from tests.testbed.bus import aside
 from tests.testbed.tree import make_image
 
 PATIENT = 30.0
@@ -253,8 +254,8 @@ def damocles() -> str:
 
 
 async def test_containers_of_others_are_none_of_ours(lab: ContainerLab, damocles: str) -> None:
-    await host("machinectl", "start", damocles)
+    await host(*aside("systemctl", "start", f"systemd-nspawn@{damocles}.service"))
     assert await lab.runtime.running() == ()
     await lab.start(lab.spec("waiter"))
     assert await lab.runtime.running() == ("waiter",)
-    await host("systemctl", "stop", UNIT.format("x").replace("h-x", damocles))
+    await host(*aside("systemctl", "stop", f"systemd-nspawn@{damocles}.service"))

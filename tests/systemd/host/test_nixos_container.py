@@ -1,81 +1,67 @@
-"""What NixOS containers do: real units, and a stand-in for the program with its real rules."""
+"""What NixOS containers do: real units, real builds, and a stand-in for the program of nixpkgs."""
 
 import asyncio
-import os
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from hive.endings import Exited, Rebooted, Signaled
 from hive.errors import FailedError
-from hive.machines.endings import Exited, Rebooted, Signaled
 from hive.machines.systemd import nixos_container
 from hive.machines.systemd.commands import run
 from hive.machines.systemd.nixos_conf import read
 from hive.machines.systemd.nixos_container import NixosContainer
 from tests.machines.labs import Ends
+from tests.systemd import nixos as host
 from tests.systemd.host.lab import ContainerLab
-from tests.testbed.tree import make_image
 
-FAKES = Path(__file__).parents[1] / "fakes"
-CONFS = Path("/etc/nixos-containers")
 PATIENT = 30.0
 
-pytestmark = pytest.mark.loops("uvloop")
+pytestmark = [
+    pytest.mark.loops("uvloop"),
+    pytest.mark.skipif(shutil.which("nix") is None, reason=str(host.missing())),
+]
 
 
 @pytest.fixture(scope="session")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the directory whose entries stand for what flakes build."""
-    images = tmp_path_factory.mktemp("flakes")
-    for attribute in ("alice", "container"):
-        make_image(images / attribute)
-    return images
-
-
-@pytest.fixture(scope="session")
-def unit() -> Path:
-    """Install the unit that NixOS has for its containers."""
-    text = (FAKES / "container@.service").read_text()
-    path = Path("/etc/systemd/system/container@.service")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text.replace("${start}", str(FAKES / "container-start")))
-    return path
+def flake(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make this host one of NixOS, with a flake that has the systems of its containers."""
+    host.install()
+    return host.make_flake(tmp_path_factory.mktemp("meta"))
 
 
 @pytest.fixture
 async def nixos(
-    images: Path, unit: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    flake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[ContainerLab]:
-    monkeypatch.setenv("PATH", f"{FAKES}:{os.environ['PATH']}")
-    monkeypatch.setenv("NIXOS_IMAGES", str(images))
-    await asked("systemctl", "daemon-reload")
+    monkeypatch.setenv("PATH", host.PATH)
     lab = ContainerLab(tmp_path)
-    lab.runtime = nixos_container.runtime(lab.paths, flake="/meta#{name}")
+    lab.runtime = nixos_container.runtime(lab.paths, flake=f"{flake}#{{name}}")
     await lab.runtime.open()
     yield lab
     await lab.clean()
-    for name in await NixosContainer().listed():
-        await asked("nixos-container", "destroy", name)
+    await asyncio.to_thread(host.destroy_all)
     await lab.runtime.close()
 
 
 async def asked(*argv: str) -> str:
-    outcome = await run(argv, deadline=PATIENT)
+    outcome = await run(argv, deadline=PATIENT, directory=Path("/tmp"))
     assert outcome.ok, str(outcome)
     return outcome.out.strip()
 
 
 async def conf(name: str) -> dict[str, str]:
-    return read(await asyncio.to_thread((CONFS / f"{name}.conf").read_text))
+    return read(await asyncio.to_thread((host.CONFS / f"{name}.conf").read_text))
 
 
 async def test_a_container_is_built_from_its_flake_with_the_hosts_network(
-    nixos: ContainerLab,
+    nixos: ContainerLab, flake: Path
 ) -> None:
     await nixos.runtime.create(nixos.script("exit 0"))
     variables = await conf("h-alice")
-    assert variables["FLAKE"] == "/meta#alice"
+    assert variables["FLAKE"] == str(flake), "nixos-container keeps no attribute"
     assert (variables["PRIVATE_NETWORK"], variables["HOST_ADDRESS"]) == ("0", "")
     assert f"--bind={nixos.paths.socket_dir('alice')}:/run/hive" in variables["EXTRA_NSPAWN_FLAGS"]
     assert await NixosContainer().listed() == ("h-alice",)
@@ -117,13 +103,28 @@ async def test_its_drop_in_is_that_of_every_container(nixos: ContainerLab) -> No
     assert sorted(shown.split()) == [f"MemoryMax={4 * 2**30}", "Restart=no", "TimeoutStopUSec=35s"]
 
 
-async def test_an_update_keeps_a_running_container(nixos: ContainerLab) -> None:
+async def test_an_update_builds_anew_and_keeps_a_running_container(
+    nixos: ContainerLab, flake: Path
+) -> None:
     await nixos.start(nixos.script(ContainerLab.SCRIPTS["waiter"]))
     await nixos.ready()
-    await NixosContainer(flake="/meta#{name}").update("alice")
+    assert await version_inside(nixos) == "1"
+    await asyncio.to_thread(host.release, flake, "2")
+    try:
+        await NixosContainer(flake=f"{flake}#{{name}}").update(nixos.script("true"))
+    finally:
+        await asyncio.to_thread(host.release, flake, "1")
+    assert await version_inside(nixos) == "2"
     assert await nixos.runtime.running() == ("alice",)
-    with pytest.raises(FailedError, match="failed to build container configuration"):
-        await NixosContainer(flake="/meta#other").update("alice")
+    with pytest.raises(FailedError, match="failed to build container from flake"):
+        await NixosContainer(flake=f"{flake}#nobody").update(nixos.script("true"))
+    assert await version_inside(nixos) == "2"
+
+
+async def version_inside(nixos: ContainerLab) -> str:
+    """Return the version of the system that alice's container runs."""
+    show = ("cat", "/run/current-system/nixos-version")
+    return (await nixos.runtime.run_inside("alice", show, deadline=PATIENT)).out.strip()
 
 
 async def test_a_flake_that_does_not_build_leaves_nothing(nixos: ContainerLab) -> None:
@@ -131,6 +132,17 @@ async def test_a_flake_that_does_not_build_leaves_nothing(nixos: ContainerLab) -
     with pytest.raises(FailedError, match="does not provide attribute"):
         await nixos.runtime.create(spec)
     assert await NixosContainer().listed() == ()
+
+
+async def test_a_creation_that_was_cut_off_is_finished(nixos: ContainerLab, flake: Path) -> None:
+    with pytest.raises(AssertionError, match="failed to build"):
+        await asked("nixos-container", "create", "h-alice", "--flake", f"{flake}#nobody")
+    assert await NixosContainer().listed() == ("h-alice",), "it has a `.conf` and no system"
+    await nixos.start(nixos.script(ContainerLab.SCRIPTS["waiter"]))
+    await nixos.ready()
+    show = ("readlink", "/run/current-system")
+    shown = await nixos.runtime.run_inside("alice", show, deadline=PATIENT)
+    assert shown.out.strip().endswith("-nixos-system-alice"), "alice's, not that of `container`"
 
 
 async def test_destroying_is_idempotent_and_leaves_no_conf(nixos: ContainerLab) -> None:
@@ -146,7 +158,7 @@ async def test_a_declared_container_is_not_touched(nixos: ContainerLab, tmp_path
 
     def declare() -> None:
         declared.write_text(text)
-        (CONFS / "h-alice.conf").symlink_to(declared)
+        (host.CONFS / "h-alice.conf").symlink_to(declared)
 
     await asyncio.to_thread(declare)
     spec = nixos.script("exit 0")
@@ -160,11 +172,13 @@ async def test_a_declared_container_is_not_touched(nixos: ContainerLab, tmp_path
     assert await asyncio.to_thread(declared.read_text) == text
     with pytest.raises(AssertionError, match="cannot destroy declarative container"):
         await asked("nixos-container", "destroy", "h-alice")
-    await asyncio.to_thread((CONFS / "h-alice.conf").unlink)
+    await asyncio.to_thread((host.CONFS / "h-alice.conf").unlink)
 
 
-async def test_a_name_of_eleven_characters_fits_and_of_twelve_does_not(nixos: ContainerLab) -> None:
-    await asked("nixos-container", "create", "h-123456789", "--flake", "/meta")
+async def test_a_name_of_eleven_characters_fits_and_of_twelve_does_not(
+    nixos: ContainerLab, flake: Path
+) -> None:
+    await asked("nixos-container", "create", "h-123456789", "--flake", str(flake))
     with pytest.raises(AssertionError, match="is too long"):
-        await asked("nixos-container", "create", "h-1234567890", "--flake", "/meta")
+        await asked("nixos-container", "create", "h-1234567890", "--flake", str(flake))
     assert await NixosContainer().listed() == ("h-123456789",)

@@ -1,6 +1,5 @@
 """Whole hives of the real programs, whose agents are real containers: only in the testbed."""
 
-import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,18 +10,12 @@ from tests.systemd.host.lab import IMAGE
 from tests.systemd.scenarios.hives import ContainerHive
 from tests.testbed.tree import make_image
 
-_REASON = "starts real containers: run `make test-machines` as root"
-
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:
         if here in item.path.parents:
-            item.add_marker(pytest.mark.root)
-            item.add_marker(pytest.mark.systemd)
             item.add_marker(pytest.mark.timeout(240))
-            if os.environ.get("HYPERHIVE_TESTBED") != "1":
-                item.add_marker(pytest.mark.skip(reason=_REASON))
 
 
 @pytest.fixture

@@ -5,9 +5,12 @@ import os
 import signal
 import subprocess
 from pathlib import Path
+from typing import Any
 
+from hive.client import blocking
+from hive.errors import HiveError
 from tests.support.daemons import PROGRAMS, HiveOnDisk, eventually
-from tests.systemd.host.lab import IMAGE
+from tests.systemd.host.lab import IMAGE, bind_lines
 from tests.systemd.host.lab import PROGRAMS as BINDS
 
 HEADER = f"""
@@ -15,10 +18,7 @@ runtime = "machinectl"
 [containers]
 image = "{IMAGE}"
 programs = "{PROGRAMS}"
-""" + "".join(
-    f'[[containers.bind]]\nsource = "{bind.source}"\ntarget = "{bind.target}"\nread_only = true\n'
-    for bind in BINDS
-)
+{bind_lines(BINDS)}"""
 
 
 class ContainerHive(HiveOnDisk):
@@ -28,14 +28,29 @@ class ContainerHive(HiveOnDisk):
         """Write hive.toml, with what all containers have in common before it."""
         super().configure(HEADER + toml)
 
+    def ask(self, cmd: str, **fields: Any) -> dict[str, Any]:
+        """Ask the daemon over its socket: what is asked again and again needs no program."""
+        return blocking.call(self.run_dir / "host.sock", {"cmd": cmd, **fields})
+
+    def answers(self) -> bool:
+        """Whether the daemon answers; fails at once when it has ended instead."""
+        if self.daemon is None or self.daemon.poll() is not None:
+            return super().answers()
+        try:
+            self.ask("list")
+        except HiveError:
+            return False
+        return True
+
+    def status(self, name: str) -> dict[str, Any]:
+        """Return the status row of one participant."""
+        rows: list[dict[str, Any]] = self.ask("agent_status")["agent_statuses"]
+        return next(row for row in rows if row["name"] == name)
+
     def close(self) -> None:
         """End the daemon and every container of a hive, and remove the containers."""
         super().close()
-        shown = host("machinectl", "list-images", "--no-legend", "--output=json")
-        for image in json.loads(shown or "[]"):
-            if image["name"].startswith("h-") or image["name"] == "hm1nd":
-                end_container(image["name"])
-                host("machinectl", "remove", image["name"])
+        remove_containers()
 
 
 def host(*argv: str) -> str:
@@ -63,6 +78,15 @@ def leader(container: str) -> int:
 def kill_container(name: str) -> None:
     """Kill an agent's container from outside, as the kernel would: its init gets SIGKILL."""
     os.kill(leader(f"h-{name}"), signal.SIGKILL)
+
+
+def remove_containers() -> None:
+    """End and remove every container that is called like one of a hive."""
+    shown = host("machinectl", "list-images", "--no-legend", "--output=json")
+    for image in json.loads(shown or "[]"):
+        if image["name"].startswith("h-") or image["name"] == "hm1nd":
+            end_container(image["name"])
+            host("machinectl", "remove", image["name"])
 
 
 def end_container(container: str) -> None:

@@ -12,18 +12,12 @@ import pytest
 from tests.support.daemons import PROGRAMS, eventually
 from tests.systemd.host.lab import PROGRAMS as BINDS
 from tests.systemd.scenarios.hives import ContainerHive, host, leader, shown
+from tests.testbed.bus import acting, aside, read, recorded
 from tests.testbed.tree import make_image
 
 SERVICE = "container@damocles.service"
 FILE = Path("/run/systemd/system", SERVICE)
 ROOT = Path("/var/lib/damocles")
-READ_ONLY = {
-    *("Get", "GetAll", "GetUnit", "LoadUnit", "Subscribe", "GetUnitByPIDFD", "GetMachine"),
-    *("AddMatch", "ListUnitsByPatterns", "ListUnitsByNames", "GetUnitByInvocationID"),
-}
-BY_ITSELF = {"RegisterMachine", "RegisterMachineWithNetwork", "UnregisterMachine"}
-"""What a container's own systemd-nspawn tells machined."""
-
 SWARM = """
 [agents.alice]
 run = ["sh", "-c", "cat >/dev/null; echo alice here"]
@@ -51,41 +45,26 @@ Delegate=yes
 """
     )
     host("systemctl", "daemon-reload")
-    host("systemctl", "start", SERVICE)
+    host(*aside("systemctl", "start", SERVICE))
     yield SERVICE
-    host("systemctl", "stop", SERVICE)
+    host(*aside("systemctl", "stop", SERVICE))
     FILE.unlink()
     host("systemctl", "daemon-reload")
     shutil.rmtree(ROOT)
 
 
-def acting_calls(recorded: str) -> list[str]:
-    """Return the method calls in what dbus-monitor printed that name the peer and are not looks."""
-    calls = recorded.split("\nmethod call ")[1:]
-    return [
-        call
-        for call in calls
-        if "damocles" in call.split("\nmethod return")[0].split("\nsignal ")[0]
-        and call.partition("member=")[2].split()[0] not in READ_ONLY | BY_ITSELF
-    ]
-
-
 def test_a_peer_is_restarted_by_systemd_and_never_touched_by_us(
     hive: ContainerHive, damocles: str, tmp_path: Path
 ) -> None:
-    recorded = tmp_path / "bus"
-    with recorded.open("wb") as out:
-        monitor = subprocess.Popen(["dbus-monitor", "--system"], stdout=out)
-    try:
-        eventually(lambda: recorded.stat().st_size, what="the monitor")
+    with recorded(tmp_path / "bus") as bus:
         hive.configure(SWARM)
         hive.start()
         hive.until_state("alice", "running")
         run, before = shown(damocles, "InvocationID"), leader("damocles")
         for verb in ("start", "stop", "restart", "kill"):
             assert hive.run(verb, "damocles").returncode == 5, "refused, whatever it is"
-        hive.ok("stop", "alice")
-        hive.ok("start", "alice")
+        assert hive.run("destroy", "damocles", "--yes").returncode == 5
+        hive.ok("restart", "alice")
         hive.kill()
         hive.start()
         hive.interrupt()
@@ -105,20 +84,16 @@ def test_a_peer_is_restarted_by_systemd_and_never_touched_by_us(
             ),
             what="a sight of it",
         )
-        assert (row["kind"], row["unread"], row["source"]) == ("peer", 1, "systemd")
-        assert row["observed"] == f"{damocles} is active (running)"
-        assert row["restarts"] == 1, "its own NRestarts"
-        assert "Restart=on-failure" in FILE.read_text()
-        assert not Path(f"{FILE}.d").exists(), "and nothing of ours is beside its unit"
-        # The bus of the container takes a moment longer than the container itself.
-        got = eventually(lambda: inside_damocles("recv"), what="damocles at its socket")
-        assert "hello" in got, "its mail waited, and its socket is where it was"
-    finally:
-        monitor.terminate()
-        monitor.wait()
-    seen = recorded.read_text(errors="replace")
-    assert "h-alice" in seen, "the monitor hears what we ask for"
-    assert acting_calls(seen) == []
+    assert (row["kind"], row["unread"], row["source"]) == ("peer", 1, "systemd")
+    assert row["observed"] == f"{damocles} is active (running)"
+    assert "Restart=on-failure" in FILE.read_text()
+    assert not Path(f"{FILE}.d").exists(), "and nothing of ours is beside its unit"
+    # The bus of the container takes a moment longer than the container itself.
+    got = eventually(lambda: inside_damocles("recv"), what="damocles at its socket")
+    assert "hello" in got, "its mail waited, and its socket is where it was"
+    calls = read(bus)
+    assert acting(calls, "h-alice"), "the monitor hears what we ask for"
+    assert acting(calls, "damocles") == []
 
 
 def inside_damocles(verb: str) -> str:

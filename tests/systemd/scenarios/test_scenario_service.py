@@ -3,15 +3,20 @@
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.daemons import eventually
+from tests.systemd import nixos
 from tests.systemd.scenarios.hives import ContainerHive, host, shown, unit
 
 SERVICE = "hive-c0re.service"
+BUILD = 120.0
+"""Seconds in which even a busy machine builds a container's system and starts it."""
+
 UNITS = Path("/run/systemd/system")
 SWARM = """
 [agents.bob]
@@ -28,6 +33,13 @@ class ServiceHive(ContainerHive):
         self.run_dir.rmdir()
         self.run_dir, self.state_dir = Path("/run/hyperhive"), Path("/var/lib/hyperhive")
         self.env |= {"HYPERHIVE_RUN_DIR": "/run/hyperhive"}
+
+    def change(self, *lines: str) -> None:
+        """Change the unit by a drop-in."""
+        drop_in = UNITS / f"{SERVICE}.d" / "test.conf"
+        drop_in.parent.mkdir(parents=True, exist_ok=True)
+        drop_in.write_text("\n".join(["[Service]", *lines, ""]))
+        host("systemctl", "daemon-reload")
 
     def install(self) -> None:
         (UNITS / SERVICE).write_text(self.ok("install-unit", "--config", str(self.config)))
@@ -66,6 +78,7 @@ def test_the_unit_is_ready_when_it_answers_and_outlived_by_its_containers(
     eventually(
         lambda: shown(SERVICE, "StatusText") == "1 of 1 agents run, 1 peers", what="the status"
     )
+    assert_hardened(int(shown(SERVICE, "MainPID")))
     run = shown(unit("bob"), "InvocationID")
     answers(service)
 
@@ -83,13 +96,39 @@ def test_the_unit_is_ready_when_it_answers_and_outlived_by_its_containers(
     assert (service.run_dir / "agents" / "bob").is_dir(), "what is bound into it is still there"
 
 
+def assert_hardened(daemon: int) -> None:
+    """Check that what the unit forbids is forbidden to the very process."""
+    assert "NoNewPrivs:\t1" in Path(f"/proc/{daemon}/status").read_text()
+    assert "Seccomp:\t2" in Path(f"/proc/{daemon}/status").read_text()
+    inside = ("nsenter", f"--target={daemon}", "--mount", "touch")
+    refused = subprocess.run([*inside, "/etc/intruder"], check=False, capture_output=True)
+    assert b"Read-only file system" in refused.stderr
+
+
+def test_it_makes_nixos_containers_though_the_rest_of_etc_is_read_only(
+    service: ServiceHive, tmp_path: Path
+) -> None:
+    if reason := nixos.missing():
+        pytest.skip(reason)
+    nixos.install()
+    shutil.rmtree(nixos.CONFS, ignore_errors=True)
+    flake = nixos.make_flake(tmp_path)
+    service.config.write_text(nixos.hive_toml(flake) + SWARM)
+    service.change(f"Environment=PATH={nixos.PATH}")
+    try:
+        host("systemctl", "start", SERVICE)
+        service.until_state("bob", "running", within=BUILD)
+        answers(service)
+        assert (nixos.CONFS / "h-bob.conf").exists()
+    finally:
+        host("systemctl", "stop", SERVICE)
+        nixos.destroy_all()
+
+
 def test_a_daemon_that_hangs_is_replaced_and_its_containers_never_notice(
     service: ServiceHive,
 ) -> None:
-    drop_in = UNITS / f"{SERVICE}.d" / "impatient.conf"
-    drop_in.parent.mkdir(parents=True)
-    drop_in.write_text("[Service]\nWatchdogSec=2s\nTimeoutAbortSec=1s\n")
-    host("systemctl", "daemon-reload")
+    service.change("WatchdogSec=2s", "TimeoutAbortSec=1s")
     host("systemctl", "start", SERVICE)
     service.until_state("bob", "running")
     run, daemon = shown(unit("bob"), "InvocationID"), shown(SERVICE, "MainPID")

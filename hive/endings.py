@@ -70,18 +70,24 @@ class Ended:
         how: Exit status, signal, or whatever else is known.
         at: Wall time in seconds when it was noticed.
         last_lines: The end of its output, oldest first.
+        result: systemd's one word for it, if systemd ran it: the `Result=` of systemd.service(5).
     """
 
     how: How
     at: float
     last_lines: tuple[str, ...] = ()
+    result: str | None = None
 
     def __str__(self) -> str:
         return str(self.how)
 
 
-def facts(how: How) -> dict[str, int | str | bool]:
-    """Return what is known of an end as fields for programs: `exit_status`, `signal`, `oom`."""
+def facts(ended: Ended) -> dict[str, int | str | bool]:
+    """Return an end as fields for programs: `exit_status`, `signal` or `oom`, and `result`."""
+    return _facts(ended.how) | ({} if ended.result is None else {"result": ended.result})
+
+
+def _facts(how: How) -> dict[str, int | str | bool]:
     match how:
         case Exited(status):
             return {"exit_status": status}

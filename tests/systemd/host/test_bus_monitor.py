@@ -1,0 +1,57 @@
+"""The check that nobody acts on a peer can fail: here somebody does, on a peer of its own."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.testbed.bus import LOOKS, acting, aside, hide_private_socket, read, recorded
+
+PEER = "hector"
+SERVICE = f"container@{PEER}.service"
+
+
+def heard(path: Path, *argv: str) -> list[str]:
+    """Return what acts on the peer in what is heard while a program runs."""
+    hide_private_socket()
+    with recorded(path) as bus:
+        subprocess.run(argv, check=False, capture_output=True)
+        subprocess.run(["systemctl", "show", "the-end"], check=True, capture_output=True)
+    calls = read(bus)
+    assert any("the_2dend" in call["path"] for call in calls), "what came before is in it"
+    return acting(calls, PEER)
+
+
+@pytest.mark.parametrize(
+    ("argv", "member"),
+    [
+        (("systemctl", "stop", SERVICE), "StopUnit"),
+        (("systemctl", "restart", SERVICE), "RestartUnit"),
+        (("systemctl", "kill", "--signal=KILL", SERVICE), "KillUnit"),
+        (("systemctl", "reset-failed", SERVICE), "ResetFailedUnit"),
+        (("systemctl", "set-property", SERVICE, "CPUWeight=1"), "SetUnitProperties"),
+        (("machinectl", "terminate", PEER), "TerminateMachine"),
+        (("systemctl", "start", SERVICE), "StartUnit"),
+    ],
+)
+def test_whoever_acts_on_a_peer_is_heard(tmp_path: Path, argv: list[str], member: str) -> None:
+    found = heard(tmp_path / "bus", *argv)
+    assert any(call.startswith(f"{member}(") for call in found), found
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ("systemctl", "show", SERVICE),
+        ("machinectl", "show", PEER),
+        ("systemctl", "stop", "container@another.service"),
+        aside("systemctl", "stop", SERVICE),
+    ],
+)
+def test_looks_are_none_nor_what_others_are_told(tmp_path: Path, argv: list[str]) -> None:
+    assert heard(tmp_path / "bus", *argv) == []
+
+
+def test_no_method_that_changes_anything_counts_as_a_look() -> None:
+    acts = ("Start", "Stop", "Kill", "Terminate", "Set", "Reset", "Re", "Clone", "Rename", "Bind")
+    assert [member for member in LOOKS if member.startswith(acts)] == []

@@ -1,0 +1,77 @@
+"""Systemd's own word for the end of real containers."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from hive.endings import Exited, How, OutOfMemory, Signaled
+from hive.machines.systemd.commands import run
+from tests.systemd.host.lab import ContainerLab
+
+PATIENT = 30.0
+UNIT = "systemd-nspawn@h-waiter.service"
+CGROUP = Path("/sys/fs/cgroup/machine.slice", UNIT)
+
+
+async def host(*argv: str) -> None:
+    outcome = await run(argv, deadline=PATIENT)
+    assert outcome.ok, str(outcome)
+
+
+async def test_a_container_that_was_powered_off_succeeded(lab: ContainerLab) -> None:
+    await lab.start(lab.spec("waiter"))
+    await lab.ready()
+    ended = await lab.runtime.stop("waiter", deadline=PATIENT)
+    assert ended is not None
+    assert (ended.how, ended.result) == (Exited(0), "success")
+
+
+@pytest.mark.parametrize(
+    ("script", "how", "result"),
+    [
+        ("exit 7", Exited(7), "exit-code"),
+        ("kill -KILL $$", Signaled(9), "signal"),
+    ],
+)
+async def test_the_word_about_the_agent_comes_from_inside(
+    lab: ContainerLab, script: str, how: How, result: str
+) -> None:
+    ended = await (await lab.start(lab.script(script, "waiter"))).first()
+    assert (ended.how, ended.result) == (how, result)
+
+
+async def test_nspawn_itself_was_killed(lab: ContainerLab) -> None:
+    ends = await lab.start(lab.spec("waiter"))
+    await lab.ready()
+    await host("systemctl", "kill", "--signal=KILL", "--kill-whom=main", UNIT)
+    ended = await ends.first()
+    assert (ended.how, ended.result) == (Signaled(9), "signal")
+
+
+async def test_a_stop_that_systemd_had_to_cut_short_is_a_timeout(lab: ContainerLab) -> None:
+    ends = await lab.start(lab.script(lab.SCRIPTS["stubborn"], "waiter"))
+    await lab.ready()
+    drop_in = Path(f"/run/systemd/system/{UNIT}.d/60-impatient.conf")
+    await asyncio.to_thread(drop_in.write_text, "[Service]\nTimeoutStopSec=1s\n")
+    await host("systemctl", "daemon-reload")
+    try:
+        await host("systemctl", "stop", UNIT)
+        ended = await ends.first()
+    finally:
+        await asyncio.to_thread(drop_in.unlink)
+        await host("systemctl", "daemon-reload")
+    assert (ended.how, ended.result) == (Signaled(9), "timeout")
+
+
+async def test_out_of_memory(lab: ContainerLab) -> None:
+    gate = 'while [ ! -e "$HIVE_STATE/go" ]; do sleep 0.05; done; exec tail /dev/zero'
+    spec = lab.script(f"echo up > $HIVE_STATE/ready; {gate}", "waiter", memory_max="128M")
+    ends = await lab.start(spec)
+    await lab.ready()
+    if not await asyncio.to_thread((CGROUP / "memory.swap.max").exists):
+        pytest.skip("the kernel lets nobody limit memory in this host: no memory controller here")
+    await asyncio.to_thread((CGROUP / "memory.swap.max").write_text, "0")
+    await asyncio.to_thread((spec.state_dir / "go").touch)
+    ended = await ends.first()
+    assert (ended.how, ended.result) == (OutOfMemory(), "oom-kill")

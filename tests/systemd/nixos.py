@@ -1,0 +1,84 @@
+"""A NixOS host, as far as containers can tell: its unit, its program, its Nix, and a flake."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+from tests.support.daemons import PROGRAMS
+from tests.systemd.host.lab import PROGRAMS as BINDS
+from tests.systemd.host.lab import bind_lines
+from tests.testbed.tree import make_image
+
+FAKES = Path(__file__).parent / "fakes"
+CONFS = Path("/etc/nixos-containers")
+PATH = f"{FAKES}:{os.environ['PATH']}"
+"""The search path of a host that has `nixos-container`."""
+
+_UNIT = Path("/etc/systemd/system/container@.service")
+_NIX_CONF = """\
+experimental-features = nix-command flakes
+build-users-group =
+sandbox = false
+substituters =
+fsync-metadata = false
+"""
+"""Nix builds as root in the host it is called in, and asks nobody; nothing has to outlive it."""
+
+
+def missing() -> str | None:
+    """Return what keeps flakes from being built here; None if nothing does."""
+    return None if shutil.which("nix") else "this needs nix: run tests/testbed/install.sh"
+
+
+def install() -> None:
+    """Install the unit that NixOS has for its containers, and have Nix build without a network."""
+    unit = (FAKES / "container@.service").read_text().replace("${fakes}", str(FAKES))
+    for path, text in ((_UNIT, unit), (Path("/etc/nix/nix.conf"), _NIX_CONF)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    subprocess.run(["systemctl", "daemon-reload"], check=True)
+
+
+def make_flake(directory: Path, version: str = "1") -> Path:
+    """Make a flake with the systems of `alice`, `bob` and `container`; return where it is.
+
+    Args:
+        directory: Where to make it.
+        version: What its systems say in `/run/current-system/nixos-version`.
+    """
+    flake = directory / "flake"
+    shutil.copytree(FAKES / "flake", flake)
+    make_image(directory / "image")
+    shutil.move(directory / "image" / "etc", flake / "etc")
+    shutil.rmtree(directory / "image")
+    (flake / "etc/machine-id").unlink()  # each container has its own
+    (flake / "platform").write_text(f"{platform.machine()}-linux")
+    release(flake, version)
+    return flake
+
+
+def hive_toml(flake: Path) -> str:
+    """Return the beginning of the hive.toml of a hive whose containers are built from a flake."""
+    binds = [bind for bind in BINDS if bind.source != Path("/usr")]  # the host's is there already
+    return f"""
+runtime = "nixos-container"
+[containers]
+flake = "{flake}#{{name}}"
+programs = "{PROGRAMS}"
+{bind_lines(binds)}"""
+
+
+def release(flake: Path, version: str) -> None:
+    """Change what a flake's systems are."""
+    (flake / "version").write_text(version)
+
+
+def destroy_all() -> None:
+    """Destroy every container of the host that its configuration does not declare."""
+    for conf in CONFS.glob("*.conf"):
+        destroy = [FAKES / "nixos-container", "destroy", conf.stem]
+        subprocess.run(destroy, check=True, env={**os.environ, "PATH": PATH})

@@ -1,0 +1,56 @@
+"""Finding all that a run has printed, and waiting for it only if something may be missing."""
+
+import pytest
+
+from hive.machines.systemd.commands import Outcome
+from hive.machines.systemd.journal import Journal, Trace, trace_of
+from hive.machines.systemd.views import Active, Unit
+
+TRACE = Trace("systemd-nspawn@h-alice.service", "abc", 54)
+SAID = "[   12.000001] hive-agent[32]: thinking"
+LAST_WORD = "[   13.000001] hive-agent[40]: hive-agent ended: exit-code exited 7"
+
+
+class Journalctl:
+    """Plays `journalctl`: what is printed before the first sync, and what after it."""
+
+    def __init__(self, before: str, after: str) -> None:
+        self._shown, self._after = before, after
+        self.ran: list[tuple[str, ...]] = []
+
+    async def __call__(self, argv: object, *, deadline: float) -> Outcome:
+        assert isinstance(argv, tuple)
+        self.ran.append(argv)
+        if "--sync" in argv:
+            self._shown = self._after
+        return Outcome(argv, 0, self._shown, "", deadline)
+
+
+def test_a_run_is_found_by_its_id_and_by_its_main_process() -> None:
+    unit = Unit(id=TRACE.unit, active=Active.FAILED, invocation="abc", main_pid=54)
+    assert trace_of(unit) == TRACE
+    assert TRACE.matches() == (
+        "_SYSTEMD_INVOCATION_ID=abc",
+        *("+", "INVOCATION_ID=abc"),
+        *("+", "_SYSTEMD_UNIT=systemd-nspawn@h-alice.service", "_PID=54"),
+    )
+
+
+def test_a_process_that_is_not_known_matches_nothing() -> None:
+    assert "_PID=0" not in Trace("u", "abc", 0).matches()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "programs"),
+    [
+        (f"{SAID}\n{LAST_WORD}\n", "never read", 1),
+        (f"{SAID}\n", f"{SAID}\n{LAST_WORD}\n", 3),
+    ],
+)
+async def test_the_journal_is_waited_for_only_without_a_last_word(
+    before: str, after: str, programs: int
+) -> None:
+    journalctl = Journalctl(before, after)
+    assert await Journal(journalctl).run_of(TRACE) == (SAID, LAST_WORD)
+    assert len(journalctl.ran) == programs
+    assert "--boot" in journalctl.ran[0], "another boot may have had the same process id"

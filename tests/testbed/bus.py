@@ -1,0 +1,100 @@
+"""Run a program and listen to the system bus meanwhile: `python -m tests.testbed.bus PROGRAM...`.
+
+Inside the testbed all tests run under it. Nothing in a hive may act on a peer's container, so any
+method call that names the peer and is no mere look makes the whole run fail, whoever sent it.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+PEER = "damocles"
+"""In the name of every container of the tests that is nobody's but its own."""
+
+LOOKS = frozenset(
+    {
+        *("Get", "GetAll", "Introspect", "Subscribe", "AddMatch", "GetNameOwner"),
+        *("GetUnit", "LoadUnit", "GetUnitByPID", "GetUnitByPIDFD", "GetUnitByInvocationID"),
+        *("ListUnits", "ListUnitsByNames", "ListUnitsByPatterns", "GetUnitFileState"),
+        *("GetMachine", "GetMachineByPID", "ListMachines", "GetImage", "ListImages"),
+        *("GetMachineAddresses", "GetMachineOSRelease"),
+    }
+)
+"""Methods of D-Bus, systemd and machined that change nothing."""
+
+BY_ITSELF = frozenset({"RegisterMachine", "RegisterMachineWithNetwork", "UnregisterMachine"})
+"""What a container's own systemd-nspawn tells machined."""
+
+_PRIVATE = Path("/run/systemd/private")
+"""Where systemd listens to root without any bus, and without anybody who could listen in."""
+
+Call = Mapping[str, Any]
+"""A method call, as `busctl --json` prints it."""
+
+
+def acting(calls: Iterable[Call], peer: str) -> list[str]:
+    """Return the calls that name a peer and are no mere looks, each as `member(arguments)`."""
+    return [
+        f"{call['member']}({json.dumps(call['payload'].get('data', []))}) on {call['path']}"
+        for call in calls
+        if call["member"] not in LOOKS | BY_ITSELF and peer in json.dumps(call)
+    ]
+
+
+def hide_private_socket() -> None:
+    """Leave the system bus as the only way to systemd, even for root."""
+    if not _PRIVATE.is_char_device():
+        subprocess.run(["mount", "--bind", "/dev/null", str(_PRIVATE)], check=True)
+
+
+def aside(*argv: str) -> tuple[str, ...]:
+    """Return the command line that runs `systemctl` for a test itself, unheard on the bus."""
+    return ("unshare", "--mount", "sh", "-c", f'umount {_PRIVATE} && exec "$@"', "sh", *argv)
+
+
+@contextmanager
+def recorded(path: Path) -> Iterator[Path]:
+    """Record all method calls on the system bus into a file, one a line."""
+    monitor = ["busctl", "monitor", "--json=short", "--match=type='method_call'"]
+    with path.open("wb") as out:
+        process = subprocess.Popen(monitor, stdout=out, stderr=subprocess.PIPE)
+    assert process.stderr
+    process.stderr.readline()  # "Monitoring bus message stream."
+    try:
+        yield path
+    finally:
+        process.terminate()
+        process.communicate()
+
+
+def read(path: Path) -> list[Call]:
+    """Return what was recorded; a line that was cut off at the end is left out."""
+    lines = path.read_text(errors="replace").split("\n")[:-1]
+    return [json.loads(line) for line in lines]
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run the program; return its exit status, or 1 if somebody acted on the peer."""
+    hide_private_socket()
+    with TemporaryDirectory() as directory:
+        with recorded(Path(directory, "bus")) as path:
+            status = subprocess.run(argv, check=False).returncode
+        calls = read(path)
+    named = [call for call in calls if PEER in json.dumps(call)]
+    acted = acting(calls, PEER)
+    sys.stderr.write(
+        f"the bus: {len(calls)} method calls, {len(named)} name {PEER}, {len(acted)} act on it\n"
+    )
+    sys.stderr.writelines(f"  {call}\n" for call in acted)
+    return status or (1 if acted else 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
