@@ -291,7 +291,7 @@ class Exchange:
 
     def _current_journal(self) -> Journal | None:
         """Return the journal that an answer has to wait for, None when all is on disk."""
-        if self.rules.mail.changed and self._trouble is None and self._gathering is None:
+        if self.rules.mail.is_ahead and self._trouble is None and self._gathering is None:
             self._gathering = Journal()
             self._journals.append(self._gathering)
             self._gathering.written = self._store.write_late(self._collect)
@@ -303,10 +303,7 @@ class Exchange:
         self._land()
         journal, self._gathering = self._gathering, None
         assert journal is not None
-        changed = self.rules.mail.changed
-        self.rules.mail.changed = {}
-        steps, self.rules.mail.receipts = self.rules.mail.receipts, []
-        changes = journal.collect(changed.values(), steps, self._last_written)
+        changes = journal.collect(self.rules.mail, self._last_written)
         self._last_written = self.rules.mail.last_id
         return changes
 
@@ -340,8 +337,7 @@ class Exchange:
         self._trouble = UnavailableError(
             f"the last commit failed and the mail is being read again, so try again soon: {error}"
         )
-        self.rules.mail.changed.clear()
-        self.rules.mail.receipts.clear()
+        self.rules.mail.take_changes()
         for waiting in (journal, *self._journals):
             waiting.fail(error)
         recovers = self._recovery is not None and not self._recovery.done()

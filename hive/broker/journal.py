@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from typing import Any
 
 from attrs import define, field
 
+from hive.broker.mail import Mail
 from hive.broker.sessions import Grant
 from hive.broker.values import Delivery, Reply
 from hive.errors import HiveError
-from hive.store import Message, Receipt
-from hive.store.messages import Changes, insertion, move
+from hive.store import Message
+from hive.store.messages import Changes, acking, insertion, move
 
 
 @define(eq=False)
@@ -35,13 +36,12 @@ class Journal:
         """Whether its commit has succeeded or failed."""
         return self.written is not None and self.written.done()
 
-    def collect(
-        self, changed: Iterable[Message], steps: Sequence[Receipt], last_written: int
-    ) -> Changes:
-        """Return the write that brings these messages' rows up to date and keeps these steps.
+    def collect(self, mail: Mail[Any], last_written: int) -> Changes:
+        """Return the write that brings the rows on disk up to date with the mail.
 
         Rows are taken as they are now, so changes of one message that came together are one.
         """
+        changed, acked, steps = mail.take_changes()
         moved = []
         for message in changed:
             if message.id > last_written:
@@ -49,7 +49,8 @@ class Journal:
             else:
                 moved.append(move(message))
         inserted = [insertion(message) for message in self.inserted]
-        return Changes(inserted, moved, steps, self._bodiless())
+        ended = [acking(message) for message in acked]
+        return Changes(inserted, moved, ended, steps, self._bodiless())
 
     def succeed(self, bodies: dict[int, str]) -> list[Grant[Reply]]:
         """Give all answers and hand over all mail; return the grants that nobody took."""
