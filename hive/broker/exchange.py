@@ -274,24 +274,28 @@ class Exchange:
 
     def _settle(self, now: Moment) -> None:
         """Have everything written and handed over that the rules have just decided."""
-        grants = self.rules.take_grants()
-        news, self.rules.news = self.rules.news, []
-        for each in news:
-            self._tell(each)
+        if self.rules.news:
+            news, self.rules.news = self.rules.news, []
+            for each in news:
+                self._tell(each)
         journal = self._current_journal()
-        if journal is not None:
-            journal.grants.extend(grants)
-        for grant in () if journal else grants:
+        if journal is None:
+            self._hand_out(self.rules.take_grants())
+            self._set_timer(now)
+        elif self.rules.grants:  # the timer is set for all at once when the commit is over
+            journal.grants += self.rules.take_grants()
+
+    def _hand_out(self, grants: list[Grant[Reply]]) -> None:
+        """Answer receivers for whom nothing has to be written."""
+        for grant in grants:
             if self._trouble is not None and grant.messages:
                 grant.receiver.fail(self._trouble)
             elif not grant.receiver.expired:
                 grant.receiver.send(())
-        if journal is None:  # else once for all that share the commit, when it is over
-            self._set_timer(now)
 
     def _current_journal(self) -> Journal | None:
         """Return the journal that an answer has to wait for, None when all is on disk."""
-        if self.rules.mail.is_ahead and self._trouble is None and self._gathering is None:
+        if self._gathering is None and self.rules.mail.is_ahead and self._trouble is None:
             self._gathering = Journal()
             self._journals.append(self._gathering)
             self._gathering.written = self._store.write_late(self._collect)

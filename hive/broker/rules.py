@@ -36,6 +36,9 @@ from hive.store.messages import Undelivered
 
 R = TypeVar("R", bound=Receiver)
 
+_LEASED, _PARKED = MessageState.LEASED, MessageState.PARKED
+_ACKED, _DEAD = MessageState.ACKED, MessageState.DEAD
+
 
 class Rules(Generic[R]):
     """The state machine of all inboxes.
@@ -158,7 +161,8 @@ class Rules(Generic[R]):
         """
         sent = self.intake.send(draft, now)
         if not sent.duplicate:
-            self._follow_up(now)
+            if self.intake.has_followers:
+                self._follow_up(now)
             for name in sent.recipients:
                 self._serve(self.mail.inboxes[name], now)
         return sent
@@ -233,7 +237,8 @@ class Rules(Generic[R]):
         """
         found = self._session(session)
         inbox = self.mail.inbox(found.participant) if queue is None else self._queue(queue)
-        self._expire(now)
+        if self.mail.expiries:
+            self._expire(now)
         parked = Parked(receiver, session, inbox.name, count)
         if count > 0 and inbox.deliverable:
             self._grant(inbox, parked, now)
@@ -264,7 +269,8 @@ class Rules(Generic[R]):
         return receivers
 
     def _serve(self, inbox: Inbox[R], now: Moment) -> None:
-        self._expire(now)
+        if self.mail.expiries:
+            self._expire(now)
         while inbox.parked and inbox.deliverable:
             parked = next(iter(inbox.parked.values()))
             self._unpark(inbox, parked)
@@ -315,14 +321,14 @@ class Rules(Generic[R]):
                 stale.append(message)
             else:
                 self._drop_held(message)
-                self._end(message, MessageState.ACKED, None, now)
+                self._end(message, _ACKED, None, now)
         return tuple(stale)
 
     def ack_turn(self, session: str, now: Moment) -> tuple[Stale, ...]:
         """Ack all that a session holds; return what it held and lost since the last time."""
         holder = self._session(session)
         for message in holder.held.values():
-            self._end(message, MessageState.ACKED, None, now)
+            self._end(message, _ACKED, None, now)
         lost = tuple(Stale(number, why) for number, why in holder.lost.items())
         holder.held.clear()
         holder.lost.clear()
@@ -350,7 +356,7 @@ class Rules(Generic[R]):
         self._drop_held(message)
         match mode:
             case NackMode.REJECT:
-                self._end(message, MessageState.DEAD, reason or "rejected by its receiver", now)
+                self._end(message, _DEAD, reason or "rejected by its receiver", now)
             case NackMode.DEFER:
                 due = now.wall + delay if delay else None
                 why = reason or "deferred"
@@ -390,7 +396,7 @@ class Rules(Generic[R]):
                 and message.inbox == name
                 and message.state is MessageState.STORED
             ):
-                self._end(message, MessageState.ACKED, "read", now)
+                self._end(message, _ACKED, "read", now)
                 count += 1
         return count
 
@@ -445,7 +451,7 @@ class Rules(Generic[R]):
             return
         for number in self.mail.expiries.pop_due(now.wall):
             message = self.mail.messages[number]
-            if message.state is MessageState.LEASED:
+            if message.state is _LEASED:
                 continue  # is watched again when it goes back
             self._end(message, MessageState.EXPIRED, "its time was over before it was read", now)
             detail = {"id": number, "to": message.inbox, "sent_at": rfc3339(message.sent_at)}
@@ -457,10 +463,10 @@ class Rules(Generic[R]):
     # Ends and returns
 
     def _end(self, message: Message, state: MessageState, reason: str | None, now: Moment) -> None:
-        if message.state is MessageState.PARKED:
+        if message.state is _PARKED:
             self.intake.circuits.forget(message)
         self.mail.end(message, state, reason, now)
-        if state is MessageState.DEAD:
+        if state is _DEAD:
             detail = {"id": message.id, "from": message.sender, "reason": reason}
             self.news.append(News(NewsKind.DEAD_LETTER, message.inbox, detail))
 
@@ -477,7 +483,7 @@ class Rules(Generic[R]):
         final = retry.gave_up(message.attempts, self.limits.max_attempts, reason)
         newer = self.mail.newest.get(succession(message)) if message.supersede_key else None
         if final is not None:
-            self._end(message, MessageState.DEAD, final, now)
+            self._end(message, _DEAD, final, now)
         elif newer is not None and newer is not message:
             self._end(message, MessageState.EXPIRED, f"superseded by message {newer.id}", now)
         else:
@@ -499,7 +505,7 @@ class Rules(Generic[R]):
         for name in found.queues:
             self.add_queue(name)
         for message in found.rows:
-            if message.state is MessageState.LEASED:
+            if message.state is _LEASED:
                 self._resume(message, now)
         for inbox in list(self.mail.inboxes.values()):
             self._serve(inbox, now)
@@ -526,7 +532,7 @@ class Rules(Generic[R]):
             return Stale(number, None)
         if not self._may_hold(holder, message):
             return Stale(number, "is not in this inbox")
-        if message.state is not MessageState.LEASED:
+        if message.state is not _LEASED:
             return Stale(number, why_not_leased(message))
         if message.lease != lease and (lease is not None or message.session != holder.id):
             return Stale(number, f"is now leased as {message.lease}, attempt {message.attempts}")
@@ -552,4 +558,4 @@ class Rules(Generic[R]):
 
     def _purge(self, name: str, now: Moment) -> None:
         for message in [found for found in self.mail.messages.values() if found.inbox == name]:
-            self._end(message, MessageState.DEAD, "its inbox was purged", now)
+            self._end(message, _DEAD, "its inbox was purged", now)

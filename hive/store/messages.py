@@ -15,7 +15,15 @@ from attrs import field, frozen
 
 from hive.store import groups, receipts
 from hive.store.pieces import Row, insert, run_in_pieces, update
-from hive.store.records import Kind, Message, MessageKind, MessageState, Origin, Receipt
+from hive.store.records import (
+    Kind,
+    Message,
+    MessageKind,
+    MessageState,
+    Origin,
+    Priority,
+    Receipt,
+)
 from hive.store.unit import Query
 
 _USUAL = (
@@ -307,6 +315,7 @@ def _record(row: Row) -> Message:
     values["sender_kind"] = Kind(values["sender_kind"])
     values["kind"] = MessageKind(values["kind"])
     values["state"] = MessageState(values["state"])
+    values["priority"] = Priority(values["priority"])
     return Message(**values)
 
 
