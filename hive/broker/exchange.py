@@ -33,6 +33,9 @@ from hive.store.messages import Changes, Epoch, by_id, undelivered
 RETRY_SECONDS = 1.0
 """Pause between attempts to read the mail again after a failure."""
 
+ACK_SECONDS = 0.02
+"""How long acks that nobody waits for may wait for a commit that they can join."""
+
 LONGEST_SLEEP = 60.0
 """The wall clock may be set at any time, so deferred mail is looked at this often at least."""
 
@@ -62,6 +65,7 @@ class Exchange:
         self._closed = False
         self._recovery: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._soon: asyncio.TimerHandle | None = None
         self._handlers: dict[type, Handler] = {
             requests.Send: self._send,
             requests.Recv: self._recv,
@@ -91,9 +95,11 @@ class Exchange:
     async def close(self) -> None:
         """Write what is decided, answer everyone, take nothing more in."""
         self._closed = True
+        self._current_journal()
         self._trouble = UnavailableError("the broker is stopping; connect again")
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._soon):
+            if timer is not None:
+                timer.cancel()
         if self._recovery is not None:
             self._recovery.cancel()
             await asyncio.wait([self._recovery])
@@ -278,12 +284,25 @@ class Exchange:
             news, self.rules.news = self.rules.news, []
             for each in news:
                 self._tell(each)
+        if self._gathering is None and not self.rules.grants and self.rules.mail.is_only_acked:
+            self._write_soon()
+            self._set_timer(now)
+            return
         journal = self._current_journal()
         if journal is None:
             self._hand_out(self.rules.take_grants())
             self._set_timer(now)
         elif self.rules.grants:  # the timer is set for all at once when the commit is over
             journal.grants += self.rules.take_grants()
+
+    def _write_soon(self) -> None:
+        """Let acks that nobody waits for join the next commit, if one comes soon."""
+        if self._soon is None:
+            self._soon = self._loop.call_later(ACK_SECONDS, self._write_now)
+
+    def _write_now(self) -> None:
+        self._soon = None
+        self._current_journal()
 
     def _hand_out(self, grants: list[Grant[Reply]]) -> None:
         """Answer receivers for whom nothing has to be written."""

@@ -63,6 +63,11 @@ class Mail(Generic[R]):
         """Whether rows must be written."""
         return bool(self.changed or self.acked)
 
+    @property
+    def is_only_acked(self) -> bool:
+        """Whether all that must be written is the end of messages that were leased."""
+        return bool(self.acked) and not self.changed
+
     def take_changes(self) -> tuple[Iterable[Message], Sequence[Message], Sequence[Receipt]]:
         """Return what is in `changed`, `acked` and `receipts`, and begin these anew."""
         taken = self.changed.values(), self.acked, self.receipts
