@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from hive.broker import addressing, requests
+from hive.broker.bodies import Bodies
 from hive.broker.journal import Journal, answer
 from hive.broker.news import Tell, ignore
 from hive.broker.rules import Rules
@@ -60,6 +61,7 @@ class Exchange:
         self.rules: Rules[Reply] = Rules(limits)
         self._gathering: Journal | None = None
         self._journals: deque[Journal] = deque()
+        self._bodies = Bodies()
         self._last_written = 0
         self._trouble: UnavailableError | None = UnavailableError("the broker is not open yet")
         self._closed = False
@@ -337,7 +339,7 @@ class Exchange:
             assert journal.written is not None
             error = journal.written.exception()
             if error is None:
-                self._take_back(journal.succeed(journal.written.result()))
+                self._take_back(journal.succeed(journal.written.result(), self._bodies))
             else:
                 self._fail(journal, error)
         self._set_timer(self._now())

@@ -7,12 +7,15 @@ from typing import Any
 
 from attrs import define, field
 
+from hive.broker.bodies import Bodies
 from hive.broker.mail import Mail
 from hive.broker.sessions import Grant
 from hive.broker.values import Delivery, Reply
 from hive.errors import HiveError
-from hive.store import Message
-from hive.store.messages import Changes, acking, insertion, move
+from hive.store import Message, MessageState
+from hive.store.messages import Changes, acking, insertion, leasing, move
+
+_LEASED = MessageState.LEASED
 
 
 @define(eq=False)
@@ -42,23 +45,26 @@ class Journal:
         Rows are taken as they are now, so changes of one message that came together are one.
         """
         changed, acked, steps = mail.take_changes()
-        moved = []
+        leased, moved = [], []
         for message in changed:
             if message.id > last_written:
                 self.inserted.append(message)
+            elif message.state is _LEASED and message.in_turn_at is None:
+                leased.append(leasing(message))
             else:
                 moved.append(move(message))
         inserted = [insertion(message) for message in self.inserted]
         ended = [acking(message) for message in acked]
-        return Changes(inserted, moved, ended, steps, self._bodiless())
+        return Changes(inserted, leased, moved, ended, steps, self._bodiless())
 
-    def succeed(self, bodies: dict[int, str]) -> list[Grant[Reply]]:
+    def succeed(self, bodies: dict[int, str], newest: Bodies) -> list[Grant[Reply]]:
         """Give all answers and hand over all mail; return the grants that nobody took."""
         for reply, value in self.answers:
             answer(reply, value)
         left = [grant for grant in self.grants if not _hand_over(grant, bodies)]
+        # Last, because it lets older bodies go: what the next commit lacks then, it reads.
         for message in self.inserted:
-            message.body = None
+            newest.keep(message)
         return left
 
     def fail(self, error: BaseException) -> None:

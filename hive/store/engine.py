@@ -4,7 +4,7 @@
 hold up the loop. It runs a whole unit as one function on the thread of an aiosqlite connection. The
 public way to that is `factory=`: a connection class whose `commit()` applies the unit that is
 staged. So each batch is one hop to the thread and one back. Measured without the disk's own time,
-BEGIN, INSERT and COMMIT awaited one by one take 1.35 times as long for one message and 1.1 times
+BEGIN, INSERT and COMMIT awaited one by one take 1.5 times as long for one message and 1.1 times
 for 64; a hand-made thread and queue take 0.9 and 1.0 times as long.
 
 `InlineEngine` is for simulations and crash tests: the same units without threads, so that a run is

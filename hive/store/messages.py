@@ -2,7 +2,8 @@
 
 The broker decides everything in memory; what comes here is the outcome. A change is written as the
 row's whole delivery state, never as a step, so that several changes of one row in one batch are one
-statement and their order does not matter.
+statement and their order does not matter. The two usual changes, a lease and its ack, have
+statements of their own that bind less.
 """
 
 from __future__ import annotations
@@ -53,6 +54,12 @@ _MOVE = update(
     "id",
     "state, not_before, attempts, deliveries, lease, session, leased_at, in_turn_at, ended_at, "
     "reason, hops",
+)
+_LEASE = update(
+    "messages",
+    "id",
+    "attempts, deliveries, lease, session, leased_at, hops",
+    "state = 'leased', not_before = NULL, in_turn_at = NULL, ended_at = NULL, reason = NULL",
 )
 _ACK = update("messages", "id", "ended_at", "state = 'acked'")
 
@@ -121,6 +128,19 @@ def move(message: Message) -> Row:
     )
 
 
+def leasing(message: Message) -> Row:
+    """Return the delivery state of a row that is on disk and leased, with no turn begun yet."""
+    return (
+        message.attempts,
+        message.deliveries,
+        message.lease,
+        message.session,
+        message.leased_at,
+        message.hops,
+        message.id,
+    )
+
+
 def acking(message: Message) -> Row:
     """Return the end of a row that is on disk as leased and is acked now: no more has changed."""
     return message.ended_at, message.id
@@ -132,6 +152,7 @@ class Changes:
 
     Attributes:
         inserted: Rows as `insertion` makes them.
+        leased: Rows as `leasing` makes them.
         moved: Rows as `move` makes them.
         acked: Rows as `acking` makes them.
         receipts: Steps that the rows no longer tell.
@@ -139,6 +160,7 @@ class Changes:
     """
 
     inserted: Sequence[Row] = ()
+    leased: Sequence[Row] = ()
     moved: Sequence[Row] = ()
     acked: Sequence[Row] = ()
     receipts: Sequence[Receipt] = ()
@@ -151,6 +173,7 @@ class Changes:
         if len(usual) < len(self.inserted):
             whole = [row for row in self.inserted if len(row) > _USUAL_LENGTH]
             run_in_pieces(connection, _INSERT, whole)
+        run_in_pieces(connection, _LEASE, self.leased)
         run_in_pieces(connection, _MOVE, self.moved)
         run_in_pieces(connection, _ACK, self.acked)
         if self.receipts:
