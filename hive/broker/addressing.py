@@ -26,6 +26,8 @@ Groups = Mapping[str, frozenset[str]]
 
 _NO_GROUPS: Groups = {}
 
+_MUTE = frozenset({SYSTEM, REMINDER})
+
 
 def recipients(
     to: str,
@@ -52,6 +54,11 @@ def recipients(
     if to.startswith(GROUP_PREFIX):
         return _members(to, sender, inboxes, groups)
     return [one(to, inboxes)], []
+
+
+def is_one(to: str) -> bool:
+    """Whether a message is for one inbox, and not for all or a group."""
+    return to != EVERYONE and not to.startswith(GROUP_PREFIX)
 
 
 def _everyone(
@@ -106,7 +113,7 @@ def one(to: str, inboxes: Inboxes) -> str:
     Raises:
         UnknownNameError: When there is none, with the nearest name that there is.
     """
-    if to in {SYSTEM, REMINDER}:
+    if to in _MUTE:
         raise UnknownNameError(f"nothing was stored: {to!r} only sends, it has no inbox")
     name = MANAGER if to == MANAGER_ALIAS else to
     inbox = inboxes.get(name)

@@ -63,6 +63,9 @@ class Circuits:
         """
         if hops > self.max_hops:
             return f"a chain of {hops} replies, and {self.max_hops} are allowed"
+        answers = self._sent.get((to, sender))
+        if answers is None or len(answers) < self.pair_rate:
+            return None
         there, back = self._recent(sender, to, now), self._recent(to, sender, now)
         if min(there, back) >= self.pair_rate:
             return (
@@ -73,7 +76,12 @@ class Circuits:
 
     def count(self, sender: str, to: str, now: float) -> None:
         """Count a message from one to the other."""
-        self._sent.setdefault((sender, to), deque()).append(now)
+        times = self._sent.get((sender, to))
+        if times is None:
+            times = self._sent[sender, to] = deque()
+        times.append(now)
+        while times[0] <= now - MINUTE:
+            times.popleft()
 
     def calm(self, name: str, now: float) -> None:
         """Note that the operator wrote to a participant: what it sends next is no loop."""

@@ -22,24 +22,24 @@ class Deadlines(Generic[K]):
     an acked lease must not cost memory for the quarter of an hour that it could have lasted.
     """
 
-    _times: dict[K, float] = field(factory=dict, init=False)
+    _entries: dict[K, tuple[float, int, K]] = field(factory=dict, init=False)
     _heap: list[tuple[float, int, K]] = field(factory=list, init=False)
     _entered: int = field(default=0, init=False)
 
     def __len__(self) -> int:
-        return len(self._times)
+        return len(self._entries)
 
     def set(self, key: K, when: float) -> None:
         """Give `key` a time, in place of the one it may have."""
-        self._times[key] = when
         self._entered += 1  # breaks ties, so that keys are never compared
-        heapq.heappush(self._heap, (when, self._entered, key))
-        if len(self._heap) > 2 * len(self._times) + _SPARE:
+        entry = self._entries[key] = (when, self._entered, key)
+        heapq.heappush(self._heap, entry)
+        if len(self._heap) > 2 * len(self._entries) + _SPARE:
             self._compact()
 
     def discard(self, key: K) -> None:
         """Take `key` out if it is in."""
-        self._times.pop(key, None)
+        self._entries.pop(key, None)
 
     def next(self) -> float | None:
         """Return the earliest time, None without any key."""
@@ -52,17 +52,17 @@ class Deadlines(Generic[K]):
         due = []
         while (first := self.next()) is not None and first <= now:
             key = heapq.heappop(self._heap)[2]
-            del self._times[key]
+            del self._entries[key]
             due.append(key)
         return due
 
     def clear(self) -> None:
         """Take every key out."""
-        self._times.clear()
+        self._entries.clear()
         self._heap.clear()
 
     def _is_outdated(self, entry: tuple[float, int, K]) -> bool:
-        return self._times.get(entry[2]) != entry[0]
+        return self._entries.get(entry[2]) is not entry
 
     def _compact(self) -> None:
         self._heap = [entry for entry in self._heap if not self._is_outdated(entry)]

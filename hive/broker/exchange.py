@@ -17,6 +17,7 @@ from functools import partial
 from typing import Any
 
 from hive.broker import addressing, requests
+from hive.broker.bodies import Bodies
 from hive.broker.journal import Journal, answer
 from hive.broker.news import Tell, ignore
 from hive.broker.rules import Rules
@@ -32,6 +33,9 @@ from hive.store.messages import Changes, Epoch, by_id, next_epoch, undelivered
 
 RETRY_SECONDS = 1.0
 """Pause between attempts to read the mail again after a failure."""
+
+ACK_SECONDS = 0.02
+"""How long acks that nobody waits for may wait for a commit that they can join."""
 
 LONGEST_SLEEP = 60.0
 """The wall clock may be set at any time, so deferred mail is looked at this often at least."""
@@ -57,12 +61,14 @@ class Exchange:
         self.rules: Rules[Reply] = Rules(limits)
         self._gathering: Journal | None = None
         self._journals: deque[Journal] = deque()
+        self._bodies = Bodies()
         self._last_written = 0
         self._trouble: UnavailableError | None = UnavailableError("the broker is not open yet")
         self._closed = False
         self._has_epoch = False
         self._recovery: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._soon: asyncio.TimerHandle | None = None
         self._handlers: dict[type, Handler] = {
             requests.Send: self._send,
             requests.Recv: self._recv,
@@ -110,9 +116,11 @@ class Exchange:
     async def close(self) -> None:
         """Write what is decided, answer everyone, take nothing more in."""
         self._closed = True
+        self._current_journal()
         self._trouble = UnavailableError("the broker is stopping; connect again")
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._soon):
+            if timer is not None:
+                timer.cancel()
         if self._recovery is not None:
             self._recovery.cancel()
             await asyncio.wait([self._recovery])
@@ -302,24 +310,41 @@ class Exchange:
         """Have everything written and handed over that the rules have just decided."""
         if self.rules.bereaved:
             self.rules.tell_senders(now)
-        grants = self.rules.take_grants()
-        news, self.rules.news = self.rules.news, []
-        for each in news if self._trouble is None else ():
-            self._tell(each)
+        if self.rules.news:
+            news, self.rules.news = self.rules.news, []
+            for each in news if self._trouble is None else ():
+                self._tell(each)
+        if self._gathering is None and not self.rules.grants and self.rules.mail.is_only_acked:
+            self._write_soon()
+            self._set_timer(now)
+            return
         journal = self._current_journal()
-        if journal is not None:
-            journal.grants.extend(grants)
-        for grant in () if journal else grants:
+        if journal is None:
+            self._hand_out(self.rules.take_grants())
+            self._set_timer(now)
+        elif self.rules.grants:  # the timer is set for all at once when the commit is over
+            journal.grants += self.rules.take_grants()
+
+    def _write_soon(self) -> None:
+        """Let acks that nobody waits for join the next commit, if one comes soon."""
+        if self._soon is None:
+            self._soon = self._loop.call_later(ACK_SECONDS, self._write_now)
+
+    def _write_now(self) -> None:
+        self._soon = None
+        self._current_journal()
+
+    def _hand_out(self, grants: list[Grant[Reply]]) -> None:
+        """Answer receivers for whom nothing has to be written."""
+        for grant in grants:
             if self._trouble is not None and grant.messages:
                 grant.receiver.fail(self._trouble)
             elif not grant.receiver.expired:
                 grant.receiver.send(())
-        if journal is None:  # else once for all that share the commit, when it is over
-            self._set_timer(now)
 
     def _current_journal(self) -> Journal | None:
         """Return the journal that an answer has to wait for, None when all is on disk."""
-        if self.rules.mail.changed and self._trouble is None and self._gathering is None:
+        if self._gathering is None and self.rules.mail.is_ahead and self._trouble is None:
             self._gathering = Journal()
             self._journals.append(self._gathering)
             self._gathering.written = self._store.write_late(self._collect)
@@ -331,10 +356,7 @@ class Exchange:
         self._land()
         journal, self._gathering = self._gathering, None
         assert journal is not None
-        changed = self.rules.mail.changed
-        self.rules.mail.changed = {}
-        steps, self.rules.mail.receipts = self.rules.mail.receipts, []
-        changes = journal.collect(changed.values(), steps, self._last_written)
+        changes = journal.collect(self.rules.mail, self._last_written)
         self._last_written = self.rules.mail.last_id
         return changes
 
@@ -345,7 +367,7 @@ class Exchange:
             assert journal.written is not None
             error = journal.written.exception()
             if error is None:
-                self._take_back(journal.succeed(journal.written.result()))
+                self._take_back(journal.succeed(journal.written.result(), self._bodies))
             else:
                 self._fail(journal, error)
         self._set_timer(self._now())
@@ -368,8 +390,7 @@ class Exchange:
         self._trouble = UnavailableError(
             f"the last commit failed and the mail is being read again, so try again soon: {error}"
         )
-        self.rules.mail.changed.clear()
-        self.rules.mail.receipts.clear()
+        self.rules.mail.take_changes()
         for waiting in (journal, *self._journals):
             waiting.fail(error)
         recovers = self._recovery is not None and not self._recovery.done()

@@ -12,6 +12,8 @@ from hive.store import Kind, Message, MessageState
 
 R = TypeVar("R", bound=Receiver)
 
+_STORED = MessageState.STORED
+
 
 @define(eq=False)
 class Parked(Generic[R]):
@@ -116,13 +118,13 @@ class Inbox(Generic[R]):
         taken: list[Message] = []
         while self._ready and len(taken) < count:
             message = heapq.heappop(self._ready)[2]
-            if message.state is MessageState.STORED:
+            if message.state is _STORED:
                 taken.append(message)
         return taken
 
     @property
     def deliverable(self) -> bool:
         """Whether a receiver that came now would get something."""
-        while self._ready and self._ready[0][2].state is not MessageState.STORED:
+        while self._ready and self._ready[0][2].state is not _STORED:
             heapq.heappop(self._ready)
         return bool(self._ready) and not self.paused

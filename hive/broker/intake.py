@@ -23,6 +23,8 @@ from hive.store.messages import Undelivered
 
 R = TypeVar("R", bound=Receiver)
 
+_STORED, _OPERATOR = MessageState.STORED, Kind.OPERATOR
+
 _LOOPERS = frozenset({Kind.AGENT, Kind.MANAGER, Kind.PEER})
 """Who can be one side of a loop."""
 
@@ -62,18 +64,20 @@ class Intake(Generic[R]):
         Raises:
             HiveError: When nothing was stored, with the reason.
         """
+        trusted = draft.sender_kind in _TRUSTED
         if draft.dedupe_key is not None:
             before = self.keys.find(draft.sender, draft.dedupe_key, now.wall)
             if before is not None:
                 return before
-        if draft.sender_kind not in _TRUSTED:
-            self.rates.check(draft.sender, now.loop)
-        sent = self._distribute(draft, now)
-        if draft.sender_kind not in _TRUSTED:
-            self.rates.spend(draft.sender, now.loop)
+        sent = self._distribute(draft, now) if trusted else self._count(draft, now)
         if draft.dedupe_key is not None and sent.ids:
             self.keys.remember(draft.sender, draft.dedupe_key, sent, now.wall)
         return sent
+
+    @property
+    def has_followers(self) -> bool:
+        """Whether a message replaced another or opened a circuit since the last look."""
+        return bool(self.replaced or self.tripped)
 
     def load(self, found: Undelivered) -> None:
         """Take over what is on disk, in place of what came from disk before."""
@@ -84,8 +88,33 @@ class Intake(Generic[R]):
         self.lineage.load(found.lineage)
         self.circuits.load(row for row in found.rows if row.state is MessageState.PARKED)
 
+    def _count(self, draft: Draft, now: Moment) -> Sent:
+        """Distribute the message of a sender whose messages are counted, if they are stored."""
+        self.rates.spend(draft.sender, now.loop)
+        try:
+            return self._distribute(draft, now)
+        except HiveError:
+            self.rates.give_back(draft.sender)
+            raise
+
     def _distribute(self, draft: Draft, now: Moment) -> Sent:
         size = admission.check_draft(draft, self.limits, self.mail.last_id)
+        descent = self.lineage.of_reply(draft.in_reply_to, draft.sender_kind)
+        if addressing.is_one(draft.to):
+            return self._deliver(draft, size, descent, now)
+        return self._broadcast(draft, size, descent, now)
+
+    def _deliver(self, draft: Draft, size: int, descent: Descent, now: Moment) -> Sent:
+        inbox = self.mail.inboxes[addressing.one(draft.to, self.mail.inboxes)]
+        error = admission.refusal(inbox, draft.sender_kind, size, self.limits)
+        if error is not None:
+            raise error
+        if draft.transient and not inbox.is_heard:
+            return Sent((), ())
+        message = self._store(draft, inbox, size, descent, now)
+        return Sent((message.id,), (inbox.name,), parked=message.reason)
+
+    def _broadcast(self, draft: Draft, size: int, descent: Descent, now: Moment) -> Sent:
         names, skipped = addressing.recipients(
             draft.to,
             draft.sender,
@@ -93,7 +122,6 @@ class Intake(Generic[R]):
             self.groups,
             unseen_since=now.wall - self.limits.unseen_after,
         )
-        descent = self.lineage.of_reply(draft.in_reply_to, draft.sender_kind)
         stored: list[Message] = []
         refused: list[tuple[str, HiveError]] = []
         for name in names:
@@ -110,7 +138,7 @@ class Intake(Generic[R]):
             tuple(message.id for message in stored),
             tuple(message.inbox for message in stored),
             tuple(skipped),
-            parked=next((m.reason for m in stored if m.state is MessageState.PARKED), None),
+            parked=next((message.reason for message in stored if message.reason), None),
         )
 
     def _store(
@@ -122,18 +150,19 @@ class Intake(Generic[R]):
             inbox.name,
             draft.sender,
             draft.sender_kind,
-            MessageKind.BROADCAST if draft.to == EVERYONE else draft.kind,
+            draft.kind if draft.to != EVERYONE else MessageKind.BROADCAST,
             size,
             now.wall,
-            in_reply_to=draft.in_reply_to,
-            label=draft.label,
-            thread=descent.thread,
-            priority=draft.priority,
-            not_before=draft.due(now.wall),
-            expires_at=None if draft.ttl is None else now.wall + draft.ttl,
-            dedupe_key=draft.dedupe_key,
-            supersede_key=draft.supersede_key,
-            hops=descent.hops,
+            _STORED,
+            draft.in_reply_to,
+            draft.label,
+            descent.thread,
+            draft.priority,
+            draft.due(now.wall),
+            None if draft.ttl is None else now.wall + draft.ttl,
+            draft.dedupe_key,
+            draft.supersede_key,
+            descent.hops,
             body=draft.body,
             origin=draft.origin,
         )
@@ -151,10 +180,10 @@ class Intake(Generic[R]):
 
     def _watch_for_loops(self, message: Message, inbox: Inbox[R], now: Moment) -> None:
         """Park a message whose sender and receiver loop."""
-        if message.sender_kind is Kind.OPERATOR:
+        if message.sender_kind is _OPERATOR:
             self.circuits.calm(inbox.name, now.loop)
         sender, to = message.sender, inbox.name
-        if sender == to or not {message.sender_kind, inbox.kind} <= _LOOPERS:
+        if sender == to or message.sender_kind not in _LOOPERS or inbox.kind not in _LOOPERS:
             return
         circuit = self.circuits.find(sender, to)
         if circuit is None:

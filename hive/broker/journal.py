@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from typing import Any
 
 from attrs import define, field
 
+from hive.broker.bodies import Bodies
+from hive.broker.mail import Mail
 from hive.broker.sessions import Grant
 from hive.broker.values import Delivery, Reply
 from hive.errors import HiveError
-from hive.store import Message, Receipt
-from hive.store.messages import Changes, insertion, move
+from hive.store import Message, MessageState
+from hive.store.messages import Changes, acking, insertion, leasing, move
+
+_LEASED = MessageState.LEASED
 
 
 @define(eq=False)
@@ -35,29 +39,32 @@ class Journal:
         """Whether its commit has succeeded or failed."""
         return self.written is not None and self.written.done()
 
-    def collect(
-        self, changed: Iterable[Message], steps: Sequence[Receipt], last_written: int
-    ) -> Changes:
-        """Return the write that brings these messages' rows up to date and keeps these steps.
+    def collect(self, mail: Mail[Any], last_written: int) -> Changes:
+        """Return the write that brings the rows on disk up to date with the mail.
 
         Rows are taken as they are now, so changes of one message that came together are one.
         """
-        moved = []
+        changed, acked, steps = mail.take_changes()
+        leased, moved = [], []
         for message in changed:
             if message.id > last_written:
                 self.inserted.append(message)
+            elif message.state is _LEASED and message.in_turn_at is None:
+                leased.append(leasing(message))
             else:
                 moved.append(move(message))
         inserted = [insertion(message) for message in self.inserted]
-        return Changes(inserted, moved, steps, self._bodiless())
+        ended = [acking(message) for message in acked]
+        return Changes(inserted, leased, moved, ended, steps, self._bodiless())
 
-    def succeed(self, bodies: dict[int, str]) -> list[Grant[Reply]]:
+    def succeed(self, bodies: dict[int, str], newest: Bodies) -> list[Grant[Reply]]:
         """Give all answers and hand over all mail; return the grants that nobody took."""
         for reply, value in self.answers:
             answer(reply, value)
         left = [grant for grant in self.grants if not _hand_over(grant, bodies)]
+        # Last, because it lets older bodies go: what the next commit lacks then, it reads.
         for message in self.inserted:
-            message.body = None
+            newest.keep(message)
         return left
 
     def fail(self, error: BaseException) -> None:

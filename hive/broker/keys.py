@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from attrs import define, evolve, field
+from attrs import define, field
 
 from hive.broker.values import Sent
 from hive.store.messages import UsedKey
@@ -31,7 +31,7 @@ class Keys:
         while self._order and self._order[0][0] <= now - self.window:
             self._sent.pop(self._order.popleft()[1], None)
         found = self._sent.get((sender, key))
-        return None if found is None else evolve(found, duplicate=True)
+        return None if found is None else found._replace(duplicate=True)
 
     def remember(self, sender: str, key: str, sent: Sent, now: float) -> None:
         """Note what was stored under a key; `now` is wall seconds."""
@@ -49,4 +49,4 @@ class Keys:
                 self.remember(*owner, Sent((each.id,), (each.inbox,)), each.sent_at)
             else:
                 ids, names = (*before.ids, each.id), (*before.recipients, each.inbox)
-                self._sent[owner] = evolve(before, ids=ids, recipients=names)
+                self._sent[owner] = before._replace(ids=ids, recipients=names)

@@ -27,6 +27,10 @@ class Descent(NamedTuple):
     hops: int
 
 
+_FIRST = Descent(None, 0)
+"""Of a message that answers none."""
+
+
 @define(eq=False)
 class Lineage:
     """Thread and hops of recent replies; a message that is not known here began its thread.
@@ -41,7 +45,7 @@ class Lineage:
     def of_reply(self, answered: int | None, sender: Kind) -> Descent:
         """Return the descent of a message that answers another, or none."""
         if answered is None:
-            return Descent(None, 0)
+            return _FIRST
         thread, hops = self._find(answered)
         return Descent(thread, 0 if sender in _PEOPLE else hops + 1)
 

@@ -20,8 +20,8 @@ class Rates:
     limit: int
     _buckets: dict[str, tuple[float, float]] = field(factory=dict, init=False)
 
-    def check(self, sender: str, now: float) -> None:
-        """Refuse a sender whose bucket is empty.
+    def spend(self, sender: str, now: float) -> None:
+        """Count a message, or refuse a sender whose bucket is empty.
 
         Args:
             sender: Who wants to send.
@@ -30,18 +30,19 @@ class Rates:
         Raises:
             RateLimitedError: With the numbers, and when a message is possible again.
         """
-        left = self._left(sender, now)
+        limit = self.limit
+        left, at = self._buckets.get(sender, (limit, now))
+        left = min(limit, left + (now - at) * limit / MINUTE)
         if left < 1:
-            wait = (1 - left) * MINUTE / self.limit
+            wait = (1 - left) * MINUTE / limit
             raise RateLimitedError(
-                f"{sender!r} has sent {self.limit} messages within a minute and {self.limit} are "
+                f"{sender!r} has sent {limit} messages within a minute and {limit} are "
                 f"allowed; nothing was stored: the next one is possible in {wait:.1f} s"
             )
 
-    def spend(self, sender: str, now: float) -> None:
-        """Count a message that was stored."""
-        self._buckets[sender] = (self._left(sender, now) - 1, now)
+        self._buckets[sender] = (left - 1, now)
 
-    def _left(self, sender: str, now: float) -> float:
-        left, at = self._buckets.get(sender, (float(self.limit), now))
-        return min(float(self.limit), left + (now - at) * self.limit / MINUTE)
+    def give_back(self, sender: str) -> None:
+        """Count the last message less: it was not stored."""
+        left, at = self._buckets[sender]
+        self._buckets[sender] = (left + 1, at)

@@ -1,11 +1,12 @@
 """What may be asked of the broker, and what it is told.
 
-A `Request` is answered once its outcome is on disk. A `Note` is not answered.
+A `Request` is answered once its outcome is on disk. A `Note` is not answered. Nobody changes one;
+the two that come with every message are not frozen, because that takes three times as long to make.
 """
 
 from __future__ import annotations
 
-from attrs import frozen
+from attrs import define, frozen
 
 from actors import Request
 from hive.broker.values import Delivery, Draft, NackMode, Sent
@@ -13,7 +14,7 @@ from hive.store import Kind, Origin
 from hive.store.dead_letters import DeadLetters
 
 
-@frozen
+@define
 class Send(Request[Sent]):
     """Store a message; a session that sends is alive."""
 
@@ -21,7 +22,7 @@ class Send(Request[Sent]):
     session: str | None = None
 
 
-@frozen
+@define
 class Recv(Request[tuple[Delivery, ...]]):
     """Lease up to `max` messages, waiting up to `wait` seconds for the first.
 

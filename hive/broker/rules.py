@@ -35,6 +35,9 @@ from hive.store.messages import Undelivered
 
 R = TypeVar("R", bound=Receiver)
 
+_LEASED, _PARKED = MessageState.LEASED, MessageState.PARKED
+_ACKED, _DEAD = MessageState.ACKED, MessageState.DEAD
+
 
 class Rules(Generic[R]):
     """The state machine of all inboxes.
@@ -122,7 +125,7 @@ class Rules(Generic[R]):
         inbox = self.mail.inbox(closed.participant)
         inbox.sessions -= 1
         inbox.last_seen = now.wall
-        for place in (inbox, *self._queues()):
+        for place in (inbox, *map(self._queue, self.queues)):
             for parked in [each for each in place.parked.values() if each.session == session]:
                 self._unpark(place, parked)
                 self.grants.append(Grant(parked.receiver, "", ()))
@@ -161,7 +164,8 @@ class Rules(Generic[R]):
         """
         sent = self.intake.send(draft, now)
         if not sent.duplicate:
-            self._follow_up(now)
+            if self.intake.has_followers:
+                self._follow_up(now)
             for name in sent.recipients:
                 self._serve(self.mail.inboxes[name], now)
         return sent
@@ -235,7 +239,8 @@ class Rules(Generic[R]):
         """
         found = self._session(session)
         inbox = self.mail.inbox(found.participant) if queue is None else self._queue(queue)
-        self._expire(now)
+        if self.mail.expiries:
+            self._expire(now)
         parked = Parked(receiver, session, inbox.name, count)
         if count > 0 and inbox.deliverable:
             self._grant(inbox, parked, now)
@@ -266,7 +271,8 @@ class Rules(Generic[R]):
         return receivers
 
     def _serve(self, inbox: Inbox[R], now: Moment) -> None:
-        self._expire(now)
+        if self.mail.expiries:
+            self._expire(now)
         while inbox.parked and inbox.deliverable:
             parked = next(iter(inbox.parked.values()))
             self._unpark(inbox, parked)
@@ -282,9 +288,6 @@ class Rules(Generic[R]):
             self.mail.lease(message, parked.session, lease, now)
             held[message.id] = message
         self.grants.append(Grant(parked.receiver, lease, messages))
-
-    def _queues(self) -> Iterable[Inbox[R]]:
-        return [self.mail.inboxes[QUEUE_PREFIX + name] for name in self.queues]
 
     def _queue(self, name: str) -> Inbox[R]:
         if name not in self.queues:
@@ -313,9 +316,8 @@ class Rules(Generic[R]):
         inbox = self._queue(name)
         if inbox.unread and not force:
             raise ConflictError(
-                f"the queue {name!r} holds {inbox.unread} messages, {inbox.leased} of them are "
-                "being worked on; let them be done, or force its removal and they become dead "
-                "letters"
+                f"the queue {name!r} holds {inbox.unread} messages, {inbox.leased} in work; "
+                "let them be done, or force its removal and they become dead letters"
             )
         for parked in list(inbox.parked.values()):
             self._unpark(inbox, parked)
@@ -345,14 +347,14 @@ class Rules(Generic[R]):
                 stale.append(message)
             else:
                 self._drop_held(message)
-                self._end(message, MessageState.ACKED, None, now)
+                self._end(message, _ACKED, None, now)
         return tuple(stale)
 
     def ack_turn(self, session: str, now: Moment) -> tuple[Stale, ...]:
         """Ack all that a session holds; return what it held and lost since the last time."""
         holder = self._session(session)
         for message in holder.held.values():
-            self._end(message, MessageState.ACKED, None, now)
+            self._end(message, _ACKED, None, now)
         lost = tuple(Stale(number, why) for number, why in holder.lost.items())
         holder.held.clear()
         holder.lost.clear()
@@ -380,7 +382,7 @@ class Rules(Generic[R]):
         self._drop_held(message)
         match mode:
             case NackMode.REJECT:
-                self._end(message, MessageState.DEAD, reason or "rejected by its receiver", now)
+                self._end(message, _DEAD, reason or "rejected by its receiver", now)
             case NackMode.DEFER:
                 self._put_back(
                     message, reason or "deferred", now, step=Step.NACKED, rest=delay, burn=False
@@ -421,7 +423,7 @@ class Rules(Generic[R]):
                 and message.inbox == name
                 and message.state is MessageState.STORED
             ):
-                self._end(message, MessageState.ACKED, "read", now)
+                self._end(message, _ACKED, "read", now)
                 count += 1
         return count
 
@@ -476,7 +478,7 @@ class Rules(Generic[R]):
             return
         for number in sorted(self.mail.expiries.pop_due(now.wall)):
             message = self.mail.messages[number]
-            if message.state is MessageState.LEASED:
+            if message.state is _LEASED:
                 continue  # is watched again when it goes back
             self._end(message, MessageState.EXPIRED, "its time was over before it was read", now)
             news = News.of_expired(message)
@@ -487,10 +489,10 @@ class Rules(Generic[R]):
     # Ends and returns
 
     def _end(self, message: Message, state: MessageState, reason: str | None, now: Moment) -> None:
-        if message.state is MessageState.PARKED:
+        if message.state is _PARKED:
             self.intake.circuits.forget(message)
         self.mail.end(message, state, reason, now)
-        if state is MessageState.DEAD:
+        if state is _DEAD:
             news = News.of_dead_letter(message)
             self.news.append(news)
             if message.sender_kind in TOLD_OF_DEATH:
@@ -514,7 +516,7 @@ class Rules(Generic[R]):
         """Put a leased message back whose attempt is burnt, unless that was its last."""
         final = retry.gave_up(message.attempts, self.limits.max_attempts, reason)
         if final is not None:
-            self._end(message, MessageState.DEAD, final, now)
+            self._end(message, _DEAD, final, now)
         else:
             self._put_back(message, reason, now, step=step, rest=rest)
 
@@ -553,7 +555,7 @@ class Rules(Generic[R]):
             self.add_queue(name)
         for message in found.rows:
             self._shelter(message)
-            if message.state is MessageState.LEASED:
+            if message.state is _LEASED:
                 self._resume(message, now)
         for inbox in list(self.mail.inboxes.values()):
             self._serve(inbox, now)
@@ -593,5 +595,5 @@ class Rules(Generic[R]):
         found = [message for message in self.mail.messages.values() if message.inbox == name]
         for message in found:
             self._drop_held(message, lost=why)
-            self._end(message, MessageState.DEAD, why, now)
+            self._end(message, _DEAD, why, now)
         return len(found)

@@ -25,18 +25,21 @@ class Files:
 
     Attributes:
         path: Name of the database.
+        log_path: Name of its write-ahead log.
         database: Device and inode behind that name when it was opened.
         log: The same of the log.
     """
 
     path: Path
+    log_path: Path
     database: Identity | None
     log: Identity | None
 
     @classmethod
     def of(cls, path: Path) -> Files:
         """Note what a connection that is open has in its hands."""
-        return cls(path, _identity(path), _identity(log_of(path)))
+        log = log_of(path)
+        return cls(path, log, _identity(path), _identity(log))
 
     def check(self) -> None:
         """Look whether both are still what their names lead to.
@@ -50,9 +53,9 @@ class Files:
                 f"the store {self.path} was deleted or replaced while it was open, so what was "
                 "just written may be lost; stop the daemon, put the file or a backup back, start"
             )
-        if _identity(log_of(self.path)) != self.log:
+        if _identity(self.log_path) != self.log:
             raise StoreLogMissingError(
-                f"the log {log_of(self.path)} was deleted or replaced while the store was open; "
+                f"the log {self.log_path} was deleted or replaced while the store was open; "
                 "the store is opened again to save what was in it"
             )
 

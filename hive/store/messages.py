@@ -2,38 +2,66 @@
 
 The broker decides everything in memory; what comes here is the outcome. A change is written as the
 row's whole delivery state, never as a step, so that several changes of one row in one batch are one
-statement and their order does not matter.
+statement and their order does not matter. The two usual changes, a lease and its ack, have
+statements of their own that bind less.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from attrs import field, frozen
 
 from hive.store import groups, receipts
-from hive.store.records import Kind, Message, MessageKind, MessageState, Origin, Receipt
+from hive.store.pieces import Row, insert, run_in_pieces, update
+from hive.store.records import (
+    Kind,
+    Message,
+    MessageKind,
+    MessageState,
+    Origin,
+    Priority,
+    Receipt,
+)
 from hive.store.unit import Query
 
-_BODILESS = (
-    "id, inbox, sender, sender_kind, kind, size, sent_at, state, in_reply_to, label, thread, "
-    "priority, not_before, expires_at, dedupe_key, supersede_key, hops, attempts, deliveries, "
-    "lease, session, leased_at, in_turn_at, ended_at, reason"
+_USUAL = (
+    "id, inbox, sender, sender_kind, kind, size, sent_at, state, attempts, deliveries, lease, "
+    "session, leased_at"
 )
-COLUMNS = f"{_BODILESS}, body, origin_socket, origin_pid, origin_uid, origin_gid"
+_RARE = (
+    "in_reply_to, label, thread, priority, not_before, expires_at, dedupe_key, supersede_key, "
+    "hops, in_turn_at, ended_at, reason"
+)
+_CONTENT = "body, origin_socket, origin_pid, origin_uid, origin_gid"
+
+_BODILESS = f"{_USUAL}, {_RARE}"
+COLUMNS = f"{_BODILESS}, {_CONTENT}"
 """Everything that `whole` reads."""
 
-_INSERT = (
-    f"INSERT INTO messages ({COLUMNS}) "  # noqa: S608 - own column names
-    f"VALUES ({', '.join('?' * len(COLUMNS.split(',')))})"
-)
+_USUAL_ROW = f"{_USUAL}, {_CONTENT}"
+_INSERT_USUAL = insert("messages", _USUAL_ROW)
+_INSERT = insert("messages", f"{_USUAL_ROW}, {_RARE}")
+_USUAL_LENGTH = _USUAL_ROW.count(",") + 1
 
-_UPDATE = (
-    "UPDATE messages SET state = ?, not_before = ?, attempts = ?, deliveries = ?, lease = ?, "
-    "session = ?, leased_at = ?, in_turn_at = ?, ended_at = ?, reason = ?, hops = ? WHERE id = ?"
+_NOTHING_RARE = (None, None, None, 0, None, None, None, None, 0, None, None, None)
+"""What the table itself puts into `_RARE`: to leave a column out is cheaper than to bind NULL."""
+
+_MOVE = update(
+    "messages",
+    "id",
+    "state, not_before, attempts, deliveries, lease, session, leased_at, in_turn_at, ended_at, "
+    "reason, hops",
 )
+_LEASE = update(
+    "messages",
+    "id",
+    "attempts, deliveries, lease, session, leased_at, hops",
+    "state = 'leased', not_before = NULL, in_turn_at = NULL, ended_at = NULL, reason = NULL",
+)
+_ACK = update("messages", "id", "ended_at", "state = 'acked'")
 
 _UNDELIVERED = "state IN ('stored', 'leased', 'parked')"
 """Word for word the condition of the partial index, or SQLite would not use it."""
@@ -41,21 +69,31 @@ _UNDELIVERED = "state IN ('stored', 'leased', 'parked')"
 _MAX_PARAMETERS = 500
 """Ids in one statement; SQLite takes 999 parameters at least."""
 
-Row = tuple[Any, ...]
-
 
 def insertion(message: Message) -> Row:
-    """Return the values of a row that is not on disk yet."""
+    """Return the values of a row that is not on disk yet, without the rare ones if none is set."""
     origin = message.origin
-    return (
+    usual = (
         message.id,
         message.inbox,
         message.sender,
-        message.sender_kind.value,
-        message.kind.value,
+        str(message.sender_kind),
+        str(message.kind),
         message.size,
         message.sent_at,
-        message.state.value,
+        str(message.state),
+        message.attempts,
+        message.deliveries,
+        message.lease,
+        message.session,
+        message.leased_at,
+        message.body,
+        origin.socket,
+        origin.pid,
+        origin.uid,
+        origin.gid,
+    )
+    rare = (
         message.in_reply_to,
         message.label,
         message.thread,
@@ -65,26 +103,17 @@ def insertion(message: Message) -> Row:
         message.dedupe_key,
         message.supersede_key,
         message.hops,
-        message.attempts,
-        message.deliveries,
-        message.lease,
-        message.session,
-        message.leased_at,
         message.in_turn_at,
         message.ended_at,
         message.reason,
-        message.body,
-        origin.socket,
-        origin.pid,
-        origin.uid,
-        origin.gid,
     )
+    return usual if rare == _NOTHING_RARE else usual + rare
 
 
 def move(message: Message) -> Row:
     """Return the delivery state of a row that is on disk."""
     return (
-        message.state.value,
+        str(message.state),
         message.not_before,
         message.attempts,
         message.deliveries,
@@ -99,28 +128,54 @@ def move(message: Message) -> Row:
     )
 
 
+def leasing(message: Message) -> Row:
+    """Return the delivery state of a row that is on disk and leased, with no turn begun yet."""
+    return (
+        message.attempts,
+        message.deliveries,
+        message.lease,
+        message.session,
+        message.leased_at,
+        message.hops,
+        message.id,
+    )
+
+
+def acking(message: Message) -> Row:
+    """Return the end of a row that is on disk as leased and is acked now: no more has changed."""
+    return message.ended_at, message.id
+
+
 @frozen
 class Changes:
     """One write of the broker: new rows, rows that moved on, bodies that are needed again.
 
     Attributes:
         inserted: Rows as `insertion` makes them.
+        leased: Rows as `leasing` makes them.
         moved: Rows as `move` makes them.
+        acked: Rows as `acking` makes them.
         receipts: Steps that the rows no longer tell.
         bodies: Ids of messages whose bodies the broker no longer holds.
     """
 
     inserted: Sequence[Row] = ()
+    leased: Sequence[Row] = ()
     moved: Sequence[Row] = ()
+    acked: Sequence[Row] = ()
     receipts: Sequence[Receipt] = ()
     bodies: Sequence[int] = ()
 
     def __call__(self, connection: sqlite3.Connection) -> dict[int, str]:
         """Apply the changes; return the bodies by id."""
-        if self.inserted:
-            connection.executemany(_INSERT, self.inserted)
-        if self.moved:
-            connection.executemany(_UPDATE, self.moved)
+        usual = [row for row in self.inserted if len(row) == _USUAL_LENGTH]
+        run_in_pieces(connection, _INSERT_USUAL, usual)
+        if len(usual) < len(self.inserted):
+            whole = [row for row in self.inserted if len(row) > _USUAL_LENGTH]
+            run_in_pieces(connection, _INSERT, whole)
+        run_in_pieces(connection, _LEASE, self.leased)
+        run_in_pieces(connection, _MOVE, self.moved)
+        run_in_pieces(connection, _ACK, self.acked)
         if self.receipts:
             receipts.append(connection, self.receipts)
         return read_bodies(connection, self.bodies)
@@ -289,6 +344,7 @@ def _record(row: Row) -> Message:
     values["sender_kind"] = Kind(values["sender_kind"])
     values["kind"] = MessageKind(values["kind"])
     values["state"] = MessageState(values["state"])
+    values["priority"] = Priority(values["priority"])
     return Message(**values)
 
 

@@ -215,7 +215,7 @@ class Message:
     in_reply_to: int | None = None
     label: str | None = None
     thread: int | None = None
-    priority: int = Priority.NORMAL
+    priority: Priority = Priority.NORMAL
     not_before: float | None = None
     expires_at: float | None = None
     dedupe_key: str | None = None

@@ -57,3 +57,11 @@ def test_clear_forgets_everything() -> None:
     deadlines.clear()
     assert deadlines.next() is None
     assert deadlines.pop_due(10.0) == []
+
+
+def test_a_key_that_is_set_again_for_the_same_time_does_not_pile_up_either() -> None:
+    deadlines: Deadlines[int] = Deadlines()
+    for _ in range(10_000):
+        deadlines.set(1, 900.0)
+    assert len(deadlines._heap) < 200
+    assert deadlines.pop_due(900.0) == [1]

@@ -187,7 +187,7 @@ def with_a_queue() -> Desk:
 def test_a_queue_that_holds_mail_is_removed_by_force_only() -> None:
     desk = with_a_queue()
     desk.send("queue:build")
-    with pytest.raises(ConflictError, match="holds 1 messages, 0 of them are being worked on"):
+    with pytest.raises(ConflictError, match="holds 1 messages, 0 in work"):
         desk.rules.remove_queue("build", desk.now, force=False)
     assert desk.rules.remove_queue("build", desk.now, force=True) == 1
     assert [news.detail["reason"] for news in desk.rules.news] == ["its queue was removed"]

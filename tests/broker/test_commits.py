@@ -1,0 +1,140 @@
+"""Which changes share a commit, what each of them writes, and how long an ack may wait for one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from attrs import define, field
+
+from actors.testing import advance, settle
+from hive.broker.exchange import ACK_SECONDS
+from hive.broker.local import local_router
+from hive.broker.router import Router
+from hive.broker.values import Delivery, Draft
+from hive.store import NO_ORIGIN, InlineEngine, Kind, MessageState, Priority, Store
+from tests.broker.desk import Desk
+
+pytestmark = pytest.mark.sim
+
+
+@define
+class Bench:
+    """A broker on the simulation's clock that counts its commits."""
+
+    store: Store
+    router: Router
+    commits: int = 0
+    session: str = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.router.add_inbox("bob", Kind.AGENT)
+        self.session = self.router.open_session("bob", NO_ORIGIN)
+        self.store.on_commit(self.count)
+
+    def count(self) -> None:
+        self.commits += 1
+
+    async def deliver(self, **options: object) -> Delivery:
+        await self.router.send(Draft("alice", Kind.AGENT, "bob", "hi", **options))  # type: ignore[arg-type]
+        [got] = await self.router.recv(self.session)
+        return got
+
+    async def state_of(self, got: Delivery) -> MessageState:
+        return (await self.router.message(got.id)).state
+
+
+@pytest.fixture
+async def bench(path: Path) -> AsyncIterator[Bench]:
+    async with Store(path, InlineEngine()) as store, local_router(store) as router:
+        yield Bench(store, router)
+
+
+async def test_an_ack_that_nobody_waits_for_joins_the_next_commit(bench: Bench) -> None:
+    got = await bench.deliver()
+    before = bench.commits
+    waiting = bench.router.recv(bench.session, wait=60, ack=[got.id])
+    await settle()
+    assert bench.commits == before
+    await bench.router.send(Draft("alice", Kind.AGENT, "bob", "next"))
+    assert [next_one.body for next_one in await waiting] == ["next"]
+    assert bench.commits == before + 1
+    assert await bench.state_of(got) is MessageState.ACKED
+
+
+async def test_an_ack_that_nobody_waits_for_is_written_soon(bench: Bench) -> None:
+    got = await bench.deliver()
+    waiting = bench.router.recv(bench.session, wait=60, ack=[got.id])
+    await advance(ACK_SECONDS)
+    assert await bench.state_of(got) is MessageState.ACKED
+    assert waiting.cancel(), "it still waits"
+
+
+async def test_a_recv_that_ends_empty_answers_once_its_ack_is_on_disk(bench: Bench) -> None:
+    got = await bench.deliver()
+    assert await bench.router.recv(bench.session, wait=ACK_SECONDS / 4, ack=[got.id]) == ()
+    assert await bench.state_of(got) is MessageState.ACKED
+
+
+async def test_an_ack_answers_once_it_is_on_disk(bench: Bench) -> None:
+    got = await bench.deliver()
+    began = asyncio.get_running_loop().time()
+    await bench.router.ack(bench.session, [got.id])
+    assert await bench.state_of(got) is MessageState.ACKED
+    assert asyncio.get_running_loop().time() == began
+
+
+async def test_a_broker_that_closes_writes_the_acks_that_wait(path: Path) -> None:
+    async with Store(path, InlineEngine()) as store:
+        async with local_router(store) as router:
+            bench = Bench(store, router)
+            got = await bench.deliver()
+            waiting = router.recv(bench.session, wait=60, ack=[got.id])
+        assert isinstance(waiting.exception(), Exception)
+        async with local_router(store) as router:
+            assert router.unread("bob") == 0
+
+
+async def test_a_message_with_every_option_is_kept_whole(bench: Bench) -> None:
+    first = await bench.deliver()
+    options = {
+        "in_reply_to": first.id,
+        "label": "urgent",
+        "priority": Priority.HIGH,
+        "ttl": 60.0,
+        "dedupe_key": "k",
+        "supersede_key": "s",
+    }
+    got = await bench.deliver(**options)
+    kept = await bench.router.message(got.id)
+    assert (kept.in_reply_to, kept.thread, kept.label) == (first.id, first.id, "urgent")
+    assert (kept.priority, kept.hops) == (Priority.HIGH, 1)
+    assert (kept.dedupe_key, kept.supersede_key) == ("k", "s")
+    assert kept.expires_at == pytest.approx(kept.sent_at + 60.0)
+    assert kept.body == "hi"
+
+
+def test_of_an_ordinary_ack_only_the_end_is_written() -> None:
+    desk = Desk()
+    desk.send_many(2)
+    session = desk.session("b1")
+    ids = desk.take(session, 2)
+    desk.rules.mail.take_changes()
+    desk.rules.ack(session, ids, None, desk.now)
+    changed, acked, _ = desk.rules.mail.take_changes()
+    assert (list(changed), [message.id for message in acked]) == ([], ids)
+
+
+def test_an_ack_of_what_has_changed_otherwise_is_written_whole() -> None:
+    desk = Desk()
+    desk.send_many(2)
+    session = desk.session("b1")
+    begun, read = 1, 2
+    assert desk.take(session) == [begun]
+    desk.rules.mail.take_changes()
+    desk.rules.begin(session, [begun], desk.now)
+    desk.rules.ack(session, [begun], None, desk.now)
+    assert desk.rules.mark_read("bob", [read], desk.now) == 1
+    changed, acked, _ = desk.rules.mail.take_changes()
+    assert [message.id for message in changed] == [begun, read]
+    assert list(acked) == []
