@@ -7,6 +7,7 @@ from attrs import define, field, frozen
 
 from actors._errors import ActorDied, AskTimeout
 from actors._exits import ExitReason
+from actors._messages import ReplyTo
 
 if TYPE_CHECKING:
     from actors._inlet import Inlet
@@ -30,7 +31,7 @@ class Envelope:
     Attributes:
         message: The request, or a `Poison`.
         cell: Whom it is for.
-        future: What the caller waits on; None for a poisoned `tell`.
+        caller: Who takes the answer; None for a poisoned `tell`.
         deadline: When the caller stops waiting, in the loop's time.
         pending: The group of asks of the same timeout which this one is in.
         taken: Whether the actor took over answering with `Context.reply`.
@@ -38,7 +39,7 @@ class Envelope:
 
     message: Any
     cell: "Inlet[Any]"
-    future: asyncio.Future[Any] | None
+    caller: ReplyTo[Any] | None
     deadline: float = NEVER
     pending: "dict[Envelope, None] | None" = None
     taken: bool = False
@@ -46,31 +47,31 @@ class Envelope:
     @property
     def expired(self) -> bool:
         """Whether the answer is not waited for any more."""
-        return self.future is not None and self.future.done()
+        return self.caller is not None and self.caller.done()
 
     def succeed(self, value: object) -> bool:
         """Answer with `value`; return False if it came too late."""
-        if self.future is None:
+        if self.caller is None:
             return True
-        if self.future.done():
+        if self.caller.done():
             return False
         self._withdraw()
-        self.future.set_result(value)
+        self.caller.set_result(value)
         return True
 
     def fail(self, error: BaseException) -> bool:
         """Answer with `error`; return False if it came too late."""
-        if self.future is None:
+        if self.caller is None:
             return True
-        if self.future.done():
+        if self.caller.done():
             return False
         self._withdraw()
-        self.future.set_exception(error)
+        self.caller.set_exception(error)
         return True
 
     def die(self, reason: ExitReason) -> None:
         """Tell the caller that the actor it asked is dead."""
-        if self.future is not None and not self.future.done():
+        if self.caller is not None and not self.caller.done():
             self.fail(ActorDied(self.cell, reason))
 
     def _withdraw(self) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from attrs import define
 
 from actors._actor import Actor
-from actors._asks import Envelope, Poison, Reply
+from actors._asks import NEVER, Envelope, Poison, Reply
 from actors._child import BrutalKill, Deadline, Infinity
 from actors._context import Context
 from actors._ending import Ending
@@ -46,6 +46,9 @@ T = TypeVar("T")
 
 BATCH: Final = 256
 """Messages handled in one callback before the loop gets its turn."""
+
+MAX_NESTING: Final = 16
+"""Handlers that may run inline within each other; deeper down, messages wait for the loop."""
 
 _LISTENING = (ActorState.STARTING, ActorState.RUNNING)
 
@@ -253,6 +256,27 @@ class Cell(Inlet[M]):
         if self.active and not self.blocked:
             self.schedule()
 
+    def handle_inline(self, message: object) -> bool:
+        """Handle a message while the actor is idle; return False if it has to wait after all."""
+        runtime = self.runtime
+        if self.suspended or runtime.nesting >= MAX_NESTING:
+            return False
+        self.active = True
+        sender, runtime.running = runtime.running, self
+        runtime.nesting += 1
+        try:
+            runtime.base_context.copy().run(self._serve, deque((message,)), 1)
+        finally:
+            runtime.nesting -= 1
+            runtime.running = sender
+        if self.blocked:
+            return True
+        if self.queue or self.urgent:
+            self.schedule()
+        else:
+            self._rest()
+        return True
+
     def _rest(self) -> None:
         self.active = False
         if not self.queue:
@@ -318,7 +342,8 @@ class Cell(Inlet[M]):
 
     def _open(self, envelope: Envelope) -> bool:
         """Begin with an enveloped message; return False if nobody wants the answer."""
-        if envelope.expired or envelope.deadline <= self.runtime.loop.time():
+        late = envelope.deadline is not NEVER and envelope.deadline <= self.runtime.loop.time()
+        if late or envelope.expired:
             self.runtime.note_expired(self, envelope.message)
             return False
         self.asking = envelope
@@ -458,6 +483,7 @@ class Cell(Inlet[M]):
             actor = self.factory()
             self.context = actor.context = Context(self, self.number)
             self.actor = actor
+            self.inline = actor.inline
             result = actor.on_start()
         except BaseException as error:
             self._start_done(error)
@@ -552,7 +578,7 @@ class Cell(Inlet[M]):
             self.runtime.registry.release(self.registered, self)
         queue, self.queue = self.queue, None
         for message in queue or ():
-            if isinstance(message, Envelope) and message.future is not None:
+            if isinstance(message, Envelope) and message.caller is not None:
                 message.die(reason)
             else:
                 self.runtime.dead_letter(self, content_of(message), None)

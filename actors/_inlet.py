@@ -15,7 +15,7 @@ from actors._exits import ExitReason
 from actors._inspect import ActorState
 from actors._intake import Putters, deliver_intercepted, overflow, reject_dead
 from actors._interceptors import Interceptor
-from actors._messages import Request
+from actors._messages import ReplyTo, Request
 from actors._options import Options
 from actors._ref import DEFAULT_TIMEOUT, Ref
 
@@ -37,6 +37,7 @@ class Inlet(Ref[M]):
         "active",
         "capacity",
         "direct",
+        "inline",
         "label",
         "last_exit",
         "number",
@@ -61,6 +62,7 @@ class Inlet(Ref[M]):
         self.putters: Putters | None = None
         self.active = True
         self.direct = False
+        self.inline = False
         self.take_options(options)
 
     def take_options(self, options: Options) -> None:
@@ -73,6 +75,10 @@ class Inlet(Ref[M]):
     @abstractmethod
     def schedule(self) -> None:
         """Have the waiting messages handled as soon as the loop gets to it."""
+
+    @abstractmethod
+    def handle_inline(self, message: object) -> bool:
+        """Handle a message while the actor is idle; return False if it has to wait after all."""
 
     @abstractmethod
     def forget_reply(self, envelope: Envelope) -> None:
@@ -124,14 +130,18 @@ class Inlet(Ref[M]):
     def ask(
         self, request: Request[R], timeout: float | None = DEFAULT_TIMEOUT
     ) -> asyncio.Future[R]:
-        runtime = self.runtime
-        future: asyncio.Future[R] = runtime.loop.create_future()
-        envelope = Envelope(request, self, future)
+        future: asyncio.Future[R] = self.runtime.loop.create_future()
+        self.send_request(request, future, timeout)
+        return future
+
+    def send_request(
+        self, request: Request[R], reply_to: ReplyTo[R], timeout: float | None = None
+    ) -> None:
+        envelope = Envelope(request, self, reply_to)
         if timeout is not None:
-            runtime.ask_clock.watch(envelope, timeout)
+            self.runtime.ask_clock.watch(envelope, timeout)
         if not self.offer(envelope):
             envelope.fail(MailboxFull(self, self.capacity))
-        return future
 
     def offer(self, message: object) -> bool:
         """Take a message or an envelope in; return False if the mailbox is full."""
@@ -140,9 +150,11 @@ class Inlet(Ref[M]):
         return self.enqueue(message)
 
     def enqueue(self, message: object) -> bool:
-        """Put a message in the mailbox; return False if it is full."""
+        """Put a message in the mailbox, or handle it here and now; return False if it is full."""
         queue = self.queue
         if queue is None:
+            if self.inline and not self.active and self.handle_inline(message):
+                return True
             queue = self.queue = deque()
         elif len(queue) >= self.capacity and not overflow(self, queue, message):
             return False

@@ -26,7 +26,7 @@ def content_of(message: object) -> object:
 
 def reject_dead(cell: "Inlet[Any]", message: object) -> None:
     """Refuse a message to a dead actor: the asker is told, a tell is a dead letter."""
-    if isinstance(message, Envelope) and message.future is not None:
+    if isinstance(message, Envelope) and message.caller is not None:
         message.die(cell.last_exit or NoProc())
     else:
         cell.runtime.dead_letter(cell, content_of(message), cell.runtime.sender())
