@@ -25,14 +25,6 @@ class Actor(ABC, Generic[M]):
     trap_exits: ClassVar[bool] = False
     """Whether the end of a linked actor becomes a call of `on_exit` rather than a crash."""
 
-    inline: ClassVar[bool] = False
-    """Whether a message that finds the actor idle is handled at once, in its sender's stack.
-
-    That saves the trip through the loop; everything else stays as it is. Not for handlers that
-    take long: they take the sender's time. A sender must not rely on it: whoever is busy,
-    suspended, starting or ending is sent to through the mailbox, as any other actor.
-    """
-
     context: "Context[M]"
     """The way to the runtime; set before `on_start`, of no use after the end."""
 

@@ -47,9 +47,6 @@ T = TypeVar("T")
 BATCH: Final = 256
 """Messages handled in one callback before the loop gets its turn."""
 
-MAX_NESTING: Final = 16
-"""Handlers that may run inline within each other; deeper down, messages wait for the loop."""
-
 _LISTENING = (ActorState.STARTING, ActorState.RUNNING)
 
 
@@ -255,27 +252,6 @@ class Cell(Inlet[M]):
         self.runtime.running = None
         if self.active and not self.blocked:
             self.schedule()
-
-    def handle_inline(self, message: object) -> bool:
-        """Handle a message while the actor is idle; return False if it has to wait after all."""
-        runtime = self.runtime
-        if self.suspended or runtime.nesting >= MAX_NESTING:
-            return False
-        self.active = True
-        sender, runtime.running = runtime.running, self
-        runtime.nesting += 1
-        try:
-            runtime.base_context.copy().run(self._serve, deque((message,)), 1)
-        finally:
-            runtime.nesting -= 1
-            runtime.running = sender
-        if self.blocked:
-            return True
-        if self.queue or self.urgent:
-            self.schedule()
-        else:
-            self._rest()
-        return True
 
     def _rest(self) -> None:
         self.active = False
@@ -483,7 +459,6 @@ class Cell(Inlet[M]):
             actor = self.factory()
             self.context = actor.context = Context(self, self.number)
             self.actor = actor
-            self.inline = actor.inline
             result = actor.on_start()
         except BaseException as error:
             self._start_done(error)

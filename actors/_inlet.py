@@ -37,7 +37,6 @@ class Inlet(Ref[M]):
         "active",
         "capacity",
         "direct",
-        "inline",
         "label",
         "last_exit",
         "number",
@@ -62,7 +61,6 @@ class Inlet(Ref[M]):
         self.putters: Putters | None = None
         self.active = True
         self.direct = False
-        self.inline = False
         self.take_options(options)
 
     def take_options(self, options: Options) -> None:
@@ -75,10 +73,6 @@ class Inlet(Ref[M]):
     @abstractmethod
     def schedule(self) -> None:
         """Have the waiting messages handled as soon as the loop gets to it."""
-
-    @abstractmethod
-    def handle_inline(self, message: object) -> bool:
-        """Handle a message while the actor is idle; return False if it has to wait after all."""
 
     @abstractmethod
     def forget_reply(self, envelope: Envelope) -> None:
@@ -150,11 +144,9 @@ class Inlet(Ref[M]):
         return self.enqueue(message)
 
     def enqueue(self, message: object) -> bool:
-        """Put a message in the mailbox, or handle it here and now; return False if it is full."""
+        """Put a message in the mailbox; return False if it is full."""
         queue = self.queue
         if queue is None:
-            if self.inline and not self.active and self.handle_inline(message):
-                return True
             queue = self.queue = deque()
         elif len(queue) >= self.capacity and not overflow(self, queue, message):
             return False

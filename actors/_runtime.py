@@ -99,7 +99,6 @@ class Runtime:
         self.counters = Counters()
         self.roots: dict[Cell[Any], None] = {}
         self.running: Cell[Any] | None = None
-        self.nesting = 0
         self.root_failure: asyncio.Future[RootFailed] = self.loop.create_future()
         self.interrupted: KeyboardInterrupt | None = None
         self.stuck: list[str] = []

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from actors import Request
+from actors import ReplyTo, Request
 from hive.broker import requests
 from hive.broker.board import Board
 from hive.broker.circuits import Circuit
@@ -28,6 +28,10 @@ class Port(Protocol):
 
     def ask(self, request: Request[R], timeout: float | None) -> asyncio.Future[R]:
         """Send a request and return the future of its answer."""
+        ...
+
+    def send_request(self, request: Request[R], reply_to: ReplyTo[R]) -> None:
+        """Send a request whose answer somebody takes."""
         ...
 
     def tell(self, message: requests.Note) -> None:
@@ -68,6 +72,13 @@ class Router:
     def heartbeat(self, session: str) -> None:
         """Extend the leases of a session whose participant works on them."""
         self._port.tell(requests.Heartbeat(session))
+
+    def send_request(self, request: Request[R], reply_to: ReplyTo[R]) -> None:
+        """Send a request of `hive.broker.requests` and have its answer told, without a future.
+
+        The methods below make a future for each request; this is for who asks thousands a second.
+        """
+        self._port.send_request(request, reply_to)
 
     def send(self, draft: Draft, session: str | None = None) -> asyncio.Future[Sent]:
         """Store a message. `session` is the connection that asks, if one does.

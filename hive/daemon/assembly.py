@@ -20,6 +20,7 @@ from actors import (
     ChildSpec,
     Mailbox,
     Ref,
+    ReplyTo,
     Request,
     Strategy,
     Supervisor,
@@ -235,6 +236,10 @@ class _BrokerPort:
     def ask(self, request: Request[R], timeout: float | None) -> asyncio.Future[R]:
         """Send a request to the broker."""
         return _find(self.system, BROKER).ask(request, timeout)
+
+    def send_request(self, request: Request[R], reply_to: ReplyTo[R]) -> None:
+        """Send a request to the broker; somebody takes the answer."""
+        _find(self.system, BROKER).send_request(request, reply_to)
 
     def tell(self, message: Note) -> None:
         """Tell the broker something; without a broker there is nothing to keep up to date."""

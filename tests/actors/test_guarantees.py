@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from actors import Backoff, ChildSpec, Mailbox, Patience, Ref, RestartLimit
-from actors._cell import BATCH, MAX_NESTING
+from actors._cell import BATCH
 from actors._dead_letters import KEPT, LOG_INTERVAL
 from actors.testing import FlakyActor
 
@@ -28,7 +28,6 @@ def defaults() -> str:
         "Timeout of an ask": f"{timeout:g} s",
         "Mailbox": f"{Mailbox().capacity:,} messages, then {Mailbox().policy.value}",
         "Messages handled before the loop gets its turn": f"{BATCH}",
-        "Inline handlers within each other": f"{MAX_NESTING}",
         "Cancellations of a deaf task": (
             f"{patience.cancel_tries}, every {patience.cancel_interval:g} s"
         ),

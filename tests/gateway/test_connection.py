@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from actors.testing import advance, settle
-from hive.gateway.answers import Fields, Push, chain
+from hive.gateway.answers import Push
 from hive.gateway.connection import FAREWELL, MAX_OUTSTANDING, WRITE_DEADLINE, Connection
+from hive.gateway.flusher import Flusher
 from hive.wire.base import LINE_MAX
 from tests.gateway.scripted import DECODER, ScriptedVerbs, Served, served
 from tests.support.hives import until
@@ -57,7 +58,7 @@ async def test_a_parked_request_holds_up_nobody_and_carries_its_own_number() -> 
 
 async def test_answers_of_one_turn_leave_in_one_write() -> None:
     verbs, writes = ScriptedVerbs(), list[bytes]()
-    connection = Connection(DECODER, lambda transport: verbs, set())
+    connection = Connection(DECODER, lambda transport: verbs, set(), Flusher())
     connection.connection_made(_Recorder(writes))
     connection.data_received(b'{"cmd":"say","text":"x"}\n' * 50)
     assert [write.count(b"\n") for write in writes] == [50]
@@ -350,19 +351,3 @@ async def test_an_answer_that_json_cannot_hold_is_a_fault_and_holds_up_nobody(
         answers = await read(client, 2)
         assert {answer.get("code") for answer in answers} == {"failed", None}
     assert "a bug" in caplog.text
-
-
-async def test_cancelling_a_chained_answer_cancels_its_source() -> None:
-    loop = asyncio.get_running_loop()
-    source: asyncio.Future[int] = loop.create_future()
-
-    def fields(value: int) -> Fields:
-        return {"value": value}
-
-    chain(source, fields).cancel()
-    await asyncio.sleep(0)
-    assert source.cancelled()
-    other: asyncio.Future[int] = loop.create_future()
-    chained = chain(other, fields)
-    other.set_result(5)
-    assert await chained == {"value": 5}
