@@ -284,7 +284,10 @@ class Cell(Inlet[M]):
                         continue
                     message = message.message
                     result = receive(message)
-                    self._conclude(message, result)
+                    if result is DEFERRED:
+                        self._defer()
+                    else:
+                        self._conclude(message, result)
                 else:
                     result = receive(message)
                     if result is not None:
@@ -318,8 +321,8 @@ class Cell(Inlet[M]):
 
     def _open(self, envelope: Envelope) -> bool:
         """Begin with an enveloped message; return False if nobody wants the answer."""
-        late = envelope.deadline is not NEVER and envelope.deadline <= self.runtime.loop.time()
-        if late or envelope.expired:
+        is_late = envelope.deadline != NEVER and envelope.deadline <= self.runtime.loop.time()
+        if is_late or envelope.expired:
             self.runtime.note_expired(self, envelope.message)
             return False
         self.asking = envelope
@@ -355,11 +358,16 @@ class Cell(Inlet[M]):
         else:
             self._answer(result)
 
-    def _answer(self, value: object) -> None:
-        envelope = self.asking
-        if value is DEFERRED and envelope is not None and not envelope.taken:
+    def _defer(self) -> None:
+        if self.asking is not None and not self.asking.taken:
             raise RuntimeError("receive returned DEFERRED without taking context.reply()")
         self.asking = None
+
+    def _answer(self, value: object) -> None:
+        if value is DEFERRED:
+            self._defer()
+            return
+        envelope, self.asking = self.asking, None
         if envelope is None or envelope.taken:
             return
         if not envelope.succeed(value):
@@ -368,10 +376,11 @@ class Cell(Inlet[M]):
     def take_reply(self) -> Reply:
         """Take over the answer to the message being handled."""
         envelope = self.asking
-        if envelope is not None:
-            envelope.taken = True
-            self.hold().replies[envelope] = None
-        return Reply(envelope)
+        if envelope is None:
+            return Envelope(None, self, None)
+        envelope.taken = True
+        self.hold().replies[envelope] = None
+        return envelope
 
     def forget_reply(self, envelope: Envelope) -> None:
         """Note that a promised answer was given."""

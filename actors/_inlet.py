@@ -135,7 +135,7 @@ class Inlet(Ref[M]):
         if timeout is not None:
             self.runtime.ask_clock.watch(envelope, timeout)
         if not self.offer(envelope):
-            envelope.fail(MailboxFull(self, self.capacity))
+            envelope.refuse(MailboxFull(self, self.capacity))
 
     def offer(self, message: object) -> bool:
         """Take a message or an envelope in; return False if the mailbox is full."""

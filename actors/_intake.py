@@ -40,7 +40,7 @@ def overflow(cell: "Inlet[Any]", queue: deque[Any], message: object) -> bool:
     oldest = queue.popleft()
     drop(cell, oldest, DropReason.OLDEST)
     if isinstance(oldest, Envelope):
-        oldest.fail(MailboxFull(cell, cell.capacity))
+        oldest.refuse(MailboxFull(cell, cell.capacity))
     return True
 
 
@@ -82,7 +82,7 @@ def _deliver_late(cell: "Inlet[Any]", message: object) -> None:
     if not cell.accepts:
         reject_dead(cell, message)
     elif not cell.enqueue(message) and isinstance(message, Envelope):
-        message.fail(MailboxFull(cell, cell.capacity))
+        message.refuse(MailboxFull(cell, cell.capacity))
 
 
 def _poisoned(

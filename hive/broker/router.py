@@ -51,10 +51,15 @@ class Router:
         port: The way to the broker.
         board: Where the broker shows its numbers.
         store: Where mail is read without leasing it.
+
+    Attributes:
+        send_request: Sends a request of `hive.broker.requests` and has its answer told to somebody.
+            The methods make a future for each request; this is for who asks thousands a second.
     """
 
     def __init__(self, port: Port, board: Board, store: Store) -> None:
         self._port = port
+        self.send_request = port.send_request
         self._board = board
         self._store = store
         self._sessions = itertools.count(1)
@@ -72,13 +77,6 @@ class Router:
     def heartbeat(self, session: str) -> None:
         """Extend the leases of a session whose participant works on them."""
         self._port.tell(requests.Heartbeat(session))
-
-    def send_request(self, request: Request[R], reply_to: ReplyTo[R]) -> None:
-        """Send a request of `hive.broker.requests` and have its answer told, without a future.
-
-        The methods below make a future for each request; this is for who asks thousands a second.
-        """
-        self._port.send_request(request, reply_to)
 
     def send(self, draft: Draft, session: str | None = None) -> asyncio.Future[Sent]:
         """Store a message. `session` is the connection that asks, if one does.

@@ -205,6 +205,9 @@ _ALIVE_BY_THEMSELVES = frozenset(
 """Requests by which the broker sees by itself that the session is alive."""
 
 
+_PRIORITIES = {each.name.lower(): each for each in Priority}
+
+
 def draft_of(request: wire.Posting, sender: str, kind: Kind, origin: Origin) -> Draft:
     """Return the message that a request asks to send; who sends it is not in the request."""
     return Draft(
@@ -214,7 +217,7 @@ def draft_of(request: wire.Posting, sender: str, kind: Kind, origin: Origin) -> 
         body=request.body,
         in_reply_to=request.in_reply_to,
         origin=origin,
-        priority=Priority[request.priority.upper()],
+        priority=_PRIORITIES[request.priority],
         ttl=request.ttl_seconds,
         not_before=request.not_before,
         delay=request.delay_seconds,

@@ -92,7 +92,8 @@ class Connection(asyncio.Protocol, Generic[R]):
             if self._stream is not None:
                 break
             self._take(line)
-        self.flush()
+        if self._out:
+            self.flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything; a request that was never finished with a newline is dropped."""
@@ -137,7 +138,7 @@ class Connection(asyncio.Protocol, Generic[R]):
     def flush(self) -> None:
         """Write the answers that are ready."""
         if self._out and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(b"".join(self._out))
+            self._transport.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
         self._out.clear()
 
     def _take(self, line: bytes | TooLong) -> None:

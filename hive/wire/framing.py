@@ -37,6 +37,8 @@ class LineBuffer:
 
     def feed(self, data: bytes) -> list[bytes | TooLong]:
         """Take bytes and return the lines that they complete, in order, without newlines."""
+        if not self._pending and not self._skipping and data.find(b"\n") == len(data) - 1:
+            return [data[:-1] if len(data) <= self.limit + 1 else TooLong(self.limit)]
         *complete, rest = data.split(b"\n")
         lines: list[bytes | TooLong] = []
         for piece in complete:
