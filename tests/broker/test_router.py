@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from hive.broker.local import local_router
+from hive.broker.requests import Send
 from hive.broker.router import Router
-from hive.broker.values import Draft, NackMode
+from hive.broker.values import Draft, NackMode, Sent
 from hive.config import Limits
 from hive.errors import InboxFullError, StaleLeaseError, UnavailableError, UnknownNameError
 from hive.store import NO_ORIGIN, Kind, MessageKind, MessageState, Origin, Store
@@ -250,3 +251,13 @@ async def test_a_full_inbox_is_open_again_once_mail_is_acked(store: Store) -> No
         await router.recv(session, max=1)
         await router.ack_turn(session)
         await router.send(hello())
+
+
+async def test_an_answer_is_told_to_whoever_takes_it(router: Router) -> None:
+    stored: asyncio.Future[Sent] = asyncio.get_running_loop().create_future()
+    refused: asyncio.Future[Sent] = asyncio.get_running_loop().create_future()
+    router.send_request(Send(hello()), stored)
+    router.send_request(Send(hello(to="nobody")), refused)
+    assert (await stored).recipients == ("bob",)
+    with pytest.raises(UnknownNameError):
+        await refused

@@ -12,7 +12,8 @@ from typing import Any
 
 from attrs import define, field
 
-from hive.errors import ConflictError
+from actors import ReplyTo
+from hive.errors import ConflictError, UnavailableError
 from hive.gateway.answers import Answer, Asked, Fields, Push, Stream, later, pass_on
 from hive.gateway.connection import Connection
 from hive.gateway.flusher import Flusher
@@ -55,7 +56,11 @@ class Fail(Request, tag="fail", kw_only=True, frozen=True):
     how: str
 
 
-DECODER: RequestDecoder[Request] = RequestDecoder(Say | Later | Park | Work | Watch | Fail)
+class Busy(Request, tag="busy", frozen=True):
+    """Answered by somebody who refuses even to be asked."""
+
+
+DECODER: RequestDecoder[Request] = RequestDecoder(Say | Later | Park | Work | Watch | Fail | Busy)
 
 
 @define(eq=False)
@@ -85,6 +90,8 @@ class ScriptedVerbs:
             case Watch():
                 assert self.stream is not None
                 return Stream(self.stream)
+            case Busy():
+                return Asked(_refuse, _as_it_is)
             case Fail(how=how):
                 raise self.errors[how]
         raise AssertionError(request)
@@ -95,6 +102,10 @@ class ScriptedVerbs:
     def close(self) -> None:
         """The client has gone."""
         self.closed.set()
+
+
+def _refuse(reply_to: ReplyTo[Fields]) -> None:
+    raise UnavailableError("nobody is there")
 
 
 def _as_it_is(fields: Fields) -> Fields:

@@ -88,6 +88,14 @@ class _Recorder(asyncio.Transport):
         return True
 
 
+async def test_who_cannot_be_asked_holds_up_nobody() -> None:
+    async with served() as client:
+        client.line.write({"cmd": "busy", "req": 1}, {"cmd": "say", "text": "next"})
+        refusal, following = await read(client, 2)
+        assert (refusal["code"], refusal["req"]) == ("unavailable", 1)
+        assert following["text"] == "next"
+
+
 # Lines
 
 
