@@ -282,12 +282,11 @@ class Cell(Inlet[M]):
                 if message.__class__ is Envelope:
                     if not self._open(message):
                         continue
-                    message = message.message
-                    result = receive(message)
-                    if result is DEFERRED:
-                        self._defer()
+                    result = receive(message.message)
+                    if result is DEFERRED and message.taken:
+                        self.asking = None
                     else:
-                        self._conclude(message, result)
+                        self._conclude(message.message, result)
                 else:
                     result = receive(message)
                     if result is not None:
@@ -358,16 +357,11 @@ class Cell(Inlet[M]):
         else:
             self._answer(result)
 
-    def _defer(self) -> None:
-        if self.asking is not None and not self.asking.taken:
+    def _answer(self, value: object) -> None:
+        envelope = self.asking
+        if value is DEFERRED and envelope is not None and not envelope.taken:
             raise RuntimeError("receive returned DEFERRED without taking context.reply()")
         self.asking = None
-
-    def _answer(self, value: object) -> None:
-        if value is DEFERRED:
-            self._defer()
-            return
-        envelope, self.asking = self.asking, None
         if envelope is None or envelope.taken:
             return
         if not envelope.succeed(value):
