@@ -94,6 +94,8 @@ class Connection(asyncio.Protocol, Generic[R]):
             self._take(line)
         if self._out:
             self.flush()
+        if len(self._slots) + self._parked > MAX_OUTSTANDING:
+            self._regulate()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything; a request that was never finished with a newline is dropped."""
@@ -177,8 +179,6 @@ class Connection(asyncio.Protocol, Generic[R]):
             self._slots.append(slot)
         else:
             self._parked += 1
-        if len(self._slots) + self._parked > MAX_OUTSTANDING:
-            self._regulate()
         try:
             answer.ask(slot)
         except Exception as error:

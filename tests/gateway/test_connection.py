@@ -205,6 +205,20 @@ async def test_whoever_has_too_much_under_way_is_not_read_any_more(verb: str) ->
 
 
 @pytest.mark.sim
+async def test_answers_that_wait_behind_another_are_under_way_too() -> None:
+    async with served() as client:
+        slow = {"cmd": "later", "name": "slow"}
+        client.line.write(slow, *[{"cmd": "say", "text": "behind"}] * MAX_OUTSTANDING)
+        await settle()
+        client.line.write({"cmd": "say", "text": "waits in the kernel"})
+        await settle()
+        assert len(client.verbs.asked) == MAX_OUTSTANDING + 1
+        client.verbs.futures["slow"].set_result({"text": "slow"})
+        answers = await read(client, MAX_OUTSTANDING + 2)
+        assert texts(answers[0], answers[-1]) == ["slow", "waits in the kernel"]
+
+
+@pytest.mark.sim
 async def test_closing_writes_what_is_ready_but_waits_for_nobody_for_ever() -> None:
     async with served(buffer=4096) as client:
         assert await client.line.ok("say", text="x")
