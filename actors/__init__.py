@@ -102,6 +102,7 @@ from actors._messages import (
     Down,
     LinkExit,
     MonitorId,
+    ReplyTo,
     Request,
     TimerId,
 )
@@ -192,6 +193,7 @@ __all__ = [
     "Patience",
     "Ref",
     "Reply",
+    "ReplyTo",
     "Request",
     "Restart",
     "RestartLimit",

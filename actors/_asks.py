@@ -1,12 +1,14 @@
 """The asks that are under way: envelope, answer and deadline."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field, frozen
 
 from actors._errors import ActorDied, AskTimeout
 from actors._exits import ExitReason
+from actors._messages import ReplyTo
 
 if TYPE_CHECKING:
     from actors._inlet import Inlet
@@ -23,63 +25,7 @@ class Poison:
     message: object
 
 
-@define(eq=False)
-class Envelope:
-    """A message that needs more than being handed to `receive`.
-
-    Attributes:
-        message: The request, or a `Poison`.
-        cell: Whom it is for.
-        future: What the caller waits on; None for a poisoned `tell`.
-        deadline: When the caller stops waiting, in the loop's time.
-        pending: The group of asks of the same timeout which this one is in.
-        taken: Whether the actor took over answering with `Context.reply`.
-    """
-
-    message: Any
-    cell: "Inlet[Any]"
-    future: asyncio.Future[Any] | None
-    deadline: float = NEVER
-    pending: "dict[Envelope, None] | None" = None
-    taken: bool = False
-
-    @property
-    def expired(self) -> bool:
-        """Whether the answer is not waited for any more."""
-        return self.future is not None and self.future.done()
-
-    def succeed(self, value: object) -> bool:
-        """Answer with `value`; return False if it came too late."""
-        if self.future is None:
-            return True
-        if self.future.done():
-            return False
-        self._withdraw()
-        self.future.set_result(value)
-        return True
-
-    def fail(self, error: BaseException) -> bool:
-        """Answer with `error`; return False if it came too late."""
-        if self.future is None:
-            return True
-        if self.future.done():
-            return False
-        self._withdraw()
-        self.future.set_exception(error)
-        return True
-
-    def die(self, reason: ExitReason) -> None:
-        """Tell the caller that the actor it asked is dead."""
-        if self.future is not None and not self.future.done():
-            self.fail(ActorDied(self.cell, reason))
-
-    def _withdraw(self) -> None:
-        if self.pending is not None:
-            self.pending.pop(self, None)
-
-
-@define(eq=False)
-class Reply:
+class Reply(ABC):
     """The right to answer one request later; see `Context.reply`.
 
     It may be kept beyond the handler, but not beyond the actor: when the incarnation ends,
@@ -87,28 +33,84 @@ class Reply:
     gave up, is dropped, counted and published as `LateReply`.
     """
 
-    _envelope: Envelope | None
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def expired(self) -> bool:
+        """Whether the caller has stopped waiting."""
+
+    @abstractmethod
+    def send(self, value: object) -> None:
+        """Answer with `value`."""
+
+    @abstractmethod
+    def fail(self, error: BaseException) -> None:
+        """Answer with an error, which the caller's future raises. The actor lives on."""
+
+
+@define(eq=False)
+class Envelope(Reply):
+    """A message that needs more than being handed to `receive`.
+
+    Attributes:
+        message: The request, or a `Poison`.
+        cell: Whom it is for.
+        caller: Who takes the answer; None for what was told and not asked.
+        deadline: When the caller stops waiting, in the loop's time.
+        pending: The group of asks of the same timeout which this one is in.
+        taken: Whether the actor took over answering with `Context.reply`.
+    """
+
+    message: Any
+    cell: "Inlet[Any]"
+    caller: ReplyTo[Any] | None
+    deadline: float = NEVER
+    pending: "dict[Envelope, None] | None" = None
+    taken: bool = False
 
     @property
     def expired(self) -> bool:
-        """Whether the caller has stopped waiting."""
-        return self._envelope is not None and self._envelope.expired
+        return self.caller is not None and self.caller.done()
 
     def send(self, value: object) -> None:
-        """Answer with `value`."""
-        if self._envelope is not None:
-            self._settle(self._envelope, self._envelope.succeed(value))
+        self.cell.forget_reply(self)
+        if not self.succeed(value):
+            self.cell.runtime.note_late_reply(self.cell, self.message)
 
     def fail(self, error: BaseException) -> None:
-        """Answer with an error, which the caller's future raises. The actor lives on."""
-        if self._envelope is not None:
-            self._settle(self._envelope, self._envelope.fail(error))
+        self.cell.forget_reply(self)
+        if not self.refuse(error):
+            self.cell.runtime.note_late_reply(self.cell, self.message)
 
-    def _settle(self, envelope: Envelope, in_time: bool) -> None:
-        cell = envelope.cell
-        cell.forget_reply(envelope)
-        if not in_time:
-            cell.runtime.note_late_reply(cell, envelope.message)
+    def succeed(self, value: object) -> bool:
+        """Answer with `value`; return False if it came too late."""
+        if self.caller is None:
+            return True
+        if self.caller.done():
+            return False
+        self._withdraw()
+        self.caller.set_result(value)
+        return True
+
+    def refuse(self, error: BaseException) -> bool:
+        """Answer with `error`; return False if it came too late."""
+        if self.caller is None:
+            return True
+        if self.caller.done():
+            return False
+        self._withdraw()
+        self.caller.set_exception(error)
+        return True
+
+    def die(self, reason: ExitReason) -> None:
+        """Tell the caller that the actor it asked is dead."""
+        if self.caller is not None and not self.caller.done():
+            self.refuse(ActorDied(self.cell, reason))
+
+    def _withdraw(self) -> None:
+        if self.pending is not None:
+            self.pending.pop(self, None)
 
 
 @define(eq=False)
@@ -156,4 +158,4 @@ class AskClock:
         else:
             del self._groups[timeout], self._timers[timeout]
         for envelope in expired:
-            envelope.fail(AskTimeout(envelope.cell, envelope.message, timeout))
+            envelope.refuse(AskTimeout(envelope.cell, envelope.message, timeout))

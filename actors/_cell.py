@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from attrs import define
 
 from actors._actor import Actor
-from actors._asks import Envelope, Poison, Reply
+from actors._asks import NEVER, Envelope, Poison, Reply
 from actors._child import BrutalKill, Deadline, Infinity
 from actors._context import Context
 from actors._ending import Ending
@@ -282,9 +282,11 @@ class Cell(Inlet[M]):
                 if message.__class__ is Envelope:
                     if not self._open(message):
                         continue
-                    message = message.message
-                    result = receive(message)
-                    self._conclude(message, result)
+                    result = receive(message.message)
+                    if result is DEFERRED and message.taken:
+                        self.asking = None
+                    else:
+                        self._conclude(message.message, result)
                 else:
                     result = receive(message)
                     if result is not None:
@@ -318,7 +320,8 @@ class Cell(Inlet[M]):
 
     def _open(self, envelope: Envelope) -> bool:
         """Begin with an enveloped message; return False if nobody wants the answer."""
-        if envelope.expired or envelope.deadline <= self.runtime.loop.time():
+        is_late = envelope.deadline != NEVER and envelope.deadline <= self.runtime.loop.time()
+        if is_late or envelope.expired:
             self.runtime.note_expired(self, envelope.message)
             return False
         self.asking = envelope
@@ -367,10 +370,11 @@ class Cell(Inlet[M]):
     def take_reply(self) -> Reply:
         """Take over the answer to the message being handled."""
         envelope = self.asking
-        if envelope is not None:
-            envelope.taken = True
-            self.hold().replies[envelope] = None
-        return Reply(envelope)
+        if envelope is None:
+            return Envelope(None, self, None)
+        envelope.taken = True
+        self.hold().replies[envelope] = None
+        return envelope
 
     def forget_reply(self, envelope: Envelope) -> None:
         """Note that a promised answer was given."""
@@ -552,7 +556,7 @@ class Cell(Inlet[M]):
             self.runtime.registry.release(self.registered, self)
         queue, self.queue = self.queue, None
         for message in queue or ():
-            if isinstance(message, Envelope) and message.future is not None:
+            if isinstance(message, Envelope) and message.caller is not None:
                 message.die(reason)
             else:
                 self.runtime.dead_letter(self, content_of(message), None)

@@ -15,7 +15,7 @@ from actors._exits import ExitReason
 from actors._inspect import ActorState
 from actors._intake import Putters, deliver_intercepted, overflow, reject_dead
 from actors._interceptors import Interceptor
-from actors._messages import Request
+from actors._messages import ReplyTo, Request
 from actors._options import Options
 from actors._ref import DEFAULT_TIMEOUT, Ref
 
@@ -124,14 +124,18 @@ class Inlet(Ref[M]):
     def ask(
         self, request: Request[R], timeout: float | None = DEFAULT_TIMEOUT
     ) -> asyncio.Future[R]:
-        runtime = self.runtime
-        future: asyncio.Future[R] = runtime.loop.create_future()
-        envelope = Envelope(request, self, future)
-        if timeout is not None:
-            runtime.ask_clock.watch(envelope, timeout)
-        if not self.offer(envelope):
-            envelope.fail(MailboxFull(self, self.capacity))
+        future: asyncio.Future[R] = self.runtime.loop.create_future()
+        self.send_request(request, future, timeout)
         return future
+
+    def send_request(
+        self, request: Request[R], reply_to: ReplyTo[R], timeout: float | None = None
+    ) -> None:
+        envelope = Envelope(request, self, reply_to)
+        if timeout is not None:
+            self.runtime.ask_clock.watch(envelope, timeout)
+        if not self.offer(envelope):
+            envelope.refuse(MailboxFull(self, self.capacity))
 
     def offer(self, message: object) -> bool:
         """Take a message or an envelope in; return False if the mailbox is full."""

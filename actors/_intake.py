@@ -26,7 +26,7 @@ def content_of(message: object) -> object:
 
 def reject_dead(cell: "Inlet[Any]", message: object) -> None:
     """Refuse a message to a dead actor: the asker is told, a tell is a dead letter."""
-    if isinstance(message, Envelope) and message.future is not None:
+    if isinstance(message, Envelope) and message.caller is not None:
         message.die(cell.last_exit or NoProc())
     else:
         cell.runtime.dead_letter(cell, content_of(message), cell.runtime.sender())
@@ -40,7 +40,7 @@ def overflow(cell: "Inlet[Any]", queue: deque[Any], message: object) -> bool:
     oldest = queue.popleft()
     drop(cell, oldest, DropReason.OLDEST)
     if isinstance(oldest, Envelope):
-        oldest.fail(MailboxFull(cell, cell.capacity))
+        oldest.refuse(MailboxFull(cell, cell.capacity))
     return True
 
 
@@ -82,7 +82,7 @@ def _deliver_late(cell: "Inlet[Any]", message: object) -> None:
     if not cell.accepts:
         reject_dead(cell, message)
     elif not cell.enqueue(message) and isinstance(message, Envelope):
-        message.fail(MailboxFull(cell, cell.capacity))
+        message.refuse(MailboxFull(cell, cell.capacity))
 
 
 def _poisoned(

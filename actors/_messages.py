@@ -1,7 +1,7 @@
 """What actors are told by the runtime, and the base of typed requests."""
 
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Generic, NewType, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NewType, Protocol, TypeVar
 
 from attrs import frozen
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from actors._ref import Ref
 
 R_co = TypeVar("R_co", covariant=True)
+R_contra = TypeVar("R_contra", contravariant=True)
 
 MonitorId = NewType("MonitorId", int)
 """Names one monitor; see `Context.monitor`."""
@@ -34,6 +35,26 @@ class Request(Generic[R_co]):
     """
 
     __slots__ = ()
+
+
+class ReplyTo(Protocol[R_contra]):
+    """Whoever takes the answer to a request; every `asyncio.Future` is one.
+
+    It is told at most once, while `done` says False. It is called wherever the answer is given,
+    also in the actor's own stack: it must take note, and neither raise nor send.
+    """
+
+    def done(self) -> bool:
+        """Return whether the answer is there, or not waited for any more."""
+        ...
+
+    def set_result(self, result: R_contra, /) -> object:
+        """Take the answer."""
+        ...
+
+    def set_exception(self, exception: BaseException, /) -> object:
+        """Take the error that stands in place of the answer."""
+        ...
 
 
 class _Deferred(Enum):

@@ -4,7 +4,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from typing import Final, Generic, TypeVar
 
-from actors._messages import Request
+from actors._messages import ReplyTo, Request
 
 M_contra = TypeVar("M_contra", contravariant=True)
 R = TypeVar("R")
@@ -84,6 +84,16 @@ class Ref(ABC, Generic[M_contra]):
             request: What to ask.
             timeout: Seconds to wait. None sets no deadline at all: use it only for a long
                 poll whose end the actor itself decides.
+        """
+
+    @abstractmethod
+    def send_request(
+        self, request: Request[R], reply_to: ReplyTo[R], timeout: float | None = None
+    ) -> None:
+        """Send a request as `ask` does, and let `reply_to` take what its future would.
+
+        For callers that ask so often that a future for each request, and a turn of the loop until
+        it calls back, are too dear.
         """
 
     def __repr__(self) -> str:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
-from actors import Request
+from actors import ReplyTo, Request
 from hive.broker import requests
 from hive.broker.board import Board
 from hive.broker.exchange import Exchange
@@ -34,28 +34,28 @@ async def local_router(
         await exchange.close()
 
 
-class FutureReply:
-    """A reply that resolves a future."""
+class DirectReply:
+    """A reply that goes straight to whoever takes it."""
 
-    __slots__ = ("_future",)
+    __slots__ = ("_to",)
 
-    def __init__(self, future: asyncio.Future[Any]) -> None:
-        self._future = future
+    def __init__(self, to: ReplyTo[Any]) -> None:
+        self._to = to
 
     @property
     def expired(self) -> bool:
         """Whether the caller has stopped waiting."""
-        return self._future.done()
+        return self._to.done()
 
     def send(self, value: object) -> None:
         """Answer with a value."""
-        if not self._future.done():
-            self._future.set_result(value)
+        if not self._to.done():
+            self._to.set_result(value)
 
     def fail(self, error: BaseException) -> None:
         """Answer with an error."""
-        if not self._future.done():
-            self._future.set_exception(error)
+        if not self._to.done():
+            self._to.set_exception(error)
 
 
 class LocalPort:
@@ -68,8 +68,12 @@ class LocalPort:
         """Send a request; `timeout` is not used, an exchange always answers."""
         del timeout
         future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._exchange.handle(request, FutureReply(future))
+        self.send_request(request, future)
         return future
+
+    def send_request(self, request: Request[R], reply_to: ReplyTo[R]) -> None:
+        """Send a request whose answer somebody takes."""
+        self._exchange.handle(request, DirectReply(reply_to))
 
     def tell(self, message: requests.Note) -> None:
         """Send a note."""

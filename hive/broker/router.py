@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from actors import Request
+from actors import ReplyTo, Request
 from hive.broker import requests
 from hive.broker.board import Board, QueueCounts
 from hive.broker.circuits import Circuit
@@ -30,6 +30,10 @@ class Port(Protocol):
         """Send a request and return the future of its answer."""
         ...
 
+    def send_request(self, request: Request[R], reply_to: ReplyTo[R]) -> None:
+        """Send a request whose answer somebody takes."""
+        ...
+
     def tell(self, message: requests.Note) -> None:
         """Send a note, which is not answered."""
         ...
@@ -47,10 +51,15 @@ class Router:
         port: The way to the broker.
         board: Where the broker shows its numbers.
         store: Where mail is read without leasing it.
+
+    Attributes:
+        send_request: Sends a request of `hive.broker.requests` and has its answer told to somebody.
+            The methods make a future for each request; this is for who asks thousands a second.
     """
 
     def __init__(self, port: Port, board: Board, store: Store) -> None:
         self._port = port
+        self.send_request = port.send_request
         self._board = board
         self._store = store
         self._sessions = itertools.count(1)

@@ -13,13 +13,14 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, TypeVar
 
-from attrs import frozen
+from attrs import define, frozen
 
 from actors import (
     ActorSystem,
     ChildSpec,
     Mailbox,
     Ref,
+    ReplyTo,
     Request,
     Strategy,
     Supervisor,
@@ -227,15 +228,26 @@ class _Supervisors:
         return SupervisorRef(_find(self.system, PEERS))
 
 
-@frozen
+@define(eq=False)
 class _BrokerPort:
     """Finds the broker by its name, so that the router can be made before it."""
 
     system: ActorSystem
+    _known: Ref[Any] | None = None
+
+    @property
+    def _broker(self) -> Ref[Any]:
+        if self._known is None or not self._known.alive:
+            self._known = _find(self.system, BROKER)
+        return self._known
 
     def ask(self, request: Request[R], timeout: float | None) -> asyncio.Future[R]:
         """Send a request to the broker."""
-        return _find(self.system, BROKER).ask(request, timeout)
+        return self._broker.ask(request, timeout)
+
+    def send_request(self, request: Request[R], reply_to: ReplyTo[R]) -> None:
+        """Send a request to the broker; somebody takes the answer."""
+        self._broker.send_request(request, reply_to)
 
     def tell(self, message: Note) -> None:
         """Tell the broker something; without a broker there is nothing to keep up to date."""

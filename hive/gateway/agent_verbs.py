@@ -7,24 +7,29 @@ in through; no field of any request can change it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from attrs import frozen
+from msgspec import UNSET
 
+import actors
+from hive.broker import requests
 from hive.broker.router import Router
 from hive.broker.values import Delivery, Draft, NackMode, Sent
 from hive.clock import Clock, rfc3339
 from hive.config import Limits
 from hive.core.snapshot import Snapshot
 from hive.errors import NotFoundError
-from hive.gateway.answers import Answer, Fields, OutOfOrder, chain
+from hive.gateway.answers import Answer, Asked, Fields, later
 from hive.gateway.rows import inbox_row, message_row, receipt_row
 from hive.names import QUEUE_PREFIX
 from hive.participants.members import Member
 from hive.participants.roster import Roster
 from hive.store import Kind, Message, Origin, Priority
 from hive.wire import agent as wire
-from hive.wire.base import Request
+from hive.wire.base import Request, Response
+from hive.wire.rows import Received, SkippedRow, Stored
 
 
 @frozen
@@ -89,21 +94,25 @@ class AgentVerbs:
 
     def _send(self, request: wire.Send) -> Answer:
         draft = draft_of(request, self._member.name, self._member.record.kind, self._origin)
-        return chain(self._router.send(draft, self._session), sent_fields)
+        return self._asked(requests.Send(draft, self._session), stored)
 
     def _recv(self, request: wire.Recv) -> Answer:
-        received = self._router.recv(
-            self._session,
-            max=request.max,
-            wait=request.wait_seconds,
-            ack=request.ack,
-            queue=request.queue,
-        )
-        answer = chain(received, _messages)
-        return OutOfOrder(answer) if request.wait_seconds > 0 else answer
+        wait = request.wait_seconds
+        recv = requests.Recv(self._session, request.max, wait, tuple(request.ack), request.queue)
+        return self._asked(recv, _received, ordered=wait == 0)
+
+    def _asked(
+        self,
+        request: actors.Request[Any],
+        fields: Callable[[Any], Fields | Response],
+        *,
+        ordered: bool = True,
+    ) -> Asked:
+        """Ask the broker without a future, for the verbs of which there are many."""
+        return Asked(partial(self._router.send_request, request), fields, ordered=ordered)
 
     def _ack(self, request: wire.Ack) -> Answer:
-        return chain(self._router.ack(self._session, request.ids, request.lease), _nothing)
+        return self._asked(requests.Ack(self._session, tuple(request.ids), request.lease), _nothing)
 
     def _nack(self, request: wire.Nack) -> Answer:
         nacked = self._router.nack(
@@ -114,17 +123,17 @@ class AgentVerbs:
             reason=request.reason,
             lease=request.lease,
         )
-        return chain(nacked, _nothing)
+        return later(nacked, _nothing)
 
     def _ack_turn(self, request: wire.AckTurn) -> Answer:
-        return chain(self._router.ack_turn(self._session), _nothing)
+        return later(self._router.ack_turn(self._session), _nothing)
 
     def _heartbeat(self, request: wire.Heartbeat) -> Answer:
         lasting = {"lease_seconds": self._services.lease_seconds}
         if not request.ids:
             self._router.heartbeat(self._session)
             return lasting
-        return chain(self._router.begin(self._session, request.ids), lambda _: lasting)
+        return later(self._router.begin(self._session, request.ids), lambda _: lasting)
 
     async def _receipts(self, request: wire.Receipts) -> Fields:
         traces = [await self._router.trace(number) for number in request.ids]
@@ -144,7 +153,7 @@ class AgentVerbs:
 
     def _requeue_inflight(self, request: wire.RequeueInflight) -> Answer:
         requeued = self._router.requeue_inflight(self._session)
-        return chain(requeued, lambda count: {"requeued": count})
+        return later(requeued, lambda count: {"requeued": count})
 
     def _status(self, request: wire.Status) -> Fields:
         return {"unread": self._router.unread(self._member.name)}
@@ -181,7 +190,7 @@ class AgentVerbs:
             transient=request.transient,
             origin=self._origin,
         )
-        return chain(self._router.send(draft), sent_fields)
+        return later(self._router.send(draft), stored)
 
     def _hello(self, request: wire.Hello) -> Fields:
         if request.role == "harness" and not self._is_harness:
@@ -196,6 +205,9 @@ _ALIVE_BY_THEMSELVES = frozenset(
 """Requests by which the broker sees by itself that the session is alive."""
 
 
+_PRIORITIES = {each.name.lower(): each for each in Priority}
+
+
 def draft_of(request: wire.Posting, sender: str, kind: Kind, origin: Origin) -> Draft:
     """Return the message that a request asks to send; who sends it is not in the request."""
     return Draft(
@@ -205,7 +217,7 @@ def draft_of(request: wire.Posting, sender: str, kind: Kind, origin: Origin) -> 
         body=request.body,
         in_reply_to=request.in_reply_to,
         origin=origin,
-        priority=Priority[request.priority.upper()],
+        priority=_PRIORITIES[request.priority],
         ttl=request.ttl_seconds,
         not_before=request.not_before,
         delay=request.delay_seconds,
@@ -235,23 +247,23 @@ def _holder(message: Message) -> str | None:
     return message.session.rpartition("/")[0]
 
 
-def sent_fields(sent: Sent) -> Fields:
-    """Return the fields that answer a send: the first id, who has it, and whom it could not reach.
+def stored(sent: Sent) -> Stored:
+    """Return the answer to a send: the first id, who has it, and whom it could not reach.
 
     A transient message that nobody heard has no id.
     """
-    fields: dict[str, Any] = {"id": sent.id, "recipients": list(sent.recipients)}
-    if sent.duplicate:
-        fields["duplicate"] = True
-    if sent.parked is not None:
-        fields["parked"] = sent.parked
-    if sent.skipped:
-        fields["skipped"] = [{"name": each.name, "reason": each.why} for each in sent.skipped]
-    return fields
+    return Stored(
+        ok=True,
+        id=UNSET if sent.id is None else sent.id,
+        recipients=sent.recipients,
+        duplicate=sent.duplicate,
+        parked=sent.parked,
+        skipped=[SkippedRow(name=each.name, reason=each.why) for each in sent.skipped],
+    )
 
 
-def _messages(deliveries: Sequence[Delivery]) -> Fields:
-    return {"messages": [message_row(delivery) for delivery in deliveries]}
+def _received(deliveries: Sequence[Delivery]) -> Received:
+    return Received(ok=True, messages=[message_row(delivery) for delivery in deliveries])
 
 
 def _nothing(done: object) -> Fields:

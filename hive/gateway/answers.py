@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from attrs import frozen
 
-from hive.wire.base import Request
+from actors import ReplyTo
+from hive.errors import UnavailableError
+from hive.wire.base import Request, Response
 
 Fields = Mapping[str, Any]
 """The fields of a successful response, without the envelope."""
@@ -27,14 +30,31 @@ class Stream:
     run: Callable[[Push], Coroutine[Any, Any, None]]
 
 
-@frozen
-class OutOfOrder:
-    """An answer that must not hold up later requests of its connection: a parked `recv`."""
+class Asked:
+    """An answer that is made of somebody else's.
 
-    future: asyncio.Future[Fields]
+    Attributes:
+        ask: Asks them, once; they tell whoever it is given.
+        fields: Makes the response of what they told.
+        ordered: Whether later requests of the connection are answered after this one; not so for a
+            parked `recv`, which must not hold them up.
+    """
+
+    __slots__ = ("ask", "fields", "ordered")
+
+    def __init__(
+        self,
+        ask: Callable[[ReplyTo[Any]], object],
+        fields: Callable[[Any], Fields | Response],
+        *,
+        ordered: bool = True,
+    ) -> None:
+        self.ask = ask
+        self.fields = fields
+        self.ordered = ordered
 
 
-Answer = Fields | asyncio.Future[Fields] | Coroutine[Any, Any, Fields] | Stream | OutOfOrder
+Answer = Fields | Coroutine[Any, Any, Fields] | Stream | Asked
 
 R_contra = TypeVar("R_contra", bound=Request, contravariant=True)
 
@@ -51,27 +71,20 @@ class Verbs(Protocol[R_contra]):
         ...
 
 
-def chain(source: asyncio.Future[Any], fields: Callable[[Any], Fields]) -> asyncio.Future[Fields]:
-    """Return a future with the fields made of another future's result.
+def later(future: asyncio.Future[Any], fields: Callable[[Any], Fields | Response]) -> Asked:
+    """Return the answer that is made of a future's result."""
+    return Asked(partial(pass_on, future), fields)
 
-    Cancelling it cancels the source.
-    """
-    target: asyncio.Future[Fields] = source.get_loop().create_future()
 
-    def deliver(done: asyncio.Future[Any]) -> None:
-        if target.done():
-            done.cancelled() or done.exception()
-        elif done.cancelled():
-            target.cancel()
-        elif (error := done.exception()) is not None:
-            target.set_exception(error)
-        else:
-            target.set_result(fields(done.result()))
+def pass_on(future: asyncio.Future[Any], reply_to: ReplyTo[Any]) -> None:
+    """Tell somebody what comes of a future."""
+    future.add_done_callback(partial(_tell, reply_to))
 
-    def forward_cancel(done: asyncio.Future[Fields]) -> None:
-        if done.cancelled():
-            source.cancel()
 
-    source.add_done_callback(deliver)
-    target.add_done_callback(forward_cancel)
-    return target
+def _tell(reply_to: ReplyTo[Any], done: asyncio.Future[Any]) -> None:
+    if done.cancelled():
+        reply_to.set_exception(UnavailableError("hive-c0re is shutting down"))
+    elif (error := done.exception()) is not None:
+        reply_to.set_exception(error)
+    else:
+        reply_to.set_result(done.result())

@@ -9,21 +9,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
-from typing import Generic, TypeVar, cast
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any, Generic, TypeVar, cast
 
-from attrs import define
-
-from actors import ActorDied, AskTimeout, MailboxFull
-from hive.errors import (
-    BadRequestError,
-    FailedError,
-    HiveError,
-    TimedOutError,
-    TooLargeError,
-    UnavailableError,
-)
-from hive.gateway.answers import Answer, Fields, OutOfOrder, Stream, Verbs
+from actors import ReplyTo
+from hive.errors import BadRequestError, HiveError, TooLargeError
+from hive.gateway.answers import Asked, Fields, Stream, Verbs, pass_on
+from hive.gateway.flusher import Flusher
+from hive.gateway.slots import OpenSlot, Slot, failure, success
 from hive.wire.base import Request
 from hive.wire.codec import RequestDecoder, encode_error, encode_ok, request_id
 from hive.wire.framing import LineBuffer, TooLong
@@ -45,15 +39,6 @@ VerbsFactory = Callable[[asyncio.BaseTransport], Verbs[R]]
 """Makes the verbs of a new connection; may ask the kernel who is there."""
 
 
-@define(eq=False)
-class _Slot:
-    """The place of one answer; an unordered one leaves as soon as it is there."""
-
-    req: str | int | None
-    ordered: bool = True
-    line: bytes | None = None
-
-
 class Connection(asyncio.Protocol, Generic[R]):
     """Serves one client.
 
@@ -62,6 +47,7 @@ class Connection(asyncio.Protocol, Generic[R]):
         make_verbs: Called when the client is there.
         running: Holds the tasks of long requests, which outlive their connection: an operator who
             interrupts `hive-c0re restart` has not interrupted the restart.
+        flusher: Writes what this and other connections have to say at the end of a turn.
     """
 
     def __init__(
@@ -69,16 +55,18 @@ class Connection(asyncio.Protocol, Generic[R]):
         decoder: RequestDecoder[R],
         make_verbs: VerbsFactory[R],
         running: set[asyncio.Task[Fields]],
+        flusher: Flusher,
     ) -> None:
         self._decoder = decoder
         self._make_verbs = make_verbs
         self._running = running
+        self._flusher = flusher
         self._loop = asyncio.get_running_loop()
         self._lines = LineBuffer()
-        self._slots: deque[_Slot] = deque()
+        self._slots: deque[Slot] = deque()
         self._out: list[bytes] = []
         self._parked = 0
-        self._flushing = False
+        self._held_up = False
         self._leaving = False
         self._stream: asyncio.Task[None] | None = None
         self._write_deadline: asyncio.TimerHandle | None = None
@@ -104,8 +92,10 @@ class Connection(asyncio.Protocol, Generic[R]):
             if self._stream is not None:
                 break
             self._take(line)
-        self._flush()
-        self._regulate()
+        if self._out:
+            self.flush()
+        if len(self._slots) + self._parked > MAX_OUTSTANDING:
+            self._regulate()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything; a request that was never finished with a newline is dropped."""
@@ -138,7 +128,7 @@ class Connection(asyncio.Protocol, Generic[R]):
 
     def close(self) -> None:
         """Write what is ready, then disconnect; a client that does not read it is cut off."""
-        self._flush()
+        self.flush()
         self._leaving = True
         if self._transport is None:
             return
@@ -147,142 +137,112 @@ class Connection(asyncio.Protocol, Generic[R]):
         self._write_deadline = self._loop.call_later(FAREWELL, self.abort)
         self._transport.close()
 
+    def flush(self) -> None:
+        """Write the answers that are ready."""
+        if self._out and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
+        self._out.clear()
+
     def _take(self, line: bytes | TooLong) -> None:
         if isinstance(line, TooLong):
             too_long = TooLargeError(
                 f"a line may have {line.limit} bytes; this one was longer and was skipped"
             )
-            self._refuse(None, too_long)
+            self._say(encode_error(too_long))
             return
         try:
             request = self._decoder.decode(line)
         except BadRequestError as error:
-            self._refuse(request_id(line), error)
+            self._say(encode_error(error, request_id(line)))
             return
         self._answer(request)
 
-    def _refuse(self, req: str | int | None, error: HiveError) -> None:
-        self._say(_Slot(req), encode_error(error, req))
-
-    def _say(self, slot: _Slot, line: bytes) -> None:
-        """Answer at once, which is still after those who asked before."""
-        self._slots.append(slot)
-        self._fill(slot, line)
-
     def _answer(self, request: R) -> None:
         assert self._verbs is not None
-        slot = _Slot(request.req)
         try:
             answer = self._verbs.handle(request)
         except Exception as error:
-            self._say(slot, encode_error(present(error, request), slot.req))
+            self._say(failure(request, error))
             return
-        self._place(slot, request, answer)
-
-    def _place(self, slot: _Slot, request: R, answer: Answer) -> None:
-        if isinstance(answer, OutOfOrder):
-            slot.ordered = False
-            self._parked += 1
-            answer.future.add_done_callback(lambda done: self._finish(slot, request, done))
-            return
-        self._slots.append(slot)
-        if isinstance(answer, Stream):
-            self._begin_stream(slot, answer)
-        elif isinstance(answer, asyncio.Future):
-            answer.add_done_callback(lambda done: self._finish(slot, request, done))
+        if isinstance(answer, Asked):
+            self._ask(request, answer)
+        elif isinstance(answer, Stream):
+            self._begin_stream(request, answer)
         elif asyncio.iscoroutine(answer):
-            task: asyncio.Task[Fields] = self._loop.create_task(answer)
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
-            task.add_done_callback(lambda done: self._finish(slot, request, done))
+            self._ask(request, Asked(partial(self._run, answer), _as_it_is))
         else:
-            self._fill(slot, _success(slot.req, request, answer))
+            self._say(success(request, _as_it_is, answer))
 
-    def _finish(self, slot: _Slot, request: R, done: asyncio.Future[Fields]) -> None:
-        if done.cancelled():
-            error: BaseException | None = UnavailableError("hive-c0re is shutting down")
+    def _ask(self, request: R, answer: Asked) -> None:
+        slot = OpenSlot(None, request, answer.fields, answer.ordered, self._filled)
+        if answer.ordered:
+            self._slots.append(slot)
         else:
-            error = done.exception()
-        if error is None:
-            line = _success(slot.req, request, done.result())
-        else:
-            line = encode_error(present(error, request), slot.req)
-        self._fill(slot, line)
-        self._schedule_flush()
+            self._parked += 1
+        try:
+            answer.ask(slot)
+        except Exception as error:
+            slot.set_exception(error)
 
-    def _fill(self, slot: _Slot, line: bytes) -> None:
-        if not slot.ordered:
+    def _run(self, answer: Coroutine[Any, Any, Fields], reply_to: ReplyTo[Fields]) -> None:
+        task = self._loop.create_task(answer)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        pass_on(task, reply_to)
+
+    def _filled(self, slot: OpenSlot) -> None:
+        if slot.ordered:
+            self._take_out()
+        elif slot.line is not None:
             self._parked -= 1
-            self._out.append(line)
+            self._out.append(slot.line)
+        if self._held_up:
             self._regulate()
-            return
-        slot.line = line
-        while self._slots and (ready := self._slots[0].line) is not None:
-            self._out.append(ready)
+        if self._out:
+            self._flusher.add(self)
+
+    def _take_out(self) -> None:
+        """Take the answers whose turn it is out of their slots."""
+        while self._slots and (line := self._slots[0].line) is not None:
+            self._out.append(line)
             self._slots.popleft()
-        self._regulate()
+
+    def _say(self, line: bytes) -> None:
+        """Answer at once, which is still after those who asked before."""
+        self._slots.append(Slot(line))
+        self._take_out()
 
     def _regulate(self) -> None:
         """Read on only while the client reads too and not too much is under way."""
         if self._transport is None or self._transport.is_closing():
             return
         under_way = len(self._slots) + self._parked
-        wanted = self._write_deadline is None and under_way <= MAX_OUTSTANDING
-        if wanted and not self._transport.is_reading():
-            self._transport.resume_reading()
-        elif not wanted and self._transport.is_reading():
+        held_up = self._write_deadline is not None or under_way > MAX_OUTSTANDING
+        if held_up and not self._held_up:
             self._transport.pause_reading()
+        elif self._held_up and not held_up:
+            self._transport.resume_reading()
+        self._held_up = held_up
 
-    def _begin_stream(self, slot: _Slot, stream: Stream) -> None:
-        self._fill(slot, encode_ok(slot.req))
-        run = stream.run(lambda fields: self._push(slot.req, fields))
+    def _begin_stream(self, request: R, stream: Stream) -> None:
+        self._say(encode_ok(request.req))
+        run = stream.run(lambda fields: self._push(request.req, fields))
         self._stream = self._loop.create_task(run)
-        self._stream.add_done_callback(lambda done: self._stream_ended(slot.req, done))
+        self._stream.add_done_callback(lambda done: self._stream_ended(request.req, done))
 
     def _stream_ended(self, req: str | int | None, done: asyncio.Task[None]) -> None:
         error = None if done.cancelled() else done.exception()
         if isinstance(error, HiveError):
-            self._say(_Slot(req), encode_error(error, req))
-            self._flush()
+            self._say(encode_error(error, req))
+            self.flush()
         elif error is not None:
             logger.error("a stream to a client broke off", exc_info=error)
         self.close()
 
     def _push(self, req: str | int | None, fields: Fields) -> None:
-        self._say(_Slot(req), encode_ok(req, **fields))
-        self._schedule_flush()
-
-    def _schedule_flush(self) -> None:
-        if not self._flushing:
-            self._flushing = True
-            self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._flushing = False
-        if self._out and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(b"".join(self._out))
-        self._out.clear()
+        self._say(encode_ok(req, **fields))
+        self._flusher.add(self)
 
 
-def _success(req: str | int | None, request: Request, fields: Fields) -> bytes:
-    """Return the line of an answer; one that JSON cannot hold is a fault of ours."""
-    try:
-        return encode_ok(req, **fields)
-    except Exception as error:
-        return encode_error(present(error, request), req)
-
-
-def present(error: BaseException, request: Request) -> HiveError:
-    """Return an error as a client may see it; our own faults are logged and named as such."""
-    if isinstance(error, HiveError):
-        return error
-    verb = request.__struct_config__.tag
-    if isinstance(error, ActorDied | MailboxFull):
-        return UnavailableError(f"{verb!r} cannot be served right now: {error}; try again")
-    if isinstance(error, AskTimeout):
-        return TimedOutError(f"{verb!r} was taken but not answered in time: {error}")
-    logger.error("a bug in hive-c0re: %r failed", verb, exc_info=error)
-    return FailedError(
-        f"{verb!r} failed through a bug in hive-c0re ({type(error).__name__}: {error}); "
-        "its log has the traceback"
-    )
+def _as_it_is(fields: Fields) -> Fields:
+    return fields

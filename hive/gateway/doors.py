@@ -13,6 +13,7 @@ from hive.core.machine_logs import MachineLogs
 from hive.gateway.agent_verbs import AgentServices, AgentVerbs
 from hive.gateway.answers import Fields, Verbs
 from hive.gateway.connection import Connection
+from hive.gateway.flusher import Flusher
 from hive.gateway.listener import Listener
 from hive.gateway.manager_verbs import ManagerVerbs
 from hive.gateway.origin import origin_of
@@ -39,6 +40,7 @@ class GatewayDoors:
     def __init__(self, paths: Paths, running: set[asyncio.Task[Fields]]) -> None:
         self._paths = paths
         self._running = running
+        self._flusher = Flusher()
         self._open: dict[str, tuple[Listener, ...]] = {}
         self._services: AgentServices | None = None
         self._lifecycle: Lifecycle | None = None
@@ -75,7 +77,7 @@ class GatewayDoors:
         def verbs(transport: asyncio.BaseTransport) -> Verbs[Request]:
             return self._verbs(member, origin_of(transport, path))
 
-        return lambda: Connection(decoder, verbs, self._running)
+        return lambda: Connection(decoder, verbs, self._running, self._flusher)
 
     def _verbs(self, member: Member, origin: Origin) -> Verbs[Request]:
         assert self._services is not None

@@ -8,6 +8,7 @@ from typing import Never
 from actors import Actor, ExitReason
 from hive.gateway.answers import Fields
 from hive.gateway.connection import Connection
+from hive.gateway.flusher import Flusher
 from hive.gateway.host_verbs import HostServices, HostVerbs
 from hive.gateway.listener import ADMIN_GROUP, Listener
 from hive.gateway.origin import origin_of
@@ -24,6 +25,7 @@ class HostGate(Actor[Never]):
     def __init__(self, services: HostServices, running: set[asyncio.Task[Fields]]) -> None:
         self._services = services
         self._running = running
+        self._flusher = Flusher()
         self._listener = Listener(services.paths.host_socket, self._connection, group=ADMIN_GROUP)
 
     async def on_start(self) -> None:
@@ -38,7 +40,7 @@ class HostGate(Actor[Never]):
         """Nothing is ever sent to this actor."""
 
     def _connection(self) -> Connection[Request]:
-        return Connection(HOST_DECODER, self._verbs, self._running)
+        return Connection(HOST_DECODER, self._verbs, self._running, self._flusher)
 
     def _verbs(self, transport: asyncio.BaseTransport) -> HostVerbs:
         path = str(self._services.paths.host_socket)

@@ -17,8 +17,8 @@ from hive.core.lifecycle import Lifecycle
 from hive.core.machine_logs import MachineLogs
 from hive.errors import BadRequestError, HiveError, NotAllowedError, NotFoundError
 from hive.events import EventLog
-from hive.gateway.agent_verbs import AgentServices, draft_of, sent_fields
-from hive.gateway.answers import Answer, Fields, Stream, chain
+from hive.gateway.agent_verbs import AgentServices, draft_of, stored
+from hive.gateway.answers import Answer, Fields, Stream, later
 from hive.gateway.mail_verbs import MailVerbs
 from hive.gateway.rows import inbox_row
 from hive.gateway.store_verbs import StoreVerbs
@@ -179,7 +179,7 @@ class HostVerbs:
 
     def _send(self, request: wire.OperatorSend) -> Answer:
         draft = draft_of(request, OPERATOR, Kind.OPERATOR, self._origin)
-        return chain(self._router.send(draft), sent_fields)
+        return later(self._router.send(draft), stored)
 
     def _inbox(self, request: wire.Inbox) -> Answer:
         name = request.name if request.name == OPERATOR else self._roster.get(request.name).name

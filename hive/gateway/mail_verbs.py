@@ -7,7 +7,7 @@ from typing import Any
 
 from hive.broker.router import Router
 from hive.clock import Clock, rfc3339
-from hive.gateway.answers import Answer, Fields, chain
+from hive.gateway.answers import Answer, Fields, later
 from hive.gateway.rows import inbox_row, step_rows
 from hive.names import GROUP_PREFIX, QUEUE_PREFIX, check_group_name
 from hive.store.dead_letters import DeadLetters
@@ -47,10 +47,10 @@ class MailVerbs:
         return {"messages": [inbox_row(each) for each in found]}
 
     def _replay(self, request: wire.Replay) -> Answer:
-        return chain(self._router.replay(self._chosen(request)), _ids)
+        return later(self._router.replay(self._chosen(request)), _ids)
 
     def _discard(self, request: wire.Discard) -> Answer:
-        return chain(self._router.discard(self._chosen(request)), _ids)
+        return later(self._router.discard(self._chosen(request)), _ids)
 
     def _chosen(self, request: wire.Chosen) -> DeadLetters:
         age = request.older_than_seconds
@@ -63,7 +63,7 @@ class MailVerbs:
 
     def _reset_loop(self, request: wire.ResetLoop) -> Answer:
         reset = self._router.reset_loop(*request.names)
-        return chain(reset, lambda released: {"released": released})
+        return later(reset, lambda released: {"released": released})
 
     def _loops(self, request: wire.Loops) -> Fields:
         return {
@@ -81,7 +81,7 @@ class MailVerbs:
     def _change_group(self, request: wire.ChangeGroup) -> Answer:
         name = check_group_name(request.name.removeprefix(GROUP_PREFIX))
         changed = self._router.change_group(name, add=request.add, remove=request.remove)
-        return chain(changed, lambda _: {})
+        return later(changed, lambda _: {})
 
     def _groups(self, request: wire.Groups) -> Fields:
         return {"groups": {name: sorted(who) for name, who in self._router.groups().items()}}
@@ -111,7 +111,7 @@ class MailVerbs:
     def _remove_queue(self, request: wire.RemoveQueue) -> Answer:
         name = request.name.removeprefix(QUEUE_PREFIX)
         removed = self._router.remove_queue(name, force=request.force)
-        return chain(removed, lambda ended: {"dead_letters": ended})
+        return later(removed, lambda ended: {"dead_letters": ended})
 
 
 def _ids(ids: tuple[int, ...]) -> Fields:

@@ -9,6 +9,8 @@ from hive.clock import rfc3339
 from hive.store import Message, Priority, Receipt
 from hive.wire.rows import InboxRow, MessageRow, ReceiptRow, StepRow
 
+_USUAL = int(Priority.NORMAL)
+
 
 def message_row(delivery: Delivery) -> MessageRow:
     """Return a leased message as `recv` answers it."""
@@ -20,7 +22,7 @@ def message_row(delivery: Delivery) -> MessageRow:
         attempt=delivery.attempt,
         redelivered=delivery.redelivered,
         lease=delivery.lease,
-        kind=delivery.sender_kind.value,
+        kind=delivery.sender_kind,
         in_reply_to=delivery.in_reply_to,
         label=delivery.label,
         thread=delivery.thread,
@@ -73,7 +75,7 @@ def receipt_row(message: Message, steps: Iterable[Receipt]) -> ReceiptRow:
 
 def _priority(value: int) -> str | None:
     """Return the name of a priority; the usual one is left out."""
-    return None if value == Priority.NORMAL else Priority(value).name.lower()
+    return None if value == _USUAL else Priority(value).name.lower()
 
 
 def _time(seconds: float | None) -> str | None:

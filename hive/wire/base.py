@@ -25,6 +25,15 @@ UnixTime = Annotated[float, msgspec.Meta(ge=0, le=253402300799)]
 Lines = Annotated[int, msgspec.Meta(ge=1, le=5000)]
 
 
+class Response(msgspec.Struct, tag_field="version", tag=VERSION, omit_defaults=True, kw_only=True):
+    """A successful response of a verb that is used so often that a struct of its own pays.
+
+    Subclasses add `ok` and their fields. On the wire `req`, the request's own, is the last.
+    """
+
+    req: str | int | None = None
+
+
 class Request(
     msgspec.Struct, tag_field="cmd", forbid_unknown_fields=True, kw_only=True, frozen=True
 ):

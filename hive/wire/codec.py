@@ -13,9 +13,11 @@ import msgspec
 
 from hive.errors import BadRequestError, ErrorCode, HiveError
 from hive.names import suggest
-from hive.wire.base import VERSION, Request
+from hive.wire.base import VERSION, Request, Response
 
 R = TypeVar("R", bound=Request)
+
+_encode_struct = msgspec.json.Encoder().encode
 
 
 class RequestDecoder(Generic[R]):
@@ -84,6 +86,12 @@ def request_id(line: bytes) -> str | int | None:
 def encode_ok(req: str | int | None = None, **fields: Any) -> bytes:
     """Return the line of a successful response; fields that are None are left out."""
     return _encode({"version": VERSION, "ok": True}, req, fields)
+
+
+def encode_response(response: Response, req: str | int | None) -> bytes:
+    """Return the line of a successful response that has a struct of its own."""
+    response.req = req
+    return _encode_struct(response) + b"\n"
 
 
 def encode_error(error: HiveError, req: str | int | None = None) -> bytes:

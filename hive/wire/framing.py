@@ -37,6 +37,9 @@ class LineBuffer:
 
     def feed(self, data: bytes) -> list[bytes | TooLong]:
         """Take bytes and return the lines that they complete, in order, without newlines."""
+        is_one_line = 0 <= data.find(b"\n") == len(data) - 1
+        if is_one_line and not self._pending and not self._skipping:
+            return [data[:-1] if len(data) <= self.limit + 1 else TooLong(self.limit)]
         *complete, rest = data.split(b"\n")
         lines: list[bytes | TooLong] = []
         for piece in complete:

@@ -5,9 +5,12 @@ Field order is the order on the wire. `None` means absent: such fields are left 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+
+from hive.wire.base import Response
 
 
 class Row(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=False):
@@ -53,7 +56,7 @@ class StatusRow(Row, frozen=True, kw_only=True):
     observed: str | None = None
 
 
-class MessageRow(Row, frozen=True, kw_only=True, rename={"sender": "from"}):
+class MessageRow(Row, frozen=True, kw_only=True, omit_defaults=True, rename={"sender": "from"}):
     """A message as `recv` delivers it."""
 
     id: int
@@ -68,6 +71,31 @@ class MessageRow(Row, frozen=True, kw_only=True, rename={"sender": "from"}):
     label: str | None = None
     thread: int | None = None
     priority: str | None = None
+
+
+class Received(Response):
+    """The answer to `recv`."""
+
+    ok: bool
+    messages: list[MessageRow]
+
+
+class SkippedRow(Row, frozen=True, kw_only=True):
+    """An inbox that a broadcast could not reach."""
+
+    name: str
+    reason: str
+
+
+class Stored(Response):
+    """The answer to `send`."""
+
+    ok: bool
+    id: int | msgspec.UnsetType
+    recipients: Sequence[str]
+    duplicate: bool = False
+    parked: str | None = None
+    skipped: list[SkippedRow] = msgspec.field(default_factory=list)
 
 
 class InboxRow(Row, frozen=True, kw_only=True, rename={"sender": "from"}):

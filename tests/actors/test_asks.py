@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from attrs import define, field
 
 from actors import (
     DEFERRED,
@@ -270,3 +271,62 @@ async def test_an_actor_that_never_lived_was_not_alive(system: ActorSystem) -> N
     assert (await system.join(ref)) != NoProc()
     with pytest.raises(ActorDied, match="failed to start with OSError: no disk"):
         await ref.ask(Echo())
+
+
+@define(eq=False)
+class Slip:
+    """Takes one answer."""
+
+    answers: list[Any] = field(factory=list)
+
+    def done(self) -> bool:
+        return bool(self.answers)
+
+    def set_result(self, result: Any) -> None:
+        self.answers.append(result)
+
+    def set_exception(self, exception: BaseException) -> None:
+        self.answers.append(exception)
+
+
+# Answers that no future takes
+
+
+async def test_an_answer_goes_to_whoever_takes_it(system: ActorSystem) -> None:
+    ref = system.spawn(FlakyActor)
+    ref.send_request(Echo(42), slip := Slip())
+    await asyncio.sleep(1)
+    assert slip.answers == [42]
+
+
+async def test_whoever_takes_the_answer_is_told_of_death_and_timeout(system: ActorSystem) -> None:
+    ref = system.spawn(FlakyActor)
+    ref.tell(Hang())
+    ref.send_request(Echo(), late := Slip(), timeout=2.0)
+    await asyncio.sleep(1)
+    assert not late.answers
+    await asyncio.sleep(2)
+    ref.send_request(Echo(), waiting := Slip())
+    system.kill(ref)
+    await system.join(ref)
+    ref.send_request(Echo(), dead := Slip())
+    assert [type(slip.answers[0]) for slip in (late, waiting, dead)] == [
+        AskTimeout,
+        ActorDied,
+        ActorDied,
+    ]
+
+
+async def test_whoever_takes_the_answer_is_told_of_a_full_mailbox(system: ActorSystem) -> None:
+    ref = system.spawn(FlakyActor, mailbox=Mailbox(1))
+    ref.tell("fills it")
+    ref.send_request(Echo(), slip := Slip())
+    assert isinstance(slip.answers[0], MailboxFull)
+
+
+async def test_a_taker_that_has_its_answer_is_not_told_again(system: ActorSystem) -> None:
+    ref = system.spawn(FlakyActor)
+    ref.send_request(Echo(1), slip := Slip(["given up"]))
+    await asyncio.sleep(1)
+    assert slip.answers == ["given up"]
+    assert system.counters.expired_requests == 1

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from hive.broker.local import local_router
+from hive.broker.requests import Send
 from hive.broker.router import Router
-from hive.broker.values import Draft, NackMode
+from hive.broker.values import Draft, NackMode, Sent
 from hive.config import Limits
 from hive.errors import InboxFullError, StaleLeaseError, UnavailableError, UnknownNameError
 from hive.store import NO_ORIGIN, Kind, MessageKind, MessageState, Origin, Store
@@ -258,3 +259,13 @@ async def test_no_two_sessions_have_the_same_name_over_restarts(path: Path) -> N
         async with Store(path) as store, local_router(store) as router:
             names |= {router.open_session("bob", NO_ORIGIN) for _ in range(2)}
     assert len(names) == 4
+
+
+async def test_an_answer_is_told_to_whoever_takes_it(router: Router) -> None:
+    stored: asyncio.Future[Sent] = asyncio.get_running_loop().create_future()
+    refused: asyncio.Future[Sent] = asyncio.get_running_loop().create_future()
+    router.send_request(Send(hello()), stored)
+    router.send_request(Send(hello(to="nobody")), refused)
+    assert (await stored).recipients == ("bob",)
+    with pytest.raises(UnknownNameError):
+        await refused

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
@@ -50,6 +51,19 @@ async def test_an_asked_for_end_is_a_good_one(
     printed = capsys.readouterr().out
     assert f"hive-c0re serves {site.run_dir / 'host.sock'}" in printed
     assert "box-b" in printed
+
+
+async def test_the_garbage_collector_looks_seldom_while_it_serves(
+    site: Site, opened: list[Hive]
+) -> None:
+    before = gc.get_threshold()
+    serving = asyncio.ensure_future(_serve(HiveConfig(), options(site)))
+    hive = await answering(opened)
+    assert gc.get_threshold() == serve.COLLECT_AFTER
+    assert gc.get_freeze_count() > 0
+    hive.shutdown()
+    await serving
+    assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
 
 
 async def test_a_hive_that_gives_up_is_a_failure_with_a_way_on(

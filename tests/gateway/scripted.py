@@ -7,13 +7,16 @@ import socket
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from attrs import define, field
 
-from hive.errors import ConflictError
-from hive.gateway.answers import Answer, Fields, OutOfOrder, Push, Stream
+from actors import ReplyTo
+from hive.errors import ConflictError, UnavailableError
+from hive.gateway.answers import Answer, Asked, Fields, Push, Stream, later, pass_on
 from hive.gateway.connection import Connection
+from hive.gateway.flusher import Flusher
 from hive.wire.base import Request
 from hive.wire.codec import RequestDecoder
 from tests.support.hives import Line
@@ -53,7 +56,11 @@ class Fail(Request, tag="fail", kw_only=True, frozen=True):
     how: str
 
 
-DECODER: RequestDecoder[Request] = RequestDecoder(Say | Later | Park | Work | Watch | Fail)
+class Busy(Request, tag="busy", frozen=True):
+    """Answered by somebody who refuses even to be asked."""
+
+
+DECODER: RequestDecoder[Request] = RequestDecoder(Say | Later | Park | Work | Watch | Fail | Busy)
 
 
 @define(eq=False)
@@ -75,14 +82,16 @@ class ScriptedVerbs:
             case Say(text=text):
                 return {"text": text}
             case Later(name=name):
-                return self.futures[name]
+                return later(self.futures[name], _as_it_is)
             case Park(name=name):
-                return OutOfOrder(self.futures[name])
+                return Asked(partial(pass_on, self.futures[name]), _as_it_is, ordered=False)
             case Work(name=name):
                 return self._work(name)
             case Watch():
                 assert self.stream is not None
                 return Stream(self.stream)
+            case Busy():
+                return Asked(_refuse, _as_it_is)
             case Fail(how=how):
                 raise self.errors[how]
         raise AssertionError(request)
@@ -93,6 +102,14 @@ class ScriptedVerbs:
     def close(self) -> None:
         """The client has gone."""
         self.closed.set()
+
+
+def _refuse(reply_to: ReplyTo[Fields]) -> None:
+    raise UnavailableError("nobody is there")
+
+
+def _as_it_is(fields: Fields) -> Fields:
+    return fields
 
 
 @define(eq=False)
@@ -122,7 +139,7 @@ async def served(*, buffer: int | None = None) -> AsyncIterator[Served]:
     verbs, running = ScriptedVerbs(), set[asyncio.Task[Fields]]()
     loop = asyncio.get_running_loop()
     _, connection = await loop.create_unix_connection(
-        lambda: Connection(DECODER, lambda transport: verbs, running), sock=ours
+        lambda: Connection(DECODER, lambda transport: verbs, running, Flusher()), sock=ours
     )
     line = Line(*await asyncio.open_unix_connection(sock=theirs, limit=1 << 22))
     try:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from actors.testing import advance, settle
-from hive.gateway.answers import Fields, Push, chain
+from hive.gateway.answers import Push
 from hive.gateway.connection import FAREWELL, MAX_OUTSTANDING, WRITE_DEADLINE, Connection
+from hive.gateway.flusher import Flusher
 from hive.wire.base import LINE_MAX
 from tests.gateway.scripted import DECODER, ScriptedVerbs, Served, served
 from tests.support.hives import until
@@ -57,7 +58,7 @@ async def test_a_parked_request_holds_up_nobody_and_carries_its_own_number() -> 
 
 async def test_answers_of_one_turn_leave_in_one_write() -> None:
     verbs, writes = ScriptedVerbs(), list[bytes]()
-    connection = Connection(DECODER, lambda transport: verbs, set())
+    connection = Connection(DECODER, lambda transport: verbs, set(), Flusher())
     connection.connection_made(_Recorder(writes))
     connection.data_received(b'{"cmd":"say","text":"x"}\n' * 50)
     assert [write.count(b"\n") for write in writes] == [50]
@@ -85,6 +86,14 @@ class _Recorder(asyncio.Transport):
 
     def is_reading(self) -> bool:
         return True
+
+
+async def test_who_cannot_be_asked_holds_up_nobody() -> None:
+    async with served() as client:
+        client.line.write({"cmd": "busy", "req": 1}, {"cmd": "say", "text": "next"})
+        refusal, following = await read(client, 2)
+        assert (refusal["code"], refusal["req"]) == ("unavailable", 1)
+        assert following["text"] == "next"
 
 
 # Lines
@@ -193,6 +202,20 @@ async def test_whoever_has_too_much_under_way_is_not_read_any_more(verb: str) ->
             client.verbs.futures[name].set_result({"text": name})
         answers = await read(client, len(names) + 1)
         assert texts(*answers) == [*names, "waits in the kernel"]
+
+
+@pytest.mark.sim
+async def test_answers_that_wait_behind_another_are_under_way_too() -> None:
+    async with served() as client:
+        slow = {"cmd": "later", "name": "slow"}
+        client.line.write(slow, *[{"cmd": "say", "text": "behind"}] * MAX_OUTSTANDING)
+        await settle()
+        client.line.write({"cmd": "say", "text": "waits in the kernel"})
+        await settle()
+        assert len(client.verbs.asked) == MAX_OUTSTANDING + 1
+        client.verbs.futures["slow"].set_result({"text": "slow"})
+        answers = await read(client, MAX_OUTSTANDING + 2)
+        assert texts(answers[0], answers[-1]) == ["slow", "waits in the kernel"]
 
 
 @pytest.mark.sim
@@ -350,19 +373,3 @@ async def test_an_answer_that_json_cannot_hold_is_a_fault_and_holds_up_nobody(
         answers = await read(client, 2)
         assert {answer.get("code") for answer in answers} == {"failed", None}
     assert "a bug" in caplog.text
-
-
-async def test_cancelling_a_chained_answer_cancels_its_source() -> None:
-    loop = asyncio.get_running_loop()
-    source: asyncio.Future[int] = loop.create_future()
-
-    def fields(value: int) -> Fields:
-        return {"value": value}
-
-    chain(source, fields).cancel()
-    await asyncio.sleep(0)
-    assert source.cancelled()
-    other: asyncio.Future[int] = loop.create_future()
-    chained = chain(other, fields)
-    other.set_result(5)
-    assert await chained == {"value": 5}

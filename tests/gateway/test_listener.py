@@ -16,6 +16,7 @@ import pytest
 from hive.errors import BadRequestError, FailedError
 from hive.gateway import listener as module
 from hive.gateway.connection import Connection
+from hive.gateway.flusher import Flusher
 from hive.gateway.listener import Listener
 from hive.gateway.origin import origin_of
 from hive.wire.base import Request
@@ -34,7 +35,7 @@ async def listening(path: Path, *, group: str | None = None) -> AsyncIterator[Li
 
 
 def connection_to(verbs: ScriptedVerbs) -> Callable[[], Connection[Request]]:
-    return lambda: Connection(DECODER, lambda transport: verbs, set())
+    return lambda: Connection(DECODER, lambda transport: verbs, set(), Flusher())
 
 
 async def test_the_socket_is_for_its_owner_and_group_only(site: Site) -> None:

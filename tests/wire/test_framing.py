@@ -39,6 +39,12 @@ def test_a_long_line_is_reported_once_and_skipped(sizes: list[int], cuts: list[i
     assert feed_in_pieces(LineBuffer(limit=10), data, cuts) == expected
 
 
+def test_no_bytes_are_no_line() -> None:
+    buffer = LineBuffer()
+    assert buffer.feed(b"") == []
+    assert buffer.feed(b"\n") == [b""]
+
+
 def test_a_line_without_newline_is_never_handed_out() -> None:
     buffer = LineBuffer()
     assert buffer.feed(b'{"cmd":"shutdown"}') == []

@@ -1,0 +1,30 @@
+"""Times as people and programs read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hive.clock import rfc3339
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.0, "1970-01-01T00:00:00.000Z"),
+        (1_700_000_000.25, "2023-11-14T22:13:20.250Z"),
+        (1_700_000_000.9999, "2023-11-14T22:13:20.999Z"),
+    ],
+)
+def test_a_time_is_shown_in_utc_with_milliseconds(seconds: float, text: str) -> None:
+    assert rfc3339(seconds) == text
+
+
+@given(st.floats(0, 4_000_000_000))
+def test_what_is_shown_is_the_time_to_the_millisecond(seconds: float) -> None:
+    shown = datetime.fromisoformat(rfc3339(seconds))
+    assert shown.tzinfo == UTC
+    assert abs(shown.timestamp() - seconds) <= 0.001_001
