@@ -115,3 +115,11 @@ async def test_a_restart_keeps_the_circuit_open(store: Store) -> None:
             Step.RELEASED,
             Step.LEASED,
         ]
+
+
+def test_times_of_mail_one_way_are_kept_for_a_minute_only() -> None:
+    desk = Desk(Limits(rate=10**6))
+    for _ in range(300):
+        desk.send()
+        desk.advance(1)
+    assert len(desk.rules.intake.circuits._sent["alice", "bob"]) <= 60
