@@ -289,12 +289,11 @@ class Exchange:
                 self._tell(each)
         if self._gathering is None and not self.rules.grants and self.rules.mail.is_only_acked:
             self._write_soon()
-        elif (journal := self._current_journal()) is None:
-            self._hand_out(self.rules.take_grants())
-        else:
+        elif (journal := self._current_journal()) is not None:
             journal.grants += self.rules.take_grants()
-            return  # the timer is set for all at once when the commit is over
-        self._set_timer(now)
+        else:
+            self._hand_out(self.rules.take_grants())
+            self._set_timer(now)  # else once for all that share the commit, when it is over
 
     def _write_soon(self) -> None:
         """Let acks that nobody waits for join the next commit, if one comes soon."""
