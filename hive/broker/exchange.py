@@ -116,7 +116,8 @@ class Exchange:
     async def close(self) -> None:
         """Write what is decided, answer everyone, take nothing more in."""
         self._closed = True
-        self._current_journal()
+        if self.rules.mail.is_only_acked:
+            self._current_journal()
         self._trouble = UnavailableError("the broker is stopping; connect again")
         for timer in (self._timer, self._soon):
             if timer is not None:
@@ -316,14 +317,11 @@ class Exchange:
                 self._tell(each)
         if self._gathering is None and not self.rules.grants and self.rules.mail.is_only_acked:
             self._write_soon()
-            self._set_timer(now)
-            return
-        journal = self._current_journal()
-        if journal is None:
-            self._hand_out(self.rules.take_grants())
-            self._set_timer(now)
-        elif self.rules.grants:  # the timer is set for all at once when the commit is over
+        elif (journal := self._current_journal()) is not None:
             journal.grants += self.rules.take_grants()
+        else:
+            self._hand_out(self.rules.take_grants())
+            self._set_timer(now)  # else once for all that share the commit, when it is over
 
     def _write_soon(self) -> None:
         """Let acks that nobody waits for join the next commit, if one comes soon."""

@@ -2,8 +2,8 @@
 
 `executemany` runs its statement once for each row and lets go of the interpreter's lock around each
 of these runs, so that a busy loop and the writer hand it to and fro for every message. One
-statement with many rows needs it once, and does the rest of its work beside the loop: about half
-the time for 55 rows. It is run for a few sizes only, so that SQLite's compiled statements are kept.
+statement with many rows needs it once, does the rest of its work beside the loop, and takes two
+thirds of the time for 55 rows. There are a few sizes only, so that SQLite keeps what it compiled.
 """
 
 from __future__ import annotations

@@ -131,6 +131,17 @@ def test_a_sender_that_is_too_fast_is_told_when_it_may_go_on() -> None:
         desk.send()
 
 
+def test_what_is_refused_does_not_count_against_the_rate() -> None:
+    desk = Desk(Limits(rate=60))
+    for _ in range(61):
+        with pytest.raises(UnknownNameError):
+            desk.send("nobody")
+    for _ in range(60):
+        desk.send()
+    with pytest.raises(RateLimitedError):
+        desk.send()
+
+
 def test_a_broadcast_passes_over_who_was_not_seen_for_long_and_names_it() -> None:
     desk = Desk(Limits(unseen_after=100))
     desk.rules.add_inbox("gone", Kind.AGENT, last_seen=WALL - 101)

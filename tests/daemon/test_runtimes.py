@@ -52,7 +52,9 @@ class Recorder:
     def __init__(self) -> None:
         self.ran: list[tuple[str, ...]] = []
 
-    async def __call__(self, argv: Any, *, deadline: float) -> Outcome:
+    async def __call__(
+        self, argv: Any, *, deadline: float, directory: Path | None = None
+    ) -> Outcome:
         self.ran.append(tuple(argv))
         return Outcome(tuple(argv), int("show-image" in argv), "", "", deadline)
 
