@@ -146,11 +146,17 @@ class HiveOnDisk:
     def until_state(self, name: str, state: str, within: float = PATIENCE) -> dict[str, Any]:
         """Wait until a participant is in a state and return its row."""
 
-        def row() -> dict[str, Any] | None:
-            found = self.status(name)
-            return found if found["state"] == state else None
+        found: dict[str, Any] = {}
 
-        return dict(eventually(row, within=within, what=f"{name} {state}"))
+        def is_there() -> bool:
+            found.update(self.status(name))
+            return bool(found["state"] == state)
+
+        try:
+            eventually(is_there, within=within, what=f"{name} {state}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; it is {found}\n{self.output()[-4000:]}") from None
+        return found
 
     def socket_of(self, name: str) -> Path:
         """Return the path of a participant's socket."""
