@@ -44,7 +44,7 @@ class Broker(Actor[Message]):
         """Take over the mail on disk; all leases of an earlier life are over."""
         exchange = Exchange(self._store, self._limits, self._clock, self._tell)
         await exchange.open()
-        self._board.show(exchange.rules)
+        self._board.show(exchange.rules, exchange.loose_ends)
         self._exchange = exchange
 
     def receive(self, message: Message) -> object:

@@ -10,11 +10,15 @@ from attrs import frozen
 from hive.broker.circuits import Circuit
 from hive.broker.inbox import Inbox, InboxCounts
 from hive.broker.intake import Intake
+from hive.broker.loose_ends import LooseEnds
 from hive.broker.rules import Rules
 from hive.names import MANAGER, MANAGER_ALIAS, QUEUE_PREFIX
-from hive.store import Kind
+from hive.store import Kind, MessageKind
 
 _EMPTY = InboxCounts(0, 0, 0)
+
+_OWN = frozenset({MessageKind.EVENT, MessageKind.REMINDER})
+"""Messages by which nobody else speaks to a participant."""
 
 
 @frozen
@@ -45,17 +49,20 @@ class Board:
         self.epoch = 0
         self._inboxes: Mapping[str, Inbox[Any]] = {}
         self._intake: Intake[Any] | None = None
+        self._loose_ends: LooseEnds[Any] | None = None
 
-    def show(self, rules: Rules[Any]) -> None:
-        """Show what these rules hold, from now on."""
+    def show(self, rules: Rules[Any], loose_ends: LooseEnds[Any]) -> None:
+        """Show what these hold, from now on."""
         self.epoch = rules.epoch
         self._inboxes = rules.mail.inboxes
         self._intake = rules.intake
+        self._loose_ends = loose_ends
 
     def clear(self) -> None:
         """Show nothing: no broker runs."""
         self._inboxes = {}
         self._intake = None
+        self._loose_ends = None
 
     def groups(self) -> Mapping[str, frozenset[str]]:
         """Return the members of every group."""
@@ -69,6 +76,19 @@ class Board:
         """Return how full an inbox is; all zeros when there is none of that name."""
         inbox = self._inboxes.get(MANAGER if name == MANAGER_ALIAS else name)
         return inbox.counts if inbox is not None else _EMPTY
+
+    def written_since(self, name: str, since: float) -> int:
+        """Return how many unread messages people and participants sent after a wall time."""
+        if self._intake is None:
+            return 0
+        return sum(
+            message.inbox == name and message.sent_at > since and message.kind not in _OWN
+            for message in self._intake.mail.messages.values()
+        )
+
+    def reminders(self, name: str) -> int:
+        """Return how many reminders of a participant are still to come."""
+        return self._loose_ends.pending(name) if self._loose_ends is not None else 0
 
     def queues(self) -> tuple[QueueCounts, ...]:
         """Return how full each work queue is, by name."""

@@ -29,6 +29,9 @@ class Deadlines(Generic[K]):
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __contains__(self, key: K) -> bool:
+        return key in self._entries
+
     def set(self, key: K, when: float) -> None:
         """Give `key` a time, in place of the one it may have."""
         self._entered += 1  # breaks ties, so that keys are never compared
@@ -46,6 +49,11 @@ class Deadlines(Generic[K]):
         while self._heap and self._is_outdated(self._heap[0]):
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
+
+    def delay(self, now: float) -> float | None:
+        """Return the seconds until the earliest time, None without any key."""
+        first = self.next()
+        return None if first is None else max(0.0, first - now)
 
     def pop_due(self, now: float) -> list[K]:
         """Take out every key whose time has come, earliest first."""

@@ -17,8 +17,10 @@ from functools import partial
 from typing import Any
 
 from hive.broker import addressing, requests
+from hive.broker.asking import Gone
 from hive.broker.bodies import Bodies
 from hive.broker.journal import Journal, answer
+from hive.broker.loose_ends import LooseEnds
 from hive.broker.news import Tell, ignore
 from hive.broker.rules import Rules
 from hive.broker.sessions import Grant, Stale
@@ -29,7 +31,9 @@ from hive.config import Limits
 from hive.errors import HiveError, UnavailableError
 from hive.names import QUEUE_PREFIX, check_group_name
 from hive.store import Kind, Message, Store, StoreClosedError, StoreError, dead_letters, groups
-from hive.store.messages import Changes, Epoch, by_id, next_epoch, undelivered
+from hive.store.messages import Epoch, by_id, next_epoch, undelivered
+from hive.store.questions import open_questions, together
+from hive.store.unit import Op
 
 RETRY_SECONDS = 1.0
 """Pause between attempts to read the mail again after a failure."""
@@ -59,6 +63,7 @@ class Exchange:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self.rules: Rules[Reply] = Rules(limits)
+        self.loose_ends: LooseEnds[Reply] = LooseEnds(self.rules)
         self._gathering: Journal | None = None
         self._journals: deque[Journal] = deque()
         self._bodies = Bodies()
@@ -84,6 +89,7 @@ class Exchange:
             requests.ChangeGroup: self._change_group,
             requests.RemoveInbox: self._remove_inbox,
             requests.RemoveQueue: self._remove_queue,
+            **dict.fromkeys(self.loose_ends.served, self._tie),
         }
 
     async def open(self) -> None:
@@ -188,7 +194,13 @@ class Exchange:
             self._answer_stale(reply, stale, request.session, done=())
         else:
             self.rules.recv(
-                request.session, reply, request.max, request.wait, now, queue=request.queue
+                request.session,
+                reply,
+                request.max,
+                request.wait,
+                now,
+                queue=request.queue,
+                urgent=request.urgent,
             )
 
     def _ack(self, request: requests.Ack, reply: Reply, now: Moment) -> None:
@@ -228,6 +240,16 @@ class Exchange:
     def _remove_inbox(self, request: requests.RemoveInbox, reply: Reply, now: Moment) -> None:
         self.rules.remove_inbox(request.name, now, force=request.force, purge=request.purge)
         self._answer(reply, None)
+
+    def _tie(self, request: object, reply: Reply, now: Moment) -> None:
+        """Serve a request about loose ends; the disk is asked about what is at its end."""
+        outcome = self.loose_ends.handle(request, now)
+        if not isinstance(outcome, Gone):
+            self._answer(reply, outcome)
+            return
+        self._current_journal()  # is in the writer's queue before the question is
+        written = self._store.write(outcome.why)
+        written.add_done_callback(partial(_answer_written, reply, lambda error: error))
 
     def _remove_queue(self, request: requests.RemoveQueue, reply: Reply, now: Moment) -> None:
         ended = self.rules.remove_queue(request.name, now, force=request.force)
@@ -315,13 +337,19 @@ class Exchange:
             news, self.rules.news = self.rules.news, []
             for each in news if self._trouble is None else ():
                 self._tell(each)
-        if self._gathering is None and not self.rules.grants and self.rules.mail.is_only_acked:
+        if self._may_wait and not self.rules.grants:
             self._write_soon()
         elif (journal := self._current_journal()) is not None:
             journal.grants += self.rules.take_grants()
         else:
             self._hand_out(self.rules.take_grants())
             self._set_timer(now)  # else once for all that share the commit, when it is over
+
+    @property
+    def _may_wait(self) -> bool:
+        """Whether all that must be written are acks that the next commit can take along."""
+        is_only_acked = self.rules.mail.is_only_acked
+        return is_only_acked and not (self._gathering or self.loose_ends.asking.questions.changed)
 
     def _write_soon(self) -> None:
         """Let acks that nobody waits for join the next commit, if one comes soon."""
@@ -340,23 +368,28 @@ class Exchange:
             elif not grant.receiver.expired:
                 grant.receiver.send(())
 
+    @property
+    def _is_ahead(self) -> bool:
+        return self.rules.mail.is_ahead or bool(self.loose_ends.asking.questions.changed)
+
     def _current_journal(self) -> Journal | None:
         """Return the journal that an answer has to wait for, None when all is on disk."""
-        if self._gathering is None and self.rules.mail.is_ahead and self._trouble is None:
+        if self._gathering is None and self._is_ahead and self._trouble is None:
             self._gathering = Journal()
             self._journals.append(self._gathering)
             self._gathering.written = self._store.write_late(self._collect)
             self._gathering.written.add_done_callback(lambda _: self._land())
         return self._journals[-1] if self._journals else None
 
-    def _collect(self) -> Changes:
+    def _collect(self) -> Op[dict[int, str]]:
         # The writer may come here before the loop has told us how the commit before this one ended.
         self._land()
         journal, self._gathering = self._gathering, None
         assert journal is not None
         changes = journal.collect(self.rules.mail, self._last_written)
         self._last_written = self.rules.mail.last_id
-        return changes
+        questions = self.loose_ends.asking.questions.take_changed()
+        return together(changes, questions) if questions else changes
 
     def _land(self) -> None:
         """Act on the commits that are over, in their order."""
@@ -389,6 +422,7 @@ class Exchange:
             f"the last commit failed and the mail is being read again, so try again soon: {error}"
         )
         self.rules.mail.take_changes()
+        self.loose_ends.asking.questions.changed.clear()
         for waiting in (journal, *self._journals):
             waiting.fail(error)
         recovers = self._recovery is not None and not self._recovery.done()
@@ -415,10 +449,13 @@ class Exchange:
 
     async def _load(self) -> None:
         since = self._clock.now() - self.rules.limits.dedupe_window
-        found = await self._store.read(undelivered(since))
+        found, questions = await self._store.read(
+            lambda connection: (undelivered(since)(connection), open_questions(connection))
+        )
         # Taking over may make news of its own (mail that has expired meanwhile), not yet on disk.
         self._last_written = max(found.last_id, self.rules.mail.last_id)
         self.rules.load(found, self._now())
+        self.loose_ends.load(questions)
 
     def _serve_again(self) -> None:
         self._trouble = None
@@ -430,11 +467,14 @@ class Exchange:
         return Moment(self._loop.time(), self._clock.now())
 
     def _set_timer(self, now: Moment) -> None:
-        in_trouble = self._trouble is not None
-        delay = self.rules.wait_delay(now) if in_trouble else self.rules.delay(now)
-        if delay is None or self._closed:
+        if self._trouble is None:
+            delays = (self.rules.delay(now), self.loose_ends.asking.delay(now))
+        else:
+            delays = (self.rules.wait_delay(now), None)
+        known = [delay for delay in delays if delay is not None]
+        if not known or self._closed:
             return
-        when = now.loop + min(delay, LONGEST_SLEEP)
+        when = now.loop + min(*known, LONGEST_SLEEP)
         if self._timer is not None:
             if self._timer.when() <= when:
                 return
@@ -446,6 +486,7 @@ class Exchange:
         now = self._now()
         if self._trouble is None:
             self.rules.advance(now)
+            self.loose_ends.asking.advance(now)
         else:
             self.rules.end_waits(now)  # the rest is done once it can be written
         self._settle(now)

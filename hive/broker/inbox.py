@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from attrs import define, field, frozen
 
 from hive.broker.values import Receiver
-from hive.store import Kind, Message, MessageState
+from hive.store import Kind, Message, MessageState, Priority
 
 R = TypeVar("R", bound=Receiver)
 
@@ -17,12 +17,18 @@ _STORED = MessageState.STORED
 
 @define(eq=False)
 class Parked(Generic[R]):
-    """A receiver that waits for mail: a record, not a task."""
+    """A receiver that waits for mail: a record, not a task.
+
+    Attributes:
+        max: Messages that it takes at most.
+        urgent: Whether it takes only those of high priority.
+    """
 
     receiver: R
     session: str
     inbox: str
     max: int
+    urgent: bool = False
 
 
 @frozen
@@ -113,18 +119,21 @@ class Inbox(Generic[R]):
         """Put a stored message into its place: by priority, then by id."""
         heapq.heappush(self._ready, (message.priority, message.id, message))
 
-    def take(self, count: int) -> list[Message]:
-        """Remove and return the next messages; those that have left the state are dropped."""
+    def take(self, parked: Parked[R]) -> list[Message]:
+        """Remove and return the next messages that a receiver takes."""
         taken: list[Message] = []
-        while self._ready and len(taken) < count:
-            message = heapq.heappop(self._ready)[2]
-            if message.state is _STORED:
-                taken.append(message)
+        while len(taken) < parked.max and self.has_for(parked):
+            taken.append(heapq.heappop(self._ready)[2])
         return taken
 
-    @property
-    def deliverable(self) -> bool:
-        """Whether a receiver that came now would get something."""
+    def has_for(self, parked: Parked[R]) -> bool:
+        """Whether a receiver would get something now; what has left the state is dropped."""
         while self._ready and self._ready[0][2].state is not _STORED:
             heapq.heappop(self._ready)
-        return bool(self._ready) and not self.paused
+        if self.paused or not self._ready:
+            return False
+        return not parked.urgent or self._ready[0][0] <= Priority.HIGH
+
+    def next_served(self) -> Parked[R] | None:
+        """Return who is served next, None if there is nothing for anybody who waits."""
+        return next((parked for parked in self.parked.values() if self.has_for(parked)), None)

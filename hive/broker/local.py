@@ -27,7 +27,7 @@ async def local_router(
     exchange = Exchange(store, limits or Limits(), clock or SystemClock())
     board = Board()
     await exchange.open()
-    board.show(exchange.rules)
+    board.show(exchange.rules, exchange.loose_ends)
     try:
         yield Router(LocalPort(exchange), board, store)
     finally:

@@ -25,6 +25,10 @@ class NewsKind(StrEnum):
     EXPIRED = "expired"
     LOOP_TRIPPED = "loop_tripped"
     LOOP_RESET = "loop_reset"
+    QUESTION_EXPIRED = "question_expired"
+    QUESTION_HELD = "question_held"
+    QUESTION_ESCALATED = "question_escalated"
+    QUESTION_CANCELLED = "question_cancelled"
 
 
 @frozen

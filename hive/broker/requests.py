@@ -10,8 +10,9 @@ from attrs import define, frozen
 
 from actors import Request
 from hive.broker.values import Delivery, Draft, NackMode, Sent
-from hive.store import Kind, Origin
+from hive.store import NO_ORIGIN, Kind, Origin
 from hive.store.dead_letters import DeadLetters
+from hive.wire.words import LooseEnd, OnExpiry
 
 
 @define
@@ -27,7 +28,7 @@ class Recv(Request[tuple[Delivery, ...]]):
     """Lease up to `max` messages, waiting up to `wait` seconds for the first.
 
     `ack` is done first; if one of those is stale nothing is leased. With `queue`, of that work
-    queue in place of the participant's own inbox.
+    queue in place of the participant's own inbox. With `urgent`, only those of high priority.
     """
 
     session: str
@@ -35,6 +36,7 @@ class Recv(Request[tuple[Delivery, ...]]):
     wait: float = 0.0
     ack: tuple[int, ...] = ()
     queue: str | None = None
+    urgent: bool = False
 
 
 @frozen
@@ -134,6 +136,52 @@ class RemoveInbox(Request[None]):
     name: str
     force: bool = False
     purge: bool = False
+
+
+@frozen
+class Ask(Request[int]):
+    """Put a question to somebody; answers its id. `ttl` is in seconds."""
+
+    asker: str
+    asker_kind: Kind
+    to: str
+    question: str
+    options: tuple[str, ...] = ()
+    multi: bool = False
+    ttl: float | None = None
+    on_expiry: OnExpiry = OnExpiry.DENY
+    origin: Origin = NO_ORIGIN
+
+
+@frozen
+class AnswerQuestion(Request[None]):
+    """Answer a question; its asker gets a message."""
+
+    id: int
+    by: str
+    kind: Kind
+    text: str
+    origin: Origin = NO_ORIGIN
+
+
+@frozen
+class Remind(Request[int]):
+    """Leave a message for oneself, after seconds or at a wall time; answers its id."""
+
+    name: str
+    message: str
+    delay: float | None = None
+    at: float | None = None
+    origin: Origin = NO_ORIGIN
+
+
+@frozen
+class Cancel(Request[None]):
+    """Take back one's own reminder, question or message."""
+
+    name: str
+    what: LooseEnd
+    id: int
 
 
 @frozen

@@ -16,9 +16,21 @@ from hive.broker.inbox import InboxCounts
 from hive.broker.values import Delivery, Draft, NackMode, Sent
 from hive.errors import BadRequestError, NotFoundError, UnknownNameError
 from hive.names import MANAGER, MANAGER_ALIAS, suggest
-from hive.store import Kind, Message, Origin, Receipt, Store, dead_letters, receipts
+from hive.store import (
+    Kind,
+    Message,
+    Origin,
+    Receipt,
+    Store,
+    dead_letters,
+    questions,
+    receipts,
+    reminders,
+)
 from hive.store.dead_letters import DeadLetters
 from hive.store.messages import newest, one
+from hive.store.questions import Question
+from hive.wire.words import LooseEnd
 
 R = TypeVar("R")
 
@@ -106,16 +118,17 @@ class Router:
         wait: float = 0.0,
         ack: Sequence[int] = (),
         queue: str | None = None,
+        urgent: bool = False,
     ) -> asyncio.Future[tuple[Delivery, ...]]:
         """Lease up to `max` messages, waiting up to `wait` seconds for the first.
 
         `ack` is done first. The result is empty when nothing came in time. With `queue`, the mail
-        is that of a work queue.
+        is that of a work queue. With `urgent`, only messages of high priority are leased.
 
         Raises:
             StaleLeaseError: From the future: one of `ack` was not held; nothing was leased.
         """
-        return self._port.ask(requests.Recv(session, max, wait, tuple(ack), queue), None)
+        return self._port.ask(requests.Recv(session, max, wait, tuple(ack), queue, urgent), None)
 
     def ack(
         self, session: str, ids: Sequence[int], lease: str | None = None
@@ -163,6 +176,55 @@ class Router:
             StaleLeaseError: From the future: names each message that is not held any more.
         """
         return self._port.ask(requests.Begin(session, tuple(ids)), None)
+
+    def ask(self, request: requests.Ask) -> asyncio.Future[int]:
+        """Put a question to somebody; the value is its id.
+
+        Raises:
+            UnknownNameError: From the future, as all others: nobody of that name.
+            InboxFullError: Too many questions of the asker are open.
+        """
+        return self._port.ask(request, None)
+
+    def answer(self, request: requests.AnswerQuestion) -> asyncio.Future[None]:
+        """Answer a question.
+
+        Raises:
+            NotFoundError: From the future, as all others: there is no such question.
+            NotAllowedError: It was put to somebody else.
+            ConflictError: It is at its end; says what became of it, by whom and when.
+        """
+        return self._port.ask(request, None)
+
+    def remind(self, request: requests.Remind) -> asyncio.Future[int]:
+        """Leave a message for oneself; the value is its id.
+
+        Raises:
+            InboxFullError: From the future: too many are still to come.
+        """
+        return self._port.ask(request, None)
+
+    def cancel(self, name: str, what: LooseEnd, number: int) -> asyncio.Future[None]:
+        """Take back what is one's own.
+
+        Raises:
+            NotFoundError: From the future, as all others: there is no such thing.
+            NotAllowedError: It is somebody else's.
+            ConflictError: It is at its end, or was delivered.
+        """
+        return self._port.ask(requests.Cancel(name, what, number), None)
+
+    async def loose_ends(self, name: str) -> tuple[list[Question], list[Message]]:
+        """Return the open questions of a participant, in both directions, and its reminders."""
+        return await self._store.read(
+            lambda c: (questions.of_participant(name)(c), reminders.pending(name)(c))
+        )
+
+    async def questions(self, count: int, *, ended: bool = False) -> list[Question]:
+        """Return up to `count` open questions, oldest first; with `ended`, the newest of all."""
+        if ended:
+            return await self._store.read(questions.newest(count))
+        return (await self._store.read(questions.open_questions))[:count]
 
     def replay(self, chosen: DeadLetters) -> asyncio.Future[tuple[int, ...]]:
         """Make dead letters deliverable again; the value is their ids.
@@ -262,6 +324,14 @@ class Router:
     def counts(self, name: str) -> InboxCounts:
         """Return how full an inbox is."""
         return self._board.counts(name)
+
+    def written_since(self, name: str, since: float) -> int:
+        """Return how many unread messages somebody sent to a participant after a wall time."""
+        return self._board.written_since(name, since)
+
+    def reminders(self, name: str) -> int:
+        """Return how many reminders of a participant are still to come."""
+        return self._board.reminders(name)
 
     def groups(self) -> Mapping[str, frozenset[str]]:
         """Return the members of every group."""

@@ -35,7 +35,7 @@ from hive.store.messages import Undelivered
 
 R = TypeVar("R", bound=Receiver)
 
-_LEASED, _PARKED = MessageState.LEASED, MessageState.PARKED
+_STORED, _LEASED, _PARKED = MessageState.STORED, MessageState.LEASED, MessageState.PARKED
 _ACKED, _DEAD = MessageState.ACKED, MessageState.DEAD
 
 
@@ -180,16 +180,24 @@ class Rules(Generic[R]):
             news = News.of_loop(circuit)
             self.news.append(news)
             for name in circuit.pair:
-                self._notify(name, news, now)
+                self.try_send(news.notice(name), now)
 
-    def _notify(self, name: str, news: News, now: Moment) -> None:
-        """Tell a participant something, if it is here and its inbox can take it."""
+    def try_send(self, draft: Draft, now: Moment) -> None:
+        """Send what the daemon itself has to say, if its receiver is here and can take it."""
         try:
-            sent = self.intake.send(news.notice(name), now)
+            sent = self.intake.send(draft, now)
         except HiveError:
             return
         for reached in sent.recipients:
             self._serve(self.mail.inboxes[reached], now)
+
+    def take_back(self, number: int, why: str, now: Moment) -> bool:
+        """End a message as expired, if nobody has it; return whether that was so."""
+        message = self.mail.messages.get(number)
+        if message is None or message.state is _LEASED:
+            return False
+        self._end(message, MessageState.EXPIRED, why, now)
+        return True
 
     def reset_loop(self, one: str, other: str, now: Moment) -> int:
         """Let a pair talk again and deliver what was parked, in order; return how much.
@@ -228,10 +236,12 @@ class Rules(Generic[R]):
         now: Moment,
         *,
         queue: str | None = None,
+        urgent: bool = False,
     ) -> None:
         """Grant mail to a receiver: at once if there is any, else within `wait` seconds.
 
-        It is that of the session's participant, or of a work queue.
+        It is that of the session's participant, or of a work queue; with `urgent`, only what is of
+        high priority.
 
         Raises:
             NotFoundError: When the session is not open.
@@ -241,8 +251,8 @@ class Rules(Generic[R]):
         inbox = self.mail.inbox(found.participant) if queue is None else self._queue(queue)
         if self.mail.expiries:
             self._expire(now)
-        parked = Parked(receiver, session, inbox.name, count)
-        if count > 0 and inbox.deliverable:
+        parked = Parked(receiver, session, inbox.name, count, urgent)
+        if count > 0 and inbox.has_for(parked):
             self._grant(inbox, parked, now)
         elif count > 0 and wait > 0:
             inbox.parked[receiver] = parked
@@ -273,8 +283,7 @@ class Rules(Generic[R]):
     def _serve(self, inbox: Inbox[R], now: Moment) -> None:
         if self.mail.expiries:
             self._expire(now)
-        while inbox.parked and inbox.deliverable:
-            parked = next(iter(inbox.parked.values()))
+        while inbox.parked and (parked := inbox.next_served()):
             self._unpark(inbox, parked)
             if not parked.receiver.expired:
                 self._grant(inbox, parked, now)
@@ -282,7 +291,7 @@ class Rules(Generic[R]):
     def _grant(self, inbox: Inbox[R], parked: Parked[R], now: Moment) -> None:
         self._granted += 1
         lease = f"{self.epoch}-{self._granted}"
-        messages = inbox.take(parked.max)
+        messages = inbox.take(parked)
         held = self.sessions[parked.session].held
         for message in messages:
             self.mail.lease(message, parked.session, lease, now)
@@ -398,31 +407,25 @@ class Rules(Generic[R]):
         """Put back all that any session of this session's participant holds; return how many."""
         own = self._session(session)
         own.lost.clear()
-        places: dict[str, None] = {}
-        count = 0
+        places: list[str] = []
         for other in self.sessions.values():
             if other.participant == own.participant:
-                count += len(other.held)
                 for message in other.held.values():
                     if other is not own:
                         other.lost[message.id] = REQUEUED
                     self._return(message, REQUEUED, now)
-                    places[message.inbox] = None
+                    places.append(message.inbox)
                 other.held.clear()
-        for name in places:
+        for name in dict.fromkeys(places):
             self._serve(self.mail.inboxes[name], now)
-        return count
+        return len(places)
 
     def mark_read(self, name: str, ids: Iterable[int], now: Moment) -> int:
         """End messages that were read without a lease, as the operator does; return how many."""
         count = 0
         for number in ids:
             message = self.mail.messages.get(number)
-            if (
-                message is not None
-                and message.inbox == name
-                and message.state is MessageState.STORED
-            ):
+            if message is not None and message.inbox == name and message.state is _STORED:
                 self._end(message, _ACKED, "read", now)
                 count += 1
         return count
@@ -451,16 +454,13 @@ class Rules(Generic[R]):
 
     def wait_delay(self, now: Moment) -> float | None:
         """Return the seconds until `end_waits` has something to do, None for never."""
-        next_end = self._waits.next()
-        return None if next_end is None else max(0.0, next_end - now.loop)
+        return self._waits.delay(now.loop)
 
     def delay(self, now: Moment) -> float | None:
         """Return the seconds until `advance` has something to do, None for never."""
-        loop = [when for when in (self.mail.leases.next(), self._waits.next()) if when is not None]
-        delays = [when - now.loop for when in loop]
-        wall = (self.mail.deferred.next(), self.mail.expiries.next())
-        delays += [when - now.wall for when in wall if when is not None]
-        return max(0.0, min(delays)) if delays else None
+        by_loop = (self.mail.leases.delay(now.loop), self._waits.delay(now.loop))
+        by_wall = (self.mail.deferred.delay(now.wall), self.mail.expiries.delay(now.wall))
+        return min((each for each in by_loop + by_wall if each is not None), default=None)
 
     def _still_held(self, message: Message, now: Moment) -> bool:
         """Extend a lease that is due if its session was alive meanwhile; return whether it was."""
@@ -484,7 +484,7 @@ class Rules(Generic[R]):
             news = News.of_expired(message)
             self.news.append(news)
             if message.sender in self.mail.inboxes and message.sender_kind is not Kind.SYSTEM:
-                self._notify(message.sender, news, now)
+                self.try_send(news.notice(message.sender), now)
 
     # Ends and returns
 
@@ -502,7 +502,7 @@ class Rules(Generic[R]):
         """Send the notices about messages that became dead letters since the last call, by id."""
         bereaved, self.bereaved = self.bereaved, []
         for sender, news in sorted(bereaved, key=lambda each: int(each[1].detail["id"])):
-            self._notify(sender, news, now)
+            self.try_send(news.notice(sender), now)
 
     def _return(
         self,

@@ -93,7 +93,7 @@ def send(
     """
     if wait is not None and name == EVERYONE:
         raise click.UsageError("--wait needs one recipient: answers to '*' could come from anybody")
-    sent = call("send", to=name, body=_body(body), in_reply_to=reply_to, **given)
+    sent = call("send", to=name, body=read_body(body, "BODY"), in_reply_to=reply_to, **given)
     if wait is None:
         _show_sent(sent, as_json=as_json)
         return
@@ -152,12 +152,17 @@ def _show_sent(sent: dict[str, Any], *, as_json: bool) -> None:
         out.lines([inline(sent["id"])])
 
 
-def _body(argument: str | None) -> str:
-    """Return the body of a command line, or of standard input exactly as it is there."""
+def read_body(argument: str | None, name: str) -> str:
+    """Return the text of a command line, or of standard input exactly as it is there.
+
+    Args:
+        argument: What the command line has; None or `-` for standard input.
+        name: What the command line calls it.
+    """
     if argument is not None and argument != "-":
-        return _utf8(argument.encode(errors="surrogateescape"), "BODY")
+        return _utf8(argument.encode(errors="surrogateescape"), name)
     if argument is None and out.can_ask():
-        raise click.UsageError("give BODY, or pipe it in, or type it after giving '-'")
+        raise click.UsageError(f"give {name}, or pipe it in, or type it after giving '-'")
     return _utf8(sys.stdin.buffer.read() if sys.stdin else b"", "standard input")
 
 

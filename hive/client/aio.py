@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from actors import Backoff
+from hive.client.activity import Activity, Order, TurnRecord, orders_of
 from hive.client.api import (
     Delivery,
     Identity,
@@ -20,19 +21,25 @@ from hive.client.api import (
     Role,
     Sent,
     StoredMessage,
-    from_row,
-    from_rows,
+    Verified,
 )
 from hive.client.caller import ANSWER_TIMEOUT, Caller
 from hive.client.calls import Repeat
+from hive.client.loose_ends import LooseEnds
 from hive.client.responses import Fields
+from hive.client.rows import from_row, from_rows
+from hive.wire.harness import LIVE_MAX
+from hive.wire.words import LiveKind, LooseEnd, OnExpiry, Priority
 
 RECONNECT = Backoff(base=0.1, factor=2.0, cap=15.0, jitter=0.2)
 """Delays between attempts to reach the daemon."""
 
+CARE_TIMEOUT = 180.0
+"""Seconds within which an agent has started or stopped."""
+
 
 class SocketClient:
-    """A participant's connection to its hive; implements `hive.client.api.AgentClient`.
+    """A participant's connection to its hive; implements `hive.client.api.ManagerClient`.
 
     The connection is made again whenever it is lost. What was asked meanwhile waits for it. A
     request that was on its way when the connection was lost fails with UnavailableError, since
@@ -94,9 +101,32 @@ class SocketClient:
         await self._caller.request(greeting, Repeat.ALWAYS)
         self._caller.greet_with(greeting)
 
-    async def send(self, to: str, body: str, *, in_reply_to: int | None = None) -> Sent:
-        """Store a message for a participant; returns once it is on disk."""
-        answer = await self._once("send", to=to, body=body, in_reply_to=in_reply_to)
+    async def send(
+        self,
+        to: str,
+        body: str,
+        *,
+        in_reply_to: int | None = None,
+        priority: Priority | None = None,
+        ttl: float | None = None,
+        delay: float | None = None,
+        dedupe_key: str | None = None,
+    ) -> Sent:
+        """Store a message for a participant; returns once it is on disk.
+
+        With a `dedupe_key` the request is repeated if the connection was lost on its way.
+        """
+        ask = self._once if dedupe_key is None else self._call
+        answer = await ask(
+            "send",
+            to=to,
+            body=body,
+            in_reply_to=in_reply_to,
+            priority=priority,
+            ttl_seconds=ttl,
+            delay_seconds=delay,
+            dedupe_key=dedupe_key,
+        )
         return Sent(
             answer.get("id"),
             tuple(answer.get("recipients", ())),
@@ -106,15 +136,23 @@ class SocketClient:
         )
 
     async def recv(
-        self, *, max: int = 1, wait: float = 0.0, ack: Sequence[int] = ()
+        self, *, max: int = 1, wait: float = 0.0, ack: Sequence[int] = (), urgent: bool = False
     ) -> tuple[Delivery, ...]:
         """Lease up to `max` messages, waiting up to `wait` seconds for the first.
 
         Cancelling gives back what still arrives.
         """
         request = {"cmd": "recv", "max": max, "wait_seconds": wait, "ack": list(ack) or None}
+        if urgent:
+            request["urgent"] = True
         future = self._caller.request(request, Repeat.ALWAYS, wait + ANSWER_TIMEOUT)
-        return from_rows(Delivery, (await future)["messages"])
+        try:
+            fields = await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled() and future.exception() is None:
+                self._caller.unclaimed(future.result())
+            raise
+        return from_rows(Delivery, fields["messages"])
 
     async def ack(self, ids: Sequence[int], *, lease: str | None = None) -> None:
         """Say that the work for these messages is done."""
@@ -170,6 +208,124 @@ class SocketClient:
         """Put a message into the own inbox under a free label."""
         request = {"cmd": "wake", "from": label, "body": body, "transient": transient}
         await self._caller.request(request, Repeat.UNWRITTEN)
+
+    async def verify(self, id: int) -> Verified:
+        """Return who sent a message of the own inbox, or one that this participant sent."""
+        return from_row(Verified, await self._call("verify", id=id))
+
+    # Questions, reminders, loose ends
+
+    async def ask(
+        self,
+        question: str,
+        *,
+        options: Sequence[str] = (),
+        multi: bool = False,
+        to: str | None = None,
+        ttl: float | None = None,
+        on_expiry: OnExpiry = OnExpiry.DENY,
+    ) -> int:
+        """Put a question to somebody, by default the operator, and return its id at once."""
+        answer = await self._once(
+            "ask",
+            question=question,
+            options=list(options),
+            multi=multi,
+            to=to,
+            ttl_seconds=ttl,
+            on_expiry=on_expiry,
+        )
+        return int(answer["id"])
+
+    async def answer(self, id: int, text: str) -> None:
+        """Answer a question that was put to this participant; its asker gets a message."""
+        await self._once("answer", id=id, answer=text)
+
+    async def remind(
+        self, message: str, *, delay: float | None = None, at: float | None = None
+    ) -> int:
+        """Leave a message for oneself, in `delay` seconds or at a Unix time; return its id."""
+        answer = await self._once(
+            "remind", message=message, delay_seconds=delay, at_unix_timestamp=at
+        )
+        return int(answer["id"])
+
+    async def loose_ends(self) -> LooseEnds:
+        """Return the questions that are open, in both directions, and the reminders to come."""
+        return LooseEnds.of(await self._call("loose_ends"))
+
+    async def cancel(self, kind: LooseEnd, id: int) -> None:
+        """Take back one's own reminder, question or message."""
+        await self._once("cancel", kind=kind, id=id)
+
+    # What a harness tells, and is told
+
+    async def report(self, activity: Activity) -> None:
+        """Say what the agent does now; said again by itself on every later connection."""
+        request = {"cmd": "report", **activity.fields()}
+        await self._caller.request(request, Repeat.ALWAYS)
+        self._caller.greet_with(request)
+
+    async def turn(self, record: TurnRecord) -> None:
+        """Record a finished turn."""
+        await self._call("turn", **record.fields())
+
+    async def live(self, kind: LiveKind, text: str) -> None:
+        """Show whoever watches what happens; without a connection there is nobody."""
+        if self.connected:
+            await self._once("live", kind=kind, text=text[:LIVE_MAX])
+
+    async def limited(self, account: str, until: float, reason: str) -> None:
+        """Say that the reported account is used up until a Unix time."""
+        await self._call("limited", account=account, until=until, reason=reason)
+
+    async def unlimited(self, account: str) -> None:
+        """Say that the reported account can be used again."""
+        await self._call("unlimited", account=account)
+
+    async def orders(self, *, wait: float, after: int) -> tuple[Order, ...]:
+        """Return the orders behind `after`, waiting up to `wait` seconds for the first."""
+        request = {"cmd": "orders", "wait_seconds": wait, "after": after}
+        future = self._caller.request(request, Repeat.ALWAYS, wait + ANSWER_TIMEOUT)
+        return orders_of((await future)["orders"])
+
+    # The manager's care of the other agents
+
+    async def kill(self, name: str) -> None:
+        """Stop an agent gracefully; returns when it has ended."""
+        await self._care("kill", name=name)
+
+    async def start(self, name: str) -> None:
+        """Start a stopped or failed agent; returns when it runs."""
+        await self._care("start", name=name)
+
+    async def restart(self, name: str) -> None:
+        """Stop an agent gracefully and start it again."""
+        await self._care("restart", name=name)
+
+    async def update(self, name: str) -> None:
+        """Apply an agent's configuration anew."""
+        await self._care("update", name=name)
+
+    async def get_logs(self, name: str, lines: int = 100) -> tuple[str, ...]:
+        """Return the last lines that an agent printed."""
+        return tuple((await self._call("get_logs", name=name, lines=lines))["lines"])
+
+    async def request_spawn(self, name: str, description: str | None = None) -> int:
+        """Ask the operator for a new agent; return the number of the request."""
+        return int((await self._once("request_spawn", name=name, description=description))["id"])
+
+    async def request_apply_commit(
+        self, name: str, commit_ref: str, description: str | None = None
+    ) -> int:
+        """Ask the operator to apply a commit of an agent's configuration; return its number."""
+        answer = await self._once(
+            "request_apply_commit", name=name, commit_ref=commit_ref, description=description
+        )
+        return int(answer["id"])
+
+    def _care(self, cmd: str, **fields: Any) -> asyncio.Future[Fields]:
+        return self._caller.request({"cmd": cmd, **fields}, Repeat.UNWRITTEN, CARE_TIMEOUT)
 
     def _call(self, cmd: str, **fields: Any) -> asyncio.Future[Fields]:
         return self._caller.request({"cmd": cmd, **fields}, Repeat.ALWAYS)

@@ -8,13 +8,15 @@ those of `hive.errors`. Times that were are RFC 3339 strings, durations are seco
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
-from attrs import fields_dict, frozen
+from attrs import frozen
 
-T = TypeVar("T")
+from hive.client.activity import Activity, Order, TurnRecord
+from hive.client.loose_ends import LooseEnds
+from hive.wire.words import LiveKind, LooseEnd, OnExpiry, Priority
 
 
 class NackMode(StrEnum):
@@ -47,6 +49,8 @@ class Delivery:
         label: What rang, for a message that a script put in by `wake`.
         thread: The first message of the conversation; None if it is that itself.
         priority: "low" or "high"; None for the usual one.
+        type: What the message is, beside plain mail: "question", "answer", "reminder",
+            "broadcast", "event" or "wake"; None for plain mail. A question is answered by its id.
     """
 
     id: int
@@ -61,6 +65,7 @@ class Delivery:
     label: str | None = None
     thread: int | None = None
     priority: str | None = None
+    type: str | None = None
 
 
 @frozen
@@ -97,6 +102,8 @@ class StoredMessage:
     in_reply_to: int | None = None
     label: str | None = None
     reason: str | None = None
+    type: str | None = None
+    not_before: str | None = None
 
 
 @frozen
@@ -117,6 +124,28 @@ class Presence:
     connected: bool
     last_seen: str | None = None
     status_text: str | None = None
+    activity: str | None = None
+
+
+@frozen
+class Verified:
+    """What the hive itself knows of a message's origin.
+
+    Attributes:
+        socket: The socket that it came in through; None for the daemon's own messages.
+        uid: The user at the other end, as the kernel told it.
+        pid: The process at the other end, at the time it connected.
+        operator_verified: Whether it came in through the operator's socket.
+    """
+
+    id: int
+    sender: str
+    kind: str
+    sent_at: str
+    operator_verified: bool
+    socket: str | None = None
+    uid: int | None = None
+    pid: int | None = None
 
 
 class AgentClient(Protocol):
@@ -126,15 +155,26 @@ class AgentClient(Protocol):
         """Say what speaks here; a client that reconnects says it again."""
         ...
 
-    async def send(self, to: str, body: str, *, in_reply_to: int | None = None) -> Sent:
+    async def send(
+        self,
+        to: str,
+        body: str,
+        *,
+        in_reply_to: int | None = None,
+        priority: Priority | None = None,
+        ttl: float | None = None,
+        delay: float | None = None,
+        dedupe_key: str | None = None,
+    ) -> Sent:
         """Store a message for a participant; returns once it is on disk."""
         ...
 
     async def recv(
-        self, *, max: int = 1, wait: float = 0.0, ack: Sequence[int] = ()
+        self, *, max: int = 1, wait: float = 0.0, ack: Sequence[int] = (), urgent: bool = False
     ) -> tuple[Delivery, ...]:
         """Lease up to `max` messages, waiting up to `wait` seconds for the first.
 
+        With `urgent`, only messages of high priority.
         `ack` acknowledges messages in the same request. Cancelling gives back what still arrives.
         """
         ...
@@ -191,14 +231,118 @@ class AgentClient(Protocol):
         """Put a message into the own inbox under a free label."""
         ...
 
+    async def verify(self, id: int) -> Verified:
+        """Return who sent a message of the own inbox, or one that this participant sent."""
+        ...
 
-def from_row(model: type[T], row: Mapping[str, Any]) -> T:
-    """Make a typed value of a response's row; fields that are not known here are ignored."""
-    known = fields_dict(model)  # type: ignore[arg-type]
-    named = {"sender" if name == "from" else name: value for name, value in row.items()}
-    return model(**{name: value for name, value in named.items() if name in known})
+    async def ask(
+        self,
+        question: str,
+        *,
+        options: Sequence[str] = (),
+        multi: bool = False,
+        to: str | None = None,
+        ttl: float | None = None,
+        on_expiry: OnExpiry = OnExpiry.DENY,
+    ) -> int:
+        """Put a question to somebody, by default the operator, and return its id at once.
+
+        The answer comes as a message of type "answer", in reply to the question. `ttl` is in
+        seconds; without one the question stays open until it is answered or cancelled.
+        """
+        ...
+
+    async def answer(self, id: int, text: str) -> None:
+        """Answer a question that was put to this participant; its asker gets a message.
+
+        Raises:
+            NotAllowedError: It was put to somebody else.
+            ConflictError: It was answered before, is over, or was cancelled; says by whom and when.
+        """
+        ...
+
+    async def remind(
+        self, message: str, *, delay: float | None = None, at: float | None = None
+    ) -> int:
+        """Leave a message for oneself, in `delay` seconds or at a Unix time; return its id.
+
+        Raises:
+            InboxFullError: Too many reminders are still to come.
+        """
+        ...
+
+    async def loose_ends(self) -> LooseEnds:
+        """Return the questions that are open, in both directions, and the reminders to come."""
+        ...
+
+    async def cancel(self, kind: LooseEnd, id: int) -> None:
+        """Take back one's own reminder, question or message.
+
+        Raises:
+            ConflictError: It is over, or somebody has the message; says what happened to it.
+        """
+        ...
+
+    async def report(self, activity: Activity) -> None:
+        """Say what the agent does now; said again by itself on every later connection."""
+        ...
+
+    async def turn(self, record: TurnRecord) -> None:
+        """Record a finished turn."""
+        ...
+
+    async def live(self, kind: LiveKind, text: str) -> None:
+        """Show whoever watches what happens; too long a text is cut, nothing is kept."""
+        ...
+
+    async def limited(self, account: str, until: float, reason: str) -> None:
+        """Say that the reported account is used up until a Unix time."""
+        ...
+
+    async def unlimited(self, account: str) -> None:
+        """Say that the reported account can be used again."""
+        ...
+
+    async def orders(self, *, wait: float, after: int) -> tuple[Order, ...]:
+        """Return the orders behind `after`, waiting up to `wait` seconds for the first.
+
+        The first call on a connection returns at once and says what holds.
+        """
+        ...
 
 
-def from_rows(model: type[T], rows: Iterable[Mapping[str, Any]]) -> tuple[T, ...]:
-    """Make typed values of a response's rows."""
-    return tuple(from_row(model, row) for row in rows)
+class ManagerClient(AgentClient, Protocol):
+    """The manager's connection: it may also look after the other agents.
+
+    On any other participant's socket these verbs do not exist.
+    """
+
+    async def kill(self, name: str) -> None:
+        """Stop an agent gracefully; returns when it has ended."""
+        ...
+
+    async def start(self, name: str) -> None:
+        """Start a stopped or failed agent; returns when it runs."""
+        ...
+
+    async def restart(self, name: str) -> None:
+        """Stop an agent gracefully and start it again."""
+        ...
+
+    async def update(self, name: str) -> None:
+        """Apply an agent's configuration anew."""
+        ...
+
+    async def get_logs(self, name: str, lines: int = 100) -> tuple[str, ...]:
+        """Return the last lines that an agent printed."""
+        ...
+
+    async def request_spawn(self, name: str, description: str | None = None) -> int:
+        """Ask the operator for a new agent; return the number of the request."""
+        ...
+
+    async def request_apply_commit(
+        self, name: str, commit_ref: str, description: str | None = None
+    ) -> int:
+        """Ask the operator to apply a commit of an agent's configuration; return its number."""
+        ...

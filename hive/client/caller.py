@@ -60,7 +60,7 @@ class Caller:
         self._link = Link(path, self, backoff, random)
         self._calls = Calls()
         self._numbers = count(UNAWAITED + 1)
-        self._greeting: bytes | None = None
+        self._greetings: dict[str, bytes] = {}
         self._last_error: HiveError | None = None
         self._warned = False
         self._closed = False
@@ -82,8 +82,8 @@ class Caller:
             self._fail(call, outcome_unknown(self._path))
 
     def greet_with(self, request: Fields) -> None:
-        """Write this request first on every later connection."""
-        self._greeting = _encode(request, UNAWAITED)
+        """Write this request first on every later connection, in place of an earlier such one."""
+        self._greetings[request["cmd"]] = _encode(request, UNAWAITED)
 
     def request(
         self, request: Fields, repeat: Repeat, timeout: float = ANSWER_TIMEOUT
@@ -107,11 +107,16 @@ class Caller:
             self._await_connection(call)
         return future
 
+    def unclaimed(self, fields: Fields) -> None:
+        """Do what is to be done with an answer that nobody waits for any more."""
+        for request in self._unclaimed(fields):
+            self._link.write(_encode(request, UNAWAITED))
+
     def link_up(self) -> None:
         """Greet again and write what has waited."""
         self._last_error = None
-        if self._greeting is not None:
-            self._link.write(self._greeting)
+        for greeting in self._greetings.values():
+            self._link.write(greeting)
         for call in self._calls.unwritten():
             self._write(call)
 
@@ -127,8 +132,7 @@ class Caller:
         if call is None:
             return
         if call.future.done():
-            for request in self._unclaimed(fields):
-                self._link.write(_encode(request, UNAWAITED))
+            self.unclaimed(fields)
             return
         try:
             call.future.set_result(raise_refusal(fields))

@@ -297,6 +297,7 @@ class Lifecycle:
         if name in self._roster:
             agent = self._roster.agent(name)
             agent.running = running
+            agent.note_restart(running.since, "somebody else restarted it")
             self._events.record(EventKind.EXTERNAL_RESTART, name, pid=running.pid)
             self._roster.changed(agent)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from hive.config import AgentManifest, Bind, manifest_from_json
+from hive.config import AgentManifest, Bind, driver_settings, manifest_from_json
 from hive.machines.runtime import MachineSpec
 from hive.names import MANAGER
 from hive.participants.members import AgentMember
@@ -79,6 +79,7 @@ def spec_of(paths: Paths, inside: Inside) -> SpecOf:
             command=command_of(member.name, manifest, inside.harness),
             environment={
                 **manifest.env,
+                **_for_driver(manifest),
                 "HIVE_NAME": member.name,
                 "HIVE_SOCKET": str(paths.agent_socket(member.name)),
                 "HIVE_STATE": str(state),
@@ -96,6 +97,11 @@ def spec_of(paths: Paths, inside: Inside) -> SpecOf:
         )
 
     return describe
+
+
+def _for_driver(manifest: AgentManifest) -> dict[str, str]:
+    settings = driver_settings(manifest)
+    return {} if settings is None else {"HIVE_DRIVER_SETTINGS": settings}
 
 
 def command_of(name: str, manifest: AgentManifest, harness: Harness) -> tuple[str, ...]:

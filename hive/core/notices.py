@@ -45,6 +45,12 @@ class Notices:
             if to == OPERATOR or (to in self._roster and to != name):
                 self._send(to, EventKind.FAILED, {"agent": name, **detail})
 
+    def needs_login(self, name: str, about: str | None) -> None:
+        """Tell the operator that an agent waits for a login."""
+        detail = {"agent": name, "about": about}
+        known = {key: value for key, value in detail.items() if value is not None}
+        self._send(OPERATOR, EventKind.NEEDS_LOGIN, known)
+
     def _send(self, to: str, event: EventKind, detail: Mapping[str, Any]) -> None:
         try:
             sent = self._router.notify(to, event.value, detail)

@@ -20,6 +20,7 @@ from hive.participants.members import AgentMember, Member, PeerMember
 from hive.participants.roster import Roster
 from hive.store import Desired, Kind
 from hive.wire.rows import StatusRow, WhoRow
+from hive.wire.words import ActivityState
 
 
 class State(StrEnum):
@@ -36,6 +37,9 @@ class State(StrEnum):
     CONNECTED = "connected"
     AWAY = "away"
 
+
+UNKNOWN = "unknown"
+"""The activity of a participant whose harness is not there, or says nothing."""
 
 _BY_CHILD = {
     ChildState.STOPPING: State.STOPPING,
@@ -77,15 +81,19 @@ class Snapshot:
         info = await self._lifecycle.info(member)
         state = state_of(member, info)
         record = member.record
+        reporter = member.reporter
+        activity = reporter.activity if reporter is not None else None
         return StatusRow(
             name=member.name,
             running=isinstance(member, AgentMember)
             and (member.running is not None or member.stray),
             failed=state is State.FAILED,
             needs_update=False,
-            needs_login=False,
+            needs_login=activity is not None and activity.state is ActivityState.NEEDS_LOGIN,
+            pending_reminders=self._router.reminders(member.name),
             paused=record.paused,
             parent=MANAGER if record.kind is Kind.AGENT and MANAGER in self._roster else None,
+            active_model=activity.model if activity is not None else None,
             status_text=record.status_text,
             status_set_at=_time(record.status_set_at),
             kind=record.kind.value,
@@ -94,6 +102,7 @@ class Snapshot:
             last_seen=_time(member.presence.last_seen),
             connected=member.presence.connected,
             **self._life(member, info, state),
+            **_activity(member),
         )
 
     def _life(self, member: Member, info: ChildInfo | None, state: State) -> dict[str, Any]:
@@ -143,6 +152,7 @@ class Snapshot:
                 connected=member.presence.connected,
                 last_seen=_time(member.presence.last_seen),
                 status_text=member.record.status_text,
+                activity=_activity(member)["activity"],
             )
             for member in self._roster
         ]
@@ -156,6 +166,23 @@ def _reason(member: AgentMember, state: State) -> str | None:
     if member.start_error is not None:
         return member.start_error
     return str(member.ended) if member.ended is not None else member.record.last_reason
+
+
+def _activity(member: Member) -> dict[str, Any]:
+    """Return what the harness of a participant says, and when it said so."""
+    reporter = member.reporter
+    if reporter is None or reporter.activity is None:
+        return {"activity": UNKNOWN}
+    activity = reporter.activity
+    return {
+        "activity": activity.state.value,
+        "activity_since": rfc3339(activity.since),
+        "activity_about": activity.about,
+        "activity_until": _time(activity.until),
+        "activity_at": rfc3339(reporter.reported_at),
+        "session": activity.session,
+        "account": activity.account,
+    }
 
 
 def _seen(sight: Sight | None) -> dict[str, Any]:

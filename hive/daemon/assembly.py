@@ -34,7 +34,9 @@ from hive.broker.requests import Note
 from hive.broker.router import Router
 from hive.clock import Clock
 from hive.config import HiveConfig
+from hive.core.accounts import Accounts
 from hive.core.diary import Diary
+from hive.core.harnesses import Harnesses
 from hive.core.lifecycle import Lifecycle
 from hive.core.lookout import Lookout
 from hive.core.machine_logs import MachineLogs
@@ -106,10 +108,9 @@ class Assembly:
         self.roster = Roster(self.store, outside.clock, self.events)
         tell_of_trouble(self.store.health, self.events)
         self._make_lifecycle()
+        self._make_harnesses()
         self._make_gateway(shutdown)
         self.lookout = Lookout(self.roster, observer_of(outside.clock))
-        notices = Notices(self.router, self.roster)
-        self.system.events.subscribe(Diary(self.roster, self.events, notices).note)
 
     def _make_lifecycle(self) -> None:
         outside = self._outside
@@ -126,12 +127,27 @@ class Assembly:
         self.snapshot = Snapshot(self.roster, self.lifecycle, self.router, outside.clock)
         self.logs = MachineLogs(self.roster, outside.runtime, specs)
 
+    def _make_harnesses(self) -> None:
+        notices = Notices(self.router, self.roster)
+        self.system.events.subscribe(Diary(self.roster, self.events, notices).note)
+        self._accounts = Accounts(self.store, self._outside.clock)
+        self.harnesses = Harnesses(
+            roster=self.roster,
+            router=self.router,
+            accounts=self._accounts,
+            store=self.store,
+            events=self.events,
+            notices=notices,
+            clock=self._outside.clock,
+        )
+
     def _make_gateway(self, shutdown: Callable[[bool], None]) -> None:
         services = AgentVerbServices(
             self.router,
             self.roster,
             self.snapshot,
             self._outside.clock,
+            self.harnesses,
             socket.gethostname(),
             self._config.limits.lease_seconds,
         )
@@ -199,6 +215,7 @@ class Assembly:
                 await self.store.upsert_participant(record)
             self.roster.join(record)
         await self._recall_ends()
+        await self._accounts.load()
         for sentence in orphans:
             self.events.record(EventKind.TROUBLE, what=sentence)
 

@@ -19,14 +19,17 @@ from hive.broker.router import Router
 from hive.broker.values import Delivery, Draft, NackMode, Sent
 from hive.clock import Clock, rfc3339
 from hive.config import Limits
+from hive.core.harnesses import Harnesses
 from hive.core.snapshot import Snapshot
 from hive.errors import NotFoundError
 from hive.gateway.answers import Answer, Asked, Fields, later
+from hive.gateway.harness_verbs import HarnessVerbs
+from hive.gateway.loose_end_verbs import LooseEndVerbs
 from hive.gateway.rows import inbox_row, message_row, receipt_row
 from hive.names import QUEUE_PREFIX
 from hive.participants.members import Member
 from hive.participants.roster import Roster
-from hive.store import Kind, Message, Origin, Priority
+from hive.store import Kind, Message, MessageKind, Origin, Priority
 from hive.wire import agent as wire
 from hive.wire.base import Request, Response
 from hive.wire.rows import Received, SkippedRow, Stored
@@ -45,6 +48,7 @@ class AgentServices:
     roster: Roster
     snapshot: Snapshot
     clock: Clock
+    harnesses: Harnesses
     host: str
     lease_seconds: float = Limits().lease_seconds
 
@@ -59,7 +63,7 @@ class AgentVerbs:
         self._router = services.router
         self._session = self._router.open_session(member.name, origin)
         services.roster.seen(member)
-        self._is_harness = False
+        self._harness = HarnessVerbs(member, services.harnesses)
         self._table: Mapping[type[Request], Callable[[Any], Answer]] = {
             wire.Send: self._send,
             wire.Recv: self._recv,
@@ -77,6 +81,8 @@ class AgentVerbs:
             wire.SetStatus: self._set_status,
             wire.Wake: self._wake,
             wire.Hello: self._hello,
+            **LooseEndVerbs(member, origin, services.router, services.clock).table,
+            **self._harness.table,
         }
 
     def handle(self, request: Request) -> Answer:
@@ -88,9 +94,7 @@ class AgentVerbs:
     def close(self) -> None:
         """Give back what this connection had leased and say good-bye."""
         self._router.close_session(self._session)
-        if self._is_harness:
-            self._is_harness = False
-            self._services.roster.left(self._member)
+        self._harness.leave()
 
     def _send(self, request: wire.Send) -> Answer:
         draft = draft_of(request, self._member.name, self._member.record.kind, self._origin)
@@ -98,7 +102,9 @@ class AgentVerbs:
 
     def _recv(self, request: wire.Recv) -> Answer:
         wait = request.wait_seconds
-        recv = requests.Recv(self._session, request.max, wait, tuple(request.ack), request.queue)
+        recv = requests.Recv(
+            self._session, request.max, wait, tuple(request.ack), request.queue, request.urgent
+        )
         return self._asked(recv, _received, ordered=wait == 0)
 
     def _asked(
@@ -187,15 +193,15 @@ class AgentVerbs:
             to=self._member.name,
             body=request.body,
             label=request.label,
+            kind=MessageKind.WAKE,
             transient=request.transient,
             origin=self._origin,
         )
         return later(self._router.send(draft), stored)
 
     def _hello(self, request: wire.Hello) -> Fields:
-        if request.role == "harness" and not self._is_harness:
-            self._is_harness = True
-            self._services.roster.arrived(self._member)
+        if request.role == "harness":
+            self._harness.arrive()
         return dict(self._whoami(wire.Whoami()))
 
 

@@ -71,9 +71,14 @@ class Verbs(Protocol[R_contra]):
         ...
 
 
-def later(future: asyncio.Future[Any], fields: Callable[[Any], Fields | Response]) -> Asked:
+def later(
+    future: asyncio.Future[Any],
+    fields: Callable[[Any], Fields | Response],
+    *,
+    ordered: bool = True,
+) -> Asked:
     """Return the answer that is made of a future's result."""
-    return Asked(partial(pass_on, future), fields)
+    return Asked(partial(pass_on, future), fields, ordered=ordered)
 
 
 def pass_on(future: asyncio.Future[Any], reply_to: ReplyTo[Any]) -> None:

@@ -20,6 +20,7 @@ from hive.events import EventLog
 from hive.gateway.agent_verbs import AgentServices, draft_of, stored
 from hive.gateway.answers import Answer, Fields, Stream, later
 from hive.gateway.mail_verbs import MailVerbs
+from hive.gateway.oversight_verbs import OversightVerbs
 from hive.gateway.rows import inbox_row
 from hive.gateway.store_verbs import StoreVerbs
 from hive.gateway.streams import event_stream, log_stream, status_stream
@@ -61,6 +62,13 @@ class HostVerbs:
         self._router = services.agent.router
         self._roster = services.agent.roster
         self._snapshot = services.agent.snapshot
+        oversight = OversightVerbs(
+            origin,
+            roster=self._roster,
+            router=self._router,
+            harnesses=services.agent.harnesses,
+            clock=services.agent.clock,
+        )
         self._mail = MailVerbs(services.agent.router, services.agent.clock)
         self._table: Mapping[type[Request], Callable[[Any], Answer]] = {
             wire.ListAgents: self._list,
@@ -89,6 +97,7 @@ class HostVerbs:
             wire.StoreState: services.store.state,
             wire.RuntimeState: lambda request: services.runtime(),
             wire.Shutdown: self._shutdown,
+            **oversight.table,
         }
 
     def handle(self, request: Request) -> Answer:

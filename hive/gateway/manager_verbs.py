@@ -38,6 +38,8 @@ class ManagerVerbs:
             wire.RestartAgent: self._restart,
             wire.UpdateAgent: self._update,
             wire.GetLogs: self._get_logs,
+            wire.RequestSpawn: self._request,
+            wire.RequestApplyCommit: self._request,
         }
 
     def handle(self, request: Request) -> Answer:
@@ -71,6 +73,12 @@ class ManagerVerbs:
     async def _update(self, request: wire.UpdateAgent) -> Fields:
         await self._lifecycle.rebuild(self._other(request.name))
         return {}
+
+    def _request(self, request: wire.RequestSpawn | wire.RequestApplyCommit) -> Fields:
+        raise NotAllowedError(
+            "this hive has no approvals yet, so nothing was requested; "
+            f"tell the operator with 'ask' what you want of {request.name!r} and why"
+        )
 
     async def _get_logs(self, request: wire.GetLogs) -> Fields:
         return {"lines": await self._logs.last_lines(request.name, request.lines)}

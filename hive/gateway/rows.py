@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from hive.broker.values import Delivery
 from hive.clock import rfc3339
-from hive.store import Message, Priority, Receipt
+from hive.store import Message, MessageKind, Priority, Receipt
 from hive.wire.rows import InboxRow, MessageRow, ReceiptRow, StepRow
 
 _USUAL = int(Priority.NORMAL)
@@ -27,6 +27,7 @@ def message_row(delivery: Delivery) -> MessageRow:
         label=delivery.label,
         thread=delivery.thread,
         priority=_priority(delivery.priority),
+        type=_type(delivery.kind),
     )
 
 
@@ -49,6 +50,7 @@ def inbox_row(entry: Message) -> InboxRow:
         not_before=_time(entry.not_before),
         expires_at=_time(entry.expires_at),
         ended_at=_time(entry.ended_at),
+        type=_type(entry.kind),
     )
 
 
@@ -76,6 +78,11 @@ def receipt_row(message: Message, steps: Iterable[Receipt]) -> ReceiptRow:
 def _priority(value: int) -> str | None:
     """Return the name of a priority; the usual one is left out."""
     return None if value == _USUAL else Priority(value).name.lower()
+
+
+def _type(kind: MessageKind) -> str | None:
+    """Return what a message is, if it is anything but plain mail."""
+    return None if kind is MessageKind.MESSAGE else kind.value
 
 
 def _time(seconds: float | None) -> str | None:

@@ -83,6 +83,7 @@ class Agent(Participant[MachineEnded]):
         if not isinstance(ended.how, Rebooted):
             self._end(LastEnd.of(ended), _exit_of(ended))
         elif self._agent.reboots.record(asyncio.get_running_loop().time(), self._reboots):
+            self._agent.note_restart(ended.at, str(ended))
             self._start_again()
         else:
             reason = f"{ended} {self._reboots}"
@@ -128,8 +129,15 @@ class Agent(Participant[MachineEnded]):
     def _note_running(self, running: Running) -> None:
         self._agent.running = running
         self._agent.stray = False
+        self._note_restart(running)
         kind = EventKind.ADOPTED if running.adopted else EventKind.STARTED
         self._services.events.record(kind, self._agent.name, pid=running.pid)
+
+    def _note_restart(self, running: Running) -> None:
+        """Have its harness told, unless one was there since this run began."""
+        ended, seen = self._agent.ended, self._agent.presence.last_seen or 0.0
+        if ended is not None and not (running.adopted and seen > running.since):
+            self._agent.note_restart(ended.at, str(ended))
 
     def _end(self, end: LastEnd, reason: ExitReason) -> None:
         self._agent.running = None

@@ -19,6 +19,8 @@ from hive.endings import Ended, facts
 from hive.errors import ConfigError
 from hive.machines.observing import Sight
 from hive.machines.runtime import Running
+from hive.participants.harnesses import Harness, Restarted
+from hive.participants.live import LiveFeed
 from hive.participants.reboots import Reboots
 from hive.store import EventRecord, ParticipantRecord
 
@@ -118,17 +120,27 @@ class Member:
     Attributes:
         door_open: Whether its socket listens.
         start_error: Why the latest try to bring it up failed; None while that is not so.
+        harnesses: Connections that announced themselves as a harness, in that order.
+        live: What happens in its turns.
     """
 
     record: ParticipantRecord
     presence: Presence = field(factory=Presence)
     door_open: bool = False
     start_error: str | None = None
+    harnesses: list[Harness] = field(factory=list)
+    live: LiveFeed = field(factory=LiveFeed)
 
     @property
     def name(self) -> str:
         """The participant's name, which is also its inbox."""
         return self.record.name
+
+    @property
+    def reporter(self) -> Harness | None:
+        """The connected harness that reported last, None while what it does is unknown."""
+        reported = [each for each in self.harnesses if each.activity is not None]
+        return max(reported, key=lambda each: each.reported_at, default=None)
 
 
 @define(eq=False)
@@ -161,6 +173,7 @@ class AgentMember(Member):
         stray: Whether its container was found running although it should be stopped.
         reboots: How often its container has rebooted of late.
         turn: Held by the request that is just starting or stopping it.
+        restarted: What its next harness must be told; None if it was told.
     """
 
     running: Running | None = None
@@ -169,6 +182,7 @@ class AgentMember(Member):
     stray: bool = False
     reboots: Reboots = field(factory=Reboots)
     turn: asyncio.Lock = field(factory=asyncio.Lock)
+    restarted: Restarted | None = None
 
     @property
     def settings(self) -> AgentManifest:
@@ -180,3 +194,8 @@ class AgentMember(Member):
             return manifest_from_json(self.record.manifest)
         except ConfigError:
             return AgentManifest()
+
+    def note_restart(self, at: float, reason: str) -> None:
+        """Keep for its next harness that it was restarted; only the latest time counts."""
+        if self.restarted is None or self.restarted.at < at:
+            self.restarted = Restarted(at, reason)

@@ -165,6 +165,9 @@ class MessageKind(StrEnum):
     BROADCAST = "broadcast"
     EVENT = "event"
     WAKE = "wake"
+    QUESTION = "question"
+    ANSWER = "answer"
+    REMINDER = "reminder"
 
 
 @define(eq=False)

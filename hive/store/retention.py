@@ -1,8 +1,10 @@
-"""What is kept how long: messages that have ended and events go after a while, in small pieces.
+"""What is kept how long: what has ended and what has happened goes after a while, in small pieces.
 
-There is no index by age: it would make every commit dearer. Ids grow with time, so a sweep goes
-through them in order on the reading connection, and stops where all rows were sent too recently to
-have ended long ago. Each piece is then one short write among all others. The file does
+Questions that have ended go with messages, turns with events.
+
+There is no index of messages by age: it would make every commit dearer. Ids grow with time, so a
+sweep goes through them in order on the reading connection, and stops where all rows were sent too
+recently to have ended long ago. Each piece is then one short write among all others. The file does
 not shrink; its free pages are used again. VACUUM would stop all writers for its time.
 
 What has gone is marked, so that a reader who comes back with an old cursor is told of the gap.
@@ -11,7 +13,7 @@ What has gone is marked, so that a reader who comes back with an old cursor is t
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from attrs import frozen
 
@@ -51,15 +53,17 @@ async def sweep(store: Store, retention: Retention, now: float) -> int:
         StoreError: The store cannot be read or written.
     """
     gone = 0
-    for found, drop, age in (
+    for found, drop_found, age in (
         (ended_messages, drop_messages, retention.messages),
         (old_events, drop_events, retention.events),
+        (ended("questions"), drop("questions"), retention.messages),
+        (ended("turns"), drop("turns"), retention.events),
     ):
         last: int | None = 0
         while last is not None:
             piece = await store.read(found(last, now - age))
             if piece.ids:
-                gone += await store.write(drop(piece.ids, now - age))
+                gone += await store.write(drop_found(piece.ids, now - age))
             last = piece.last
     return gone
 
@@ -118,6 +122,33 @@ def drop_events(ids: Sequence[int], before: float) -> Op[int]:
         return gone
 
     return op
+
+
+def ended(table: str) -> Callable[[int, float], Query[Piece]]:
+    """Return what finds rows of a small table that ended before a time; it has an index for it."""
+
+    def found(after: int, before: float) -> Query[Piece]:
+        def query(connection: sqlite3.Connection) -> Piece:
+            rows = connection.execute(
+                f"SELECT id FROM {table} WHERE ended_at < ? AND id > ? "  # noqa: S608 - our own name
+                "ORDER BY id LIMIT ?",
+                (before, after, PIECE),
+            ).fetchall()
+            return Piece([row[0] for row in rows], rows[-1][0] if len(rows) == PIECE else None)
+
+        return query
+
+    return found
+
+
+def drop(table: str) -> Callable[[Sequence[int], float], Op[int]]:
+    """Return what deletes rows of a small table that ended before a time."""
+
+    def drop_found(ids: Sequence[int], before: float) -> Op[int]:
+        statement = f"DELETE FROM {table} WHERE id IN ({_marks(ids)}) AND ended_at < ?"  # noqa: S608
+        return lambda connection: connection.execute(statement, (*ids, before)).rowcount
+
+    return drop_found
 
 
 def _piece(rows: Sequence[tuple[int, int, int]]) -> Piece:

@@ -11,8 +11,8 @@ larger one, and means that an id is never used twice, even after retention has d
 rows.
 
 The other indexes on messages are partial, too, and cost nothing to a message that is not in them:
-dead letters, and dedupe keys by the time they were used. Receipts hold what a message's own row no
-longer says, so a message that is delivered once and acked has none.
+dead letters, dedupe keys by the time they were used, and reminders. Receipts hold what a message's
+own row no longer says, so a message that is delivered once and acked has none.
 """
 
 from __future__ import annotations
@@ -199,6 +199,61 @@ MIGRATIONS: tuple[Migration, ...] = (
             BEGIN INSERT INTO search (search, rowid, body) VALUES ('delete', OLD.id, OLD.body); END
         """,
         "CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL)",
+    ),
+    (  # 4: questions, reminders, turns, accounts
+        """
+        CREATE TABLE questions (
+            id INTEGER PRIMARY KEY,
+            asker TEXT NOT NULL,
+            target TEXT NOT NULL,
+            text TEXT NOT NULL,
+            options TEXT NOT NULL,
+            multi INTEGER NOT NULL,
+            on_expiry TEXT NOT NULL CHECK (on_expiry IN ('deny', 'hold', 'escalate')),
+            asked_at REAL NOT NULL,
+            expires_at REAL,
+            state TEXT NOT NULL CHECK (
+                state IN ('open', 'held', 'escalated', 'answered', 'expired', 'cancelled')
+            ),
+            ended_at REAL,
+            ended_by TEXT,
+            answer TEXT
+        )
+        """,
+        "CREATE INDEX questions_by_end ON questions (ended_at)",
+        """
+        CREATE INDEX reminders ON messages (inbox) WHERE kind = 'reminder' AND state = 'stored'
+        """,
+        """
+        CREATE TABLE turns (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            name TEXT NOT NULL,
+            started_at REAL NOT NULL,
+            ended_at REAL NOT NULL,
+            wake TEXT NOT NULL,
+            outcome TEXT NOT NULL,
+            model TEXT,
+            messages TEXT NOT NULL,
+            input_tokens INTEGER NOT NULL,
+            output_tokens INTEGER NOT NULL,
+            cache_read_tokens INTEGER NOT NULL,
+            cache_write_tokens INTEGER NOT NULL,
+            cost_usd REAL,
+            tools TEXT NOT NULL,
+            note TEXT,
+            UNIQUE (name, started_at)
+        )
+        """,
+        "CREATE INDEX turns_by_end ON turns (ended_at)",
+        """
+        CREATE TABLE limits (
+            account TEXT PRIMARY KEY,
+            until REAL NOT NULL,
+            since REAL NOT NULL,
+            reason TEXT NOT NULL,
+            reported_by TEXT NOT NULL
+        ) WITHOUT ROWID
+        """,
     ),
 )
 

@@ -20,6 +20,10 @@ NOTE_MIN = 32
 """Cells below which the last column says too little; other columns are dropped before that."""
 
 
+_QUIET = frozenset({None, "unknown", "idle"})
+"""Activities that a note need not mention."""
+
+
 class Column(NamedTuple):
     """One column: its title and what it says about a row at a wall time."""
 
@@ -49,10 +53,21 @@ def note(row: Row, now: float) -> str:
         parts.append("needs login")
     if row.get("needs_update"):
         parts.append("needs update")
+    if row.get("activity") not in _QUIET and not row.get("needs_login"):
+        parts.append(doing(row, now))
     said = "status_text" if standing(row) in {Standing.RUNNING, Standing.PEER} else "reason"
     if row.get(said):
         parts.append(inline(row[said]))
     return "; ".join(parts) or UNKNOWN
+
+
+def doing(row: Row, now: float) -> str:
+    """Return what a participant's harness says that it does, since when, and about what."""
+    words = f"{inline(row.get('activity') or 'unknown')} {age(row.get('activity_since'), now)}"
+    if row.get("activity_until"):
+        words += f", {until(row['activity_until'], now)} to go"
+    about = row.get("activity_about")
+    return f"{words}: {inline(about)}" if about else words
 
 
 NAME = Column("NAME", lambda row, _: known(row, "name"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hive.view.ages import UNKNOWN, age, until
-from hive.view.columns import COLUMNS, GAP, known, natural_widths, state
+from hive.view.columns import COLUMNS, GAP, doing, known, natural_widths, state
 from hive.view.escape import block, inline
 from hive.view.glyphs import Glyphs
 from hive.view.standing import Row, in_order, standing
@@ -57,9 +57,12 @@ def _facts(row: Row, now: float) -> list[tuple[str, str]]:
         ("Last end", _last_end(row, now)),
         ("Result", inline(row.get("last_result") or "")),
         ("Status", _said(row, now)),
+        ("Activity", _activity(row, now)),
         ("Reminders", inline(row.get("pending_reminders") or "")),
         ("Needs", ", ".join(word for word in ("login", "update") if row.get(f"needs_{word}"))),
         ("Model", inline(row.get("active_model") or "")),
+        ("Session", inline(row.get("session") or "")),
+        ("Account", inline(row.get("account") or "")),
         ("Deployed", inline(row.get("deployed_sha") or "")),
         ("Parent", inline(row.get("parent") or "")),
         ("URL", inline(row.get("url") or "")),
@@ -86,6 +89,14 @@ def _moment(row: Row, field: str, now: float) -> str:
 def _last_end(row: Row, now: float) -> str:
     why = row.get("last_end")
     return f"{inline(why)} ({age(row.get('last_end_at'), now)} ago)" if why else ""
+
+
+def _activity(row: Row, now: float) -> str:
+    if not row.get("activity"):
+        return ""
+    if not row.get("activity_at"):
+        return inline(row["activity"])
+    return f"{doing(row, now)} (said {age(row['activity_at'], now)} ago)"
 
 
 def _said(row: Row, now: float) -> str:

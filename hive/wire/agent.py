@@ -10,6 +10,8 @@ from typing import Annotated, Literal
 import msgspec
 
 from hive.wire.base import Id, Key, Name, Request, Seconds, Text, UnixTime
+from hive.wire.collaboration import Answer, Ask, Cancel, LooseEnds, Remind
+from hive.wire.harness import Limited, Live, Orders, Report, Turn, Unlimited
 
 RECV_MAX = 32
 """Most messages that one `recv` returns."""
@@ -45,13 +47,14 @@ class Recv(Request, tag="recv", kw_only=True, frozen=True):
     """Lease up to `max` messages, waiting up to `wait_seconds` for the first (0: look now).
 
     `ack` acknowledges messages in the same request, which saves a round trip and a commit. With
-    `queue`, the messages are those of a work queue.
+    `queue`, the messages are those of a work queue. With `urgent`, only those of high priority.
     """
 
     wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=RECV_WAIT_MAX)] = 0.0
     max: Annotated[int, msgspec.Meta(ge=0, le=RECV_MAX)] = 1
     ack: list[Id] = msgspec.field(default_factory=list)
     queue: Name | None = None
+    urgent: bool = False
 
 
 class Ack(Request, tag="ack", kw_only=True, frozen=True):
@@ -171,5 +174,16 @@ AgentRequest = (
     | SetStatus
     | Wake
     | Hello
+    | Ask
+    | Answer
+    | Remind
+    | LooseEnds
+    | Cancel
+    | Report
+    | Turn
+    | Live
+    | Limited
+    | Unlimited
+    | Orders
 )
 """Everything an agent's socket understands."""

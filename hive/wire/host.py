@@ -11,6 +11,16 @@ import msgspec
 
 from hive.wire.agent import Posting
 from hive.wire.base import Id, Lines, Name, Request, Seconds, Text
+from hive.wire.oversight import (
+    AnswerQuestion,
+    CancelTurn,
+    ClearLimit,
+    Limits,
+    NewSession,
+    Questions,
+    Turns,
+    Watch,
+)
 
 
 class Scope(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -297,5 +307,13 @@ HostRequest = (
     | StoreState
     | RuntimeState
     | Shutdown
+    | Turns
+    | Watch
+    | CancelTurn
+    | NewSession
+    | Questions
+    | AnswerQuestion
+    | Limits
+    | ClearLimit
 )
 """Everything the operator's socket understands."""

@@ -54,6 +54,13 @@ class StatusRow(Row, frozen=True, kw_only=True):
     last_end_at: str | None = None
     last_result: str | None = None
     observed: str | None = None
+    activity: str | None = None
+    activity_since: str | None = None
+    activity_about: str | None = None
+    activity_until: str | None = None
+    activity_at: str | None = None
+    session: str | None = None
+    account: str | None = None
 
 
 class MessageRow(Row, frozen=True, kw_only=True, omit_defaults=True, rename={"sender": "from"}):
@@ -71,6 +78,7 @@ class MessageRow(Row, frozen=True, kw_only=True, omit_defaults=True, rename={"se
     label: str | None = None
     thread: int | None = None
     priority: str | None = None
+    type: str | None = None
 
 
 class Received(Response):
@@ -117,6 +125,86 @@ class InboxRow(Row, frozen=True, kw_only=True, rename={"sender": "from"}):
     not_before: str | None = None
     expires_at: str | None = None
     ended_at: str | None = None
+    type: str | None = None
+
+
+class QuestionRow(Row, frozen=True, kw_only=True):
+    """A question; its id is that of the message that carries it."""
+
+    id: int
+    asker: str
+    to: str
+    question: str
+    options: list[str]
+    multi: bool
+    state: str
+    asked_at: str
+    age_seconds: float
+    on_expiry: str
+    expires_at: str | None = None
+    answer: str | None = None
+    answered_by: str | None = None
+    ended_at: str | None = None
+
+
+class ReminderRow(Row, frozen=True, kw_only=True):
+    """A reminder that is still to come."""
+
+    id: int
+    message: str
+    set_at: str
+    age_seconds: float
+    due_at: str
+
+
+class OrderRow(Row, frozen=True, kw_only=True):
+    """What a harness is told to do or to know. Times are Unix times."""
+
+    seq: int
+    order: str
+    until: float | None = None
+    at: float | None = None
+    reason: str | None = None
+
+
+class TurnRow(Row, frozen=True, kw_only=True):
+    """A finished turn of an agent."""
+
+    id: int
+    name: str
+    started_at: str
+    ended_at: str
+    seconds: float
+    wake: str
+    outcome: str
+    model: str | None = None
+    messages: list[int]
+    input_tokens: int
+    output_tokens: int
+    cache_read_tokens: int
+    cache_write_tokens: int
+    cost_usd: float | None = None
+    tools: dict[str, int]
+    note: str | None = None
+
+
+class LiveRow(Row, frozen=True, kw_only=True):
+    """Something that just happened in a turn."""
+
+    at: str
+    kind: str
+    text: str
+
+
+class LimitRow(Row, frozen=True, kw_only=True):
+    """An account that is used up until a time."""
+
+    account: str
+    until: str
+    since: str
+    reason: str
+    reported_by: str
+    names: list[str]
 
 
 class StepRow(Row, frozen=True, kw_only=True):
@@ -146,6 +234,7 @@ class WhoRow(Row, frozen=True, kw_only=True):
     connected: bool
     last_seen: str | None = None
     status_text: str | None = None
+    activity: str | None = None
 
 
 class EventRow(Row, frozen=True, kw_only=True):

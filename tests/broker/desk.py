@@ -57,9 +57,17 @@ class Desk:
     def send_many(self, count: int, to: str = "bob") -> list[int]:
         return [self.send(to).ids[0] for _ in range(count)]
 
-    def recv(self, session: str, count: int = 1, wait: float = 0.0, *, name: str = "") -> Ear:
+    def recv(
+        self,
+        session: str,
+        count: int = 1,
+        wait: float = 0.0,
+        *,
+        name: str = "",
+        urgent: bool = False,
+    ) -> Ear:
         ear = Ear(name)
-        self.rules.recv(session, ear, count, wait, self.now)
+        self.rules.recv(session, ear, count, wait, self.now, urgent=urgent)
         self.collect()
         return ear
 

@@ -4,10 +4,15 @@ import re
 from pathlib import Path
 
 import hive.broker
+from hive.broker.asking import OPEN_MAX
+from hive.broker.loose_ends import PENDING_MAX
 from hive.broker.values import NackMode
 from hive.config import Limits
-from hive.store import MessageState
+from hive.core.accounts import SPREAD
+from hive.store import MessageKind, MessageState
+from hive.store.questions import QuestionState
 from hive.wire.agent import RECV_MAX, RECV_WAIT_MAX
+from hive.wire.words import OnExpiry, OrderKind
 
 TEXT = (Path(hive.broker.__file__).parents[2] / "docs" / "delivery.md").read_text()
 
@@ -34,7 +39,7 @@ def test_limits_have_their_documented_defaults() -> None:
         "unseen_after": limits.unseen_after,
     }
     fixed = [float(row[2]) for row in table("Limits") if row[1] == "fixed"]
-    assert fixed == [RECV_MAX, RECV_WAIT_MAX]
+    assert fixed == [RECV_MAX, RECV_WAIT_MAX, OPEN_MAX, PENDING_MAX]
 
 
 def test_every_state_is_documented() -> None:
@@ -46,3 +51,22 @@ def test_every_state_is_documented() -> None:
 
 def test_every_way_to_give_back_is_documented() -> None:
     assert [row[0] for row in table("Giving back")] == list(NackMode)
+
+
+def test_every_wish_and_every_state_of_a_question_is_documented() -> None:
+    wishes, states = OnExpiry, list(QuestionState)
+    rows = [row[0] for row in table("Questions")]
+    assert rows[: len(wishes)] == list(wishes)
+    named = [name for row in rows[len(wishes) + 2 :] for name in re.findall(r"\w+", row)]
+    assert named == states
+
+
+def test_every_order_is_documented() -> None:
+    rows = [row[0] for row in table("What a harness tells and hears")]
+    assert rows[-len(OrderKind) :] == list(OrderKind)
+    assert f"up to {SPREAD:.0f} seconds behind" in TEXT
+
+
+def test_every_type_of_message_is_documented() -> None:
+    [line] = [line for line in TEXT.splitlines() if "more than plain mail" in line]
+    assert set(re.findall(r"`(\w+)`", line)) >= set(MessageKind) - {MessageKind.MESSAGE}

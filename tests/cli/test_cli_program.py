@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hive.errors import UnavailableError
-from hive.wire import host
+from hive.wire import host, oversight
 from hive.wire.rows import EventRow, StatusRow
 
 HEAVY = {"asyncio", "uvloop", "attr", "attrs", "aiosqlite", "sqlite3", "msgspec", "rich"}
@@ -40,6 +40,9 @@ def _answers(daemon):
     daemon.on(host.RegisterPeer, {"socket": "/run/x"})
     daemon.on(host.Inbox, {"messages": []})
     daemon.on(host.Logs, {"lines": ["x"]})
+    daemon.on(oversight.Turns, {"turns": []})
+    daemon.on(oversight.Questions, {"questions": []})
+    daemon.on(oversight.Limits, {"limits": []})
     daemon.on(host.Events, {"events": [EventRow(seq=1, at="2026-01-02T03:04:05Z", event="up")]})
     return daemon
 
@@ -57,6 +60,11 @@ def _answers(daemon):
         ["tree"],
         ["logs", "alice"],
         ["events"],
+        ["turns", "alice"],
+        ["questions"],
+        ["limits"],
+        ["answer", "7", "yes"],
+        ["cancel", "alice"],
         ["stop", "alice"],
         ["spawn", "alice"],
         ["register-peer", "bob"],

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hive.wire import host
+from hive.wire import host, oversight
 from hive.wire.host import Scope
 
 ROWS = {"agent_statuses": []}
@@ -50,6 +50,18 @@ CASES: dict[str, tuple[list[str], list[Any]]] = {
         ["resume", "a", "b"],
         [host.SetPaused(name="a", paused=False), host.SetPaused(name="b", paused=False)],
     ),
+    "cancel": (
+        ["cancel", "a", "b"],
+        [oversight.CancelTurn(name="a"), oversight.CancelTurn(name="b")],
+    ),
+    "new-session": (["new-session", "a"], [oversight.NewSession(name="a")]),
+    "turns": (["turns", "a"], [oversight.Turns(name="a")]),
+    "turns --max": (["turns", "a", "--max", "3"], [oversight.Turns(name="a", max=3)]),
+    "questions": (["questions"], [oversight.Questions()]),
+    "questions --all": (["questions", "--all", "-n", "3"], [oversight.Questions(all=True, max=3)]),
+    "answer": (["answer", "7", "yes"], [oversight.AnswerQuestion(id=7, answer="yes")]),
+    "limits": (["limits"], [oversight.Limits()]),
+    "limits --clear": (["limits", "--clear", "acme"], [oversight.ClearLimit(account="acme")]),
     "register-peer": (["register-peer", "damocles"], [host.RegisterPeer(name="damocles")]),
     "register-peer with all": (
         [
@@ -155,6 +167,9 @@ def test_what_is_sent(daemon, hive, case):
     daemon.on(host.RemoveQueue, {"dead_letters": 0})
     daemon.on(host.Logs, {"lines": []})
     daemon.on(host.Events, {"events": []})
+    daemon.on(oversight.Turns, {"turns": []})
+    daemon.on(oversight.Questions, {"questions": []})
+    daemon.on(oversight.Limits, {"limits": []})
 
     ran = hive(*args)
 
@@ -196,13 +211,16 @@ def test_follow_asks_for_a_stream(daemon, hive):
 
     daemon.on(host.Logs, UnknownNameError("no"))
     daemon.on(host.Events, UnknownNameError("no"))
+    daemon.on(oversight.Watch, UnknownNameError("no"))
 
     hive("logs", "bob", "-f", "-n", "2")
     hive("events", "--follow", "-n", "0")
+    hive("watch", "bob", "-n", "3")
 
     assert daemon.requests == [
         host.Logs(name="bob", lines=2, follow=True),
         host.Events(max=0, follow=True),
+        oversight.Watch(name="bob", max=3),
     ]
 
 
@@ -210,7 +228,7 @@ def test_every_verb_of_the_program_is_covered_here():
     from hive.cli.main import VERBS
 
     sent = {args[0] for args, _ in CASES.values()}
-    unsent = {"serve", "completion", "doctor", "install-unit", "backup"}
+    unsent = {"serve", "completion", "doctor", "install-unit", "backup", "watch"}
     assert sent == set(VERBS) - unsent
 
 

@@ -214,3 +214,30 @@ async def test_lines_that_are_no_answers_are_skipped(path, caplog):
         daemon.post("x")
         assert await client.status() == 1
     assert caplog.text.count("is not an answer") == 3
+
+
+async def test_mail_that_came_in_the_moment_of_cancelling_goes_back(path, monkeypatch):
+    async with Daemon(path) as daemon, client_of(path) as client:
+        parked = asyncio.ensure_future(client.recv(wait=100))
+        assert await client.status() == 0
+        hear = client._caller.link_line
+
+        def hear_and_cancel(line: bytes) -> None:
+            hear(line)
+            parked.cancel()
+
+        monkeypatch.setattr(client._caller, "link_line", hear_and_cancel)
+        posted = daemon.post("hello")
+        await asyncio.wait([parked])
+        assert parked.cancelled()
+        await daemon.until(lambda: daemon.items[posted].reasons)
+        assert daemon.state(posted) == "queued"
+        assert daemon.items[posted].reasons == [("defer", "the receiver went away")]
+
+
+async def test_only_urgent_mail_if_that_is_asked_for(path):
+    async with Daemon(path) as daemon, client_of(path) as client:
+        daemon.post("usual")
+        urgent = daemon.post("now", priority="high")
+        [message] = await client.recv(max=8, urgent=True)
+        assert message.id == urgent

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from hive.view.columns import COLUMNS, DROPPED, FOR, NAME, NOTE, STATE, fit
+from hive.view.columns import COLUMNS, DROPPED, FOR, NAME, NOTE, STATE, fit, note
 from hive.view.glyphs import ASCII, UNICODE
 from hive.view.plain import details, status_lines
 from hive.view.standing import Standing, in_order, standing, summary
@@ -250,3 +250,25 @@ def test_details_say_what_is_not_known(now):
         "  Connected: -",
         "  Last seen: -",
     ]
+
+
+def test_what_an_agent_does_is_in_its_note_and_in_its_details(now):
+    busy = {
+        "name": "alice",
+        "state": "running",
+        "running": True,
+        "activity": "limited",
+        "activity_since": "2023-11-14T22:03:20Z",
+        "activity_until": "2023-11-14T23:13:20Z",
+        "activity_about": "5 hours used up",
+        "activity_at": "2023-11-14T22:13:15Z",
+        "status_text": "building",
+        "account": "acme",
+    }
+    assert note(busy, now) == "limited 10m, 1h to go: 5 hours used up; building"
+    assert note({**busy, "activity": "idle"}, now) == "building"
+    assert note({**busy, "activity": "unknown"}, now) == "building"
+    shown = "\n".join(details(busy, now, ASCII))
+    assert "limited 10m, 1h to go: 5 hours used up (said 5s ago)" in shown
+    assert "acme" in shown
+    assert "unknown" in "\n".join(details({"name": "a", "activity": "unknown"}, now, ASCII))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hive.errors import BadRequestError, InboxFullError
-from hive.wire import agent, host, manager
+from hive.wire import agent, collaboration, host, manager
 from hive.wire.base import Request
 from hive.wire.codec import (
     RequestDecoder,
@@ -21,6 +21,7 @@ from hive.wire.codec import (
     request_id,
 )
 from hive.wire.rows import InboxRow, MessageRow, Received, SkippedRow, StatusRow, Stored
+from hive.wire.words import LooseEnd
 
 AGENT: RequestDecoder[Request] = RequestDecoder(agent.AgentRequest)
 HOST: RequestDecoder[Request] = RequestDecoder(host.HostRequest)
@@ -83,6 +84,17 @@ def test_the_existing_clients_request_lines_are_understood(line: bytes, expected
         (b'{"cmd":"ack","ids":[]}', "$.ids"),
         (b'{"cmd":"nack","id":1,"mode":"later"}', "$.mode"),
         (b'{"cmd":"status","req":[1]}', "$.req"),
+        (b'{"cmd":"ask","question":""}', "$.question"),
+        (b'{"cmd":"ask","question":"x","on_expiry":"shrug"}', "$.on_expiry"),
+        (b'{"cmd":"ask","question":"x","ttl_seconds":0}', "$.ttl_seconds"),
+        (b'{"cmd":"ask","question":"x","option":["a"]}', "did you mean 'options'?"),
+        (b'{"cmd":"remind","message":"x"}', "give one of 'delay_seconds' and 'at_unix_timestamp'"),
+        (b'{"cmd":"remind","message":"x","delay_seconds":1,"at_unix_timestamp":1}', "give one of"),
+        (b'{"cmd":"cancel","kind":"turn","id":1}', "$.kind"),
+        (b'{"cmd":"report","state":"busy","since":1}', "$.state"),
+        (b'{"cmd":"turn","started_at":1,"ended_at":2,"wake":"x","outcome":"ok"}', "$.outcome"),
+        (b'{"cmd":"orders","wait_seconds":181}', "$.wait_seconds"),
+        (b'{"cmd":"live","kind":"text","text":7}', "$.text"),
     ],
 )
 def test_a_bad_line_is_refused_with_its_place(line: bytes, says: str) -> None:
@@ -116,6 +128,26 @@ def test_no_agent_verb_reaches_operator_authority() -> None:
     assert not operator_only & (AGENT.verbs | MANAGER.verbs)
     assert not {"kill", "start", "restart"} & AGENT.verbs
     assert AGENT.verbs < MANAGER.verbs
+
+
+def test_the_verbs_of_agents_that_have_the_names_of_the_existing_hive_take_its_fields() -> None:
+    for line, expected in (
+        (
+            b'{"cmd":"ask","question":"go?","options":["yes","no"],"multi":false,"ttl_seconds":600}',
+            collaboration.Ask(question="go?", options=["yes", "no"], ttl_seconds=600.0),
+        ),
+        (b'{"cmd":"answer","id":5,"answer":"yes"}', collaboration.Answer(id=5, answer="yes")),
+        (
+            b'{"cmd":"remind","message":"x","at_unix_timestamp":9}',
+            collaboration.Remind(message="x", at_unix_timestamp=9.0),
+        ),
+        (b'{"cmd":"loose_ends"}', collaboration.LooseEnds()),
+        (
+            b'{"cmd":"cancel","kind":"reminder","id":5}',
+            collaboration.Cancel(kind=LooseEnd.REMINDER, id=5),
+        ),
+    ):
+        assert AGENT.decode(line) == expected
 
 
 def test_no_request_of_an_agent_names_its_sender() -> None:

@@ -1,0 +1,73 @@
+"""Verbs about the turns of agents: what they were, what happens in one, how it is interrupted."""
+
+from __future__ import annotations
+
+import time
+
+import click
+
+from hive.cli import options, out
+from hive.cli.host import call
+from hive.cli.host import follow as stream
+from hive.view.oversight import limit_line, live_lines, turn_line
+
+
+@click.command()
+@options.name
+@click.option("-n", "--max", "most", type=int, default=20, show_default=True, help="At most.")
+@options.as_json
+def turns(name: str, most: int, as_json: bool) -> None:
+    """Show the turns of an agent, newest last: times, outcome, tokens, cost, tools."""
+    found = call("turns", name=name, max=most)["turns"]
+    if as_json:
+        out.document(found)
+        return
+    if not found:
+        out.hint(f"No turns of {name} yet.")
+    out.lines(map(turn_line, found))
+
+
+@click.command()
+@options.name
+@click.option("-n", "most", type=int, default=20, show_default=True, help="Begin so many back.")
+@options.as_json
+def watch(name: str, most: int, as_json: bool) -> None:
+    """Show what happens in an agent's turns, as it happens, until Ctrl-C."""
+    for response in stream("watch", name=name, max=most):
+        for row in response.get("live", ()):
+            if as_json:
+                out.item(row)
+            else:
+                out.lines(live_lines(row))
+
+
+@click.command()
+@options.names
+def cancel(names: tuple[str, ...]) -> None:
+    """Interrupt the turns of agents. Their messages go back, and are delivered again."""
+    out.each(names, lambda name: call("cancel_turn", name=name))
+
+
+@click.command("new-session")
+@options.names
+def new_session(names: tuple[str, ...]) -> None:
+    """Let agents begin their next turn without what was said before."""
+    out.each(names, lambda name: call("new_session", name=name))
+
+
+@click.command()
+@click.option("--clear", metavar="ACCOUNT", help="Take it that this account can be used again.")
+@options.as_json
+def limits(clear: str | None, as_json: bool) -> None:
+    """Show the accounts that are used up, until when, and who shares them."""
+    if clear is not None:
+        call("clear_limit", account=clear)
+        return
+    found = call("limits")["limits"]
+    if as_json:
+        out.document(found)
+        return
+    if not found:
+        out.hint("No account is used up.")
+    now = time.time()
+    out.lines([limit_line(row, now) for row in found])

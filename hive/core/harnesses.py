@@ -1,0 +1,246 @@
+"""What harnesses tell the hive, and what the hive tells harnesses.
+
+What they report is kept in memory, with its time, for as long as their connection lasts. What they
+are told are orders, see `hive.wire.words.OrderKind`; the first ones of a connection say what holds.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from hive.broker.router import Router
+from hive.client.activity import Activity, Order
+from hive.clock import Clock
+from hive.core.accounts import Accounts, spread
+from hive.core.notices import Notices
+from hive.errors import BadRequestError, ConflictError, NotAllowedError
+from hive.events import EventKind, EventLog
+from hive.participants.harnesses import Harness, Orders
+from hive.participants.live import LiveEvent
+from hive.participants.members import AgentMember, Member
+from hive.participants.roster import Roster
+from hive.store import Store, turns
+from hive.store.limits import Limit
+from hive.store.turns import TurnRecord
+from hive.wire.words import ActivityState, LiveKind, OrderKind
+
+FAR_AHEAD = 35 * 86_400.0
+"""Seconds beyond which no limit of an account can end: the longest that are known are monthly."""
+
+
+class Harnesses:
+    """All harnesses that are connected.
+
+    Args:
+        roster: Whose they are.
+        router: Knows who has written.
+        accounts: Which credentials are used up.
+        store: Keeps the turns.
+        events: The diary.
+        notices: Tells the operator what needs a person.
+        clock: Wall time.
+    """
+
+    def __init__(
+        self,
+        *,
+        roster: Roster,
+        router: Router,
+        accounts: Accounts,
+        store: Store,
+        events: EventLog,
+        notices: Notices,
+        clock: Clock,
+    ) -> None:
+        self._roster = roster
+        self._router = router
+        self.accounts = accounts
+        self._store = store
+        self._events = events
+        self._notices = notices
+        self._clock = clock
+        self._numbers: Iterator[int] | None = None
+        roster.subscribe(self._changed)
+
+    # Who is there
+
+    def arrived(self, member: Member) -> Harness:
+        """Note a connection that announced itself as a harness."""
+        if self._numbers is None:
+            # They grow over restarts of the daemon, too: nobody gives a thousand orders a second.
+            self._numbers = itertools.count(int(self._clock.now() * 1000))
+        harness = Harness(Orders(self._numbers))
+        member.harnesses.append(harness)
+        self._roster.arrived(member)
+        return harness
+
+    def left(self, member: Member, harness: Harness) -> None:
+        """Forget a connection, and what it reported."""
+        member.harnesses.remove(harness)
+        self._roster.left(member)
+
+    # What they tell
+
+    def report(self, member: Member, harness: Harness, activity: Activity) -> None:
+        """Keep what an agent does now."""
+        before, harness.activity = harness.activity, activity
+        harness.reported_at = self._clock.now()
+        if harness.greeted and activity.account != (before.account if before else None):
+            self._tell_of_account(member, harness)
+        self._note_login(member, before, activity)
+        self._roster.changed(member)
+
+    def _note_login(self, member: Member, before: Activity | None, now: Activity) -> None:
+        """Tell the operator of an agent that cannot go on without a login, and when it can."""
+        needed = before is not None and before.state is ActivityState.NEEDS_LOGIN
+        needs = now.state is ActivityState.NEEDS_LOGIN
+        if needs and not needed:
+            self._events.record(EventKind.NEEDS_LOGIN, member.name, about=now.about)
+            self._notices.needs_login(member.name, now.about)
+        elif needed and not needs:
+            self._events.record(EventKind.LOGGED_IN, member.name)
+
+    def live(self, member: Member, kind: LiveKind, text: str) -> None:
+        """Show an event to whoever watches."""
+        member.live.add(LiveEvent(self._clock.now(), kind, text))
+
+    async def turn(self, record: TurnRecord) -> None:
+        """Keep a finished turn.
+
+        Raises:
+            BadRequestError: It ended before it began.
+        """
+        if record.ended_at < record.started_at:
+            raise BadRequestError("a turn cannot end before it began: look at the two times")
+        await self._store.write(turns.save(record))
+
+    async def turns_of(self, member: Member, count: int) -> list[TurnRecord]:
+        """Return the newest turns of a participant, oldest first."""
+        return await self._store.read(turns.newest(member.name, count))
+
+    async def limited(
+        self, member: Member, harness: Harness, account: str, until: float, reason: str
+    ) -> None:
+        """Keep that an account is used up, and tell all who share it.
+
+        Raises:
+            NotAllowedError: It is not the account that this harness has reported.
+            BadRequestError: The limit would end too far ahead.
+        """
+        _require_own(harness, account)
+        now = self._clock.now()
+        if until > now + FAR_AHEAD:
+            raise BadRequestError(
+                f"a limit may end at most {FAR_AHEAD / 86_400:.0f} days ahead, and this one would "
+                f"end in {(until - now) / 86_400:.0f}; 'until' is a Unix time in seconds"
+            )
+        known = self.accounts.limit_of(account)
+        await self.accounts.limit(Limit(account, until, now, reason, member.name))
+        if known is None:
+            detail = {"account": account, "until": until, "why": reason}
+            self._events.record(EventKind.LIMITED, member.name, **detail)
+        self._tell_all(account)
+
+    async def unlimited(self, member: Member, harness: Harness, account: str) -> None:
+        """Forget that an account is used up, and tell all who share it.
+
+        Raises:
+            NotAllowedError: It is not the account that this harness has reported.
+        """
+        _require_own(harness, account)
+        if self.accounts.limit_of(account) is not None:
+            await self.lift(account, member.name)
+
+    # What they are told
+
+    async def lift(self, account: str, by: str | None = None) -> None:
+        """Let an account be used again; `by` is whose harness says so, None for the operator.
+
+        Raises:
+            NotFoundError: No limit of it is known.
+        """
+        await self.accounts.lift(account)
+        self._events.record(EventKind.UNLIMITED, by, account=account)
+        self._tell_all(account)
+
+    def order(self, name: str, kind: OrderKind) -> None:
+        """Give an order to the harnesses of a participant.
+
+        Raises:
+            UnknownNameError: Nobody has that name.
+            ConflictError: No harness of it is connected, so nobody would hear the order.
+        """
+        member = self._roster.get(name)
+        if not member.harnesses:
+            raise ConflictError(
+                f"no harness of {member.name!r} is connected, so there is nobody to tell; "
+                f"'hive-c0re status {member.name}' says how it is"
+            )
+        for harness in member.harnesses:
+            harness.orders.give(kind)
+
+    def orders(self, member: Member, harness: Harness, after: int) -> tuple[Order, ...]:
+        """Return what a harness has not heard; at first, what holds."""
+        if not harness.greeted:
+            harness.greeted = True
+            self._greet(member, harness)
+            return harness.orders.behind(0)
+        if isinstance(member, AgentMember) and 0 < harness.told_restart <= after:
+            member.restarted = None
+            harness.told_restart = 0
+        return harness.orders.behind(after)
+
+    def sharers(self, account: str) -> list[tuple[Member, Harness]]:
+        """Return the harnesses that have reported an account."""
+        return [
+            (member, harness)
+            for member in self._roster
+            for harness in member.harnesses
+            if harness.account == account
+        ]
+
+    def _greet(self, member: Member, harness: Harness) -> None:
+        self._tell_whether_paused(member, harness)
+        self._tell_of_account(member, harness)
+        restarted = member.restarted if isinstance(member, AgentMember) else None
+        if restarted is not None:
+            count = self._router.written_since(member.name, restarted.at)
+            since = f"unread messages since: {count}" if count else "nobody has written since"
+            order = harness.orders.give(
+                OrderKind.RESTARTED, at=restarted.at, reason=f"{restarted.reason}; {since}"
+            )
+            harness.told_restart = order.seq
+
+    def _changed(self, member: Member) -> None:
+        for harness in member.harnesses:
+            if harness.greeted and harness.paused is not member.record.paused:
+                self._tell_whether_paused(member, harness)
+
+    def _tell_whether_paused(self, member: Member, harness: Harness) -> None:
+        harness.paused = member.record.paused
+        harness.orders.give(OrderKind.PAUSE if harness.paused else OrderKind.RESUME)
+
+    def _tell_all(self, account: str) -> None:
+        """Tell all who share an account how it is now, so that not all begin at the same moment."""
+        now = self._clock.now()
+        for member, harness in self.sharers(account):
+            self._tell_of_account(member, harness, free_at=now + spread(member.name, now))
+
+    def _tell_of_account(
+        self, member: Member, harness: Harness, *, free_at: float | None = None
+    ) -> None:
+        """Say until when the account of a harness is used up, and when this one may go on."""
+        limit = self.accounts.limit_of(harness.account)
+        if limit is not None:
+            at = limit.until + spread(member.name, limit.until)
+            harness.orders.give(OrderKind.LIMITED, until=limit.until, at=at, reason=limit.reason)
+        elif harness.account is not None:
+            harness.orders.give(OrderKind.UNLIMITED, at=free_at or self._clock.now())
+
+
+def _require_own(harness: Harness, account: str) -> None:
+    if harness.account != account:
+        raise NotAllowedError(
+            f"this harness has not reported the account {account!r}; 'report' it first"
+        )

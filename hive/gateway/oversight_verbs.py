@@ -1,0 +1,140 @@
+"""Turns, questions and accounts, as host.sock answers them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from hive.broker import requests
+from hive.broker.router import Router
+from hive.clock import Clock, rfc3339
+from hive.core.harnesses import Harnesses
+from hive.gateway.answers import Answer, Fields, Push, Stream, later
+from hive.gateway.loose_end_verbs import question_row
+from hive.names import OPERATOR
+from hive.participants.live import LiveEvent, LiveFeed
+from hive.participants.roster import Roster
+from hive.store import Kind, Origin
+from hive.store.limits import Limit
+from hive.store.turns import TurnRecord
+from hive.wire import oversight as wire
+from hive.wire.base import Request
+from hive.wire.rows import LimitRow, LiveRow, TurnRow
+from hive.wire.words import OrderKind
+
+
+class OversightVerbs:
+    """The operator's view of what agents do, and the words to them that are no mail."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        *,
+        roster: Roster,
+        router: Router,
+        harnesses: Harnesses,
+        clock: Clock,
+    ) -> None:
+        self._origin = origin
+        self._roster = roster
+        self._router = router
+        self._harnesses = harnesses
+        self._clock = clock
+        self.table: Mapping[type[Request], Callable[[Any], Answer]] = {
+            wire.Turns: self._turns,
+            wire.Watch: self._watch,
+            wire.CancelTurn: self._cancel_turn,
+            wire.NewSession: self._new_session,
+            wire.Questions: self._questions,
+            wire.AnswerQuestion: self._answer,
+            wire.Limits: self._limits,
+            wire.ClearLimit: self._clear_limit,
+        }
+
+    async def _turns(self, request: wire.Turns) -> Fields:
+        member = self._roster.get(request.name)
+        found = await self._harnesses.turns_of(member, request.max)
+        return {"turns": [turn_row(record) for record in found]}
+
+    def _watch(self, request: wire.Watch) -> Stream:
+        return live_stream(self._roster.get(request.name).live, request.max)
+
+    def _cancel_turn(self, request: wire.CancelTurn) -> Fields:
+        self._harnesses.order(request.name, OrderKind.CANCEL)
+        return {}
+
+    def _new_session(self, request: wire.NewSession) -> Fields:
+        self._harnesses.order(request.name, OrderKind.NEW_SESSION)
+        return {}
+
+    async def _questions(self, request: wire.Questions) -> Fields:
+        now = self._clock.now()
+        found = await self._router.questions(request.max, ended=request.all)
+        return {"questions": [question_row(each, now) for each in found]}
+
+    def _answer(self, request: wire.AnswerQuestion) -> Answer:
+        answer = requests.AnswerQuestion(
+            request.id, OPERATOR, Kind.OPERATOR, request.answer, self._origin
+        )
+        return later(self._router.answer(answer), lambda _: {})
+
+    def _limits(self, request: wire.Limits) -> Fields:
+        return {"limits": [self._limit_row(each) for each in self._harnesses.accounts.current()]}
+
+    async def _clear_limit(self, request: wire.ClearLimit) -> Fields:
+        await self._harnesses.lift(request.account)
+        return {}
+
+    def _limit_row(self, limit: Limit) -> LimitRow:
+        return LimitRow(
+            account=limit.account,
+            until=rfc3339(limit.until),
+            since=rfc3339(limit.since),
+            reason=limit.reason,
+            reported_by=limit.reported_by,
+            names=[member.name for member, _ in self._harnesses.sharers(limit.account)],
+        )
+
+
+def live_stream(feed: LiveFeed, count: int) -> Stream:
+    """Push the newest events of a feed, then each new one."""
+
+    async def run(push: Push) -> None:
+        arrived: asyncio.Queue[LiveEvent] = asyncio.Queue()
+        unsubscribe = feed.watch(arrived.put_nowait)
+        try:
+            for event in feed.newest(count):
+                push({"live": [_live_row(event)]})
+            while True:
+                push({"live": [_live_row(await arrived.get())]})
+        finally:
+            unsubscribe()
+
+    return Stream(run)
+
+
+def turn_row(record: TurnRecord) -> TurnRow:
+    """Return a finished turn as it is shown."""
+    return TurnRow(
+        id=record.id,
+        name=record.name,
+        started_at=rfc3339(record.started_at),
+        ended_at=rfc3339(record.ended_at),
+        seconds=round(record.ended_at - record.started_at, 3),
+        wake=record.wake,
+        outcome=record.outcome.value,
+        model=record.model,
+        messages=list(record.messages),
+        input_tokens=record.input_tokens,
+        output_tokens=record.output_tokens,
+        cache_read_tokens=record.cache_read_tokens,
+        cache_write_tokens=record.cache_write_tokens,
+        cost_usd=record.cost_usd,
+        tools=dict(record.tools),
+        note=record.note,
+    )
+
+
+def _live_row(event: LiveEvent) -> LiveRow:
+    return LiveRow(at=rfc3339(event.at), kind=event.kind.value, text=event.text)

@@ -1,0 +1,83 @@
+"""The closed sets of words that requests and responses use: one enum for each."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Priority(StrEnum):
+    """Which of the messages of an inbox go first."""
+
+    LOW = "low"
+    NORMAL = "normal"
+    HIGH = "high"
+
+
+class OnExpiry(StrEnum):
+    """What becomes of a question that nobody has answered in time."""
+
+    DENY = "deny"
+    """It is over: the asker gets the answer `[expired]`."""
+    HOLD = "hold"
+    """It stays open: the asker and the operator are told once."""
+    ESCALATE = "escalate"
+    """It goes to the operator; if it was there already, it is held."""
+
+
+class LooseEnd(StrEnum):
+    """What `cancel` can take back."""
+
+    REMINDER = "reminder"
+    QUESTION = "question"
+    MESSAGE = "message"
+
+
+class ActivityState(StrEnum):
+    """What a harness says that its agent does."""
+
+    IDLE = "idle"
+    WORKING = "working"
+    WAITING = "waiting"
+    COMPACTING = "compacting"
+    LIMITED = "limited"
+    NEEDS_LOGIN = "needs_login"
+    FAILED = "failed"
+    PAUSED = "paused"
+
+
+class TurnOutcome(StrEnum):
+    """How a turn ended."""
+
+    DONE = "done"
+    FAILED = "failed"
+    DEFERRED = "deferred"
+    CANCELLED = "cancelled"
+    LIMITED = "limited"
+
+
+class LiveKind(StrEnum):
+    """What a live event shows."""
+
+    TEXT = "text"
+    TOOL = "tool"
+    TOOL_RESULT = "tool_result"
+    NOTE = "note"
+
+
+class OrderKind(StrEnum):
+    """What the hive tells a harness to do, or to know."""
+
+    PAUSE = "pause"
+    """Begin no turn until `resume`; the inbox is held back, too."""
+    RESUME = "resume"
+    """Turns may begin."""
+    CANCEL = "cancel"
+    """Interrupt the turn that is under way."""
+    NEW_SESSION = "new_session"
+    """Begin the next turn without what was said before."""
+    LIMITED = "limited"
+    """The account is used up: begin no turn before `at`."""
+    UNLIMITED = "unlimited"
+    """The account can be used again, from `at` on."""
+    RESTARTED = "restarted"
+    """The agent was restarted at `at`; `reason` says why, and whether somebody has written."""

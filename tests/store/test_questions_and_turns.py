@@ -1,0 +1,192 @@
+"""Questions, reminders, turns and limits come back as they went in, and go when they are old."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import evolve
+
+from hive.config import Retention
+from hive.store import InlineEngine, Kind, Message, MessageKind, MessageState, Store, limits, turns
+from hive.store.limits import Limit
+from hive.store.messages import Changes, insertion
+from hive.store.questions import (
+    Question,
+    QuestionState,
+    newest,
+    of_participant,
+    one,
+    open_questions,
+    row_of,
+    together,
+)
+from hive.store.reminders import pending
+from hive.store.retention import PIECE, sweep
+from hive.store.turns import TurnRecord
+from hive.wire.words import OnExpiry, TurnOutcome
+
+pytestmark = pytest.mark.sim
+
+DAY = 86400.0
+NOW = 1000 * DAY
+KEEP = Retention(messages=30 * DAY, events=90 * DAY)
+
+
+@pytest.fixture
+async def store(path: Path) -> AsyncIterator[Store]:
+    async with Store(path, InlineEngine()) as opened:
+        yield opened
+
+
+def question(number: int, **more: Any) -> Question:
+    known = {
+        "asker": "alice",
+        "target": "bob",
+        "text": "go?",
+        "options": ("yes", 'no "never"'),
+        "multi": True,
+        "on_expiry": OnExpiry.ESCALATE,
+        "asked_at": NOW - 50 * DAY,
+    }
+    return Question(number, **{**known, **more})
+
+
+async def save(store: Store, *rows: Question) -> None:
+    await store.write(together(Changes(), [row_of(each) for each in rows]))
+
+
+def same(one: Question | None, other: Question) -> bool:
+    return one is not None and row_of(one) == row_of(other)
+
+
+async def test_a_question_comes_back_whole_in_every_state(store: Store) -> None:
+    asked = question(5, expires_at=NOW)
+    await save(store, asked)
+    assert same(await store.read(one(5)), asked)
+    asked.state, asked.ended_at, asked.ended_by, asked.answer = (
+        QuestionState.ANSWERED,
+        NOW,
+        "bob",
+        "yes",
+    )
+    await save(store, asked)
+    assert same(await store.read(one(5)), asked)
+    assert await store.read(one(6)) is None
+
+
+async def test_open_questions_are_found_by_whoever_has_to_do_with_them(store: Store) -> None:
+    over = question(2, state=QuestionState.EXPIRED, ended_at=NOW)
+    rows = [question(1), over, question(3, asker="bob", target="carol"), question(4, asker="dora")]
+    await save(store, *rows)
+    assert [q.id for q in await store.read(open_questions)] == [1, 3, 4]
+    assert [q.id for q in await store.read(of_participant("bob"))] == [1, 3, 4]
+    assert [q.id for q in await store.read(of_participant("carol"))] == [3]
+    assert [q.id for q in await store.read(newest(2))] == [3, 4]
+
+
+async def test_a_failure_of_the_mail_takes_the_questions_with_it(store: Store) -> None:
+    def fail(connection: object) -> dict[int, str]:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await store.write(together(fail, [row_of(question(1))]))
+    assert await store.read(open_questions) == []
+
+
+async def test_reminders_are_those_that_are_not_due_yet(store: Store) -> None:
+    def message(number: int, **more: Any) -> Message:
+        kind = more.pop("kind", MessageKind.REMINDER)
+        state = more.pop("state", MessageState.STORED)
+        inbox = more.pop("inbox", "alice")
+        return Message(
+            number, inbox, "reminder", Kind.SYSTEM, kind, 1, NOW, state, body="x", **more
+        )
+
+    rows = [
+        message(1, not_before=NOW + 9),
+        message(2, not_before=NOW + 5),
+        message(3),
+        message(4, not_before=NOW + 1, state=MessageState.EXPIRED),
+        message(5, not_before=NOW + 1, inbox="bob"),
+        message(6, not_before=NOW + 1, kind=MessageKind.MESSAGE),
+    ]
+    await store.write(Changes([insertion(row) for row in rows]))
+    found = await store.read(pending("alice"))
+    assert [(each.id, each.body) for each in found] == [(2, "x"), (1, "x")]
+
+
+async def test_the_search_for_reminders_uses_its_index(store: Store) -> None:
+    plan = await store.read(
+        lambda c: c.execute(
+            "EXPLAIN QUERY PLAN SELECT id FROM messages WHERE inbox = ? AND kind = 'reminder' "
+            "AND state = 'stored' AND not_before IS NOT NULL",
+            ("alice",),
+        ).fetchall()
+    )
+    assert "INDEX reminders" in str(plan)
+
+
+TURN = TurnRecord(
+    "alice",
+    100.0,
+    105.5,
+    "message",
+    TurnOutcome.DONE,
+    model="opus",
+    messages=(7, 8),
+    input_tokens=1,
+    output_tokens=2,
+    cache_read_tokens=3,
+    cache_write_tokens=4,
+    cost_usd=0.5,
+    tools={"send": 2, "recv": 1},
+    note="well done",
+)
+
+
+async def test_a_turn_comes_back_whole_and_is_known_by_its_start(store: Store) -> None:
+    await store.write(turns.save(TURN))
+    await store.write(turns.save(evolve(TURN, outcome=TurnOutcome.FAILED)))
+    await store.write(turns.save(evolve(TURN, started_at=50.0)))
+    await store.write(turns.save(evolve(TURN, name="bob")))
+    earlier, later = await store.read(turns.newest("alice", 9))
+    assert later == evolve(TURN, outcome=TurnOutcome.FAILED, id=later.id)
+    assert earlier.started_at == 50.0
+    assert [each.started_at for each in await store.read(turns.newest("alice", 1))] == [100.0]
+
+
+async def test_a_limit_comes_back_until_it_is_dropped(store: Store) -> None:
+    acme, other = (Limit(name, NOW, NOW - 5, "used up", "alice") for name in ("acme", "other"))
+    for limit in (other, acme, evolve(acme, until=NOW + 5)):
+        await store.write(limits.save(limit))
+    assert await store.read(limits.all_of_them) == [evolve(acme, until=NOW + 5), other]
+    assert await store.write(limits.drop_ended(NOW + 1)) == 1
+    await store.write(limits.drop("acme"))
+    assert await store.read(limits.all_of_them) == []
+
+
+async def test_old_turns_and_ended_questions_go_and_open_ones_stay(store: Store) -> None:
+    ended = {"state": QuestionState.EXPIRED}
+    await save(
+        store,
+        question(1),
+        question(2, ended_at=NOW - 31 * DAY, **ended),
+        question(3, ended_at=NOW - 29 * DAY, **ended),
+    )
+    for started in (NOW - 91 * DAY, NOW - 89 * DAY):
+        await store.write(turns.save(evolve(TURN, started_at=started, ended_at=started + 1)))
+    assert await sweep(store, KEEP, NOW) == 2
+    assert [q.id for q in await store.read(newest(9))] == [1, 3]
+    assert [t.started_at for t in await store.read(turns.newest("alice", 9))] == [NOW - 89 * DAY]
+
+
+async def test_many_go_in_pieces(store: Store) -> None:
+    old = [
+        question(number, state=QuestionState.EXPIRED, ended_at=1.0)
+        for number in range(1, 2 * PIECE + 2)
+    ]
+    await save(store, *old)
+    assert await sweep(store, KEEP, NOW) == 2 * PIECE + 1
