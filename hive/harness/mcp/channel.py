@@ -1,0 +1,57 @@
+"""Pushing a line into a Claude Code session when mail comes, by its channels (a preview).
+
+A channel is a bell and no more: Claude Code does not say whether the model saw the line, and drops
+it in silence where channels are not allowed. The mail stays in the inbox until it is acked. See
+the channels reference of Claude Code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import mcp_types as types
+from attrs import define, field
+from mcp.shared.message import SessionMessage
+
+from hive.client.api import AgentClient
+from hive.harness.bell import Bell
+from hive.harness.news import HINT, News, headline
+
+METHOD = "notifications/claude/channel"
+"""The notification that Claude Code listens to."""
+
+
+@define(eq=False)
+class Channel:
+    """Tells the client of an MCP server that mail waits, once it has begun to ask for tools.
+
+    Attributes:
+        write: Writes to the server's client.
+    """
+
+    client: AgentClient
+    write: Callable[[SessionMessage], Awaitable[None]]
+    _bell: asyncio.Task[None] | None = field(default=None, init=False)
+
+    @property
+    def capability(self) -> dict[str, dict[str, Any]]:
+        """What the server says of itself at the handshake."""
+        return {"claude/channel": {}}
+
+    def open(self) -> None:
+        """Begin to push. Idempotent."""
+        if self._bell is None:
+            self._bell = asyncio.create_task(Bell(self.client, self._push).run(), name="channel")
+
+    async def close(self) -> None:
+        """Push nothing more."""
+        if self._bell is not None:
+            self._bell.cancel()
+            await asyncio.wait([self._bell])
+
+    async def _push(self, news: Sequence[News]) -> None:
+        params = {"content": f"{headline(news)} {HINT}", "meta": {"count": str(len(news))}}
+        notification = types.JSONRPCNotification(jsonrpc="2.0", method=METHOD, params=params)
+        await self.write(SessionMessage(notification))

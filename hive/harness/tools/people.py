@@ -1,0 +1,57 @@
+"""The tools about participants: whoami, who, set_status."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from attrs import asdict, frozen
+from msgspec import Meta
+
+from hive.client.api import AgentClient
+from hive.harness.tools.tool import Arguments, Result, Tool, present, tool_of
+
+STATUS_MAX = 200
+"""Characters of a status line, as on the wire."""
+
+
+class Whoami(Arguments):
+    """Tell your own name in the hive, what you are there, and how much mail waits for you."""
+
+
+class Who(Arguments):
+    """List the participants of the hive: name, kind, whether they are there, what they do."""
+
+
+class SetStatus(Arguments):
+    """Set the line about you that the operator and the others see; an empty one clears it."""
+
+    text: Annotated[str, Meta(max_length=STATUS_MAX, description="A few words.")]
+
+
+@frozen
+class People:
+    """The tools about participants, for one of them."""
+
+    client: AgentClient
+
+    def tools(self) -> tuple[Tool, ...]:
+        """Return the tools."""
+        return (
+            tool_of(Whoami, self.whoami),
+            tool_of(Who, self.who),
+            tool_of(SetStatus, self.set_status),
+        )
+
+    async def whoami(self, given: Whoami) -> Result:
+        """Tell who the daemon takes this connection for."""
+        identity = await self.client.whoami()
+        return {**present(asdict(identity)), "unread": await self.client.status()}
+
+    async def who(self, given: Who) -> Result:
+        """List the participants."""
+        return {"participants": [present(asdict(each)) for each in await self.client.who()]}
+
+    async def set_status(self, given: SetStatus) -> Result:
+        """Set the status line."""
+        await self.client.set_status(given.text)
+        return {"status": given.text}

@@ -1,0 +1,142 @@
+"""The tools for what takes time: questions, reminders, and what is still open."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from attrs import asdict, frozen
+from msgspec import Meta
+
+from hive.client.api import AgentClient
+from hive.harness.tools.tool import Arguments, Result, Tool, tool_of
+from hive.harness.tools.tray import Tray
+from hive.wire.base import Id, Name, Seconds, UnixTime
+from hive.wire.collaboration import OPTIONS_MAX, Option
+from hive.wire.words import LooseEnd, OnExpiry
+
+FAR = 10 * 365 * 86400
+"""Seconds: the longest delay of the wire."""
+
+
+class Ask(Arguments):
+    """Ask the operator (the human) or another participant a question, without waiting.
+
+    Returns the question's id at once. The answer comes as a message of type `answer` in your
+    inbox; do something else meanwhile, or end your turn.
+    """
+
+    question: Annotated[str, Meta(min_length=1, description="The question, with what it needs.")]
+    options: Annotated[
+        tuple[Option, ...],
+        Meta(
+            max_length=OPTIONS_MAX,
+            description="Answers to choose from; any other text is allowed too.",
+        ),
+    ] = ()
+    multi: Annotated[bool, Meta(description="Whether several options may be chosen.")] = False
+    to: Annotated[Name | None, Meta(description="Whom you ask; the operator by default.")] = None
+    ttl_seconds: Annotated[
+        Annotated[float, Meta(gt=0, le=FAR)] | None,
+        Meta(description="How long an answer is of use."),
+    ] = None
+    on_expiry: Annotated[
+        Literal["deny", "hold", "escalate"],
+        Meta(
+            description="What happens without an answer in that time: `deny` answers [expired], "
+            "`hold` keeps it open, `escalate` asks the operator."
+        ),
+    ] = "deny"
+
+
+class Answer(Arguments):
+    """Answer a question that you were asked; whoever asked gets it as a message."""
+
+    id: Annotated[Id, Meta(description="The id of the question, which is its message's.")]
+    answer: Annotated[str, Meta(min_length=1, description="The text, or the options chosen.")]
+
+
+class Remind(Arguments):
+    """Have a message sent to yourself later, even if you or the hive are restarted meanwhile.
+
+    Give either `delay_seconds` or `at_unix_timestamp`.
+    """
+
+    message: Annotated[str, Meta(min_length=1, description="What you will want to know then.")]
+    delay_seconds: Annotated[Seconds | None, Meta(description="So long from now.")] = None
+    at_unix_timestamp: Annotated[UnixTime | None, Meta(description="At this time.")] = None
+
+
+class LooseEnds(Arguments):
+    """List your open questions, the questions you have to answer, and your reminders."""
+
+
+class Cancel(Arguments):
+    """Take back a reminder, a question or a message of yours.
+
+    A message can be taken back only while nobody has received it.
+    """
+
+    kind: Annotated[Literal["reminder", "question", "message"], Meta(description="What it is.")]
+    id: Annotated[Id, Meta(description="Its id.")]
+
+
+@frozen
+class Talk:
+    """The tools for questions and reminders of one participant.
+
+    Attributes:
+        tray: Where the message of a question lies until it is answered.
+    """
+
+    client: AgentClient
+    tray: Tray
+
+    def tools(self) -> tuple[Tool, ...]:
+        """Return the tools."""
+        return (
+            tool_of(Ask, self.ask),
+            tool_of(Answer, self.answer),
+            tool_of(Remind, self.remind),
+            tool_of(LooseEnds, self.loose_ends),
+            tool_of(Cancel, self.cancel),
+        )
+
+    async def ask(self, given: Ask) -> Result:
+        """Store a question."""
+        number = await self.client.ask(
+            given.question,
+            options=given.options,
+            multi=given.multi,
+            to=given.to,
+            ttl=given.ttl_seconds,
+            on_expiry=OnExpiry(given.on_expiry),
+        )
+        return {"id": number}
+
+    async def answer(self, given: Answer) -> Result:
+        """Answer a question; its message is done with that."""
+        await self.client.answer(given.id, given.answer)
+        if any(message.id == given.id for message in self.tray.held()):
+            await self.tray.done([given.id])
+        return {"answered": given.id}
+
+    async def remind(self, given: Remind) -> Result:
+        """Store a reminder; the daemon refuses both times, or none, in a sentence."""
+        number = await self.client.remind(
+            given.message, delay=given.delay_seconds, at=given.at_unix_timestamp
+        )
+        return {"id": number}
+
+    async def loose_ends(self, given: LooseEnds) -> Result:
+        """List what is open."""
+        return _plain(await self.client.loose_ends())
+
+    async def cancel(self, given: Cancel) -> Result:
+        """Take something back."""
+        await self.client.cancel(LooseEnd(given.kind), given.id)
+        return {"cancelled": given.id}
+
+
+def _plain(found: Any) -> dict[str, Any]:
+    """Return nested values of attrs classes without their absent fields."""
+    return asdict(found, filter=lambda field, value: value is not None)

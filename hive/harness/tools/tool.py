@@ -1,0 +1,94 @@
+"""What a tool is: a name, a sentence, a schema and a function, all from one description."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import msgspec
+from attrs import frozen
+
+from hive.errors import BadRequestError
+from hive.names import suggest
+
+Schema = dict[str, Any]
+Result = str | dict[str, Any]
+
+
+@frozen
+class Tool:
+    """One thing that a model can do in the hive.
+
+    Attributes:
+        name: What the model calls it.
+        description: What it does, for the model.
+        schema: JSON Schema of its arguments.
+        call: Does it. Raises HiveError, whose sentence says what the model can do about it.
+    """
+
+    name: str
+    description: str
+    schema: Schema
+    call: Callable[[dict[str, Any]], Awaitable[Result]]
+
+
+class Arguments(msgspec.Struct, forbid_unknown_fields=True):
+    """The arguments of a tool; the docstring of a subclass is the tool's description."""
+
+
+A = TypeVar("A", bound=Arguments)
+
+
+def tool_of(arguments: type[A], run: Callable[[A], Awaitable[Result]]) -> Tool:
+    """Return the tool that checks `arguments` and then does `run`; it is called like `run`."""
+    name = run.__name__
+
+    async def call(given: dict[str, Any]) -> Result:
+        return await run(_checked(name, arguments, given))
+
+    schema = _schema(arguments)
+    return Tool(name, " ".join(schema.pop("description").split()), schema, call)
+
+
+def present(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return fields as the wire names them, without those that are None."""
+    return {
+        "from" if name == "sender" else name: value
+        for name, value in fields.items()
+        if value is not None
+    }
+
+
+def _checked(name: str, arguments: type[A], given: dict[str, Any]) -> A:
+    """Return the arguments that a model gave; it may write null for what it leaves out."""
+    present = {key: value for key, value in given.items() if value is not None}
+    try:
+        return msgspec.convert(present, arguments, strict=False)
+    except msgspec.ValidationError as error:
+        known = [field.name for field in msgspec.structs.fields(arguments)]
+        for key in present:
+            if key not in known:
+                raise BadRequestError(
+                    f"{name} has no argument {key!r}{suggest(key, known)}"
+                ) from None
+        raise BadRequestError(f"{name}: {error}") from None
+
+
+def _schema(arguments: type[Arguments]) -> Schema:
+    """Return one flat object schema, without the null of optional arguments."""
+    written = msgspec.json.encode(msgspec.json.schema(arguments))
+    schema: Schema = msgspec.json.decode(written)["$defs"][arguments.__name__]
+    del schema["title"]
+    schema["properties"] = {
+        name: _without_null(argument) for name, argument in schema["properties"].items()
+    }
+    return schema
+
+
+def _without_null(argument: Schema) -> Schema:
+    if "anyOf" not in argument:
+        return argument
+    kinds = [kind for kind in argument["anyOf"] if kind != {"type": "null"}]
+    rest = {key: value for key, value in argument.items() if key not in ("anyOf", "default")}
+    assert len(kinds) == 1, "an optional argument has one type"
+    return {**rest, **kinds[0]}

@@ -1,0 +1,47 @@
+"""A hive in virtual time, and the tools of one peer in it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import pytest
+from attrs import define
+
+from hive.client.aio import SocketClient
+from hive.daemon.hive import Hive
+from hive.harness.tools import SessionTray, Tool, for_kind
+from tests.support.hives import Site, site
+
+__all__ = ["site"]
+
+
+@define(eq=False)
+class Session:
+    """A model's tools, called by name; `bob` is another peer."""
+
+    hive: Hive
+    client: SocketClient
+    bob: SocketClient
+    tray: SessionTray
+    tools: dict[str, Tool]
+
+    async def __call__(self, name: str, **arguments: Any) -> Any:
+        return await self.tools[name].call(arguments)
+
+    async def bodies(self, **arguments: Any) -> list[str]:
+        return [message["body"] for message in (await self("recv", **arguments))["messages"]]
+
+
+def named(tools: Iterable[Tool]) -> dict[str, Tool]:
+    return {tool.name: tool for tool in tools}
+
+
+@pytest.fixture
+async def session(site: Site) -> AsyncIterator[Session]:
+    """The session of the peer damocles."""
+    async with site.simulated(peers=["damocles", "bob"]) as hive:
+        client, bob = await hive.client("damocles"), await hive.client("bob")
+        tray = SessionTray(client)
+        yield Session(hive, client, bob, tray, named(for_kind(client, manager=False, tray=tray)))
+        await tray.close()

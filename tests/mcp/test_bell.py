@@ -1,0 +1,224 @@
+"""The bell of a peer: one ring for what has come, and whatever becomes of it, the mail stays."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pty
+import signal
+import subprocess
+import tty
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from attrs import define, field
+
+from actors.testing import advance
+from hive.clock import LoopClock
+from hive.harness.bell import (
+    LOOK_EVERY,
+    RING_MAX,
+    Bell,
+    Notice,
+    ShellRing,
+    TerminalRing,
+    all_of,
+    notice_bytes,
+)
+from hive.harness.news import News
+from tests.harness.support.processes import Heard, gone
+from tests.mcp.conftest import Session
+from tests.support.daemons import PROGRAMS, HiveOnDisk, eventually
+
+HELLO = News(1, "bob", "peer", "hello", 0.0)
+
+
+@define(eq=False)
+class Rings:
+    """A ring that notes what it rang for, and may fail or hang."""
+
+    heard: list[list[int]] = field(factory=list)
+    broken: bool = False
+    hangs: bool = False
+
+    async def __call__(self, news: Sequence[News]) -> None:
+        self.heard.append([each.id for each in news])
+        if self.broken:
+            raise OSError("no speaker")
+        if self.hangs:
+            await asyncio.Event().wait()
+
+
+@define(eq=False)
+class Rung:
+    """A bell at work."""
+
+    rings: Rings
+    task: asyncio.Task[None]
+
+    async def __aenter__(self) -> Rings:
+        return self.rings
+
+    async def __aexit__(self, *error: object) -> None:
+        self.task.cancel()
+        await asyncio.wait([self.task])
+
+
+def rung(session: Session, rings: Rings) -> Rung:
+    clock = LoopClock(asyncio.get_running_loop())
+    return Rung(rings, asyncio.ensure_future(Bell(session.client, rings, clock.now).run()))
+
+
+@pytest.mark.sim
+async def test_what_comes_together_is_one_ring(session: Session) -> None:
+    async with rung(session, Rings()) as rings:
+        await advance(10)
+        assert rings.heard == [], "nothing waits"
+        ids = [(await session.bob.send("damocles", "hello")).id for _ in range(3)]
+        await advance(LOOK_EVERY + 0.1)
+        assert rings.heard == [ids]
+        await advance(1000)
+        assert rings.heard == [ids], "it does not nag"
+        assert await session.client.status() == 3, "nothing is taken"
+
+
+@pytest.mark.sim
+async def test_what_went_back_rings_again(session: Session) -> None:
+    sent = await session.bob.send("damocles", "hello")
+    async with rung(session, Rings()) as rings:
+        await advance(1)
+        await session("recv")
+        await advance(10)
+        await session.tray.close()
+        await advance(10)
+        assert rings.heard == [[sent.id], [sent.id]]
+
+
+@pytest.mark.sim
+async def test_a_reminder_rings_when_it_is_due(session: Session) -> None:
+    number = await session.client.remind("later", delay=500)
+    async with rung(session, Rings()) as rings:
+        await advance(490)
+        assert rings.heard == []
+        await advance(20)
+        assert rings.heard == [[number]]
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("rings", [Rings(broken=True), Rings(hangs=True)], ids=["fails", "hangs"])
+async def test_a_bell_that_fails_or_hangs_goes_on(session: Session, rings: Rings) -> None:
+    rings.heard.clear()
+    async with rung(session, rings):
+        first = await session.bob.send("damocles", "one")
+        await advance(LOOK_EVERY + 1)
+        more = [(await session.bob.send("damocles", "more")).id for _ in range(2)]
+        await advance(RING_MAX + LOOK_EVERY)
+        assert rings.heard[:2] == [[first.id], more]
+        assert await session.client.status() == 3
+
+
+@pytest.mark.sim
+async def test_one_bell_that_fails_does_not_silence_another(session: Session) -> None:
+    works, fails = Rings(), Rings(broken=True)
+    async with Rung(
+        works, asyncio.ensure_future(Bell(session.client, all_of([fails, works])).run())
+    ):
+        sent = await session.bob.send("damocles", "hello")
+        await advance(LOOK_EVERY + 1)
+        assert works.heard == fails.heard == [[sent.id]]
+
+
+async def test_a_command_gets_the_news_and_none_of_the_mail(tmp_path: Path) -> None:
+    heard = Heard()
+    ring = ShellRing('cat >&2; echo "$HIVE_NEWS_COUNT $HIVE_NEWS" >&2', dict(os.environ), heard)
+    await ring([HELLO])
+    text = "1 message waits in your hive inbox, from bob."
+    assert heard.data.decode() == f"{text}\n1 {text}\n"
+
+
+async def test_a_command_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
+    heard = Heard()
+    ring = ShellRing("echo $$ >&2; sleep 100", dict(os.environ), heard)
+    ringing = asyncio.ensure_future(ring([HELLO]))
+    pid = int(await heard.line())
+    ringing.cancel()
+    await asyncio.wait([ringing])
+    await gone(pid)
+
+
+@pytest.mark.parametrize(
+    ("notice", "written"),
+    [
+        (Notice.BELL, b"\a"),
+        (Notice.OSC9, b"\x1b]9;1 message; really\a"),
+        (Notice.OSC777, b"\x1b]777;notify;hive;1 message, really\a"),
+    ],
+)
+def test_each_terminal_has_its_notice(notice: Notice, written: bytes) -> None:
+    assert notice_bytes(notice, "1 message; \x07\x1breally") == written
+
+
+async def test_a_notice_goes_to_the_terminal_and_only_to_one(tmp_path: Path) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        tty.setraw(theirs)
+        await TerminalRing(Path(os.ttyname(theirs)), Notice.BELL)([HELLO])
+        assert os.read(ours, 10) == b"\a"
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    file = tmp_path / "file"
+    file.write_text("keep me")
+    with pytest.raises(OSError, match="is no terminal"):
+        await TerminalRing(file, Notice.BELL)([HELLO])
+    assert file.read_text() == "keep me"
+
+
+# The program
+
+
+@pytest.fixture
+def hive(tmp_path: Path) -> Iterator[HiveOnDisk]:
+    made = HiveOnDisk(tmp_path)
+    made.configure("[peers.damocles]\n")
+    made.start()
+    yield made
+    made.close()
+
+
+def test_a_peer_is_present_and_rings_and_its_mail_stays(hive: HiveOnDisk, tmp_path: Path) -> None:
+    rings = tmp_path / "rings"
+    process = subprocess.Popen(
+        [
+            *(PROGRAMS / "hive-ag3nt", "serve", "--peer"),
+            *("--bell", f"echo $HIVE_NEWS_COUNT >> {rings}; sleep 100"),
+            *("--bell-tty", str(tmp_path / "gone")),
+        ],
+        env={**hive.env, "HIVE_SOCKET": str(hive.socket_of("damocles"))},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        hive.until_state("damocles", "connected")
+        hive.ok("send", "damocles", "hello")
+        eventually(lambda: rings.exists() and rings.read_text(), what="a ring")
+        assert hive.status("damocles")["unread"] == 1
+        assert hive.state("damocles") == "connected", "a bell that hangs takes no presence"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0, "nor does it hold up the end"
+    finally:
+        process.kill()
+        process.wait()
+    assert hive.status("damocles")["unread"] == 1
+
+
+def test_an_agent_needs_no_bell() -> None:
+    done = subprocess.run(
+        [PROGRAMS / "hive-ag3nt", "serve", "--bell", "true", "--", "true"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=20,
+    )
+    assert done.returncode == 2
+    assert "a bell goes with --peer" in done.stderr

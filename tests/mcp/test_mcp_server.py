@@ -1,0 +1,240 @@
+"""`hive-ag3nt mcp` with the official SDK's client at its other end, and a real daemon behind it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import define
+from mcp import Client, StdioServerParameters, stdio_client
+
+from hive.client.aio import SocketClient
+from hive.harness.mcp.server import INSTRUCTIONS, make_server
+from hive.harness.tools import SessionTray, for_kind
+from tests.support.daemons import PROGRAMS, HiveOnDisk
+
+pytestmark = pytest.mark.loops("asyncio")
+
+SWARM = """
+[manager]
+run = ["sh", "-c", "cat >/dev/null; echo manager here"]
+[peers.damocles]
+"""
+
+MODES = ["legacy", "auto"]
+"""The handshake of today's clients, and the newest one that both sides know."""
+
+
+@pytest.fixture
+def hive(tmp_path: Path) -> Iterator[HiveOnDisk]:
+    made = HiveOnDisk(tmp_path)
+    made.configure(SWARM)
+    made.start()
+    yield made
+    made.close()
+
+
+def parameters(hive: HiveOnDisk, name: str = "damocles", program: str = "hive-ag3nt") -> Any:
+    return StdioServerParameters(
+        command=str(PROGRAMS / program),
+        args=["mcp"],
+        env={**hive.env, "HIVE_SOCKET": str(hive.socket_of(name))},
+    )
+
+
+@asynccontextmanager
+async def connected(hive: HiveOnDisk, mode: str = "auto", **which: str) -> AsyncIterator[Client]:
+    async with Client(stdio_client(parameters(hive, **which)), mode=mode) as client:
+        yield client
+
+
+async def ask(client: Client, tool: str, **arguments: Any) -> Any:
+    result = await client.call_tool(tool, arguments)
+    [content] = result.content
+    assert not result.is_error, content.text
+    return json.loads(content.text)
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_a_peer_asks_the_manager_something(hive: HiveOnDisk, mode: str) -> None:
+    async with connected(hive, mode) as client:
+        offered = {tool.name: tool for tool in (await client.list_tools()).tools}
+        assert set(offered) == {
+            *("send", "recv", "reply", "ack", "verify", "ask", "answer", "remind"),
+            *("loose_ends", "cancel", "whoami", "who", "set_status"),
+        }
+        assert offered["send"].input_schema["required"] == ["to", "body"]
+        assert client.instructions == INSTRUCTIONS
+        assert (await ask(client, "whoami"))["name"] == "damocles"
+        sent = await ask(client, "send", to="manager", body="are you there?")
+        [answer] = (await ask(client, "recv", wait_seconds=30))["messages"]
+        assert (answer["from"], answer["body"]) == ("hm1nd", "manager here")
+        assert answer["in_reply_to"] == sent["id"]
+        await ask(client, "ack", ids=[answer["id"]])
+        assert (await ask(client, "whoami"))["unread"] == 0
+
+
+async def test_the_manager_has_its_care_tools(hive: HiveOnDisk) -> None:
+    async with connected(hive, name="hm1nd", program="hive-m1nd") as client:
+        offered = {tool.name for tool in (await client.list_tools()).tools}
+        assert {"kill", "start", "restart", "update", "get_logs", "request_spawn"} < offered
+        result = await client.call_tool("kill", {"name": "hm1nd"})
+        assert result.is_error
+        assert "cannot stop or restart itself" in result.content[0].text
+
+
+async def test_a_refusal_is_a_sentence_for_the_model(hive: HiveOnDisk) -> None:
+    async with connected(hive) as client:
+        for tool, arguments, sentence in [
+            ("send", {"to": "hm2nd", "body": "x"}, "hm1nd"),
+            ("send", {"to": "hm1nd"}, "body"),
+            ("sned", {}, "did you mean 'send'"),
+        ]:
+            result = await client.call_tool(tool, arguments)
+            assert result.is_error
+            assert sentence in result.content[0].text
+
+
+async def test_a_restart_of_the_daemon_is_survived(hive: HiveOnDisk) -> None:
+    async with connected(hive) as client:
+        await ask(client, "whoami")
+        await asyncio.to_thread(hive.kill)
+        asked = asyncio.ensure_future(ask(client, "send", to="operator", body="still here"))
+        await asyncio.to_thread(hive.start)
+        await asked
+        [message] = await asyncio.to_thread(hive.json, "inbox")
+        assert message["body"] == "still here"
+
+
+async def test_a_message_that_was_in_work_at_a_restart_is_done_once(hive: HiveOnDisk) -> None:
+    await asyncio.to_thread(hive.ok, "send", "damocles", "work")
+    async with connected(hive) as client:
+        [message] = (await ask(client, "recv"))["messages"]
+        await asyncio.to_thread(hive.kill)
+        await asyncio.to_thread(hive.start)
+        assert (await ask(client, "reply", id=message["id"], body="done"))["acked"] is True
+        assert (await ask(client, "whoami"))["unread"] == 0
+    [answer] = await asyncio.to_thread(hive.json, "inbox")
+    assert (answer["body"], answer["in_reply_to"]) == ("done", message["id"])
+
+
+async def test_a_parked_recv_holds_up_nothing_and_can_be_cancelled(hive: HiveOnDisk) -> None:
+    async with connected(hive) as client:
+        waiting = asyncio.ensure_future(client.call_tool("recv", {"wait_seconds": 120}))
+        assert (await ask(client, "whoami"))["name"] == "damocles"
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        await asyncio.to_thread(hive.ok, "send", "damocles", "hello")
+        received = await ask(client, "recv", wait_seconds=10)
+        assert [message["body"] for message in received["messages"]] == ["hello"]
+
+
+async def test_what_the_session_left_undone_is_there_for_the_next(hive: HiveOnDisk) -> None:
+    await asyncio.to_thread(hive.ok, "send", "damocles", "work")
+    async with connected(hive) as client:
+        assert len((await ask(client, "recv"))["messages"]) == 1
+    async with connected(hive) as client:
+        [message] = (await ask(client, "recv", wait_seconds=10))["messages"]
+        assert (message["body"], message["attempt"], message["redelivered"]) == ("work", 1, True)
+
+
+@define(eq=False)
+class Raw:
+    """A server at work, spoken to in bare lines, in the handshake of today's clients."""
+
+    process: subprocess.Popen[bytes]
+
+    def ask(self, number: int, method: str, **params: Any) -> Any:
+        self.tell(method, id=number, params=params)
+        return self.next_line()["result"]
+
+    def tell(self, method: str, **fields: Any) -> None:
+        assert self.process.stdin is not None
+        line = {"jsonrpc": "2.0", "method": method, **fields}
+        self.process.stdin.write(json.dumps(line).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def next_line(self) -> Any:
+        assert self.process.stdout is not None
+        return json.loads(self.process.stdout.readline())
+
+    def greet(self) -> Any:
+        info = {"name": "test", "version": "0"}
+        said = self.ask(
+            1, "initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo=info
+        )
+        self.tell("notifications/initialized")
+        return said
+
+
+@contextmanager
+def raw(hive: HiveOnDisk, *options: str) -> Iterator[Raw]:
+    process = subprocess.Popen(
+        [PROGRAMS / "hive-ag3nt", "mcp", *options],
+        env={**hive.env, "HIVE_SOCKET": str(hive.socket_of("damocles"))},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    with process.stdin, process.stdout:
+        yield Raw(process)
+        process.kill()
+        process.wait()
+
+
+def test_a_signal_ends_it_at_once_and_in_order(hive: HiveOnDisk) -> None:
+    hive.ok("send", "damocles", "work")
+    with raw(hive) as server:
+        assert server.greet()["serverInfo"]["name"] == "hive"
+        server.ask(2, "tools/call", name="recv", arguments={})
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+    [message] = json.loads(f"[{hive.as_participant('damocles', 'recv', '--json').stdout}]")
+    assert (message["attempt"], message["redelivered"]) == (1, True)
+
+
+def test_a_channel_says_that_mail_waits_and_takes_none(hive: HiveOnDisk) -> None:
+    with raw(hive, "--channel") as server:
+        said = server.greet()
+        assert said["capabilities"]["experimental"] == {"claude/channel": {}}
+        server.ask(2, "tools/list")
+        hive.ok("send", "damocles", "work")
+        pushed = server.next_line()
+        assert pushed["method"] == "notifications/claude/channel"
+        assert "1 message waits in your hive inbox, from operator" in pushed["params"]["content"]
+        assert "work" not in pushed["params"]["content"]
+        assert hive.status("damocles")["unread"] == 1
+
+
+async def test_without_a_hive_each_tool_says_what_is_wrong(tmp_path: Path) -> None:
+    async with SocketClient(tmp_path / "mcp.sock", patience=0.05) as nobody:
+        tools = for_kind(nobody, manager=False, tray=SessionTray(nobody))
+        async with Client(make_server(tools)) as client:
+            result = await client.call_tool("whoami", {})
+            assert result.is_error
+            assert "there is no such socket; is hive-c0re running" in result.content[0].text
+
+
+def test_without_the_sdk_the_verb_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "mcp.py").write_text("raise ModuleNotFoundError('no mcp here')")
+    done = subprocess.run(
+        [sys.executable, "-m", "hive.harness", "agent", "mcp"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 7
+    assert "pip install 'hyperhive[mcp]'" in done.stderr

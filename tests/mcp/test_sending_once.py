@@ -1,0 +1,31 @@
+"""A tool that sends while the daemon is restarted stores one message, not two."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from hive.client.aio import SocketClient
+from hive.harness.tools import SessionTray, for_kind
+from hive.wire import agent as wire
+from tests.harness.support.daemon import Daemon
+from tests.mcp.conftest import named
+
+
+async def test_a_send_that_was_on_its_way_is_repeated_under_its_key(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path / "mcp.sock")
+    async with daemon, SocketClient(daemon.path) as client:
+        tools = named(for_kind(client, manager=False, tray=SessionTray(client)))
+        daemon.hold.add(wire.Send)
+        sending = asyncio.ensure_future(tools["send"].call({"to": "bob", "body": "once"}))
+        await daemon.until(lambda: daemon.of(wire.Send))
+        await daemon.stop()
+        daemon.hold.clear()
+        await daemon.start()
+        assert "id" in await sending
+        first, second = daemon.of(wire.Send)
+        assert isinstance(first, wire.Send)
+        assert isinstance(second, wire.Send)
+        assert first.dedupe_key == second.dedupe_key is not None
+        await tools["send"].call({"to": "bob", "body": "once"})
+        assert daemon.sent[-1].dedupe_key != first.dedupe_key, "said again is another message"
