@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 
 BENCH := .venv-bench
 
-.PHONY: bench-delivery run test test-unit test-machines check format clean
+.PHONY: bench-delivery bench-turns run test test-unit test-machines check format clean
 
 run: $(READY) ## start the supervisor on examples/swarm with its status view
 	@$(BIN)/hive-c0re serve --config examples/swarm/hive.toml
@@ -38,11 +38,14 @@ $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "hyperhive needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[systemd]' --group dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[systemd,claude,mcp]' --group dev
 	@touch $@
 
 bench-delivery: $(BENCH)/.ready ## measure delivery beside other durable queues
 	$(BENCH)/bin/python -m benchmarks.delivery $(ARGS)
+
+bench-turns: $(READY) ## measure what the harness adds to a turn of Claude Code
+	@$(BIN)/python -m benchmarks.turns $(ARGS)
 
 $(BENCH)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(BENCH)

@@ -3,6 +3,7 @@
 `load` reads a whole hive, `load_manifest` one agent; both report every problem of a file at once.
 """
 
+from hive.config.claude import ClaudeConfig, Effort, McpServer
 from hive.config.loading import load, load_manifest
 from hive.config.model import (
     AgentManifest,
@@ -17,20 +18,24 @@ from hive.config.model import (
     Retention,
     RuntimeName,
 )
-from hive.config.stored import manifest_from_json, manifest_to_json
+from hive.config.stored import driver_settings, manifest_from_json, manifest_to_json
 
 __all__ = [
     "AgentManifest",
     "Bind",
+    "ClaudeConfig",
     "Containers",
+    "Effort",
     "HiveConfig",
     "Limits",
+    "McpServer",
     "Network",
     "PeerConfig",
     "RestartPolicy",
     "RestartType",
     "Retention",
     "RuntimeName",
+    "driver_settings",
     "load",
     "load_manifest",
     "manifest_from_json",

@@ -11,6 +11,9 @@ GROUP = "hyperhive.drivers"
 BUILT_IN = "command"
 """The driver that needs nothing else to be installed."""
 
+CLAUDE_DRIVER = "claude"
+"""The driver that `[agents.NAME.claude]` is for."""
+
 
 @cache
 def driver_names() -> tuple[str, ...]:

@@ -9,7 +9,8 @@ from typing import Any
 
 from attrs import evolve
 
-from hive.config.drivers import driver_names
+from hive.config.claude_keys import CLAUDE
+from hive.config.drivers import CLAUDE_DRIVER, driver_names
 from hive.config.model import (
     AgentManifest,
     Bind,
@@ -133,6 +134,10 @@ def _check_manifest(manifest: AgentManifest) -> Iterator[tuple[str, str]]:
             "exec",
             f"an agent with 'exec' has no harness, so the driver {manifest.driver!r} is idle",
         )
+    if manifest.driver == CLAUDE_DRIVER and manifest.run:
+        yield "run", "the driver 'claude' starts Claude Code, and no program for each message"
+    if manifest.driver != CLAUDE_DRIVER and manifest.claude is not None:
+        yield "claude", f"this is for the driver 'claude', and this agent's is {manifest.driver!r}"
 
 
 def _check_hive(config: HiveConfig) -> Iterator[tuple[str, str]]:
@@ -224,6 +229,7 @@ AGENT = Table(
         Key("bind", items(BIND), attribute="binds"),
         Key("image", image),
         Key("flake", scalar(flake)),
+        Key("claude", CLAUDE),
     ),
     check=_check_manifest,
 )

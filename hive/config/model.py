@@ -11,6 +11,7 @@ from pathlib import Path
 
 from attrs import field, frozen
 
+from hive.config.claude import ClaudeConfig
 from hive.names import MANAGER
 
 KIB = 1024
@@ -158,6 +159,7 @@ class AgentManifest:
         binds: Directories of the host that are visible inside.
         image: What its container is a copy of; None is what the hive's are.
         flake: What its NixOS container is built from; None is what the hive's are.
+        claude: What the driver "claude" is told.
         autostart: Whether the agent is started when it is first seen in the configuration.
         description: One line for the operator.
     """
@@ -175,6 +177,7 @@ class AgentManifest:
     binds: tuple[Bind, ...] = ()
     image: str | None = None
     flake: str | None = None
+    claude: ClaudeConfig | None = None
     autostart: bool = True
     description: str | None = None
 

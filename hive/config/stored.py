@@ -39,6 +39,13 @@ def manifest_from_json(text: str) -> AgentManifest:
         raise ConfigError(f"this manifest cannot be used: {sentences}") from None
 
 
+def driver_settings(manifest: AgentManifest) -> str | None:
+    """Return what the manifest tells its driver, as one line of JSON; None if it is nothing."""
+    if manifest.claude is None:
+        return None
+    return json.dumps(_plain(manifest.claude), sort_keys=True, separators=(",", ":"))
+
+
 _KEYS = {key.attribute: key.name for key in AGENT.keys}
 
 
@@ -51,7 +58,7 @@ def _plain(value: Any) -> Any:
             names.get(name, name): _plain(held) for name, held in fields.items() if held is not None
         }
     if isinstance(value, Mapping):
-        return dict(value)
+        return {name: _plain(held) for name, held in value.items()}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value

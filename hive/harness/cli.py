@@ -5,16 +5,14 @@ Only `click` and the standard library are imported here; `serve` alone reaches f
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
 from hive.errors import HiveError
-from hive.harness import environment
-
-F = TypeVar("F", bound=Callable[..., Any])
+from hive.harness.options import json_option, socket_option
+from hive.harness.session_verbs import hook, mcp_verb
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -43,22 +41,6 @@ def manager() -> None:
     """Take part in a hive as its manager: everything of hive-ag3nt, and the care of the agents."""
 
 
-def socket_option(command: F) -> F:
-    """Add `--socket`."""
-    return click.option(
-        "--socket",
-        type=click.Path(path_type=Path),
-        default=environment.socket_path,
-        show_default="$HIVE_SOCKET or /run/hive/mcp.sock",
-        help="The participant's socket.",
-    )(command)
-
-
-def json_option(command: F) -> F:
-    """Add `--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
-
-
 @click.command(context_settings={"allow_interspersed_args": False})
 @socket_option
 @click.option("--driver", default="command", show_default=True, help="What works on messages.")
@@ -80,6 +62,20 @@ def json_option(command: F) -> F:
 @click.option("--reply-to-replies", is_flag=True, help="Answer also what is an answer itself.")
 @click.option("--peer", is_flag=True, help="Announce presence; receive nothing without --hook.")
 @click.option("--hook", is_flag=True, help="With --peer: hand each message to PROGRAM.")
+@click.option("--bell", metavar="COMMAND", help="With --peer: run this when mail waits (sh -c).")
+@click.option(
+    "--bell-tty",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="With --peer: notify this terminal when mail waits.",
+)
+@click.option(
+    "--bell-notice",
+    type=click.Choice(["bell", "osc9", "osc777"]),
+    default="bell",
+    show_default=True,
+    help="What that terminal understands.",
+)
 @click.argument("arguments", metavar="[--] [PROGRAM [ARGS]...]", nargs=-1)
 def serve(
     arguments: tuple[str, ...], peer: bool, hook: bool, reply_to_replies: bool, **given: Any
@@ -93,6 +89,8 @@ def serve(
 
     if hook and not peer:
         raise click.UsageError("--hook goes with --peer")
+    if not peer and (given["bell"] or given["bell_tty"]):
+        raise click.UsageError("a bell goes with --peer; an agent wakes by itself")
     if peer and hook != bool(arguments):
         raise click.UsageError("a peer's program stands behind --hook, and --hook needs one")
     run(
@@ -295,3 +293,6 @@ for common in COMMON:
 for verb, sentence in CARE.items():
     manager.add_command(care_of_agents(verb, sentence))
 manager.add_command(logs)
+for program, is_manager in ((agent, False), (manager, True)):
+    program.add_command(hook)
+    program.add_command(mcp_verb(manager=is_manager))

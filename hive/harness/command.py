@@ -6,7 +6,6 @@ import asyncio
 import os
 import shutil
 import signal
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +15,7 @@ from hive.errors import ConfigError
 from hive.harness.answers import text_of
 from hive.harness.drivers import Deferred, Done, DriverSetup, Failed, Outcome, SavedText
 from hive.harness.message_forms import message_environment, message_json
-from hive.harness.programs import Program, Ran, Tee, run_program
+from hive.harness.programs import OUTPUT_MAX, Cut, Program, Ran, Tee, run_program, write_to_stderr
 
 ANSWER_MAX = 1 << 20
 """Bytes of the longest output that is read into memory, to be sent; longer than any message."""
@@ -26,12 +25,6 @@ REASON_MAX = 2000
 
 REASON_LINES = 20
 """Lines of standard error in a reason."""
-
-
-def write_to_stderr(data: bytes) -> None:
-    """Pass a program's standard error on, so that it is in the agent's log."""
-    sys.stderr.buffer.write(data)
-    sys.stderr.buffer.flush()
 
 
 class CommandDriver:
@@ -81,6 +74,7 @@ class CommandDriver:
             self._setup.arguments,
             message_environment(message, self._environ),
             self._setup.time_limit,
+            OUTPUT_MAX,
         )
         stdout = await asyncio.to_thread(_create, output)
         try:
@@ -91,7 +85,7 @@ class CommandDriver:
             os.close(stdout)
 
     def _outcome(self, ran: Ran, output: Path) -> Outcome:
-        if ran.status == 0 and not ran.out_of_time:
+        if ran.status == 0 and ran.cut is None:
             return Done(_answer(output))
         _discard(output)
         return verdict(ran, self._setup.time_limit)
@@ -102,8 +96,11 @@ def verdict(ran: Ran, time_limit: float) -> Failed | Deferred:
 
     Exit status 75 is EX_TEMPFAIL of sysexits.h: try again later.
     """
-    if ran.out_of_time:
-        return Failed(_reason(f"ended after the time limit of {time_limit:g} s", ran))
+    match ran.cut:
+        case Cut.TIME:
+            return Failed(_reason(f"ended after the time limit of {time_limit:g} s", ran))
+        case Cut.OUTPUT:
+            return Failed(_reason(f"ended because it printed more than {OUTPUT_MAX} bytes", ran))
     if ran.status == os.EX_TEMPFAIL:
         return Deferred(_reason("asked to try again later (exit status 75)", ran))
     if ran.status > 0:
@@ -132,7 +129,8 @@ def _answer(output: Path) -> str | SavedText | None:
     size = output.stat().st_size
     if size > ANSWER_MAX:
         return SavedText(output, size)
-    text = text_of(output.read_bytes())
+    with output.open("rb") as file:
+        text = text_of(file.read(ANSWER_MAX))
     _discard(output)
     return text
 

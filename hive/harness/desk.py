@@ -6,6 +6,7 @@ it: a message in work only gets its new lease, one that is done only its ack. Ne
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 
 from attrs import define, field
@@ -28,6 +29,11 @@ class Desk:
     _leases: dict[int, str] = field(factory=dict)
     _done: set[int] = field(factory=set)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is worked on."""
+        return not self._leases
+
     def take(self, message: Delivery) -> Taken:
         """Take a delivery and say what is to be done about it."""
         if message.id in self._done:
@@ -44,6 +50,12 @@ class Desk:
         """The work is done; what is left is the ack."""
         self._leases.pop(message.id, None)
         self._done.add(message.id)
+
+    def finish_all(self, ids: Iterable[int]) -> None:
+        """The work for all these is done; what is left is their ack."""
+        for number in ids:
+            self._leases.pop(number, None)
+            self._done.add(number)
 
     def put_back(self, message: Delivery) -> None:
         """The message is not ours any more."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -69,17 +68,12 @@ class DriverSetup:
 
     Attributes:
         arguments: What stands behind `--` on the command line.
-        time_limit: Seconds for one message.
+        time_limit: Seconds for one message, or for one turn.
         state: Directory for what must last.
+        settings: What the agent's manifest tells the driver, as JSON.
     """
 
     arguments: tuple[str, ...]
     time_limit: float
     state: Path
-
-
-DriverFactory = Callable[[DriverSetup], Driver]
-"""What an entry point of the group `hyperhive.drivers` names.
-
-Called before the event loop runs, so it may look at files; what cannot work raises ConfigError.
-"""
+    settings: str | None = None

@@ -12,6 +12,7 @@ from hive.paths import IN_CONTAINER_SOCKET
 SOCKET = "HIVE_SOCKET"
 STATE = "HIVE_STATE"
 STOP_TIMEOUT = "HIVE_STOP_TIMEOUT"
+DRIVER_SETTINGS = "HIVE_DRIVER_SETTINGS"
 
 DEFAULT_STOP_TIMEOUT = 10.0
 """Seconds, where HIVE_STOP_TIMEOUT is not set."""
@@ -28,6 +29,11 @@ def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
         return Path(environ[STATE])
     base = environ.get("XDG_STATE_HOME") or Path(environ.get("HOME") or "/") / ".local" / "state"
     return Path(base) / "hive-ag3nt"
+
+
+def driver_settings(environ: Mapping[str, str] = os.environ) -> str | None:
+    """Return what the agent's manifest tells its driver: JSON in HIVE_DRIVER_SETTINGS."""
+    return environ.get(DRIVER_SETTINGS) or None
 
 
 def stop_timeout(environ: Mapping[str, str] = os.environ) -> float:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from enum import Enum
 from typing import cast
 
 from attrs import define, field, frozen
@@ -20,7 +22,26 @@ LAST_WORDS = 1.0
 TAIL_BYTES = 8192
 """Bytes of standard error that are kept."""
 
+OUTPUT_MAX = 64 << 20
+"""Bytes of output at which a program is ended: it would fill the disk."""
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks at how much a program has printed."""
+
 Tee = Callable[[bytes], object]
+
+
+def write_to_stderr(data: bytes) -> None:
+    """Pass a program's standard error on, so that it is in the agent's log."""
+    sys.stderr.buffer.write(data)
+    sys.stderr.buffer.flush()
+
+
+class Cut(Enum):
+    """Why a program was ended that would have gone on."""
+
+    TIME = "time"
+    OUTPUT = "output"
 
 
 @frozen
@@ -29,11 +50,13 @@ class Program:
 
     Attributes:
         time_limit: Seconds until its process group is ended.
+        output_max: Bytes of output at which it is ended, too, or soon after.
     """
 
     command: tuple[str, ...]
     environment: Mapping[str, str]
     time_limit: float
+    output_max: int = OUTPUT_MAX
 
 
 @frozen
@@ -42,12 +65,12 @@ class Ran:
 
     Attributes:
         status: Exit status, or the negative number of the signal that ended it.
-        out_of_time: Whether it was ended because of the time limit.
+        cut: Why it was ended; None if it ended by itself.
         last_lines: The end of its standard error, oldest first.
     """
 
     status: int
-    out_of_time: bool
+    cut: Cut | None
     last_lines: tuple[str, ...]
 
 
@@ -79,8 +102,8 @@ async def run_program(program: Program, *, stdin: bytes, stdout: int, tee: Tee) 
     group = transport.get_pid()
     try:
         _feed(transport, stdin)
-        out_of_time = not await _set_within(watch.exited, program.time_limit)
-        if out_of_time:
+        cut = await _until_end(watch.exited, program, stdout)
+        if cut is not None:
             _signal(group, signal.SIGTERM)
             await _set_within(watch.exited, KILL_GRACE)
     finally:
@@ -88,7 +111,7 @@ async def run_program(program: Program, *, stdin: bytes, stdout: int, tee: Tee) 
         await watch.exited.wait()
         await _set_within(watch.silent, LAST_WORDS)
         transport.close()
-    return Ran(transport.get_returncode() or 0, out_of_time, watch.last_lines())
+    return Ran(transport.get_returncode() or 0, cut, watch.last_lines())
 
 
 @define(eq=False)
@@ -121,6 +144,18 @@ def _feed(transport: asyncio.SubprocessTransport, data: bytes) -> None:
     if not pipe.is_closing():
         pipe.write(data)
         pipe.close()
+
+
+async def _until_end(exited: asyncio.Event, program: Program, stdout: int) -> Cut | None:
+    """Wait for a program's end, or for a reason to end it."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + program.time_limit
+    while not await _set_within(exited, min(LOOK_EVERY, deadline - loop.time())):
+        if loop.time() >= deadline:
+            return Cut.TIME
+        if os.fstat(stdout).st_size > program.output_max:
+            return Cut.OUTPUT
+    return None
 
 
 async def _set_within(event: asyncio.Event, seconds: float) -> bool:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.metadata import entry_points
 
 from hive.errors import ConfigError
-from hive.harness.drivers import DriverFactory
+from hive.harness.drivers import Driver, DriverSetup
+from hive.harness.turn_drivers import TurnDriver
 from hive.names import suggest
+
+DriverFactory = Callable[[DriverSetup], Driver | TurnDriver]
+"""What an entry point of the group names.
+
+Called before the event loop runs, so it may look at files; what cannot work raises ConfigError.
+"""
 
 GROUP = "hyperhive.drivers"
 """The group of entry points that are drivers."""

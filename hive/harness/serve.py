@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
@@ -13,9 +14,12 @@ from attrs import frozen
 
 from hive.client.aio import SocketClient
 from hive.harness import environment
+from hive.harness.bell import Bell, Notice, Ring, ShellRing, TerminalRing, all_of
 from hive.harness.drivers import Driver, DriverSetup
+from hive.harness.programs import write_to_stderr
 from hive.harness.registry import load_driver
 from hive.harness.serving import Harness
+from hive.harness.turn_drivers import TurnDriver
 
 PEER_DRIVER = "peer"
 """What the daemon is told of a peer that has no hook."""
@@ -31,6 +35,8 @@ class ServeOptions:
     Attributes:
         arguments: The program, or whatever else the driver needs.
         peer: Announce presence only; with `hook`, hand messages to a program, without answering.
+        bell: Command of the shell that is run when mail waits.
+        bell_tty: Terminal that is told of it.
     """
 
     socket: Path
@@ -41,6 +47,18 @@ class ServeOptions:
     reply_to_replies: bool = False
     peer: bool = False
     hook: bool = False
+    bell: str | None = None
+    bell_tty: Path | None = None
+    bell_notice: str = Notice.BELL.value
+
+    def rings(self) -> tuple[Ring, ...]:
+        """Return what tells somebody that mail waits."""
+        rings: list[Ring] = []
+        if self.bell is not None:
+            rings.append(ShellRing(self.bell, os.environ, write_to_stderr))
+        if self.bell_tty is not None:
+            rings.append(TerminalRing(self.bell_tty, Notice(self.bell_notice)))
+        return tuple(rings)
 
 
 def serve(options: ServeOptions) -> None:
@@ -56,10 +74,15 @@ def serve(options: ServeOptions) -> None:
     asyncio.run(_until_signal(options, driver, drain))
 
 
-def _driver(options: ServeOptions) -> Driver | None:
+def _driver(options: ServeOptions) -> Driver | TurnDriver | None:
     if options.peer and not options.hook:
         return None
-    setup = DriverSetup(options.arguments, options.time_limit, environment.state_dir())
+    setup = DriverSetup(
+        options.arguments,
+        options.time_limit,
+        environment.state_dir(),
+        environment.driver_settings(),
+    )
     return load_driver(options.driver)(setup)
 
 
@@ -69,7 +92,9 @@ def _driver_name(options: ServeOptions) -> str:
     return HOOK_DRIVER if options.hook else PEER_DRIVER
 
 
-async def _until_signal(options: ServeOptions, driver: Driver | None, drain: float) -> None:
+async def _until_signal(
+    options: ServeOptions, driver: Driver | TurnDriver | None, drain: float
+) -> None:
     async with SocketClient(options.socket) as client:
         harness = Harness(
             client,
@@ -83,9 +108,13 @@ async def _until_signal(options: ServeOptions, driver: Driver | None, drain: flo
             to_replies=options.reply_to_replies,
         )
         serving = asyncio.create_task(harness.run())
+        rings = options.rings()
+        bell = asyncio.create_task(Bell(client, all_of(rings)).run()) if rings else None
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, serving.cancel)
         await asyncio.wait([serving])
+        if bell is not None:
+            bell.cancel()
     if not serving.cancelled():
         serving.result()

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
+from typing import Any
 
-from attrs import define
+from attrs import define, field, frozen
 
-from hive.client.api import AgentClient, Role
+from hive.client.activity import Order
+from hive.client.api import Identity, ManagerClient, Role
+from hive.clock import Clock, SystemClock
 from hive.harness.answering import Answerer
 from hive.harness.desk import Desk
 from hive.harness.drivers import Driver
+from hive.harness.gate import Gate
+from hive.harness.orders import follow
 from hive.harness.patience import until_reachable
-from hive.harness.turns import Worker
+from hive.harness.reporting import Reporter
+from hive.harness.turn_drivers import Surroundings, TurnDriver
+from hive.harness.turn_worker import TurnWorker
+from hive.harness.turns import LAST_REQUEST, Worker
 
 logger = logging.getLogger(__name__)
 
@@ -29,13 +38,14 @@ class Harness:
         driver_name: What the daemon is told of it.
         state: Directory for what must last.
         drain: Seconds in which messages in work may end once a stop is asked for.
-        concurrency: Messages that are worked on at once.
+        concurrency: Messages that are worked on at once; a conversation has one turn at a time.
         answers: Whether what the driver answers is sent.
         to_replies: Whether messages that are answers themselves are answered.
+        clock: Wall time.
     """
 
-    client: AgentClient
-    driver: Driver | None
+    client: ManagerClient
+    driver: Driver | TurnDriver | None
     driver_name: str
     state: Path
     drain: float
@@ -43,6 +53,7 @@ class Harness:
     concurrency: int = 1
     answers: bool = True
     to_replies: bool = False
+    clock: Clock = field(factory=SystemClock)
 
     async def run(self) -> None:
         """Serve for ever.
@@ -54,48 +65,122 @@ class Harness:
             HiveError: When the daemon refuses this harness.
         """
         await until_reachable(lambda: self.client.hello(Role.HARNESS, self.driver_name))
-        me = (await until_reachable(self.client.whoami)).name
-        logger.info("serving %s with the driver %s", me, self.driver_name)
+        me = await until_reachable(self.client.whoami)
+        logger.info("serving %s with the driver %s", me.name, self.driver_name)
         if self.driver is None:
             await asyncio.Event().wait()
-        else:
-            await self._work(self._workers(me, self.driver))
+            return
+        reporter = Reporter(self.client, self.clock)
+        async with _opened(self.driver, Surroundings(self.client, me, reporter)):
+            await self._serve(me, self.driver, reporter)
 
-    def _workers(self, me: str, driver: Driver) -> list[Worker]:
+    async def _serve(self, me: Identity, driver: Driver | TurnDriver, reporter: Reporter) -> None:
+        gate = Gate(self.clock)
+        ordered = asyncio.Event()
+        team = Team(self._workers(me, driver, gate, reporter, ordered))
+        try:
+            await reporter.flush()
+            orders = follow(self.client, gate, team, ordered)
+            await self._work(team.workers, reporter.run(), orders)
+        finally:
+            await _last_words(reporter)
+
+    def _workers(
+        self,
+        me: Identity,
+        driver: Driver | TurnDriver,
+        gate: Gate,
+        reporter: Reporter,
+        ordered: asyncio.Event,
+    ) -> Sequence[Worker | TurnWorker]:
         desk = Desk()
+        if isinstance(driver, TurnDriver):
+            surroundings = Surroundings(self.client, me, reporter)
+            return [TurnWorker(surroundings, driver, desk, gate, self.clock, self.random, ordered)]
         answerer = Answerer(
             self.client,
-            me,
+            me.name,
             self.state,
             self.random,
             answers=self.answers,
             to_replies=self.to_replies,
         )
         return [
-            Worker(self.client, driver, answerer, desk, self.random)
+            Worker(self.client, driver, answerer, desk, self.random, gate, reporter)
             for _ in range(self.concurrency)
         ]
 
-    async def _work(self, workers: Sequence[Worker]) -> None:
+    async def _work(
+        self, workers: Sequence[Worker | TurnWorker], *beside: Coroutine[Any, Any, None]
+    ) -> None:
         """Run the workers; when cancelled, let those that are busy finish within the drain time."""
         tasks = [asyncio.create_task(worker.run()) for worker in workers]
+        others = [asyncio.create_task(each) for each in beside]
         try:
-            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            ended, _ = await asyncio.wait([*tasks, *others], return_when=asyncio.FIRST_EXCEPTION)
         except asyncio.CancelledError:
             await self._drain(workers, tasks)
             raise
         finally:
-            for task in tasks:
+            for task in (*tasks, *others):
                 task.cancel()
-            await asyncio.wait(tasks)
+            await asyncio.wait([*tasks, *others])
         for task in ended:
             task.result()
 
-    async def _drain(self, workers: Sequence[Worker], tasks: Sequence[asyncio.Task[None]]) -> None:
+    async def _drain(
+        self, workers: Sequence[Worker | TurnWorker], tasks: Sequence[asyncio.Task[None]]
+    ) -> None:
         for worker, task in zip(workers, tasks, strict=True):
             worker.stopping = True
             if not worker.busy:
                 task.cancel()
         _, left = await asyncio.wait(tasks, timeout=self.drain)
         if left:
-            logger.warning("%d messages are not done in time and go back", len(left))
+            logger.warning("the work of %d workers is not done in time and goes back", len(left))
+
+
+@frozen
+class Team:
+    """The workers of one harness, which obey together."""
+
+    workers: Sequence[Worker | TurnWorker]
+
+    def cancel(self, reason: str) -> None:
+        """Interrupt what is worked on."""
+        for worker in self.workers:
+            worker.cancel(reason)
+
+    def begin_anew(self) -> None:
+        """Begin the next turn without what was said before."""
+        for worker in self.workers:
+            if isinstance(worker, TurnWorker):
+                worker.driver.begin_anew()
+
+    def restarted(self, order: Order) -> None:
+        """Take note that the agent was restarted."""
+        for worker in self.workers:
+            if isinstance(worker, TurnWorker):
+                worker.driver.restarted(order)
+
+
+@asynccontextmanager
+async def _opened(driver: Driver | TurnDriver, surroundings: Surroundings) -> AsyncIterator[None]:
+    """Have a driver that holds a conversation begin, and end."""
+    if not isinstance(driver, TurnDriver):
+        yield
+        return
+    await driver.open(surroundings)
+    try:
+        yield
+    finally:
+        await driver.close()
+
+
+async def _last_words(reporter: Reporter) -> None:
+    """Tell what is not told yet, if the daemon is there."""
+    try:
+        async with asyncio.timeout(LAST_REQUEST):
+            await reporter.flush()
+    except TimeoutError:
+        logger.info("the daemon is away and does not hear of the last turn")

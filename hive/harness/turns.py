@@ -9,6 +9,7 @@ from random import Random
 from attrs import define, field
 
 from actors import Backoff
+from hive.client.activity import TurnRecord
 from hive.client.api import AgentClient, Delivery, NackMode
 from hive.errors import HiveError, StaleLeaseError
 from hive.harness.answering import Answerer
@@ -22,7 +23,10 @@ from hive.harness.drivers import (
     Rejected,
     SavedText,
 )
+from hive.harness.gate import Gate
 from hive.harness.patience import until_reachable
+from hive.harness.reporting import Reporter, wake_of
+from hive.wire.words import ActivityState, TurnOutcome
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +56,8 @@ class Worker:
         answerer: Sends the answers.
         desk: Shared by all workers of one harness.
         random: Where jitter comes from.
+        gate: Says whether a message may be taken.
+        reporter: Told what is worked on.
         busy: Whether a message is in work.
         stopping: Set to end after the message in work.
     """
@@ -61,21 +67,37 @@ class Worker:
     answerer: Answerer
     desk: Desk
     random: Random
+    gate: Gate
+    reporter: Reporter
     busy: bool = field(default=False, init=False)
     stopping: bool = field(default=False, init=False)
+    _handling: asyncio.Task[Outcome] | None = field(default=None, init=False)
+    _cancelled: str = field(default="", init=False)
 
     async def run(self) -> None:
         """Work until `stopping` is set, or until cancelled: then the message is given back."""
         done: tuple[int, ...] = ()
         while not self.stopping:
-            messages = await self._receive(done)
+            if self.gate.standing() is not None:
+                await self._ack(done)
+                done = ()
+                await self.gate.passage(self.reporter)
+                continue
+            messages = await self.gate.while_open(self._receive(done))
+            if messages is None:
+                continue
             done = ()
             self.busy = True
             for message in messages:
                 done += await self._take(message)
             self.busy = False
-        if done:
-            await self._ack(done)
+        await self._ack(done)
+
+    def cancel(self, reason: str) -> None:
+        """Stop the work on the message in work; it becomes a dead letter."""
+        if self._handling is not None:
+            self._cancelled = reason
+            self._handling.cancel()
 
     async def _receive(self, done: tuple[int, ...]) -> tuple[Delivery, ...]:
         """Return the next message; what is done is acked by the same request."""
@@ -101,25 +123,47 @@ class Worker:
 
     async def _turn(self, message: Delivery) -> tuple[int, ...]:
         logger.info("message %d from %s: attempt %d", message.id, message.sender, message.attempt)
+        started = self.reporter.begin((message,))
         try:
             outcome = await self._finish(message, await self._work(message))
         except asyncio.CancelledError:
             await self._put_back_in_time(message)
             raise
+        self.reporter.turn(self._record(message, outcome, started))
         if isinstance(outcome, Done):
             self.desk.finish(message)
-            return (message.id,)
-        await self._put_back(message, outcome, self._delay(message, outcome))
-        return ()
+        else:
+            await self._put_back(message, outcome, self._delay(message, outcome))
+        if self.desk.idle:
+            self.reporter.state(ActivityState.IDLE)
+        return (message.id,) if isinstance(outcome, Done) else ()
+
+    def _record(self, message: Delivery, outcome: Outcome, started: float) -> TurnRecord:
+        word = TurnOutcome.CANCELLED if self._cancelled else _WORDS[type(outcome)]
+        return TurnRecord(
+            started,
+            self.reporter.clock.now(),
+            wake_of((message,)),
+            word,
+            messages=(message.id,),
+            note=None if isinstance(outcome, Done) else outcome.reason,
+        )
 
     async def _work(self, message: Delivery) -> Outcome:
         beating = asyncio.create_task(self._beat(message), name=f"heartbeats of {message.id}")
+        self._cancelled = ""
+        self._handling = asyncio.ensure_future(self.driver.handle(message))
         try:
-            return await self.driver.handle(message)
+            return await self._handling
+        except asyncio.CancelledError:
+            if reason := self._cancelled:
+                return Rejected(reason)
+            raise
         except Exception as error:
             logger.exception("message %d: the driver has a bug", message.id)
             return Failed(f"the driver raised {type(error).__name__}: {error}")
         finally:
+            self._handling = None
             beating.cancel()
 
     async def _beat(self, message: Delivery) -> None:
@@ -181,10 +225,21 @@ class Worker:
             logger.info("message %d goes back when the connection ends", message.id)
 
     async def _ack(self, done: tuple[int, ...]) -> None:
+        if not done:
+            return
         try:
             await self.client.ack(done)
         except HiveError as refusal:
             logger.info("messages %s were not acked: %s", done, refusal)
+        else:
+            self.desk.acked(done)
 
+
+_WORDS = {
+    Done: TurnOutcome.DONE,
+    Failed: TurnOutcome.FAILED,
+    Deferred: TurnOutcome.DEFERRED,
+    Rejected: TurnOutcome.FAILED,
+}
 
 _MODES = {Failed: NackMode.FAIL, Deferred: NackMode.DEFER, Rejected: NackMode.REJECT}

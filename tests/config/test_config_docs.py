@@ -11,15 +11,18 @@ import pytest
 from hive.config import (
     AgentManifest,
     Bind,
+    ClaudeConfig,
     Containers,
     HiveConfig,
     Limits,
+    McpServer,
     PeerConfig,
     RestartPolicy,
     Retention,
     load,
     load_manifest,
 )
+from hive.config.claude_keys import CLAUDE, MCP_SERVER
 from hive.config.keys import AGENT, BIND, CONTAINERS, HIVE, LIMITS, PEER, RESTART, RETENTION
 from hive.config.tables import Place, Table
 
@@ -34,6 +37,8 @@ SECTIONS = [
     ("[retention]", RETENTION, Retention),
     ("[restart]", RESTART, RestartPolicy),
     ("[agents.NAME] and [manager]", AGENT, AgentManifest),
+    ("[agents.NAME.claude]", CLAUDE, ClaudeConfig),
+    ("[agents.NAME.claude.mcp.SERVER]", MCP_SERVER, McpServer),
     ("[[agents.NAME.bind]]", BIND, Bind),
     ("[peers.NAME]", PEER, PeerConfig),
 ]
@@ -69,8 +74,9 @@ def default_of(default: Any) -> Any:
 
 
 def test_the_examples_are_valid(tmp_path: Path) -> None:
-    hive, agent = re.findall(r"```toml\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    (tmp_path / "hive.toml").write_text(hive)
+    examples = re.findall(r"```toml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    hive, claude, agent = examples
+    (tmp_path / "hive.toml").write_text(hive + claude)
     (tmp_path / "agent.toml").write_text(agent)
-    assert list(load(tmp_path / "hive.toml").all_agents()) == ["hm1nd", "alice", "bob"]
+    assert list(load(tmp_path / "hive.toml").all_agents()) == ["hm1nd", "alice", "bob", "coder"]
     assert load_manifest(tmp_path / "agent.toml").time_limit == 300.0

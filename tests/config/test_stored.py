@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 from hive.config import (
     AgentManifest,
     Bind,
+    ClaudeConfig,
+    Effort,
+    McpServer,
     RestartPolicy,
     RestartType,
     manifest_from_json,
@@ -39,8 +42,20 @@ common = {
     "autostart": st.booleans(),
     "description": st.none() | words,
 }
-manifests = st.builds(AgentManifest, run=programs, **common) | st.builds(
-    AgentManifest, exec=programs, **common
+servers = st.builds(McpServer, run=programs, env=common["env"], tools=st.none() | st.just(("a",)))
+claudes = st.builds(
+    ClaudeConfig,
+    model=st.none() | st.just("m"),
+    effort=st.none() | st.sampled_from(Effort),
+    tools=st.sampled_from([(), ("Read", "Bash(git:*)")]),
+    mcp=st.dictionaries(st.sampled_from(["one", "two"]), servers),
+    day_budget=st.none() | st.floats(1, 9),
+    compact_at=st.floats(0, 1),
+)
+manifests = (
+    st.builds(AgentManifest, run=programs, **common)
+    | st.builds(AgentManifest, exec=programs, **common)
+    | st.builds(AgentManifest, driver=st.just("claude"), claude=st.none() | claudes, **common)
 )
 
 

@@ -10,6 +10,7 @@ from attrs import evolve
 
 from hive.client.api import Delivery
 from hive.errors import ConfigError
+from hive.harness import command, programs
 from hive.harness.command import ANSWER_MAX, CommandDriver
 from hive.harness.drivers import Deferred, Done, DriverSetup, Failed, SavedText
 from hive.harness.registry import load_driver
@@ -82,6 +83,32 @@ async def test_cancelling_leaves_no_program_and_no_file(state):
         await work
     await gone(pid)
     assert files(state) == []
+
+
+async def test_binary_output_is_text_with_a_note(state):
+    outcome = await (await driver(state, r"printf 'a\000b\377c'")).handle(MESSAGE)
+    note = "[hive: 1 places that were not UTF-8 are replaced by U+FFFD]"
+    assert outcome == Done(f"a\0b\ufffdc\n{note}")
+
+
+async def test_too_much_output_fails_the_message_and_is_not_kept(state, monkeypatch):
+    monkeypatch.setattr(programs, "LOOK_EVERY", 0.01)
+    monkeypatch.setattr(command, "OUTPUT_MAX", 100_000)
+    outcome = await (await driver(state, "echo busy >&2; exec cat /dev/zero")).handle(MESSAGE)
+    assert outcome == Failed(
+        "ended because it printed more than 100000 bytes; its last words:\nbusy"
+    )
+    assert files(state) == []
+
+
+async def test_a_body_that_is_not_read_is_no_failure(state):
+    large = evolve(MESSAGE, body="x" * 65536)
+    assert await (await driver(state, "echo done")).handle(large) == Done("done")
+
+
+async def test_a_body_does_not_count_towards_the_environment(state):
+    large = evolve(MESSAGE, body="x" * (1 << 20))
+    assert await (await driver(state, "wc -c | tr -d ' '")).handle(large) != Done(None)
 
 
 async def test_messages_at_the_same_time_do_not_share_output(state):

@@ -2,13 +2,15 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from hive.harness import programs
-from hive.harness.programs import Program, Ran, run_program
+from hive.harness.programs import Cut, Program, Ran, run_program
 from tests.harness.support.processes import Heard, gone
 
 
@@ -33,7 +35,7 @@ async def run(script: str, output: int, limit: float = 30.0, stdin: bytes = b"in
 
 async def test_input_environment_output_and_status(output):
     ran = await run("cat; echo $WORD; exit 3", output)
-    assert ran == Ran(3, out_of_time=False, last_lines=())
+    assert ran == Ran(3, cut=None, last_lines=())
     assert text(output) == "in\ngiven\n"
 
 
@@ -41,7 +43,7 @@ async def test_standard_error_is_passed_on_and_its_end_is_kept(output):
     heard = Heard()
     program = shell("echo one >&2; echo two >&2; kill -SEGV $$")
     ran = await run_program(program, stdin=b"", stdout=output, tee=heard)
-    assert ran == Ran(-11, out_of_time=False, last_lines=("one", "two"))
+    assert ran == Ran(-11, cut=None, last_lines=("one", "two"))
     assert heard.data == b"one\ntwo\n"
 
 
@@ -68,7 +70,7 @@ async def test_the_time_limit_ends_the_whole_group(output):
     heard = Heard()
     program = shell("sleep 100 & echo $! >&2; wait; sleep 100", limit=0.3)
     ran = await run_program(program, stdin=b"", stdout=output, tee=heard)
-    assert ran.out_of_time
+    assert ran.cut is Cut.TIME
     assert ran.status == -15
     await gone(int(await heard.line()))
 
@@ -76,13 +78,50 @@ async def test_the_time_limit_ends_the_whole_group(output):
 async def test_a_program_that_ignores_sigterm_is_killed(output, monkeypatch):
     monkeypatch.setattr(programs, "KILL_GRACE", 0.1)
     ran = await run("trap '' TERM; echo ready >&2; while :; do sleep 100; done", output, limit=0.3)
-    assert (ran.out_of_time, ran.status) == (True, -9)
+    assert (ran.cut, ran.status) == (Cut.TIME, -9)
 
 
 async def test_a_program_may_end_by_itself_after_sigterm(output):
     ran = await run("trap 'echo bye; exit 4' TERM; sleep 100 & wait", output, limit=0.3)
-    assert (ran.out_of_time, ran.status) == (True, 4)
+    assert (ran.cut, ran.status) == (Cut.TIME, 4)
     assert text(output) == "bye\n"
+
+
+async def test_a_program_that_prints_without_end_is_ended(output, monkeypatch):
+    monkeypatch.setattr(programs, "LOOK_EVERY", 0.01)
+    program = evolve(shell("exec cat /dev/zero"), output_max=100_000)
+    ran = await run_program(program, stdin=b"", stdout=output, tee=Heard())
+    assert (ran.cut, ran.status) == (Cut.OUTPUT, -15)
+
+
+async def test_a_child_that_left_the_group_does_not_hold_up_the_end(output, monkeypatch):
+    monkeypatch.setattr(programs, "LAST_WORDS", 0.1)
+    heard = Heard()
+    ran = await run_program(
+        shell("setsid sh -c 'echo $$ >&2; exec sleep 100' & sleep 0.2; exit 0"),
+        stdin=b"",
+        stdout=output,
+        tee=heard,
+    )
+    os.kill(int(await heard.line()), signal.SIGKILL)
+    assert (ran.status, ran.cut) == (0, None)
+
+
+async def test_a_program_that_stops_itself_runs_into_the_time_limit(output, monkeypatch):
+    monkeypatch.setattr(programs, "KILL_GRACE", 0.1)
+    ran = await run("kill -STOP $$", output, limit=0.2)
+    assert (ran.cut, ran.status) == (Cut.TIME, -9)
+
+
+async def test_a_program_may_close_everything_it_was_given(output):
+    ran = await run("exec <&- >&- 2>&-; sleep 0.1; exit 5", output)
+    assert (ran.status, ran.last_lines) == (5, ())
+
+
+async def test_an_environment_that_is_too_large_is_an_error_of_the_start(output):
+    program = Program(("/bin/true",), {"LARGE": "x" * (1 << 22)}, 1.0)
+    with pytest.raises(OSError, match="Argument list too long"):
+        await run_program(program, stdin=b"", stdout=output, tee=Heard())
 
 
 async def test_cancelling_kills_the_group_before_it_returns(output):

@@ -14,7 +14,7 @@ from hive.harness.command import verdict
 from hive.harness.desk import Desk, Taken
 from hive.harness.drivers import Deferred, Failed, SavedText
 from hive.harness.message_forms import message_environment, message_json
-from hive.harness.programs import Ran
+from hive.harness.programs import Cut, Ran
 from hive.harness.registry import load_driver
 
 MESSAGE = Delivery(
@@ -109,13 +109,13 @@ def test_a_text_that_is_too_long_is_named_with_its_place(tmp_path):
 @pytest.mark.parametrize(
     ("ran", "outcome"),
     [
-        (Ran(3, False, ()), Failed("exited with status 3")),
-        (Ran(-9, False, ()), Failed("killed by SIGKILL")),
-        (Ran(-63, False, ()), Failed("killed by signal 63")),
-        (Ran(1, False, ("a", "b")), Failed("exited with status 1; its last words:\na\nb")),
-        (Ran(75, False, ()), Deferred("asked to try again later (exit status 75)")),
-        (Ran(-15, True, ()), Failed("ended after the time limit of 60 s")),
-        (Ran(0, True, ()), Failed("ended after the time limit of 60 s")),
+        (Ran(3, None, ()), Failed("exited with status 3")),
+        (Ran(-9, None, ()), Failed("killed by SIGKILL")),
+        (Ran(-63, None, ()), Failed("killed by signal 63")),
+        (Ran(1, None, ("a", "b")), Failed("exited with status 1; its last words:\na\nb")),
+        (Ran(75, None, ()), Deferred("asked to try again later (exit status 75)")),
+        (Ran(-15, Cut.TIME, ()), Failed("ended after the time limit of 60 s")),
+        (Ran(0, Cut.TIME, ()), Failed("ended after the time limit of 60 s")),
     ],
 )
 def test_what_an_end_means(ran, outcome):

@@ -20,6 +20,9 @@ from tests.harness.support.daemon import Daemon
 
 pytestmark = pytest.mark.sim
 
+BESIDE = (wire.Report, wire.Orders, wire.Turn, wire.Live, wire.Heartbeat)
+"""What a harness tells and asks beside the mail."""
+
 
 @define(eq=False)
 class Scripted:
@@ -88,7 +91,7 @@ async def test_a_message_is_answered_and_then_acked_with_the_next_recv(tmp_path)
         await daemon.until(lambda: daemon.state(asked) == "acked")
         [answer] = daemon.sent
         assert (answer.to, answer.body, answer.in_reply_to) == ("bob", "fine", asked)
-        kinds = [type(request) for request in daemon.requests]
+        kinds = [type(one) for one in daemon.requests if not isinstance(one, BESIDE)]
         assert kinds == [wire.Hello, wire.Whoami, wire.Recv, wire.Send, wire.Recv]
         assert [(one.wait_seconds, one.ack) for one in daemon.of(wire.Recv)] == [
             (180.0, []),
@@ -389,3 +392,45 @@ async def test_a_peer_without_a_hook_is_present_and_receives_nothing(tmp_path):
         assert daemon.state(posted) == "queued"
         assert daemon.of(wire.Recv) == []
         assert not task.done()
+
+
+async def test_a_cancelled_message_becomes_a_dead_letter_and_the_next_is_taken(tmp_path):
+    driver, gate = gated()
+    async with serving(tmp_path, driver) as (daemon, _):
+        hanging = daemon.post("hang")
+        await driver.has(1)
+        daemon.order("cancel", reason="cancelled by the operator")
+        await daemon.until(lambda: daemon.state(hanging) == "dead")
+        gate.set()
+        after = daemon.post("next")
+        await daemon.until(lambda: daemon.state(after) == "acked")
+        await daemon.until(lambda: len(daemon.of(wire.Turn)) == 2)
+    assert [turn.outcome.value for turn in daemon.of(wire.Turn)] == ["cancelled", "done"]
+    assert daemon.items[hanging].reasons == [("reject", "cancelled by the operator")]
+
+
+async def test_what_is_worked_on_is_told(tmp_path):
+    driver, gate = gated()
+    async with serving(tmp_path, driver) as (daemon, _):
+        asked = daemon.post("work")
+        working = ("working", "a message from bob")
+        await daemon.until(lambda: working in reports(daemon))
+        gate.set()
+        await daemon.until(lambda: daemon.state(asked) == "acked")
+        await daemon.until(lambda: reports(daemon)[-1] == ("idle", None))
+
+
+async def test_a_paused_harness_takes_no_message(tmp_path):
+    driver = always(Done("fine"))
+    async with serving(tmp_path, driver) as (daemon, _):
+        daemon.order("pause")
+        await daemon.until(lambda: ("paused", "paused by the operator") in reports(daemon))
+        asked = daemon.post("work")
+        await asyncio.sleep(1000)
+        assert daemon.state(asked) == "queued"
+        daemon.order("resume")
+        await daemon.until(lambda: daemon.state(asked) == "acked")
+
+
+def reports(daemon: Daemon) -> list[tuple[str, str | None]]:
+    return [(one.state.value, one.about) for one in daemon.of(wire.Report)]

@@ -19,7 +19,7 @@ from hive.wire import agent as wire
 from hive.wire.base import Request
 from hive.wire.codec import RequestDecoder, encode_error, encode_ok, request_id
 from hive.wire.framing import LineBuffer, TooLong
-from hive.wire.rows import MessageRow, ReceiptRow, StepRow, WhoRow
+from hive.wire.rows import MessageRow, QuestionRow, ReceiptRow, StepRow, WhoRow
 
 BODY_MAX = 64 * 1024
 
@@ -32,6 +32,7 @@ class Item:
     in_reply_to: int | None
     kind: str
     label: str | None = None
+    priority: str | None = None
     state: str = "queued"
     attempts: int = 0
     deliveries: int = 0
@@ -52,6 +53,7 @@ class Item:
             kind=self.kind,
             in_reply_to=self.in_reply_to,
             label=self.label,
+            priority=self.priority,
         )
 
 
@@ -68,6 +70,8 @@ class Daemon:
     hold: set[type[Request]] = field(factory=set)
     version: int = 1
     noise: bytes = b""
+    orders: list[dict[str, object]] = field(factory=list)
+    open_question: QuestionRow | None = None
     _connections: list[Connection] = field(factory=list)
     _ids: count[int] = field(factory=lambda: count(1))
     _server: asyncio.Server | None = None
@@ -96,9 +100,15 @@ class Daemon:
         self.path.unlink(missing_ok=True)
 
     def post(
-        self, body: str, *, sender: str = "bob", in_reply_to: int | None = None, kind: str = "agent"
+        self,
+        body: str,
+        *,
+        sender: str = "bob",
+        in_reply_to: int | None = None,
+        kind: str = "agent",
+        priority: str | None = None,
     ) -> int:
-        item = Item(next(self._ids), sender, body, in_reply_to, kind)
+        item = Item(next(self._ids), sender, body, in_reply_to, kind, priority=priority)
         self.items[item.id] = item
         self.deliver()
         return item.id
@@ -120,15 +130,23 @@ class Daemon:
             connection.serve_parked()
         self._changed.set()
 
-    def lease(self, connection: Connection, most: int) -> list[MessageRow]:
+    def lease(self, connection: Connection, most: int, urgent: bool) -> list[MessageRow]:
         now = asyncio.get_running_loop().time()
         ready = [i for i in self.items.values() if i.state == "queued" and i.not_before <= now]
+        if urgent:
+            ready = [item for item in ready if item.priority == "high"]
         for item in ready[:most]:
             item.state, item.holder = "leased", connection
             item.attempts += 1
             item.deliveries += 1
             item.lease = f"{item.id}.{item.deliveries}"
         return [item.row() for item in ready[:most]]
+
+    def order(self, kind: str, **facts: object) -> None:
+        """Give an order to whoever waits for orders, or asks next."""
+        self.orders.append({"seq": len(self.orders) + 1, "order": kind, **facts})
+        for connection in self._connections:
+            connection.serve_orders()
 
     def ack(self, connection: Connection, ids: list[int], lease: str | None) -> None:
         for message_id in ids:
@@ -178,7 +196,7 @@ class Daemon:
                 self.items[item.id] = item
                 return encode_ok(request.req, id=item.id)
             case wire.Status():
-                unread = sum(item.state == "queued" for item in self.items.values())
+                unread = sum(item.state in {"queued", "leased"} for item in self.items.values())
                 return encode_ok(request.req, unread=unread)
             case wire.Whoami():
                 return encode_ok(request.req, name="alice", kind="agent", host="box", motto="new")
@@ -195,6 +213,13 @@ class Daemon:
                 step = StepRow(step="stored", at="2026-11-22T14:00:00.000Z")
                 row = ReceiptRow(id=request.ids[0], to="bob", state="stored", steps=[step])
                 return encode_ok(request.req, receipts=[row])
+            case wire.Orders():
+                return connection.orders(request)
+            case wire.LooseEnds():
+                asked = [] if self.open_question is None else [self.open_question]
+                return encode_ok(
+                    request.req, questions_asked=asked, questions_to_answer=[], reminders=[]
+                )
             case wire.Recent():
                 return encode_ok(request.req, messages=[])
             case _:
@@ -224,6 +249,9 @@ class Connection(asyncio.Protocol):
         self._lines = LineBuffer()
         self._parked: dict[int, tuple[wire.Recv, asyncio.TimerHandle]] = {}
         self._transport: asyncio.Transport | None = None
+        self._polled = False
+        self._polling: wire.Orders | None = None
+        self._poll_end: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -232,6 +260,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         for _, timer in self._parked.values():
             timer.cancel()
+        if self._polling is not None:
+            self._poll_end.cancel()
         self._transport = None
         self._daemon.left(self)
 
@@ -250,7 +280,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     def park(self, request: wire.Recv) -> bytes | None:
-        messages = self._daemon.lease(self, request.max)
+        messages = self._daemon.lease(self, request.max, request.urgent)
         if messages or not request.wait_seconds:
             return encode_ok(request.req, messages=messages)
         timer = asyncio.get_running_loop().call_later(
@@ -259,9 +289,31 @@ class Connection(asyncio.Protocol):
         self._parked[id(request)] = request, timer
         return None
 
+    def orders(self, request: wire.Orders) -> bytes | None:
+        """Answer the first poll at once, and later ones when there is an order."""
+        fresh = [row for row in self._daemon.orders if cast("int", row["seq"]) > request.after]
+        if fresh or not self._polled:
+            self._polled = True
+            return encode_ok(request.req, orders=fresh)
+        self._polling = request
+        loop = asyncio.get_running_loop()
+        self._poll_end = loop.call_later(request.wait_seconds, self._end_poll)
+        return None
+
+    def _end_poll(self) -> None:
+        assert self._polling is not None
+        request, self._polling = self._polling, None
+        self.write(encode_ok(request.req, orders=[]))
+
+    def serve_orders(self) -> None:
+        if self._polling is not None:
+            request, self._polling = self._polling, None
+            self._poll_end.cancel()
+            self.write(self.orders(request) or b"")
+
     def serve_parked(self) -> None:
         for key, (request, timer) in tuple(self._parked.items()):
-            messages = self._daemon.lease(self, request.max)
+            messages = self._daemon.lease(self, request.max, request.urgent)
             if messages:
                 timer.cancel()
                 del self._parked[key]

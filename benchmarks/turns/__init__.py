@@ -1,0 +1,1 @@
+"""What the harness adds to a turn, beside the bare SDK."""

@@ -1,0 +1,36 @@
+"""The driver `claude`: Claude Code as an agent, on the official SDK (extra `hyperhive[claude]`).
+
+One conversation per agent, resumed across restarts. The rules in `limits`, `turn`, `prompt`,
+`compaction`, `kept` and `rights` are pure. Only `conversation`, `hearing`, `options`, `starting`
+and `toolbox` know the SDK.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from hive.errors import ConfigError
+from hive.harness.drivers import DriverSetup
+
+if TYPE_CHECKING:
+    from hive.harness.claude.driver import ClaudeDriver
+
+PACKAGE = "claude_agent_sdk"
+
+
+def create(setup: DriverSetup) -> ClaudeDriver:
+    """Return the driver; what the entry point `claude` names.
+
+    Raises:
+        ConfigError: When the extra is not installed, or a setting is wrong.
+    """
+    if find_spec(PACKAGE) is None:
+        raise ConfigError(
+            "the driver 'claude' needs the extra: pip install 'hyperhive[claude]' where the agent "
+            "runs"
+        )
+    from hive.harness.claude.driver import ClaudeDriver
+    from hive.harness.claude.settings import settings_of
+
+    return ClaudeDriver(setup, settings_of(setup.settings))

@@ -1,0 +1,80 @@
+"""The mail of a turn as the model meets it: by the hive's tools, and between them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from attrs import define, evolve, field
+
+from hive.client.api import Delivery
+from hive.clock import SystemClock
+from hive.errors import NotFoundError
+from hive.harness.claude.mail import WAIT_MAX, TurnMail
+from hive.harness.desk import Desk
+from hive.harness.turn import Turn
+
+MAIL = Delivery(7, "bob", "hi", "2026-11-22T14:00:00.000Z", 1, False, "l", "agent")
+
+
+@define(eq=False)
+class Inbox:
+    """A client with mail."""
+
+    left: list[Delivery] = field(factory=list)
+    waits: list[float] = field(factory=list)
+
+    async def recv(self, *, max: int, wait: float) -> tuple[Delivery, ...]:  # noqa: A002
+        self.waits.append(wait)
+        return (self.left.pop(0),) if self.left else ()
+
+
+@pytest.fixture
+def inbox() -> Any:
+    return Inbox()
+
+
+@pytest.fixture
+def mail(inbox: Any) -> TurnMail:
+    made = TurnMail(SystemClock())
+    turn = Turn(inbox, Desk())
+    turn.join([MAIL])
+    made.begin(turn)
+    return made
+
+
+async def test_what_recv_takes_joins_the_turn(mail: TurnMail, inbox: Any) -> None:
+    inbox.left = [evolve(MAIL, id=8), evolve(MAIL, id=9)]
+    taken = await mail.take(8, 500.0)
+    assert [each.id for each in taken] == [8, 9]
+    assert [each.id for each in mail.held()] == [7, 8, 9]
+    assert inbox.waits == [WAIT_MAX, 0.0, 0.0], "a turn does not wait long"
+
+
+async def test_what_the_model_is_done_with_is_held_no_more(mail: TurnMail) -> None:
+    await mail.done([7])
+    assert mail.held() == ()
+    assert mail.turn is not None
+    assert mail.turn.finished == (7,)
+    with pytest.raises(NotFoundError, match="you hold nothing"):
+        await mail.done([7])
+
+
+async def test_between_turns_there_is_no_mail(mail: TurnMail) -> None:
+    mail.end()
+    assert mail.held() == ()
+    assert await mail.take(1, 0.0) == ()
+    assert mail.between_tools() is None
+    with pytest.raises(NotFoundError):
+        await mail.done([7])
+
+
+async def test_urgent_mail_is_told_once_with_the_turns_mark(mail: TurnMail) -> None:
+    assert mail.between_tools() is None
+    assert mail.turn is not None
+    mail.turn._urgent.append(evolve(MAIL, id=8, body="stop"))
+    note = mail.between_tools()
+    assert note is not None
+    assert f"{mail.mark}\nstop\n{mail.mark}" in note
+    assert [each.id for each in mail.held()] == [7, 8]
+    assert mail.between_tools() is None

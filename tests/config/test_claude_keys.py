@@ -1,0 +1,85 @@
+"""What a manifest may say to the driver `claude`, and that the driver reads it."""
+
+from pathlib import Path
+
+import attrs
+import msgspec
+import pytest
+
+from hive.config import AgentManifest, ClaudeConfig, McpServer, driver_settings, load
+from hive.errors import ConfigError
+from hive.harness.claude import settings as harness
+
+ALICE = '[agents.alice]\ndriver = "claude"\n[agents.alice.claude]\n'
+
+
+def problems(tmp_path: Path, text: str) -> str:
+    path = tmp_path / "hive.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as refused:
+        load(path)
+    return str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ('modle = "x"', "there is no such key; did you mean 'model'?"),
+        ('effort = "hihg"', "did you mean 'high'?"),
+        ('tools = ["Read it"]', 'expected a tool such as "Read"'),
+        ('tools = ["mcp__x__y"]', "allowed by 'tools' in [claude.mcp.NAME]"),
+        ('tools = ["SendMessage"]', "an agent has one mailbox"),
+        ("compact_at = 75", "expected a number from 0 to 1"),
+        ("turn_budget = 0", "a budget of nothing lets nothing be done"),
+        ("turn_budget = 5\nday_budget = 2", "may not cost more than a whole day"),
+        ('model = ""', "expected a text"),
+        ('[agents.alice.claude.mcp.hive]\nrun = ["x"]', "the server of the hive's own tools"),
+        ("[agents.alice.claude.mcp.x]", "either a program ('run') or an address ('url')"),
+        ('[agents.alice.claude.mcp.x]\nurl = "ftp://a"', "expected an address"),
+        ('[agents.alice.claude.mcp."a b"]\nrun = ["x"]', "is no name for a server"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path: Path, line: str, sentence: str) -> None:
+    assert sentence in problems(tmp_path, ALICE + line)
+
+
+def test_a_table_for_a_driver_that_is_not_used_is_an_error(tmp_path: Path) -> None:
+    text = '[agents.alice]\nrun = ["true"]\n[agents.alice.claude]\nmodel = "x"'
+    assert "this is for the driver 'claude'" in problems(tmp_path, text)
+    text = '[agents.alice]\ndriver = "claude"\nrun = ["true"]'
+    assert "no program for each message" in problems(tmp_path, text)
+
+
+def test_the_driver_reads_what_the_manifest_says(tmp_path: Path) -> None:
+    path = tmp_path / "hive.toml"
+    path.write_text(
+        ALICE
+        + 'model = "m"\neffort = "max"\ntools = ["Read"]\nday_budget = 2\n'
+        + '[agents.alice.claude.mcp.x]\nrun = ["x", "-v"]\ntools = ["go"]\nenv = { A = "b" }\n'
+    )
+    read = harness.settings_of(driver_settings(load(path).agents["alice"]))
+    server = harness.McpServer(run=("x", "-v"), tools=("go",), env={"A": "b"})
+    assert read == harness.Settings(
+        model="m", effort="max", tools=("Read",), day_budget=2.0, mcp={"x": server}
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "read"),
+    [(ClaudeConfig, harness.Settings), (McpServer, harness.McpServer)],
+)
+def test_both_sides_know_the_same_keys_and_defaults(said: type, read: type) -> None:
+    assert [each.name for each in attrs.fields(said)] == list(read.__struct_fields__)
+
+
+def test_without_settings_the_defaults_hold() -> None:
+    assert driver_settings(AgentManifest(driver="claude")) is None
+    defaults = harness.settings_of(None)
+    said = driver_settings(AgentManifest(driver="claude", claude=ClaudeConfig()))
+    assert harness.settings_of(said) == defaults == harness.Settings()
+    assert msgspec.structs.asdict(defaults)["tools"] == ClaudeConfig().tools
+
+
+def test_settings_of_another_version_are_refused() -> None:
+    with pytest.raises(ConfigError, match="not for this driver"):
+        harness.settings_of('{"colour": "blue"}')

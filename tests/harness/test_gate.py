@@ -1,0 +1,209 @@
+"""The gate, what orders do to it, and what is told of it; on virtual time."""
+
+import asyncio
+
+import pytest
+from attrs import define, field
+
+from hive.client.activity import Activity, Order, TurnRecord
+from hive.clock import LoopClock
+from hive.errors import BadRequestError, UnavailableError
+from hive.harness.gate import Gate, HoldOff
+from hive.harness.orders import follow, obey
+from hive.harness.reporting import LIVE_KEPT, Reporter
+from hive.wire.words import ActivityState, LiveKind, OrderKind, TurnOutcome
+
+pytestmark = pytest.mark.sim
+
+LIMIT = HoldOff(ActivityState.LIMITED, "used up", 100.0)
+
+
+def clock() -> LoopClock:
+    return LoopClock(asyncio.get_running_loop(), epoch=0.0)
+
+
+@define(eq=False)
+class Listening:
+    """A hive that hears, may be away, and gives orders."""
+
+    heard: list[object] = field(factory=list)
+    away: bool = False
+    orders_given: asyncio.Queue = field(factory=asyncio.Queue)
+    asked_after: list[int] = field(factory=list)
+
+    async def report(self, activity: Activity) -> None:
+        self._hear(activity)
+
+    async def turn(self, record: TurnRecord) -> None:
+        self._hear(record)
+
+    async def live(self, kind: LiveKind, text: str) -> None:
+        self._hear(text)
+
+    async def limited(self, account: str, until: float, reason: str) -> None:
+        self._hear((account, until, reason))
+
+    async def orders(self, *, wait: float, after: int) -> tuple[Order, ...]:
+        self.asked_after.append(after)
+        given = await self.orders_given.get()
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    def _hear(self, what: object) -> None:
+        self.heard.append(what)
+
+
+@define(eq=False)
+class Worker:
+    told: list[str] = field(factory=list)
+
+    def cancel(self, reason: str) -> None:
+        self.told.append(f"cancel: {reason}")
+
+    def begin_anew(self) -> None:
+        self.told.append("anew")
+
+    def restarted(self, order: Order) -> None:
+        self.told.append(f"restarted: {order.reason}")
+
+
+async def test_neither_opens_what_the_other_has_shut():
+    gate = Gate(clock())
+    gate.shut("a", LIMIT)
+    gate.shut("b", HoldOff(ActivityState.PAUSED, "paused"))
+    gate.open("a")
+    assert gate.standing() == HoldOff(ActivityState.PAUSED, "paused")
+    gate.open("b")
+    assert gate.standing() is None
+
+
+async def test_the_longest_reason_is_the_one_that_is_told():
+    gate = Gate(clock())
+    gate.shut("a", LIMIT)
+    longer = HoldOff(ActivityState.LIMITED, "longer", 200.0)
+    gate.shut("b", longer)
+    assert gate.standing() == longer
+    gate.shut("b", HoldOff(ActivityState.LIMITED, "replaced", 50.0))
+    assert gate.standing() == LIMIT
+
+
+async def test_it_opens_by_itself_and_says_why_it_was_shut():
+    gate = Gate(clock())
+    reporter = Reporter(Listening(), clock())
+    gate.shut("a", LIMIT)
+    passing = asyncio.create_task(gate.passage(reporter))
+    await asyncio.sleep(1)
+    assert reporter.activity == Activity(ActivityState.LIMITED, 0.0, "used up", 100.0)
+    await passing
+    assert asyncio.get_running_loop().time() == pytest.approx(100)
+    assert reporter.activity.state is ActivityState.IDLE
+    await gate.passage(reporter)
+    assert asyncio.get_running_loop().time() == pytest.approx(100)
+
+
+async def test_waiting_ends_when_it_is_shut():
+    gate = Gate(clock())
+    ended = asyncio.Event()
+
+    async def wait() -> str:
+        try:
+            await asyncio.sleep(10)
+        finally:
+            ended.set()
+        return "came"
+
+    assert await gate.while_open(wait()) == "came"
+    asyncio.get_running_loop().call_later(5, gate.shut, "a", LIMIT)
+    ended.clear()
+    assert await gate.while_open(wait()) is None
+    assert ended.is_set()
+    assert asyncio.get_running_loop().time() == pytest.approx(15)
+
+
+@pytest.mark.parametrize(
+    ("orders", "standing"),
+    [
+        ([Order(1, OrderKind.PAUSE)], ActivityState.PAUSED),
+        ([Order(1, OrderKind.PAUSE), Order(2, OrderKind.RESUME)], None),
+        ([Order(1, OrderKind.LIMITED, until=50.0, at=60.0)], ActivityState.LIMITED),
+        ([Order(1, OrderKind.LIMITED, at=60.0), Order(2, OrderKind.UNLIMITED)], None),
+        ([Order(1, OrderKind.UNLIMITED, at=30.0)], ActivityState.LIMITED),
+        ([Order(1, OrderKind.UNLIMITED, at=0.0)], None),
+    ],
+)
+async def test_what_orders_do_to_the_gate(orders, standing):
+    gate = Gate(clock())
+    for order in orders:
+        obey(order, gate, Worker())
+    found = gate.standing()
+    assert (found.state if found else None) is standing
+
+
+async def test_a_limit_lasts_until_this_agents_own_moment():
+    gate = Gate(clock())
+    obey(Order(1, OrderKind.LIMITED, until=50.0, at=60.0, reason="weekly"), gate, Worker())
+    assert gate.standing() == HoldOff(ActivityState.LIMITED, "weekly", 60.0)
+
+
+async def test_orders_are_followed_and_acknowledged():
+    hive, worker, ordered = Listening(), Worker(), asyncio.Event()
+    following = asyncio.create_task(follow(hive, Gate(clock()), worker, ordered))
+    hive.orders_given.put_nowait(UnavailableError("away"))
+    hive.orders_given.put_nowait(())
+    await ordered.wait()
+    hive.orders_given.put_nowait(
+        (
+            Order(4, OrderKind.RESTARTED, reason="it was killed"),
+            Order(5, OrderKind.CANCEL, reason="enough"),
+            Order(6, OrderKind.NEW_SESSION),
+        )
+    )
+    hive.orders_given.put_nowait(BadRequestError("no such verb"))
+    await following
+    assert worker.told == ["restarted: it was killed", "cancel: enough", "anew"]
+    assert hive.asked_after == [0, 0, 0, 6]
+
+
+async def test_a_daemon_that_gives_no_orders_holds_up_nobody():
+    hive, ordered = Listening(), asyncio.Event()
+    hive.orders_given.put_nowait(BadRequestError("no such verb"))
+    await follow(hive, Gate(clock()), Worker(), ordered)
+    assert ordered.is_set()
+
+
+async def test_only_the_newest_activity_is_told_and_every_record():
+    hive = Listening()
+    reporter = Reporter(hive, clock())
+    reporter.state(ActivityState.WORKING, "a")
+    reporter.uses(model="m", account="acc")
+    reporter.state(ActivityState.WORKING, "b")
+    records = [TurnRecord(float(n), 1.0, "message", TurnOutcome.DONE) for n in range(2)]
+    for record in records:
+        reporter.turn(record)
+    reporter.limited(5.0, "x")
+    await reporter.flush()
+    activity = Activity(ActivityState.WORKING, 0.0, "b", model="m", account="acc")
+    assert hive.heard == [activity, *records, ("acc", 5.0, "x")]
+    await reporter.flush()
+    assert len(hive.heard) == 4, "nothing is told twice"
+
+
+async def test_since_is_when_the_state_began():
+    reporter = Reporter(Listening(), clock())
+    reporter.state(ActivityState.WORKING, "a")
+    await asyncio.sleep(7)
+    reporter.state(ActivityState.WORKING, "a", until=9.0)
+    assert reporter.activity.since == 0.0
+    reporter.state(ActivityState.IDLE)
+    assert reporter.activity.since == 7.0
+
+
+async def test_live_events_that_nobody_takes_make_room():
+    hive = Listening()
+    reporter = Reporter(hive, clock())
+    for number in range(LIVE_KEPT + 5):
+        reporter.live(LiveKind.TEXT, str(number))
+    await reporter.flush()
+    shown = [each for each in hive.heard if isinstance(each, str)]
+    assert shown == [str(number) for number in range(5, LIVE_KEPT + 5)]

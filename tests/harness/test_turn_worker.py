@@ -1,0 +1,343 @@
+"""Turns about several messages, on virtual time, over a real socket."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+
+import pytest
+from attrs import define, field
+
+from hive.client.aio import SocketClient
+from hive.client.api import Delivery
+from hive.clock import LoopClock
+from hive.errors import NotFoundError, StaleLeaseError
+from hive.harness.drivers import Deferred, Done, Failed, Rejected
+from hive.harness.gate import HoldOff
+from hive.harness.serving import Harness
+from hive.harness.turn import Turn
+from hive.harness.turn_drivers import Surroundings, TurnDriver, TurnEnd, Usage
+from hive.wire import agent as wire
+from hive.wire.rows import QuestionRow
+from hive.wire.words import ActivityState, TurnOutcome
+from tests.harness.support.daemon import Daemon
+
+pytestmark = pytest.mark.sim
+
+DONE = TurnEnd(Done(), TurnOutcome.DONE, Usage(model="m", input_tokens=7, tools={"Read": 2}))
+
+
+@define(eq=False)
+class Scripted(TurnDriver):
+    """A driver whose turns are functions, and which remembers what it was given."""
+
+    act: Callable[[Turn], Awaitable[TurnEnd]]
+    turns: list[tuple[int, ...]] = field(factory=list)
+    told: list[str] = field(factory=list)
+    interrupted: asyncio.Event = field(factory=asyncio.Event)
+    login: asyncio.Event = field(factory=asyncio.Event)
+
+    async def open(self, surroundings: Surroundings) -> None:
+        await asyncio.sleep(0.01)  # as long as loading takes
+        surroundings.reporter.uses(account="acc")
+        self.told.append(f"open {surroundings.me.name}")
+
+    async def turn(self, turn: Turn) -> TurnEnd:
+        self.turns.append(tuple(message.id for message in turn.messages))
+        return await self.act(turn)
+
+    async def interrupt(self) -> None:
+        self.interrupted.set()
+
+    async def close(self) -> None:
+        self.told.append("close")
+
+    async def rest(self) -> None:
+        self.told.append("rest")
+
+    async def recovered(self) -> None:
+        await self.login.wait()
+
+    def begin_anew(self) -> None:
+        self.told.append("anew")
+
+    def restarted(self, order) -> None:
+        self.told.append(f"restarted: {order.reason}")
+
+
+def ending(*ends: TurnEnd) -> Scripted:
+    """Return a driver whose turns end so, the last one for ever."""
+    left = list(ends)
+
+    async def act(turn: Turn) -> TurnEnd:
+        return left.pop(0) if len(left) > 1 else left[0]
+
+    return Scripted(act)
+
+
+@asynccontextmanager
+async def serving(
+    tmp_path: Path, driver: Scripted, made: Daemon | None = None
+) -> AsyncIterator[Daemon]:
+    path = tmp_path / "mcp.sock"
+    async with made or Daemon(path) as daemon, SocketClient(path, random=Random(1)) as client:
+        clock = LoopClock(asyncio.get_running_loop(), epoch=0.0)
+        harness = Harness(
+            client, driver, "scripted", tmp_path, drain=5.0, random=Random(1), clock=clock
+        )
+        task = asyncio.create_task(harness.run())
+        try:
+            yield daemon
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+
+def reports(daemon: Daemon) -> list[tuple[str, str | None]]:
+    return [(one.state.value, one.about) for one in daemon.of(wire.Report)]
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def test_mail_that_waits_is_one_turn_and_is_acked_when_the_turn_is_done(tmp_path):
+    held: list[Delivery] = []
+
+    async def act(turn: Turn) -> TurnEnd:
+        held.extend(turn.held())
+        assert [item.state for item in daemon.items.values()] == ["leased", "leased"]
+        return DONE
+
+    driver = Scripted(act)
+    async with serving(tmp_path, driver) as daemon:
+        daemon.order("pause")
+        await daemon.until(lambda: ("paused", "paused by the operator") in reports(daemon))
+        first, second = daemon.post("one"), daemon.post("two", sender="carol")
+        daemon.order("resume")
+        await daemon.until(lambda: daemon.state(second) == "acked")
+        await daemon.until(lambda: daemon.of(wire.Turn) and "rest" in driver.told)
+    assert driver.turns == [(first, second)]
+    assert [each.body for each in held] == ["one", "two"]
+    [turn] = daemon.of(wire.Turn)
+    assert (turn.wake, turn.outcome, turn.messages) == ("message", "done", [first, second])
+    assert (turn.model, turn.input_tokens, turn.tools) == ("m", 7, {"Read": 2})
+    assert ("working", "2 messages from bob, carol") in reports(daemon)
+    assert driver.told == ["open alice", "rest", "close"]
+
+
+async def test_a_turn_that_failed_burns_an_attempt_of_what_the_model_was_not_done_with(tmp_path):
+    async def act(turn: Turn) -> TurnEnd:
+        if len(driver.turns) > 1:
+            return DONE
+        daemon.post("b")
+        joined = await turn.take(1, 60.0)
+        await turn.done([joined[0].id])
+        with pytest.raises(NotFoundError, match="you hold 1"):
+            await turn.done([joined[0].id])
+        return TurnEnd(Failed("boom"), TurnOutcome.FAILED)
+
+    driver = Scripted(act)
+    async with serving(tmp_path, driver) as daemon:
+        first, second = daemon.post("a"), 2
+        await daemon.until(lambda: daemon.state(first) == "acked")
+    assert daemon.state(second) == "acked"
+    assert driver.turns == [(first,), (first,)]
+    assert daemon.items[first].reasons == [("fail", "boom")]
+    assert daemon.items[first].attempts == 2
+    assert daemon.items[second].attempts == 1
+    assert ("failed", "boom") in reports(daemon)
+
+
+async def test_urgent_mail_joins_the_turn_and_the_rest_waits_for_its_end(tmp_path):
+    async def act(turn: Turn) -> TurnEnd:
+        if len(driver.turns) > 1:
+            return DONE
+        usual, urgent = daemon.post("usual"), daemon.post("now!", priority="high")
+        await daemon.until(lambda: daemon.state(urgent) == "leased")
+        while not (came := turn.urgent()):
+            await asyncio.sleep(0)
+        assert [each.body for each in came] == ["now!"]
+        assert turn.urgent() == ()
+        assert daemon.state(usual) == "queued"
+        return DONE
+
+    driver = Scripted(act)
+    async with serving(tmp_path, driver) as daemon:
+        daemon.post("begin")
+        await daemon.until(
+            lambda: daemon.items and all(i.state == "acked" for i in daemon.items.values())
+        )
+    assert driver.turns == [(1,), (2,)]
+    assert daemon.of(wire.Turn)[0].messages == [1, 3]
+
+
+async def test_urgent_mail_that_came_too_late_begins_the_next_turn(tmp_path):
+    async def act(turn: Turn) -> TurnEnd:
+        if len(driver.turns) == 1:
+            late = daemon.post("late", priority="high")
+            await daemon.until(lambda: daemon.state(late) == "leased")
+            while not turn.unseen:
+                await asyncio.sleep(0)
+        return DONE
+
+    driver = Scripted(act)
+    async with serving(tmp_path, driver) as daemon:
+        daemon.post("begin")
+        await daemon.until(lambda: len(daemon.of(wire.Turn)) == 2)
+    assert driver.turns == [(1,), (2,)]
+    assert all(item.attempts == 1 and item.state == "acked" for item in daemon.items.values())
+
+
+async def test_a_limit_gives_the_mail_back_and_shuts_the_gate_until_it_is_over(tmp_path):
+    limited = HoldOff(ActivityState.LIMITED, "5-hour limit", 1000.0)
+    end = TurnEnd(Deferred("5-hour limit"), TurnOutcome.LIMITED, hold_off=limited, shared=True)
+    driver = ending(end, DONE)
+    async with serving(tmp_path, driver) as daemon:
+        asked = daemon.post("work")
+        await daemon.until(lambda: daemon.of(wire.Limited))
+        daemon.post("more")
+        await daemon.until(lambda: len(driver.turns) == 2)
+        assert now() == pytest.approx(1000.0, abs=0.1)
+        await daemon.until(lambda: daemon.state(asked) == "acked")
+    assert daemon.items[asked].attempts == 1
+    [told] = daemon.of(wire.Limited)
+    assert (told.account, told.until, told.reason) == ("acc", 1000.0, "5-hour limit")
+    assert ("limited", "5-hour limit") in reports(daemon)
+
+
+async def test_a_missing_login_holds_off_until_somebody_has_logged_in(tmp_path):
+    end = TurnEnd(
+        Deferred("log in"),
+        TurnOutcome.DEFERRED,
+        hold_off=HoldOff(ActivityState.NEEDS_LOGIN, "log in"),
+    )
+    driver = ending(end, DONE)
+    async with serving(tmp_path, driver) as daemon:
+        asked = daemon.post("work")
+        await daemon.until(lambda: ("needs_login", "log in") in reports(daemon))
+        await asyncio.sleep(10_000)
+        assert len(driver.turns) == 1
+        driver.login.set()
+        await daemon.until(lambda: daemon.state(asked) == "acked")
+    assert daemon.of(wire.Limited) == []
+
+
+async def test_a_paused_agent_begins_no_turn_and_gives_back_nothing(tmp_path):
+    driver = ending(DONE)
+    async with serving(tmp_path, driver) as daemon:
+        daemon.order("pause")
+        await daemon.until(lambda: ("paused", "paused by the operator") in reports(daemon))
+        asked = daemon.post("work")
+        await asyncio.sleep(1000)
+        assert daemon.state(asked) == "queued"
+        daemon.order("resume")
+        await daemon.until(lambda: daemon.state(asked) == "acked")
+    assert daemon.items[asked].deliveries == 1
+
+
+async def test_a_limit_that_another_agent_met_holds_off_this_one(tmp_path):
+    driver = ending(DONE)
+    async with serving(tmp_path, driver) as daemon:
+        daemon.order("limited", until=500.0, at=530.0, reason="weekly limit")
+        await daemon.until(lambda: ("limited", "weekly limit") in reports(daemon))
+        asked = daemon.post("work")
+        await daemon.until(lambda: daemon.state(asked) == "acked")
+        assert now() == pytest.approx(530.0, abs=0.1)
+
+
+async def test_cancel_interrupts_the_turn_and_makes_its_mail_dead_letters(tmp_path):
+    async def act(turn: Turn) -> TurnEnd:
+        await driver.interrupted.wait()
+        return TurnEnd(Rejected("cancelled by the operator"), TurnOutcome.CANCELLED)
+
+    driver = Scripted(act)
+    async with serving(tmp_path, driver) as daemon:
+        asked = daemon.post("hang")
+        await daemon.until(lambda: driver.turns)
+        daemon.order("cancel")
+        await daemon.until(lambda: daemon.state(asked) == "dead")
+        await daemon.until(lambda: daemon.of(wire.Turn))
+    assert daemon.of(wire.Turn)[0].outcome == "cancelled"
+
+
+async def test_orders_reach_the_driver_once_it_is_open(tmp_path):
+    driver = ending(DONE)
+    made = Daemon(tmp_path / "mcp.sock")
+    made.order("restarted", at=5.0, reason="killed by SIGKILL")
+    async with serving(tmp_path, driver, made) as daemon:
+        daemon.order("new_session")
+        await daemon.until(lambda: len(driver.told) == 3)
+        assert driver.told == ["open alice", "restarted: killed by SIGKILL", "anew"]
+
+
+async def test_a_lease_is_kept_while_the_turn_lasts(tmp_path):
+    async def act(turn: Turn) -> TurnEnd:
+        await asyncio.sleep(300)
+        return DONE
+
+    driver = Scripted(act)
+    async with serving(tmp_path, driver) as daemon:
+        asked = daemon.post("long")
+        await daemon.until(lambda: daemon.state(asked) == "acked")
+    beats = [one for one in daemon.of(wire.Heartbeat) if one.ids == [asked]]
+    assert len(beats) in {10, 11}, "at once, and for each 30 of 300 seconds"
+
+
+async def test_a_stop_gives_the_mail_back_without_burning_an_attempt(tmp_path):
+    async def act(turn: Turn) -> TurnEnd:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    driver = Scripted(act)
+    async with serving(tmp_path, driver) as daemon:
+        asked = daemon.post("endless")
+        await daemon.until(lambda: driver.turns)
+    assert daemon.items[asked].reasons == [("defer", "the agent was stopped")]
+    assert daemon.items[asked].attempts == 0
+    assert driver.told[-1] == "close"
+
+
+async def test_a_bug_of_the_driver_is_a_turn_that_failed(tmp_path):
+    async def act(turn: Turn) -> TurnEnd:
+        if len(driver.turns) == 1:
+            raise ValueError("oops")
+        return DONE
+
+    driver = Scripted(act)
+    async with serving(tmp_path, driver) as daemon:
+        asked = daemon.post("x")
+        await daemon.until(lambda: daemon.state(asked) == "acked")
+    assert daemon.items[asked].reasons == [("fail", "the driver raised ValueError: oops")]
+
+
+async def test_what_was_done_is_not_done_again_when_its_ack_was_lost(tmp_path):
+    driver = ending(DONE)
+    async with serving(tmp_path, driver) as daemon:
+        daemon.refusals[wire.Ack] = [StaleLeaseError("gone")]
+        asked = daemon.post("once")
+        await daemon.until(lambda: driver.turns)
+        daemon.items[asked].state = "queued"
+        daemon.deliver()
+        await daemon.until(lambda: daemon.state(asked) == "acked")
+    assert driver.turns == [(asked,)]
+
+
+async def test_whom_it_waits_for_is_said(tmp_path):
+    driver = ending(DONE)
+    async with serving(tmp_path, driver) as daemon:
+        daemon.open_question = QuestionRow(
+            id=9,
+            asker="alice",
+            to="operator",
+            question="merge or rebase?",
+            options=[],
+            multi=False,
+            state="open",
+            asked_at="2026-11-22T14:00:00.000Z",
+            age_seconds=1.0,
+            on_expiry="deny",
+        )
+        daemon.post("x")
+        await daemon.until(lambda: ("waiting", "operator: merge or rebase?") in reports(daemon))
