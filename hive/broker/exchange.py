@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from hive.alarm import Alarm
 from hive.broker import addressing, requests
 from hive.broker.asking import Gone
 from hive.broker.bodies import Bodies
@@ -72,7 +73,7 @@ class Exchange:
         self._closed = False
         self._has_epoch = False
         self._recovery: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer = Alarm()
         self._soon: asyncio.TimerHandle | None = None
         self._handlers: dict[type, Handler] = {
             requests.Send: self._send,
@@ -125,9 +126,9 @@ class Exchange:
         if self.rules.mail.is_only_acked:
             self._current_journal()
         self._trouble = UnavailableError("the broker is stopping; connect again")
-        for timer in (self._timer, self._soon):
-            if timer is not None:
-                timer.cancel()
+        self._timer.cancel()
+        if self._soon is not None:
+            self._soon.cancel()
         if self._recovery is not None:
             self._recovery.cancel()
             await asyncio.wait([self._recovery])
@@ -474,15 +475,9 @@ class Exchange:
         known = [delay for delay in delays if delay is not None]
         if not known or self._closed:
             return
-        when = now.loop + min(*known, LONGEST_SLEEP)
-        if self._timer is not None:
-            if self._timer.when() <= when:
-                return
-            self._timer.cancel()
-        self._timer = self._loop.call_at(when, self._on_timer)
+        self._timer.set(now.loop + min(*known, LONGEST_SLEEP), self._on_timer)
 
     def _on_timer(self) -> None:
-        self._timer = None
         now = self._now()
         if self._trouble is None:
             self.rules.advance(now)

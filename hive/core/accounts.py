@@ -40,8 +40,7 @@ class Accounts:
         self._limits: dict[str, Limit] = {}
 
     async def load(self) -> None:
-        """Read what is on disk, and forget there what is over."""
-        await self._store.write(limits.drop_ended(self._clock.now() - SPREAD))
+        """Read what is on disk."""
         self._limits = {each.account: each for each in await self._store.read(limits.all_of_them)}
 
     def limit_of(self, account: str | None) -> Limit | None:
@@ -58,7 +57,7 @@ class Accounts:
 
     async def limit(self, limit: Limit) -> None:
         """Keep that an account is used up, in place of what was known of it."""
-        await self._store.write(limits.save(limit))
+        await self._store.write(limits.save(limit, ended=self._clock.now() - SPREAD))
         self._limits[limit.account] = limit
 
     async def lift(self, account: str) -> Limit:

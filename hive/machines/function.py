@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Generic, TypeVar
 
+from hive.alarm import Alarm
 from hive.clock import Clock, SystemClock
 from hive.endings import Ended, Exited, How, Signaled, Unknown
 from hive.errors import FailedError
@@ -43,7 +45,7 @@ class _Call:
         self.connected: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[Ended] = loop.create_future()
         self.asked_by: Signals | None = None
-        self.timer: asyncio.TimerHandle | None = None
+        self.timer = Alarm()
         self.task: asyncio.Task[_Outcome]
 
     def ask(self, signal: Signals) -> None:
@@ -54,17 +56,10 @@ class _Call:
 
     def limit(self, seconds: float, give_up: Callable[[_Call, float], None]) -> None:
         at = self.task.get_loop().time() + seconds
-        if self.timer is None or at < self.timer.when():
-            self.forget_limit()
-            self.timer = self.task.get_loop().call_at(at, give_up, self, seconds)
-
-    def forget_limit(self) -> None:
-        if self.timer:
-            self.timer.cancel()
-        self.timer = None
+        self.timer.set(at, partial(give_up, self, seconds))
 
     def tell(self, ended: Ended) -> None:
-        self.forget_limit()
+        self.timer.cancel()
         self.task.get_loop().call_soon(self.watcher, ended)
         self.ended.set_result(ended)
 

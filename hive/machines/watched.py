@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable
 from signal import SIGCONT, SIGKILL, SIGTERM, Signals
 
+from hive.alarm import Alarm
 from hive.endings import Ended
 from hive.errors import UnavailableError
 from hive.machines import pidfd
@@ -39,7 +40,7 @@ class WatchedProcess:
         self.ended: asyncio.Future[Ended] = self._loop.create_future()
         self._on_end = on_end
         self._adopted = adopted
-        self._kill_timer: asyncio.TimerHandle | None = None
+        self._kill_timer = Alarm()
         self._ending = False
         self._loop.add_reader(held.pidfd, self._leader_ended)
 
@@ -67,10 +68,7 @@ class WatchedProcess:
             return
         # A stopped process acts on SIGTERM only once it goes on: see systemd.kill(5).
         self._signal(SIGTERM, SIGCONT)
-        at = self._loop.time() + deadline
-        if self._kill_timer is None or at < self._kill_timer.when():
-            self._cancel_timer()
-            self._kill_timer = self._loop.call_at(at, self.kill)
+        self._kill_timer.set(self._loop.time() + deadline, self.kill)
 
     def kill(self) -> None:
         """End the group at once."""
@@ -104,9 +102,4 @@ class WatchedProcess:
 
     def _stop_listening(self) -> None:
         self._loop.remove_reader(self.held.pidfd)
-        self._cancel_timer()
-
-    def _cancel_timer(self) -> None:
-        if self._kill_timer:
-            self._kill_timer.cancel()
-        self._kill_timer = None
+        self._kill_timer.cancel()

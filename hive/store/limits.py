@@ -28,10 +28,11 @@ class Limit:
     reported_by: str
 
 
-def save(limit: Limit) -> Op[None]:
-    """Keep a limit, in place of what was known of its account."""
+def save(limit: Limit, *, ended: float) -> Op[None]:
+    """Keep a limit, in place of what was known of its account; forget those over before `ended`."""
 
     def op(connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM limits WHERE until < ?", (ended,))
         connection.execute(
             "INSERT OR REPLACE INTO limits (account, until, since, reason, reported_by) "
             "VALUES (?, ?, ?, ?, ?)",
@@ -46,15 +47,6 @@ def drop(account: str) -> Op[None]:
 
     def op(connection: sqlite3.Connection) -> None:
         connection.execute("DELETE FROM limits WHERE account = ?", (account,))
-
-    return op
-
-
-def drop_ended(before: float) -> Op[int]:
-    """Forget limits that were over before a time; the value is how many went."""
-
-    def op(connection: sqlite3.Connection) -> int:
-        return connection.execute("DELETE FROM limits WHERE until < ?", (before,)).rowcount
 
     return op
 

@@ -61,6 +61,9 @@ class TestKept:
         again = Accounts(store, clock)
         await again.load()
         assert [each.account for each in again.current()] == ["acme"]
+        await again.limit(Limit("acme", 9500.0, 5000.0, "used up", "bob"))
+        again = Accounts(store, clock)
+        await again.load()
         clock.time = 0.0
         assert [each.account for each in again.current()] == ["acme"], "it is gone from disk"
 

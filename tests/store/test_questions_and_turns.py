@@ -161,9 +161,10 @@ async def test_a_turn_comes_back_whole_and_is_known_by_its_start(store: Store) -
 async def test_a_limit_comes_back_until_it_is_dropped(store: Store) -> None:
     acme, other = (Limit(name, NOW, NOW - 5, "used up", "alice") for name in ("acme", "other"))
     for limit in (other, acme, evolve(acme, until=NOW + 5)):
-        await store.write(limits.save(limit))
+        await store.write(limits.save(limit, ended=NOW))
     assert await store.read(limits.all_of_them) == [evolve(acme, until=NOW + 5), other]
-    assert await store.write(limits.drop_ended(NOW + 1)) == 1
+    await store.write(limits.save(evolve(acme, until=NOW + 9), ended=NOW + 1))
+    assert await store.read(limits.all_of_them) == [evolve(acme, until=NOW + 9)]
     await store.write(limits.drop("acme"))
     assert await store.read(limits.all_of_them) == []
 
