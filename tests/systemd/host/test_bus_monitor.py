@@ -2,24 +2,31 @@
 
 import subprocess
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from tests.testbed.bus import LOOKS, acting, aside, hide_private_socket, read, recorded
 
-PEER = "hector"
-SERVICE = f"container@{PEER}.service"
+SERVICE = "container@{peer}.service"
 
 
-def heard(path: Path, *argv: str) -> list[str]:
+@pytest.fixture
+def peer() -> str:
+    """A peer of this test's own: what others did to theirs may be heard a little later."""
+    return f"hector-{uuid4().hex[:8]}"
+
+
+def heard(path: Path, peer: str, *words: str) -> list[str]:
     """Return what acts on the peer in what is heard while a program runs."""
     hide_private_socket()
+    argv = [word.format(peer=peer) for word in words]
     with recorded(path) as bus:
         subprocess.run(argv, check=False, capture_output=True)
         subprocess.run(["systemctl", "show", "the-end"], check=True, capture_output=True)
     calls = read(bus)
     assert any("the_2dend" in call["path"] for call in calls), "what came before is in it"
-    return acting(calls, PEER)
+    return acting(calls, peer)
 
 
 @pytest.mark.parametrize(
@@ -30,12 +37,14 @@ def heard(path: Path, *argv: str) -> list[str]:
         (("systemctl", "kill", "--signal=KILL", SERVICE), "KillUnit"),
         (("systemctl", "reset-failed", SERVICE), "ResetFailedUnit"),
         (("systemctl", "set-property", SERVICE, "CPUWeight=1"), "SetUnitProperties"),
-        (("machinectl", "terminate", PEER), "TerminateMachine"),
+        (("machinectl", "terminate", "{peer}"), "TerminateMachine"),
         (("systemctl", "start", SERVICE), "StartUnit"),
     ],
 )
-def test_whoever_acts_on_a_peer_is_heard(tmp_path: Path, argv: list[str], member: str) -> None:
-    found = heard(tmp_path / "bus", *argv)
+def test_whoever_acts_on_a_peer_is_heard(
+    tmp_path: Path, peer: str, argv: list[str], member: str
+) -> None:
+    found = heard(tmp_path / "bus", peer, *argv)
     assert any(call.startswith(f"{member}(") for call in found), found
 
 
@@ -43,13 +52,15 @@ def test_whoever_acts_on_a_peer_is_heard(tmp_path: Path, argv: list[str], member
     "argv",
     [
         ("systemctl", "show", SERVICE),
-        ("machinectl", "show", PEER),
+        ("machinectl", "show", "{peer}"),
         ("systemctl", "stop", "container@another.service"),
         aside("systemctl", "stop", SERVICE),
     ],
 )
-def test_looks_are_none_nor_what_others_are_told(tmp_path: Path, argv: list[str]) -> None:
-    assert heard(tmp_path / "bus", *argv) == []
+def test_looks_are_none_nor_what_others_are_told(
+    tmp_path: Path, peer: str, argv: list[str]
+) -> None:
+    assert heard(tmp_path / "bus", peer, *argv) == []
 
 
 def test_no_method_that_changes_anything_counts_as_a_look() -> None:
