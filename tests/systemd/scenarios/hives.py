@@ -82,11 +82,21 @@ def kill_container(name: str) -> None:
 
 def remove_containers() -> None:
     """End and remove every container that is called like one of a hive."""
+    for machine in running():
+        subprocess.run(["machinectl", "terminate", machine], check=False, stderr=-3)
+    eventually(lambda: not running(), what="an end of all machines")
     shown = host("machinectl", "list-images", "--no-legend", "--output=json")
     for image in json.loads(shown or "[]"):
         if image["name"].startswith("h-") or image["name"] == "hm1nd":
             end_container(image["name"])
             host("machinectl", "remove", image["name"])
+
+
+def running() -> list[str]:
+    """Return every machine that is called like one of a hive, whatever runtime started it."""
+    shown = json.loads(host("machinectl", "list", "--no-legend", "--output=json") or "[]")
+    names = [str(each["machine"]) for each in shown]
+    return [name for name in names if name.startswith("h-") or name == "hm1nd"]
 
 
 def end_container(container: str) -> None:
