@@ -111,10 +111,11 @@ def _targets(book: Book) -> str:
             f"{'>=' if verdict.at_least else '<='} {verdict.goal:g} {verdict.unit}",
             f"{_number(verdict.found)} {verdict.unit}",
             "ok" if verdict.ok else "missed",
+            f"{_number(verdict.allowed)} {verdict.unit}" if verdict.allowed else "-",
         ]
         for verdict in _verdicts(book)
     ]
-    return _table(["target", "goal", "measured", ""], rows) if rows else ""
+    return _table(["target", "goal", "measured", "", "bare stack"], rows) if rows else ""
 
 
 def _verdicts(book: Book) -> list[Verdict]:

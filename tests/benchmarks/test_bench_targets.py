@@ -8,9 +8,11 @@ from benchmarks.delivery.growth import Growth, Receiving
 from benchmarks.delivery.isolation import Isolation
 from benchmarks.delivery.measuring import Result
 from benchmarks.delivery.stats import Latency, Spread, latency, spread
-from benchmarks.delivery.systems import OURS
+from benchmarks.delivery.systems import BARE, OURS
 from benchmarks.delivery.targets import Verdict, targets
 from tests.benchmarks.books import book_of, result_of
+
+_RATES = {OURS: 500.0, BARE: 1250.0, "Redis always": 1000.0}
 
 
 def verdict(book_rounds: list[dict[str, dict[str, Result]]], title: str) -> Verdict | None:
@@ -64,6 +66,20 @@ def test_a_send_is_compared_with_the_raw_disk() -> None:
     )
     assert judged is not None
     assert (judged.found.median, judged.ok) == (1.9, True)
+
+
+def test_beside_each_ratio_stands_what_the_bare_stack_reached() -> None:
+    rounds = [{"16 pairs": {each: result_of(rate) for each, rate in _RATES.items()}}]
+    judged = verdict(rounds, "16 pairs, rate / Redis always")
+    assert judged is not None
+    assert (judged.found.median, judged.allowed) == (0.5, Spread(1.25, 1.25, 1.25))
+
+
+def test_without_the_bare_stack_nothing_stands_there() -> None:
+    rounds = [{"16 pairs": {OURS: result_of(1.0), "Redis always": result_of(1.0)}}]
+    judged = verdict(rounds, "16 pairs, rate / Redis always")
+    assert judged is not None
+    assert judged.allowed is None
 
 
 def test_disturbance_is_what_the_load_adds_in_milliseconds() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from benchmarks.delivery.report import as_json, as_text
-from benchmarks.delivery.systems import NAMES, OURS
+from benchmarks.delivery.systems import BARE, NAMES, OURS
 from tests.benchmarks.books import book_of, result_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,11 +30,12 @@ def benchmark(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
-    """What a short run of our own daemon printed and wrote."""
+    """What a short run of our own daemon and of the bare stack printed and wrote."""
     directory = tmp_path_factory.mktemp("bench")
     file = directory / "results.json"
     done = benchmark(
-        *("--quick", "--system", OURS, "--directory", str(directory), "--json", str(file))
+        *("--quick", "--system", OURS, "--system", BARE),
+        *("--directory", str(directory), "--json", str(file)),
     )
     assert done.returncode == 0, done.stderr
     assert [entry.name for entry in directory.iterdir()] == [file.name]
@@ -47,9 +48,9 @@ def test_a_quick_run_measures_the_real_daemon_and_cleans_up(
     (only,) = quick[1]["rounds"]
     assert set(only["runs"]) == {"ping-pong", "16 pairs", "1 sender", "64 senders"}
     for runs in only["runs"].values():
-        ours = runs[OURS]
-        assert ours["rate"] > 0
-        assert 0 < ours["latency"]["p50"] <= ours["latency"]["p99"]
+        for result in (runs[OURS], runs[BARE]):
+            assert result["rate"] > 0
+            assert 0 < result["latency"]["p50"] <= result["latency"]["p99"]
     assert only["isolation"]["loaded"]["p99"] > 0
     assert only["growth"]["many"]["full"] > 0
     assert only["disk"]["append"]["p50"] > 0
@@ -66,6 +67,11 @@ def test_a_quick_run_judges_what_needs_no_other_system(
         "whoami p99, 64 senders - idle",
     ]
     assert all(title in text for title in titles)
+    assert [verdict["allowed"] is not None for verdict in results["targets"]] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_an_unknown_system_is_refused_by_name() -> None:

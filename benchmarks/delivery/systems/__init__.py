@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.delivery.systems.bare import BareStack
 from benchmarks.delivery.systems.base import Broker, Embedded
 from benchmarks.delivery.systems.hyperhive import Hyperhive
 from benchmarks.delivery.systems.libraries import Huey, LiteQueue, PersistQueue
@@ -9,11 +10,13 @@ from benchmarks.delivery.systems.nats import Nats
 from benchmarks.delivery.systems.redis import Redis
 
 OURS = Hyperhive.name
+BARE = BareStack.name
 
 
 def brokers() -> list[Broker]:
     """Return every server, ours first."""
-    return [Hyperhive(), Redis("always"), Redis("everysec"), Nats("always"), Nats("default")]
+    redis, nats = (Redis("always"), Redis("everysec")), (Nats("always"), Nats("default"))
+    return [Hyperhive(), BareStack(), *redis, *nats]
 
 
 def embedded() -> list[Embedded]:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-
 from benchmarks.delivery.process import Server
-from benchmarks.delivery.systems.base import BODY, TAKE, Lane, find_program, without_program
-from benchmarks.delivery.systems.wire import ReceiverEnd, SenderEnd, WireLane, connected
+from benchmarks.delivery.systems.base import Lane, find_program, without_program
+from benchmarks.delivery.systems.lines import LineReceiver, LineSender
+from benchmarks.delivery.systems.wire import WireLane, connected
 from hive.paths import Paths
 
 PROGRAM = "hive-c0re"
-WAIT = 120.0
-"""Seconds of one long poll."""
 
 _LIMITS = """[limits]
 inbox_messages = 1_000_000
@@ -22,19 +19,6 @@ rate = 1_000_000_000
 pair_rate = 1_000_000_000
 """
 """What is measured is delivery, so no inbox gets full and no sender or pair is held back."""
-
-
-class _Row(msgspec.Struct):
-    id: int
-
-
-class _Answer(msgspec.Struct):
-    ok: bool
-    error: str = ""
-    messages: list[_Row] = []
-
-
-_decode = msgspec.json.Decoder(_Answer).decode
 
 
 class Hyperhive:
@@ -85,8 +69,8 @@ class Hyperhive:
     async def _lane(self, number: int) -> WireLane:
         receiver = _receiver(number)
         return WireLane(
-            await connected(_Sender(receiver), self.socket(_sender(number))),
-            await connected(_Receiver(), self.socket(receiver)),
+            await connected(LineSender(receiver), self.socket(_sender(number))),
+            await connected(LineReceiver(), self.socket(receiver)),
         )
 
     def cpu_seconds(self) -> float:
@@ -111,49 +95,3 @@ def _sender(lane: int) -> str:
 
 def _receiver(lane: int) -> str:
     return f"r{lane}"
-
-
-class _Sender(SenderEnd):
-    def __init__(self, to: str) -> None:
-        request = {"cmd": "send", "to": to, "body": BODY}
-        super().__init__(msgspec.json.encode(request) + b"\n")
-        self._pending = b""
-
-    def data_received(self, data: bytes) -> None:
-        self._pending += data
-        if self._pending.endswith(b"\n"):
-            _checked(self._pending)
-            self._pending = b""
-            self.confirm()
-
-
-class _Receiver(ReceiverEnd):
-    def __init__(self) -> None:
-        self._pending = b""
-
-    def ask(self) -> None:
-        self.transport.write(_recv([]))
-
-    def data_received(self, data: bytes) -> None:
-        self._pending += data
-        if not self._pending.endswith(b"\n"):
-            return
-        answer, self._pending = _checked(self._pending), b""
-        self.transport.write(_recv([row.id for row in answer.messages]))
-        if answer.messages:
-            self.delivered(len(answer.messages))
-
-
-def _recv(acked: list[int]) -> bytes:
-    return b'{"cmd":"recv","max":%d,"wait_seconds":%g,"ack":%s}\n' % (
-        TAKE,
-        WAIT,
-        msgspec.json.encode(acked),
-    )
-
-
-def _checked(line: bytes) -> _Answer:
-    answer = _decode(line)
-    if not answer.ok:
-        raise RuntimeError(f"hive-c0re refused a request: {answer.error}")
-    return answer
