@@ -103,6 +103,7 @@ async def test_an_ack_may_be_repeated_by_who_made_it(router: Router) -> None:
     [got] = await router.recv(session)
     await asyncio.gather(router.ack(session, [got.id]), router.ack(session, [got.id]))
     await router.ack(other, [got.id], got.lease)
+    assert (await router.message(got.id)).state is MessageState.ACKED
 
 
 async def test_a_recv_that_repeats_an_ack_is_answered_without_mail(router: Router) -> None:

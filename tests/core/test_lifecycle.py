@@ -110,6 +110,7 @@ async def test_a_start_outlives_the_hive_that_could_not_carry_it_out(
         runtime.hold("start", "alice")
         starting = asyncio.ensure_future(hive.start("alice"))
         await settle()
+        assert await desired_on_disk(hive, "alice") is Desired.RUNNING
         starting.cancel()
     runtime.held.clear()
     async with site.simulated(runtime, swarm("alice")) as hive:

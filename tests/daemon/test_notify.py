@@ -50,8 +50,9 @@ async def test_it_shows_more_often_than_asked_that_its_loop_runs(tmp_path: Path)
 
 
 @pytest.mark.sim
-async def test_without_a_watchdog_nothing_is_to_be_shown() -> None:
+async def test_without_a_watchdog_nothing_is_to_be_shown(caplog: pytest.LogCaptureFixture) -> None:
     await Notifier("/nowhere").keep_alive()
+    assert not caplog.records, "it tried to tell somebody who is not there"
 
 
 def test_what_is_meant_for_us_is_taken_out_of_the_environment() -> None:

@@ -303,6 +303,7 @@ async def test_a_stream_ends_with_its_client() -> None:
     async with served() as client:
         client.verbs.stream = run
         await client.line.ok("watch")
+        assert not ended.is_set()
         await client.line.close()
         await ended.wait()
 

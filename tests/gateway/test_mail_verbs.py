@@ -53,6 +53,7 @@ async def test_any_request_of_a_session_keeps_its_leases_alive(alice: Line, bob:
         await bob.ok(verb)
     await advance(99)
     await bob.ok("ack", ids=[held["id"]])
+    assert (await bob.ok("status"))["unread"] == 0
 
 
 async def test_without_a_sign_of_life_the_lease_ends_and_a_late_heartbeat_hears_of_it(
