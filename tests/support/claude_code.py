@@ -65,11 +65,7 @@ def sockets_of(pid: int) -> list[Path]:
 
 @define(eq=False)
 class Streaming:
-    """A session that a program holds: questions go in as lines.
-
-    Attributes:
-        pid: Its process.
-    """
+    """A session that a program holds: questions go in as lines."""
 
     _process: subprocess.Popen[bytes]
 
