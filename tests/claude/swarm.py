@@ -5,26 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import closing
-from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pytest
 from attrs import frozen
 
 from hive.client.blocking import call, stream
 from tests.support.daemons import HiveOnDisk, eventually
 from tests.support.messages_endpoint import PATIENCE, Endpoint
-
-needs_claude = [
-    pytest.mark.skipif(
-        find_spec("claude_agent_sdk") is None,
-        reason="the extra hyperhive[claude] is not installed",
-    ),
-    pytest.mark.timeout(180),
-]
-"""Marks of the tests with the real program: it takes its time where much else runs."""
 
 
 @frozen

@@ -10,7 +10,8 @@ import time
 import pytest
 
 from hive.clock import rfc3339
-from tests.claude.swarm import Swarm, needs_claude
+from tests.claude.swarm import Swarm
+from tests.support.claude_code import needs_claude
 from tests.support.daemons import eventually
 from tests.support.messages_endpoint import PATIENCE, error, hive, say, too_long
 

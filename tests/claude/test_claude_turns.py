@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import threading
 
-from tests.claude.swarm import Swarm, needs_claude
+from tests.claude.swarm import Swarm
+from tests.support.claude_code import needs_claude
 from tests.support.messages_endpoint import Asked, Reply, call, hive, say
 
 pytestmark = needs_claude

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,10 @@ from attrs import define
 from hive.client.aio import SocketClient
 from hive.daemon.hive import Hive
 from hive.harness.tools import SessionTray, Tool, for_kind
+from tests.mcp.damocles import SWARM, Damocles
+from tests.support.daemons import HiveOnDisk
 from tests.support.hives import Site, site
+from tests.support.messages_endpoint import Endpoint
 
 __all__ = ["site"]
 
@@ -45,3 +49,16 @@ async def session(site: Site) -> AsyncIterator[Session]:
         tray = SessionTray(client)
         yield Session(hive, client, bob, tray, named(for_kind(client, manager=False, tray=tray)))
         await tray.close()
+
+
+@pytest.fixture
+def damocles(tmp_path: Path) -> Iterator[Damocles]:
+    """A user's home and a hive that knows the user as the peer damocles."""
+    made = HiveOnDisk(tmp_path)
+    made.configure(SWARM)
+    home = tmp_path / "home"
+    home.mkdir()
+    with Endpoint() as endpoint:
+        made.start()
+        yield Damocles(made, endpoint, home)
+        made.close()

@@ -18,7 +18,7 @@ from attrs import define
 from mcp import Client, StdioServerParameters, stdio_client
 
 from hive.client.aio import SocketClient
-from hive.harness.mcp.server import INSTRUCTIONS, make_server
+from hive.harness.mcp.server import INSTRUCTIONS, OF_THE_CHANNEL, make_server
 from hive.harness.tools import SessionTray, for_kind
 from tests.support.daemons import PROGRAMS, HiveOnDisk
 
@@ -43,17 +43,21 @@ def hive(tmp_path: Path) -> Iterator[HiveOnDisk]:
     made.close()
 
 
-def parameters(hive: HiveOnDisk, name: str = "damocles", program: str = "hive-ag3nt") -> Any:
+def parameters(
+    hive: HiveOnDisk, *options: str, name: str = "damocles", program: str = "hive-ag3nt"
+) -> Any:
     return StdioServerParameters(
         command=str(PROGRAMS / program),
-        args=["mcp"],
+        args=["mcp", *options],
         env={**hive.env, "HIVE_SOCKET": str(hive.socket_of(name))},
     )
 
 
 @asynccontextmanager
-async def connected(hive: HiveOnDisk, mode: str = "auto", **which: str) -> AsyncIterator[Client]:
-    async with Client(stdio_client(parameters(hive, **which)), mode=mode) as client:
+async def connected(
+    hive: HiveOnDisk, mode: str = "auto", *options: str, **which: str
+) -> AsyncIterator[Client]:
+    async with Client(stdio_client(parameters(hive, *options, **which)), mode=mode) as client:
         yield client
 
 
@@ -214,6 +218,14 @@ def test_a_channel_says_that_mail_waits_and_takes_none(hive: HiveOnDisk) -> None
         assert "1 message waits in your hive inbox, from operator" in pushed["params"]["content"]
         assert "work" not in pushed["params"]["content"]
         assert hive.status("damocles")["unread"] == 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+async def test_each_client_is_told_of_the_channel(hive: HiveOnDisk, mode: str) -> None:
+    async with connected(hive, mode, "--channel") as client:
+        assert client.server_capabilities.experimental == {"claude/channel": {}}
+        assert client.instructions == f"{INSTRUCTIONS}\n\n{OF_THE_CHANNEL}"
+        assert (await ask(client, "whoami"))["name"] == "damocles"
 
 
 async def test_without_a_hive_each_tool_says_what_is_wrong(tmp_path: Path) -> None:

@@ -4,96 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 
-import pytest
-from attrs import define
+from hive.harness.mcp.server import OF_THE_CHANNEL
+from tests.mcp.damocles import Damocles, ack_the_newest
+from tests.support.claude_code import needs_claude, terminal
+from tests.support.messages_endpoint import hive, say
 
-from tests.support.daemons import PROGRAMS, HiveOnDisk
-from tests.support.messages_endpoint import Asked, Endpoint, Reply, hive, say
-
-pytestmark = pytest.mark.skipif(
-    find_spec("claude_agent_sdk") is None, reason="the extra hyperhive[claude] is not installed"
-)
+pytestmark = needs_claude
 
 PAGE = Path(__file__).parents[2] / "docs" / "peers.md"
 
 [HOOKS] = re.findall(r"^```json\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 """The settings that the page shows."""
-
-SWARM = """
-[manager]
-run = ["sh", "-c", "cat >/dev/null; echo half way"]
-[peers.damocles]
-"""
-
-
-def claude_program() -> Path:
-    spec = find_spec("claude_agent_sdk")
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).with_name("_bundled") / "claude"
-
-
-@define(eq=False)
-class Damocles:
-    """A home with Claude Code in it, beside a hive."""
-
-    hive: HiveOnDisk
-    endpoint: Endpoint
-    home: Path
-
-    def claude(self, *arguments: str) -> str:
-        """Run the user's program in its home and return what it prints."""
-        done = subprocess.run(
-            [claude_program(), *arguments],
-            cwd=self.home,
-            env={
-                **self.hive.env,
-                **self.endpoint.environment(str(self.home)),
-                "DISABLE_AUTOUPDATER": "1",
-                "ENABLE_TOOL_SEARCH": "false",
-                "HIVE_SOCKET": str(self.hive.socket_of("damocles")),
-                "HIVE_STATE": str(self.home / "state"),
-                "IS_SANDBOX": "1",
-                "PATH": f"{PROGRAMS}:/usr/bin:/bin",
-            },
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=55,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def prompt(self, text: str) -> str:
-        return self.claude("--print", "--dangerously-skip-permissions", text)
-
-    def set_hooks(self, settings: str) -> None:
-        """Write the user's settings."""
-        (self.home / ".claude").mkdir(exist_ok=True)
-        (self.home / ".claude" / "settings.json").write_text(settings)
-
-
-@pytest.fixture
-def damocles(tmp_path: Path) -> Iterator[Damocles]:
-    made = HiveOnDisk(tmp_path)
-    made.configure(SWARM)
-    home = tmp_path / "home"
-    home.mkdir()
-    with Endpoint() as endpoint:
-        made.start()
-        yield Damocles(made, endpoint, home)
-        made.close()
-
-
-def ack_the_newest(asked: Asked) -> Reply:
-    [*_, number] = re.findall(r'"id": (\d+)', asked.last)
-    return hive("ack", ids=[int(number)])
 
 
 def test_from_inside_damocles_one_asks_hm1nd_something(damocles: Damocles) -> None:
@@ -149,3 +72,50 @@ def test_a_hive_that_is_away_does_not_disturb_the_session(damocles: Damocles) ->
     assert damocles.prompt("good morning").strip() == "hello"
     [asked] = damocles.endpoint.requests
     assert "hive-c0re" not in asked.text
+
+
+# Its channel
+
+FLAG = "tengu_harbor"
+"""Whether Claude Code has channels. Its own servers tell it, and it keeps what they said."""
+
+KEPT_FLAGS_COUNT = {"CLAUDE_CODE_GB_DISK_CACHE_WHEN_TELEMETRY_OFF": "1"}
+"""Lets it go by what it has kept, where it asks nobody."""
+
+CONFIRM = "I am using this for local development"
+
+OPTIONS = (
+    *("--dangerously-load-development-channels", "server:hive"),
+    *("--permission-mode", "default", "--allowedTools=mcp__hive__recv,mcp__hive__ack"),
+)
+
+
+def let_in(damocles: Damocles) -> None:
+    """Let the user have used Claude Code here before, with an account that may have channels."""
+    file = damocles.home / ".claude.json"
+    known = json.loads(file.read_text())
+    known["hasCompletedOnboarding"] = True
+    known["customApiKeyResponses"] = {"approved": ["test-key"], "rejected": []}
+    known["cachedGrowthBookFeatures"] = {FLAG: True}
+    known["projects"][str(damocles.home)]["hasTrustDialogAccepted"] = True
+    file.write_text(json.dumps(known))
+
+
+def test_mail_rings_in_an_interactive_session_which_then_takes_it(damocles: Damocles) -> None:
+    damocles.claude("mcp", "add", "hive", "--", "hive-ag3nt", "mcp", "--channel")
+    let_in(damocles)
+    damocles.endpoint.script(hive("recv"), ack_the_newest, say("I shall look at it."))
+    damocles.hive.ok("send", "damocles", "look at the build")
+    with terminal(damocles.home, {**damocles.env, **KEPT_FLAGS_COUNT}, *OPTIONS) as session:
+        session.until_shown(CONFIRM)
+        session.press("\r")
+        rung, received, _ = (damocles.endpoint.nth(number) for number in (1, 2, 3))
+        session.until_shown("hive: 1 message waits in your hive inbox, from operator.")
+        session.until_shown("I shall look at it.")
+    line = "1 message waits in your hive inbox, from operator."
+    assert f'<channel source="hive" count="1">\n{line}' in rung.last
+    assert "mcp__hive__recv" in rung.tools, "the model can do what the line says"
+    assert OF_THE_CHANNEL.partition(":")[0] in json.dumps(received.body)
+    assert "look at the build" not in rung.last
+    assert '"body": "look at the build"' in received.last
+    assert damocles.hive.status("damocles")["unread"] == 0

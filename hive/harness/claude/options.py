@@ -19,6 +19,7 @@ ENVIRONMENT = {
     "ENABLE_TOOL_SEARCH": "false",  # all tools are offered at once, so that they can be checked
     "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",  # their ends would begin turns without mail
     "CLAUDE_CODE_DISABLE_CRON": "1",  # reminders are the hive's
+    "CLAUDE_CODE_HARBOR_KITE": "0",  # no socket for other sessions; it is not documented
     "CLAUDE_CODE_MAX_RETRIES": "3",  # then the harness waits, for all to see
 }
 """What Claude Code gets beside the agent's own environment, which may say otherwise."""

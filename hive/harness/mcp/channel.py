@@ -19,8 +19,15 @@ from hive.client.api import AgentClient
 from hive.harness.bell import Bell
 from hive.harness.news import HINT, News, headline
 
+SETTLE = 2.0
+"""Seconds from the question for the tools to the first line: what comes before Claude Code has
+taken them up begins a turn without them."""
+
 METHOD = "notifications/claude/channel"
 """The notification that Claude Code listens to."""
+
+CAPABILITY: dict[str, dict[str, Any]] = {"claude/channel": {}}
+"""What the server declares at the handshake; without it, Claude Code does not listen."""
 
 
 @define(eq=False)
@@ -35,21 +42,20 @@ class Channel:
     write: Callable[[SessionMessage], Awaitable[None]]
     _bell: asyncio.Task[None] | None = field(default=None, init=False)
 
-    @property
-    def capability(self) -> dict[str, dict[str, Any]]:
-        """What the server says of itself at the handshake."""
-        return {"claude/channel": {}}
-
     def open(self) -> None:
         """Begin to push. Idempotent."""
         if self._bell is None:
-            self._bell = asyncio.create_task(Bell(self.client, self._push).run(), name="channel")
+            self._bell = asyncio.create_task(self._ring(), name="channel")
 
     async def close(self) -> None:
         """Push nothing more."""
         if self._bell is not None:
             self._bell.cancel()
             await asyncio.wait([self._bell])
+
+    async def _ring(self) -> None:
+        await asyncio.sleep(SETTLE)
+        await Bell(self.client, self._push).run()
 
     async def _push(self, news: Sequence[News]) -> None:
         params = {"content": f"{headline(news)} {HINT}", "meta": {"count": str(len(news))}}

@@ -67,22 +67,29 @@ def _signal() -> asyncio.Task[Literal[True]]:
 
 
 async def _serve_stdio(client: SocketClient, tools: Sequence[Tool], *, channel: bool) -> None:
+    from mcp.server.runner import serve_loop
     from mcp.server.stdio import stdio_server
 
-    from hive.harness.mcp.channel import Channel
+    from hive.harness.mcp.channel import CAPABILITY, Channel
     from hive.harness.mcp.server import make_server
 
     async with stdio_server() as (reading, writing):
-        pushing = Channel(client, writing.send) if channel else None
-        server = make_server(tools, channel=pushing)
-        options = server.create_initialization_options(
-            experimental_capabilities=pushing.capability if pushing else None
-        )
+        if not channel:
+            server = make_server(tools)
+            await server.run(reading, writing, server.create_initialization_options())
+            return
+        pushing = Channel(client, writing.send)
+        server = make_server(tools, pushing)
+        options = server.create_initialization_options(experimental_capabilities=CAPABILITY)
         try:
-            await server.run(reading, writing, options)
+            # By the handshake only. A client that may choose takes MCP 2026-07-28, where a server
+            # says nothing unasked: to Claude Code that is no channel.
+            async with server.lifespan(server) as state:
+                await serve_loop(
+                    server, reading, writing, lifespan_state=state, init_options=options
+                )
         finally:
-            if pushing:
-                await pushing.close()
+            await pushing.close()
 
 
 async def _greet(client: SocketClient) -> None:

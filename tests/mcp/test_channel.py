@@ -1,0 +1,34 @@
+"""When a channel rings: `hive-ag3nt mcp --channel` without a client at its other end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from actors.testing import advance
+from hive.harness.mcp.channel import METHOD, SETTLE, Channel
+from tests.mcp.conftest import Session
+
+pytestmark = pytest.mark.sim
+
+
+async def test_no_line_before_the_client_has_taken_up_the_tools(session: Session) -> None:
+    pushed: list[Any] = []
+
+    async def write(message: Any) -> None:
+        pushed.append(message.message)
+
+    channel = Channel(session.client, write)
+    await session.bob.send("damocles", "hello")
+    channel.open()
+    channel.open()
+    await advance(SETTLE - 0.1)
+    assert pushed == []
+    await advance(0.2)
+    [line] = pushed
+    assert (line.method, line.params["meta"]) == (METHOD, {"count": "1"})
+    await channel.close()
+    await session.bob.send("damocles", "more")
+    await advance(10)
+    assert len(pushed) == 1
