@@ -58,10 +58,15 @@ class Journal:
         return Changes(inserted, leased, moved, ended, steps, self._bodiless())
 
     def succeed(self, bodies: dict[int, str], newest: Bodies) -> list[Grant[Reply]]:
-        """Give all answers and hand over all mail; return the grants that nobody took."""
+        """Hand over all mail and give all answers; return the grants that nobody took.
+
+        Mail goes first: who has it acks it and waits again before the next message is sent, which
+        then finds a receiver, and needs one commit where it would need one for itself and a second
+        for its lease.
+        """
+        left = [grant for grant in self.grants if not _hand_over(grant, bodies)]
         for reply, value in self.answers:
             answer(reply, value)
-        left = [grant for grant in self.grants if not _hand_over(grant, bodies)]
         # Last, because it lets older bodies go: what the next commit lacks then, it reads.
         for message in self.inserted:
             newest.keep(message)

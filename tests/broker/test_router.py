@@ -49,6 +49,17 @@ async def test_a_delivery_shows_what_was_sent(router: Router) -> None:
     assert one.lease == two.lease
 
 
+async def test_mail_is_handed_over_before_its_sender_is_answered(router: Router) -> None:
+    """So who has it waits for more by the time that the sender sends more."""
+    order: list[str] = []
+    waiting = router.recv(router.open_session("bob", NO_ORIGIN), wait=60)
+    waiting.add_done_callback(lambda _: order.append("mail"))
+    sent = router.send(hello())
+    sent.add_done_callback(lambda _: order.append("answer"))
+    await asyncio.gather(waiting, sent)
+    assert order == ["mail", "answer"]
+
+
 async def test_a_parked_receiver_is_served_by_the_commit_of_the_send(
     router: Router, path: Path
 ) -> None:
