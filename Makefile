@@ -12,8 +12,8 @@ BENCH := .venv-bench
 run: $(READY) ## start the supervisor on examples/swarm with its status view
 	@$(BIN)/hive-c0re serve --config examples/swarm/hive.toml
 
-test: $(READY) ## run all tests
-	$(BIN)/python -m pytest
+test: $(READY) ## run all tests, one process for each processor
+	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
 
 test-unit: $(READY) ## run the tests that need neither other programs nor long runs
 	$(BIN)/python -m pytest tests/actors tests/wire tests/broker tests/store tests/config

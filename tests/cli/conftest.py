@@ -139,6 +139,10 @@ def _program(run_dir: Path) -> Run:
     return run
 
 
+_SIZE = frozenset({"COLUMNS", "LINES"})
+"""Variables that would win against the real size of a terminal."""
+
+
 @define
 class Terminal:
     """A program on a terminal of a given size."""
@@ -179,12 +183,13 @@ def _terminal(run_dir: Path) -> Iterator[Callable[..., Terminal]]:
     def run(*args: str, columns: int = 100, rows: int = 24, **env: str) -> Terminal:
         fd, side = pty.openpty()
         termios.tcsetwinsize(side, (rows, columns))
+        ours = {name: value for name, value in os.environ.items() if name not in _SIZE}
         process = subprocess.Popen(
             [sys.executable, "-m", "hive.cli", *args],
             stdin=side,
             stdout=side,
             stderr=side,
-            env={**os.environ, "TERM": "xterm-256color", **env},
+            env={**ours, "TERM": "xterm-256color", **env},
             start_new_session=True,
             preexec_fn=_take_terminal,  # noqa: PLW1509  # one system call, no locks
         )
