@@ -318,7 +318,7 @@ class Exchange:
         error = partial(
             refusal,
             stale,
-            participant=self.rules.sessions[session].participant,
+            participant=self.rules.sessions.get(session).participant,
             session=session,
             lease=lease,
         )

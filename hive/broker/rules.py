@@ -23,8 +23,8 @@ from hive.broker.sessions import (
     SESSION_ENDED,
     Grant,
     Session,
+    Sessions,
     Stale,
-    why_not_held,
 )
 from hive.broker.values import Draft, Moment, NackMode, Receiver, Sent
 from hive.config import Limits
@@ -57,7 +57,7 @@ class Rules(Generic[R]):
         self.intake: Intake[R] = Intake(self.mail, limits)
         self.news: list[News] = []
         self.queues: dict[str, None] = {}
-        self.sessions: dict[str, Session] = {}
+        self.sessions = Sessions(self.mail.messages)
         self.grants: list[Grant[R]] = []
         self._waits: Deadlines[Parked[R]] = Deadlines()
         self.bereaved: list[tuple[str, News]] = []
@@ -96,13 +96,20 @@ class Rules(Generic[R]):
                 f"{name!r} has {inbox.unread} unread messages; "
                 "let it read them, or force its removal and they stay for its return"
             )
-        for session in [found for found in self.sessions.values() if found.participant == name]:
+        for session in self.sessions.of(name):
             self.close_session(session.id, now)
         inbox.kind = None
         if purge:
             self._purge(name, "its inbox was purged", now)
         if inbox.is_forgotten:
             del self.mail.inboxes[name]
+
+    def _purge(self, name: str, why: str, now: Moment) -> int:
+        found = [message for message in self.mail.messages.values() if message.inbox == name]
+        for message in found:
+            self.sessions.drop(message, lost=why)
+            self._end(message, _DEAD, why, now)
+        return len(found)
 
     def pause_inbox(self, name: str, paused: bool, now: Moment) -> None:
         """Hold an inbox's mail back, or let it flow again."""
@@ -112,14 +119,14 @@ class Rules(Generic[R]):
 
     def open_session(self, session: str, participant: str, origin: Origin, now: Moment) -> None:
         """Note a new connection of a participant."""
-        self.sessions[session] = Session(session, participant, origin, now.loop)
+        self.sessions.open[session] = Session(session, participant, origin, now.loop)
         inbox = self.mail.inbox(participant)
         inbox.sessions += 1
         inbox.last_seen = now.wall
 
     def close_session(self, session: str, now: Moment) -> None:
         """Forget a connection: its mail is deliverable again at once."""
-        closed = self.sessions.pop(session, None)
+        closed = self.sessions.open.pop(session, None)
         if closed is None:
             return
         inbox = self.mail.inbox(closed.participant)
@@ -137,17 +144,15 @@ class Rules(Generic[R]):
 
     def touch(self, session: str, now: Moment) -> None:
         """Note that a session is alive: its leases last their whole time from now on."""
-        found = self.sessions.get(session)
-        if found is not None:
-            found.alive_at = now.loop
+        self.sessions.touch(session, now)
 
     def begin(self, session: str, ids: Iterable[int], now: Moment) -> tuple[Stale, ...]:
         """Note that a session is alive and works on these messages; return those it lost."""
         self.touch(session, now)
-        holder = self._session(session)
+        holder = self.sessions.get(session)
         stale: list[Stale] = []
         for number in ids:
-            message = self._held(holder, number, None)
+            message = self.sessions.held(holder, number, None)
             if isinstance(message, Stale):
                 stale.append(message)
             else:
@@ -247,7 +252,7 @@ class Rules(Generic[R]):
             NotFoundError: When the session is not open.
             UnknownNameError: When there is no such queue.
         """
-        found = self._session(session)
+        found = self.sessions.get(session)
         inbox = self.mail.inbox(found.participant) if queue is None else self._queue(queue)
         if self.mail.expiries:
             self._expire(now)
@@ -268,7 +273,7 @@ class Rules(Generic[R]):
     def withdraw(self, grant: Grant[R], now: Moment) -> None:
         """Take back a grant that could not be handed over; no attempt is counted."""
         for message in grant.current():
-            self._drop_held(message)
+            self.sessions.drop(message)
             self.mail.withdraw(message)
             self._serve(self.mail.inboxes[message.inbox], now)
 
@@ -292,7 +297,7 @@ class Rules(Generic[R]):
         self._granted += 1
         lease = f"{self.epoch}-{self._granted}"
         messages = inbox.take(parked)
-        held = self.sessions[parked.session].held
+        held = self.sessions.open[parked.session].held
         for message in messages:
             self.mail.lease(message, parked.session, lease, now)
             held[message.id] = message
@@ -348,20 +353,20 @@ class Rules(Generic[R]):
 
         A message counts as held if it is leased to this session, or under the given lease.
         """
-        holder = self._session(session)
+        holder = self.sessions.get(session)
         stale: list[Stale] = []
         for number in ids:
-            message = self._held(holder, number, lease)
+            message = self.sessions.held(holder, number, lease)
             if isinstance(message, Stale):
                 stale.append(message)
             else:
-                self._drop_held(message)
+                self.sessions.drop(message)
                 self._end(message, _ACKED, None, now)
         return tuple(stale)
 
     def ack_turn(self, session: str, now: Moment) -> tuple[Stale, ...]:
         """Ack all that a session holds; return what it held and lost since the last time."""
-        holder = self._session(session)
+        holder = self.sessions.get(session)
         for message in holder.held.values():
             self._end(message, _ACKED, None, now)
         lost = tuple(Stale(number, why) for number, why in holder.lost.items())
@@ -385,10 +390,10 @@ class Rules(Generic[R]):
         `DEFER` burns no attempt. `FAIL` burns one, and without a delay the message rests for a
         while that doubles with each failure. `REJECT` makes it a dead letter.
         """
-        message = self._held(self._session(session), number, lease)
+        message = self.sessions.held(self.sessions.get(session), number, lease)
         if isinstance(message, Stale):
             return (message,)
-        self._drop_held(message)
+        self.sessions.drop(message)
         match mode:
             case NackMode.REJECT:
                 self._end(message, _DEAD, reason or "rejected by its receiver", now)
@@ -405,17 +410,16 @@ class Rules(Generic[R]):
 
     def requeue_inflight(self, session: str, now: Moment) -> int:
         """Put back all that any session of this session's participant holds; return how many."""
-        own = self._session(session)
+        own = self.sessions.get(session)
         own.lost.clear()
         places: list[str] = []
-        for other in self.sessions.values():
-            if other.participant == own.participant:
-                for message in other.held.values():
-                    if other is not own:
-                        other.lost[message.id] = REQUEUED
-                    self._return(message, REQUEUED, now)
-                    places.append(message.inbox)
-                other.held.clear()
+        for other in self.sessions.of(own.participant):
+            for message in other.held.values():
+                if other is not own:
+                    other.lost[message.id] = REQUEUED
+                self._return(message, REQUEUED, now)
+                places.append(message.inbox)
+            other.held.clear()
         for name in dict.fromkeys(places):
             self._serve(self.mail.inboxes[name], now)
         return len(places)
@@ -439,7 +443,7 @@ class Rules(Generic[R]):
         for number in self.mail.leases.pop_due(now.loop):
             message = self.mail.messages[number]
             if not self._still_held(message, now):
-                self._drop_held(message, lost=LEASE_EXPIRED)
+                self.sessions.drop(message, lost=LEASE_EXPIRED)
                 self._return(message, LEASE_EXPIRED, now)
                 due[message.inbox] = self.mail.inboxes[message.inbox]
         for inbox in due.values():
@@ -464,7 +468,7 @@ class Rules(Generic[R]):
 
     def _still_held(self, message: Message, now: Moment) -> bool:
         """Extend a lease that is due if its session was alive meanwhile; return whether it was."""
-        holder = self.sessions.get(message.session or "")
+        holder = self.sessions.holder(message)
         until = (holder.alive_at if holder else now.loop) + self.limits.lease_seconds
         if holder is None or until <= now.loop:
             return False
@@ -545,7 +549,7 @@ class Rules(Generic[R]):
 
         A lease whose session is still open goes on; any other is over.
         """
-        for session in self.sessions.values():
+        for session in self.sessions.open.values():
             session.held.clear()
         self.grants.clear()
         self.bereaved.clear()
@@ -561,39 +565,9 @@ class Rules(Generic[R]):
             self._serve(inbox, now)
 
     def _resume(self, message: Message, now: Moment) -> None:
-        holder = self.sessions.get(message.session or "")
+        holder = self.sessions.holder(message)
         if holder is not None and (message.lease or "").startswith(f"{self.epoch}-"):
             holder.held[message.id] = message
             self.mail.extend(message.id, now.loop + self.limits.lease_seconds)
         else:
             self._put_back(message, DAEMON_ENDED, now, step=Step.RETURNED, rest=None)
-
-    # Fencing
-
-    def _session(self, session: str) -> Session:
-        found = self.sessions.get(session)
-        if found is None:
-            raise NotFoundError(f"the session {session!r} is not open; connect again")
-        return found
-
-    def _held(self, session: Session, number: int, lease: str | None) -> Message | Stale:
-        message = self.mail.messages.get(number)
-        if message is None:
-            return Stale(number, None)
-        holder = self.sessions.get(message.session or "")
-        why = why_not_held(message, session, lease, holder)
-        return message if why is None else Stale(number, why)
-
-    def _drop_held(self, message: Message, lost: str | None = None) -> None:
-        holder = self.sessions.get(message.session or "")
-        if holder is not None:
-            holder.held.pop(message.id, None)
-            if lost is not None:
-                holder.lost[message.id] = lost
-
-    def _purge(self, name: str, why: str, now: Moment) -> int:
-        found = [message for message in self.mail.messages.values() if message.inbox == name]
-        for message in found:
-            self._drop_held(message, lost=why)
-            self._end(message, _DEAD, why, now)
-        return len(found)

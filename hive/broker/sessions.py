@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Generic, TypeVar
 
 from attrs import define, field, frozen
 
-from hive.broker.values import Receiver
+from hive.broker.values import Moment, Receiver
+from hive.errors import NotFoundError
 from hive.names import QUEUE_PREFIX
 from hive.store import Message, MessageState, Origin
 
@@ -65,6 +66,60 @@ class Stale:
 
     id: int
     why: str | None
+
+
+@define(eq=False)
+class Sessions:
+    """The open sessions, and the fence around what each of them holds.
+
+    Attributes:
+        messages: All that are at hand, by id.
+        open: The sessions, by id.
+    """
+
+    messages: Mapping[int, Message]
+    open: dict[str, Session] = field(factory=dict, init=False)
+
+    def get(self, session: str) -> Session:
+        """Return an open session.
+
+        Raises:
+            NotFoundError: It is not open.
+        """
+        found = self.open.get(session)
+        if found is None:
+            raise NotFoundError(f"the session {session!r} is not open; connect again")
+        return found
+
+    def of(self, participant: str) -> list[Session]:
+        """Return the sessions of a participant, oldest first."""
+        return [each for each in self.open.values() if each.participant == participant]
+
+    def touch(self, session: str, now: Moment) -> None:
+        """Note that a session is alive, if it is open."""
+        found = self.open.get(session)
+        if found is not None:
+            found.alive_at = now.loop
+
+    def holder(self, message: Message) -> Session | None:
+        """Return the session that a message was delivered to last, if it is still open."""
+        return self.open.get(message.session or "")
+
+    def held(self, by: Session, number: int, lease: str | None) -> Message | Stale:
+        """Return a message that a session holds, itself or by the lease that it shows."""
+        message = self.messages.get(number)
+        if message is None:
+            return Stale(number, None)
+        why = why_not_held(message, by, lease, self.holder(message))
+        return message if why is None else Stale(number, why)
+
+    def drop(self, message: Message, lost: str | None = None) -> None:
+        """Take a message from its holder, who is told why when it was `lost`."""
+        holder = self.holder(message)
+        if holder is not None:
+            holder.held.pop(message.id, None)
+            if lost is not None:
+                holder.lost[message.id] = lost
 
 
 def why_not_held(

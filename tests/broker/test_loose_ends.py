@@ -62,7 +62,7 @@ class Table(Desk):
         self.collect()
 
     def mail(self, name: str) -> list[Message]:
-        session = self.session(f"{name}-{self.time}-{len(self.rules.sessions)}", name)
+        session = self.session(f"{name}-{self.time}-{len(self.rules.sessions.open)}", name)
         got = self.got(self.recv(session, 32))
         assert got is not None
         return got
