@@ -103,7 +103,7 @@ async def test_a_child_may_end_in_its_own_way_when_asked(lab: ProcessLab) -> Non
     ended = await lab.runtime.stop("alice", deadline=PATIENT)
     assert ended is not None
     assert ended.how == Exited(3)
-    assert ended.last_lines[-1] == "bye"
+    assert "bye" in ended.last_lines, "a line about the sleep may follow: it dies when it can"
 
 
 async def test_a_stopped_process_hears_sigterm_too(lab: ProcessLab) -> None:
