@@ -14,6 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
+
+from tests.support.daemons import eventually
 
 PEER = "damocles"
 """In the name of every container of the tests that is nobody's but its own."""
@@ -61,7 +64,10 @@ def aside(*argv: str) -> tuple[str, ...]:
 
 @contextmanager
 def recorded(path: Path) -> Iterator[Path]:
-    """Record all method calls on the system bus into a file, one a line."""
+    """Record all method calls on the system bus into a file, one a line.
+
+    After the block, all that was called within it is in the file.
+    """
     monitor = ["busctl", "monitor", "--json=short", "--match=type='method_call'"]
     with path.open("wb") as out:
         process = subprocess.Popen(monitor, stdout=out, stderr=subprocess.PIPE)
@@ -69,9 +75,17 @@ def recorded(path: Path) -> Iterator[Path]:
     process.stderr.readline()  # "Monitoring bus message stream."
     try:
         yield path
+        _catch_up(path)
     finally:
         process.terminate()
         process.communicate()
+
+
+def _catch_up(path: Path) -> None:
+    """Call something, and wait until that is recorded: so is what came before."""
+    mark = f"end{uuid4().hex}"
+    subprocess.run(["systemctl", "show", mark], check=True, capture_output=True)
+    eventually(lambda: mark in path.read_text(errors="replace"), what="the end of the record")
 
 
 def read(path: Path) -> list[Call]:
