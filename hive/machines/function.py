@@ -60,8 +60,9 @@ class _Call:
 
     def tell(self, ended: Ended) -> None:
         self.timer.cancel()
-        self.task.get_loop().call_soon(self.watcher, ended)
-        self.ended.set_result(ended)
+        loop = self.task.get_loop()
+        loop.call_soon(self.watcher, ended)
+        loop.call_soon(self.ended.set_result, ended)  # whoever waits hears after the watcher
 
 
 class FunctionRuntime(Generic[_Client]):

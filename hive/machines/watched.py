@@ -76,10 +76,10 @@ class WatchedProcess:
             self._signal(SIGKILL)
 
     def tell(self, ended: Ended) -> None:
-        """Tell the watcher and everybody who waits that it has ended."""
+        """Tell the watcher that it has ended, and then everybody who waits."""
         os.close(self.held.pidfd)
         self._loop.call_soon(self.watcher, ended)
-        self.ended.set_result(ended)
+        self._loop.call_soon(self.ended.set_result, ended)
 
     def let_go(self) -> None:
         """Stop watching; the process goes on."""

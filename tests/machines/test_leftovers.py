@@ -53,7 +53,8 @@ def test_the_marked_are_killed_and_named_and_nobody_else(spawn: Spawn) -> None:
 
 
 def test_members_of_the_session_are_killed_without_a_mark(spawn: Spawn) -> None:
-    process = spawn("echo; sleep 1000 & wait", marked=False)
+    is_sleep = "grep -qs sleep /proc/$!/comm"
+    process = spawn(f"sleep 1000 & until {is_sleep}; do :; done; echo; wait", marked=False)
     killed = kill_marked(ProcFs(), MARK, session=process.pid)
     assert sorted(p.command for p in killed) == ["sh", "sleep"]
 

@@ -1,0 +1,37 @@
+"""Who hears of the end of a process, and in which order."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from hive.endings import Ended, Exited
+from hive.machines.records import RunRecord
+from hive.machines.spawning import Held
+from hive.machines.watched import WatchedProcess
+
+ENDED = Ended(Exited(0), 1.0, ())
+RECORD = RunRecord("alice", "run", "boot", started_at=0.0, log_file="/dev/null", log_start=0)
+
+
+@pytest.fixture
+def held() -> Iterator[Held]:
+    """A child that ends at once."""
+    with subprocess.Popen("true") as child:
+        yield Held(RECORD, child.pid, os.pidfd_open(child.pid))
+
+
+async def test_nobody_who_waits_hears_of_an_end_before_its_watcher_does(held: Held) -> None:
+    """Else a stop that comes just then returns first, and its agent seems to run on."""
+    told: list[Ended] = []
+    known: list[bool] = []
+
+    def find_out(process: WatchedProcess) -> None:
+        process.tell(ENDED)
+        known.append(process.ended.done() and not told)
+
+    process = WatchedProcess(held, told.append, find_out, adopted=False)
+    assert await asyncio.shield(process.ended) == ENDED
+    assert (known, told) == ([False], [ENDED])
