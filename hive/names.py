@@ -87,6 +87,11 @@ def container_name(agent: str) -> str:
     return MANAGER if agent == MANAGER else CONTAINER_PREFIX + agent
 
 
+def inbox_key(name: str) -> str:
+    """Return the name under which a participant's mail is kept: the manager has two names."""
+    return MANAGER if name == MANAGER_ALIAS else name
+
+
 def suggest(wrong: str, known: Iterable[str]) -> str:
     """Return a sentence ending that names the nearest right word, or an empty string."""
     near = difflib.get_close_matches(wrong, list(known), n=1, cutoff=0.6)
