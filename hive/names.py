@@ -44,6 +44,7 @@ MAX_AGENT_NAME = 9
 MAX_PEER_NAME = 32
 
 _SHAPE = re.compile(r"[a-z][a-z0-9-]*")
+_UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@-]*")
 
 
 def check_agent_name(name: str) -> str:
@@ -78,6 +79,19 @@ def check_group_name(name: str) -> str:
         raise BadRequestError(
             f"{name!r} is no name for a group or a queue: use a to z, 0 to 9 and '-', beginning "
             f"with a letter, at most {MAX_PEER_NAME} characters"
+        )
+    return name
+
+
+def check_unit_name(name: str) -> str:
+    """Return the name of a unit of systemd, or of a machine, if it can be one.
+
+    Raises:
+        BadRequestError: When it cannot, for instance because it has a wildcard of systemctl(1).
+    """
+    if not _UNIT.fullmatch(name):
+        raise BadRequestError(
+            f"{name!r} is no unit such as 'container@damocles.service', and no machine's name"
         )
     return name
 
