@@ -178,6 +178,7 @@ class TurnWorker:
         if reason.until is None:
             await self.driver.recovered()
             self.gate.open(OWN_TURNS)
+            reporter.state(ActivityState.IDLE)
 
     # Acks and nacks
 
