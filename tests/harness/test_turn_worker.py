@@ -283,6 +283,23 @@ async def test_cancel_interrupts_the_turn_and_makes_its_mail_dead_letters(tmp_pa
     assert daemon.of(wire.Turn)[0].outcome == "cancelled"
 
 
+async def test_a_turn_that_is_cancelled_while_it_gathers_its_mail_does_not_begin(tmp_path):
+    driver = ending(DONE)
+    async with serving(tmp_path, driver) as daemon:
+        daemon.hold.add(wire.Status)
+        asked = daemon.post("dear work")
+        await daemon.until(lambda: daemon.of(wire.Status))
+        heard = len(daemon.of(wire.Orders))
+        daemon.order("cancel")
+        await daemon.until(lambda: len(daemon.of(wire.Orders)) > heard)
+        daemon.hold.clear()
+        await daemon.until(lambda: daemon.state(asked) == "dead")
+        following = daemon.post("more")
+        await daemon.until(lambda: daemon.state(following) == "acked")
+    assert driver.turns == [(following,)]
+    assert not driver.interrupted.is_set()
+
+
 async def test_orders_reach_the_driver_once_it_is_open(tmp_path):
     driver = ending(DONE)
     made = Daemon(tmp_path / "mcp.sock")
