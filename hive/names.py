@@ -44,6 +44,7 @@ MAX_AGENT_NAME = 9
 MAX_PEER_NAME = 32
 
 _SHAPE = re.compile(r"[a-z][a-z0-9-]*")
+_UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@-]*")
 
 
 def check_agent_name(name: str) -> str:
@@ -82,9 +83,27 @@ def check_group_name(name: str) -> str:
     return name
 
 
+def check_unit_name(name: str) -> str:
+    """Return the name of a unit of systemd, or of a machine, if it can be one.
+
+    Raises:
+        BadRequestError: When it cannot, for instance because it has a wildcard of systemctl(1).
+    """
+    if not _UNIT.fullmatch(name):
+        raise BadRequestError(
+            f"{name!r} is no unit such as 'container@damocles.service', and no machine's name"
+        )
+    return name
+
+
 def container_name(agent: str) -> str:
     """Return the container that belongs to an agent: `h-alice`, or `hm1nd` for the manager."""
     return MANAGER if agent == MANAGER else CONTAINER_PREFIX + agent
+
+
+def inbox_key(name: str) -> str:
+    """Return the name under which a participant's mail is kept: the manager has two names."""
+    return MANAGER if name == MANAGER_ALIAS else name
 
 
 def suggest(wrong: str, known: Iterable[str]) -> str:

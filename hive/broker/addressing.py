@@ -17,6 +17,7 @@ from hive.names import (
     OPERATOR,
     REMINDER,
     SYSTEM,
+    inbox_key,
     suggest,
 )
 from hive.store import Kind
@@ -115,7 +116,7 @@ def one(to: str, inboxes: Inboxes) -> str:
     """
     if to in _MUTE:
         raise UnknownNameError(f"nothing was stored: {to!r} only sends, it has no inbox")
-    name = MANAGER if to == MANAGER_ALIAS else to
+    name = inbox_key(to)
     inbox = inboxes.get(name)
     if inbox is not None and inbox.kind is not None:
         return name

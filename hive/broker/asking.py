@@ -112,7 +112,7 @@ class Asking(Generic[R]):
         """
         question = self.questions.open.get(request.id)
         if question is None:
-            return Gone(_why_no_answer(request.id))
+            return Gone(_why_no_answer(request.id, request.kind))
         if request.by != question.target and request.kind is not Kind.OPERATOR:
             raise NotAllowedError(
                 f"question {question.id} was put to {question.target!r}; only {question.target!r} "
@@ -243,11 +243,13 @@ def ended_sentence(question: Question) -> str:
     return f"question {question.id} was {question.state.value} by {question.ended_by!r} at {when}"
 
 
-def _why_no_answer(number: int) -> Op[HiveError]:
+def _why_no_answer(number: int, kind: Kind | None = None) -> Op[HiveError]:
+    shows = "'hive-c0re questions'" if kind is Kind.OPERATOR else "'loose_ends'"
+
     def look(connection: Any) -> HiveError:
         found = one(number)(connection)
         if found is None:
-            return NotFoundError(f"there is no question {number}; 'loose_ends' shows those open")
+            return NotFoundError(f"there is no question {number}; {shows} shows those open")
         return ConflictError(ended_sentence(found))
 
     return look

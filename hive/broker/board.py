@@ -12,7 +12,7 @@ from hive.broker.inbox import Inbox, InboxCounts
 from hive.broker.intake import Intake
 from hive.broker.loose_ends import LooseEnds
 from hive.broker.rules import Rules
-from hive.names import MANAGER, MANAGER_ALIAS, QUEUE_PREFIX
+from hive.names import QUEUE_PREFIX, inbox_key
 from hive.store import Kind, MessageKind
 
 _EMPTY = InboxCounts(0, 0, 0)
@@ -74,7 +74,7 @@ class Board:
 
     def counts(self, name: str) -> InboxCounts:
         """Return how full an inbox is; all zeros when there is none of that name."""
-        inbox = self._inboxes.get(MANAGER if name == MANAGER_ALIAS else name)
+        inbox = self._inboxes.get(inbox_key(name))
         return inbox.counts if inbox is not None else _EMPTY
 
     def written_since(self, name: str, since: float) -> int:

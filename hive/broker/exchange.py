@@ -30,7 +30,7 @@ from hive.broker.values import Draft, Moment, Reply
 from hive.clock import Clock
 from hive.config import Limits
 from hive.errors import HiveError, UnavailableError
-from hive.names import QUEUE_PREFIX, check_group_name
+from hive.names import QUEUE_PREFIX, check_group_name, inbox_key
 from hive.store import Kind, Message, Store, StoreClosedError, StoreError, dead_letters, groups
 from hive.store.messages import Epoch, by_id, next_epoch, undelivered
 from hive.store.questions import open_questions, together
@@ -175,17 +175,30 @@ class Exchange:
     def _send(self, request: requests.Send, reply: Reply, now: Moment) -> None:
         if request.session is not None:
             self.rules.touch(request.session, now)
-        self._make_queue(request.draft, now)
-        self._answer(reply, self.rules.send(request.draft, now))
+        queue = self._begin_queue(request.draft)
+        try:
+            sent = self.rules.send(request.draft, now)
+        finally:
+            if queue is not None:
+                self._keep_queue(queue, now)
+        self._answer(reply, sent)
 
-    def _make_queue(self, draft: Draft, now: Moment) -> None:
-        """A queue begins with the first message that the operator sends to it."""
+    def _begin_queue(self, draft: Draft) -> str | None:
+        """A queue begins with the first message that the operator sends to it; return its name."""
         if draft.sender_kind is not Kind.OPERATOR or not draft.to.startswith(QUEUE_PREFIX):
-            return
+            return None
         name = check_group_name(draft.to.removeprefix(QUEUE_PREFIX))
-        if name not in self.rules.queues:
+        if name in self.rules.queues:
+            return None
+        self.rules.add_queue(name)
+        return name
+
+    def _keep_queue(self, name: str, now: Moment) -> None:
+        """Keep a queue that has just begun, unless its first message was not stored."""
+        if self.rules.mail.inboxes[QUEUE_PREFIX + name].unread:
             self._store.write(groups.add_queue(name, now.wall)).add_done_callback(_note_outcome)
-            self.rules.add_queue(name)
+        else:
+            self.rules.remove_queue(name, now, force=False)
 
     def _recv(self, request: requests.Recv, reply: Reply, now: Moment) -> None:
         self.rules.touch(request.session, now)
@@ -224,7 +237,7 @@ class Exchange:
             reason=request.reason,
             lease=request.lease,
         )
-        self._answer_stale(reply, stale, request.session, request.lease)
+        self._answer_stale(reply, stale, request.session, request.lease, is_ack=False)
 
     def _requeue_inflight(
         self, request: requests.RequeueInflight, reply: Reply, now: Moment
@@ -279,13 +292,13 @@ class Exchange:
         self._answer(reply, self.rules.reset_loop(request.one, request.other, now))
 
     def _change_group(self, request: requests.ChangeGroup, reply: Reply, now: Moment) -> None:
-        for name in request.add:
-            addressing.one(name, self.rules.mail.inboxes)
+        add = [addressing.one(name, self.rules.mail.inboxes) for name in request.add]
+        remove = [inbox_key(name) for name in request.remove]
 
         def changed(members: Mapping[str, frozenset[str]]) -> None:
             self.rules.intake.groups = members
 
-        written = self._store.write(groups.change(request.name, request.add, request.remove))
+        written = self._store.write(groups.change(request.name, add, remove))
         written.add_done_callback(partial(_answer_written, reply, changed))
 
     # Answers
@@ -306,8 +319,9 @@ class Exchange:
         lease: str | None = None,
         *,
         done: object = None,
+        is_ack: bool = True,
     ) -> None:
-        """Answer an ack; the disk is asked about messages that are no longer in memory.
+        """Answer an ack, or a nack; the disk is asked about messages that are not in memory.
 
         `done` is the answer if nothing is amiss.
         """
@@ -321,6 +335,7 @@ class Exchange:
             participant=self.rules.sessions.get(session).participant,
             session=session,
             lease=lease,
+            is_ack=is_ack,
         )
         ids = missing(stale)
         if not ids:

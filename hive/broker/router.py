@@ -15,7 +15,7 @@ from hive.broker.circuits import Circuit
 from hive.broker.inbox import InboxCounts
 from hive.broker.values import Delivery, Draft, NackMode, Sent
 from hive.errors import BadRequestError, NotFoundError, UnknownNameError
-from hive.names import MANAGER, MANAGER_ALIAS, suggest
+from hive.names import inbox_key, suggest
 from hive.store import (
     Kind,
     Message,
@@ -248,8 +248,7 @@ class Router:
         Raises:
             NotFoundError: From the future: the pair is not stopped.
         """
-        names = [MANAGER if name == MANAGER_ALIAS else name for name in (one, other)]
-        return self._port.ask(requests.ResetLoop(*names), None)
+        return self._port.ask(requests.ResetLoop(inbox_key(one), inbox_key(other)), None)
 
     def change_group(
         self, name: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()
@@ -385,7 +384,7 @@ class Router:
         Raises:
             UnknownNameError: There is no such inbox.
         """
-        key = MANAGER if name == MANAGER_ALIAS else name
+        key = inbox_key(name)
         found = await self._store.read(newest(key, max, unread=unread_only))
         if not found and key not in self._board.names():
             raise UnknownNameError(f"there is no inbox {name!r}{suggest(key, self._board.names())}")

@@ -149,6 +149,13 @@ def _is_for(message: Message, session: Session, holder: Session | None) -> bool:
     return holder is not None and holder.participant == session.participant
 
 
+def queue_holder(message: Message) -> str | None:
+    """Return to whom a message of a work queue was delivered last, None for any other."""
+    if not message.inbox.startswith(QUEUE_PREFIX) or message.session is None:
+        return None
+    return message.session.rpartition("/")[0]
+
+
 def _why_not_leased(message: Message) -> str:
     if message.state is MessageState.PARKED:
         return "is parked until the operator releases it"

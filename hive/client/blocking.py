@@ -21,6 +21,7 @@ from hive.client.responses import (
     outcome_unknown,
     raise_refusal,
     read_response,
+    require_finite,
     unreachable,
     version_warning,
 )
@@ -118,8 +119,8 @@ class Connection:
 
     def call(self, request: Mapping[str, Any], timeout: float | None = 30.0) -> Fields:
         """Send one request and return the fields of its response; see the function `call`."""
-        self._deadline = _deadline(timeout)
         line = _encode(request)
+        self._deadline = _deadline(timeout)
         self._limit_next_operation()
         try:
             self._socket.sendall(line)
@@ -191,11 +192,15 @@ class Connection:
 
 
 def _deadline(timeout: float | None) -> float | None:
-    return None if timeout is None else time.monotonic() + timeout
+    if timeout is None:
+        return None
+    require_finite({"timeout": timeout})
+    return time.monotonic() + timeout
 
 
 def _encode(request: Mapping[str, Any]) -> bytes:
     present = {name: value for name, value in request.items() if value is not None}
+    require_finite(present)
     try:
         return json.dumps(present, ensure_ascii=False).encode() + b"\n"
     except UnicodeEncodeError as error:

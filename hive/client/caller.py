@@ -20,6 +20,7 @@ from hive.client.responses import (
     outcome_unknown,
     raise_refusal,
     read_response,
+    require_finite,
     version_warning,
 )
 from hive.errors import HiveError, TimedOutError, TooLargeError, UnavailableError
@@ -108,8 +109,11 @@ class Caller:
         return future
 
     def unclaimed(self, fields: Fields) -> None:
-        """Do what is to be done with an answer that nobody waits for any more."""
-        for request in self._unclaimed(fields):
+        """Do what is to be done with an answer that nobody waits for any more.
+
+        Without a connection that is nothing: its leases have ended with it.
+        """
+        for request in self._unclaimed(fields) if self._link.up else ():
             self._link.write(_encode(request, UNAWAITED))
 
     def link_up(self) -> None:
@@ -196,6 +200,7 @@ class Caller:
 
 def _encode(request: Fields, req: int) -> bytes:
     present = {name: value for name, value in request.items() if value is not None}
+    require_finite(present)
     try:
         line = msgspec.json.encode({**present, "req": req})
     except UnicodeEncodeError as error:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +67,17 @@ def not_text(error: UnicodeEncodeError) -> BadRequestError:
         f"character {error.start} is half of a surrogate pair or a byte that is not UTF-8; "
         "messages are text: encode binary data, or send the path of a file"
     )
+
+
+def require_finite(request: Mapping[str, Any]) -> None:
+    """Refuse a request with a number that JSON cannot express, in place of sending null for it.
+
+    Raises:
+        BadRequestError: It names the field.
+    """
+    for name, value in request.items():
+        if isinstance(value, float) and not isfinite(value):
+            raise BadRequestError(f"{name!r} is {value}; it takes a finite number")
 
 
 def unreachable(path: Path, error: OSError) -> HiveError:

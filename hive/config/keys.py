@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -40,7 +39,7 @@ from hive.config.values import (
     whole,
 )
 from hive.errors import BadRequestError
-from hive.names import MANAGER, check_agent_name, check_peer_name
+from hive.names import MANAGER, check_agent_name, check_peer_name, check_unit_name
 
 
 def path(value: Any, place: Place) -> Path:
@@ -93,10 +92,10 @@ def program(value: Any, place: Place) -> tuple[str, ...]:
 
 def unit(value: Any) -> str:
     """Read the name of a unit of systemd, or of a machine."""
-    written = text(value)
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9:_.@-]*", written):
-        raise Wrong('expected a unit such as "container@damocles.service", or a machine\'s name')
-    return written
+    try:
+        return check_unit_name(text(value))
+    except BadRequestError as refusal:
+        raise Wrong(str(refusal)) from None
 
 
 def restart_type(value: Any) -> RestartType:

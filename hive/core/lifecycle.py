@@ -28,7 +28,7 @@ from hive.errors import (
 )
 from hive.events import EventKind, EventLog
 from hive.machines.runtime import Running
-from hive.names import MANAGER, check_agent_name, check_peer_name
+from hive.names import MANAGER, check_agent_name, check_peer_name, check_unit_name
 from hive.participants.agent import AgentServices, MachineEnded
 from hive.participants.members import AgentMember, LastEnd, Member, PeerMember, Wish
 from hive.participants.roster import Roster
@@ -218,6 +218,8 @@ class Lifecycle:
         Its socket listens when this returns. Registering a peer again changes its settings.
         """
         check_peer_name(name)
+        if observe:
+            check_unit_name(observe)
         settings = peer_settings(observe)
         if name in self._roster:
             member = self._roster.peer(name)

@@ -16,6 +16,7 @@ from msgspec import UNSET
 import actors
 from hive.broker import requests
 from hive.broker.router import Router
+from hive.broker.sessions import queue_holder
 from hive.broker.values import Delivery, Draft, NackMode, Sent
 from hive.clock import Clock, rfc3339
 from hive.config import Limits
@@ -26,7 +27,6 @@ from hive.gateway.answers import Answer, Asked, Fields, later
 from hive.gateway.harness_verbs import HarnessVerbs
 from hive.gateway.loose_end_verbs import LooseEndVerbs
 from hive.gateway.rows import inbox_row, message_row, receipt_row
-from hive.names import QUEUE_PREFIX
 from hive.participants.members import Member
 from hive.participants.roster import Roster
 from hive.store import Kind, Message, MessageKind, Origin, Priority
@@ -150,7 +150,7 @@ class AgentVerbs:
 
     async def _verify(self, request: wire.Verify) -> Fields:
         message = await self._router.message(request.id)
-        mine = {message.inbox, message.sender, _holder(message)}
+        mine = {message.inbox, message.sender, queue_holder(message)}
         if self._member.name not in mine:
             raise NotFoundError(
                 f"message {request.id} is neither to {self._member.name!r} nor from it"
@@ -244,13 +244,6 @@ def verified_fields(message: Message) -> Fields:
         "pid": message.origin.pid,
         "operator_verified": message.sender_kind is Kind.OPERATOR,
     }
-
-
-def _holder(message: Message) -> str | None:
-    """Return who has a message of a work queue, None for any other."""
-    if not message.inbox.startswith(QUEUE_PREFIX) or message.session is None:
-        return None
-    return message.session.rpartition("/")[0]
 
 
 def stored(sent: Sent) -> Stored:

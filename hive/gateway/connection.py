@@ -17,6 +17,7 @@ from actors import ReplyTo
 from hive.errors import BadRequestError, HiveError, TooLargeError
 from hive.gateway.answers import Asked, Fields, Stream, Verbs, pass_on
 from hive.gateway.flusher import Flusher
+from hive.gateway.origin import has_gone
 from hive.gateway.slots import OpenSlot, Slot, failure, success
 from hive.wire.base import Request
 from hive.wire.codec import RequestDecoder, encode_error, encode_ok, request_id
@@ -68,6 +69,7 @@ class Connection(asyncio.Protocol, Generic[R]):
         self._parked = 0
         self._held_up = False
         self._leaving = False
+        self._has_ended = False
         self._stream: asyncio.Task[None] | None = None
         self._write_deadline: asyncio.TimerHandle | None = None
         self._transport: asyncio.Transport | None = None
@@ -96,6 +98,18 @@ class Connection(asyncio.Protocol, Generic[R]):
             self.flush()
         if len(self._slots) + self._parked > MAX_OUTSTANDING:
             self._regulate()
+
+    def eof_received(self) -> bool:
+        """The client asks no more; return whether the connection stays, for answers to come.
+
+        Who has only closed its sending end, as a shell's pipe does, still reads. Who has gone
+        altogether is let go of at once, and so is who reads a stream.
+        """
+        assert self._transport is not None
+        self.flush()
+        is_waiting = self._is_awaited and self._stream is None
+        self._has_ended = is_waiting and not has_gone(self._transport)
+        return self._has_ended
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything; a request that was never finished with a newline is dropped."""
@@ -198,8 +212,15 @@ class Connection(asyncio.Protocol, Generic[R]):
             self._out.append(slot.line)
         if self._held_up:
             self._regulate()
-        if self._out:
+        if self._has_ended and not self._is_awaited:
+            self.close()
+        elif self._out:
             self._flusher.add(self)
+
+    @property
+    def _is_awaited(self) -> bool:
+        """Whether somebody is still asked about an answer."""
+        return bool(self._slots or self._parked)
 
     def _take_out(self) -> None:
         """Take the answers whose turn it is out of their slots."""

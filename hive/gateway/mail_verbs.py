@@ -9,7 +9,7 @@ from hive.broker.router import Router
 from hive.clock import Clock, rfc3339
 from hive.gateway.answers import Answer, Fields, later
 from hive.gateway.rows import inbox_row, step_rows
-from hive.names import GROUP_PREFIX, QUEUE_PREFIX, check_group_name
+from hive.names import GROUP_PREFIX, QUEUE_PREFIX, check_group_name, inbox_key
 from hive.store.dead_letters import DeadLetters
 from hive.wire import host as wire
 from hive.wire.base import Request
@@ -56,8 +56,8 @@ class MailVerbs:
         age = request.older_than_seconds
         return DeadLetters(
             ids=tuple(request.ids) if request.ids is not None else None,
-            inbox=request.inbox,
-            sender=request.sender,
+            inbox=_key(request.inbox),
+            sender=_key(request.sender),
             before=None if age is None else self._clock.now() - age,
         )
 
@@ -112,6 +112,10 @@ class MailVerbs:
         name = request.name.removeprefix(QUEUE_PREFIX)
         removed = self._router.remove_queue(name, force=request.force)
         return later(removed, lambda ended: {"dead_letters": ended})
+
+
+def _key(name: str | None) -> str | None:
+    return None if name is None else inbox_key(name)
 
 
 def _ids(ids: tuple[int, ...]) -> Fields:

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 import struct
 
 from hive.store import Origin
 
 _UCRED = struct.Struct("3i")
+
+
+def has_gone(transport: asyncio.BaseTransport) -> bool:
+    """Return whether the other end of a connection is closed in both directions, see poll(2)."""
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if sock is None or sock.fileno() < 0:
+        return True
+    poll = select.poll()
+    poll.register(sock.fileno(), 0)  # a hang-up is told without being asked for
+    return bool(poll.poll(0))
 
 
 def origin_of(transport: asyncio.BaseTransport, path: str) -> Origin:

@@ -7,6 +7,7 @@ import asyncio
 from hive.clock import rfc3339
 from hive.gateway.answers import Fields, Push, Stream
 from hive.gateway.rows import inbox_row
+from hive.names import inbox_key
 from hive.store import Store
 from hive.store.connection import DURABILITY
 from hive.store.cursors import mail_after, newest_message
@@ -43,8 +44,8 @@ class StoreVerbs:
         """Look through all mail."""
         wanted = Wanted(
             request.text,
-            request.sender,
-            request.inbox,
+            None if request.sender is None else inbox_key(request.sender),
+            None if request.inbox is None else inbox_key(request.inbox),
             request.thread,
             request.since,
             request.until,

@@ -5,9 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
-from attrs import frozen
+from attrs import field, frozen
 
 from hive.client.api import Delivery
+
+REASON_MAX = 4000
+"""Characters of the longest reason, a little less than the wire takes."""
+
+
+def reason_text(said: str) -> str:
+    """Return why something ended so, as the hive can be told it.
+
+    The words are a driver's, or of whatever it ran. If they could be refused, their message would
+    stay leased to a harness that has let go of it.
+    """
+    text = said.encode(errors="replace").decode()
+    return text if len(text) <= REASON_MAX else f"{text[:REASON_MAX]}…"
 
 
 @frozen
@@ -29,21 +42,21 @@ class Done:
 class Failed:
     """The work was tried and failed; the message is delivered again while it has attempts left."""
 
-    reason: str
+    reason: str = field(converter=reason_text)
 
 
 @frozen
 class Deferred:
     """The work cannot be done now; trying it later burns no attempt."""
 
-    reason: str
+    reason: str = field(converter=reason_text)
 
 
 @frozen
 class Rejected:
     """The message will never be worked on: it goes to the dead letters."""
 
-    reason: str
+    reason: str = field(converter=reason_text)
 
 
 Outcome = Done | Failed | Deferred | Rejected

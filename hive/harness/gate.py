@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from attrs import define, field, frozen
 
 from hive.clock import Clock
+from hive.harness.drivers import reason_text
 from hive.harness.reporting import Reporter
 from hive.wire.words import ActivityState
 
@@ -30,7 +31,7 @@ class HoldOff:
     """
 
     state: ActivityState
-    reason: str
+    reason: str = field(converter=reason_text)
     until: float | None = None
 
 

@@ -52,6 +52,8 @@ class TurnWorker:
     ordered: asyncio.Event
     busy: bool = field(default=False, init=False)
     stopping: bool = field(default=False, init=False)
+    _driving: bool = field(default=False, init=False)
+    _cancelled: str = field(default="", init=False)
     _interrupting: asyncio.Task[None] | None = field(default=None, init=False)
     _left_over: tuple[Delivery, ...] = field(default=(), init=False)
 
@@ -69,8 +71,9 @@ class TurnWorker:
             await self._put_back_in_time(self._left_over)
 
     def cancel(self, reason: str) -> None:
-        """Interrupt the turn that is under way."""
-        if self.busy and (self._interrupting is None or self._interrupting.done()):
+        """Interrupt the turn that is under way; one that gathers its mail does not begin."""
+        self._cancelled = reason
+        if self._driving and (self._interrupting is None or self._interrupting.done()):
             logger.info("interrupting the turn: %s", reason)
             self._interrupting = asyncio.create_task(self.driver.interrupt())
 
@@ -91,7 +94,7 @@ class TurnWorker:
         if not turn.messages:
             await self.gate.while_open(until_reachable(lambda: turn.take(1, LONG_POLL)))
         if turn.messages:
-            self.busy = True
+            self.busy, self._cancelled = True, ""
             await self._gather_more(turn)
         return turn
 
@@ -120,14 +123,19 @@ class TurnWorker:
         await self._afterwards(end)
 
     async def _work(self, turn: Turn) -> TurnEnd:
+        if self._cancelled:
+            return TurnEnd(Rejected(self._cancelled), TurnOutcome.CANCELLED)
         logger.info("a turn about %s", ", ".join(str(each.id) for each in turn.messages))
         async with _beside(turn.listen(), turn.beat()):
+            self._driving = True
             try:
                 return await self.driver.turn(turn)
             except Exception as error:
                 logger.exception("the driver has a bug")
                 reason = f"the driver raised {type(error).__name__}: {error}"
                 return TurnEnd(Failed(reason), TurnOutcome.FAILED)
+            finally:
+                self._driving = False
 
     async def _settle(self, turn: Turn, end: TurnEnd) -> None:
         """Ack what is done, give back the rest; urgent mail that nobody saw comes next."""
@@ -178,6 +186,7 @@ class TurnWorker:
         if reason.until is None:
             await self.driver.recovered()
             self.gate.open(OWN_TURNS)
+            reporter.state(ActivityState.IDLE)
 
     # Acks and nacks
 

@@ -130,8 +130,11 @@ def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:
 
 
 def match(text: str) -> str:
-    """Return the words of a text as a query of FTS5 in which nothing is an operator."""
-    return " ".join(map(_term, text.split() or [""]))
+    """Return the words of a text as a query of FTS5 in which nothing is an operator.
+
+    A NUL would end the query; in bodies it is no part of a word either.
+    """
+    return " ".join(map(_term, text.replace("\0", " ").split() or [""]))
 
 
 def _term(word: str) -> str:

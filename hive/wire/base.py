@@ -22,6 +22,8 @@ Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=10 * 365 * 86400)]
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 UnixTime = Annotated[float, msgspec.Meta(ge=0, le=253402300799)]
+Cursor = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""The number of the last thing that was seen; 0 before the first."""
 Lines = Annotated[int, msgspec.Meta(ge=1, le=5000)]
 
 

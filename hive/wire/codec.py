@@ -53,7 +53,7 @@ class RequestDecoder(Generic[R]):
         try:
             fields = msgspec.json.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
-            return f"this line is not JSON: {broken}"
+            return f"this line is not JSON: {_malady(line, broken)}"
         if not isinstance(fields, dict):
             return f"a request is a JSON object, this line holds {type(fields).__name__}"
         verb = fields.get("cmd")
@@ -63,6 +63,15 @@ class RequestDecoder(Generic[R]):
         if known is None:
             return f"unknown verb {verb!r}{suggest(verb, self._verbs)}"
         return _explain_fields(verb, known, fields, error)
+
+
+def _malady(line: bytes, error: Exception) -> str:
+    """Return what is wrong with a line; of these two the decoder says that it ends too soon."""
+    if not line.strip():
+        return "it is empty"
+    if b"\\ud" in line.lower():
+        return f"{error}; halves of surrogate pairs, \\ud800 to \\udfff, do not stand alone"
+    return str(error)
 
 
 def _explain_fields(verb: str, cls: type[Request], fields: dict[str, Any], error: Exception) -> str:

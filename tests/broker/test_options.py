@@ -9,14 +9,20 @@ from hive.broker.local import local_router
 from hive.broker.router import Router
 from hive.broker.values import Draft, NackMode
 from hive.config import Limits
-from hive.errors import ConflictError, RateLimitedError, UnknownNameError
+from hive.errors import (
+    ConflictError,
+    RateLimitedError,
+    StaleLeaseError,
+    TooLargeError,
+    UnknownNameError,
+)
 from hive.store import NO_ORIGIN, Kind, MessageState, Priority, Store
 from hive.store.dead_letters import DeadLetters
 from tests.broker.desk import WALL, Desk, Ear
 
 
-def operator(to: str, body: str = "job") -> Draft:
-    return Draft("operator", Kind.OPERATOR, to, body)
+def operator(to: str, body: str = "job", *, dedupe_key: str | None = None) -> Draft:
+    return Draft("operator", Kind.OPERATOR, to, body, dedupe_key=dedupe_key)
 
 
 def test_the_higher_priority_goes_first_and_within_one_the_older() -> None:
@@ -187,6 +193,38 @@ async def test_each_message_of_a_queue_goes_to_one_participant(router: Router) -
     router.close_session(alice)
     [again] = await waiting
     assert (again.id, again.attempt) == (one.id, 2)
+
+
+async def test_a_queue_does_not_begin_with_a_message_that_is_not_stored(
+    router: Router, store: Store
+) -> None:
+    await router.send(operator("bob", dedupe_key="k"))
+    with pytest.raises(TooLargeError):
+        await router.send(operator("queue:build", "x" * 70_000))
+    assert (await router.send(operator("queue:build", dedupe_key="k"))).duplicate
+    assert router.queues() == ()
+    async with local_router(store) as later:
+        assert later.queues() == ()
+
+
+async def test_an_ack_of_a_message_of_a_queue_may_be_repeated(router: Router) -> None:
+    alice, bob = (router.open_session(name, NO_ORIGIN) for name in ("alice", "bob"))
+    await router.send(operator("queue:build", "one"))
+    [one] = await router.recv(alice, queue="build")
+    for _ in range(2):
+        await router.ack(alice, [one.id])
+    with pytest.raises(StaleLeaseError, match="not in this inbox"):
+        await router.ack(bob, [one.id])
+
+
+async def test_what_was_acked_cannot_be_given_back(router: Router) -> None:
+    bob = router.open_session("bob", NO_ORIGIN)
+    await router.send(operator("bob"))
+    [one] = await router.recv(bob)
+    await router.ack(bob, [one.id])
+    await router.ack(bob, [one.id])
+    with pytest.raises(StaleLeaseError, match="is acked at"):
+        await router.nack(bob, one.id)
 
 
 def with_a_queue() -> Desk:

@@ -8,8 +8,10 @@ from random import Random
 
 import pytest
 
-from hive.client.aio import SocketClient
+from hive.client.aio import RECONNECT, SocketClient
 from hive.client.api import Identity, NackMode, Presence, Role
+from hive.client.caller import Caller
+from hive.client.responses import Fields
 from hive.errors import (
     BadRequestError,
     InboxFullError,
@@ -78,6 +80,8 @@ async def test_what_cannot_be_sent_is_refused_here(path):
             await client.send("bob", "x" * (1 << 20))
         with pytest.raises(BadRequestError, match="surrogate"):
             await client.send("bob", "\udc80")
+        with pytest.raises(BadRequestError, match="'delay_seconds' is inf"):
+            await client.send("bob", "x", delay=float("inf"))
         assert await client.status() == 0
         assert not daemon.sent
 
@@ -233,6 +237,15 @@ async def test_mail_that_came_in_the_moment_of_cancelling_goes_back(path, monkey
         await daemon.until(lambda: daemon.items[posted].reasons)
         assert daemon.state(posted) == "queued"
         assert daemon.items[posted].reasons == [("defer", "the receiver went away")]
+
+
+async def test_mail_that_nobody_claims_needs_no_giving_back_without_a_connection(path):
+    def give_back(fields: Fields) -> list[Fields]:
+        return [{"cmd": "nack", **row} for row in fields["messages"]]
+
+    caller = Caller(path, patience=1.0, backoff=RECONNECT, random=Random(1), unclaimed=give_back)
+    caller.unclaimed({"messages": [{"id": 1}]})  # nowhere to write to, and nothing is raised
+    assert not caller.connected
 
 
 async def test_only_urgent_mail_if_that_is_asked_for(path):

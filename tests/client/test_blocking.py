@@ -110,6 +110,17 @@ def test_a_refusal_of_an_unknown_kind_is_still_an_error(serve):
         call(path, {"cmd": "send"})
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite_is_refused_and_nothing_is_sent(serve, number):
+    heard: list[bytes] = []
+    with Connection(serve(lambda connection: heard.append(connection.recv(1)))) as connection:
+        with pytest.raises(BadRequestError, match="'wait_seconds' is"):
+            connection.call({"cmd": "recv", "wait_seconds": number})
+        with pytest.raises(BadRequestError, match="'timeout' is"):
+            connection.call({"cmd": "list"}, number)
+    assert heard in ([], [b""])
+
+
 def test_half_a_line_is_never_decoded(serve):
     path = serve(answering(OK[:-1]))
     with pytest.raises(UnavailableError, match="outcome is unknown"):

@@ -243,6 +243,49 @@ async def test_closing_delivers_the_last_answer() -> None:
         assert await client.line.reader.read() == b""
 
 
+# Clients that close one direction, or both
+
+
+async def test_who_closes_only_its_sending_end_still_gets_every_answer() -> None:
+    async with served() as client:
+        client.line.write(
+            {"cmd": "later", "name": "slow"},
+            {"cmd": "say", "text": "behind it"},
+            {"cmd": "park", "name": "p"},
+        )
+        client.line.writer.write_eof()
+        await until(lambda: len(client.verbs.asked) == 3)
+        await asyncio.sleep(0)
+        client.verbs.futures["p"].set_result({"text": "rung"})
+        assert (await client.line.read())["text"] == "rung"
+        assert not client.verbs.closed.is_set()
+        client.verbs.futures["slow"].set_result({"text": "slowly"})
+        assert texts(*await read(client, 2)) == ["slowly", "behind it"]
+        assert await client.line.reader.read() == b""
+        await client.verbs.closed.wait()
+
+
+async def test_who_has_gone_altogether_is_not_waited_for() -> None:
+    async with served() as client:
+        client.line.write({"cmd": "later", "name": "slow"}, {"cmd": "park", "name": "p"})
+        await until(lambda: len(client.verbs.asked) == 2)
+        await client.line.close()
+        await client.verbs.closed.wait()
+        assert not client.verbs.futures["slow"].done()
+
+
+async def test_a_stream_ends_when_its_reader_closes_its_sending_end() -> None:
+    async def run(push: Push) -> None:
+        await asyncio.Event().wait()
+
+    async with served() as client:
+        client.verbs.stream = run
+        client.line.write({"cmd": "park", "name": "p"}, {"cmd": "watch"})
+        await client.line.read()
+        client.line.writer.write_eof()
+        await client.verbs.closed.wait()
+
+
 # Streams
 
 

@@ -235,6 +235,13 @@ async def test_peers_come_and_go(hive: Hive, operator: Line) -> None:
     assert (await operator.ok("list"))["peers"] == ["damocles"]
 
 
+@pytest.mark.parametrize("observe", ["*", "../x", "-H", "a\0b", "two words"])
+async def test_what_is_observed_is_a_unit_or_a_machine(operator: Line, observe: str) -> None:
+    code, error = await operator.refused("register_peer", name="box-b", observe=observe)
+    assert (code, "is no unit" in error) == ("bad_request", True)
+    assert (await operator.ok("list"))["peers"] == ["damocles"]
+
+
 @pytest.mark.parametrize(
     ("verb", "fields"),
     [

@@ -11,7 +11,7 @@ from hive.client.activity import Activity
 from hive.client.api import Role
 from hive.client.loose_ends import LooseEnds
 from hive.daemon.hive import Hive
-from hive.errors import BadRequestError, ConflictError, NotAllowedError
+from hive.errors import BadRequestError, ConflictError, NotAllowedError, NotFoundError
 from hive.wire.words import ActivityState, LooseEnd, OnExpiry
 from tests.support.hives import Line, Site, connected, swarm
 from tests.support.runtimes import ScriptedRuntime
@@ -53,6 +53,15 @@ async def test_a_question_goes_round(hive: Hive) -> None:
     assert (answer.type, answer.body, answer.in_reply_to) == ("answer", "yes", number)
     assert answer.sender == "damocles"
     assert await alice.loose_ends() == await damocles.loose_ends() == LooseEnds()
+
+
+async def test_who_answers_no_question_is_told_where_the_open_ones_are(
+    hive: Hive, host: Line
+) -> None:
+    alice = await hive.client("alice")
+    with pytest.raises(NotFoundError, match="'loose_ends' shows"):
+        await alice.answer(4711, "yes")
+    assert "'hive-c0re questions' shows" in (await host.refused("answer", id=4711, answer="x"))[1]
 
 
 async def test_without_a_name_the_operator_is_asked_and_answers(hive: Hive, host: Line) -> None:

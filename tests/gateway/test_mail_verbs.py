@@ -20,7 +20,7 @@ pytestmark = pytest.mark.sim
 @pytest.fixture
 async def hive(site: Site) -> AsyncIterator[Hive]:
     limits = Limits(lease_seconds=100, max_attempts=2, max_hops=1)
-    config = attrs.evolve(swarm("alice", "bob", "carol"), limits=limits)
+    config = attrs.evolve(swarm("alice", "bob", "carol", manager=True), limits=limits)
     async with site.simulated(ScriptedRuntime(), config) as opened:
         for name in ("alice", "bob", "carol"):
             await opened.until_state(name, "running")
@@ -166,6 +166,15 @@ async def test_groups_and_queues(host: Line, alice: Line, bob: Line) -> None:
     assert (await bob.ok("recv", queue="build"))["messages"] == []
     assert (await alice.ok("verify", id=job["id"]))["operator_verified"]
     await alice.ok("ack", ids=[job["id"]])
+
+
+async def test_the_manager_is_meant_by_either_of_its_names(host: Line, alice: Line) -> None:
+    await host.ok("change_group", name="ops", add=["manager", "bob"])
+    assert (await alice.ok("send", to="@ops", body="x"))["recipients"] == ["bob", "hm1nd"]
+    [found] = (await host.ok("search", inbox="manager"))["messages"]
+    assert found["to"] == "hm1nd"
+    await host.ok("change_group", name="ops", remove=["manager"])
+    assert (await alice.ok("send", to="@ops", body="x"))["recipients"] == ["bob"]
 
 
 @pytest.mark.parametrize(

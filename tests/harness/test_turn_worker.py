@@ -224,6 +224,27 @@ async def test_a_missing_login_holds_off_until_somebody_has_logged_in(tmp_path):
     assert daemon.of(wire.Limited) == []
 
 
+async def test_after_a_login_it_is_idle_even_if_no_mail_waits_any_more(tmp_path):
+    hold_off = HoldOff(ActivityState.NEEDS_LOGIN, "log in")
+    driver = ending(TurnEnd(Deferred("log in"), TurnOutcome.DEFERRED, hold_off=hold_off))
+    async with serving(tmp_path, driver) as daemon:
+        asked = daemon.post("work")
+        await daemon.until(lambda: ("needs_login", "log in") in reports(daemon))
+        daemon.items[asked].state = "acked"
+        driver.login.set()
+        await daemon.until(lambda: reports(daemon)[-1] == ("idle", None))
+    assert len(driver.turns) == 1
+
+
+async def test_a_limit_may_have_any_reason(tmp_path):
+    limited = HoldOff(ActivityState.LIMITED, "x" * 10_000, 1000.0)
+    end = TurnEnd(Deferred("used up"), TurnOutcome.LIMITED, hold_off=limited, shared=True)
+    async with serving(tmp_path, ending(end)) as daemon:
+        daemon.post("work")
+        await daemon.until(lambda: daemon.of(wire.Limited))
+    assert daemon.of(wire.Limited)[0].until == 1000.0
+
+
 async def test_a_paused_agent_begins_no_turn_and_gives_back_nothing(tmp_path):
     driver = ending(DONE)
     async with serving(tmp_path, driver) as daemon:
@@ -260,6 +281,23 @@ async def test_cancel_interrupts_the_turn_and_makes_its_mail_dead_letters(tmp_pa
         await daemon.until(lambda: daemon.state(asked) == "dead")
         await daemon.until(lambda: daemon.of(wire.Turn))
     assert daemon.of(wire.Turn)[0].outcome == "cancelled"
+
+
+async def test_a_turn_that_is_cancelled_while_it_gathers_its_mail_does_not_begin(tmp_path):
+    driver = ending(DONE)
+    async with serving(tmp_path, driver) as daemon:
+        daemon.hold.add(wire.Status)
+        asked = daemon.post("dear work")
+        await daemon.until(lambda: daemon.of(wire.Status))
+        heard = len(daemon.of(wire.Orders))
+        daemon.order("cancel")
+        await daemon.until(lambda: len(daemon.of(wire.Orders)) > heard)
+        daemon.hold.clear()
+        await daemon.until(lambda: daemon.state(asked) == "dead")
+        following = daemon.post("more")
+        await daemon.until(lambda: daemon.state(following) == "acked")
+    assert driver.turns == [(following,)]
+    assert not driver.interrupted.is_set()
 
 
 async def test_orders_reach_the_driver_once_it_is_open(tmp_path):

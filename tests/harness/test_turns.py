@@ -182,6 +182,16 @@ async def test_a_bug_of_the_driver_fails_the_message_and_nothing_else(tmp_path, 
         assert daemon.items[bad].reasons[0] == ("fail", "the driver raised KeyError: 'oops'")
 
 
+@pytest.mark.parametrize("outcome", [Failed, Deferred, Rejected])
+@pytest.mark.parametrize("said", ["x" * 10_000, "no file caf\udce9"], ids=["long", "no text"])
+async def test_whatever_a_driver_gives_as_its_reason_the_message_goes_back(tmp_path, outcome, said):
+    async with serving(tmp_path, always(outcome(said))) as (daemon, _):
+        posted = daemon.post("x")
+        await daemon.until(lambda: daemon.of(wire.Turn))
+        [(_, reason)] = daemon.items[posted].reasons
+        assert reason[:10] == said[:10]
+
+
 async def test_an_answer_of_the_longest_length_is_sent(tmp_path):
     async with serving(tmp_path, always(Done("ü" * 32768))) as (daemon, _):
         posted = daemon.post("x" * 65536)

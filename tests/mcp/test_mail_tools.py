@@ -153,6 +153,13 @@ async def test_a_reply_does_not_need_the_message_in_hand(session: Session) -> No
     assert answer.in_reply_to == asked.id
 
 
+async def test_a_reply_to_ones_own_message_does_not_come_to_oneself(session: Session) -> None:
+    sent = await session("send", to="bob", body="a question")
+    with pytest.raises(BadRequestError, match=f"use send with in_reply_to {sent['id']}"):
+        await session("reply", id=sent["id"], body="one more thing")
+    assert (await session("whoami"))["unread"] == 0
+
+
 async def test_a_first_word_does_not_end_the_work(session: Session) -> None:
     asked = await session.bob.send("damocles", "work")
     await session("recv")

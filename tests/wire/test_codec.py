@@ -58,7 +58,9 @@ def test_the_existing_clients_request_lines_are_understood(line: bytes, expected
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        (b"", "not JSON"),
+        (b"", "not JSON: it is empty"),
+        (b"\r", "not JSON: it is empty"),
+        (b'{"cmd":"send","to":"bob","body":"\\uDcff"}', "do not stand alone"),
         (b"hello", "not JSON"),
         (b'{"cmd":"status"', "not JSON"),
         (b'{"cmd":"send","to":"bob","body":"\xff"}', "not JSON"),
@@ -94,6 +96,7 @@ def test_the_existing_clients_request_lines_are_understood(line: bytes, expected
         (b'{"cmd":"report","state":"busy","since":1}', "$.state"),
         (b'{"cmd":"turn","started_at":1,"ended_at":2,"wake":"x","outcome":"ok"}', "$.outcome"),
         (b'{"cmd":"orders","wait_seconds":181}', "$.wait_seconds"),
+        (b'{"cmd":"orders","after":9223372036854775808}', "$.after"),
         (b'{"cmd":"live","kind":"text","text":7}', "$.text"),
     ],
 )
@@ -101,6 +104,13 @@ def test_a_bad_line_is_refused_with_its_place(line: bytes, says: str) -> None:
     with pytest.raises(BadRequestError) as refused:
         AGENT.decode(line)
     assert says in str(refused.value)
+
+
+@pytest.mark.parametrize("verb", ["events", "inbox"])
+def test_no_cursor_is_larger_than_the_store_can_count(verb: str) -> None:
+    HOST.decode(b'{"cmd":"%s","after":9223372036854775807}' % verb.encode())
+    with pytest.raises(BadRequestError, match="after"):
+        HOST.decode(b'{"cmd":"%s","after":9223372036854775808}' % verb.encode())
 
 
 @given(st.binary(max_size=200))

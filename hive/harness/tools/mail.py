@@ -12,7 +12,7 @@ from attrs import asdict, evolve, frozen
 from msgspec import Meta
 
 from hive.client.api import AgentClient, Delivery
-from hive.errors import HiveError
+from hive.errors import BadRequestError, HiveError
 from hive.harness.tools.tool import Arguments, Result, Tool, present, tool_of
 from hive.harness.tools.tray import Tray
 from hive.names import OPERATOR
@@ -167,8 +167,18 @@ class Mail:
         if asked is not None and asked.type == QUESTION and given.done:
             await self.client.answer(given.id, given.body)
             return {"answered": given.id}
-        to = asked.sender if asked else (await self.client.verify(given.id)).sender
+        to = asked.sender if asked else await self._sender_of(given.id)
         return await self._send(to, given.body, given.id)
+
+    async def _sender_of(self, number: int) -> str:
+        """Return who sent a message that is not in hand; it must be somebody else."""
+        sender = (await self.client.verify(number)).sender
+        if sender == (await self.client.whoami()).name:
+            raise BadRequestError(
+                f"message {number} is one that you sent, so a reply would come to yourself; to "
+                f"write to its receiver again, use send with in_reply_to {number}"
+            )
+        return sender
 
     async def _send(
         self, to: str, body: str, in_reply_to: int | None, priority: Priority | None = None
