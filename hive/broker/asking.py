@@ -247,7 +247,10 @@ def _why_no_answer(number: int) -> Op[HiveError]:
     def look(connection: Any) -> HiveError:
         found = one(number)(connection)
         if found is None:
-            return NotFoundError(f"there is no question {number}; 'loose_ends' shows those open")
+            return NotFoundError(
+                f"there is no question {number}; 'hive-c0re questions' shows the operator those "
+                "that are open, 'loose_ends' shows an agent its own"
+            )
         return ConflictError(ended_sentence(found))
 
     return look

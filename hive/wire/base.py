@@ -19,6 +19,7 @@ LINE_MAX = 1 << 20
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+Cursor = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=10 * 365 * 86400)]
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 UnixTime = Annotated[float, msgspec.Meta(ge=0, le=253402300799)]

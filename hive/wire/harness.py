@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from hive.wire.base import Id, Request, Text, UnixTime
+from hive.wire.base import Cursor, Id, Request, Text, UnixTime
 from hive.wire.words import ActivityState, LiveKind, TurnOutcome
 
 ORDERS_WAIT_MAX = 180.0
@@ -92,4 +92,4 @@ class Orders(Request, tag="orders", kw_only=True, frozen=True):
     """
 
     wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=ORDERS_WAIT_MAX)] = 0.0
-    after: Annotated[int, msgspec.Meta(ge=0)] = 0
+    after: Cursor = 0

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from hive.wire.agent import Posting
-from hive.wire.base import Id, Lines, Name, Request, Seconds, Text
+from hive.wire.base import Cursor, Id, Lines, Name, Request, Seconds, Text
 from hive.wire.oversight import (
     AnswerQuestion,
     CancelTurn,
@@ -217,7 +217,7 @@ class Inbox(Request, tag="inbox", kw_only=True, frozen=True):
     max: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
     unread: bool = False
     ack: bool = False
-    after: Annotated[int, msgspec.Meta(ge=0)] = 0
+    after: Cursor = 0
     follow: bool = False
 
 
@@ -232,7 +232,7 @@ class Events(Request, tag="events", kw_only=True, frozen=True):
     """
 
     max: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 50
-    after: Annotated[int, msgspec.Meta(ge=0)] = 0
+    after: Cursor = 0
     follow: bool = False
 
 

@@ -340,7 +340,7 @@ async def test_a_name_is_given_once(hive: Hive, runtime: ScriptedRuntime) -> Non
     for wrong in ("../x", "Carol", "manager", "operator", "a-long-name"):
         with pytest.raises(BadRequestError):
             await lifecycle.spawn(wrong, EXEC)
-    with pytest.raises(ConflictError, match="already a participant 'damocles'"):
+    with pytest.raises(ConflictError, match="'damocles'; 'hive-c0re unregister-peer damocles'"):
         await lifecycle.spawn("damocles", EXEC)
 
 
