@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option(
     "--config",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, readable=False, path_type=Path),
     help="The hive.toml that is to run here.",
 )
 @click.option("--db", "only_store", is_flag=True, help="Only the store: no daemon is no problem.")

@@ -78,7 +78,7 @@ def manager() -> None:
 @click.option("--bell", metavar="COMMAND", help="With --peer: run this when mail waits (sh -c).")
 @click.option(
     "--bell-tty",
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     metavar="PATH",
     help="With --peer: notify this terminal when mail waits.",
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -97,3 +98,13 @@ def test_a_broken_configuration(hive, served):
 
     assert ran.status == ExitStatus.CONFIG
     assert ran.err == "hive-c0re: broken.toml:3: no such key\n"
+
+
+def test_a_configuration_that_may_not_be_read_is_one_that_cannot_be_used(
+    hive, served, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    Path("broken.toml").touch()
+    monkeypatch.setattr(os, "access", lambda *given, **named: False)
+
+    assert hive("serve", "--config", "broken.toml").status == ExitStatus.CONFIG

@@ -1,9 +1,11 @@
 """The programs as processes: verbs for scripts, and `serve` from start to SIGTERM."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +17,7 @@ import pytest
 from attrs import define
 
 from hive.errors import ExitStatus
+from hive.harness.cli import agent
 from hive.wire import agent as wire
 from tests.harness.support.daemon import Daemon
 from tests.harness.support.processes import gone
@@ -348,3 +351,19 @@ async def test_a_hook_gets_each_message_and_answers_nobody(path, tmp_path):
         assert daemon.greeted[0].driver == "hook"
         assert daemon.sent == []
     assert json.loads(seen.read_bytes())["body"] == "knock"
+
+
+def test_a_socket_that_is_closed_to_the_user_is_told_by_whom_it_is_open_to(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.touch()
+    monkeypatch.setattr(os, "access", lambda *given, **named: False)
+
+    def refused(connection: socket.socket, address: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    with pytest.raises(SystemExit) as ended:
+        agent(["status", "--socket", str(path)], prog_name="hive-ag3nt")
+    assert ended.value.code == ExitStatus.NO_DAEMON
+    assert "permission denied; it is open to the user" in capsys.readouterr().err
