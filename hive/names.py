@@ -55,7 +55,7 @@ def check_agent_name(name: str) -> str:
     """
     if name == MANAGER:
         return name
-    return _check(name, "agent", MAX_AGENT_NAME, "so that its container is h-<name>")
+    return _check(name, "an agent", MAX_AGENT_NAME, "so that its container is h-<name>")
 
 
 def check_peer_name(name: str) -> str:
@@ -66,7 +66,7 @@ def check_peer_name(name: str) -> str:
     """
     if name == MANAGER:
         raise BadRequestError(f"the name {MANAGER!r} belongs to the manager agent")
-    return _check(name, "peer", MAX_PEER_NAME, "since it names a directory")
+    return _check(name, "a peer", MAX_PEER_NAME, "since it names a directory")
 
 
 def check_group_name(name: str) -> str:
@@ -107,20 +107,24 @@ def inbox_key(name: str) -> str:
 
 
 def suggest(wrong: str, known: Iterable[str]) -> str:
-    """Return a sentence ending that names the nearest right word, or an empty string."""
-    near = difflib.get_close_matches(wrong, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    """Return a sentence ending that names the nearest right word, or an empty string.
+
+    Case makes no distance: it is what is wrong most easily.
+    """
+    words = {word.casefold(): word for word in known}
+    near = difflib.get_close_matches(wrong.casefold(), words, n=1, cutoff=0.6)
+    return f"; did you mean {words[near[0]]!r}?" if near else ""
 
 
 def _check(name: str, kind: str, longest: int, why: str) -> str:
     if name in RESERVED:
-        raise BadRequestError(f"the name {name!r} is reserved; choose another name for the {kind}")
+        raise BadRequestError(f"the name {name!r} is reserved; choose another name for {kind}")
     if not _SHAPE.fullmatch(name):
         raise BadRequestError(
             f"{name!r} is no name for an agent or peer: use a to z, 0 to 9 and '-', a letter first"
         )
     if len(name) > longest:
         raise BadRequestError(
-            f"{name!r} has {len(name)} characters; a {kind} name has at most {longest}, {why}"
+            f"{name!r} has {len(name)} characters; {kind} name has at most {longest}, {why}"
         )
     return name

@@ -63,6 +63,11 @@ class Paths:
         """Locked by the one daemon of this state directory; holds its pid."""
         return self.state_dir / "hive-c0re.lock"
 
+    @property
+    def run_lock_file(self) -> Path:
+        """Locked by the one daemon whose sockets are in this run directory; holds its pid."""
+        return self.run_dir / "host.lock"
+
     def agent_dir(self, name: str) -> Path:
         """Everything on disk that belongs to one agent."""
         return self.state_dir / "agents" / name

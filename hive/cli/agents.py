@@ -51,7 +51,7 @@ def spawn(
         "spawn",
         timeout=timeout,
         name=name,
-        **({"exec" if as_agent else "run": list(program)} if program else {}),
+        **({"exec" if as_agent else "run": _located(*program)} if program else {}),
         env=env or None,
         cwd=str(cwd.absolute()) if cwd else None,
     )
@@ -126,6 +126,14 @@ def pause(names: tuple[str, ...]) -> None:
 def resume(names: tuple[str, ...]) -> None:
     """Let paused agents' mail flow again."""
     out.each(names, lambda name: call("set_paused", name=name, paused=False))
+
+
+def _located(program: str, *arguments: str) -> list[str]:
+    """Return a command line whose program does not depend on where the operator is.
+
+    As in hive.toml, a program with a `/` is a path and any other is looked up on the agent's PATH.
+    """
+    return [str(Path(program).absolute()) if "/" in program else program, *arguments]
 
 
 def _confirm(name: str, *, purge: bool) -> None:

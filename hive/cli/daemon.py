@@ -9,13 +9,13 @@ import click
 from hive.cli import out
 from hive.cli.host import call
 
-_DIRECTORY = click.Path(file_okay=False, path_type=Path)
+_DIRECTORY = click.Path(file_okay=False, readable=False, path_type=Path)
 
 
 @click.command()
 @click.option(
     "--config",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, readable=False, path_type=Path),
     help="The hive.toml to run; without it, what was spawned before.",
 )
 @click.option("--run-dir", type=_DIRECTORY, help="Where sockets are (HYPERHIVE_RUN_DIR).")

@@ -12,7 +12,7 @@ from hive import paths
 from hive.cli import options, out
 from hive.cli.host import call
 from hive.errors import ConfigError, ExitStatus, HiveError, UnavailableError
-from hive.view.escape import inline
+from hive.view.escape import block, inline
 
 if TYPE_CHECKING:
     from hive.config import HiveConfig
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.option(
     "--config",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, readable=False, path_type=Path),
     help="The hive.toml that is to run here.",
 )
 @click.option("--db", "only_store", is_flag=True, help="Only the store: no daemon is no problem.")
@@ -36,6 +36,8 @@ def doctor(config: Path | None, only_store: bool, fix: bool, as_json: bool) -> i
     from hive.doctor.checks import worst
     from hive.findings import Verdict
 
+    if only_store and (config or fix):
+        raise click.UsageError("--db looks only at the store; leave out --config and --fix")
     findings = _store(needed=not only_store)
     if not only_store:
         findings = [*_machine(config, fix=fix), *findings]
@@ -145,6 +147,8 @@ def _show(findings: list[Finding], *, as_json: bool) -> None:
         return
     width = max(len(each.verdict) for each in findings)
     for each in findings:
-        out.lines([f"{each.verdict.value:{width}}  {each.check}: {inline(each.sentence)}"])
+        first, *further = block(each.sentence)
+        out.lines([f"{each.verdict.value:{width}}  {each.check}: {first}"])
+        out.lines(f"{'':{width}}    {line.strip()}" for line in further)
         if each.remedy:
             out.lines([f"{'':{width}}  -> {inline(each.remedy)}"])

@@ -13,7 +13,7 @@ from hive.cli import out
 @click.command()
 @click.option(
     "--config",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, readable=False, path_type=Path),
     help="The hive.toml to serve; without it, what was spawned before.",
 )
 def install_unit(config: Path | None) -> None:

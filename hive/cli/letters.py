@@ -9,6 +9,9 @@ import click
 
 from hive.cli import options, out
 from hive.cli.host import call
+from hive.errors import NotFoundError, UnknownNameError
+from hive.names import suggest
+from hive.seconds import Seconds
 from hive.view.escape import inline
 from hive.view.stream import message_lines, step_line
 
@@ -23,7 +26,7 @@ def chosen(command: options.F) -> options.F:
         click.option(
             "--older-than",
             "older_than_seconds",
-            type=click.FloatRange(min=0),
+            type=Seconds(min=0),
             metavar="SECONDS",
             help="Those given up so long ago.",
         ),
@@ -95,9 +98,13 @@ def _decide(verb: str, ids: tuple[int, ...], narrow: dict[str, Any]) -> None:
     if not ids and all(value is None for value in narrow.values()):
         raise click.UsageError("say which: IDs, --inbox, --sender or --older-than; never all")
     done = call(verb, ids=list(ids) or None, **narrow)["ids"]
-    if not done:
+    if not done and not ids:
         out.hint("No such dead letters.")
     out.lines([str(number) for number in done])
+    if left := [str(number) for number in ids if number not in done]:
+        raise NotFoundError(
+            f"no such dead letter: {', '.join(left)}; 'hive-c0re trace ID' tells what became of it"
+        )
 
 
 @click.command()
@@ -146,7 +153,9 @@ def group(change: str, name: str | None, members: tuple[str, ...], as_json: bool
     found = call("groups")["groups"]
     if name is not None:
         wanted = name.removeprefix("@")
-        found = {wanted: found.get(wanted, [])}
+        if wanted not in found:
+            raise UnknownNameError(f"there is no group '@{wanted}'{suggest(wanted, found)}")
+        found = {wanted: found[wanted]}
     if as_json:
         out.document(found)
     else:

@@ -13,7 +13,8 @@ from click.exceptions import NoArgsIsHelpError
 
 import hive
 from hive.cli import out
-from hive.errors import ExitStatus, HiveError
+from hive.descriptors import hold_standard
+from hive.errors import ConfigError, ExitStatus, HiveError
 from hive.names import suggest
 
 PROGRAM = out.PROGRAM
@@ -128,12 +129,16 @@ def main(args: Sequence[str] | None = None) -> int:
     Args:
         args: Words after the program's name; by default those of this process.
     """
+    hold_standard()
     # What an output cannot encode is shown as an escape: no name can make a verb fail.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
         return int(cli.main(args, prog_name=PROGRAM, standalone_mode=False) or ExitStatus.OK)
+    except ConfigError as error:
+        out.complain_at_length(str(error))
+        return error.exit_status
     except HiveError as error:
         out.complain(str(error))
         return error.exit_status
@@ -149,6 +154,6 @@ def main(args: Sequence[str] | None = None) -> int:
 
 def _usage(error: click.ClickException) -> str:
     """Return what is wrong with a command line as one sentence that says where help is."""
-    sentence = error.format_message().rstrip(".")
+    sentence = " ".join(error.format_message().split()).rstrip(".")
     context = getattr(error, "ctx", None)
     return f"{sentence}; see '{context.command_path} --help'" if context else sentence

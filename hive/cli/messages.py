@@ -11,8 +11,9 @@ import click
 
 from hive.cli import options, out
 from hive.cli.host import QUERY, call
-from hive.errors import BadRequestError, TimedOutError
+from hive.errors import BadRequestError, HiveError, TimedOutError
 from hive.names import EVERYONE
+from hive.seconds import Seconds
 from hive.view.escape import block, inline
 
 ANSWER_WAIT = 600.0
@@ -25,7 +26,7 @@ _FIRST_LOOK, _SLOWEST_LOOK = 0.05, 0.5
 """Seconds between looks for an answer: quick at first, then kinder to the daemon."""
 
 
-class Seconds(click.FloatRange):
+class Wait(Seconds):
     """A positive number of seconds; explains the trap of an option whose value may be left out."""
 
     def convert(
@@ -33,7 +34,7 @@ class Seconds(click.FloatRange):
     ) -> float:
         """Return the number that a word stands for."""
         try:
-            return float(super().convert(value, param, ctx))
+            return super().convert(value, param, ctx)
         except click.BadParameter as error:
             raise click.BadParameter(
                 f"{error.message} Write --wait=60, or put --wait last.", ctx, param
@@ -42,7 +43,6 @@ class Seconds(click.FloatRange):
 
 def posting(command: options.F) -> options.F:
     """Add what a sender may say of a message."""
-    seconds = click.FloatRange(min=0)
     for option in (
         click.option(
             "--priority",
@@ -50,10 +50,10 @@ def posting(command: options.F) -> options.F:
             help="Its place in the inbox.",
         ),
         click.option(
-            "--ttl", "ttl_seconds", type=seconds, metavar="SECONDS", help="Give it up then."
+            "--ttl", "ttl_seconds", type=Seconds(min=0), metavar="SECONDS", help="Give it up then."
         ),
         click.option(
-            "--delay", "delay_seconds", type=seconds, metavar="SECONDS", help="Not before."
+            "--delay", "delay_seconds", type=Seconds(min=0), metavar="SECONDS", help="Not before."
         ),
         click.option(
             "--dedupe-key", metavar="KEY", help="Store it once, however often it is sent."
@@ -71,7 +71,7 @@ def posting(command: options.F) -> options.F:
 @posting
 @click.option(
     "--wait",
-    type=Seconds(min=0),
+    type=Wait(min=0),
     is_flag=False,
     flag_value=str(ANSWER_WAIT),
     metavar="[SECONDS]",
@@ -97,7 +97,11 @@ def send(
     if wait is None:
         _show_sent(sent, as_json=as_json)
         return
-    answer = await_answer(sent["id"], wait, look=_look, now=time.monotonic, sleep=time.sleep)
+    try:
+        answer = await_answer(sent["id"], wait, look=_look, now=time.monotonic, sleep=time.sleep)
+    except KeyboardInterrupt:
+        out.complain(_stored(sent["id"], "you do not wait for its answer"))
+        raise
     if as_json:
         out.document({"id": sent["id"], "answer": answer})
     else:
@@ -123,21 +127,28 @@ def await_answer(
 
     Raises:
         TimedOutError: When no answer came in time.
+        HiveError: When it cannot be looked for; like the other, it says that the message is stored.
     """
     deadline = now() + wait
     pause = _FIRST_LOOK
     while True:
-        for row in look(QUERY):
+        try:
+            rows = look(QUERY)
+        except HiveError as error:
+            raise type(error)(_stored(sent, f"its answer cannot be looked for: {error}")) from None
+        for row in rows:
             if row.get("in_reply_to") == sent:
                 return row
         left = deadline - now()
         if left <= 0:
-            raise TimedOutError(
-                f"message {sent} is stored, but no answer came within {wait:g} s; "
-                "it will be in 'hive-c0re inbox' when it comes"
-            )
+            raise TimedOutError(_stored(sent, f"no answer came within {wait:g} s"))
         sleep(min(pause, left))
         pause = min(pause * 2, _SLOWEST_LOOK)
+
+
+def _stored(sent: int, why: str) -> str:
+    """Say why there is no answer, so that nobody sends again what is stored."""
+    return f"message {sent} is stored, but {why}; it will be in 'hive-c0re inbox' when it comes"
 
 
 def _look(timeout: float) -> list[dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from hive.errors import HiveError
+from hive.seconds import Seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -31,7 +32,7 @@ def waiting(seconds: float) -> Callable[[F], F]:
     """Return what adds `--timeout` with a default of its own."""
     return click.option(
         "--timeout",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Seconds(min=0, min_open=True),
         default=seconds,
         show_default=True,
         metavar="SECONDS",

@@ -7,12 +7,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any, NoReturn
+from typing import Any
 
 from click.exceptions import Exit
 
+from hive.descriptors import drop_output, output_refused
 from hive.errors import HiveError, UnavailableError
-from hive.view.escape import inline
+from hive.view.escape import block, inline
 
 PROGRAM = "hive-c0re"
 
@@ -45,6 +46,13 @@ def item(value: Any) -> None:
 def complain(sentence: str) -> None:
     """Print a sentence about trouble to standard error."""
     sys.stderr.write(f"{PROGRAM}: {inline(sentence)}\n")
+
+
+def complain_at_length(text: str) -> None:
+    """Print what is wrong on several lines to standard error; the further ones are indented."""
+    first, *further = block(text)
+    complain(first)
+    sys.stderr.writelines(f"  {line.strip()}\n" for line in further)
 
 
 def hint(sentence: str) -> None:
@@ -97,10 +105,7 @@ def _write(text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        _end_quietly()
-
-
-def _end_quietly() -> NoReturn:
-    # The interpreter flushes standard output once more at its end; give it somewhere to go.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    raise Exit(BROKEN_PIPE)
+        drop_output()
+        raise Exit(BROKEN_PIPE) from None
+    except OSError as error:
+        output_refused(error)

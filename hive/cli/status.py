@@ -12,6 +12,7 @@ from hive.cli import options, out
 from hive.cli.host import call
 from hive.errors import HiveError, UnknownNameError
 from hive.names import MANAGER, MANAGER_ALIAS, suggest
+from hive.seconds import Seconds
 from hive.view import glyphs, plain
 from hive.view.escape import inline
 from hive.view.standing import in_order
@@ -39,7 +40,7 @@ def list_(peers: bool, as_json: bool) -> None:
 @click.argument("name", required=False, shell_complete=options.complete_names)
 @click.option(
     "--watch",
-    type=click.FloatRange(min=0.1),
+    type=Seconds(min=0.1),
     metavar="SECONDS",
     help="Show it anew each so many seconds, until Ctrl-C.",
 )

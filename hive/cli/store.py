@@ -11,7 +11,7 @@ from hive.cli import options, out
 
 
 @click.command()
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(dir_okay=False, readable=False, path_type=Path))
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
 @options.as_json
 def backup(file: Path, force: bool, as_json: bool) -> None:

@@ -108,10 +108,7 @@ class Lifecycle:
         """
         check_agent_name(name)
         if name in self._roster:
-            raise ConflictError(
-                f"there is already a participant {name!r}; 'hive-c0re start {name}' starts an "
-                f"agent that is stopped, 'hive-c0re destroy {name}' removes it"
-            )
+            raise _taken(self._roster.get(name))
         record = new_agent(name, manifest, self._clock.now())
         manifest_from_json(record.manifest)  # refuses what no start could use
         member = await self.enlist(record)
@@ -470,3 +467,16 @@ def new_peer(
 def peer_settings(observe: str | None) -> str:
     """Return a peer's settings as its record keeps them."""
     return json.dumps({"observe": observe}) if observe else ""
+
+
+def _taken(member: Member) -> ConflictError:
+    """Return the error of a spawn whose name somebody has, with what can be done about that."""
+    name = member.name
+    if isinstance(member, PeerMember):
+        way = f"'hive-c0re unregister-peer {name}' takes that peer out of the routing"
+    else:
+        way = (
+            f"'hive-c0re start {name}' starts an agent that is stopped, "
+            f"'hive-c0re destroy {name}' removes it"
+        )
+    return ConflictError(f"there is already a participant {name!r}; {way}")

@@ -113,7 +113,7 @@ class Snapshot:
         assert isinstance(member, AgentMember)
         running, ended = member.running, member.ended
         return {
-            "since": _time(running.since if running else ended.at if ended else None),
+            "since": _time(_since(member, state)),
             "restarts": info.restarts if info else 0,
             "reason": _reason(member, state) or self._loop(member),
             "source": running.source if running else "hive",
@@ -156,6 +156,15 @@ class Snapshot:
             )
             for member in self._roster
         ]
+
+
+def _since(member: AgentMember, state: State) -> float | None:
+    """Return since when an agent is in a state; of one that it passes through, nobody notes it."""
+    if state in {State.STARTING, State.STOPPING}:
+        return None
+    if member.running is not None:
+        return member.running.since
+    return member.ended.at if member.ended is not None else None
 
 
 def _reason(member: AgentMember, state: State) -> str | None:

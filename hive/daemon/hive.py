@@ -85,7 +85,10 @@ class Hive:
         self._config = _configured(config, agents, peers)
         self._runtime = runtime or self._default_runtime(agents)
         self._engine = engine or ThreadEngine()
-        self._lock = DaemonLock(self.paths.lock_file)
+        self._locks = (
+            DaemonLock(self.paths.lock_file, "HYPERHIVE_STATE_DIR"),
+            DaemonLock(self.paths.run_lock_file, "HYPERHIVE_RUN_DIR"),
+        )
         self._keep_agents = False
         self._shutdown = asyncio.Event()
         self._clients: list[SocketClient] = []
@@ -264,13 +267,15 @@ class Hive:
                 f"cannot make {error.filename}: {error.strerror}; check who owns it, "
                 "or set HYPERHIVE_STATE_DIR and HYPERHIVE_RUN_DIR"
             ) from error
-        self._lock.acquire()
+        for lock in self._locks:
+            lock.acquire()
         driver_names()  # looks on disk, which the loop's thread must not do later
 
     async def _start(self) -> None:
         """Take one thing after the other, and note with each how it is let go."""
         self._taken.push_async_callback(self._remove_temporary)
-        self._taken.callback(self._lock.release)
+        for lock in self._locks:
+            self._taken.callback(lock.release)
         await to_the_end(asyncio.to_thread(self._prepare))
         self._taken.push_async_callback(self._runtime.close)
         await self._runtime.open()

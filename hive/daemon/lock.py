@@ -1,4 +1,4 @@
-"""One daemon per state directory, guaranteed by an OS lock rather than by a file's existence."""
+"""One daemon per directory, guaranteed by an OS lock rather than by a file's existence."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ from hive.errors import ConflictError, FailedError
 
 
 class DaemonLock:
-    """Holds the lock file of a state directory while its daemon lives.
+    """Holds the lock file of a directory while its daemon lives.
 
     The kernel releases it however the process ends, so there is nothing to clean up by hand.
+
+    Args:
+        path: The lock file.
+        variable: The environment variable that names its directory, for who has to choose another.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, variable: str) -> None:
         self.path = path
+        self._variable = variable
         self._fd: int | None = None
 
     def acquire(self) -> None:
@@ -33,7 +38,7 @@ class DaemonLock:
         except OSError as error:
             raise FailedError(
                 f"cannot open the lock file {self.path}: {error.strerror}; "
-                "check the owner of the state directory, or set HYPERHIVE_STATE_DIR"
+                f"check the owner of its directory, or set {self._variable}"
             ) from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -42,7 +47,7 @@ class DaemonLock:
             os.close(fd)
             raise ConflictError(
                 f"another hive-c0re{holder} already serves {self.path.parent}; "
-                "'hive-c0re shutdown' ends it, or choose another HYPERHIVE_STATE_DIR"
+                f"'hive-c0re shutdown' ends it, or choose another {self._variable}"
             ) from None
         with suppress(OSError):  # on a full disk; the pid is for who reads it, not for the lock
             os.ftruncate(fd, 0)

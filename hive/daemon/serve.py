@@ -163,8 +163,8 @@ def _live_view(paths: Paths) -> tuple[Callable[[str], None], Callable[[], None]]
 
 
 def _print_line(line: str) -> None:
-    """Print a line at once; a reader that has gone is no reason to end."""
-    with contextlib.suppress(BrokenPipeError):
+    """Print a line at once; a reader that has gone, or a full disk, is no reason to end."""
+    with contextlib.suppress(OSError):
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
 

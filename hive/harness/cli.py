@@ -5,20 +5,31 @@ Only `click` and the standard library are imported here; `serve` alone reaches f
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Any
 
 import click
 
+from hive.descriptors import hold_standard
 from hive.errors import HiveError
 from hive.harness.options import json_option, socket_option
 from hive.harness.session_verbs import hook, mcp_verb
+from hive.seconds import Seconds
+
+INTERRUPTED = 128 + signal.SIGINT
+"""Exit status after Ctrl-C, as a shell reports a program that the signal ended."""
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class Program(click.Group):
     """A program whose errors are one sentence on standard error and an exit status."""
+
+    def main(self, *args: Any, **given: Any) -> Any:
+        """Run a command line."""
+        hold_standard()
+        return super().main(*args, **given)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb."""
@@ -27,6 +38,8 @@ class Program(click.Group):
         except HiveError as error:
             click.echo(f"{ctx.info_name}: {error}", err=True)
             ctx.exit(error.exit_status)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
 
 
 @click.group(cls=Program, name="hive-ag3nt", context_settings=CONTEXT)
@@ -46,7 +59,7 @@ def manager() -> None:
 @click.option("--driver", default="command", show_default=True, help="What works on messages.")
 @click.option(
     "--time-limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(min=0, min_open=True),
     default=600.0,
     show_default=True,
     metavar="SECONDS",
@@ -65,7 +78,7 @@ def manager() -> None:
 @click.option("--bell", metavar="COMMAND", help="With --peer: run this when mail waits (sh -c).")
 @click.option(
     "--bell-tty",
-    type=click.Path(path_type=Path),
+    type=click.Path(readable=False, path_type=Path),
     metavar="PATH",
     help="With --peer: notify this terminal when mail waits.",
 )
@@ -111,10 +124,8 @@ def serve(
     "--reply-to", "in_reply_to", type=click.IntRange(min=1), help="Id of the message answered."
 )
 @click.option("--priority", type=click.Choice(["low", "normal", "high"]), help="Its place.")
-@click.option(
-    "--ttl", "ttl_seconds", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS"
-)
-@click.option("--delay", "delay_seconds", type=click.FloatRange(min=0), metavar="SECONDS")
+@click.option("--ttl", "ttl_seconds", type=Seconds(min=0, min_open=True), metavar="SECONDS")
+@click.option("--delay", "delay_seconds", type=Seconds(min=0), metavar="SECONDS")
 @click.option("--dedupe-key", metavar="KEY", help="Store it once, however often it is sent.")
 @click.option("--supersede-key", metavar="KEY", help="Replace what is unread under KEY.")
 @click.argument("to")
@@ -137,7 +148,7 @@ def send(socket: Path, as_json: bool, body: str | None, **given: Any) -> None:
 @click.option("--max", "most", type=click.IntRange(1, 32), default=1, show_default=True)
 @click.option(
     "--wait",
-    type=click.FloatRange(0, 180),
+    type=Seconds(min=0, max=180),
     default=0.0,
     show_default=True,
     metavar="SECONDS",
@@ -215,7 +226,7 @@ def ack(socket: Path, lease: str | None, ids: tuple[int, ...]) -> None:
 @click.command()
 @socket_option
 @click.option("--mode", type=click.Choice(["defer", "fail", "reject"]), default="fail")
-@click.option("--delay", type=click.FloatRange(min=0), metavar="SECONDS")
+@click.option("--delay", type=Seconds(min=0), metavar="SECONDS")
 @click.option("--reason")
 @click.option("--lease", help="Refuse if the message has been leased anew.")
 @click.argument("message", metavar="ID", type=click.IntRange(min=1))

@@ -17,7 +17,7 @@ def socket_option(command: F) -> F:
     """Add `--socket`."""
     return click.option(
         "--socket",
-        type=click.Path(path_type=Path),
+        type=click.Path(readable=False, path_type=Path),
         default=environment.socket_path,
         show_default="$HIVE_SOCKET or /run/hive/mcp.sock",
         help="The participant's socket.",

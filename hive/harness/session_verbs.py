@@ -42,7 +42,7 @@ def hook(socket: Path, at_stop: str) -> None:
     """Tell a Claude Code session of unread mail, as a hook of it; takes and acks nothing.
 
     The event comes on standard input as JSON. This never fails and never takes longer than a
-    second or two: without the daemon it is silent.
+    second or two: without the daemon the session is told nothing.
     """
     from hive.harness.hook import run
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hive.client.blocking import Connection, call
+from hive.descriptors import output_refused
 
 Fields = dict[str, Any]
 
@@ -33,7 +34,6 @@ def receive(socket: Path, *, most: int, wait: float, keep: bool, as_json: bool) 
         messages = connection.call(request, wait + HOLD_ON)["messages"]
         for message in messages:
             print_line(message_json(message) if as_json else message_text(message))
-        sys.stdout.flush()
         if keep:
             for message in messages:
                 connection.call({"cmd": "nack", "id": message["id"], "mode": "defer"})
@@ -87,7 +87,17 @@ def presence_text(row: Fields) -> str:
 
 
 def print_line(text: str) -> None:
-    """Write a line to standard output; on a terminal, control characters are made visible."""
+    """Write a line to standard output; on a terminal, control characters are made visible.
+
+    Raises:
+        FailedError: When it cannot be written, and not because its reader has gone.
+    """
     if sys.stdout.isatty():
         text = "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
-    sys.stdout.write(text + "\n")
+    try:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        output_refused(error)

@@ -83,7 +83,8 @@ class Roster:
             return member
         raise NotAllowedError(
             f"{member.name!r} is a peer: its container belongs to whoever declared it, and "
-            "hive-c0re never starts, stops, restarts or rebuilds it; use that system's own tools"
+            "hive-c0re never starts, stops, restarts, rebuilds or pauses it, nor reads what "
+            "it prints; use that system's own tools"
         )
 
     def peer(self, name: str) -> PeerMember:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from attrs import frozen
@@ -45,23 +45,39 @@ def back_up(source: Path, target: Path, *, force: bool = False) -> Backup:
         NotFoundError: There is no store.
         ConflictError: The target exists, or is the store itself.
         StoreError: The store cannot be read, or the copy cannot be written.
-        FailedError: The directory cannot be written.
+        FailedError: The directory cannot be written, or that of the store not be looked into.
     """
-    if not source.exists():
+    if not is_there(source):
         raise NotFoundError(f"there is no store {source}; HYPERHIVE_STATE_DIR says where it is")
     if target.resolve() == source.resolve():
         raise ConflictError(f"{target} is the store itself; name another file")
-    if target.exists() and not force:
-        raise ConflictError(f"{target} exists; name another file, or replace it with --force")
     unfinished = target.with_name(f".{target.name}.{os.getpid()}")
     try:
+        if target.exists() and not force:
+            raise ConflictError(f"{target} exists; name another file, or replace it with --force")
         version = _copy(source, unfinished)
         _publish(unfinished, target, force=force)
     except OSError as error:
         raise FailedError(f"cannot write {target}: {error.strerror}") from error
     finally:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing may be made, nothing was
+            unfinished.unlink()
     return Backup(target, target.stat().st_size, version)
+
+
+def is_there(path: Path) -> bool:
+    """Return whether there is a store.
+
+    Raises:
+        FailedError: When that cannot be seen.
+    """
+    try:
+        return path.exists()
+    except OSError as error:
+        raise FailedError(
+            f"the store {path} cannot be looked at: {error.strerror}; be the user that the daemon "
+            "runs as, or set HYPERHIVE_STATE_DIR"
+        ) from error
 
 
 def _copy(source: Path, target: Path) -> int:

@@ -11,8 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from hive.errors import FailedError
 from hive.findings import Finding, Verdict
-from hive.store.backup import open_read_only
+from hive.store.backup import is_there, open_read_only
 from hive.store.errors import StoreError, StoreFullError, StoreLockedError, from_sqlite
 from hive.store.files import log_of
 from hive.store.schema import MIGRATIONS, check, version_of
@@ -39,7 +40,11 @@ def examine(path: Path, now: float) -> list[Finding]:
         path: The SQLite file.
         now: Wall seconds, which ages are counted from.
     """
-    if not path.exists():
+    try:
+        found = is_there(path)
+    except FailedError as error:
+        return [Finding("file", Verdict.WARNING, str(error))]
+    if not found:
         remedy = "a daemon makes it at its first start; HYPERHIVE_STATE_DIR says where it is"
         return [Finding("file", Verdict.WARNING, f"there is no store {path}", remedy)]
     return list(_examine(path, now))

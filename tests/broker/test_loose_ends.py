@@ -271,7 +271,7 @@ async def test_a_second_answer_is_told_who_answered_when(router: Router) -> None
         await router.answer(first)
     with pytest.raises(ConflictError, match=f"question {number} was answered by 'bob' at 20"):
         await router.cancel("alice", LooseEnd.QUESTION, number)
-    with pytest.raises(NotFoundError, match="there is no question 99"):
+    with pytest.raises(NotFoundError, match="there is no question 99; 'loose_ends' shows"):
         await router.answer(requests.AnswerQuestion(99, "bob", Kind.AGENT, "yes"))
 
 

@@ -7,8 +7,9 @@ import sys
 import pytest
 
 from hive import errors
-from hive.errors import ExitStatus, HiveError, UnknownNameError
+from hive.errors import ExitStatus, HiveError, UnavailableError, UnknownNameError
 from hive.wire import host
+from tests.cli.conftest import Ran
 
 
 @pytest.mark.parametrize("kind", sorted(errors.BY_CODE.values(), key=lambda kind: kind.__name__))
@@ -61,6 +62,14 @@ def test_no_name_is_never_everybody(daemon, hive, verb):
         (["status", "--watch", "0"], "0.0 is not in the range x>=0.1"),
         (["completion", "tcsh"], "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
         (["restart", "bob", "--timeout", "0"], "0.0 is not in the range x>0"),
+        (["restart", "bob", "--timeout", "nan"], "'nan' is no number of seconds"),
+        (["status", "--watch", "inf"], "'inf' is no number of seconds"),
+        (["send", "bob", "hi", "--ttl", "nan"], "'nan' is no number of seconds"),
+        (["send", "bob", "hi", "--wait", "inf"], "'inf' is no number of seconds"),
+        (["dead-letters", "--older-than", "1e30"], "'1e30' is no number of seconds"),
+        (["group"], "Choose from: list, add, remove; see 'hive-c0re group --help'"),
+        (["doctor", "--db", "--fix"], "leave out --config and --fix"),
+        (["doctor", "--db", "--config", "hive.toml"], "leave out --config and --fix"),
     ],
 )
 def test_wrong_command_lines(daemon, hive, args, sentence):
@@ -163,3 +172,36 @@ def test_a_stream_that_the_daemon_ends(hive, daemon, verb):
 
     assert ran.status == ExitStatus.NO_DAEMON
     assert ran.err == "hive-c0re: hive-c0re has closed the stream; it is probably shutting down\n"
+
+
+def test_a_group_that_is_not_there_is_not_shown_as_an_empty_one(daemon, hive):
+    daemon.on(host.Groups, {"groups": {"builders": ["bob"]}})
+
+    ran = hive("group", "list", "@Bilders", "--json")
+
+    assert ran == Ran(
+        ExitStatus.UNKNOWN_NAME,
+        "",
+        "hive-c0re: there is no group '@Bilders'; did you mean 'builders'?\n",
+    )
+
+
+@pytest.mark.parametrize(("verb", "kind"), [("replay", host.Replay), ("discard", host.Discard)])
+def test_a_number_that_is_no_dead_letter_is_named_after_those_that_are(daemon, hive, verb, kind):
+    daemon.on(kind, {"ids": [4]})
+
+    ran = hive(verb, "3", "4", "5")
+
+    assert (ran.status, ran.out) == (ExitStatus.UNKNOWN_NAME, "4\n")
+    assert ran.err.startswith("hive-c0re: no such dead letter: 3, 5; ")
+
+
+def test_a_message_whose_answer_cannot_be_waited_for_is_stored_all_the_same(daemon, hive):
+    daemon.on(host.OperatorSend, {"id": 7})
+    daemon.on(host.Inbox, UnavailableError("the daemon stops"))
+
+    ran = hive("send", "bob", "hi", "--wait")
+
+    assert ran.status == ExitStatus.NO_DAEMON
+    assert "message 7 is stored" in ran.err
+    assert "the daemon stops" in ran.err

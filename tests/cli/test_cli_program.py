@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -302,3 +303,30 @@ def test_completion_without_a_daemon_is_quiet(program):
     )
 
     assert (ran.out.strip(), ran.err) == ("", "")
+
+
+def test_ctrl_c_of_a_wait_says_what_was_stored(answers, terminal):
+    waits = threading.Event()
+    answers.on(host.OperatorSend, {"id": 7})
+    answers.answers[host.Inbox] = lambda _: [waits.set() or {"messages": []}]
+    shell = terminal("send", "bob", "hi", "--wait")
+    assert waits.wait(30)
+    shell.type("\x03")
+
+    assert shell.end() == 130
+    assert "hive-c0re: message 7 is stored" in shell.seen
+
+
+@pytest.mark.parametrize(("to", "status"), [(">&-", 0), ("<&-", 0), (">/dev/full", 1)])
+def test_an_output_that_cannot_be_written(answers, run_dir, to, status):
+    answers.on(host.ListAgents, {"agents": ["alice"], "peers": []})
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'"$0" -m hive.cli list {to}', sys.executable],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == status
+    assert done.stderr.count("\n") == status
+    assert ("No space left on device" in done.stderr) == (status == 1)

@@ -186,6 +186,22 @@ def test_a_relative_directory_is_the_operators_not_the_daemons(daemon, hive, mon
     assert daemon.requests[0].cwd == "/usr/lib"
 
 
+@pytest.mark.parametrize(
+    ("program", "sent"),
+    [("./agent.sh", "/usr/agent.sh"), ("lib/a", "/usr/lib/a"), ("/bin/a", "/bin/a"), ("a", "a")],
+)
+def test_a_relative_program_is_the_operators_not_the_daemons(
+    daemon, hive, monkeypatch, program, sent
+):
+    monkeypatch.chdir("/usr")
+
+    hive("spawn", "alice", "--", program, "./x")
+    hive("spawn", "bob", "--exec", "--cwd", "/tmp", "--", program, "./x")
+
+    assert daemon.requests[0].run == [sent, "./x"]
+    assert daemon.requests[1].exec == [sent, "./x"]
+
+
 @pytest.mark.parametrize("dash", [[], ["-"]])
 def test_a_body_from_standard_input_is_sent_exactly(daemon, hive, monkeypatch, dash):
     stdin = TextIOWrapper(BytesIO("first\n\tzweite Zeile ü\r\n".encode()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -78,8 +79,32 @@ def test_the_exit_status_is_the_cores(hive, served):
     assert hive("serve", "--keep-agents").status == ExitStatus.NO_DAEMON
 
 
+def test_each_problem_of_a_configuration_has_a_line(hive, run_dir):
+    path = run_dir / "hive.toml"
+    path.write_text('colour = 1\n"a\\u001bb" = 2\n')
+
+    ran = hive("serve", "--config", str(path))
+
+    assert ran.status == ExitStatus.CONFIG
+    first, *further = ran.err.splitlines()
+    assert first == f"hive-c0re: {path} has 2 problems:"
+    assert further[0].startswith(f"  {path}:1: colour: there is no such key")
+    assert further[1].startswith(f"  {path}:2: a\\x1bb: there is no such key")
+    assert len(further) == 2
+
+
 def test_a_broken_configuration(hive, served):
     ran = hive("serve", "--config", "broken.toml")
 
     assert ran.status == ExitStatus.CONFIG
     assert ran.err == "hive-c0re: broken.toml:3: no such key\n"
+
+
+def test_a_configuration_that_may_not_be_read_is_one_that_cannot_be_used(
+    hive, served, monkeypatch, tmp_path
+):
+    monkeypatch.chdir(tmp_path)
+    Path("broken.toml").touch()
+    monkeypatch.setattr(os, "access", lambda *given, **named: False)
+
+    assert hive("serve", "--config", "broken.toml").status == ExitStatus.CONFIG

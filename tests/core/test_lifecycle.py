@@ -81,6 +81,28 @@ async def test_a_stop_is_on_disk_before_the_container_is_touched(
     assert await state(hive) == "stopped"
 
 
+async def test_the_time_of_a_run_is_not_shown_as_the_time_of_its_stop_or_of_the_next_start(
+    hive: Hive, runtime: ScriptedRuntime
+) -> None:
+    assert (await hive.status("alice")).since is not None
+    release = runtime.hold("stop", "alice")
+    stopping = asyncio.ensure_future(hive.stop("alice"))
+    await settle()
+    row = await hive.status("alice")
+    assert (row.state, row.since) == ("stopping", None)
+    release.set()
+    await stopping
+    row = await hive.status("alice")
+    assert (row.state, row.since) == ("stopped", row.last_end_at)
+    release = runtime.hold("start", "alice")
+    starting = asyncio.ensure_future(hive.start("alice"))
+    await settle()
+    row = await hive.status("alice")
+    assert (row.state, row.since) == ("starting", None)
+    release.set()
+    await starting
+
+
 async def test_a_stop_that_fails_is_kept_for_the_next_hive(
     site: Site, runtime: ScriptedRuntime
 ) -> None:
@@ -340,7 +362,7 @@ async def test_a_name_is_given_once(hive: Hive, runtime: ScriptedRuntime) -> Non
     for wrong in ("../x", "Carol", "manager", "operator", "a-long-name"):
         with pytest.raises(BadRequestError):
             await lifecycle.spawn(wrong, EXEC)
-    with pytest.raises(ConflictError, match="already a participant 'damocles'"):
+    with pytest.raises(ConflictError, match="'damocles'; 'hive-c0re unregister-peer damocles'"):
         await lifecycle.spawn("damocles", EXEC)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -95,13 +96,17 @@ async def test_functions_and_programs_do_not_mix(site: Site) -> None:
 
 
 @sim
-async def test_a_second_hive_is_refused_and_harms_nobody(site: Site) -> None:
+@pytest.mark.parametrize("other_dir", ["state_dir", "run_dir"])
+async def test_a_second_hive_is_refused_and_harms_nobody(
+    site: Site, tmp_path: Path, other_dir: str
+) -> None:
     runtime = ScriptedRuntime()
+    beside = attrs.evolve(site, **{other_dir: tmp_path / "other"})
     async with site.simulated(runtime, swarm("alice")) as hive:
         await hive.until_state("alice", "running")
         other = ScriptedRuntime()
         with pytest.raises(ConflictError, match="already serves"):
-            await site.simulated(other, swarm("alice")).open()
+            await beside.simulated(other, swarm("alice")).open()
         with pytest.raises(ConflictError, match="open already"):
             await hive.open()
         assert other.calls == []

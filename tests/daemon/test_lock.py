@@ -1,4 +1,4 @@
-"""One daemon per state directory, by an OS lock."""
+"""One daemon per directory, by an OS lock."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from hive.errors import ConflictError, FailedError
 
 def test_a_second_daemon_is_refused_with_the_firsts_pid(tmp_path: Path) -> None:
     path = tmp_path / "state" / "lock"
-    first, second = DaemonLock(path), DaemonLock(path)
+    first, second = DaemonLock(path, "HYPERHIVE_RUN_DIR"), DaemonLock(path, "HYPERHIVE_RUN_DIR")
     first.acquire()
-    with pytest.raises(ConflictError, match=rf"\(pid {os.getpid()}\) already serves"):
+    said = rf"\(pid {os.getpid()}\) already serves {path.parent};.* another HYPERHIVE_RUN_DIR"
+    with pytest.raises(ConflictError, match=said):
         second.acquire()
     first.release()
     first.release()
@@ -27,7 +28,7 @@ def test_a_second_daemon_is_refused_with_the_firsts_pid(tmp_path: Path) -> None:
 def test_a_leftover_file_is_no_lock(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     path.write_text("99999999 of an earlier life\n")
-    lock = DaemonLock(path)
+    lock = DaemonLock(path, "HYPERHIVE_RUN_DIR")
     lock.acquire()
     assert path.read_text() == f"{os.getpid()}\n"
     lock.release()
@@ -36,4 +37,4 @@ def test_a_leftover_file_is_no_lock(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FailedError, match=r"cannot open the lock file .*file/lock"):
-        DaemonLock(tmp_path / "file" / "lock").acquire()
+        DaemonLock(tmp_path / "file" / "lock", "HYPERHIVE_RUN_DIR").acquire()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import gc
+import io
+import sys
 
 import pytest
 
@@ -51,6 +54,19 @@ async def test_an_asked_for_end_is_a_good_one(
     printed = capsys.readouterr().out
     assert f"hive-c0re serves {site.run_dir / 'host.sock'}" in printed
     assert "box-b" in printed
+
+
+async def test_output_that_cannot_be_written_does_not_end_the_daemon(
+    site: Site, opened: list[Hive], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    serving = asyncio.ensure_future(_serve(HiveConfig(), options(site)))
+    (await answering(opened)).shutdown()
+    assert await serving == ExitStatus.OK
 
 
 async def test_the_garbage_collector_looks_seldom_while_it_serves(

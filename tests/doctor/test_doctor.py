@@ -140,7 +140,7 @@ def test_the_verb_prints_findings_and_its_status_says_whether_one_is_a_problem(
     config.write_text('[agents.much-too-long]\nrun = ["x"]\n')
     assert main(["doctor", "--config", str(config), "--json"]) == 1
     [found] = [f for f in json.loads(capsys.readouterr().out) if f["check"] == "hive.toml"]
-    assert "an agent name has at most 9" in found["sentence"].replace("a agent", "an agent")
+    assert "an agent name has at most 9" in found["sentence"]
     config.write_text('runtime = "machinectl"\n[containers]\nimage = "/no/image"\n')
     assert main(["doctor", "--config", str(config), "--json"]) == 1
     findings = {found["check"]: found for found in json.loads(capsys.readouterr().out)}

@@ -55,3 +55,5 @@ def test_container_names_fit_nixos_container() -> None:
 def test_the_nearest_name_is_suggested_and_nonsense_is_not() -> None:
     assert suggest("alcie", ["alice", "bob"]) == "; did you mean 'alice'?"
     assert suggest("zzz", ["alice", "bob"]) == ""
+    assert suggest("ALICE", ["alice", "bob"]) == "; did you mean 'alice'?"
+    assert suggest("hive_run", ["HIVE_RUN"]) == "; did you mean 'HIVE_RUN'?"

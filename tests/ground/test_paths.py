@@ -34,6 +34,7 @@ def test_the_environment_overrides(tmp_path: Path) -> None:
     assert paths.agent_state("alice") == tmp_path / "s" / "agents" / "alice" / "state"
     assert paths.agent_log("alice") == tmp_path / "s" / "agents" / "alice" / "output.log"
     assert paths.lock_file.parent == tmp_path / "s"
+    assert paths.run_lock_file.parent == tmp_path / "r"
 
 
 def test_a_socket_path_over_the_kernels_limit_is_refused_with_what_to_do() -> None:

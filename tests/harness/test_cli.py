@@ -1,19 +1,23 @@
 """The programs as processes: verbs for scripts, and `serve` from start to SIGTERM."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 from attrs import define
 
 from hive.errors import ExitStatus
+from hive.harness.cli import agent
 from hive.wire import agent as wire
 from tests.harness.support.daemon import Daemon
 from tests.harness.support.processes import gone
@@ -31,17 +35,25 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "mcp.sock"
 
 
+@pytest.fixture
+def full_disk() -> Iterator[TextIO]:
+    with Path("/dev/full").open("w") as device:
+        yield device
+
+
 def environment(path: Path, **more: str) -> dict[str, str]:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     return {**kept, "HIVE_SOCKET": str(path), "HIVE_STATE": str(path.parent / "state"), **more}
 
 
-async def start(path: Path, *words: str, program: str = "agent", **env: str):
+async def start(
+    path: Path, *words: str, program: str = "agent", out=asyncio.subprocess.PIPE, **env: str
+):
     return await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "hive.harness", program, *words),
         env=environment(path, **env),
         stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
+        stdout=out,
         stderr=asyncio.subprocess.PIPE,
     )
 
@@ -90,6 +102,27 @@ async def test_recv_acks_what_it_has_printed(path):
         assert await run(path, "recv") == Finished(0, "", "")
 
 
+async def test_recv_acks_nothing_that_it_could_not_print(path, full_disk):
+    async with Daemon(path) as daemon:
+        posted = daemon.post("hello")
+        process = await start(path, "recv", out=full_disk)
+        _, err = await process.communicate()
+        assert process.returncode == ExitStatus.FAILED
+        assert err.startswith(b"hive-ag3nt: the output cannot be written: No space left on device")
+        assert err.count(b"\n") == 1
+        await daemon.until(lambda: daemon.state(posted) == "queued")
+
+
+@pytest.mark.loops("asyncio")
+async def test_ctrl_c_ends_a_wait_with_the_status_of_a_shell(path):
+    async with Daemon(path) as daemon:
+        process = await start(path, "recv", "--wait", "60")
+        await daemon.until(lambda: daemon.requests)
+        process.send_signal(signal.SIGINT)
+        out, err = await process.communicate()
+        assert (process.returncode, out, err) == (130, b"", b"")
+
+
 async def test_recv_keep_gives_back(path):
     async with Daemon(path) as daemon:
         posted = daemon.post("hello")
@@ -133,6 +166,8 @@ async def test_the_other_verbs(path):
         (("status",), ExitStatus.NO_DAEMON, "there is no such socket; is hive-c0re running"),
         (("send", "bob", b"\xff"), ExitStatus.USAGE, "not UTF-8"),
         (("recv", "--max", "33"), ExitStatus.USAGE, "33 is not in the range"),
+        (("recv", "--wait", "nan"), ExitStatus.USAGE, "'nan' is no number of seconds"),
+        (("nack", "1", "--delay", "inf"), ExitStatus.USAGE, "'inf' is no number of seconds"),
         (("serve", "--", "/no/such"), ExitStatus.CONFIG, "no program '/no/such'"),
         (("serve",), ExitStatus.CONFIG, "needs a program"),
         (("serve", "--driver", "comand", "--", "sh"), ExitStatus.CONFIG, "mean 'command'"),
@@ -316,3 +351,19 @@ async def test_a_hook_gets_each_message_and_answers_nobody(path, tmp_path):
         assert daemon.greeted[0].driver == "hook"
         assert daemon.sent == []
     assert json.loads(seen.read_bytes())["body"] == "knock"
+
+
+def test_a_socket_that_is_closed_to_the_user_is_told_by_whom_it_is_open_to(
+    path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.touch()
+    monkeypatch.setattr(os, "access", lambda *given, **named: False)
+
+    def refused(connection: socket.socket, address: str) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "connect", refused)
+    with pytest.raises(SystemExit) as ended:
+        agent(["status", "--socket", str(path)], prog_name="hive-ag3nt")
+    assert ended.value.code == ExitStatus.NO_DAEMON
+    assert "permission denied; it is open to the user" in capsys.readouterr().err

@@ -69,12 +69,20 @@ def test_the_store_itself_is_never_the_target(path: Path) -> None:
         back_up(path, path, force=True)
 
 
+UNSEEN = "x" * 300
+"""A directory that stat(2) refuses to look into, for root too."""
+
+
 def test_what_cannot_be_backed_up_says_why_and_leaves_nothing(path: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="HYPERHIVE_STATE_DIR"):
         back_up(path, tmp_path / "copy")
     prepare(path)
     with pytest.raises(FailedError, match="No such file"):
         back_up(path, tmp_path / "missing" / "copy")
+    with pytest.raises(FailedError, match=r"cannot write .*File name too long"):
+        back_up(path, tmp_path / UNSEEN / "copy")
+    with pytest.raises(FailedError, match="cannot be looked at: File name too long"):
+        back_up(tmp_path / UNSEEN / "hive.sqlite", tmp_path / "copy")
     overwrite(path, 0, b"\0" * 100)
     with pytest.raises(StoreCorruptError):
         back_up(path, tmp_path / "copy")
@@ -116,6 +124,12 @@ def test_damage_is_a_problem_with_a_remedy(path: Path) -> None:
     found = {each.check: each for each in examine(path, now=0.0)}
     assert found["integrity"].verdict is Verdict.PROBLEM
     assert "put a backup in its place" in (found["integrity"].remedy or "")
+
+
+def test_a_store_that_cannot_be_looked_at_is_not_called_missing(tmp_path: Path) -> None:
+    [found] = examine(tmp_path / UNSEEN / "hive.sqlite", 0.0)
+    assert (found.check, found.verdict) == ("file", Verdict.WARNING)
+    assert "cannot be looked at: File name too long" in found.sentence
 
 
 def test_what_is_no_store_is_a_problem_and_no_store_is_a_warning(path: Path) -> None:

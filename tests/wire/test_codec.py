@@ -28,6 +28,17 @@ HOST: RequestDecoder[Request] = RequestDecoder(host.HostRequest)
 MANAGER: RequestDecoder[Request] = RequestDecoder(manager.ManagerRequest)
 
 
+@pytest.mark.parametrize("verb", ["inbox", "events"])
+def test_a_cursor_is_a_number_that_the_store_can_hold(verb):
+    def request(after: int) -> bytes:
+        return json.dumps({"cmd": verb, "after": after}).encode()
+
+    assert HOST.decode(request(2**63 - 1)).after == 2**63 - 1
+    for wrong in (-1, 2**63, 10**30):
+        with pytest.raises(BadRequestError, match="after"):
+            HOST.decode(request(wrong))
+
+
 @pytest.mark.parametrize(
     ("line", "expected"),
     [
