@@ -56,8 +56,6 @@ class HostDaemon:
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    daemon_threads = True
-
     def __init__(self, daemon: HostDaemon) -> None:
         self.hive = daemon
         super().__init__(str(daemon.path), _Connection)
@@ -90,7 +88,7 @@ def _daemon(run_dir: Path) -> Iterator[HostDaemon]:
     yield daemon
     server.shutdown()
     thread.join()
-    server.server_close()
+    server.server_close()  # waits for the threads of its connections
     assert daemon.refused == []
 
 
