@@ -79,3 +79,25 @@ class Server:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+
+
+class Served:
+    """A system that is one server program, from when it has been started."""
+
+    _server: Server | None = None
+
+    @property
+    def pid(self) -> int:
+        """The server's process id, for a profiler."""
+        assert self._server is not None
+        return self._server.pid
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that the server has used so far."""
+        assert self._server is not None
+        return self._server.cpu_seconds()
+
+    def stop(self) -> None:
+        """End the server. Does nothing when it does not run."""
+        if self._server is not None:
+            self._server.stop()

@@ -5,21 +5,20 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from benchmarks.delivery.process import Server
+from benchmarks.delivery.process import Served, Server
 from benchmarks.delivery.systems import bare_server
 from benchmarks.delivery.systems.base import Lane
 from benchmarks.delivery.systems.lines import LineReceiver, LineSender
 from benchmarks.delivery.systems.wire import WireLane, connected
 
 
-class BareStack:
+class BareStack(Served):
     """One `bare_server`, driven by the same clients as the daemon."""
 
     name = "bare stack"
     missing = None
 
     def __init__(self) -> None:
-        self._server: Server | None = None
         self._directory = Path()
 
     async def start(self, directory: Path, lanes: int) -> None:
@@ -39,13 +38,3 @@ class BareStack:
             )
             for lane in range(count)
         ]
-
-    def cpu_seconds(self) -> float:
-        """Return the CPU time that the server has used so far."""
-        assert self._server is not None
-        return self._server.cpu_seconds()
-
-    def stop(self) -> None:
-        """End the server."""
-        if self._server is not None:
-            self._server.stop()

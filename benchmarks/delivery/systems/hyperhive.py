@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from benchmarks.delivery.process import Server
+from benchmarks.delivery.process import Served, Server
 from benchmarks.delivery.systems.base import Lane, find_program, without_program
 from benchmarks.delivery.systems.lines import LineReceiver, LineSender
 from benchmarks.delivery.systems.wire import WireLane, connected
@@ -21,25 +21,18 @@ pair_rate = 1_000_000_000
 """What is measured is delivery, so no inbox gets full and no sender or pair is held back."""
 
 
-class Hyperhive:
+class Hyperhive(Served):
     """The daemon with its full feature set; of its configuration only an inbox's size differs."""
 
     name = "hyperhive"
 
     def __init__(self) -> None:
-        self._server: Server | None = None
         self._paths: Paths | None = None
 
     @property
     def missing(self) -> str | None:
         """Why it cannot be run here."""
         return without_program(PROGRAM, "this project")
-
-    @property
-    def pid(self) -> int:
-        """The daemon's process id, for a profiler."""
-        assert self._server is not None
-        return self._server.pid
 
     async def start(self, directory: Path, lanes: int) -> None:
         """Start the daemon; a database that is in `directory` already is used."""
@@ -72,16 +65,6 @@ class Hyperhive:
             await connected(LineSender(receiver), self.socket(_sender(number))),
             await connected(LineReceiver(), self.socket(receiver)),
         )
-
-    def cpu_seconds(self) -> float:
-        """Return the CPU time that the daemon has used so far."""
-        assert self._server is not None
-        return self._server.cpu_seconds()
-
-    def stop(self) -> None:
-        """End the daemon."""
-        if self._server is not None:
-            self._server.stop()
 
 
 def paths_in(directory: Path) -> Paths:

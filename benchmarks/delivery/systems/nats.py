@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from attrs import define, field
 
-from benchmarks.delivery.process import Server
+from benchmarks.delivery.process import Served, Server
 from benchmarks.delivery.systems.base import (
     BODY,
     Delivered,
@@ -34,11 +34,10 @@ jetstream {{ store_dir: {store}{sync} }}
 
 
 @define(eq=False)
-class Nats:
+class Nats(Served):
     """One nats-server. `default` writes to the disk every two minutes, `always` before each ok."""
 
     sync: Literal["always", "default"]
-    _server: Server | None = field(default=None, init=False)
     _url: str = field(default="", init=False)
 
     @property
@@ -82,16 +81,6 @@ class Nats:
 
     async def _client(self) -> Any:
         return await imported("nats").connect(self._url)
-
-    def cpu_seconds(self) -> float:
-        """Return the CPU time that the server has used so far."""
-        assert self._server is not None
-        return self._server.cpu_seconds()
-
-    def stop(self) -> None:
-        """End the server."""
-        if self._server is not None:
-            self._server.stop()
 
 
 def _name(lane: int) -> str:

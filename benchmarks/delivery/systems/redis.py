@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from attrs import define, field
 
-from benchmarks.delivery.process import Server
+from benchmarks.delivery.process import Served, Server
 from benchmarks.delivery.systems.base import (
     BODY,
     TAKE,
@@ -30,11 +30,10 @@ _INCOMPLETE = False
 
 
 @define(eq=False)
-class Redis:
+class Redis(Served):
     """One redis-server; every command is confirmed after the fsync that `appendfsync` asks for."""
 
     appendfsync: Literal["always", "everysec"]
-    _server: Server | None = field(default=None, init=False)
     _socket: Path = field(default=Path(), init=False)
 
     @property
@@ -80,16 +79,6 @@ class Redis:
             )
             for lane in range(count)
         ]
-
-    def cpu_seconds(self) -> float:
-        """Return the CPU time that the server has used so far."""
-        assert self._server is not None
-        return self._server.cpu_seconds()
-
-    def stop(self) -> None:
-        """End the server."""
-        if self._server is not None:
-            self._server.stop()
 
 
 def _stream(lane: int) -> str:
