@@ -9,6 +9,9 @@ from typing import NoReturn
 
 from hive.errors import FailedError
 
+DONE = "what was asked for is done all the same"
+"""What is so of most verbs whose output is lost."""
+
 _STANDARD = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
@@ -31,13 +34,15 @@ def drop_output() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def output_refused(error: OSError) -> NoReturn:
+def output_refused(error: OSError, all_the_same: str = DONE) -> NoReturn:
     """Give up on an output that cannot be written.
 
+    Args:
+        error: Why it cannot.
+        all_the_same: What is so nevertheless.
+
     Raises:
-        FailedError: In any case; what was asked for is done, only its output is lost.
+        FailedError: In any case.
     """
     drop_output()
-    raise FailedError(
-        f"the output cannot be written: {error.strerror}; what was asked for is done all the same"
-    ) from None
+    raise FailedError(f"the output cannot be written: {error.strerror}; {all_the_same}") from None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hive.client.blocking import Connection, call
-from hive.descriptors import output_refused
+from hive.descriptors import DONE, output_refused
 
 Fields = dict[str, Any]
 
@@ -33,7 +33,8 @@ def receive(socket: Path, *, most: int, wait: float, keep: bool, as_json: bool) 
         request = {"cmd": "recv", "max": most, "wait_seconds": wait}
         messages = connection.call(request, wait + HOLD_ON)["messages"]
         for message in messages:
-            print_line(message_json(message) if as_json else message_text(message))
+            text = message_json(message) if as_json else message_text(message)
+            print_line(text, "nothing was acked, so it will be delivered again")
         if keep:
             for message in messages:
                 connection.call({"cmd": "nack", "id": message["id"], "mode": "defer"})
@@ -86,8 +87,12 @@ def presence_text(row: Fields) -> str:
     return f"{row['name']}  {row['kind']}  {there}" + (f"  {text}" if text else "")
 
 
-def print_line(text: str) -> None:
+def print_line(text: str, all_the_same: str = DONE) -> None:
     """Write a line to standard output; on a terminal, control characters are made visible.
+
+    Args:
+        text: The line, without its end.
+        all_the_same: What is so even if it cannot be written.
 
     Raises:
         FailedError: When it cannot be written, and not because its reader has gone.
@@ -100,4 +105,4 @@ def print_line(text: str) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        output_refused(error)
+        output_refused(error, all_the_same)

@@ -109,6 +109,7 @@ async def test_recv_acks_nothing_that_it_could_not_print(path, full_disk):
         _, err = await process.communicate()
         assert process.returncode == ExitStatus.FAILED
         assert err.startswith(b"hive-ag3nt: the output cannot be written: No space left on device")
+        assert err.endswith(b"; nothing was acked, so it will be delivered again\n")
         assert err.count(b"\n") == 1
         await daemon.until(lambda: daemon.state(posted) == "queued")
 
