@@ -9,10 +9,10 @@ from __future__ import annotations
 from attrs import define, frozen
 
 from actors import Request
-from hive.broker.values import Delivery, Draft, NackMode, Sent
+from hive.broker.values import Delivery, Draft, Sent
 from hive.store import NO_ORIGIN, Kind, Origin
 from hive.store.dead_letters import DeadLetters
-from hive.wire.words import LooseEnd, OnExpiry
+from hive.wire.words import LooseEnd, NackMode, OnExpiry
 
 
 @define

@@ -13,7 +13,7 @@ from hive.broker import requests
 from hive.broker.board import Board, QueueCounts
 from hive.broker.circuits import Circuit
 from hive.broker.inbox import InboxCounts
-from hive.broker.values import Delivery, Draft, NackMode, Sent
+from hive.broker.values import Delivery, Draft, Sent
 from hive.errors import BadRequestError, NotFoundError, UnknownNameError
 from hive.names import inbox_key, suggest
 from hive.store import (
@@ -30,7 +30,7 @@ from hive.store import (
 from hive.store.dead_letters import DeadLetters
 from hive.store.messages import newest, one
 from hive.store.questions import Question
-from hive.wire.words import LooseEnd
+from hive.wire.words import LooseEnd, NackMode
 
 R = TypeVar("R")
 

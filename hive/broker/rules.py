@@ -26,12 +26,13 @@ from hive.broker.sessions import (
     Sessions,
     Stale,
 )
-from hive.broker.values import Draft, Moment, NackMode, Receiver, Sent
+from hive.broker.values import Draft, Moment, Receiver, Sent
 from hive.config import Limits
 from hive.errors import ConflictError, HiveError, NotFoundError, UnknownNameError
 from hive.names import OPERATOR, QUEUE_PREFIX, suggest
 from hive.store import Kind, Message, MessageState, Origin, Step
 from hive.store.messages import Undelivered
+from hive.wire.words import NackMode
 
 R = TypeVar("R", bound=Receiver)
 

@@ -5,7 +5,6 @@ What is made for every message is a named tuple: a frozen class costs twice as m
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from attrs import frozen
@@ -145,14 +144,6 @@ class Delivery(NamedTuple):
             message.thread,
             message.priority,
         )
-
-
-class NackMode(StrEnum):
-    """How a message is given back: for later, as failed, or for good."""
-
-    DEFER = "defer"
-    FAIL = "fail"
-    REJECT = "reject"
 
 
 class Reply(Protocol):

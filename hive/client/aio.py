@@ -16,7 +16,6 @@ from hive.client.activity import Activity, Order, TurnRecord, orders_of
 from hive.client.api import (
     Delivery,
     Identity,
-    NackMode,
     Presence,
     Role,
     Sent,
@@ -29,7 +28,7 @@ from hive.client.loose_ends import LooseEnds
 from hive.client.responses import Fields
 from hive.client.rows import from_row, from_rows
 from hive.wire.harness import LIVE_MAX
-from hive.wire.words import LiveKind, LooseEnd, OnExpiry, Priority
+from hive.wire.words import LiveKind, LooseEnd, NackMode, OnExpiry, Priority
 
 RECONNECT = Backoff(base=0.1, factor=2.0, cap=15.0, jitter=0.2)
 """Delays between attempts to reach the daemon."""

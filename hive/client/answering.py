@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from hive.client.api import AgentClient, Delivery, NackMode, Role
+from hive.client.api import AgentClient, Delivery, Role
+from hive.wire.words import NackMode
 
 LONG_POLL = 180.0
 """Seconds of one wait for mail."""

@@ -16,18 +16,7 @@ from attrs import frozen
 
 from hive.client.activity import Activity, Order, TurnRecord
 from hive.client.loose_ends import LooseEnds
-from hive.wire.words import LiveKind, LooseEnd, OnExpiry, Priority
-
-
-class NackMode(StrEnum):
-    """How a message is given back."""
-
-    DEFER = "defer"
-    """Not now: burns no attempt."""
-    FAIL = "fail"
-    """It was tried and failed: burns an attempt."""
-    REJECT = "reject"
-    """Never deliver it again: it goes to the dead letters."""
+from hive.wire.words import LiveKind, LooseEnd, NackMode, OnExpiry, Priority
 
 
 class Role(StrEnum):

@@ -17,7 +17,7 @@ import actors
 from hive.broker import requests
 from hive.broker.router import Router
 from hive.broker.sessions import queue_holder
-from hive.broker.values import Delivery, Draft, NackMode, Sent
+from hive.broker.values import Delivery, Draft, Sent
 from hive.clock import Clock, rfc3339
 from hive.config import Limits
 from hive.core.harnesses import Harnesses
@@ -31,6 +31,7 @@ from hive.participants.members import Member
 from hive.participants.roster import Roster
 from hive.store import Kind, Message, MessageKind, Origin, Priority
 from hive.wire import agent as wire
+from hive.wire import words
 from hive.wire.base import Request, Response
 from hive.wire.rows import Received, SkippedRow, Stored
 
@@ -124,7 +125,7 @@ class AgentVerbs:
         nacked = self._router.nack(
             self._session,
             request.id,
-            NackMode(request.mode),
+            request.mode,
             delay=request.delay_seconds,
             reason=request.reason,
             lease=request.lease,
@@ -211,7 +212,7 @@ _ALIVE_BY_THEMSELVES = frozenset(
 """Requests by which the broker sees by itself that the session is alive."""
 
 
-_PRIORITIES = {each.name.lower(): each for each in Priority}
+_PRIORITIES = {word: Priority[word.name] for word in words.Priority}
 
 
 def draft_of(request: wire.Posting, sender: str, kind: Kind, origin: Origin) -> Draft:

@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import define, field
 
-from hive.client.api import Delivery, NackMode
+from hive.client.api import Delivery
 from hive.clock import Clock
 from hive.errors import HiveError
 from hive.harness.desk import Desk
@@ -23,7 +23,7 @@ from hive.harness.reporting import wake_of
 from hive.harness.turn import LONG_POLL, MOST, Turn
 from hive.harness.turn_drivers import Surroundings, TurnDriver, TurnEnd
 from hive.harness.turns import AFTER_DEFERRAL, AFTER_FAILURE, LAST_REQUEST
-from hive.wire.words import ActivityState, TurnOutcome
+from hive.wire.words import ActivityState, NackMode, TurnOutcome
 
 logger = logging.getLogger(__name__)
 

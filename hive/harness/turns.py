@@ -10,7 +10,7 @@ from attrs import define, field
 
 from actors import Backoff
 from hive.client.activity import TurnRecord
-from hive.client.api import AgentClient, Delivery, NackMode
+from hive.client.api import AgentClient, Delivery
 from hive.errors import HiveError, StaleLeaseError
 from hive.harness.answering import Answerer
 from hive.harness.desk import Desk, Taken
@@ -26,7 +26,7 @@ from hive.harness.drivers import (
 from hive.harness.gate import Gate
 from hive.harness.patience import until_reachable
 from hive.harness.reporting import Reporter, wake_of
-from hive.wire.words import ActivityState, TurnOutcome
+from hive.wire.words import ActivityState, NackMode, TurnOutcome
 
 logger = logging.getLogger(__name__)
 

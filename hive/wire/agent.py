@@ -12,6 +12,7 @@ import msgspec
 from hive.wire.base import Id, Key, Name, Request, Seconds, Text, UnixTime
 from hive.wire.collaboration import Answer, Ask, Cancel, LooseEnds, Remind
 from hive.wire.harness import Limited, Live, Orders, Report, Turn, Unlimited
+from hive.wire.words import NackMode, Priority
 
 RECV_MAX = 32
 """Most messages that one `recv` returns."""
@@ -31,7 +32,7 @@ class Posting(Request, kw_only=True, frozen=True):
     to: Name
     body: str
     in_reply_to: Id | None = None
-    priority: Literal["low", "normal", "high"] = "normal"
+    priority: Priority = Priority.NORMAL
     ttl_seconds: Annotated[float, msgspec.Meta(gt=0, le=10 * 365 * 86400)] | None = None
     delay_seconds: Seconds | None = None
     not_before: UnixTime | None = None
@@ -72,7 +73,7 @@ class Nack(Request, tag="nack", kw_only=True, frozen=True):
     """
 
     id: Id
-    mode: Literal["defer", "fail", "reject"] = "fail"
+    mode: NackMode = NackMode.FAIL
     delay_seconds: Seconds | None = None
     reason: Text | None = None
     lease: str | None = None

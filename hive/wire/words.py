@@ -13,6 +13,17 @@ class Priority(StrEnum):
     HIGH = "high"
 
 
+class NackMode(StrEnum):
+    """How a leased message is given back."""
+
+    DEFER = "defer"
+    """Not now: burns no attempt."""
+    FAIL = "fail"
+    """It was tried and failed: burns an attempt."""
+    REJECT = "reject"
+    """Never deliver it again: it becomes a dead letter."""
+
+
 class OnExpiry(StrEnum):
     """What becomes of a question that nobody has answered in time."""
 

@@ -12,12 +12,13 @@ from attrs import define, field
 from actors.testing import run_simulation
 from hive.broker.local import local_router
 from hive.broker.router import Router
-from hive.broker.values import Draft, NackMode, Sent
+from hive.broker.values import Draft, Sent
 from hive.config import Limits
 from hive.errors import HiveError
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store
 from hive.store.connection import prepare
 from hive.store.dead_letters import DeadLetters
+from hive.wire.words import NackMode
 from tests.broker.faults import Crash, Faults
 
 T = TypeVar("T")

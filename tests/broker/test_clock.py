@@ -10,10 +10,11 @@ from attrs import define
 from actors.testing import advance
 from hive.broker.local import local_router
 from hive.broker.router import Router
-from hive.broker.values import Draft, NackMode
+from hive.broker.values import Draft
 from hive.clock import LoopClock
 from hive.config import Limits
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store
+from hive.wire.words import NackMode
 
 pytestmark = pytest.mark.sim
 

@@ -11,9 +11,10 @@ from attrs import define, field
 from actors.testing import run_simulation
 from hive.broker.local import local_router
 from hive.broker.router import Router
-from hive.broker.values import Delivery, Draft, NackMode
+from hive.broker.values import Delivery, Draft
 from hive.errors import HiveError
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store
+from hive.wire.words import NackMode
 from tests.broker.faults import Crash, Faults
 
 

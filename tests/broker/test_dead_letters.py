@@ -6,11 +6,12 @@ import pytest
 
 from hive.broker import retry
 from hive.broker.router import Router
-from hive.broker.values import Draft, NackMode
+from hive.broker.values import Draft
 from hive.config import Limits
 from hive.errors import BadRequestError, NotFoundError
 from hive.store import NO_ORIGIN, Kind, MessageState, Step
 from hive.store.dead_letters import DeadLetters
+from hive.wire.words import NackMode
 from tests.broker.desk import Desk
 
 HELLO = Draft("alice", Kind.AGENT, "bob", "hello")

@@ -6,13 +6,12 @@ from pathlib import Path
 import hive.broker
 from hive.broker.asking import OPEN_MAX
 from hive.broker.loose_ends import PENDING_MAX
-from hive.broker.values import NackMode
 from hive.config import Limits
 from hive.core.accounts import SPREAD
 from hive.store import MessageKind, MessageState
 from hive.store.questions import QuestionState
 from hive.wire.agent import RECV_MAX, RECV_WAIT_MAX
-from hive.wire.words import OnExpiry, OrderKind
+from hive.wire.words import NackMode, OnExpiry, OrderKind
 
 TEXT = (Path(hive.broker.__file__).parents[2] / "docs" / "delivery.md").read_text()
 

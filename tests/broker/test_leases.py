@@ -3,10 +3,10 @@
 import pytest
 
 from hive.broker.sessions import LEASE_EXPIRED, REQUEUED, SESSION_ENDED, Stale
-from hive.broker.values import NackMode
 from hive.config import Limits
 from hive.errors import NotFoundError
 from hive.store import MessageState
+from hive.wire.words import NackMode
 from tests.broker.desk import WALL, Desk
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from hive.broker.local import local_router
 from hive.broker.router import Router
-from hive.broker.values import Draft, NackMode
+from hive.broker.values import Draft
 from hive.config import Limits
 from hive.errors import (
     ConflictError,
@@ -18,6 +18,7 @@ from hive.errors import (
 )
 from hive.store import NO_ORIGIN, Kind, MessageState, Priority, Store
 from hive.store.dead_letters import DeadLetters
+from hive.wire.words import NackMode
 from tests.broker.desk import WALL, Desk, Ear
 
 

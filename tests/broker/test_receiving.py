@@ -1,7 +1,7 @@
 """Order, long polls, pauses."""
 
-from hive.broker.values import NackMode
 from hive.store import MessageState
+from hive.wire.words import NackMode
 from tests.broker.desk import Desk, Ear
 
 

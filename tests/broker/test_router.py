@@ -10,10 +10,11 @@ import pytest
 from hive.broker.local import local_router
 from hive.broker.requests import Send
 from hive.broker.router import Router
-from hive.broker.values import Draft, NackMode, Sent
+from hive.broker.values import Draft, Sent
 from hive.config import Limits
 from hive.errors import InboxFullError, StaleLeaseError, UnavailableError, UnknownNameError
 from hive.store import NO_ORIGIN, Kind, MessageKind, MessageState, Origin, Store
+from hive.wire.words import NackMode
 
 
 def hello(to: str = "bob", body: str = "hello") -> Draft:

@@ -15,12 +15,13 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from actors.testing import SimulationLoop, advance, settle
 from hive.broker.local import local_router
 from hive.broker.router import Router
-from hive.broker.values import Draft, NackMode, Sent
+from hive.broker.values import Draft, Sent
 from hive.clock import LoopClock
 from hive.config import Limits
 from hive.errors import StaleLeaseError
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Priority, Store, StoreFullError
 from hive.store.dead_letters import DeadLetters
+from hive.wire.words import NackMode
 from tests.broker.faults import Faults
 from tests.broker.model import LEASE, MAX_HOPS, MOST, NAMES, QUEUE, TEAM, Mail, Model, Waiting
 

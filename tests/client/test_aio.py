@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from hive.client.aio import RECONNECT, SocketClient
-from hive.client.api import Identity, NackMode, Presence, Role
+from hive.client.api import Identity, Presence, Role
 from hive.client.caller import Caller
 from hive.client.responses import Fields
 from hive.errors import (
@@ -21,6 +21,7 @@ from hive.errors import (
     UnavailableError,
 )
 from hive.wire import agent as wire
+from hive.wire.words import NackMode
 from tests.harness.support.daemon import Daemon
 
 

@@ -18,7 +18,7 @@ from attrs import Factory, define, field
 from hive import Hive
 from hive.client.activity import Activity, Order, TurnRecord
 from hive.client.aio import SocketClient
-from hive.client.api import Delivery, NackMode, Role
+from hive.client.api import Delivery, Role
 from hive.config import HiveConfig, Limits, RestartPolicy
 from hive.daemon.hive import Agent
 from hive.errors import ConflictError, HiveError, StaleLeaseError
@@ -27,7 +27,7 @@ from hive.store.messages import COLUMNS, whole
 from hive.store.questions import Question, QuestionState
 from hive.store.turns import TurnRecord as KeptTurn
 from hive.testing import InjectedFault, advance, crash, simulate
-from hive.wire.words import ActivityState, OnExpiry, OrderKind, TurnOutcome
+from hive.wire.words import ActivityState, NackMode, OnExpiry, OrderKind, TurnOutcome
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -10,9 +10,10 @@ from typing import Protocol
 
 from attrs import define, field, frozen
 
-from hive.client.api import AgentClient, Delivery, NackMode
+from hive.client.api import AgentClient, Delivery
 from hive.errors import HiveError, NotFoundError, StaleLeaseError, TimedOutError, UnavailableError
 from hive.wire.agent import RECV_MAX
+from hive.wire.words import NackMode
 
 logger = logging.getLogger(__name__)
 
