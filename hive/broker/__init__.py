@@ -1,7 +1,8 @@
 """Routing and durable delivery between participants.
 
-`router` is what others use. Below it: `exchange` ties the rules to the clock and the store, `rules`
-decides, `mail` is the messages and their states, `inbox` one queue, `journal` what one commit
-carries. `loose_ends` and `asking` are what participants leave open, `questions` the life of a
-question. `addressing` finds recipients, `admission` refuses, `stale` explains refused acks.
+`service` is what connections call, `local` how the daemon and embedders do, `queries` how one looks
+without asking. Below the service: `delivery` decides who gets what, `sending` what a message
+becomes, `care` and `asking` about mail that was sent and questions; `messages` is all messages and
+their states, `inboxes` one queue, `sessions` who holds what. What was decided gathers in `effects`
+until the next commit. `admission`, `addressing`, `dedupe` and `loop_guard` are parts of sending.
 """

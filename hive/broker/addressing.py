@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
-from hive.broker.inbox import Inbox
-from hive.broker.values import Skipped
+from hive.broker.inboxes import Inbox
 from hive.clock import rfc3339
 from hive.errors import UnknownNameError
 from hive.names import (
@@ -21,8 +19,9 @@ from hive.names import (
     suggest,
 )
 from hive.store import Kind
+from hive.wire.rows import SkippedRow
 
-Inboxes = Mapping[str, Inbox[Any]]
+Inboxes = Mapping[str, Inbox]
 Groups = Mapping[str, frozenset[str]]
 
 _NO_GROUPS: Groups = {}
@@ -37,7 +36,7 @@ def recipients(
     groups: Groups = _NO_GROUPS,
     *,
     unseen_since: float = float("-inf"),
-) -> tuple[list[str], list[Skipped]]:
+) -> tuple[list[str], list[SkippedRow]]:
     """Return the names of the inboxes that a message goes to, and those it passes over.
 
     Args:
@@ -64,9 +63,9 @@ def is_one(to: str) -> bool:
 
 def _everyone(
     sender: str, inboxes: Inboxes, unseen_since: float
-) -> tuple[list[str], list[Skipped]]:
+) -> tuple[list[str], list[SkippedRow]]:
     found: list[str] = []
-    skipped: list[Skipped] = []
+    skipped: list[SkippedRow] = []
     for inbox in sorted(inboxes.values(), key=lambda each: each.name):
         if inbox.name == sender or not _hears_broadcasts(inbox):
             continue
@@ -74,16 +73,16 @@ def _everyone(
         if absence is None:
             found.append(inbox.name)
         else:
-            skipped.append(Skipped(inbox.name, absence))
+            skipped.append(_skipped(inbox.name, absence))
     if not found:
-        told = "".join(f"; {each.name!r} {each.why}" for each in skipped)
+        told = "".join(f"; {each.name!r} {each.reason}" for each in skipped)
         raise UnknownNameError(f"nothing was stored: nobody else is here to hear a broadcast{told}")
     return found, skipped
 
 
 def _members(
     to: str, sender: str, inboxes: Inboxes, groups: Groups
-) -> tuple[list[str], list[Skipped]]:
+) -> tuple[list[str], list[SkippedRow]]:
     name = to.removeprefix(GROUP_PREFIX)
     if name not in groups:
         raise UnknownNameError(
@@ -93,11 +92,11 @@ def _members(
     here = [each for each in others if each in inboxes and inboxes[each].kind is not None]
     if not here:
         raise UnknownNameError(f"nothing was stored: nobody else of the group {to!r} is here")
-    skipped = [Skipped(each, "does not take part") for each in others if each not in here]
+    skipped = [_skipped(each, "does not take part") for each in others if each not in here]
     return here, skipped
 
 
-def _absence(inbox: Inbox[Any], unseen_since: float) -> str | None:
+def _absence(inbox: Inbox, unseen_since: float) -> str | None:
     """Return why a participant would not hear a broadcast, None if it would."""
     if inbox.sessions:
         return None
@@ -132,7 +131,11 @@ def _known(inboxes: Inboxes) -> Iterable[str]:
     return sorted(names | {OPERATOR} | ({MANAGER_ALIAS} if MANAGER in names else set()))
 
 
-def _hears_broadcasts(inbox: Inbox[Any]) -> bool:
+def _hears_broadcasts(inbox: Inbox) -> bool:
     if inbox.kind is Kind.PEER:
         return inbox.broadcast
     return inbox.kind in {Kind.AGENT, Kind.MANAGER}
+
+
+def _skipped(name: str, why: str) -> SkippedRow:
+    return SkippedRow(name=name, reason=why)

@@ -1,20 +1,21 @@
-"""Asking and answering: what questions do in the mail.
+"""Asking, answering, reminding: what questions and reminders do among the messages.
 
-A question and its answer are messages, carried by the rules of delivery. A question's id is that of
-the message that carries it. Everywhere here, `now` is the moment of the request.
+A question and its answer are messages, carried by the rules of delivery; a question's id is that of
+the message that carries it. A reminder is a message that is not due yet. Everywhere here, `now` is
+the moment of the request.
 """
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from collections.abc import Iterable
+from typing import Any
 
-from attrs import frozen
-
-from hive.broker import addressing, requests
-from hive.broker.news import News, NewsKind
+from hive.broker import addressing
+from hive.broker.delivery import Rules
+from hive.broker.notices import Notice, NoticeKind
 from hive.broker.questions import Questions
-from hive.broker.rules import Rules
-from hive.broker.values import Draft, Moment, Receiver
+from hive.broker.sessions import Session
+from hive.broker.values import Moment, Post, Token
 from hive.clock import rfc3339
 from hive.errors import (
     BadRequestError,
@@ -24,87 +25,90 @@ from hive.errors import (
     NotAllowedError,
     NotFoundError,
 )
-from hive.names import OPERATOR, QUEUE_PREFIX, SYSTEM
-from hive.store import Kind, MessageKind
+from hive.names import OPERATOR, QUEUE_PREFIX
+from hive.store import Kind, Message, MessageKind
+from hive.store.messages import one as message_of
 from hive.store.questions import Question, QuestionState, one
 from hive.store.unit import Op
-from hive.wire.words import OnExpiry
-
-R = TypeVar("R", bound=Receiver)
+from hive.wire import collaboration as wire
+from hive.wire import oversight
+from hive.wire.agent import Posting
+from hive.wire.words import LooseEnd, OnExpiry
 
 OPEN_MAX = 50
 """Most open questions of one participant."""
+
+PENDING_MAX = 50
+"""Most reminders of one participant that are still to come."""
 
 EXPIRED = "[expired]"
 """The answer to a question that nobody answered in time."""
 
 
-@frozen
-class Gone:
-    """A request about something that is not in memory: the disk knows why it is refused."""
-
-    why: Op[HiveError]
-
-
-class Asking(Generic[R]):
-    """Decides about questions, in memory; what it changes is written afterwards.
+class Asking:
+    """Decides about questions and reminders, in memory.
 
     Args:
-        rules: The rules of delivery.
+        rules: The rules of delivery, which carry what is said.
     """
 
-    def __init__(self, rules: Rules[R]) -> None:
+    def __init__(self, rules: Rules) -> None:
         self._rules = rules
-        self.questions = Questions()
+        self._table = rules.table
+        self.questions = Questions(rules.table)
+        self._reminders: dict[str, set[int]] = {}
 
-    def ask(self, request: requests.Ask, now: Moment) -> int:
-        """Put a question to somebody and return its id.
+    # Questions
+
+    def ask(self, session: Session, request: wire.Ask, token: Token, now: Moment) -> None:
+        """Put a question to somebody and answer its id.
 
         Raises:
             HiveError: When nothing was stored, with the reason.
         """
-        target = self._target(request)
-        draft = Draft(
-            request.asker,
-            request.asker_kind,
-            target,
-            question_text(request.question, request.options, multi=request.multi),
-            kind=MessageKind.QUESTION,
-            origin=request.origin,
-        )
-        number = self._rules.send(draft, now).ids[0]
-        expires = None if request.ttl is None else now.wall + request.ttl
+        target = self._target(session, request)
+        options = tuple(request.options)
+        text = question_text(request.question, options, multi=request.multi)
+        number = self._post(session, target, text, MessageKind.QUESTION, now)
+        expires = None if request.ttl_seconds is None else now.wall + request.ttl_seconds
         question = Question(
             number,
-            request.asker,
+            session.name,
             target,
             request.question,
-            request.options,
+            options,
             request.multi,
             request.on_expiry,
             now.wall,
             expires,
         )
         self.questions.put(question)
-        return number
+        self._answer(session, token, id=number)
 
-    def _target(self, request: requests.Ask) -> str:
+    def _target(self, session: Session, request: wire.Ask) -> str:
         """Return whom a question is put to, if that makes sense."""
-        target = addressing.one(request.to, self._rules.mail.inboxes)
-        if target == request.asker or target.startswith(QUEUE_PREFIX):
-            whom = "yourself" if target == request.asker else "a work queue"
+        to = request.to or OPERATOR
+        target = addressing.one(to, self._table.inboxes)
+        if target == session.name or target.startswith(QUEUE_PREFIX):
+            whom = "yourself" if target == session.name else "a work queue"
             raise BadRequestError(
-                f"{request.to!r} is {whom}, and a question needs somebody else who can answer it; "
+                f"{to!r} is {whom}, and a question needs somebody else who can answer it; "
                 "nothing was stored"
             )
-        if self.questions.asked_by(request.asker) >= OPEN_MAX:
+        if self.questions.asked_by(session.name) >= OPEN_MAX:
             raise InboxFullError(
-                f"{request.asker!r} has {OPEN_MAX} open questions and {OPEN_MAX} are allowed; "
+                f"{session.name!r} has {OPEN_MAX} open questions and {OPEN_MAX} are allowed; "
                 "nothing was stored: cancel some, or wait for answers"
             )
         return target
 
-    def answer(self, request: requests.AnswerQuestion, now: Moment) -> Gone | None:
+    def answer(
+        self,
+        session: Session,
+        request: wire.Answer | oversight.AnswerQuestion,
+        token: Token,
+        now: Moment,
+    ) -> None:
         """Send an answer to whoever asked.
 
         Raises:
@@ -112,44 +116,104 @@ class Asking(Generic[R]):
         """
         question = self.questions.open.get(request.id)
         if question is None:
-            return Gone(_why_no_answer(request.id, request.kind))
-        if request.by != question.target and request.kind is not Kind.OPERATOR:
+            self._refuse_from_disk(session, token, _why_no_answer(request.id, session.kind))
+            return
+        if session.name != question.target and session.kind is not Kind.OPERATOR:
             raise NotAllowedError(
                 f"question {question.id} was put to {question.target!r}; only {question.target!r} "
                 "and the operator may answer it"
             )
-        answer = Draft(
-            request.by,
-            request.kind,
-            question.asker,
-            request.text,
-            in_reply_to=question.id,
-            kind=MessageKind.ANSWER,
-            origin=request.origin,
-        )
-        self._rules.send(answer, now)
-        self.questions.answer(question, request.by, request.text, now.wall)
-        self._take_back(question, f"question {question.id} was answered by {request.by}", now)
-        return None
+        text = request.answer
+        self._post(session, question.asker, text, MessageKind.ANSWER, now, in_reply_to=question.id)
+        self.questions.answer(question, session.name, text, now.wall)
+        self._take_back(question, f"question {question.id} was answered by {session.name}", now)
+        self._answer(session, token)
 
-    def cancel(self, request: requests.Cancel, now: Moment) -> Gone | None:
-        """Take a question back; whoever has read it already is told.
-
-        Raises:
-            NotAllowedError: It is somebody else's.
-        """
+    def _cancel_question(
+        self, session: Session, request: wire.Cancel, token: Token, now: Moment
+    ) -> None:
+        """Take a question back; whoever has read it already is told."""
         question = self.questions.open.get(request.id)
         if question is None:
-            return Gone(_why_no_answer(request.id))
-        if question.asker != request.name:
+            self._refuse_from_disk(session, token, _why_no_answer(request.id))
+            return
+        if question.asker != session.name:
             raise NotAllowedError(
                 f"question {question.id} is {question.asker!r}'s; only its asker may cancel it"
             )
-        self.questions.cancel(question, request.name, now.wall)
+        self.questions.cancel(question, session.name, now.wall)
         if not self._take_back(question, f"question {question.id} was cancelled", now):
-            news = _news(NewsKind.QUESTION_CANCELLED, question)
-            self._rules.try_send(news.notice(question.target), now)
-        return None
+            notice = _notice(NoticeKind.QUESTION_CANCELLED, question)
+            self._rules.try_post(notice.post(question.target), now)
+        self._answer(session, token)
+
+    # Reminders
+
+    def remind(self, session: Session, request: wire.Remind, token: Token, now: Moment) -> None:
+        """Leave a message for oneself and answer its id.
+
+        Raises:
+            HiveError: When nothing was stored, with the reason.
+        """
+        if self.pending(session.name) >= PENDING_MAX:
+            raise InboxFullError(
+                f"{session.name!r} has {PENDING_MAX} reminders to come and {PENDING_MAX} are "
+                "allowed; nothing was stored: cancel some first"
+            )
+        number = self._post(
+            session,
+            session.name,
+            request.message,
+            MessageKind.REMINDER,
+            now,
+            delay_seconds=request.delay_seconds,
+            not_before=request.at_unix_timestamp,
+        )
+        self._reminders.setdefault(session.name, set()).add(number)
+        self._answer(session, token, id=number)
+
+    def pending(self, name: str) -> int:
+        """Return how many reminders of a participant are still to come."""
+        ids = self._reminders.get(name)
+        if ids is None:
+            return 0
+        ids.intersection_update([number for number in ids if number in self._table.deferred])
+        if not ids:
+            del self._reminders[name]
+        return len(ids)
+
+    # Both
+
+    def cancel(self, session: Session, request: wire.Cancel, token: Token, now: Moment) -> None:
+        """Take back what is one's own: a question, a reminder, a message that nobody has.
+
+        Raises:
+            HiveError: When nothing was changed, with the reason.
+        """
+        if request.kind is LooseEnd.QUESTION:
+            self._cancel_question(session, request, token, now)
+            return
+        message = self._table.messages.get(request.id)
+        if message is None:
+            self._refuse_from_disk(session, token, _why_not_cancelled(request, session.name))
+            return
+        _require_own(message, request, session.name)
+        if not self._rules.take_back(message.id, f"cancelled by {session.name}", now):
+            raise ConflictError(
+                f"{request.kind.value} {message.id} was delivered to {message.inbox!r} at "
+                f"{rfc3339(message.leased_at or now.wall)}; it cannot be taken back any more"
+            )
+        self._answer(session, token)
+
+    def load(self, found: Iterable[Question]) -> None:
+        """Take over the questions on disk, and look through the mail for reminders."""
+        self.questions.load(found)
+        self._reminders.clear()
+        for message in self._table.messages.values():
+            if message.kind is MessageKind.REMINDER and message.id in self._table.deferred:
+                self._reminders.setdefault(message.inbox, set()).add(message.id)
+
+    # Time
 
     def advance(self, now: Moment) -> None:
         """Do what is due: questions are overdue."""
@@ -168,35 +232,25 @@ class Asking(Generic[R]):
         return None if due is None else max(0.0, due - now.wall)
 
     def _expire(self, question: Question, now: Moment) -> None:
-        answer = Draft(
-            SYSTEM,
-            Kind.SYSTEM,
-            question.asker,
-            EXPIRED,
-            in_reply_to=question.id,
-            kind=MessageKind.ANSWER,
-        )
-        self._rules.try_send(answer, now)
+        posting = Posting(to=question.asker, body=EXPIRED, in_reply_to=question.id)
+        self._rules.try_post(Post(posting, MessageKind.ANSWER), now)
         self._take_back(question, f"the time of question {question.id} was over", now)
-        self._rules.news.append(_news(NewsKind.QUESTION_EXPIRED, question))
+        self._notify(_notice(NoticeKind.QUESTION_EXPIRED, question))
 
     def _escalate(self, question: Question, now: Moment) -> None:
-        put = Draft(
-            SYSTEM,
-            Kind.SYSTEM,
-            OPERATOR,
-            escalated_text(question, self._rules.limits.body_bytes),
-            in_reply_to=question.id,
-            kind=MessageKind.QUESTION,
-        )
-        self._rules.try_send(put, now)
-        self._rules.news.append(_news(NewsKind.QUESTION_ESCALATED, question))
+        text = escalated_text(question, self._rules.limits.body_bytes)
+        posting = Posting(to=OPERATOR, body=text, in_reply_to=question.id)
+        self._rules.try_post(Post(posting, MessageKind.QUESTION), now)
+        self._notify(_notice(NoticeKind.QUESTION_ESCALATED, question))
 
     def _hold(self, question: Question, now: Moment) -> None:
-        news = _news(NewsKind.QUESTION_HELD, question)
-        self._rules.news.append(news)
+        notice = _notice(NoticeKind.QUESTION_HELD, question)
+        self._notify(notice)
         for name in dict.fromkeys((question.asker, OPERATOR)):
-            self._rules.try_send(news.notice(name), now)
+            self._rules.try_post(notice.post(name), now)
+
+    def _notify(self, notice: Notice) -> None:
+        self._table.effects.notices.append(notice)
 
     def _take_back(self, question: Question, why: str, now: Moment) -> bool:
         """End the messages that carry a question and that nobody has; return whether one did."""
@@ -204,11 +258,32 @@ class Asking(Generic[R]):
         if question.on_expiry is OnExpiry.ESCALATE:
             numbers += [
                 message.id
-                for message in self._rules.mail.messages.values()
+                for message in self._table.messages.values()
                 if message.kind is MessageKind.QUESTION and message.in_reply_to == question.id
             ]
         taken = [self._rules.take_back(number, why, now) for number in numbers]
         return any(taken)
+
+    def _post(
+        self,
+        session: Session,
+        to: str,
+        body: str,
+        kind: MessageKind,
+        now: Moment,
+        **options: Any,
+    ) -> int:
+        """Send to one inbox and return the message's id."""
+        stored = self._rules.post(session, Post(Posting(to=to, body=body, **options), kind), now)
+        assert isinstance(stored.id, int)
+        return stored.id
+
+    def _answer(self, session: Session, token: Token, **fields: Any) -> None:
+        self._table.effects.answers.append((session, token, fields, True))
+
+    def _refuse_from_disk(self, session: Session, token: Token, why: Op[HiveError]) -> None:
+        """Refuse a request about something that is not in memory: the disk knows why."""
+        self._table.effects.ask_disk(session, token, why, lambda error: error)
 
 
 def question_text(question: str, options: tuple[str, ...], *, multi: bool) -> str:
@@ -255,11 +330,41 @@ def _why_no_answer(number: int, kind: Kind | None = None) -> Op[HiveError]:
     return look
 
 
-def _news(kind: NewsKind, question: Question) -> News:
+def _notice(kind: NoticeKind, question: Question) -> Notice:
     detail = {
         "id": question.id,
         "asker": question.asker,
         "to": question.target,
         "question": question.text[:200],
     }
-    return News(kind, question.asker, detail)
+    return Notice(kind, question.asker, detail)
+
+
+def _why_not_cancelled(request: wire.Cancel, name: str) -> Op[HiveError]:
+    def look(connection: Any) -> HiveError:
+        found = message_of(request.id)(connection)
+        try:
+            _require_own(found, request, name)
+        except HiveError as error:
+            return error
+        assert found is not None
+        when = rfc3339(found.ended_at or found.sent_at)
+        return ConflictError(
+            f"{request.kind.value} {found.id} is {found.state.value} since {when}; "
+            "there is nothing to cancel"
+        )
+
+    return look
+
+
+def _require_own(message: Message | None, request: wire.Cancel, name: str) -> None:
+    """Refuse to cancel what is not the participant's own, or not of that kind."""
+    what = request.kind.value
+    is_reminder = message is not None and message.kind is MessageKind.REMINDER
+    if message is None or is_reminder != (request.kind is LooseEnd.REMINDER):
+        raise NotFoundError(f"there is no {what} {request.id}")
+    owner = message.inbox if is_reminder else message.sender
+    if owner != name:
+        raise NotAllowedError(f"{what} {message.id} is not yours; only its owner may cancel it")
+    if message.kind is MessageKind.QUESTION:
+        raise BadRequestError(f"message {message.id} is a question; cancel it with kind 'question'")

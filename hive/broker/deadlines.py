@@ -8,6 +8,8 @@ from typing import Generic, TypeVar
 
 from attrs import define, field
 
+from hive.broker.inboxes import Parked
+
 K = TypeVar("K", bound=Hashable)
 
 _SPARE = 64
@@ -75,3 +77,56 @@ class Deadlines(Generic[K]):
     def _compact(self) -> None:
         self._heap = [entry for entry in self._heap if not self._is_outdated(entry)]
         heapq.heapify(self._heap)
+
+
+@define(eq=False)
+class Waits:
+    """Receivers that wait, grouped by how long: a group ends in the order in which it came.
+
+    So to wait costs one entry in a dict, and only a group has a place in the heap. That place may
+    be too early, never too late: whoever was served meanwhile is not looked for in it.
+    """
+
+    _groups: dict[float, dict[Parked, None]] = field(factory=dict, init=False)
+    _heads: list[tuple[float, float]] = field(factory=list, init=False)
+
+    def add(self, parked: Parked, now: float) -> bool:
+        """Let one wait from `now` on; return whether it is the first of its group."""
+        parked.until = now + parked.wait
+        group = self._groups.get(parked.wait)
+        if group is None:
+            self._groups[parked.wait] = {parked: None}
+            heapq.heappush(self._heads, (parked.until, parked.wait))
+            return True
+        group[parked] = None
+        return False
+
+    def discard(self, parked: Parked) -> None:
+        """Let one wait no more, if it does."""
+        group = self._groups.get(parked.wait)
+        if group is not None:
+            group.pop(parked, None)
+
+    def next(self) -> float | None:
+        """Return a time before which nobody has waited long enough, None if nobody waits."""
+        return self._heads[0][0] if self._heads else None
+
+    def pop_due(self, now: float) -> list[Parked]:
+        """Take out those who have waited long enough, earliest first within a group."""
+        due: list[Parked] = []
+        while self._heads and self._heads[0][0] <= now:
+            _, wait = heapq.heappop(self._heads)
+            group = self._groups[wait]
+            while group and (first := next(iter(group))).until <= now:
+                del group[first]
+                due.append(first)
+            if group:
+                heapq.heappush(self._heads, (next(iter(group)).until, wait))
+            else:
+                del self._groups[wait]
+        return due
+
+    def clear(self) -> None:
+        """Let nobody wait any more."""
+        self._groups.clear()
+        self._heads.clear()

@@ -1,80 +1,125 @@
-"""A broker without an actor around it: for embedding into one coroutine, and for tests."""
+"""Sessions without a connection: how the daemon itself, an embedder or a test sends and receives.
+
+A request is the same that comes through a socket, and so is its answer; who asks holds a future.
+Cancelling that cancels nothing but the waiting; a cancelled `recv` gets no mail. No time limit is
+put on it: the broker answers when the commit is over, whether it succeeded or not.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Any
 
-from actors import ReplyTo, Request
-from hive.broker import requests
-from hive.broker.board import Board
-from hive.broker.exchange import Exchange
-from hive.broker.router import Router
+from hive.broker.service import BrokerService
+from hive.broker.sessions import FutureSession
 from hive.clock import Clock, SystemClock
 from hive.config import Limits
-from hive.store import Store
+from hive.store import NO_ORIGIN, Kind, Origin, Store
+from hive.wire import agent as wire
+from hive.wire.rows import MessageRow, Stored
+from hive.wire.words import NackMode
 
-R = TypeVar("R")
+
+class LocalSession(FutureSession):
+    """A session whose requests are answered through futures.
+
+    Args:
+        service: The broker.
+        name: Who speaks.
+        kind: What that is.
+        origin: What is said of where its messages come from.
+    """
+
+    __slots__ = ("_service",)
+
+    def __init__(
+        self, service: BrokerService, name: str, kind: Kind, origin: Origin = NO_ORIGIN
+    ) -> None:
+        super().__init__(name, kind, origin)
+        self._service = service
+        service.open_session(self)
+
+    def close(self) -> None:
+        """End it: what it holds is deliverable again at once."""
+        self._service.close_session(self)
+
+    def request(self, request: object) -> asyncio.Future[Any]:
+        """Ask anything of the broker; the value is a `hive.wire` response, or its fields.
+
+        Raises:
+            HiveError: From the future.
+        """
+        return self._service.ask(request, self)
+
+    async def send(self, to: str, body: str, **options: Any) -> Stored:
+        """Store a message; the options are those of `hive.wire.agent.Posting`.
+
+        Raises:
+            HiveError: Nothing was stored; of an `UnavailableError` alone that is not known.
+        """
+        stored: Stored = await self.request(wire.Send(to=to, body=body, **options))
+        return stored
+
+    async def recv(
+        self,
+        *,
+        max: int = 1,  # noqa: A002 - the name on the wire
+        wait: float = 0.0,
+        ack: Sequence[int] = (),
+        queue: str | None = None,
+        urgent: bool = False,
+    ) -> list[MessageRow]:
+        """Lease up to `max` messages, waiting up to `wait` seconds for the first.
+
+        `ack` is done first. The result is empty when nothing came in time. With `queue`, the mail
+        is that of a work queue. With `urgent`, only messages of high priority are leased.
+
+        Raises:
+            StaleLeaseError: One of `ack` was not held; nothing was leased.
+        """
+        request = wire.Recv(max=max, wait_seconds=wait, ack=list(ack), queue=queue, urgent=urgent)
+        rows: list[MessageRow] = (await self.request(request)).messages
+        return rows
+
+    async def ack(self, ids: Sequence[int], lease: str | None = None) -> None:
+        """End messages whose work is done. `lease` proves a delivery to another session.
+
+        Raises:
+            StaleLeaseError: Names each message that was not held, and why; the others are acked.
+        """
+        await self.request(wire.Ack(ids=list(ids), lease=lease))
+
+    async def nack(
+        self,
+        id: int,  # noqa: A002 - the name on the wire
+        mode: NackMode = NackMode.FAIL,
+        *,
+        delay: float | None = None,
+        reason: str | None = None,
+        lease: str | None = None,
+    ) -> None:
+        """Give one message back, to be delivered again after `delay` seconds, or never.
+
+        Without a delay, a message that failed rests for a while that doubles with each failure.
+
+        Raises:
+            StaleLeaseError: The message was not held.
+        """
+        await self.request(
+            wire.Nack(id=id, mode=mode, delay_seconds=delay, reason=reason, lease=lease)
+        )
 
 
 @asynccontextmanager
-async def local_router(
+async def local_broker(
     store: Store, limits: Limits | None = None, clock: Clock | None = None
-) -> AsyncIterator[Router]:
-    """Run an exchange on an open store for the length of a `with` block."""
-    exchange = Exchange(store, limits or Limits(), clock or SystemClock())
-    board = Board()
-    await exchange.open()
-    board.show(exchange.rules, exchange.loose_ends)
+) -> AsyncIterator[BrokerService]:
+    """Run a broker on an open store for the length of a `with` block, without an actor."""
+    service = BrokerService(store, limits or Limits(), clock or SystemClock())
+    await service.open()
     try:
-        yield Router(LocalPort(exchange), board, store)
+        yield service
     finally:
-        await exchange.close()
-
-
-class DirectReply:
-    """A reply that goes straight to whoever takes it."""
-
-    __slots__ = ("_to",)
-
-    def __init__(self, to: ReplyTo[Any]) -> None:
-        self._to = to
-
-    @property
-    def expired(self) -> bool:
-        """Whether the caller has stopped waiting."""
-        return self._to.done()
-
-    def send(self, value: object) -> None:
-        """Answer with a value."""
-        if not self._to.done():
-            self._to.set_result(value)
-
-    def fail(self, error: BaseException) -> None:
-        """Answer with an error."""
-        if not self._to.done():
-            self._to.set_exception(error)
-
-
-class LocalPort:
-    """The way to an exchange that is driven directly, without an actor around it."""
-
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-
-    def ask(self, request: Request[R], timeout: float | None) -> asyncio.Future[R]:
-        """Send a request; `timeout` is not used, an exchange always answers."""
-        del timeout
-        future: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self.send_request(request, future)
-        return future
-
-    def send_request(self, request: Request[R], reply_to: ReplyTo[R]) -> None:
-        """Send a request whose answer somebody takes."""
-        self._exchange.handle(request, DirectReply(reply_to))
-
-    def tell(self, message: requests.Note) -> None:
-        """Send a note."""
-        self._exchange.note(message)
+        await service.close()

@@ -4,20 +4,20 @@
     open, held, escalated --answer--> answered
     open, held, escalated --cancel--> cancelled
 
-One table for all of it, one method for each arrow. Each notes the question in `changed`, the set
-of rows whose copy on disk is behind. No I/O, no clock, no futures.
+One table for all of it, one method for each arrow. Each adds the question to the effects, so that
+its row is written. No I/O, no clock, no futures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from attrs import define, field
 
 from hive.broker.deadlines import Deadlines
+from hive.broker.messages import MessageTable
 from hive.names import OPERATOR
-from hive.store.questions import Question, QuestionState, row_of
+from hive.store.questions import Question, QuestionState
 from hive.wire.words import OnExpiry
 
 WHEN_OVERDUE: Mapping[tuple[OnExpiry, bool], QuestionState] = {
@@ -39,18 +39,18 @@ class Questions:
     """The questions that are not at their end.
 
     Attributes:
+        table: Whose effects their rows join.
         open: By id, in the order in which they were asked.
-        changed: Questions whose row must be written, by id.
     """
 
+    table: MessageTable
     open: dict[int, Question] = field(factory=dict, init=False)
-    changed: dict[int, Question] = field(factory=dict, init=False)
     _overdue: Deadlines[int] = field(factory=Deadlines, init=False)
 
     def put(self, question: Question) -> None:
         """Take in a new question."""
         self._hold(question)
-        self.changed[question.id] = question
+        self._write(question)
 
     def answer(self, question: Question, by: str, text: str, now: float) -> None:
         """Note what was answered, and by whom; `now` is wall seconds."""
@@ -70,7 +70,7 @@ class Questions:
                 self._end(question, state, None, now)
             else:
                 question.state = state
-                self.changed[question.id] = question
+                self._write(question)
         return due
 
     def next_overdue(self) -> float | None:
@@ -81,18 +81,15 @@ class Questions:
         """Return how many open questions a participant has asked."""
         return sum(question.asker == name for question in self.open.values())
 
-    def take_changed(self) -> list[tuple[Any, ...]]:
-        """Return the rows that must be written, which then count as written."""
-        changed, self.changed = self.changed, {}
-        return [row_of(question) for question in changed.values()]
-
     def load(self, found: Iterable[Question]) -> None:
         """Forget everything and hold these instead."""
         self.open.clear()
-        self.changed.clear()
         self._overdue.clear()
         for question in found:
             self._hold(question)
+
+    def _write(self, question: Question) -> None:
+        self.table.effects.questions[question.id] = question
 
     def _hold(self, question: Question) -> None:
         self.open[question.id] = question
@@ -105,4 +102,4 @@ class Questions:
         question.ended_at = now
         self._overdue.discard(question.id)
         del self.open[question.id]
-        self.changed[question.id] = question
+        self._write(question)

@@ -1,125 +1,132 @@
-"""Who holds what: connections of participants, what they are handed, what they lost."""
+"""Connections of participants: what each is handed, what it lost, and the fence around it.
+
+A session answers its own requests: a connection to a socket by writing a line, an embedder's by
+completing a future. To the rules it is a record.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Generic, TypeVar
+import asyncio
 
-from attrs import define, field, frozen
-
-from hive.broker.values import Moment, Receiver
-from hive.errors import NotFoundError
+from hive.broker.inboxes import Inbox, Parked
+from hive.broker.values import Token, Value
+from hive.clock import rfc3339
+from hive.errors import StaleLeaseError
 from hive.names import QUEUE_PREFIX
-from hive.store import Message, MessageState, Origin
-
-R = TypeVar("R", bound=Receiver)
+from hive.store import NO_ORIGIN, Kind, Message, MessageState, Origin
+from hive.store.records import lease_name, session_name
 
 LEASE_EXPIRED = "its lease expired"
 SESSION_ENDED = "the session that held it ended"
 DAEMON_ENDED = "the daemon that had delivered it ended"
 REQUEUED = "its participant put all its mail back"
 
+COUNTED = frozenset({Kind.AGENT, Kind.MANAGER, Kind.PEER})
+"""Whose messages are counted: who may be too fast, or one side of a loop."""
 
-@define(eq=False)
+
 class Session:
-    """One connection of a participant.
+    """One connection of a participant, of the operator, or of the daemon itself.
 
     Attributes:
+        number: The broker's life and a counter; 0 until it is opened.
+        name: Whose it is.
+        kind: What that is.
+        is_counted: Whether what it sends counts against a rate and as a side of a loop.
+        origin: Who is at its other end.
+        inbox: That participant's; set when it is opened.
+        is_open: Whether it was opened and not closed.
+        is_written: Whether its row is on disk, or in the commit that gathers.
         alive_at: When it last asked for anything, in seconds of the loop.
-        held: Ids of the messages that are leased to it, in the order of their delivery.
-        lost: Messages that it held and lost since its last `ack_turn`, and why.
+        held: The messages that are leased to it by id, in the order of their delivery.
+        lost: Messages that it held and lost since its last `ack_turn`, and why; None for none.
+        parked: Its requests that wait for mail; None for none.
     """
 
-    id: str
-    participant: str
-    origin: Origin
-    alive_at: float = 0.0
-    held: dict[int, Message] = field(factory=dict)
-    lost: dict[int, str] = field(factory=dict)
+    __slots__ = (
+        "alive_at",
+        "held",
+        "inbox",
+        "is_counted",
+        "is_open",
+        "is_written",
+        "kind",
+        "lost",
+        "name",
+        "number",
+        "origin",
+        "parked",
+    )
 
+    def __init__(self, name: str, kind: Kind, origin: Origin = NO_ORIGIN) -> None:
+        self.number = 0
+        self.name = name
+        self.kind = kind
+        self.is_counted = kind in COUNTED
+        self.origin = origin
+        self.inbox: Inbox | None = None
+        self.is_open = False
+        self.is_written = False
+        self.alive_at = 0.0
+        self.held: dict[int, Message] = {}
+        self.lost: dict[int, str] | None = None
+        self.parked: list[Parked] | None = None
 
-@frozen
-class Grant(Generic[R]):
-    """Mail for a receiver, to be handed over once its leases are on disk; may be empty."""
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {session_name(self.name, self.number)}>"
 
-    receiver: R
-    lease: str
-    messages: Sequence[Message]
+    def answer(self, token: Token, value: Value, ordered: bool = True) -> bool:
+        """Answer a request; return False if nobody waited for that any more.
 
-    def current(self) -> list[Message]:
-        """Return the messages that are still leased under this grant."""
-        return [
-            message
-            for message in self.messages
-            if message.lease == self.lease and message.state is MessageState.LEASED
-        ]
-
-
-@frozen
-class Stale:
-    """A message that could not be acked or given back.
-
-    Attributes:
-        id: Which one.
-        why: What happened to it; None when it is not in memory and the disk must be asked.
-    """
-
-    id: int
-    why: str | None
-
-
-@define(eq=False)
-class Sessions:
-    """The open sessions, and the fence around what each of them holds.
-
-    Attributes:
-        messages: All that are at hand, by id.
-        open: The sessions, by id.
-    """
-
-    messages: Mapping[int, Message]
-    open: dict[str, Session] = field(factory=dict, init=False)
-
-    def get(self, session: str) -> Session:
-        """Return an open session.
-
-        Raises:
-            NotFoundError: It is not open.
+        Args:
+            token: The request.
+            value: The answer.
+            ordered: Whether it comes in the order of requests; not so if it is mail that was
+                waited for, which must not hold up others.
         """
-        found = self.open.get(session)
-        if found is None:
-            raise NotFoundError(f"the session {session!r} is not open; connect again")
-        return found
+        raise NotImplementedError
 
-    def of(self, participant: str) -> list[Session]:
-        """Return the sessions of a participant, oldest first."""
-        return [each for each in self.open.values() if each.participant == participant]
+    def waits(self, token: Token) -> bool:
+        """Return whether a request still waits for its answer; that of a connection always does."""
+        del token
+        return True
 
-    def touch(self, session: str, now: Moment) -> None:
-        """Note that a session is alive, if it is open."""
-        found = self.open.get(session)
-        if found is not None:
-            found.alive_at = now.loop
+    def lose(self, number: int, why: str) -> None:
+        """Note that a message which it held was taken from it."""
+        if self.lost is None:
+            self.lost = {}
+        self.lost[number] = why
 
-    def holder(self, message: Message) -> Session | None:
-        """Return the session that a message was delivered to last, if it is still open."""
-        return self.open.get(message.session or "")
+    def row(self) -> tuple[object, ...]:
+        """Return its row."""
+        origin = self.origin
+        socket = origin.socket or None
+        return (self.number, self.name, self.kind.value, socket, origin.pid, origin.uid, origin.gid)
 
-    def held(self, by: Session, number: int, lease: str | None) -> Message | Stale:
-        """Return a message that a session holds, itself or by the lease that it shows."""
-        message = self.messages.get(number)
-        if message is None:
-            return Stale(number, None)
-        why = why_not_held(message, by, lease, self.holder(message))
-        return message if why is None else Stale(number, why)
 
-    def drop(self, message: Message, lost: str | None = None) -> None:
-        """Take a message from its holder, who is told why when it was `lost`."""
-        holder = self.holder(message)
-        if holder is not None:
-            holder.held.pop(message.id, None)
-            if lost is not None:
-                holder.lost[message.id] = lost
+class FutureSession(Session):
+    """A session whose requests are known by the futures that they are answered through.
+
+    Cancelling one cancels nothing but the waiting; a cancelled `recv` gets no mail.
+    """
+
+    __slots__ = ()
+
+    def answer(self, token: Token, value: Value, ordered: bool = True) -> bool:
+        """Complete the future of a request; return False if nobody waits for it any more."""
+        del ordered
+        future: asyncio.Future[Value] = token
+        if future.done():
+            return False
+        if isinstance(value, Exception):
+            future.set_exception(value)
+        else:
+            future.set_result(value)
+        return True
+
+    def waits(self, token: Token) -> bool:
+        """Return whether the future of a request still waits."""
+        return not token.done()
 
 
 def why_not_held(
@@ -137,23 +144,17 @@ def why_not_held(
         return "is not in this inbox"
     if message.state is not MessageState.LEASED:
         return _why_not_leased(message)
-    if message.lease != lease and (lease is not None or message.session != session.id):
-        return f"is now leased as {message.lease}, attempt {message.attempts}"
+    name = lease_name(message.lease)
+    if name != lease and (lease is not None or message.session != session.number):
+        return f"is now leased as {name}, attempt {message.attempts}"
     return None
 
 
 def _is_for(message: Message, session: Session, holder: Session | None) -> bool:
     """Whether a message is in the inbox of a session, or came to its participant by a queue."""
     if not message.inbox.startswith(QUEUE_PREFIX):
-        return message.inbox == session.participant
-    return holder is not None and holder.participant == session.participant
-
-
-def queue_holder(message: Message) -> str | None:
-    """Return to whom a message of a work queue was delivered last, None for any other."""
-    if not message.inbox.startswith(QUEUE_PREFIX) or message.session is None:
-        return None
-    return message.session.rpartition("/")[0]
+        return message.inbox == session.name
+    return holder is not None and holder.name == session.name
 
 
 def _why_not_leased(message: Message) -> str:
@@ -162,3 +163,33 @@ def _why_not_leased(message: Message) -> str:
     if not message.deliveries:
         return "was not delivered yet"
     return f"went back to the inbox ({message.reason}) after attempt {message.attempts}"
+
+
+def queue_holder(message: Message) -> str | None:
+    """Return to whom a message of a work queue was delivered last, None for any other."""
+    return message.holder if message.inbox.startswith(QUEUE_PREFIX) else None
+
+
+def stale_error(told: list[str]) -> StaleLeaseError:
+    """Return the error that says of each of several messages why it could not be acked."""
+    return StaleLeaseError("; ".join(told) + "; whatever else was asked for is done")
+
+
+def fate(
+    message: Message | None, session: Session, lease: str | None, *, is_ack: bool
+) -> str | None:
+    """Return why a message that is at its end on disk cannot be acked or given back.
+
+    To repeat an ack is no error, since its answer may have been lost: None. To give back what was
+    acked is one.
+    """
+    if message is None:
+        return "does not exist"
+    if session.name not in (message.inbox, queue_holder(message)):
+        return "is not in this inbox"
+    own = lease_name(message.lease) == lease if lease else message.session == session.number
+    if message.state is MessageState.ACKED and own and is_ack:
+        return None
+    when = "" if message.ended_at is None else f" at {rfc3339(message.ended_at)}"
+    why = f" ({message.reason})" if message.reason else ""
+    return f"is {message.state}{when}{why}, after attempt {message.attempts}"

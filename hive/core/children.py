@@ -65,7 +65,7 @@ def peer_child(member: PeerMember, services: AgentServices) -> ChildSpec[Never]:
     """Return the child spec of a peer's actor, which is an inbox and a door and nothing else."""
     return ChildSpec(
         id=member.name,
-        start=lambda: Peer(member, services.router, services.doors, services.roster),
+        start=lambda: Peer(member, services.broker, services.doors, services.roster),
         backoff=PEER_BACKOFF,
         budget=PEER_BUDGET,
     )

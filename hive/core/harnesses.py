@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from hive.broker.router import Router
+from hive.broker.queries import MailQueries
 from hive.client.activity import Activity, Order
 from hive.clock import Clock
 from hive.core.accounts import Accounts, spread
@@ -34,7 +34,7 @@ class Harnesses:
 
     Args:
         roster: Whose they are.
-        router: Knows who has written.
+        mail: Knows who has written.
         accounts: Which credentials are used up.
         store: Keeps the turns.
         events: The diary.
@@ -46,7 +46,7 @@ class Harnesses:
         self,
         *,
         roster: Roster,
-        router: Router,
+        mail: MailQueries,
         accounts: Accounts,
         store: Store,
         events: EventLog,
@@ -54,7 +54,7 @@ class Harnesses:
         clock: Clock,
     ) -> None:
         self._roster = roster
-        self._router = router
+        self._mail = mail
         self.accounts = accounts
         self._store = store
         self._events = events
@@ -205,7 +205,7 @@ class Harnesses:
         self._tell_of_account(member, harness)
         restarted = member.restarted if isinstance(member, AgentMember) else None
         if restarted is not None:
-            count = self._router.written_since(member.name, restarted.at)
+            count = self._mail.written_since(member.name, restarted.at)
             since = f"unread messages since: {count}" if count else "nobody has written since"
             order = harness.orders.give(
                 OrderKind.RESTARTED, at=restarted.at, reason=f"{restarted.reason}; {since}"

@@ -13,7 +13,8 @@ from contextlib import suppress
 from typing import Never, Protocol
 
 from actors import ChildInfo, ChildSpec, ChildState, NoSuchChild, SupervisorRef
-from hive.broker.router import Router
+from hive.broker.service import BrokerService
+from hive.broker.values import RemoveInbox
 from hive.clock import Clock
 from hive.config import AgentManifest, RestartPolicy, manifest_from_json, manifest_to_json
 from hive.core.children import agent_child, peer_child, restart_delays
@@ -94,8 +95,8 @@ class Lifecycle:
         return self._services.events
 
     @property
-    def _router(self) -> Router:
-        return self._services.router
+    def _broker(self) -> BrokerService:
+        return self._services.broker
 
     async def spawn(self, name: str, manifest: AgentManifest) -> AgentMember:
         """Create an agent and start it; returns when its container runs.
@@ -191,7 +192,7 @@ class Lifecycle:
             await self._lower_child(member, Wish.STOP)
             await self._drop_child(self._agents, name)
             await self._services.runtime.destroy(name, purge=purge)
-            await self._router.remove_inbox(name, force=True, purge=purge)
+            await self._broker.ask(RemoveInbox(name, force=True, purge=purge))
             await self._forget(member, purge=purge)
         self._events.record(EventKind.DESTROYED, name, purge=purge)
 
@@ -199,7 +200,7 @@ class Lifecycle:
         """Hold an agent's mail back, or let it flow again; durable, works on stopped agents."""
         member = self._roster.agent(name)
         await self._roster.save(member, paused=paused)
-        self._router.pause_inbox(member.name, paused=paused)
+        self._broker.pause_inbox(member.name, paused=paused)
         self._events.record(EventKind.PAUSED if paused else EventKind.RESUMED, member.name)
 
     async def register_peer(
@@ -247,7 +248,7 @@ class Lifecycle:
             ConflictError: When it has unread mail and `force` is not given.
         """
         member = self._roster.peer(name)
-        await self._router.remove_inbox(name, force=force)
+        await self._broker.ask(RemoveInbox(name, force=force))
         await self._lower(self._peers, name)
         await self._drop_child(self._peers, name)
         await self._forget(member)
@@ -373,14 +374,14 @@ class Lifecycle:
 
     def _open_inbox(self, member: Member) -> None:
         record = member.record
-        self._router.add_inbox(
+        self._broker.add_inbox(
             record.name,
             record.kind,
             broadcast=record.broadcast,
             last_seen=record.last_seen,
             idle=member.record.desired is Desired.STOPPED and record.kind is not Kind.PEER,
         )
-        self._router.pause_inbox(record.name, paused=record.paused)
+        self._broker.pause_inbox(record.name, paused=record.paused)
 
     def _check_newest(self, member: AgentMember, wish: Desired) -> None:
         """Refuse to carry out a wish that a newer request has overtaken."""

@@ -7,9 +7,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from hive.broker.router import Router
-from hive.broker.values import Sent
-from hive.errors import HiveError
+from hive.broker.notices import event as event_post
+from hive.broker.service import BrokerService
 from hive.events import EventKind
 from hive.names import MANAGER, OPERATOR
 from hive.participants.roster import Roster
@@ -27,12 +26,12 @@ class Notices:
     """Sends system events to those who can act on them: the operator, and the manager agent.
 
     Args:
-        router: Where mail is sent.
+        broker: Where mail is sent.
         roster: Says whether there is a manager.
     """
 
-    def __init__(self, router: Router, roster: Roster) -> None:
-        self._router = router
+    def __init__(self, broker: BrokerService, roster: Roster) -> None:
+        self._broker = broker
         self._roster = roster
 
     def failed(self, name: str, why: Mapping[str, Any]) -> None:
@@ -52,14 +51,9 @@ class Notices:
         self._send(OPERATOR, EventKind.NEEDS_LOGIN, known)
 
     def _send(self, to: str, event: EventKind, detail: Mapping[str, Any]) -> None:
-        try:
-            sent = self._router.notify(to, event.value, detail)
-        except HiveError as error:  # the broker is just starting or stopping
-            logger.warning("%s could not be told: %s %s: %s", to, event.value, detail, error)
-            return
-        sent.add_done_callback(_log_failure)
+        def log_failure(sent: asyncio.Future[Any]) -> None:
+            if not sent.cancelled() and (error := sent.exception()) is not None:
+                logger.warning("%s could not be told: %s %s: %s", to, event.value, detail, error)
 
-
-def _log_failure(sent: asyncio.Future[Sent]) -> None:
-    if not sent.cancelled() and (error := sent.exception()) is not None:
-        logger.warning("an event could not be sent: %s", error)
+        sent = self._broker.ask(event_post(to, event.value, detail))
+        sent.add_done_callback(log_failure)

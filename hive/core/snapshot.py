@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any
 
 from actors import ChildInfo, ChildState
-from hive.broker.router import Router
+from hive.broker.queries import MailQueries
 from hive.clock import Clock, rfc3339
 from hive.core.lifecycle import Lifecycle
 from hive.machines.observing import Sight
@@ -66,10 +66,12 @@ def state_of(member: Member, info: ChildInfo | None) -> State:
 class Snapshot:
     """Draws status rows."""
 
-    def __init__(self, roster: Roster, lifecycle: Lifecycle, router: Router, clock: Clock) -> None:
+    def __init__(
+        self, roster: Roster, lifecycle: Lifecycle, mail: MailQueries, clock: Clock
+    ) -> None:
         self._roster = roster
         self._lifecycle = lifecycle
-        self._router = router
+        self._mail = mail
         self._clock = clock
 
     async def rows(self) -> list[StatusRow]:
@@ -90,7 +92,7 @@ class Snapshot:
             failed=state is State.FAILED,
             needs_update=False,
             needs_login=activity is not None and activity.state is ActivityState.NEEDS_LOGIN,
-            pending_reminders=self._router.reminders(member.name),
+            pending_reminders=self._mail.reminders(member.name),
             paused=record.paused,
             parent=MANAGER if record.kind is Kind.AGENT and MANAGER in self._roster else None,
             active_model=activity.model if activity is not None else None,
@@ -98,7 +100,7 @@ class Snapshot:
             status_set_at=_time(record.status_set_at),
             kind=record.kind.value,
             state=state.value,
-            unread=self._router.unread(member.name),
+            unread=self._mail.unread(member.name),
             last_seen=_time(member.presence.last_seen),
             connected=member.presence.connected,
             **self._life(member, info, state),
@@ -128,7 +130,7 @@ class Snapshot:
 
     def _loop(self, member: Member) -> str | None:
         """Return that a participant's mail is parked because it loops, None while it is not."""
-        for loop in self._router.loops():
+        for loop in self._mail.loops():
             if member.name in loop.pair:
                 [other] = set(loop.pair) - {member.name}
                 return (

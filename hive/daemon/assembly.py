@@ -1,8 +1,8 @@
 """How the rooms are put together: every long-lived object of a hive, and who is given what.
 
-Objects are made in the order in which they need each other. The one knot is the doors: what a
-door answers needs the lifecycle, and the lifecycle's agents need the doors; `GatewayDoors.serve`
-ties it.
+Objects are made in the order in which they need each other. What a participant's socket answers
+needs the lifecycle, and the lifecycle's agents open that socket; so a connection looks up what it
+answers from when it is made.
 """
 
 from __future__ import annotations
@@ -11,27 +11,23 @@ import asyncio
 import socket
 from collections.abc import Callable
 from random import Random
-from typing import Any, TypeVar
+from typing import Any
 
-from attrs import define, frozen
+from attrs import frozen
 
 from actors import (
     ActorSystem,
     ChildSpec,
-    Mailbox,
     Ref,
-    ReplyTo,
-    Request,
     Strategy,
     Supervisor,
     SupervisorRef,
     SupervisorSpec,
 )
 from hive.broker.actor import Broker
-from hive.broker.board import Board
-from hive.broker.news import News
-from hive.broker.requests import Note
-from hive.broker.router import Router
+from hive.broker.notices import Notice
+from hive.broker.queries import MailQueries
+from hive.broker.service import BrokerService
 from hive.clock import Clock
 from hive.config import HiveConfig
 from hive.core.accounts import Accounts
@@ -50,15 +46,20 @@ from hive.daemon.keeper import StoreKeeper, tell_of_trouble
 from hive.daemon.runtimes import observer_of, runtime_state
 from hive.errors import UnavailableError
 from hive.events import END_EVENTS, EventKind, EventLog
+from hive.gateway.agent_connection import AgentConnection
 from hive.gateway.agent_verbs import AgentServices as AgentVerbServices
-from hive.gateway.answers import Fields
+from hive.gateway.connection import Connection, Served
 from hive.gateway.doors import GatewayDoors
+from hive.gateway.flusher import Flusher
+from hive.gateway.handlers import Fields
+from hive.gateway.host_connection import HostConnection
 from hive.gateway.host_gate import HostGate
-from hive.gateway.host_verbs import HostServices
-from hive.gateway.store_verbs import StoreVerbs
+from hive.gateway.host_services import HostServices
+from hive.gateway.manager_verbs import ManagerConnection
 from hive.machines.runtime import Runtime
+from hive.names import MANAGER
 from hive.participants.agent import AgentServices
-from hive.participants.members import AgentMember, LastEnd
+from hive.participants.members import AgentMember, LastEnd, Member
 from hive.participants.roster import Roster
 from hive.paths import Paths
 from hive.store import Engine, Store
@@ -68,11 +69,6 @@ ROOT = "hive-c0re"
 
 BROKER, AGENTS, PEERS = "broker", "agents", "peers"
 """Names under which actors are found."""
-
-UNBOUNDED = Mailbox(capacity=None)
-"""What the broker is told must never be dropped; the gateway bounds what each client may ask."""
-
-R = TypeVar("R")
 
 
 @frozen
@@ -114,26 +110,27 @@ class Assembly:
 
     def _make_lifecycle(self) -> None:
         outside = self._outside
-        self._board = Board()
-        self.router = Router(_BrokerPort(self.system), self._board, self.store)
-        self._doors = GatewayDoors(outside.paths, self._requests)
+        limits = self._config.limits
+        self.broker = BrokerService(self.store, limits, outside.clock, self._tell)
+        self.mail = MailQueries(self.broker, self.store)
+        self._doors = GatewayDoors(outside.paths, self._connection)
         specs = spec_of(outside.paths, outside.inside)
         services = AgentServices(
-            self.router, self._doors, outside.runtime, self.roster, self.events, specs
+            self.broker, self._doors, outside.runtime, self.roster, self.events, specs
         )
         self.lifecycle = Lifecycle(
             _Supervisors(self.system), services, self.store, outside.clock, self._config.restart
         )
-        self.snapshot = Snapshot(self.roster, self.lifecycle, self.router, outside.clock)
+        self.snapshot = Snapshot(self.roster, self.lifecycle, self.mail, outside.clock)
         self.logs = MachineLogs(self.roster, outside.runtime, specs)
 
     def _make_harnesses(self) -> None:
-        notices = Notices(self.router, self.roster)
+        notices = Notices(self.broker, self.roster)
         self.system.events.subscribe(Diary(self.roster, self.events, notices).note)
         self._accounts = Accounts(self.store, self._outside.clock)
         self.harnesses = Harnesses(
             roster=self.roster,
-            router=self.router,
+            mail=self.mail,
             accounts=self._accounts,
             store=self.store,
             events=self.events,
@@ -142,27 +139,46 @@ class Assembly:
         )
 
     def _make_gateway(self, shutdown: Callable[[bool], None]) -> None:
-        services = AgentVerbServices(
-            self.router,
+        self._served = Served(self.broker, self._requests, Flusher(), asyncio.get_running_loop())
+        self._agent_services = AgentVerbServices(
+            self.mail,
             self.roster,
             self.snapshot,
             self._outside.clock,
             self.harnesses,
             socket.gethostname(),
-            self._config.limits.lease_seconds,
         )
-        self._doors.serve(services, self.lifecycle, self.logs)
-        self._host = HostServices(
-            services,
+        self._host_services = HostServices(
+            self.broker,
+            self.mail,
+            self.roster,
+            self.snapshot,
+            self._outside.clock,
+            self.harnesses,
             self.lifecycle,
             self.events,
             self.logs,
-            StoreVerbs(self.store),
+            self.store,
             lambda: runtime_state(self._outside.runtime),
             lambda: tree_row(self.system.tree().children[0]),
             self._outside.paths,
             shutdown,
         )
+
+    def _connection(self, member: Member, path: str) -> Connection:
+        """Make the connection of who comes in through a participant's socket."""
+        served, services = self._served, self._agent_services
+        if member.name == MANAGER:
+            return ManagerConnection(
+                member, path, served, services, lifecycle=self.lifecycle, logs=self.logs
+            )
+        return AgentConnection(member, path, served, services)
+
+    def _host_connection(self) -> Connection:
+        return HostConnection(self._served, self._host_services)
+
+    def _gateway(self) -> HostGate:
+        return HostGate(self._outside.paths.host_socket, self._host_connection)
 
     def root(self) -> SupervisorSpec:
         """Return the tree: whoever ends takes along those that started after it."""
@@ -170,11 +186,11 @@ class Assembly:
             strategy=Strategy.REST_FOR_ONE,
             children=(
                 ChildSpec(id="store", start=lambda: StoreKeeper(self.store, self._opened)),
-                ChildSpec(id="broker", start=self._broker, name=BROKER, mailbox=UNBOUNDED),
+                ChildSpec(id="broker", start=lambda: Broker(self.broker), name=BROKER),
                 ChildSpec(id="housekeeper", start=self._housekeeper),
                 ChildSpec(id="agents", start=self._agents, name=AGENTS),
                 ChildSpec(id="peers", start=self._peers, name=PEERS),
-                ChildSpec(id="gateway", start=lambda: HostGate(self._host, self._requests)),
+                ChildSpec(id="gateway", start=self._gateway),
             ),
         )
 
@@ -186,15 +202,13 @@ class Assembly:
         if self._requests:
             await asyncio.wait(self._requests)
 
-    def _broker(self) -> Broker:
-        limits, clock = self._config.limits, self._outside.clock
-        return Broker(self.store, limits, clock, self._board, self._tell)
-
-    def _tell(self, news: News) -> None:
-        self.events.record_with_commit(EventKind(news.kind.value), news.name, **news.detail)
+    def _tell(self, notice: Notice) -> None:
+        self.events.record_with_commit(EventKind(notice.kind.value), notice.name, **notice.detail)
 
     def _housekeeper(self) -> Housekeeper:
-        return Housekeeper(self.store, self._config.retention, self._outside.clock)
+        return Housekeeper(
+            self.store, self._config.retention, self._outside.clock, self.mail.sessions
+        )
 
     def _agents(self) -> Supervisor:
         self.lifecycle.open_inboxes()
@@ -243,34 +257,6 @@ class _Supervisors:
     def peers(self) -> SupervisorRef:
         """The supervisor of the peers."""
         return SupervisorRef(_find(self.system, PEERS))
-
-
-@define(eq=False)
-class _BrokerPort:
-    """Finds the broker by its name, so that the router can be made before it."""
-
-    system: ActorSystem
-    _known: Ref[Any] | None = None
-
-    @property
-    def _broker(self) -> Ref[Any]:
-        if self._known is None or not self._known.alive:
-            self._known = _find(self.system, BROKER)
-        return self._known
-
-    def ask(self, request: Request[R], timeout: float | None) -> asyncio.Future[R]:
-        """Send a request to the broker."""
-        return self._broker.ask(request, timeout)
-
-    def send_request(self, request: Request[R], reply_to: ReplyTo[R]) -> None:
-        """Send a request to the broker; somebody takes the answer."""
-        self._broker.send_request(request, reply_to)
-
-    def tell(self, message: Note) -> None:
-        """Tell the broker something; without a broker there is nothing to keep up to date."""
-        ref = self.system.whereis(BROKER)
-        if ref is not None:
-            ref.tell(message)
 
 
 def _find(system: ActorSystem, name: str) -> Ref[Any]:

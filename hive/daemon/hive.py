@@ -16,7 +16,6 @@ from typing import Self
 import attrs
 
 from actors import RootFailed, StartError, StartFailed, SupervisorRef
-from hive.broker.values import Draft
 from hive.client.aio import SocketClient
 from hive.clock import Clock, SystemClock
 from hive.config import AgentManifest, HiveConfig, PeerConfig
@@ -33,7 +32,7 @@ from hive.machines.runtime import Running, Runtime
 from hive.names import MANAGER, OPERATOR
 from hive.participants.members import Wish
 from hive.paths import Paths
-from hive.store import Engine, Kind, Message, ThreadEngine
+from hive.store import Engine, Message, ThreadEngine
 from hive.waiting import to_the_end
 from hive.wire.rows import StatusRow
 
@@ -177,12 +176,12 @@ class Hive:
 
     async def send(self, to: str, body: str, *, in_reply_to: int | None = None) -> int | None:
         """Send as the operator; returns the message's id once it is on disk."""
-        draft = Draft(OPERATOR, Kind.OPERATOR, to, body, in_reply_to=in_reply_to)
-        return (await self.parts.router.send(draft)).id
+        stored = await self._operator_mail().session.send(to, body, in_reply_to=in_reply_to)
+        return stored.id if isinstance(stored.id, int) else None
 
     async def inbox(self, name: str = OPERATOR, limit: int = 100) -> tuple[Message, ...]:
         """Return the newest messages of an inbox, oldest first, without leasing them."""
-        return await self.parts.router.inbox(name, limit)
+        return await self.parts.mail.inbox(name, limit)
 
     async def answer_to(self, message: int | None, *, within: float = 30.0) -> str:
         """Wait for the answer to a message that the operator sent, and return its body.
@@ -252,7 +251,7 @@ class Hive:
 
     def _operator_mail(self) -> OperatorMail:
         if self._answers is None:
-            self._answers = OperatorMail(self.parts.router)
+            self._answers = OperatorMail(self.parts.broker)
         return self._answers
 
     # Start and stop

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
+
 from actors import Actor
 from hive.clock import Clock
 from hive.config import Retention
@@ -25,12 +27,20 @@ class Housekeeper(Actor[str]):
         store: An open store.
         retention: What is kept how long.
         clock: Wall time.
+        sessions: Returns the numbers of the sessions that are open.
     """
 
-    def __init__(self, store: Store, retention: Retention, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        retention: Retention,
+        clock: Clock,
+        sessions: Callable[[], Collection[int]] = tuple,
+    ) -> None:
         self._store = store
         self._retention = retention
         self._clock = clock
+        self._sessions = sessions
         self._started = 0.0
 
     def on_start(self) -> None:
@@ -45,7 +55,7 @@ class Housekeeper(Actor[str]):
 
     async def _go_round(self) -> None:
         try:
-            await sweep(self._store, self._retention, self._now())
+            await sweep(self._store, self._retention, self._now(), self._sessions)
             await catch_up(self._store)
         except StoreError:
             pass  # the store tells of its trouble itself; the next round may have more luck

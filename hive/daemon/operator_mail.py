@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import asyncio
 
-from hive.broker.router import Router
+from hive.broker.local import LocalSession
+from hive.broker.service import BrokerService
 from hive.client.answering import LONG_POLL
-from hive.errors import NotFoundError
 from hive.names import OPERATOR
-from hive.store import NO_ORIGIN
+from hive.store import Kind
 
 BATCH = 32
 
 
 class OperatorMail:
-    """Receives and acks the operator's mail while somebody waits for an answer.
+    """Sends as the operator; receives and acks its mail while somebody waits for an answer.
 
     Several may wait at once: one of them receives, for all.
     """
 
-    def __init__(self, router: Router) -> None:
-        self._router = router
-        self._session: str | None = None
+    def __init__(self, broker: BrokerService) -> None:
+        self._broker = broker
+        self._own: LocalSession | None = None
         self._answers: dict[int | None, str] = {}
         self._receiving = asyncio.Lock()
+
+    @property
+    def session(self) -> LocalSession:
+        """The operator's session; a broker that was restarted knows nothing of its old ones."""
+        if self._own is None or not self._own.is_open:
+            self._own = LocalSession(self._broker, OPERATOR, Kind.OPERATOR)
+        return self._own
 
     async def answer_to(self, message: int) -> str:
         """Wait for the answer to a message and return its body."""
@@ -34,14 +41,9 @@ class OperatorMail:
         return self._answers[message]
 
     async def _receive(self) -> None:
-        if self._session is None:
-            self._session = self._router.open_session(OPERATOR, NO_ORIGIN)
-        try:
-            got = await self._router.recv(self._session, max=BATCH, wait=LONG_POLL)
-        except NotFoundError:  # the broker was restarted, and knows nothing of its old sessions
-            self._session = None
-            return
+        session = self.session
+        got = await session.recv(max=BATCH, wait=LONG_POLL)
         for delivery in got:
             self._answers[delivery.in_reply_to] = delivery.body
         if got:
-            await self._router.ack(self._session, [delivery.id for delivery in got])
+            await session.ack([delivery.id for delivery in got])

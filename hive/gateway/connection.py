@@ -1,7 +1,14 @@
 """One client's connection: lines in, answers out, in order.
 
 An `asyncio.Protocol` rather than streams: no task and no buffer object exists for a client that
-waits. Answers of one turn of the loop leave in one write.
+waits. It *is* the client's session with the broker: it calls the broker as it decodes a request,
+and the broker answers it when the outcome is on disk. Answers of one turn of the loop leave in one
+write.
+
+Order costs nothing as long as only the broker is asked, because that answers in the order in which
+it was asked: such an answer is owed and goes out as it comes. Any other answer that has to wait, or
+that comes while something is owed, gets a `Slot`, and from then on every request gets one, until
+all slots are empty again.
 """
 
 from __future__ import annotations
@@ -9,17 +16,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine
-from functools import partial
-from typing import Any, Generic, TypeVar, cast
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, ClassVar, cast
 
-from actors import ReplyTo
-from hive.errors import BadRequestError, HiveError, TooLargeError
-from hive.gateway.answers import Asked, Fields, Stream, Verbs, pass_on
+from attrs import frozen
+
+from hive.broker.service import BrokerService
+from hive.broker.sessions import Session
+from hive.broker.values import Token, Value
+from hive.errors import BadRequestError, HiveError, TooLargeError, UnavailableError
 from hive.gateway.flusher import Flusher
-from hive.gateway.origin import has_gone
-from hive.gateway.slots import OpenSlot, Slot, failure, success
-from hive.wire.base import Request
+from hive.gateway.handlers import Answer, Fields, Handler, LongPoll, Stream, table_of
+from hive.gateway.origin import has_gone, origin_of
+from hive.gateway.responses import Req, Slot, failure, line_of
+from hive.store import Kind
+from hive.wire.agent import Recv
+from hive.wire.base import LINE_MAX, Request
 from hive.wire.codec import RequestDecoder, encode_error, encode_ok, request_id
 from hive.wire.framing import LineBuffer, TooLong
 
@@ -34,51 +46,90 @@ FAREWELL = 1.0
 MAX_OUTSTANDING = 1024
 """Requests that one connection may have under way before no more are read from it."""
 
-R = TypeVar("R", bound=Request)
 
-VerbsFactory = Callable[[asyncio.BaseTransport], Verbs[R]]
-"""Makes the verbs of a new connection; may ask the kernel who is there."""
+@frozen
+class Served:
+    """What all connections of a gateway share.
+
+    Attributes:
+        broker: Who decides about mail.
+        running: Holds the tasks of long requests, which outlive their connection: an operator who
+            interrupts `hive-c0re restart` has not interrupted the restart.
+        flusher: Writes what connections have to say at the end of a turn.
+        loop: Where all of this runs.
+    """
+
+    broker: BrokerService
+    running: set[asyncio.Task[Fields]]
+    flusher: Flusher
+    loop: asyncio.AbstractEventLoop
 
 
-class Connection(asyncio.Protocol, Generic[R]):
+class Connection(Session, asyncio.Protocol):
     """Serves one client.
 
     Args:
+        name: Who speaks here.
+        kind: What that is.
+        path: The socket that it came in through.
+        served: What all connections share.
+
+    Attributes:
         decoder: Knows the requests of this socket.
-        make_verbs: Called when the client is there.
-        running: Holds the tasks of long requests, which outlive their connection: an operator who
-            interrupts `hive-c0re restart` has not interrupted the restart.
-        flusher: Writes what this and other connections have to say at the end of a turn.
+        to_broker: Requests that the broker decides about, and answers by itself.
+        handlers: The handler of each request, of this class and its bases.
+        on_made: Called when the client is there.
+        on_lost: Called when it has gone.
     """
 
-    def __init__(
-        self,
-        decoder: RequestDecoder[R],
-        make_verbs: VerbsFactory[R],
-        running: set[asyncio.Task[Fields]],
-        flusher: Flusher,
-    ) -> None:
-        self._decoder = decoder
-        self._make_verbs = make_verbs
-        self._running = running
-        self._flusher = flusher
-        self._loop = asyncio.get_running_loop()
-        self._lines = LineBuffer()
-        self._slots: deque[Slot] = deque()
+    __slots__ = (
+        "_has_ended",
+        "_held_up",
+        "_leaving",
+        "_lines",
+        "_out",
+        "_owed",
+        "_path",
+        "_served",
+        "_slots",
+        "_stream",
+        "_transport",
+        "_waiting",
+        "_write_deadline",
+        "on_lost",
+        "on_made",
+    )
+
+    decoder: ClassVar[RequestDecoder[Any]]
+    to_broker: ClassVar[tuple[type[Request], ...]] = ()
+    handlers: ClassVar[Mapping[type[Request], Handler]] = {}
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls.handlers = table_of(cls, Connection.ask_broker)
+
+    def __init__(self, name: str, kind: Kind, path: str, served: Served) -> None:
+        super().__init__(name, kind)
+        self._path = path
+        self._served = served
+        self._transport: asyncio.Transport | None = None
+        self._lines: LineBuffer | None = None
         self._out: list[bytes] = []
-        self._parked = 0
+        self._slots: deque[Slot] | None = None
+        self._owed = 0
+        self._waiting = 0
         self._held_up = False
         self._leaving = False
         self._has_ended = False
         self._stream: asyncio.Task[None] | None = None
         self._write_deadline: asyncio.TimerHandle | None = None
-        self._transport: asyncio.Transport | None = None
-        self._verbs: Verbs[R] | None = None
-        self.on_made: Callable[[Connection[R]], object] | None = None
-        self.on_lost: Callable[[Connection[R]], object] | None = None
+        self.on_made: Callable[[Connection], object] | None = None
+        self.on_lost: Callable[[Connection], object] | None = None
+
+    # What the loop tells
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Find out who is there and open their verbs."""
+        """Find out who is there and open its session."""
         # uvloop's transports are not subclasses of asyncio.Transport.
         self._transport = cast("asyncio.Transport", transport)
         if self.on_made is not None:
@@ -86,17 +137,20 @@ class Connection(asyncio.Protocol, Generic[R]):
         if self._leaving:
             self.abort()
             return
-        self._verbs = self._make_verbs(transport)
+        self.origin = origin_of(transport, self._path)
+        self._served.broker.open_session(self)
+        self.opened()
 
     def data_received(self, data: bytes) -> None:
         """Answer the requests that these bytes complete."""
-        for line in self._lines.feed(data):
-            if self._stream is not None:
-                break
-            self._take(line)
+        if self._lines is None and data.find(b"\n") == len(data) - 1 <= LINE_MAX:
+            if self._stream is None:
+                self._take(data)
+        else:
+            self._take_pieces(data)
         if self._out:
             self.flush()
-        if len(self._slots) + self._parked > MAX_OUTSTANDING:
+        if self._under_way > MAX_OUTSTANDING:
             self._regulate()
 
     def eof_received(self) -> bool:
@@ -107,7 +161,7 @@ class Connection(asyncio.Protocol, Generic[R]):
         """
         assert self._transport is not None
         self.flush()
-        is_waiting = self._is_awaited and self._stream is None
+        is_waiting = bool(self._under_way) and self._stream is None
         self._has_ended = is_waiting and not has_gone(self._transport)
         return self._has_ended
 
@@ -118,14 +172,14 @@ class Connection(asyncio.Protocol, Generic[R]):
         if self._stream is not None:
             self._stream.cancel()
         self._transport = None
-        if self._verbs is not None:
-            self._verbs.close()
+        self._served.broker.close_session(self)
+        self.closed()
         if self.on_lost is not None:
             self.on_lost(self)
 
     def pause_writing(self) -> None:
         """The client reads too slowly: take no more requests, and do not wait for ever."""
-        self._write_deadline = self._loop.call_later(WRITE_DEADLINE, self.abort)
+        self._write_deadline = self._served.loop.call_later(WRITE_DEADLINE, self.abort)
         self._regulate()
 
     def resume_writing(self) -> None:
@@ -134,6 +188,14 @@ class Connection(asyncio.Protocol, Generic[R]):
             self._write_deadline.cancel()
             self._write_deadline = None
         self._regulate()
+
+    def opened(self) -> None:
+        """The client is there."""
+
+    def closed(self) -> None:
+        """The client has gone: let go of everything that it held."""
+
+    # Ends
 
     def abort(self) -> None:
         """Disconnect at once."""
@@ -148,7 +210,7 @@ class Connection(asyncio.Protocol, Generic[R]):
             return
         if self._write_deadline is not None:
             self._write_deadline.cancel()
-        self._write_deadline = self._loop.call_later(FAREWELL, self.abort)
+        self._write_deadline = self._served.loop.call_later(FAREWELL, self.abort)
         self._transport.close()
 
     def flush(self) -> None:
@@ -157,101 +219,158 @@ class Connection(asyncio.Protocol, Generic[R]):
             self._transport.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
         self._out.clear()
 
-    def _take(self, line: bytes | TooLong) -> None:
-        if isinstance(line, TooLong):
-            too_long = TooLargeError(
-                f"a line may have {line.limit} bytes; this one was longer and was skipped"
-            )
-            self._say(encode_error(too_long))
-            return
+    # Requests
+
+    def _take_pieces(self, data: bytes) -> None:
+        """Take what is not just one line; what is unfinished is kept."""
+        if self._lines is None:
+            self._lines = LineBuffer()
+        for line in self._lines.feed(data):
+            if self._stream is not None:
+                break
+            if isinstance(line, TooLong):
+                self._say(encode_error(_too_long(line.limit)))
+            else:
+                self._take(line)
+        if self._lines.is_empty:
+            self._lines = None
+
+    def _take(self, line: bytes) -> None:
         try:
-            request = self._decoder.decode(line)
+            request = self.decoder.decode(line)
         except BadRequestError as error:
             self._say(encode_error(error, request_id(line)))
             return
-        self._answer(request)
-
-    def _answer(self, request: R) -> None:
-        assert self._verbs is not None
         try:
-            answer = self._verbs.handle(request)
+            answer = self.handlers[type(request)](self, request)
         except Exception as error:
-            self._say(failure(request, error))
+            self._say(failure(error, request.req, request.verb))
             return
-        if isinstance(answer, Asked):
-            self._ask(request, answer)
-        elif isinstance(answer, Stream):
-            self._begin_stream(request, answer)
-        elif asyncio.iscoroutine(answer):
-            self._ask(request, Asked(partial(self._run, answer), _as_it_is))
-        else:
-            self._say(success(request, _as_it_is, answer))
+        if answer is not None:
+            self._answer_with(request, answer)
 
-    def _ask(self, request: R, answer: Asked) -> None:
-        slot = OpenSlot(None, request, answer.fields, answer.ordered, self._filled)
-        if answer.ordered:
-            self._slots.append(slot)
+    def ask_broker(self, request: Request) -> None:
+        """Ask the broker. It answers in order, but for a `recv` that may wait."""
+        if type(request) is Recv and request.wait_seconds:
+            self._waiting += 1
+            token: Token = request.req
+            ordered = False
+        elif self._slots:
+            token, ordered = self._open_slot(request.req), True
         else:
-            self._parked += 1
+            self._owed += 1
+            token, ordered = request.req, True
         try:
-            answer.ask(slot)
-        except Exception as error:
-            slot.set_exception(error)
+            self._served.broker.handle(self, request, token)
+        except HiveError as error:
+            self.answer(token, error, ordered)
 
-    def _run(self, answer: Coroutine[Any, Any, Fields], reply_to: ReplyTo[Fields]) -> None:
-        task = self._loop.create_task(answer)
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
-        pass_on(task, reply_to)
-
-    def _filled(self, slot: OpenSlot) -> None:
-        if slot.ordered:
+    def answer(self, token: Token, value: Value, ordered: bool = True) -> bool:
+        """Put the answer of the broker into its place; always True, see `Session.answer`."""
+        if self._transport is None:
+            return True  # its end has given back whatever it held
+        if type(token) is Slot:
+            token.line = line_of(value, token.req, "request")
             self._take_out()
-        elif slot.line is not None:
-            self._parked -= 1
-            self._out.append(slot.line)
+        else:
+            self._out.append(line_of(value, token, "request"))
+            if not ordered:
+                self._waiting -= 1
+            else:
+                self._owed -= 1
+                if self._slots:
+                    self._take_out()
+        self._answered()
+        return True
+
+    # Answers
+
+    def _answer_with(self, request: Request, answer: Answer) -> None:
+        """Answer with what a handler has returned."""
+        self.alive_at = self._served.loop.time()
+        if isinstance(answer, Stream):
+            self._begin_stream(request, answer)
+        elif isinstance(answer, LongPoll):
+            self._waiting += 1
+            answer.future.add_done_callback(lambda done: self._poll_ended(request, done))
+        elif asyncio.iscoroutine(answer):
+            self._run(request, answer)
+        else:
+            self._say(line_of(answer, request.req, request.verb))
+
+    def _run(self, request: Request, answer: Coroutine[Any, Any, Fields]) -> None:
+        slot = self._open_slot(request.req)
+
+        def ended(done: asyncio.Task[Fields]) -> None:
+            self._served.running.discard(done)
+            slot.line = line_of(_outcome(done), request.req, request.verb)
+            self._take_out()
+            self._answered()
+
+        task = self._served.loop.create_task(answer)
+        self._served.running.add(task)
+        task.add_done_callback(ended)
+
+    def _poll_ended(self, request: Request, done: asyncio.Future[Fields]) -> None:
+        self._waiting -= 1
+        self._out.append(line_of(_outcome(done), request.req, request.verb))
+        self._answered()
+
+    def _answered(self) -> None:
+        """Go on after an answer."""
         if self._held_up:
             self._regulate()
-        if self._has_ended and not self._is_awaited:
+        if self._has_ended and not self._under_way:
             self.close()
         elif self._out:
-            self._flusher.add(self)
-
-    @property
-    def _is_awaited(self) -> bool:
-        """Whether somebody is still asked about an answer."""
-        return bool(self._slots or self._parked)
-
-    def _take_out(self) -> None:
-        """Take the answers whose turn it is out of their slots."""
-        while self._slots and (line := self._slots[0].line) is not None:
-            self._out.append(line)
-            self._slots.popleft()
+            self._served.flusher.add(self)
 
     def _say(self, line: bytes) -> None:
         """Answer at once, which is still after those who asked before."""
-        self._slots.append(Slot(line))
-        self._take_out()
+        if self._owed or self._slots:
+            self._open_slot(None).line = line
+        else:
+            self._out.append(line)
+
+    def _open_slot(self, req: Req) -> Slot:
+        if self._slots is None:
+            self._slots = deque()
+        slot = Slot(req)
+        self._slots.append(slot)
+        return slot
+
+    def _take_out(self) -> None:
+        """Take the answers whose turn it is out of their slots."""
+        slots = self._slots
+        while slots and not self._owed and slots[0].line is not None:
+            self._out.append(slots[0].line)
+            slots.popleft()
+
+    @property
+    def _under_way(self) -> int:
+        """Answers that are yet to come, or wait for their turn."""
+        return self._owed + self._waiting + (len(self._slots) if self._slots else 0)
 
     def _regulate(self) -> None:
         """Read on only while the client reads too and not too much is under way."""
         if self._transport is None or self._transport.is_closing():
             return
-        under_way = len(self._slots) + self._parked
-        held_up = self._write_deadline is not None or under_way > MAX_OUTSTANDING
+        held_up = self._write_deadline is not None or self._under_way > MAX_OUTSTANDING
         if held_up and not self._held_up:
             self._transport.pause_reading()
         elif self._held_up and not held_up:
             self._transport.resume_reading()
         self._held_up = held_up
 
-    def _begin_stream(self, request: R, stream: Stream) -> None:
+    # Streams
+
+    def _begin_stream(self, request: Request, stream: Stream) -> None:
         self._say(encode_ok(request.req))
         run = stream.run(lambda fields: self._push(request.req, fields))
-        self._stream = self._loop.create_task(run)
+        self._stream = self._served.loop.create_task(run)
         self._stream.add_done_callback(lambda done: self._stream_ended(request.req, done))
 
-    def _stream_ended(self, req: str | int | None, done: asyncio.Task[None]) -> None:
+    def _stream_ended(self, req: Req, done: asyncio.Task[None]) -> None:
         error = None if done.cancelled() else done.exception()
         if isinstance(error, HiveError):
             self._say(encode_error(error, req))
@@ -260,10 +379,16 @@ class Connection(asyncio.Protocol, Generic[R]):
             logger.error("a stream to a client broke off", exc_info=error)
         self.close()
 
-    def _push(self, req: str | int | None, fields: Fields) -> None:
+    def _push(self, req: Req, fields: Fields) -> None:
         self._say(encode_ok(req, **fields))
-        self._flusher.add(self)
+        self._served.flusher.add(self)
 
 
-def _as_it_is(fields: Fields) -> Fields:
-    return fields
+def _outcome(done: asyncio.Future[Fields]) -> Fields | BaseException:
+    if done.cancelled():
+        return UnavailableError("hive-c0re is shutting down")
+    return done.exception() or done.result()
+
+
+def _too_long(limit: int) -> TooLargeError:
+    return TooLargeError(f"a line may have {limit} bytes; this one was longer and was skipped")

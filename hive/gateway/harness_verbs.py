@@ -1,58 +1,56 @@
 """The verbs of a harness, as a participant's socket answers them.
 
-One object per connection. A connection that has not said hello as a harness is refused.
+A connection that has not said hello as a harness is refused.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 import msgspec
 
 from hive.client.activity import Activity, Order
-from hive.core.harnesses import Harnesses
 from hive.errors import ConflictError, NotAllowedError
-from hive.gateway.answers import Answer, Fields, later
+from hive.gateway.agent_verbs import AgentServices, ParticipantConnection
+from hive.gateway.connection import Served
+from hive.gateway.handlers import Answer, Fields, LongPoll, serves
 from hive.participants.harnesses import Harness
 from hive.participants.members import Member
 from hive.store.turns import TurnRecord
 from hive.wire import harness as wire
-from hive.wire.base import Request
 from hive.wire.rows import OrderRow
 
 
-class HarnessVerbs:
-    """What one connection says of its agent's turns, and hears of orders."""
+class HarnessVerbs(ParticipantConnection):
+    """What one connection says of its agent's turns, and hears of orders.
 
-    def __init__(self, member: Member, harnesses: Harnesses) -> None:
-        self._member = member
-        self._harnesses = harnesses
-        self._harness: Harness | None = None
-        self._poll: _Poll | None = None
-        self.table: Mapping[type[Request], Callable[[Any], Answer]] = {
-            wire.Report: self._report,
-            wire.Turn: self._turn,
-            wire.Live: self._live,
-            wire.Limited: self._limited,
-            wire.Unlimited: self._unlimited,
-            wire.Orders: self._orders,
-        }
+    Attributes:
+        harness: The harness that said hello here, None before it did.
+        poll: Its wait for orders.
+    """
+
+    __slots__ = ("harness", "poll")
+
+    def __init__(self, member: Member, path: str, served: Served, services: AgentServices) -> None:
+        super().__init__(member, path, served, services)
+        self.harness: Harness | None = None
+        self.poll: Poll | None = None
 
     def arrive(self) -> None:
         """Note that this connection is a harness. Idempotent."""
-        if self._harness is None:
-            self._harness = self._harnesses.arrived(self._member)
+        if self.harness is None:
+            self.harness = self.services.harnesses.arrived(self.member)
 
     def leave(self) -> None:
         """Forget what was reported here. Idempotent."""
-        if self._poll is not None:
-            self._poll.end()
-        if self._harness is not None:
-            self._harnesses.left(self._member, self._harness)
-            self._harness = None
+        if self.poll is not None:
+            self.poll.end()
+        if self.harness is not None:
+            self.services.harnesses.left(self.member, self.harness)
+            self.harness = None
 
+    @serves(wire.Report)
     def _report(self, request: wire.Report) -> Fields:
         activity = Activity(
             request.state,
@@ -63,51 +61,56 @@ class HarnessVerbs:
             request.session,
             request.account,
         )
-        self._harnesses.report(self._member, self._announced(), activity)
+        self.services.harnesses.report(self.member, self._announced(), activity)
         return {}
 
+    @serves(wire.Turn)
     async def _turn(self, request: wire.Turn) -> Fields:
         self._announced()
         fields = msgspec.structs.asdict(request)
         del fields["req"]
-        await self._harnesses.turn(TurnRecord(self._member.name, **fields))
+        await self.services.harnesses.turn(TurnRecord(self.member.name, **fields))
         return {}
 
+    @serves(wire.Live)
     def _live(self, request: wire.Live) -> Fields:
         self._announced()
-        self._harnesses.live(self._member, request.kind, request.text)
+        self.services.harnesses.live(self.member, request.kind, request.text)
         return {}
 
+    @serves(wire.Limited)
     async def _limited(self, request: wire.Limited) -> Fields:
-        await self._harnesses.limited(
-            self._member, self._announced(), request.account, request.until, request.reason
+        await self.services.harnesses.limited(
+            self.member, self._announced(), request.account, request.until, request.reason
         )
         return {}
 
+    @serves(wire.Unlimited)
     async def _unlimited(self, request: wire.Unlimited) -> Fields:
-        await self._harnesses.unlimited(self._member, self._announced(), request.account)
+        await self.services.harnesses.unlimited(self.member, self._announced(), request.account)
         return {}
 
+    @serves(wire.Orders)
     def _orders(self, request: wire.Orders) -> Answer:
         harness = self._announced()
-        if self._poll is not None:
+        if self.poll is not None:
             raise ConflictError("this connection waits for orders already; one poll at a time")
-        found = self._harnesses.orders(self._member, harness, request.after)
+        found = self.services.harnesses.orders(self.member, harness, request.after)
         if found or not request.wait_seconds:
             return _fields(found)
-        self._poll = _Poll(harness, request, self._ended)
-        return later(self._poll.answer, lambda fields: fields, ordered=False)
+        self.poll = Poll(harness, request, self._ended)
+        return LongPoll(self.poll.answer)
 
     def _ended(self) -> None:
-        self._poll = None
+        self.poll = None
 
     def _announced(self) -> Harness:
-        if self._harness is None:
+        if self.harness is None:
             raise NotAllowedError("this verb is for harnesses: say 'hello' with role 'harness'")
-        return self._harness
+        return self.harness
 
 
-class _Poll:
+class Poll:
     """A harness that waits for its next order: a record and a timer, not a task."""
 
     def __init__(self, harness: Harness, request: wire.Orders, ended: Callable[[], None]) -> None:

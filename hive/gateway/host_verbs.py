@@ -6,143 +6,72 @@ Only this socket carries operator authority; nothing here can be reached from an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
-from attrs import frozen
-
+from hive.broker.values import MarkRead
 from hive.config import AgentManifest
-from hive.core.lifecycle import Lifecycle
-from hive.core.machine_logs import MachineLogs
 from hive.errors import BadRequestError, HiveError, NotAllowedError, NotFoundError
-from hive.events import EventLog
-from hive.gateway.agent_verbs import AgentServices, draft_of, stored
-from hive.gateway.answers import Answer, Fields, Stream, later
-from hive.gateway.mail_verbs import MailVerbs
-from hive.gateway.oversight_verbs import OversightVerbs
+from hive.gateway.handlers import Answer, Fields, Stream, serves
+from hive.gateway.host_services import OperatorConnection
 from hive.gateway.rows import inbox_row
-from hive.gateway.store_verbs import StoreVerbs
-from hive.gateway.streams import event_stream, log_stream, status_stream
+from hive.gateway.streams import event_stream, log_stream, mail_stream, next_mail, status_stream
 from hive.names import OPERATOR
-from hive.paths import Paths
-from hive.store import Kind, Origin
 from hive.wire import host as wire
-from hive.wire.base import Request
-from hive.wire.rows import TreeRow
 
 
-@frozen
-class HostServices:
-    """What the operator's verbs need.
+class HostVerbs(OperatorConnection):
+    """The verbs about agents and peers, inboxes and the daemon itself."""
 
-    Attributes:
-        runtime: What agents run in, and how their ends are learned of.
-        shutdown: Begins the daemon's orderly end; takes whether the agents keep running.
-    """
+    __slots__ = ()
 
-    agent: AgentServices
-    lifecycle: Lifecycle
-    events: EventLog
-    logs: MachineLogs
-    store: StoreVerbs
-    runtime: Callable[[], Fields]
-    tree: Callable[[], TreeRow]
-    paths: Paths
-    shutdown: Callable[[bool], None]
-
-
-class HostVerbs:
-    """The verbs of one connection to host.sock."""
-
-    def __init__(self, origin: Origin, services: HostServices) -> None:
-        self._origin = origin
-        self._services = services
-        self._lifecycle = services.lifecycle
-        self._router = services.agent.router
-        self._roster = services.agent.roster
-        self._snapshot = services.agent.snapshot
-        oversight = OversightVerbs(
-            origin,
-            roster=self._roster,
-            router=self._router,
-            harnesses=services.agent.harnesses,
-            clock=services.agent.clock,
-        )
-        self._mail = MailVerbs(services.agent.router, services.agent.clock)
-        self._table: Mapping[type[Request], Callable[[Any], Answer]] = {
-            wire.ListAgents: self._list,
-            wire.AgentStatus: self._agent_status,
-            wire.SubscribeAgentStatus: self._subscribe,
-            wire.Urls: self._urls,
-            wire.SetPaused: self._set_paused,
-            wire.Restart: self._restart,
-            wire.Rebuild: self._rebuild,
-            wire.Start: self._start,
-            wire.Stop: self._stop,
-            wire.Spawn: self._spawn,
-            wire.Kill: self._kill,
-            wire.Destroy: self._destroy,
-            wire.Pending: self._pending,
-            wire.Approve: self._decide,
-            wire.Deny: self._decide,
-            wire.RegisterPeer: self._register_peer,
-            wire.UnregisterPeer: self._unregister_peer,
-            wire.OperatorSend: self._send,
-            wire.Inbox: self._inbox,
-            wire.Tree: self._tree,
-            wire.Events: self._events,
-            wire.Logs: self._logs,
-            wire.Search: services.store.search,
-            wire.StoreState: services.store.state,
-            wire.RuntimeState: lambda request: services.runtime(),
-            wire.Shutdown: self._shutdown,
-            **oversight.table,
-        }
-
-    def handle(self, request: Request) -> Answer:
-        """Answer one request."""
-        found = self._table.get(type(request))
-        return found(request) if found is not None else self._mail.handle(request)
-
-    def close(self) -> None:
-        """Nothing is held for an operator's connection."""
-
+    @serves(wire.ListAgents)
     def _list(self, request: wire.ListAgents) -> Fields:
         return {
-            "agents": [member.name for member in self._roster.agents],
-            "peers": [member.name for member in self._roster.peers],
+            "agents": [member.name for member in self.services.roster.agents],
+            "peers": [member.name for member in self.services.roster.peers],
         }
 
+    @serves(wire.AgentStatus)
     async def _agent_status(self, request: wire.AgentStatus) -> Fields:
-        trouble = self._services.store.trouble
-        return {"agent_statuses": await self._snapshot.rows(), "trouble": trouble}
+        found = self.services.store.health.trouble
+        trouble = None if found is None else str(found.refusal())
+        return {"agent_statuses": await self.services.snapshot.rows(), "trouble": trouble}
 
+    @serves(wire.SubscribeAgentStatus)
     def _subscribe(self, request: wire.SubscribeAgentStatus) -> Stream:
-        return status_stream(self._roster, self._snapshot)
+        return status_stream(self.services.roster, self.services.snapshot)
 
+    @serves(wire.Urls)
     def _urls(self, request: wire.Urls) -> Fields:
         return {"urls": {}}
 
+    @serves(wire.SetPaused)
     async def _set_paused(self, request: wire.SetPaused) -> Fields:
-        await self._lifecycle.set_paused(request.name, paused=request.paused)
+        await self.services.lifecycle.set_paused(request.name, paused=request.paused)
         return {}
 
+    @serves(wire.Restart)
     async def _restart(self, request: wire.Restart) -> Fields:
-        await self._lifecycle.restart(request.name)
+        await self.services.lifecycle.restart(request.name)
         return {}
 
+    @serves(wire.Rebuild)
     async def _rebuild(self, request: wire.Rebuild) -> Fields:
-        await self._lifecycle.rebuild(request.name)
+        await self.services.lifecycle.rebuild(request.name)
         return {}
 
+    @serves(wire.Start)
     async def _start(self, request: wire.Start) -> Fields:
-        await self._each(request.scope, self._lifecycle.start)
+        await self._each(request.scope, self.services.lifecycle.start)
         return {}
 
+    @serves(wire.Stop)
     async def _stop(self, request: wire.Stop) -> Fields:
         force = not request.graceful
-        await self._each(request.scope, lambda name: self._lifecycle.stop(name, force=force))
+        await self._each(
+            request.scope, lambda name: self.services.lifecycle.stop(name, force=force)
+        )
         return {}
 
     async def _each(self, scope: wire.Scope, verb: Callable[[str], Awaitable[None]]) -> None:
@@ -150,48 +79,56 @@ class HostVerbs:
         if not scope.agent_names:
             raise BadRequestError("the scope names no agent; an empty scope never means everyone")
         for name in scope.agent_names:
-            self._roster.agent(name)
+            self.services.roster.agent(name)
         names = dict.fromkeys(scope.agent_names)
         outcomes = await asyncio.gather(*map(verb, names), return_exceptions=True)
         _raise_together([each for each in outcomes if isinstance(each, BaseException)])
 
+    @serves(wire.Spawn)
     async def _spawn(self, request: wire.Spawn) -> Fields:
-        await self._lifecycle.spawn(request.name, _manifest(request))
+        await self.services.lifecycle.spawn(request.name, _manifest(request))
         return {}
 
+    @serves(wire.Kill)
     async def _kill(self, request: wire.Kill) -> Fields:
-        await self._lifecycle.stop(request.name, force=request.force)
+        await self.services.lifecycle.stop(request.name, force=request.force)
         return {}
 
+    @serves(wire.Destroy)
     async def _destroy(self, request: wire.Destroy) -> Fields:
-        await self._lifecycle.destroy(request.name, purge=request.purge)
+        await self.services.lifecycle.destroy(request.name, purge=request.purge)
         return {}
 
+    @serves(wire.Pending)
     def _pending(self, request: wire.Pending) -> Fields:
         return {"approvals": []}
 
+    @serves(wire.Approve, wire.Deny)
     def _decide(self, request: wire.Approve | wire.Deny) -> Fields:
         raise NotFoundError(f"there is no approval {request.id}; nothing waits for a decision")
 
+    @serves(wire.RegisterPeer)
     async def _register_peer(self, request: wire.RegisterPeer) -> Fields:
-        member = await self._lifecycle.register_peer(
+        member = await self.services.lifecycle.register_peer(
             request.name,
             broadcast=request.broadcast,
             description=request.description,
             observe=request.observe,
         )
-        return {"socket": str(self._services.paths.agent_socket(member.name))}
+        return {"socket": str(self.services.paths.agent_socket(member.name))}
 
+    @serves(wire.UnregisterPeer)
     async def _unregister_peer(self, request: wire.UnregisterPeer) -> Fields:
-        await self._lifecycle.unregister_peer(request.name, force=request.force)
+        await self.services.lifecycle.unregister_peer(request.name, force=request.force)
         return {}
 
-    def _send(self, request: wire.OperatorSend) -> Answer:
-        draft = draft_of(request, OPERATOR, Kind.OPERATOR, self._origin)
-        return later(self._router.send(draft), stored)
-
+    @serves(wire.Inbox)
     def _inbox(self, request: wire.Inbox) -> Answer:
-        name = request.name if request.name == OPERATOR else self._roster.get(request.name).name
+        name = (
+            request.name
+            if request.name == OPERATOR
+            else self.services.roster.get(request.name).name
+        )
         if request.ack and name != OPERATOR:
             raise NotAllowedError(f"only {name!r} itself can ack its mail; looking needs no ack")
         if (request.follow or request.after) and (request.ack or request.unread):
@@ -199,41 +136,46 @@ class HostVerbs:
                 "'after' and 'follow' show all mail, so leave out 'ack', 'unread'"
             )
         if request.follow:
-            return self._services.store.mail_stream(name, request.max, request.after)
+            return mail_stream(self.services.store, name, request.max, request.after)
         if request.after:
-            return self._services.store.mail_after(name, request.after)
+            return next_mail(self.services.store, name, request.after)
         return self._look(name, request)
 
     async def _look(self, name: str, request: wire.Inbox) -> Fields:
-        entries = await self._router.inbox(name, request.max, unread_only=request.unread)
+        entries = await self.services.mail.inbox(name, request.max, unread_only=request.unread)
         if request.ack:
-            await self._router.mark_read(name, [entry.id for entry in entries])
+            read = MarkRead(name, tuple(entry.id for entry in entries))
+            await self.services.broker.ask(read)
         return {"messages": [inbox_row(entry) for entry in entries]}
 
+    @serves(wire.Tree)
     def _tree(self, request: wire.Tree) -> Fields:
-        return {"tree": self._services.tree()}
+        return {"tree": self.services.tree()}
 
+    @serves(wire.Events)
     def _events(self, request: wire.Events) -> Answer:
         if request.follow:
-            return event_stream(self._services.events, request.max, request.after)
+            return event_stream(self.services.events, request.max, request.after)
         return self._recent_events(request)
 
     async def _recent_events(self, request: wire.Events) -> Fields:
         if request.after:
-            return {"events": await self._services.events.following(request.max, request.after)}
-        return {"events": await self._services.events.recent(request.max)}
+            return {"events": await self.services.events.following(request.max, request.after)}
+        return {"events": await self.services.events.recent(request.max)}
 
+    @serves(wire.Logs)
     def _logs(self, request: wire.Logs) -> Answer:
-        self._roster.agent(request.name)
+        self.services.roster.agent(request.name)
         if request.follow:
-            return log_stream(self._services.logs.follow(request.name, request.lines))
+            return log_stream(self.services.logs.follow(request.name, request.lines))
         return self._last_lines(request)
 
     async def _last_lines(self, request: wire.Logs) -> Fields:
-        return {"lines": await self._services.logs.last_lines(request.name, request.lines)}
+        return {"lines": await self.services.logs.last_lines(request.name, request.lines)}
 
+    @serves(wire.Shutdown)
     def _shutdown(self, request: wire.Shutdown) -> Fields:
-        self._services.shutdown(request.keep_agents)
+        self.services.shutdown(request.keep_agents)
         return {}
 
 

@@ -12,7 +12,6 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from hive.errors import FailedError
 from hive.gateway.connection import Connection
@@ -34,14 +33,14 @@ class Listener:
     """
 
     def __init__(
-        self, path: Path, connect: Callable[[], Connection[Any]], *, group: str | None = None
+        self, path: Path, connect: Callable[[], Connection], *, group: str | None = None
     ) -> None:
         self.path = check_socket_path(path)
         self._connect = connect
         self._group = group
         self._server: asyncio.Server | None = None
         self._sock: socket.socket | None = None
-        self._connections: set[Connection[Any]] = set()
+        self._connections: set[Connection] = set()
         self._deserted = asyncio.Event()
         self._deserted.set()
 
@@ -91,18 +90,18 @@ class Listener:
         )
         await self._server.start_serving()
 
-    def _accept(self) -> Connection[Any]:
+    def _accept(self) -> Connection:
         connection = self._connect()
         connection.on_made, connection.on_lost = self._made, self._lost
         return connection
 
-    def _made(self, connection: Connection[Any]) -> None:
+    def _made(self, connection: Connection) -> None:
         self._connections.add(connection)
         self._deserted.clear()
         if self._sock is None:  # it came in before we closed, and is told only now
             connection.close()
 
-    def _lost(self, connection: Connection[Any]) -> None:
+    def _lost(self, connection: Connection) -> None:
         self._connections.discard(connection)
         if not self._connections:
             self._deserted.set()

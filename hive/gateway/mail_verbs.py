@@ -2,69 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import ClassVar
 
-from hive.broker.router import Router
-from hive.clock import Clock, rfc3339
-from hive.gateway.answers import Answer, Fields, later
+from hive.broker.care import chosen
+from hive.clock import rfc3339
+from hive.gateway.handlers import Fields, serves
+from hive.gateway.host_services import OperatorConnection
 from hive.gateway.rows import inbox_row, step_rows
-from hive.names import GROUP_PREFIX, QUEUE_PREFIX, check_group_name, inbox_key
-from hive.store.dead_letters import DeadLetters
 from hive.wire import host as wire
 from hive.wire.base import Request
 
 
-class MailVerbs:
+class MailVerbs(OperatorConnection):
     """The verbs of host.sock that are about mail that was sent before."""
 
-    def __init__(self, router: Router, clock: Clock) -> None:
-        self._router = router
-        self._clock = clock
-        self._table: Mapping[type[Request], Callable[[Any], Answer]] = {
-            wire.Trace: self._trace,
-            wire.ListDeadLetters: self._dead_letters,
-            wire.Replay: self._replay,
-            wire.Discard: self._discard,
-            wire.ResetLoop: self._reset_loop,
-            wire.Loops: self._loops,
-            wire.ChangeGroup: self._change_group,
-            wire.Groups: self._groups,
-            wire.Queues: self._queues,
-            wire.RemoveQueue: self._remove_queue,
-        }
+    __slots__ = ()
 
-    def handle(self, request: Request) -> Answer:
-        """Answer one request."""
-        return self._table[type(request)](request)
+    to_broker: ClassVar[tuple[type[Request], ...]] = (
+        wire.OperatorSend,
+        wire.Replay,
+        wire.Discard,
+        wire.ResetLoop,
+        wire.ChangeGroup,
+        wire.RemoveQueue,
+    )
 
+    @serves(wire.Trace)
     async def _trace(self, request: wire.Trace) -> Fields:
-        message, steps = await self._router.trace(request.id)
+        message, steps = await self.services.mail.trace(request.id)
         return {"message": inbox_row(message), "steps": step_rows(steps)}
 
+    @serves(wire.ListDeadLetters)
     async def _dead_letters(self, request: wire.ListDeadLetters) -> Fields:
-        found = await self._router.dead_letters(self._chosen(request), request.max)
+        letters = chosen(request, self.services.clock.now())
+        found = await self.services.mail.dead_letters(letters, request.max)
         return {"messages": [inbox_row(each) for each in found]}
 
-    def _replay(self, request: wire.Replay) -> Answer:
-        return later(self._router.replay(self._chosen(request)), _ids)
-
-    def _discard(self, request: wire.Discard) -> Answer:
-        return later(self._router.discard(self._chosen(request)), _ids)
-
-    def _chosen(self, request: wire.Chosen) -> DeadLetters:
-        age = request.older_than_seconds
-        return DeadLetters(
-            ids=tuple(request.ids) if request.ids is not None else None,
-            inbox=_key(request.inbox),
-            sender=_key(request.sender),
-            before=None if age is None else self._clock.now() - age,
-        )
-
-    def _reset_loop(self, request: wire.ResetLoop) -> Answer:
-        reset = self._router.reset_loop(*request.names)
-        return later(reset, lambda released: {"released": released})
-
+    @serves(wire.Loops)
     def _loops(self, request: wire.Loops) -> Fields:
         return {
             "loops": [
@@ -74,19 +48,18 @@ class MailVerbs:
                     "reason": each.why,
                     "parked": len(each.parked),
                 }
-                for each in self._router.loops()
+                for each in self.services.mail.loops()
             ]
         }
 
-    def _change_group(self, request: wire.ChangeGroup) -> Answer:
-        name = check_group_name(request.name.removeprefix(GROUP_PREFIX))
-        changed = self._router.change_group(name, add=request.add, remove=request.remove)
-        return later(changed, lambda _: {})
-
+    @serves(wire.Groups)
     def _groups(self, request: wire.Groups) -> Fields:
-        return {"groups": {name: sorted(who) for name, who in self._router.groups().items()}}
+        groups = self.services.mail.groups()
+        return {"groups": {name: sorted(who) for name, who in groups.items()}}
 
+    @serves(wire.Queues)
     def _queues(self, request: wire.Queues) -> Fields:
+        mail = self.services.mail
         return {
             "queues": [
                 {
@@ -96,27 +69,14 @@ class MailVerbs:
                     "bytes": each.counts.size,
                     "receivers": each.receivers,
                 }
-                for each in self._router.queues()
+                for each in mail.queues()
             ],
             "groups": [
                 {
                     "name": name,
                     "members": sorted(members),
-                    "unread": sum(map(self._router.unread, members)),
+                    "unread": sum(map(mail.unread, members)),
                 }
-                for name, members in sorted(self._router.groups().items())
+                for name, members in sorted(mail.groups().items())
             ],
         }
-
-    def _remove_queue(self, request: wire.RemoveQueue) -> Answer:
-        name = request.name.removeprefix(QUEUE_PREFIX)
-        removed = self._router.remove_queue(name, force=request.force)
-        return later(removed, lambda ended: {"dead_letters": ended})
-
-
-def _key(name: str | None) -> str | None:
-    return None if name is None else inbox_key(name)
-
-
-def _ids(ids: tuple[int, ...]) -> Fields:
-    return {"ids": list(ids)}

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from typing import Any
+from typing import ClassVar
 
-from hive.broker import requests
-from hive.broker.router import Router
-from hive.clock import Clock, rfc3339
-from hive.core.harnesses import Harnesses
-from hive.gateway.answers import Answer, Fields, Push, Stream, later
+from hive.clock import rfc3339
+from hive.gateway.handlers import Fields, Push, Stream, serves
+from hive.gateway.host_services import OperatorConnection
 from hive.gateway.loose_end_verbs import question_row
-from hive.names import OPERATOR
 from hive.participants.live import LiveEvent, LiveFeed
-from hive.participants.roster import Roster
-from hive.store import Kind, Origin
 from hive.store.limits import Limit
 from hive.store.turns import TurnRecord
 from hive.wire import oversight as wire
@@ -24,66 +18,48 @@ from hive.wire.rows import LimitRow, LiveRow, TurnRow
 from hive.wire.words import OrderKind
 
 
-class OversightVerbs:
+class OversightVerbs(OperatorConnection):
     """The operator's view of what agents do, and the words to them that are no mail."""
 
-    def __init__(
-        self,
-        origin: Origin,
-        *,
-        roster: Roster,
-        router: Router,
-        harnesses: Harnesses,
-        clock: Clock,
-    ) -> None:
-        self._origin = origin
-        self._roster = roster
-        self._router = router
-        self._harnesses = harnesses
-        self._clock = clock
-        self.table: Mapping[type[Request], Callable[[Any], Answer]] = {
-            wire.Turns: self._turns,
-            wire.Watch: self._watch,
-            wire.CancelTurn: self._cancel_turn,
-            wire.NewSession: self._new_session,
-            wire.Questions: self._questions,
-            wire.AnswerQuestion: self._answer,
-            wire.Limits: self._limits,
-            wire.ClearLimit: self._clear_limit,
-        }
+    __slots__ = ()
 
+    to_broker: ClassVar[tuple[type[Request], ...]] = (wire.AnswerQuestion,)
+
+    @serves(wire.Turns)
     async def _turns(self, request: wire.Turns) -> Fields:
-        member = self._roster.get(request.name)
-        found = await self._harnesses.turns_of(member, request.max)
+        member = self.services.roster.get(request.name)
+        found = await self.services.harnesses.turns_of(member, request.max)
         return {"turns": [turn_row(record) for record in found]}
 
+    @serves(wire.Watch)
     def _watch(self, request: wire.Watch) -> Stream:
-        return live_stream(self._roster.get(request.name).live, request.max)
+        return live_stream(self.services.roster.get(request.name).live, request.max)
 
+    @serves(wire.CancelTurn)
     def _cancel_turn(self, request: wire.CancelTurn) -> Fields:
-        self._harnesses.order(request.name, OrderKind.CANCEL)
+        self.services.harnesses.order(request.name, OrderKind.CANCEL)
         return {}
 
+    @serves(wire.NewSession)
     def _new_session(self, request: wire.NewSession) -> Fields:
-        self._harnesses.order(request.name, OrderKind.NEW_SESSION)
+        self.services.harnesses.order(request.name, OrderKind.NEW_SESSION)
         return {}
 
+    @serves(wire.Questions)
     async def _questions(self, request: wire.Questions) -> Fields:
-        now = self._clock.now()
-        found = await self._router.questions(request.max, ended=request.all)
+        now = self.services.clock.now()
+        found = await self.services.mail.questions(request.max, ended=request.all)
         return {"questions": [question_row(each, now) for each in found]}
 
-    def _answer(self, request: wire.AnswerQuestion) -> Answer:
-        answer = requests.AnswerQuestion(
-            request.id, OPERATOR, Kind.OPERATOR, request.answer, self._origin
-        )
-        return later(self._router.answer(answer), lambda _: {})
-
+    @serves(wire.Limits)
     def _limits(self, request: wire.Limits) -> Fields:
-        return {"limits": [self._limit_row(each) for each in self._harnesses.accounts.current()]}
+        return {
+            "limits": [self._limit_row(each) for each in self.services.harnesses.accounts.current()]
+        }
 
+    @serves(wire.ClearLimit)
     async def _clear_limit(self, request: wire.ClearLimit) -> Fields:
-        await self._harnesses.lift(request.account)
+        await self.services.harnesses.lift(request.account)
         return {}
 
     def _limit_row(self, limit: Limit) -> LimitRow:
@@ -93,7 +69,7 @@ class OversightVerbs:
             since=rfc3339(limit.since),
             reason=limit.reason,
             reported_by=limit.reported_by,
-            names=[member.name for member, _ in self._harnesses.sharers(limit.account)],
+            names=[member.name for member, _ in self.services.harnesses.sharers(limit.account)],
         )
 
 

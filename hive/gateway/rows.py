@@ -1,34 +1,13 @@
-"""From the broker's values to the rows of the wire."""
+"""From messages to the rows by which somebody who only looks sees them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hive.broker.values import Delivery
+from hive.broker.rows import PRIORITIES
 from hive.clock import rfc3339
-from hive.store import Message, MessageKind, Priority, Receipt
-from hive.wire.rows import InboxRow, MessageRow, ReceiptRow, StepRow
-
-_USUAL = int(Priority.NORMAL)
-
-
-def message_row(delivery: Delivery) -> MessageRow:
-    """Return a leased message as `recv` answers it."""
-    return MessageRow(
-        id=delivery.id,
-        sender=delivery.sender,
-        body=delivery.body,
-        sent_at=rfc3339(delivery.sent_at),
-        attempt=delivery.attempt,
-        redelivered=delivery.redelivered,
-        lease=delivery.lease,
-        kind=delivery.sender_kind,
-        in_reply_to=delivery.in_reply_to,
-        label=delivery.label,
-        thread=delivery.thread,
-        priority=_priority(delivery.priority),
-        type=_type(delivery.kind),
-    )
+from hive.store import Message, MessageKind, Receipt
+from hive.wire.rows import InboxRow, ReceiptRow, StepRow
 
 
 def inbox_row(entry: Message) -> InboxRow:
@@ -46,7 +25,7 @@ def inbox_row(entry: Message) -> InboxRow:
         label=entry.label,
         reason=entry.reason,
         thread=entry.thread,
-        priority=_priority(entry.priority),
+        priority=PRIORITIES[entry.priority],
         not_before=_time(entry.not_before),
         expires_at=_time(entry.expires_at),
         ended_at=_time(entry.ended_at),
@@ -61,7 +40,7 @@ def step_rows(steps: Iterable[Receipt]) -> list[StepRow]:
             step=each.step.value,
             at=rfc3339(each.at),
             attempt=each.attempt or None,
-            session=each.session,
+            session=each.session_name,
             reason=each.reason,
         )
         for each in steps
@@ -73,11 +52,6 @@ def receipt_row(message: Message, steps: Iterable[Receipt]) -> ReceiptRow:
     return ReceiptRow(
         id=message.id, to=message.inbox, state=message.state.value, steps=step_rows(steps)
     )
-
-
-def _priority(value: int) -> str | None:
-    """Return the name of a priority; the usual one is left out."""
-    return None if value == _USUAL else Priority(value).name.lower()
 
 
 def _type(kind: MessageKind) -> str | None:

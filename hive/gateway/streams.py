@@ -1,4 +1,4 @@
-"""The answers that go on talking: status changes, events, log lines."""
+"""The answers that go on talking: status changes, events, log lines, mail as it comes."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from collections.abc import AsyncIterator
 
 from hive.core.snapshot import Snapshot
 from hive.events import EventLog
-from hive.gateway.answers import Push, Stream
+from hive.gateway.handlers import Fields, Push, Stream
+from hive.gateway.rows import inbox_row
 from hive.participants.members import Member
 from hive.participants.roster import Roster
+from hive.store import Store
+from hive.store.cursors import mail_after
+from hive.store.messages import highest_id, newest
 from hive.wire.rows import EventRow
 
 PAGE = 200
@@ -77,3 +81,41 @@ def log_stream(lines: AsyncIterator[str]) -> Stream:
             push({"lines": [line]})
 
     return Stream(run)
+
+
+async def next_mail(store: Store, inbox: str, cursor: int) -> Fields:
+    """Return the next mail behind a cursor, and where to go on."""
+    page = await store.read(mail_after(inbox, cursor))
+    return {"messages": [inbox_row(message) for message in page.rows], "cursor": page.cursor}
+
+
+def mail_stream(store: Store, inbox: str, limit: int, cursor: int) -> Stream:
+    """Push an inbox's newest mail, or all behind a cursor; then whatever comes in."""
+
+    async def run(push: Push) -> None:
+        arrived = asyncio.Event()
+        unsubscribe = store.on_commit(arrived.set)
+        try:
+            last = cursor or await _newest_mail(store, inbox, limit, push)
+            while True:
+                arrived.clear()
+                page = await store.read(mail_after(inbox, last))
+                last = page.cursor
+                if page.rows:
+                    rows = [inbox_row(message) for message in page.rows]
+                    push({"messages": rows, "cursor": last})
+                if page.is_last:
+                    await arrived.wait()
+        finally:
+            unsubscribe()
+
+    return Stream(run)
+
+
+async def _newest_mail(store: Store, inbox: str, limit: int, push: Push) -> int:
+    """Push the newest mail and return the cursor behind it."""
+    found, last = await store.read(
+        lambda connection: (newest(inbox, limit)(connection), highest_id(connection))
+    )
+    push({"messages": [inbox_row(message) for message in found], "cursor": last})
+    return last

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from attrs import evolve, frozen
 
 from actors import Crashed, ExitReason, Normal
-from hive.broker.router import Router
+from hive.broker.service import BrokerService
 from hive.endings import Ended, Rebooted, is_clean
 from hive.errors import FailedError, HiveError
 from hive.events import EventKind, EventLog
@@ -41,7 +41,7 @@ class MachineEnded:
 class AgentServices:
     """What an agent's actor needs from the rest of the hive."""
 
-    router: Router
+    broker: BrokerService
     doors: Doors
     runtime: Runtime
     roster: Roster
@@ -59,7 +59,7 @@ class Agent(Participant[MachineEnded]):
     """
 
     def __init__(self, member: AgentMember, services: AgentServices, reboots: RebootLimit) -> None:
-        super().__init__(member, services.router, services.doors, services.roster)
+        super().__init__(member, services.broker, services.doors, services.roster)
         self._agent = member
         self._services = services
         self._reboots = reboots

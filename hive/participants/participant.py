@@ -6,7 +6,7 @@ import asyncio
 from typing import Protocol, TypeVar
 
 from actors import Actor, ExitReason
-from hive.broker.router import Router
+from hive.broker.service import BrokerService
 from hive.errors import HiveError
 from hive.participants.members import Member
 from hive.participants.roster import Roster
@@ -34,14 +34,14 @@ class Participant(Actor[M]):
 
     Args:
         member: Who this is.
-        router: Where its inbox is.
+        broker: Where its inbox is.
         doors: Where its socket is.
         roster: Who is told when the member's state changes.
     """
 
-    def __init__(self, member: Member, router: Router, doors: Doors, roster: Roster) -> None:
+    def __init__(self, member: Member, broker: BrokerService, doors: Doors, roster: Roster) -> None:
         self._member = member
-        self._router = router
+        self._broker = broker
         self._doors = doors
         self._roster = roster
 
@@ -75,8 +75,8 @@ class Participant(Actor[M]):
     async def _come_up(self) -> None:
         """Make the inbox known and open the door; an agent does more."""
         record = self._member.record
-        self._router.add_inbox(record.name, record.kind, broadcast=record.broadcast)
-        self._router.pause_inbox(record.name, paused=record.paused)
+        self._broker.add_inbox(record.name, record.kind, broadcast=record.broadcast)
+        self._broker.pause_inbox(record.name, paused=record.paused)
         await self._doors.open(self._member)
         self._member.door_open = True
         self._roster.changed(self._member)

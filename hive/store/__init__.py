@@ -34,7 +34,6 @@ from hive.store.records import (
     Origin,
     ParticipantOrigin,
     ParticipantRecord,
-    Priority,
     Receipt,
     Step,
 )
@@ -53,7 +52,6 @@ __all__ = [
     "Origin",
     "ParticipantOrigin",
     "ParticipantRecord",
-    "Priority",
     "Receipt",
     "Step",
     "Store",

@@ -50,7 +50,8 @@ def mail_after(inbox: str, cursor: int) -> Query[Page[Message]]:
     def query(connection: sqlite3.Connection) -> Page[Message]:
         _require_kept(connection, MESSAGES_GONE, cursor)
         ids = connection.execute(
-            "SELECT id, inbox = ? FROM messages WHERE id > ? ORDER BY id LIMIT ?",
+            "SELECT id, inbox = (SELECT id FROM inboxes WHERE name = ?) FROM mail "
+            "WHERE id > ? ORDER BY id LIMIT ?",
             (inbox, cursor, PAGE),
         ).fetchall()
         wanted = [number for number, is_ours in ids if is_ours]
@@ -78,12 +79,6 @@ def events_after(cursor: int, count: int) -> Query[Page[EventRecord]]:
         return Page(rows, rows[-1].seq if rows else cursor, len(rows) < count)
 
     return query
-
-
-def newest_message(connection: sqlite3.Connection) -> int:
-    """Read the id behind which everything is new."""
-    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
-    return int(row[0]) if row else 0
 
 
 def _require_kept(connection: sqlite3.Connection, mark: str, cursor: int) -> None:

@@ -11,7 +11,10 @@ from attrs import frozen
 from hive.store import receipts
 from hive.store.messages import COLUMNS, whole
 from hive.store.records import Message, Receipt, Step
+from hive.store.schema import SENT_BY, STATES
 from hive.store.unit import Op, Query
+
+_DEAD, _EXPIRED = STATES.index("dead"), STATES.index("expired")
 
 
 @frozen
@@ -36,19 +39,19 @@ class DeadLetters:
         return self == DeadLetters()
 
     def condition(self) -> tuple[str, list[Any]]:
-        """Return the condition in SQL, which the partial index serves, and its parameters."""
-        parts = ["state = 'dead'"]
+        """Return the condition on `mail`, which the partial index serves, and its parameters."""
+        parts = [f"state = {_DEAD}"]
         values: list[Any] = []
         if self.ids is not None:
             parts.append(f"id IN ({', '.join('?' * len(self.ids))})")
             values += self.ids
-        for column, test, value in (
-            ("inbox", "=", self.inbox),
-            ("sender", "=", self.sender),
-            ("ended_at", "<", self.before),
+        for test, value in (
+            ("inbox = (SELECT id FROM inboxes WHERE name = ?)", self.inbox),
+            (SENT_BY, self.sender),
+            ("ended_at < ?", self.before),
         ):
             if value is not None:
-                parts.append(f"{column} {test} ?")
+                parts.append(test)
                 values.append(value)
         return " AND ".join(parts), values
 
@@ -59,11 +62,11 @@ def newest(chosen: DeadLetters, count: int) -> Query[Sequence[Message]]:
 
     def query(connection: sqlite3.Connection) -> Sequence[Message]:
         rows = connection.execute(
-            f"SELECT {COLUMNS} FROM messages WHERE {condition} "  # noqa: S608 - own words
-            "ORDER BY id DESC LIMIT ?",
+            f"SELECT {COLUMNS} FROM messages WHERE id IN (SELECT id FROM mail "  # noqa: S608
+            f"WHERE {condition} ORDER BY id DESC LIMIT ?) ORDER BY id",
             (*values, count),
-        ).fetchall()
-        return [whole(row) for row in reversed(rows)]
+        )
+        return [whole(row) for row in rows]
 
     return query
 
@@ -75,7 +78,7 @@ def replay(chosen: DeadLetters, now: float) -> Op[Sequence[Message]]:
         found = _take(connection, chosen)
         _note(connection, found, [Receipt(each.id, now, Step.REPLAYED) for each in found])
         connection.executemany(
-            "UPDATE messages SET state = 'stored', attempts = 0, not_before = NULL, "
+            "UPDATE mail SET state = 0, attempts = 0, not_before = NULL, "
             "expires_at = NULL, leased_at = NULL, in_turn_at = NULL, ended_at = NULL, "
             "reason = NULL WHERE id = ?",
             [(each.id,) for each in found],
@@ -92,7 +95,7 @@ def discard(chosen: DeadLetters, now: float) -> Op[Sequence[int]]:
         found = _take(connection, chosen)
         _note(connection, found, ())
         connection.executemany(
-            "UPDATE messages SET state = 'expired', leased_at = NULL, in_turn_at = NULL, "
+            f"UPDATE mail SET state = {_EXPIRED}, leased_at = NULL, in_turn_at = NULL, "  # noqa: S608 - own words
             "ended_at = ?, reason = 'discarded by the operator' WHERE id = ?",
             [(now, each.id) for each in found],
         )
@@ -104,7 +107,8 @@ def discard(chosen: DeadLetters, now: float) -> Op[Sequence[int]]:
 def _take(connection: sqlite3.Connection, chosen: DeadLetters) -> list[Message]:
     condition, values = chosen.condition()
     rows = connection.execute(
-        f"SELECT {COLUMNS} FROM messages WHERE {condition} ORDER BY id",  # noqa: S608 - own words
+        f"SELECT {COLUMNS} FROM messages "  # noqa: S608 - own words
+        f"WHERE id IN (SELECT id FROM mail WHERE {condition}) ORDER BY id",
         values,
     )
     return [whole(row) for row in rows.fetchall()]

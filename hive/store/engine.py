@@ -1,11 +1,11 @@
 """Where SQLite runs: on threads of its own, or on the loop's thread.
 
 `ThreadEngine` is what daemons use: an fsync may take tens of milliseconds, and nothing of that may
-hold up the loop. It runs a whole unit as one function on the thread of an aiosqlite connection. The
-public way to that is `factory=`: a connection class whose `commit()` applies the unit that is
-staged. So each batch is one hop to the thread and one back. Measured without the disk's own time,
-BEGIN, INSERT and COMMIT awaited one by one take 1.5 times as long for one message and 1.1 times
-for 64; a hand-made thread and queue take 0.9 and 1.0 times as long.
+hold up the loop. Reads run on the thread of an aiosqlite connection, each as one function: the
+public way to that is `factory=`, a connection class whose `commit()` applies the unit that is
+staged. Commits have a thread of their own, `CommitThread`, because there is one for every few
+messages: without futures and a task between the writer and its thread a message that has a commit
+to itself takes COMMIT_GAIN.
 
 `InlineEngine` is for simulations and crash tests: the same units without threads, so that a run is
 repeated exactly, and with a connection class of the test's choice.
@@ -18,6 +18,8 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import Protocol, TypeVar
 
 import aiosqlite
@@ -39,6 +41,12 @@ from hive.store.unit import Batch, Query, Read, Unit
 
 T = TypeVar("T")
 
+Done = Callable[[BaseException | None], object]
+"""Is told on the loop's thread that a unit is over: with None if it succeeded."""
+
+STATEMENTS = 256
+"""Compiled statements that the writer's connection keeps; there are about fifty on its path."""
+
 
 class Engine(Protocol):
     """Runs batches and reads. Errors are SQLite's own, or `StoreError`s from `open`."""
@@ -54,8 +62,11 @@ class Engine(Protocol):
         """
         ...
 
-    async def commit(self, batch: Batch) -> None:
-        """Apply a batch; when this returns it is on disk, under the store's own name."""
+    def commit(self, batch: Batch, done: Done) -> None:
+        """Apply a batch; when `done` is told None it is on disk, under the store's own name.
+
+        `done` is called from the loop, never within this call.
+        """
         ...
 
     async def read(self, query: Query[T]) -> T:
@@ -72,7 +83,86 @@ class Engine(Protocol):
 
 
 @define(eq=False)
-class _Connection:
+class CommitThread:
+    """A thread with a connection that runs one unit after the other.
+
+    It is a daemon thread: a program that fails without closing its store must be able to end.
+    """
+
+    _connection: sqlite3.Connection
+    _files: Files
+    _loop: asyncio.AbstractEventLoop = field(factory=asyncio.get_running_loop, init=False)
+    _units: SimpleQueue[tuple[Unit, Done] | None] = field(factory=SimpleQueue, init=False)
+    _thread: Thread = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._thread = Thread(target=self._work, name="store commits", daemon=True)
+        self._thread.start()
+
+    @classmethod
+    async def open(cls, path: Path) -> CommitThread:
+        """Connect for writing and start the thread."""
+        connection, files = await asyncio.to_thread(_connect_to_write, path)
+        return cls(connection, files)
+
+    def run(self, unit: Unit, done: Done) -> None:
+        """Run a unit after those before it; its outcome counts only if the files are in place."""
+        self._units.put((Verified(unit, self._files), done))
+
+    async def run_alone(self, unit: Unit) -> None:
+        """Run a unit and wait for it."""
+        over: asyncio.Future[None] = self._loop.create_future()
+        self._units.put((unit, lambda error: settle(over, error)))
+        await over
+
+    async def close(self) -> None:
+        """Finish what is under way and disconnect."""
+        self._units.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _work(self) -> None:
+        while (item := self._units.get()) is not None:
+            unit, done = item
+            error: BaseException | None = None
+            try:
+                unit.run(self._connection)
+            except BaseException as failure:
+                error = failure
+            try:
+                self._loop.call_soon_threadsafe(done, error)
+            except RuntimeError:  # the loop was closed: nobody is left to be told
+                break
+        self._connection.close()
+
+
+def _connect_to_write(path: Path) -> tuple[sqlite3.Connection, Files]:
+    connection = sqlite3.connect(
+        path,
+        timeout=BUSY_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=STATEMENTS,
+    )
+    try:
+        make_durable(connection)
+        return connection, Files.of(path)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def settle(future: asyncio.Future[None], error: BaseException | None) -> None:
+    """Let a future be done as a unit is, unless nobody waits for it any more."""
+    if future.done():
+        return
+    if error is None:
+        future.set_result(None)
+    else:
+        future.set_exception(error)
+
+
+@define(eq=False)
+class _Reader:
     """An aiosqlite connection that runs staged units as one function on its thread."""
 
     path: Path
@@ -116,9 +206,8 @@ class ThreadEngine:
     """One thread for the writer, one for reads: reads neither wait for a commit nor delay one."""
 
     _lock: StoreLock | None = field(default=None, init=False)
-    _writer: _Connection | None = field(default=None, init=False)
-    _reader: _Connection | None = field(default=None, init=False)
-    _files: Files | None = field(default=None, init=False)
+    _writer: CommitThread | None = field(default=None, init=False)
+    _reader: _Reader | None = field(default=None, init=False)
     _path: Path | None = field(default=None, init=False)
 
     async def open(self, path: Path) -> None:
@@ -131,19 +220,19 @@ class ThreadEngine:
     async def open_to_read(self, path: Path) -> None:
         """Connect for reading alone."""
         await self._disconnect()
-        reader = self._reader = _Connection(path, make_lone_reader)
+        reader = self._reader = _Reader(path, make_lone_reader)
         await reader.open()
 
-    async def commit(self, batch: Batch) -> None:
-        """Apply a batch; when this returns it is on disk, under the store's own name.
+    def commit(self, batch: Batch, done: Done) -> None:
+        """Apply a batch; when `done` is told None it is on disk, under the store's own name.
 
-        Raises:
-            StoreMovedError: The file was deleted or replaced; so far as is known, it is not.
-            StoreLogMissingError: The same happened to its log.
+        `done` is told `StoreMovedError` when the file was deleted or replaced, and
+        `StoreLogMissingError` when the same happened to its log.
         """
-        if self._writer is None or self._files is None:
-            raise _between()
-        await self._writer.run(Verified(batch, self._files))
+        if self._writer is None:
+            asyncio.get_running_loop().call_soon(done, _between())
+        else:
+            self._writer.run(batch, done)
 
     async def read(self, query: Query[T]) -> T:
         """Run a query on the reading connection."""
@@ -157,7 +246,7 @@ class ThreadEngine:
         """Put what is in the log into the database, disconnect, connect."""
         assert self._path is not None
         if self._writer is not None:
-            await self._writer.run(_Checkpoint())
+            await self._writer.run_alone(_Checkpoint())
         else:
             await asyncio.to_thread(require_room, self._path)
         await self._disconnect()
@@ -175,10 +264,8 @@ class ThreadEngine:
             lock.release()
 
     async def _connect(self, path: Path) -> None:
-        writer = self._writer = _Connection(path, make_durable)
-        await writer.open()
-        self._files = await asyncio.to_thread(Files.of, path)
-        reader = self._reader = _Connection(path, make_reader)
+        self._writer = await CommitThread.open(path)
+        reader = self._reader = _Reader(path, make_reader)
         await reader.open()
 
     async def _disconnect(self) -> None:
@@ -225,10 +312,15 @@ class InlineEngine:
         self._connection = self.connect(path, timeout=0, isolation_level=None)
         require_current(self._connection)
 
-    async def commit(self, batch: Batch) -> None:
-        """Apply a batch; when this returns it is on disk."""
+    def commit(self, batch: Batch, done: Done) -> None:
+        """Apply a batch at once, and tell its outcome in the next turn of the loop."""
         assert self._connection is not None
-        batch.run(self._connection)
+        error: BaseException | None = None
+        try:
+            batch.run(self._connection)
+        except BaseException as failure:
+            error = failure
+        asyncio.get_running_loop().call_soon(done, error)
 
     async def read(self, query: Query[T]) -> T:
         """Run a query."""

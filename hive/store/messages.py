@@ -1,99 +1,171 @@
-"""Mail: writes and reads of the messages table.
+"""Mail: writes and reads of the mail table.
 
 The broker decides everything in memory; what comes here is the outcome. A change is written as the
 row's whole delivery state, never as a step, so that several changes of one row in one batch are one
-statement and their order does not matter. The two usual changes, a lease and its ack, have
-statements of their own that bind less.
+statement and their order does not matter. The usual message, a lease and an ack have statements of
+their own that bind less. What is written comes as flat lists of values, row behind row, because
+that is how one statement takes many rows.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
-from hive.store import groups, receipts
-from hive.store.pieces import Row, insert, run_in_pieces, update
+from hive.store import groups, questions, receipts
+from hive.store.pieces import Row, insert, run_in_pieces, update, width_names
 from hive.store.records import (
     Kind,
     Message,
     MessageKind,
     MessageState,
     Origin,
-    Priority,
     Receipt,
 )
-from hive.store.unit import Query
+from hive.store.schema import KINDS, OPEN, STATES
+from hive.store.unit import Op, Query
+
+_BODILESS = (
+    "id, inbox, sender, sender_kind, kind, size, sent_at, state, in_reply_to, label, thread, "
+    "priority, not_before, expires_at, dedupe_key, supersede_key, hops, attempts, deliveries, "
+    "lease, session, leased_at, in_turn_at, ended_at, reason, holder"
+)
+COLUMNS = f"{_BODILESS}, body, origin_socket, origin_pid, origin_uid, origin_gid"
+"""Everything of the view `messages` that `whole` reads."""
 
 _USUAL = (
-    "id, inbox, sender, sender_kind, kind, size, sent_at, state, attempts, deliveries, lease, "
-    "session, leased_at"
+    "id, inbox, sender, size, sent_at, state, attempts, deliveries, lease, session, leased_at, body"
 )
 _RARE = (
-    "in_reply_to, label, thread, priority, not_before, expires_at, dedupe_key, supersede_key, "
-    "hops, in_turn_at, ended_at, reason"
+    "kind, in_reply_to, label, thread, priority, not_before, expires_at, dedupe_key, "
+    "supersede_key, hops, reason"
 )
-_CONTENT = "body, origin_socket, origin_pid, origin_uid, origin_gid"
-
-_BODILESS = f"{_USUAL}, {_RARE}"
-COLUMNS = f"{_BODILESS}, {_CONTENT}"
-"""Everything that `whole` reads."""
-
-_USUAL_ROW = f"{_USUAL}, {_CONTENT}"
-_INSERT_USUAL = insert("messages", _USUAL_ROW)
-_INSERT = insert("messages", f"{_USUAL_ROW}, {_RARE}")
-_USUAL_LENGTH = _USUAL_ROW.count(",") + 1
-
-_NOTHING_RARE = (None, None, None, 0, None, None, None, None, 0, None, None, None)
-"""What the table itself puts into `_RARE`: to leave a column out is cheaper than to bind NULL."""
-
-_MOVE = update(
-    "messages",
-    "id",
-    "state, not_before, attempts, deliveries, lease, session, leased_at, in_turn_at, ended_at, "
-    "reason, hops",
+_LEASED = "id, attempts, deliveries, lease, session, leased_at, hops"
+_MOVED = (
+    "id, state, not_before, attempts, deliveries, lease, session, leased_at, in_turn_at, "
+    "ended_at, reason, hops"
 )
+_SESSION = "id, name, kind, socket, pid, uid, gid"
+
+_INSERT_USUAL = insert("mail", _USUAL)
+_INSERT = insert("mail", f"{_USUAL}, {_RARE}")
 _LEASE = update(
-    "messages",
-    "id",
-    "attempts, deliveries, lease, session, leased_at, hops",
-    "state = 'leased', not_before = NULL, in_turn_at = NULL, ended_at = NULL, reason = NULL",
+    "mail",
+    _LEASED,
+    "state = 1, not_before = NULL, in_turn_at = NULL, ended_at = NULL, reason = NULL",
+    required="inbox, state",
 )
-_ACK = update("messages", "id", "ended_at", "state = 'acked'")
+_MOVE = update("mail", _MOVED, required="inbox")
+_ACK = update("mail", "id, ended_at", "state = 3", required="inbox, state")
+_INSERT_SESSION = f"INSERT OR IGNORE INTO sessions ({_SESSION}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+_INSERT_INBOX = "INSERT OR IGNORE INTO inboxes (id, name) VALUES (?, ?)"
 
-_UNDELIVERED = "state IN ('stored', 'leased', 'parked')"
-"""Word for word the condition of the partial index, or SQLite would not use it."""
+_USUAL_WIDTH = len(width_names(_USUAL))
+_WHOLE_WIDTH = _USUAL_WIDTH + len(width_names(_RARE))
+_LEASED_WIDTH = len(width_names(_LEASED))
+_MOVED_WIDTH = len(width_names(_MOVED))
+_ACKED_WIDTH = 2
+
+_STATE = {MessageState(word): number for number, word in enumerate(STATES)}
+_KIND = {MessageKind(word): number for number, word in enumerate(KINDS)}
 
 _MAX_PARAMETERS = 500
 """Ids in one statement; SQLite takes 999 parameters at least."""
 
 
-def insertion(message: Message) -> Row:
-    """Return the values of a row that is not on disk yet, without the rare ones if none is set."""
-    origin = message.origin
-    usual = (
+class Written(NamedTuple):
+    """What a write of the broker has read.
+
+    Attributes:
+        bodies: Those that were asked for, by id.
+        values: What each of the other writes and looks returned.
+    """
+
+    bodies: Mapping[int, str]
+    values: Sequence[Any]
+
+
+@define(eq=False)
+class Changes:
+    """One write of the broker: new rows, rows that moved on, bodies that are needed again.
+
+    The lists are flat, value behind value, except where rows are tuples.
+
+    Attributes:
+        sessions: Rows of connections that sent or hold something for the first time.
+        inboxes: Number and name of inboxes that get something for the first time.
+        inserted: New rows of the usual kind: id, inbox, session of the sender, size, time, state
+            (0 or 1), attempts, deliveries, lease, session, time of the lease, body.
+        whole: New rows of any kind, as `insertion` makes them.
+        leased: Rows that are leased now, as `leasing` makes them.
+        moved: Rows that have changed in any way, as `moving` makes them.
+        acked: Id and time of rows that are leased on disk and acked now; no more has changed.
+        receipts: Steps that the rows no longer tell.
+        questions: Rows of questions.
+        bodies: Ids of messages whose bodies the broker no longer holds.
+        others: Writes of any kind, and looks at what is then on disk.
+    """
+
+    sessions: list[Row] = field(factory=list)
+    inboxes: list[Row] = field(factory=list)
+    inserted: list[Any] = field(factory=list)
+    whole: list[Any] = field(factory=list)
+    leased: list[Any] = field(factory=list)
+    moved: list[Any] = field(factory=list)
+    acked: list[Any] = field(factory=list)
+    receipts: list[Receipt] = field(factory=list)
+    questions: list[Row] = field(factory=list)
+    bodies: list[int] = field(factory=list)
+    others: list[Op[Any]] = field(factory=list)
+
+    def __call__(self, connection: sqlite3.Connection) -> Written:
+        """Apply the changes; return what was read."""
+        if self.sessions:
+            connection.executemany(_INSERT_SESSION, self.sessions)
+        if self.inboxes:
+            connection.executemany(_INSERT_INBOX, self.inboxes)
+        for statement, values, width in (
+            (_INSERT_USUAL, self.inserted, _USUAL_WIDTH),
+            (_INSERT, self.whole, _WHOLE_WIDTH),
+            (_LEASE, self.leased, _LEASED_WIDTH),
+            (_MOVE, self.moved, _MOVED_WIDTH),
+            (_ACK, self.acked, _ACKED_WIDTH),
+        ):
+            if values:
+                run_in_pieces(connection, statement, values, width)
+        if self.receipts:
+            receipts.append(connection, self.receipts)
+        if self.questions:
+            questions.save(connection, self.questions)
+        bodies = read_bodies(connection, self.bodies) if self.bodies else {}
+        return Written(bodies, [op(connection) for op in self.others])
+
+
+def insertion(message: Message, inbox: int, sender: int) -> tuple[Any, ...]:
+    """Return the values of a new row of any kind.
+
+    Args:
+        message: What it says, as it is at this moment.
+        inbox: The number of its inbox.
+        sender: The number of the session that sent it.
+    """
+    return (
         message.id,
-        message.inbox,
-        message.sender,
-        str(message.sender_kind),
-        str(message.kind),
+        inbox,
+        sender,
         message.size,
         message.sent_at,
-        str(message.state),
+        _STATE[message.state],
         message.attempts,
         message.deliveries,
         message.lease,
         message.session,
         message.leased_at,
         message.body,
-        origin.socket,
-        origin.pid,
-        origin.uid,
-        origin.gid,
-    )
-    rare = (
+        _KIND[message.kind],
         message.in_reply_to,
         message.label,
         message.thread,
@@ -103,17 +175,15 @@ def insertion(message: Message) -> Row:
         message.dedupe_key,
         message.supersede_key,
         message.hops,
-        message.in_turn_at,
-        message.ended_at,
         message.reason,
     )
-    return usual if rare == _NOTHING_RARE else usual + rare
 
 
-def move(message: Message) -> Row:
+def moving(message: Message) -> tuple[Any, ...]:
     """Return the delivery state of a row that is on disk."""
     return (
-        str(message.state),
+        message.id,
+        _STATE[message.state],
         message.not_before,
         message.attempts,
         message.deliveries,
@@ -124,61 +194,20 @@ def move(message: Message) -> Row:
         message.ended_at,
         message.reason,
         message.hops,
-        message.id,
     )
 
 
-def leasing(message: Message) -> Row:
+def leasing(message: Message) -> tuple[Any, ...]:
     """Return the delivery state of a row that is on disk and leased, with no turn begun yet."""
     return (
+        message.id,
         message.attempts,
         message.deliveries,
         message.lease,
         message.session,
         message.leased_at,
         message.hops,
-        message.id,
     )
-
-
-def acking(message: Message) -> Row:
-    """Return the end of a row that is on disk as leased and is acked now: no more has changed."""
-    return message.ended_at, message.id
-
-
-@frozen
-class Changes:
-    """One write of the broker: new rows, rows that moved on, bodies that are needed again.
-
-    Attributes:
-        inserted: Rows as `insertion` makes them.
-        leased: Rows as `leasing` makes them.
-        moved: Rows as `move` makes them.
-        acked: Rows as `acking` makes them.
-        receipts: Steps that the rows no longer tell.
-        bodies: Ids of messages whose bodies the broker no longer holds.
-    """
-
-    inserted: Sequence[Row] = ()
-    leased: Sequence[Row] = ()
-    moved: Sequence[Row] = ()
-    acked: Sequence[Row] = ()
-    receipts: Sequence[Receipt] = ()
-    bodies: Sequence[int] = ()
-
-    def __call__(self, connection: sqlite3.Connection) -> dict[int, str]:
-        """Apply the changes; return the bodies by id."""
-        usual = [row for row in self.inserted if len(row) == _USUAL_LENGTH]
-        run_in_pieces(connection, _INSERT_USUAL, usual)
-        if len(usual) < len(self.inserted):
-            whole = [row for row in self.inserted if len(row) > _USUAL_LENGTH]
-            run_in_pieces(connection, _INSERT, whole)
-        run_in_pieces(connection, _LEASE, self.leased)
-        run_in_pieces(connection, _MOVE, self.moved)
-        run_in_pieces(connection, _ACK, self.acked)
-        if self.receipts:
-            receipts.append(connection, self.receipts)
-        return read_bodies(connection, self.bodies)
 
 
 def read_bodies(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int, str]:
@@ -188,7 +217,7 @@ def read_bodies(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int,
         part = ids[start : start + _MAX_PARAMETERS]
         found.update(
             connection.execute(
-                f"SELECT id, body FROM messages WHERE id IN ({_marks(part)})",  # noqa: S608
+                f"SELECT id, body FROM mail WHERE id IN ({_marks(part)})",  # noqa: S608
                 part,
             ).fetchall()
         )
@@ -206,6 +235,7 @@ class Undelivered:
         used_keys: Dedupe keys within the window, oldest first, one for each message.
         groups: Members of each group.
         queues: Names of the work queues.
+        inboxes: Number of each inbox that ever got something, by name.
     """
 
     last_id: int
@@ -214,6 +244,7 @@ class Undelivered:
     used_keys: Sequence[UsedKey] = field(factory=tuple)
     groups: Mapping[str, frozenset[str]] = field(factory=dict)
     queues: Sequence[str] = field(factory=tuple)
+    inboxes: Mapping[str, int] = field(factory=dict)
 
 
 class UsedKey(NamedTuple):
@@ -230,32 +261,43 @@ LINEAGE = 20_000
 """Newest ids of which it is known at once what they reply to."""
 
 
+_UNDELIVERED = f"id IN (SELECT id FROM mail WHERE {OPEN})"  # noqa: S608 - own words
+"""For the view, whose states are words: what the partial index finds."""
+
+
 def undelivered(keys_since: float) -> Query[Undelivered]:
     """Read what is not at its end, and the dedupe keys used since a time."""
 
     def query(connection: sqlite3.Connection) -> Undelivered:
-        last = connection.execute(
-            "SELECT seq FROM sqlite_sequence WHERE name = 'messages'"
-        ).fetchone()
-        last_id = last[0] if last else 0
+        last_id = highest_id(connection)
         rows = connection.execute(
             f"SELECT {_BODILESS} FROM messages WHERE {_UNDELIVERED} ORDER BY id"  # noqa: S608
         )
         return Undelivered(
             last_id,
-            [_record(row) for row in rows],
+            [Message(*_typed(row)) for row in rows],
             _lineage(connection, last_id - LINEAGE),
             _used_keys(connection, keys_since),
             groups.members(connection),
             groups.queues(connection),
+            dict(connection.execute("SELECT name, id FROM inboxes").fetchall()),
         )
 
     return query
 
 
+def highest_id(connection: sqlite3.Connection) -> int:
+    """Read the highest id ever given to a message, also if that was deleted since."""
+    query = (
+        "SELECT max(coalesce((SELECT max(id) FROM mail), 0), number) FROM marks "
+        "WHERE name = 'highest_deleted'"
+    )
+    return int(connection.execute(query).fetchone()[0])
+
+
 def _lineage(connection: sqlite3.Connection, after: int) -> dict[int, tuple[int, int]]:
     rows = connection.execute(
-        "SELECT id, thread, hops FROM messages WHERE id > ? AND thread IS NOT NULL", (after,)
+        "SELECT id, thread, hops FROM mail WHERE id > ? AND thread IS NOT NULL", (after,)
     )
     return {number: (thread, hops) for number, thread, hops in rows}
 
@@ -263,7 +305,8 @@ def _lineage(connection: sqlite3.Connection, after: int) -> dict[int, tuple[int,
 def _used_keys(connection: sqlite3.Connection, since: float) -> list[UsedKey]:
     rows = connection.execute(
         "SELECT sender, dedupe_key, id, inbox, sent_at FROM messages "
-        "WHERE dedupe_key IS NOT NULL AND sent_at >= ? ORDER BY id",
+        "WHERE id IN (SELECT id FROM mail WHERE dedupe_key IS NOT NULL AND sent_at >= ?) "
+        "ORDER BY id",
         (since,),
     )
     return [UsedKey(*row) for row in rows]
@@ -284,8 +327,8 @@ class Epoch:
 
 def next_epoch(connection: sqlite3.Connection) -> int:
     """Read the number that the next `Epoch` will have."""
-    found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'epochs'").fetchone()
-    return int(found[0]) + 1 if found else 1
+    found = connection.execute("SELECT max(epoch) FROM epochs").fetchone()[0]
+    return int(found or 0) + 1
 
 
 def by_id(ids: Sequence[int]) -> Query[Mapping[int, Message]]:
@@ -296,7 +339,7 @@ def by_id(ids: Sequence[int]) -> Query[Mapping[int, Message]]:
             f"SELECT {_BODILESS} FROM messages WHERE id IN ({_marks(ids)})",  # noqa: S608
             ids,
         )
-        return {row[0]: _record(row) for row in rows}
+        return {row[0]: Message(*_typed(row)) for row in rows}
 
     return query
 
@@ -319,15 +362,16 @@ def newest(inbox: str, count: int, *, unread: bool = False) -> Query[tuple[Messa
 
     With `unread`, only those that are not at their end; otherwise whatever their state.
     """
-    condition = f"AND {_UNDELIVERED}" if unread else ""
+    condition = f"AND {OPEN}" if unread else ""
 
     def query(connection: sqlite3.Connection) -> tuple[Message, ...]:
         rows = connection.execute(
-            f"SELECT {COLUMNS} FROM messages WHERE inbox = ? {condition} "  # noqa: S608
-            "ORDER BY id DESC LIMIT ?",
+            f"SELECT {COLUMNS} FROM messages WHERE id IN (SELECT id FROM mail "  # noqa: S608
+            f"WHERE inbox = (SELECT id FROM inboxes WHERE name = ?) {condition} "
+            "ORDER BY id DESC LIMIT ?) ORDER BY id",
             (inbox, count),
-        ).fetchall()
-        return tuple(whole(row) for row in reversed(rows))
+        )
+        return tuple(map(whole, rows))
 
     return query
 
@@ -336,21 +380,27 @@ def _marks(ids: Sequence[int]) -> str:
     return ", ".join("?" * len(ids))
 
 
-_FIELDS = tuple(name.strip() for name in _BODILESS.split(","))
+def _typed(row: Row) -> Row:
+    """Return the values of `_BODILESS` with the words of the closed sets as what they are."""
+    number, inbox, sender, sender_kind, kind, size, sent_at, state, *rest = row
+    return (
+        number,
+        inbox,
+        sender,
+        Kind(sender_kind),
+        MessageKind(kind),
+        size,
+        sent_at,
+        MessageState(state),
+        *rest,
+    )
 
 
-def _record(row: Row) -> Message:
-    values = dict(zip(_FIELDS, row, strict=True))
-    values["sender_kind"] = Kind(values["sender_kind"])
-    values["kind"] = MessageKind(values["kind"])
-    values["state"] = MessageState(values["state"])
-    values["priority"] = Priority(values["priority"])
-    return Message(**values)
+_WIDTH = len(width_names(_BODILESS))
 
 
 def whole(row: Row) -> Message:
     """Return the message of a row of `COLUMNS`."""
-    message = _record(row[: len(_FIELDS)])
-    message.body, *origin = row[len(_FIELDS) :]
-    message.origin = Origin(*origin)
-    return message
+    body, *origin = row[_WIDTH:]
+    values = (*_typed(row[:_WIDTH]), body, Origin(origin[0] or "", *origin[1:]))
+    return Message(*values)

@@ -20,6 +20,8 @@ _UPSERT = (
 
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM participants ORDER BY name"  # noqa: S608
 
+_PURGE = "DELETE FROM mail WHERE inbox = (SELECT id FROM inboxes WHERE name = ?)"
+
 
 def upsert(record: ParticipantRecord) -> Op[None]:
     """Write one participant whole."""
@@ -36,7 +38,7 @@ def delete(name: str, *, purge: bool) -> Op[None]:
     def op(connection: sqlite3.Connection) -> None:
         connection.execute("DELETE FROM participants WHERE name = ?", (name,))
         if purge:
-            connection.execute("DELETE FROM messages WHERE inbox = ?", (name,))
+            connection.execute(_PURGE, (name,))
 
     return op
 

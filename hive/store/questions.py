@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from attrs import define, fields
 
-from hive.store.unit import Op, Query
+from hive.store.unit import Query
 from hive.wire.words import OnExpiry
 
 T = TypeVar("T")
@@ -81,14 +81,9 @@ def row_of(question: Question) -> tuple[Any, ...]:
     return tuple(values.values())
 
 
-def together(changes: Op[T], rows: Sequence[tuple[Any, ...]]) -> Op[T]:
-    """Return a write of the broker that also writes the rows of questions whole."""
-
-    def op(connection: sqlite3.Connection) -> T:
-        connection.executemany(_SAVE, rows)
-        return changes(connection)
-
-    return op
+def save(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Write rows of questions whole."""
+    connection.executemany(_SAVE, rows)
 
 
 def open_questions(connection: sqlite3.Connection) -> list[Question]:

@@ -40,8 +40,8 @@ def of(number: int) -> Query[Sequence[Receipt]]:
 
     def query(connection: sqlite3.Connection) -> Sequence[Receipt]:
         rows = connection.execute(
-            "SELECT message, at, step, attempt, session, reason FROM receipts "
-            "WHERE message = ? ORDER BY id",
+            "SELECT message, at, step, attempt, session, reason, name FROM receipts "
+            "LEFT JOIN sessions ON sessions.id = session WHERE message = ? ORDER BY receipts.id",
             (number,),
         )
         return [Receipt(row[0], row[1], Step(row[2]), *row[3:]) for row in rows]
@@ -54,7 +54,7 @@ def delivery(message: Message) -> list[Receipt]:
     found = []
     for step, at in ((Step.LEASED, message.leased_at), (Step.IN_TURN, message.in_turn_at)):
         if at is not None:
-            found.append(Receipt(message.id, at, step, message.attempts, message.session))
+            found.append(_held(message, at, step))
     return found
 
 
@@ -63,8 +63,9 @@ def end(message: Message) -> list[Receipt]:
     if message.state not in _ENDS or message.ended_at is None:
         return []
     step = _ENDS[message.state]
-    held = message.session if message.leased_at is not None else None
-    return [Receipt(message.id, message.ended_at, step, message.attempts, held, message.reason)]
+    if message.leased_at is not None:
+        return [_held(message, message.ended_at, step, message.reason)]
+    return [Receipt(message.id, message.ended_at, step, message.attempts, reason=message.reason)]
 
 
 def ladder(message: Message, written: Sequence[Receipt]) -> list[Receipt]:
@@ -73,3 +74,7 @@ def ladder(message: Message, written: Sequence[Receipt]) -> list[Receipt]:
     if message.state is MessageState.PARKED:
         stored.append(Receipt(message.id, message.sent_at, Step.PARKED, reason=message.reason))
     return [*stored, *written, *delivery(message), *end(message)]
+
+
+def _held(message: Message, at: float, step: Step, reason: str | None = None) -> Receipt:
+    return Receipt(message.id, at, step, message.attempts, message.session, reason, message.holder)

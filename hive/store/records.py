@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 from typing import Any
 
-from attrs import define, frozen
+import msgspec
+from attrs import frozen
 
 
 class Kind(StrEnum):
@@ -114,6 +115,25 @@ class MessageState(StrEnum):
     DEAD = "dead"
 
 
+_COUNTER = 32
+"""Bits of the counter in a number of a session or lease; the broker's epoch is above them."""
+
+
+def numbered(epoch: int, count: int) -> int:
+    """Return the number of the `count`th session, or lease, of a life of the broker."""
+    return epoch << _COUNTER | count
+
+
+def lease_name(lease: int) -> str:
+    """Return how a lease is written on the wire: the broker's epoch and a counter."""
+    return f"{lease >> _COUNTER}-{lease & 0xFFFFFFFF}"
+
+
+def session_name(holder: str | None, session: int) -> str | None:
+    """Return how a session is written in traces; None for the session of nobody."""
+    return f"{holder}/{lease_name(session)}" if holder is not None else None
+
+
 class Step(StrEnum):
     """A step of a message's life, as a receipt tells it."""
 
@@ -138,24 +158,23 @@ class Receipt:
         message: Its id.
         at: When, in wall seconds.
         attempt: The number of the delivery that the step belongs to; 0 before the first.
-        session: Who held it then.
+        session: Number of the session that held it then; 0 for none.
         reason: Why, in words.
+        holder: Name of that session's participant; only in what is read from disk.
     """
 
     message: int
     at: float
     step: Step
     attempt: int = 0
-    session: str | None = None
+    session: int = 0
     reason: str | None = None
+    holder: str | None = None
 
-
-class Priority(IntEnum):
-    """Classes of urgency; lower goes first, and within a class the lower id."""
-
-    HIGH = -1
-    NORMAL = 0
-    LOW = 1
+    @property
+    def session_name(self) -> str | None:
+        """How the session is written in traces; None if nobody held it."""
+        return session_name(self.holder, self.session)
 
 
 class MessageKind(StrEnum):
@@ -170,12 +189,12 @@ class MessageKind(StrEnum):
     REMINDER = "reminder"
 
 
-@define(eq=False)
-class Message:
+class Message(msgspec.Struct, eq=False):
     """One message. Times are wall seconds.
 
     While it is not at its end, the broker that owns the store holds it in memory and changes its
-    delivery state; everyone else only reads.
+    delivery state; everyone else only reads. It is a struct because one is made for every message.
+    The fields are the columns of the view `messages`, in this order.
 
     Attributes:
         id: Number that only ever grows; the order of delivery within an inbox.
@@ -189,7 +208,7 @@ class Message:
         in_reply_to: The message that it answers.
         label: A free word of the sender, shown with it.
         thread: The first message of the conversation; None if it is that itself.
-        priority: Lower goes first.
+        priority: Its rank among the messages of its inbox: -1, 0 or 1; lower goes first.
         not_before: It is not delivered before this time.
         expires_at: If it was not delivered by this time, it is given up.
         dedupe_key: The sender's own name for it; a repeat within the window is the same message.
@@ -197,14 +216,16 @@ class Message:
         hops: How many replies of agents led to it since a person last had a hand in it.
         attempts: Deliveries that count; the number of the next one is one more.
         deliveries: Every delivery, also those that were given back without burning an attempt.
-        lease: The last lease that it was delivered under.
-        session: Who held that lease.
+        lease: Number of the last lease that it was delivered under; 0 before the first.
+        session: Number of the session that held that lease; 0 before the first.
         leased_at: When that lease began.
         in_turn_at: When its receiver said that it works on it, under that lease.
         ended_at: When it was acked, expired or given up.
         reason: Why it is in its state, in words.
+        holder: Name of the participant of that session; only in what is read from disk.
         body: What it says; None where it was not read from disk.
-        origin: Where the request to send it came from; not read back with messages in memory.
+        origin: Where the request to send it came from; only in what is read from disk.
+        leased_loop: When the lease began in seconds of the loop; only in memory.
     """
 
     id: int
@@ -218,7 +239,7 @@ class Message:
     in_reply_to: int | None = None
     label: str | None = None
     thread: int | None = None
-    priority: Priority = Priority.NORMAL
+    priority: int = 0
     not_before: float | None = None
     expires_at: float | None = None
     dedupe_key: str | None = None
@@ -226,11 +247,13 @@ class Message:
     hops: int = 0
     attempts: int = 0
     deliveries: int = 0
-    lease: str | None = None
-    session: str | None = None
+    lease: int = 0
+    session: int = 0
     leased_at: float | None = None
     in_turn_at: float | None = None
     ended_at: float | None = None
     reason: str | None = None
+    holder: str | None = None
     body: str | None = None
     origin: Origin = NO_ORIGIN
+    leased_loop: float = 0.0

@@ -6,6 +6,7 @@ import sqlite3
 
 from hive.store.messages import COLUMNS, whole
 from hive.store.records import Message
+from hive.store.schema import REMINDER
 from hive.store.unit import Query
 
 
@@ -14,9 +15,9 @@ def pending(name: str) -> Query[list[Message]]:
 
     def query(connection: sqlite3.Connection) -> list[Message]:
         rows = connection.execute(
-            f"SELECT {COLUMNS} FROM messages "  # noqa: S608 - own column names
-            "WHERE inbox = ? AND kind = 'reminder' AND state = 'stored' "
-            "AND not_before IS NOT NULL ORDER BY not_before, id",
+            f"SELECT {COLUMNS} FROM messages WHERE id IN (SELECT id FROM mail "  # noqa: S608
+            f"WHERE inbox = (SELECT id FROM inboxes WHERE name = ?) AND kind = {REMINDER} "
+            "AND state = 0 AND not_before IS NOT NULL) ORDER BY not_before, id",
             (name,),
         )
         return [whole(row) for row in rows]

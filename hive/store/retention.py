@@ -1,6 +1,7 @@
 """What is kept how long: what has ended and what has happened goes after a while, in small pieces.
 
-Questions that have ended go with messages, turns with events.
+Questions that have ended go with messages, turns with events. The rows of connections that
+nothing names any more go when there are many of them.
 
 There is no index of messages by age: it would make every commit dearer. Ids grow with time, so a
 sweep goes through them in order on the reading connection, and stops where all rows were sent too
@@ -13,22 +14,27 @@ What has gone is marked, so that a reader who comes back with an old cursor is t
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from attrs import frozen
 
 from hive.config import Retention
+from hive.store.schema import SYSTEM_SESSION
 from hive.store.store import Store
 from hive.store.unit import Op, Query
 
 PIECE = 500
 """Rows that are looked at, or deleted, at once."""
 
-ENDED = "state IN ('acked', 'expired')"
-"""What goes. Dead letters wait for the operator; unread mail stays for ever."""
+ENDED = "state IN (3, 4)"
+"""What goes: acked, expired. Dead letters wait for the operator; unread mail stays for ever."""
 
 MESSAGES_GONE, EVENTS_GONE = "messages_gone", "events_gone"
 """Names of the marks."""
+
+
+MANY_SESSIONS = 10_000
+"""Rows of connections that are always kept: to see which are unused, all mail must be read."""
 
 
 @frozen
@@ -44,10 +50,22 @@ class Piece:
     last: int | None
 
 
-async def sweep(store: Store, retention: Retention, now: float) -> int:
+async def sweep(
+    store: Store,
+    retention: Retention,
+    now: float,
+    in_use: Callable[[], Collection[int]] = tuple,
+) -> int:
     """Delete everything that has been kept long enough at the wall time `now`.
 
-    Returns how many rows went.
+    Args:
+        store: An open store.
+        retention: What is kept how long.
+        now: Wall seconds.
+        in_use: Returns the numbers of the sessions that are open.
+
+    Returns:
+        How many rows went.
 
     Raises:
         StoreError: The store cannot be read or written.
@@ -65,7 +83,17 @@ async def sweep(store: Store, retention: Retention, now: float) -> int:
             if piece.ids:
                 gone += await store.write(drop_found(piece.ids, now - age))
             last = piece.last
-    return gone
+    return gone + await _sweep_sessions(store, in_use)
+
+
+async def _sweep_sessions(store: Store, in_use: Callable[[], Collection[int]]) -> int:
+    """Delete sessions that nothing names; only what is open can be named again."""
+    unused = await store.read(unused_sessions)
+    open_ones = set(in_use()) if unused else set()
+    ids = [number for number in unused if number not in open_ones]
+    for start in range(0, len(ids), PIECE):
+        await store.write(_drop_sessions(ids[start : start + PIECE]))
+    return len(ids)
 
 
 def ended_messages(after: int, before: float) -> Query[Piece]:
@@ -73,7 +101,7 @@ def ended_messages(after: int, before: float) -> Query[Piece]:
 
     def query(connection: sqlite3.Connection) -> Piece:
         rows = connection.execute(
-            f"SELECT id, {ENDED} AND ended_at < ?, sent_at < ? FROM messages "  # noqa: S608
+            f"SELECT id, {ENDED} AND ended_at < ?, sent_at < ? FROM mail "  # noqa: S608
             "WHERE id > ? ORDER BY id LIMIT ?",
             (before, before, after, PIECE),
         ).fetchall()
@@ -100,7 +128,7 @@ def drop_messages(ids: Sequence[int], before: float) -> Op[int]:
 
     def op(connection: sqlite3.Connection) -> int:
         gone = connection.execute(
-            f"DELETE FROM messages WHERE id IN ({_marks(ids)}) "  # noqa: S608
+            f"DELETE FROM mail WHERE id IN ({_marks(ids)}) "  # noqa: S608
             f"AND {ENDED} AND ended_at < ?",
             (*ids, before),
         ).rowcount
@@ -149,6 +177,26 @@ def drop(table: str) -> Callable[[Sequence[int], float], Op[int]]:
         return lambda connection: connection.execute(statement, (*ids, before)).rowcount
 
     return drop_found
+
+
+def unused_sessions(connection: sqlite3.Connection) -> list[int]:
+    """Find the sessions that no message and no receipt names, if there are many sessions."""
+    count = connection.execute("SELECT count(*) FROM sessions").fetchone()[0]
+    if count <= MANY_SESSIONS:
+        return []
+    rows = connection.execute(
+        "SELECT id FROM sessions WHERE id > ? EXCEPT SELECT sender FROM mail "
+        "EXCEPT SELECT session FROM mail EXCEPT SELECT session FROM receipts",
+        (SYSTEM_SESSION,),
+    )
+    return [number for (number,) in rows]
+
+
+def _drop_sessions(ids: Sequence[int]) -> Op[None]:
+    def op(connection: sqlite3.Connection) -> None:
+        connection.execute(f"DELETE FROM sessions WHERE id IN ({_marks(ids)})", ids)  # noqa: S608
+
+    return op
 
 
 def _piece(rows: Sequence[tuple[int, int, int]]) -> Piece:

@@ -14,6 +14,7 @@ from attrs import frozen
 
 from hive.store.messages import COLUMNS, whole
 from hive.store.records import Message
+from hive.store.schema import SENT_BY
 from hive.store.store import Store
 from hive.store.unit import Query
 
@@ -70,7 +71,7 @@ async def catch_up(store: Store) -> None:
 
 def is_behind(connection: sqlite3.Connection) -> bool:
     """Tell whether there are messages that cannot be searched yet."""
-    query = f"SELECT EXISTS (SELECT 1 FROM messages WHERE id > ({_MARK}))"  # noqa: S608
+    query = f"SELECT EXISTS (SELECT 1 FROM mail WHERE id > ({_MARK}))"  # noqa: S608
     return bool(connection.execute(query).fetchone()[0])
 
 
@@ -79,14 +80,14 @@ def index_piece(connection: sqlite3.Connection) -> None:
     done = connection.execute(_MARK).fetchone()[0]
     last, size = done, 0
     for number, bytes_ in connection.execute(
-        "SELECT id, size FROM messages WHERE id > ? ORDER BY id LIMIT ?", (done, PIECE_ROWS)
+        "SELECT id, size FROM mail WHERE id > ? ORDER BY id LIMIT ?", (done, PIECE_ROWS)
     ):
         size += bytes_
         if size > PIECE_BYTES and last > done:
             break
         last = number
     connection.execute(
-        "INSERT INTO search (rowid, body) SELECT id, body FROM messages WHERE id > ? AND id <= ?",
+        "INSERT INTO search (rowid, body) SELECT id, body FROM mail WHERE id > ? AND id <= ?",
         (done, last),
     )
     connection.execute("UPDATE marks SET number = ? WHERE name = 'searchable'", (last,))
@@ -98,18 +99,18 @@ def matching(wanted: Wanted, count: int) -> Query[tuple[Message, ...]]:
 
     def query(connection: sqlite3.Connection) -> tuple[Message, ...]:
         rows = connection.execute(
-            f"SELECT {COLUMNS} FROM messages WHERE {conditions} "  # noqa: S608 - own text
-            "ORDER BY id DESC LIMIT ?",
+            f"SELECT {COLUMNS} FROM messages WHERE id IN (SELECT id FROM mail "  # noqa: S608
+            f"WHERE {conditions} ORDER BY id DESC LIMIT ?) ORDER BY id",
             (*values, count),
-        ).fetchall()
-        return tuple(whole(row) for row in reversed(rows))
+        )
+        return tuple(map(whole, rows))
 
     return query
 
 
 _CONDITIONS = {
-    "sender": "sender = ?",
-    "inbox": "inbox = ?",
+    "sender": SENT_BY,
+    "inbox": "inbox = (SELECT id FROM inboxes WHERE name = ?)",
     "thread": "(thread = ? OR id = ?)",
     "since": "sent_at >= ?",
     "until": "sent_at < ?",

@@ -15,7 +15,7 @@ from hive.store.errors import StoreClosedError, StoreError, StoreFullError, from
 from hive.store.health import Health
 from hive.store.records import Desired, EventRecord, ParticipantRecord
 from hive.store.unit import Op, Query
-from hive.store.writer import Writer
+from hive.store.writer import Write, Writer
 
 T = TypeVar("T")
 
@@ -109,16 +109,14 @@ class Store:
 
         An error that the write itself raises harms no other write and becomes the future's error.
         """
-        return self.write_late(lambda: op)
+        return self._open_writer().write(op)
 
-    def write_late(self, collect: Callable[[], Op[T]]) -> asyncio.Future[T]:
-        """Like `write`, but `collect` makes the write when its batch is formed.
+    def queue(self, write: Write) -> None:
+        """Let a write take part in the next batch, which is formed when the writer is free.
 
         So all that happens while the batch before it is on its way to the disk can join it.
         """
-        if self._writer is None:
-            raise self._closed()
-        return self._writer.write(collect)
+        self._open_writer().queue(write)
 
     def on_commit(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` after each commit; returns what ends that."""
@@ -190,6 +188,11 @@ class Store:
     async def newest_by_name(self, kinds: Collection[str]) -> tuple[EventRecord, ...]:
         """Return, for each participant, the newest of its events of these kinds."""
         return await self.read(events.newest_by_name(kinds))
+
+    def _open_writer(self) -> Writer:
+        if self._writer is None:
+            raise self._closed()
+        return self._writer
 
     def _committed(self) -> None:
         for listener in tuple(self._listeners):

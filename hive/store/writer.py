@@ -1,7 +1,10 @@
 """The one writer: it commits whatever waits as soon as it is free.
 
 There is no timer. While one batch is on its way to the disk the next one gathers; the time that the
-fsync takes is the window. Callers hold plain futures: cancelling one stops nobody's write.
+fsync takes is the window. The next batch is formed two turns of the loop after that: those who were
+just answered can then ask for more in time to be in it. (With one pair of participants the next
+message would else miss its receiver, and need a second commit for its lease: measured, 433 us in
+place of 261 us a message.)
 
 After a commit that failed, writes are refused at once until one of the writer's own has succeeded.
 """
@@ -12,12 +15,13 @@ import asyncio
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from attrs import define, field
 
-from hive.store.engine import Engine
+from hive.store.engine import Engine, settle
 from hive.store.errors import (
     LASTING,
     StoreClosedError,
@@ -37,105 +41,143 @@ PROBE_SECONDS = 1.0
 """Pause between attempts to write again after a commit that failed."""
 
 
+class Write(Protocol):
+    """Something that takes part in a commit. Its steps, in order, all on the loop's thread."""
+
+    def collect(self) -> Op[Any]:
+        """Return what is written, at the moment when the batch is formed."""
+        ...
+
+    def committed(self, value: Any) -> None:
+        """Go on: it is on disk. `value` is what the write returned."""
+        ...
+
+    def failed(self, error: Exception) -> None:
+        """Give up: it is not on disk, or nobody knows."""
+        ...
+
+
 @define(eq=False)
-class _Waiting:
-    collect: Callable[[], Op[Any]]
+class _Single:
+    """One write for whoever holds its future; cancelling that stops nobody's write."""
+
+    op: Op[Any]
     future: asyncio.Future[Any]
+
+    def collect(self) -> Op[Any]:
+        return self.op
+
+    def committed(self, value: Any) -> None:
+        if not self.future.done():
+            self.future.set_result(value)
+
+    def failed(self, error: Exception) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
 
 
 @define(eq=False)
 class Writer:
     """Groups writes into batches and gives each batch to the engine.
 
-    It has one task while it is open. If that task is cancelled, as `asyncio.run` does when the
-    program fails, it closes the engine: its threads would otherwise keep the interpreter alive.
-    While there is trouble it has a second one, which tries the disk.
+    It has one task while it is open, which does nothing. If that task is cancelled, as
+    `asyncio.run` does when the program fails, it closes the engine: its threads would otherwise
+    keep the interpreter alive. While there is trouble it has a second one, which tries the disk.
     """
 
     _engine: Engine
     _path: Path
     _health: Health
     _committed: Callable[[], None]
-    _waiting: deque[_Waiting] = field(factory=deque, init=False)
-    _wake: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _loop: asyncio.AbstractEventLoop = field(factory=asyncio.get_running_loop, init=False)
+    _waiting: deque[Write] = field(factory=deque, init=False)
+    _flying: list[Write] | None = field(default=None, init=False)
+    _planned: bool = field(default=False, init=False)
+    _closing: bool = field(default=False, init=False)
+    _done: asyncio.Event = field(factory=asyncio.Event, init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
     _probing: asyncio.Task[None] | None = field(default=None, init=False)
-    _closing: bool = field(default=False, init=False)
 
     def start(self) -> None:
         """Begin to take writes."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name="store writer")
+        self._task = self._loop.create_task(self._stay(), name="store writer")
 
-    def write(self, collect: Callable[[], Op[T]]) -> asyncio.Future[T]:
-        """Queue a write; `collect` makes it at the moment its batch is formed."""
-        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        if self._closing or self._task is None:
-            future.set_exception(StoreClosedError(f"the store {self._path} is closed"))
-        else:
-            self._waiting.append(_Waiting(collect, future))
-            self._wake.set()
+    def write(self, op: Op[T]) -> asyncio.Future[T]:
+        """Queue a write; the future has its value once it is on disk."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        self.queue(_Single(op, future))
         return future
+
+    def queue(self, write: Write) -> None:
+        """Let a write take part in the next batch."""
+        if self._closing or self._task is None:
+            self._loop.call_soon(write.failed, self._closed())
+            return
+        self._waiting.append(write)
+        if self._flying is None and not self._planned:
+            self._planned = True
+            self._loop.call_soon(self._begin)
 
     async def close(self) -> None:
         """Commit everything that waits, then take nothing more."""
         self._closing = True
-        self._wake.set()
+        self._end_if_idle()
         if self._task is not None:
             await asyncio.shield(self._task)
         if self._probing is not None:
             self._probing.cancel()
             await asyncio.wait([self._probing])
 
-    async def _run(self) -> None:
-        try:
-            while await self._has_work():
-                taken = self._take()
-                if self._health.trouble is None:
-                    await self._commit(taken)
-                else:
-                    _refuse(taken, self._health.trouble.refusal())
-        except BaseException:
-            await self._abandon()
-            raise
-
-    async def _has_work(self) -> bool:
-        while not self._waiting:
-            if self._closing:
-                return False
-            self._wake.clear()
-            await self._wake.wait()
-        return True
-
-    def _take(self) -> list[_Waiting]:
-        count = min(len(self._waiting), MAX_BATCH)
-        return [self._waiting.popleft() for _ in range(count)]
-
-    async def _commit(self, taken: list[_Waiting]) -> None:
-        try:
-            batch = Batch([waiting.collect() for waiting in taken])
-            await self._engine.commit(batch)
-        except sqlite3.Error as error:
-            self._give_up(taken, from_sqlite(error, self._path))
-        except StoreError as error:
-            self._give_up(taken, error)
-        except BaseException:
-            _fail(taken, self._unknown_outcome())
-            raise
-        else:
-            for waiting, outcome in zip(taken, batch.outcomes, strict=True):
-                _settle(waiting.future, outcome)
-            self._committed()
-
     def suffer(self, error: StoreError) -> None:
         """Refuse what comes, and begin to try the disk."""
         lasting = isinstance(error, LASTING)
         self._health.fail(error, lasting=lasting)
         if not lasting:
-            self._probing = asyncio.get_running_loop().create_task(
-                self._probe(error), name="store probe"
-            )
+            self._probing = self._loop.create_task(self._probe(error), name="store probe")
 
-    def _give_up(self, taken: list[_Waiting], error: StoreError) -> None:
+    def _begin(self) -> None:
+        """Form the next batch and give it to the engine."""
+        self._planned = False
+        taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+        batch = Batch([write.collect() for write in taken])
+        trouble = self._health.trouble
+        if trouble is not None:
+            _fail(taken, trouble.refusal())
+            self._go_on()
+        elif taken:
+            self._flying = taken
+            self._engine.commit(batch, partial(self._end, batch))
+
+    def _end(self, batch: Batch, error: BaseException | None) -> None:
+        """Tell everyone in a batch what became of it."""
+        taken, self._flying = self._flying, None
+        if taken is None:
+            return  # abandoned: everyone was told
+        if error is None:
+            for write, outcome in zip(taken, batch.outcomes, strict=True):
+                _tell(write, outcome)
+            self._committed()
+        elif isinstance(error, sqlite3.Error):
+            self._give_up(taken, from_sqlite(error, self._path))
+        elif isinstance(error, StoreError):
+            self._give_up(taken, error)
+        else:
+            _fail(taken, self._unknown_outcome())
+            assert self._task is not None
+            self._task.cancel()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._waiting and not self._planned:
+            self._planned = True
+            self._loop.call_soon(self._loop.call_soon, self._begin)
+        self._end_if_idle()
+
+    def _end_if_idle(self) -> None:
+        if self._closing and self._flying is None and not self._waiting:
+            self._done.set()
+
+    def _give_up(self, taken: list[Write], error: StoreError) -> None:
         self.suffer(error)
         _fail(taken, error)
 
@@ -146,7 +188,7 @@ class Writer:
             try:
                 if isinstance(error, StoreLogMissingError):
                     await self._engine.reopen()
-                await self._engine.commit(Batch([probe]))
+                await self._try_to_write()
             except sqlite3.Error as failure:
                 error = from_sqlite(failure, self._path)
             except StoreError as failure:
@@ -156,13 +198,30 @@ class Writer:
                 return
         self._health.fail(error, lasting=True)
 
+    async def _try_to_write(self) -> None:
+        over: asyncio.Future[None] = self._loop.create_future()
+        self._engine.commit(Batch([probe]), lambda error: settle(over, error))
+        await over
+
+    async def _stay(self) -> None:
+        """Wait for the end; if that is a cancellation, leave no thread behind."""
+        try:
+            await self._done.wait()
+        except BaseException:
+            await self._abandon()
+            raise
+
     async def _abandon(self) -> None:
         self._closing = True
         if self._probing is not None:
             self._probing.cancel()
-        _fail(self._waiting, self._unknown_outcome())
+        flying, self._flying = self._flying, None
+        _fail([*(flying or ()), *self._waiting], self._unknown_outcome())
         self._waiting.clear()
         await self._engine.close()
+
+    def _closed(self) -> StoreError:
+        return StoreClosedError(f"the store {self._path} is closed")
 
     def _unknown_outcome(self) -> StoreError:
         return StoreClosedError(
@@ -180,23 +239,13 @@ def probe(connection: sqlite3.Connection) -> None:
     connection.execute("REPLACE INTO probe (id, filler) VALUES (1, randomblob(65536))")
 
 
-def _refuse(taken: list[_Waiting], error: StoreError) -> None:
-    """Turn writes away, once they are made: whoever makes them counts on being asked."""
-    for waiting in taken:
-        waiting.collect()
-    _fail(taken, error)
-
-
-def _settle(future: asyncio.Future[Any], outcome: Done | Refused) -> None:
-    if future.done():
-        return
+def _tell(write: Write, outcome: Done | Refused) -> None:
     if isinstance(outcome, Done):
-        future.set_result(outcome.value)
+        write.committed(outcome.value)
     else:
-        future.set_exception(outcome.error)
+        write.failed(outcome.error)
 
 
-def _fail(taken: Iterable[_Waiting], error: StoreError) -> None:
-    for waiting in taken:
-        if not waiting.future.done():
-            waiting.future.set_exception(error)
+def _fail(taken: Iterable[Write], error: StoreError) -> None:
+    for write in taken:
+        write.failed(error)

@@ -42,3 +42,8 @@ class Request(
     """A request of any socket. `req`, if given, is repeated by its response."""
 
     req: str | int | None = None
+
+    @property
+    def verb(self) -> str:
+        """The name of what is asked."""
+        return str(self.__struct_config__.tag)

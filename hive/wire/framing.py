@@ -35,6 +35,11 @@ class LineBuffer:
         """Bytes of an unfinished line that are held."""
         return len(self._pending)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is held, and nothing is being skipped."""
+        return not self._pending and not self._skipping
+
     def feed(self, data: bytes) -> list[bytes | TooLong]:
         """Take bytes and return the lines that they complete, in order, without newlines."""
         is_one_line = 0 <= data.find(b"\n") == len(data) - 1

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+import msgspec
 from attrs import define, field
 
-from hive.broker.values import Sent
 from hive.store.messages import UsedKey
+from hive.wire.rows import Stored
 
 Owner = tuple[str, str]
 """A sender and its key."""
@@ -23,17 +24,17 @@ class Keys:
     """
 
     window: float
-    _sent: dict[Owner, Sent] = field(factory=dict, init=False)
+    _sent: dict[Owner, Stored] = field(factory=dict, init=False)
     _order: deque[tuple[float, Owner]] = field(factory=deque, init=False)
 
-    def find(self, sender: str, key: str, now: float) -> Sent | None:
+    def find(self, sender: str, key: str, now: float) -> Stored | None:
         """Return what was stored under a key within the window, marked as a duplicate."""
         while self._order and self._order[0][0] <= now - self.window:
             self._sent.pop(self._order.popleft()[1], None)
         found = self._sent.get((sender, key))
-        return None if found is None else found._replace(duplicate=True)
+        return None if found is None else msgspec.structs.replace(found, duplicate=True)
 
-    def remember(self, sender: str, key: str, sent: Sent, now: float) -> None:
+    def remember(self, sender: str, key: str, sent: Stored, now: float) -> None:
         """Note what was stored under a key; `now` is wall seconds."""
         self._sent[sender, key] = sent
         self._order.append((now, (sender, key)))
@@ -46,7 +47,7 @@ class Keys:
             owner = each.sender, each.key
             before = self._sent.get(owner)
             if before is None:
-                self.remember(*owner, Sent((each.id,), (each.inbox,)), each.sent_at)
+                stored = Stored(ok=True, id=each.id, recipients=(each.inbox,))
+                self.remember(*owner, stored, each.sent_at)
             else:
-                ids, names = (*before.ids, each.id), (*before.recipients, each.inbox)
-                self._sent[owner] = before._replace(ids=ids, recipients=names)
+                before.recipients = (*before.recipients, each.inbox)

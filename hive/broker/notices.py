@@ -1,4 +1,4 @@
-"""What the broker has to tell beside its answers: to the operator's diary, and to senders."""
+"""What the broker has to tell beside its answers: to the event log, and to senders."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from typing import Any
 
 from attrs import frozen
 
-from hive.broker.circuits import Circuit
-from hive.broker.values import Draft
+from hive.broker.loop_guard import Circuit
+from hive.broker.values import Post
 from hive.clock import rfc3339
-from hive.store import Kind, Message
+from hive.store import Kind, Message, MessageKind
+from hive.wire.agent import Posting
 
-TOLD_OF_DEATH = frozenset({Kind.AGENT, Kind.MANAGER, Kind.PEER})
+NOTIFIED_SENDERS = frozenset({Kind.AGENT, Kind.MANAGER, Kind.PEER})
 """Senders who get a notice. The operator has `dead-letters`; notices of the system get none."""
 
 
-class NewsKind(StrEnum):
+class NoticeKind(StrEnum):
     """Everything that the broker tells of itself."""
 
     DEAD_LETTER = "dead_letter"
@@ -32,7 +33,7 @@ class NewsKind(StrEnum):
 
 
 @frozen
-class News:
+class Notice:
     """Something that happened to mail.
 
     Attributes:
@@ -40,24 +41,24 @@ class News:
         detail: What else there is to say, as JSON values.
     """
 
-    kind: NewsKind
+    kind: NoticeKind
     name: str
     detail: Mapping[str, Any]
 
     @classmethod
-    def of_expired(cls, message: Message) -> News:
+    def of_expired(cls, message: Message) -> Notice:
         """Return what there is to say about a message whose time is over."""
         detail = {"id": message.id, "to": message.inbox, "sent_at": rfc3339(message.sent_at)}
-        return cls(NewsKind.EXPIRED, message.inbox, detail)
+        return cls(NoticeKind.EXPIRED, message.inbox, detail)
 
     @classmethod
-    def of_loop(cls, circuit: Circuit) -> News:
+    def of_loop(cls, circuit: Circuit) -> Notice:
         """Return what there is to say about a circuit that has just opened."""
         detail = {"pair": list(circuit.pair), "reason": circuit.why}
-        return cls(NewsKind.LOOP_TRIPPED, circuit.pair[0], detail)
+        return cls(NoticeKind.LOOP_TRIPPED, circuit.pair[0], detail)
 
     @classmethod
-    def of_dead_letter(cls, message: Message) -> News:
+    def of_dead_letter(cls, message: Message) -> Notice:
         """Return what there is to say about a message that was just given up."""
         detail = {
             "id": message.id,
@@ -66,16 +67,22 @@ class News:
             "attempts": message.attempts,
             "reason": message.reason,
         }
-        return cls(NewsKind.DEAD_LETTER, message.inbox, detail)
+        return cls(NoticeKind.DEAD_LETTER, message.inbox, detail)
 
-    def notice(self, to: str) -> Draft:
+    def post(self, to: str) -> Post:
         """Return the message by which `system` tells a participant."""
-        return Draft.event(to, json.dumps({"event": self.kind.value, **self.detail}))
+        return event(to, self.kind.value, self.detail)
 
 
-Tell = Callable[[News], None]
-"""Takes news to the diary."""
+def event(to: str, name: str, detail: Mapping[str, Any]) -> Post:
+    """Return an event of the daemon's own as JSON: the detail's fields and `event`."""
+    body = json.dumps({"event": name, **detail})
+    return Post(Posting(to=to, body=body), MessageKind.EVENT)
 
 
-def ignore(news: News) -> None:
-    """Keep no diary."""
+Tell = Callable[[Notice], None]
+"""Takes a notice to the event log."""
+
+
+def ignore(notice: Notice) -> None:
+    """Keep no log."""

@@ -1,0 +1,120 @@
+"""What decisions lead to: rows to write, mail to hand over, answers to give, things to tell.
+
+The rules add to one `Effects` while they decide. It becomes a commit: what is in it is written
+together, and after that everyone in it is answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import define, field, frozen
+
+from hive.broker.inboxes import Parked
+from hive.broker.notices import Notice
+from hive.broker.sessions import Session
+from hive.broker.values import Token, Value
+from hive.store import Message, MessageState
+from hive.store.messages import Changes, leasing, moving
+from hive.store.questions import Question, row_of
+from hive.store.unit import Op
+
+_LEASED = MessageState.LEASED
+
+
+@frozen
+class Grant:
+    """Mail for a receiver, to be handed over once its leases are on disk."""
+
+    parked: Parked
+    lease: int
+    messages: list[Message]
+
+    def current(self) -> list[Message]:
+        """Return the messages that are still leased under this grant."""
+        return [
+            message
+            for message in self.messages
+            if message.lease == self.lease and message.state is _LEASED
+        ]
+
+
+@frozen
+class FromDisk:
+    """An answer that is made of what a write or a look at the disk returns.
+
+    Attributes:
+        place: Where that is among what the commit returns.
+        finish: Makes the answer, and does in memory what follows from it.
+    """
+
+    place: int
+    finish: Callable[[Any], Value]
+
+
+Answer = tuple[Session, Token, "Value | FromDisk", bool]
+"""Who is answered, which request, the answer, and whether in the order of requests."""
+
+
+@define(eq=False)
+class Effects:
+    """Everything that follows from what was decided since the last commit began.
+
+    Attributes:
+        changes: What is written; `changed` joins it when the commit begins.
+        changed: Messages that are on disk, or are inserted with this commit, and have changed in
+            any way but a usual ack, by id. Their rows are made when the commit begins, so several
+            changes of one are one.
+        inserted: The messages that are new.
+        questions: Questions whose row must be written, by id.
+        grants: Mail to hand over.
+        answers: What to answer, in order.
+        notices: What happened, for the event log and for senders.
+        dead_letters: Notices for the senders of messages that were just given up.
+    """
+
+    changes: Changes = field(factory=Changes)
+    changed: dict[int, Message] = field(factory=dict)
+    inserted: list[Message] = field(factory=list)
+    questions: dict[int, Question] = field(factory=dict)
+    grants: list[Grant] = field(factory=list)
+    answers: list[Answer] = field(factory=list)
+    notices: list[Notice] = field(factory=list)
+    dead_letters: list[tuple[str, Notice]] = field(factory=list)
+
+    @property
+    def is_written(self) -> bool:
+        """Whether anything must be written but acks, which can wait for company."""
+        return bool(self.changed or self.inserted or self.questions or self.changes.others)
+
+    def ask_disk(
+        self,
+        session: Session,
+        token: Token,
+        op: Op[Any],
+        finish: Callable[[Any], Value],
+        *,
+        ordered: bool = True,
+    ) -> None:
+        """Let a write, or a look at the disk, join the commit, and answer what comes of it."""
+        others = self.changes.others
+        others.append(op)
+        self.answers.append((session, token, FromDisk(len(others) - 1, finish), ordered))
+
+    def collect(self) -> Changes:
+        """Return the write that brings the rows on disk up to date, as they are now."""
+        changes = self.changes
+        for message in self.changed.values():
+            if message.state is _LEASED and message.in_turn_at is None:
+                changes.leased += leasing(message)
+            else:
+                changes.moved += moving(message)
+        changes.questions = [row_of(question) for question in self.questions.values()]
+        changes.bodies = [
+            message.id
+            for grant in self.grants
+            for message in grant.messages
+            if message.body is None
+        ]
+        return changes
