@@ -109,6 +109,8 @@ class Waits:
 
     def next(self) -> float | None:
         """Return a time before which nobody has waited long enough, None if nobody waits."""
+        while self._heads and not self._groups[self._heads[0][1]]:
+            del self._groups[heapq.heappop(self._heads)[1]]
         return self._heads[0][0] if self._heads else None
 
     def pop_due(self, now: float) -> list[Parked]:

@@ -140,8 +140,9 @@ class LoopGuard:
         there, back = self._sent[sender, to], self._sent.get((to, sender))
         if back is None or len(back) < self.pair_rate:
             return False
-        calmed = max(self._calmed.get(sender, 0.0), self._calmed.get(to, 0.0))
-        return min(there[0], back[0]) > max(now - MINUTE, calmed)
+        since = now - MINUTE
+        since = max(self._calmed.get(sender, since), self._calmed.get(to, since), since)
+        return min(there[0], back[0]) > since
 
 
 def pair(one: str, other: str) -> Pair:

@@ -123,7 +123,7 @@ class Writer:
         self._closing = True
         self._end_if_idle()
         if self._task is not None:
-            await asyncio.shield(self._task)
+            await asyncio.wait([self._task])
         if self._probing is not None:
             self._probing.cancel()
             await asyncio.wait([self._probing])

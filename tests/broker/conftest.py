@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from hive.broker.local import local_router
-from hive.broker.router import Router
 from hive.store import Kind, Store
+from tests.broker.post import Router, local_router
 
 
 @pytest.fixture

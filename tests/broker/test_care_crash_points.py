@@ -10,16 +10,13 @@ from typing import TypeVar
 from attrs import define, field
 
 from actors.testing import run_simulation
-from hive.broker.local import local_router
-from hive.broker.router import Router
-from hive.broker.values import Draft, Sent
 from hive.config import Limits
 from hive.errors import HiveError
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store
 from hive.store.connection import prepare
-from hive.store.dead_letters import DeadLetters
 from hive.wire.words import NackMode
 from tests.broker.faults import Crash, Faults
+from tests.broker.post import Draft, Router, Sent, local_router
 
 T = TypeVar("T")
 
@@ -74,16 +71,15 @@ async def care_for_letters(router: Router, promises: Promises) -> None:
     session = router.open_session("bob", NO_ORIGIN)
     number = await promises.to_store(router.send(job()))
     promises.queues = {"jobs"}
-    chosen = DeadLetters(ids=(number,))
 
     async def reject() -> None:
         await router.recv(session, queue="jobs")
         await promises.to_become("dead", router.nack(session, number, NackMode.REJECT), number)
 
     await reject()
-    assert await promises.to_become("stored", router.replay(chosen), number) == (number,)
+    assert await promises.to_become("stored", router.replay(ids=[number]), number) == [number]
     await reject()
-    await promises.to_become("expired", router.discard(chosen), number)
+    await promises.to_become("expired", router.discard(ids=[number]), number)
     left = await promises.to_store(router.send(job()))
     await promises.to_become("dead", router.remove_queue("jobs", force=True), left)
     promises.queues = set()

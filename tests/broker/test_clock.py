@@ -8,13 +8,11 @@ import pytest
 from attrs import define
 
 from actors.testing import advance
-from hive.broker.local import local_router
-from hive.broker.router import Router
-from hive.broker.values import Draft
 from hive.clock import LoopClock
 from hive.config import Limits
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store
 from hive.wire.words import NackMode
+from tests.broker.post import Draft, Router, local_router
 
 pytestmark = pytest.mark.sim
 

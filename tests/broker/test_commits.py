@@ -8,12 +8,13 @@ import pytest
 from attrs import define, field
 
 from actors.testing import advance, settle
-from hive.broker.exchange import ACK_SECONDS
-from hive.broker.local import local_router
-from hive.broker.router import Router
-from hive.broker.values import Delivery, Draft
-from hive.store import NO_ORIGIN, InlineEngine, Kind, MessageState, Priority, Store
-from tests.broker.desk import Desk
+from hive.broker.service import ACK_SECONDS
+from hive.store import NO_ORIGIN, InlineEngine, Kind, MessageState, Store
+from hive.wire.agent import Ack, Heartbeat
+from hive.wire.rows import MessageRow
+from hive.wire.words import Priority
+from tests.broker.desk import WALL, Desk, Ear
+from tests.broker.post import Draft, Router, local_router
 
 pytestmark = pytest.mark.sim
 
@@ -35,12 +36,12 @@ class Bench:
     def count(self) -> None:
         self.commits += 1
 
-    async def deliver(self, **options: object) -> Delivery:
+    async def deliver(self, **options: object) -> MessageRow:
         await self.router.send(Draft("alice", Kind.AGENT, "bob", "hi", **options))  # type: ignore[arg-type]
         [got] = await self.router.recv(self.session)
         return got
 
-    async def state_of(self, got: Delivery) -> MessageState:
+    async def state_of(self, got: MessageRow) -> MessageState:
         return (await self.router.message(got.id)).state
 
 
@@ -108,7 +109,7 @@ async def test_a_message_with_every_option_is_kept_whole(bench: Bench) -> None:
     got = await bench.deliver(**options)
     kept = await bench.router.message(got.id)
     assert (kept.in_reply_to, kept.thread, kept.label) == (first.id, first.id, "urgent")
-    assert (kept.priority, kept.hops) == (Priority.HIGH, 1)
+    assert (kept.priority, kept.hops) == (-1, 1)
     assert (kept.dedupe_key, kept.supersede_key) == ("k", "s")
     assert kept.expires_at == pytest.approx(kept.sent_at + 60.0)
     assert kept.body == "hi"
@@ -117,24 +118,24 @@ async def test_a_message_with_every_option_is_kept_whole(bench: Bench) -> None:
 def test_of_an_ordinary_ack_only_the_end_is_written() -> None:
     desk = Desk()
     desk.send_many(2)
-    session = desk.session("b1")
+    session = desk.session()
     ids = desk.take(session, 2)
-    desk.rules.mail.take_changes()
-    desk.rules.ack(session, ids, None, desk.now)
-    changed, acked, _ = desk.rules.mail.take_changes()
-    assert (list(changed), [message.id for message in acked]) == ([], ids)
+    desk.rules.ack(session, Ack(ids=ids), Ear(), desk.now)
+    changes = desk.rules.table.take_effects().collect()
+    assert changes.acked == [ids[0], WALL, ids[1], WALL]
+    others = (changes.leased, changes.moved, changes.inserted, changes.whole)
+    assert others == ([], [], [], [])
 
 
 def test_an_ack_of_what_has_changed_otherwise_is_written_whole() -> None:
     desk = Desk()
     desk.send_many(2)
-    session = desk.session("b1")
+    session = desk.session()
     begun, read = 1, 2
     assert desk.take(session) == [begun]
-    desk.rules.mail.take_changes()
-    desk.rules.begin(session, [begun], desk.now)
-    desk.rules.ack(session, [begun], None, desk.now)
+    desk.rules.heartbeat(session, Heartbeat(ids=[begun]), Ear(), desk.now)
+    desk.rules.ack(session, Ack(ids=[begun]), Ear(), desk.now)
     assert desk.rules.mark_read("bob", [read], desk.now) == 1
-    changed, acked, _ = desk.rules.mail.take_changes()
-    assert [message.id for message in changed] == [begun, read]
-    assert list(acked) == []
+    effects = desk.rules.table.take_effects()
+    assert list(effects.changed) == [begun, read]
+    assert effects.collect().acked == []

@@ -9,13 +9,12 @@ import pytest
 from attrs import define, field
 
 from actors.testing import run_simulation
-from hive.broker.local import local_router
-from hive.broker.router import Router
-from hive.broker.values import Delivery, Draft
 from hive.errors import HiveError
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store
+from hive.wire.rows import MessageRow
 from hive.wire.words import NackMode
 from tests.broker.faults import Crash, Faults
+from tests.broker.post import Draft, Router, local_router
 
 
 @define
@@ -69,7 +68,7 @@ async def send(router: Router, body: str, promises: Promises) -> None:
 
 async def receive(
     router: Router, session: str, count: int, promises: Promises
-) -> tuple[Delivery, ...]:
+) -> tuple[MessageRow, ...]:
     got = await router.recv(session, max=count)
     promises.delivered += [delivery.id for delivery in got]
     return got
@@ -81,7 +80,7 @@ async def end(promises: Promises, ended: set[int], ids: list[int], ending: Await
     ended.update(ids)
 
 
-async def what_is_left(path: Path) -> list[Delivery]:
+async def what_is_left(path: Path) -> list[MessageRow]:
     async with Store(path, InlineEngine()) as store, local_router(store) as router:
         router.add_inbox("bob", Kind.AGENT)
         session = router.open_session("bob", NO_ORIGIN)

@@ -4,8 +4,7 @@ import re
 from pathlib import Path
 
 import hive.broker
-from hive.broker.asking import OPEN_MAX
-from hive.broker.loose_ends import PENDING_MAX
+from hive.broker.asking import OPEN_MAX, PENDING_MAX
 from hive.config import Limits
 from hive.core.accounts import SPREAD
 from hive.store import MessageKind, MessageState

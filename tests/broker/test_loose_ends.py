@@ -8,12 +8,7 @@ from typing import Any
 import pytest
 
 from actors.testing import advance
-from hive.broker import requests
-from hive.broker.asking import OPEN_MAX
-from hive.broker.local import local_router
-from hive.broker.loose_ends import PENDING_MAX, LooseEnds
-from hive.broker.router import Router
-from hive.broker.values import Draft
+from hive.broker.asking import OPEN_MAX, PENDING_MAX, Asking
 from hive.clock import LoopClock
 from hive.config import Limits
 from hive.errors import (
@@ -26,8 +21,10 @@ from hive.errors import (
     UnknownNameError,
 )
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Message, MessageKind, MessageState, Store
+from hive.wire import collaboration as wire
 from hive.wire.words import LooseEnd, OnExpiry
 from tests.broker.desk import WALL, Desk, Ear
+from tests.broker.post import Draft, Router, local_router
 
 
 class Table(Desk):
@@ -35,35 +32,37 @@ class Table(Desk):
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
-        self.ends: LooseEnds[Ear] = LooseEnds(self.rules)
+        self.asking = Asking(self.rules)
 
     def ask(self, to: str = "bob", *, asker: str = "alice", **more: Any) -> int:
-        request = requests.Ask(asker, Kind.AGENT, to, more.pop("question", "go?"), **more)
-        return self.do(request)
+        ask = wire.Ask(question=more.pop("question", "go?"), to=to, **more)
+        number: int = self.do(self.asking.ask, asker, ask)["id"]
+        return number
 
     def answer(self, number: int, by: str = "bob", text: str = "yes") -> Any:
-        kind = Kind.OPERATOR if by == "operator" else Kind.AGENT
-        return self.do(requests.AnswerQuestion(number, by, kind, text))
+        return self.do(self.asking.answer, by, wire.Answer(id=number, answer=text))
 
     def remind(self, name: str = "alice", message: str = "look", **when: float) -> int:
-        return self.do(requests.Remind(name, message, **when))
+        number: int = self.do(self.asking.remind, name, wire.Remind(message=message, **when))["id"]
+        return number
 
     def cancel(self, what: LooseEnd, number: int, name: str = "alice") -> Any:
-        return self.do(requests.Cancel(name, what, number))
+        return self.do(self.asking.cancel, name, wire.Cancel(kind=what, id=number))
 
-    def do(self, request: object) -> Any:
-        done = self.ends.handle(request, self.now)
+    def do(self, verb: Any, name: str, request: object) -> Any:
+        token = Ear()
+        session = self.sender(name, Kind.OPERATOR if name == "operator" else Kind.AGENT)
+        verb(session, request, token, self.now)
         self.collect()
-        return done
+        return self.answers.pop(token)
 
     def advance(self, seconds: float) -> None:
         super().advance(seconds)
-        self.ends.asking.advance(self.now)
+        self.asking.advance(self.now)
         self.collect()
 
     def mail(self, name: str) -> list[Message]:
-        session = self.session(f"{name}-{self.time}-{len(self.rules.sessions.open)}", name)
-        got = self.got(self.recv(session, 32))
+        got = self.got(self.recv(self.session(name), 32))
         assert got is not None
         return got
 
@@ -74,7 +73,7 @@ def test_a_question_is_a_message_whose_number_is_the_questions() -> None:
     [got] = table.mail("bob")
     assert (got.id, got.sender, got.kind) == (number, "alice", MessageKind.QUESTION)
     assert got.body == "go?\n\nChoose one of these, or answer in your own words:\n- yes\n- no"
-    assert table.answer(number) is None
+    assert table.answer(number) == {}
     [answer] = table.mail("alice")
     assert (answer.sender, answer.kind, answer.body) == ("bob", MessageKind.ANSWER, "yes")
     assert answer.in_reply_to == number
@@ -102,7 +101,7 @@ def test_a_question_needs_somebody_who_can_answer(to: str) -> None:
         table.ask("carrol")
     with pytest.raises(UnknownNameError):
         table.ask("*")
-    assert not table.rules.mail.messages
+    assert not table.messages
 
 
 def test_open_questions_are_bounded_and_the_number_is_said() -> None:
@@ -119,7 +118,7 @@ def test_open_questions_are_bounded_and_the_number_is_said() -> None:
 
 def test_without_an_answer_in_time_the_asker_is_denied() -> None:
     table = Table()
-    number = table.ask(ttl=60)
+    number = table.ask(ttl_seconds=60)
     table.advance(59)
     assert table.mail("alice") == []
     table.advance(1)
@@ -131,7 +130,7 @@ def test_without_an_answer_in_time_the_asker_is_denied() -> None:
 
 def test_a_held_question_is_told_of_once_and_stays_open() -> None:
     table = Table()
-    number = table.ask(ttl=60, on_expiry=OnExpiry.HOLD)
+    number = table.ask(ttl_seconds=60, on_expiry=OnExpiry.HOLD)
     table.advance(60)
     for name in ("alice", "operator"):
         [notice] = table.mail(name)
@@ -146,9 +145,9 @@ def test_a_held_question_is_told_of_once_and_stays_open() -> None:
 
 def test_an_escalated_question_goes_to_the_operator_and_either_may_answer() -> None:
     table = Table()
-    number = table.ask(ttl=60, on_expiry=OnExpiry.ESCALATE, options=("yes",))
+    number = table.ask(ttl_seconds=60, on_expiry=OnExpiry.ESCALATE, options=("yes",))
     table.advance(60)
-    carried = table.rules.mail.messages[number + 1]
+    carried = table.messages[number + 1]
     assert (carried.inbox, carried.sender, carried.in_reply_to) == ("operator", "system", number)
     assert f"question {number} is up to you" in (carried.body or "")
     assert "- yes" in (carried.body or "")
@@ -159,7 +158,7 @@ def test_an_escalated_question_goes_to_the_operator_and_either_may_answer() -> N
 
 def test_a_question_that_fills_its_message_is_escalated_too() -> None:
     table = Table(Limits(body_bytes=200))
-    number = table.ask(question="q" * 200, ttl=60, on_expiry=OnExpiry.ESCALATE)
+    number = table.ask(question="q" * 200, ttl_seconds=60, on_expiry=OnExpiry.ESCALATE)
     table.advance(60)
     [carried] = table.mail("operator")
     assert carried.in_reply_to == number
@@ -168,7 +167,7 @@ def test_a_question_that_fills_its_message_is_escalated_too() -> None:
 
 def test_a_question_that_was_the_operators_is_held_when_it_would_escalate() -> None:
     table = Table()
-    number = table.ask("operator", ttl=60, on_expiry=OnExpiry.ESCALATE)
+    number = table.ask("operator", ttl_seconds=60, on_expiry=OnExpiry.ESCALATE)
     table.advance(60)
     assert [each.id for each in table.mail("operator")][:1] == [number]
     [notice] = table.mail("alice")
@@ -198,41 +197,41 @@ def test_a_question_is_its_askers_to_cancel() -> None:
 
 def test_a_reminder_comes_when_it_is_due_and_not_before() -> None:
     table = Table()
-    later = table.remind(message="later", delay=60)
-    table.remind(message="at once", at=WALL - 5)
+    later = table.remind(message="later", delay_seconds=60)
+    table.remind(message="at once", at_unix_timestamp=WALL - 5)
     assert [each.body for each in table.mail("alice")] == ["at once"]
-    assert table.ends.pending("alice") == 1
+    assert table.asking.pending("alice") == 1
     table.advance(59)
     assert table.mail("alice") == []
     table.advance(1)
     [got] = table.mail("alice")
     assert (got.id, got.sender, got.sender_kind) == (later, "reminder", Kind.SYSTEM)
     assert got.kind is MessageKind.REMINDER
-    assert table.ends.pending("alice") == 0
+    assert table.asking.pending("alice") == 0
 
 
 def test_reminders_are_bounded_and_the_number_is_said() -> None:
     table = Table()
     for _ in range(PENDING_MAX):
-        table.remind(delay=60)
+        table.remind(delay_seconds=60)
     with pytest.raises(InboxFullError, match=f"{PENDING_MAX} reminders to come"):
-        table.remind(delay=60)
-    table.remind("bob", delay=60)
+        table.remind(delay_seconds=60)
+    table.remind("bob", delay_seconds=60)
     table.advance(60)
-    table.remind(delay=60)
+    table.remind(delay_seconds=60)
 
 
 def test_to_remind_oneself_without_end_is_too_fast_like_any_sending() -> None:
     table = Table(Limits(rate=10))
     for _ in range(10):
-        table.remind(delay=0.0)
+        table.remind(delay_seconds=0.0)
     with pytest.raises(RateLimitedError):
-        table.remind(delay=0.0)
+        table.remind(delay_seconds=0.0)
 
 
 def test_ones_own_is_taken_back_while_nobody_has_it() -> None:
     table = Table()
-    reminder, message = table.remind(delay=60), table.send().ids[0]
+    reminder, message = table.remind(delay_seconds=60), table.send().ids[0]
     with pytest.raises(NotAllowedError, match="not yours"):
         table.cancel(LooseEnd.MESSAGE, message, "bob")
     with pytest.raises(NotAllowedError, match="not yours"):
@@ -253,26 +252,21 @@ def test_what_somebody_has_is_not_taken_back() -> None:
     table.mail("bob")
     with pytest.raises(ConflictError, match=f"message {number} was delivered to 'bob' at 2023"):
         table.cancel(LooseEnd.MESSAGE, number)
-    assert table.rules.mail.messages[number].state is MessageState.LEASED
+    assert table.messages[number].state is MessageState.LEASED
 
 
 # On disk
 
 
-def asked(**more: Any) -> requests.Ask:
-    return requests.Ask("alice", Kind.AGENT, "bob", "go?", **more)
-
-
 async def test_a_second_answer_is_told_who_answered_when(router: Router) -> None:
-    number = await router.ask(asked())
-    first = requests.AnswerQuestion(number, "bob", Kind.AGENT, "yes")
-    await router.answer(first)
+    number = await router.ask("alice", "go?", to="bob")
+    await router.answer("bob", number, "yes")
     with pytest.raises(ConflictError, match=f"question {number} was answered by 'bob' at 20"):
-        await router.answer(first)
+        await router.answer("bob", number, "yes")
     with pytest.raises(ConflictError, match=f"question {number} was answered by 'bob' at 20"):
         await router.cancel("alice", LooseEnd.QUESTION, number)
     with pytest.raises(NotFoundError, match="there is no question 99; 'loose_ends' shows"):
-        await router.answer(requests.AnswerQuestion(99, "bob", Kind.AGENT, "yes"))
+        await router.answer("bob", 99, "yes")
 
 
 async def test_what_is_at_its_end_says_so_when_it_is_cancelled(router: Router) -> None:
@@ -289,20 +283,20 @@ async def test_what_is_at_its_end_says_so_when_it_is_cancelled(router: Router) -
 
 
 async def test_loose_ends_show_both_directions_and_reminders_in_order(router: Router) -> None:
-    number = await router.ask(asked(options=("yes", "no"), ttl=60))
-    later = await router.remind(requests.Remind("alice", "later", delay=200))
-    sooner = await router.remind(requests.Remind("alice", "sooner", delay=100))
-    questions, reminders = await router.loose_ends("alice")
+    number = await router.ask("alice", "go?", to="bob", options=("yes", "no"), ttl_seconds=60)
+    later = await router.remind("alice", "later", delay_seconds=200)
+    sooner = await router.remind("alice", "sooner", delay_seconds=100)
+    questions, reminders = await router.open_questions_of("alice")
     assert [(q.id, q.asker, q.target, q.options) for q in questions] == [
         (number, "alice", "bob", ("yes", "no"))
     ]
     assert [(each.id, each.body) for each in reminders] == [(sooner, "sooner"), (later, "later")]
     assert router.reminders("alice") == 2
-    questions, reminders = await router.loose_ends("bob")
+    questions, reminders = await router.open_questions_of("bob")
     assert ([q.id for q in questions], reminders) == ([number], [])
-    await router.answer(requests.AnswerQuestion(number, "bob", Kind.AGENT, "yes"))
+    await router.answer("bob", number, "yes")
     await router.cancel("alice", LooseEnd.REMINDER, later)
-    questions, reminders = await router.loose_ends("alice")
+    questions, reminders = await router.open_questions_of("alice")
     assert (questions, [each.id for each in reminders]) == ([], [sooner])
 
 
@@ -316,8 +310,8 @@ async def test_a_deadline_is_exactly_as_late_as_the_daemon_was_down(path: Path) 
             for name in ("alice", "bob"):
                 router.add_inbox(name, Kind.AGENT)
             if ask:
-                await router.ask(asked(ttl=100))
-                await router.remind(requests.Remind("alice", "wake up", delay=150))
+                await router.ask("alice", "go?", to="bob", ttl_seconds=100)
+                await router.remind("alice", "wake up", delay_seconds=150)
             end = clock.now() + seconds
             session = router.open_session("alice", NO_ORIGIN)
             while (left := end - clock.now()) > 0:

@@ -12,14 +12,13 @@ import pytest
 from attrs import define, field
 
 from actors.testing import advance, run_simulation
-from hive.broker import requests
-from hive.broker.local import local_router
 from hive.clock import LoopClock
 from hive.errors import HiveError
 from hive.store import InlineEngine, Kind, Store, StoreFullError
 from hive.store.writer import PROBE_SECONDS
 from hive.wire.words import LooseEnd
 from tests.broker.faults import Crash, Faults
+from tests.broker.post import local_router
 
 
 @define
@@ -31,10 +30,6 @@ class Told:
     cancelled: list[int] = field(factory=list)
 
 
-def ask(text: str) -> requests.Ask:
-    return requests.Ask("alice", Kind.AGENT, "bob", text, ttl=60)
-
-
 async def a_day(path: Path, faults: Faults, told: Told) -> None:
     clock = LoopClock(asyncio.get_running_loop())
     engine = InlineEngine(faults.connection_class())
@@ -42,11 +37,9 @@ async def a_day(path: Path, faults: Faults, told: Told) -> None:
         for name in ("alice", "bob"):
             router.add_inbox(name, Kind.AGENT)
         for text in ("one", "two", "three"):
-            told.asked.append(await router.ask(ask(text)))
+            told.asked.append(await router.ask("alice", text, to="bob", ttl_seconds=60))
         one, two, _ = told.asked
-        await note(
-            told.answered, one, router.answer(requests.AnswerQuestion(one, "bob", Kind.AGENT, "y"))
-        )
+        await note(told.answered, one, router.answer("bob", one, "y"))
         await note(told.cancelled, two, router.cancel("alice", LooseEnd.QUESTION, two))
         await advance(60)
 
@@ -101,13 +94,13 @@ async def test_a_question_that_could_not_be_stored_is_not_open(path: Path) -> No
     async with Store(path, engine) as store, local_router(store) as router:
         for name in ("alice", "bob"):
             router.add_inbox(name, Kind.AGENT)
-        kept = await router.ask(ask("kept"))
+        kept = await router.ask("alice", "kept", to="bob", ttl_seconds=60)
         faults.full = True
         with pytest.raises(StoreFullError):
-            await router.answer(requests.AnswerQuestion(kept, "bob", Kind.AGENT, "yes"))
+            await router.answer("bob", kept, "yes")
         faults.full = False
         await advance(PROBE_SECONDS)
-        questions, _ = await router.loose_ends("alice")
+        questions, _ = await router.open_questions_of("alice")
         assert [question.id for question in questions] == [kept]
-        await router.answer(requests.AnswerQuestion(kept, "bob", Kind.AGENT, "yes"))
-        assert await router.loose_ends("alice") == ([], [])
+        await router.answer("bob", kept, "yes")
+        assert await router.open_questions_of("alice") == ([], [])

@@ -5,6 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from hive.broker.messages import MessageTable
 from hive.broker.questions import ENDS, WHEN_OVERDUE, Questions
 from hive.store.questions import Question, QuestionState
 from hive.wire.words import OnExpiry
@@ -38,7 +39,7 @@ def test_the_table_says_what_becomes_of_every_overdue_question() -> None:
 def test_a_question_that_is_overdue_goes_where_its_asker_wished(
     on_expiry: OnExpiry, target: str, state: QuestionState
 ) -> None:
-    book, asked = Questions(), question(target=target, on_expiry=on_expiry)
+    book, asked = Questions(MessageTable()), question(target=target, on_expiry=on_expiry)
     book.put(asked)
     assert book.pop_overdue(99.9) == []
     assert book.next_overdue() == 100.0
@@ -49,7 +50,7 @@ def test_a_question_that_is_overdue_goes_where_its_asker_wished(
 
 
 def test_nothing_is_overdue_twice_and_a_held_question_can_still_be_answered() -> None:
-    book, asked = Questions(), question(on_expiry=OnExpiry.HOLD)
+    book, asked = Questions(MessageTable()), question(on_expiry=OnExpiry.HOLD)
     book.put(asked)
     book.pop_overdue(100.0)
     assert book.pop_overdue(1e9) == []
@@ -58,7 +59,7 @@ def test_nothing_is_overdue_twice_and_a_held_question_can_still_be_answered() ->
 
 
 def test_an_answered_question_does_not_expire() -> None:
-    book, asked = Questions(), question()
+    book, asked = Questions(MessageTable()), question()
     book.put(asked)
     book.answer(asked, "bob", "yes", 50.0)
     assert book.pop_overdue(1e9) == []
@@ -66,12 +67,13 @@ def test_an_answered_question_does_not_expire() -> None:
 
 
 def test_what_is_taken_over_goes_on_as_it_was() -> None:
-    book, held = Questions(), question(2, on_expiry=OnExpiry.HOLD)
+    book, held = Questions(MessageTable()), question(2, on_expiry=OnExpiry.HOLD)
     held.state = QuestionState.HELD
-    book.put(question(9))
+    asked = question(9)
+    book.put(asked)
     book.load([question(1), held, question(3, expires_at=None)])
     assert set(book.open) == {1, 2, 3}
-    assert book.take_changed() == []
+    assert book.table.take_effects().questions == {9: asked}
     assert [each.id for each in book.pop_overdue(1e9)] == [1]
 
 
@@ -80,7 +82,7 @@ class Life(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.book = Questions()
+        self.book = Questions(MessageTable())
         self.all: dict[int, Question] = {}
         self.ended: dict[int, QuestionState] = {}
         self.now = 0.0
@@ -119,8 +121,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def restart(self) -> None:
-        written = {row[0] for row in self.book.take_changed()}
-        assert written <= set(self.all)
+        assert set(self.book.table.take_effects().questions) <= set(self.all)
         self.book.load([each for each in self.all.values() if each.ended_at is None])
 
     @invariant()

@@ -13,17 +13,16 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from actors.testing import SimulationLoop, advance, settle
-from hive.broker.local import local_router
-from hive.broker.router import Router
-from hive.broker.values import Draft, Sent
+from hive.broker.local import LocalSession
+from hive.broker.sending import RANKS
 from hive.clock import LoopClock
 from hive.config import Limits
 from hive.errors import StaleLeaseError
-from hive.store import NO_ORIGIN, InlineEngine, Kind, Priority, Store, StoreFullError
-from hive.store.dead_letters import DeadLetters
-from hive.wire.words import NackMode
+from hive.store import NO_ORIGIN, InlineEngine, Kind, Store, StoreFullError
+from hive.wire.words import NackMode, Priority
 from tests.broker.faults import Faults
 from tests.broker.model import LEASE, MAX_HOPS, MOST, NAMES, QUEUE, TEAM, Mail, Model, Waiting
+from tests.broker.post import Draft, Router, Sent, local_router
 
 T = TypeVar("T")
 
@@ -59,6 +58,7 @@ class BrokerMachine(RuleBasedStateMachine):
         self.priorities: dict[int, Priority] = {}
         self.out_of_turn: set[int] = set()
         self.leases: dict[int, str] = {}
+        self.sessions: dict[str, LocalSession] = {}
 
     @initialize(seed=st.integers(0, 1000))
     def open(self, seed: int) -> None:
@@ -150,7 +150,7 @@ class BrokerMachine(RuleBasedStateMachine):
     ) -> None:
         given = {name: value for name, value in times.items() if value is not None}
         expected = self.model.send(
-            sender, to, "special", priority=priority, key=supersede_key, **given
+            sender, to, "special", priority=RANKS[priority], key=supersede_key, **given
         )
         options: dict[str, Any] = {"priority": priority, "supersede_key": supersede_key, **times}
         self.check_sent(self.send_draft(sender, to, "special", **options), expected)
@@ -188,7 +188,7 @@ class BrokerMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def replay(self, data: st.DataObject) -> None:
         number = data.draw(st.sampled_from(sorted(self.model.dead)))
-        assert self.call("replay", DeadLetters(ids=(number,))) == (number,)
+        assert self.call("replay", ids=[number]) == [number]
         self.model.replay(number)
         self.out_of_turn.add(number)
 
@@ -196,7 +196,7 @@ class BrokerMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def discard(self, data: st.DataObject) -> None:
         number = data.draw(st.sampled_from(sorted(self.model.dead)))
-        assert self.call("discard", DeadLetters(ids=(number,))) == (number,)
+        assert self.call("discard", ids=[number]) == [number]
         del self.model.dead[number]
 
     @holds(lambda model: model.tripped)
@@ -219,14 +219,16 @@ class BrokerMachine(RuleBasedStateMachine):
     # What participants do
 
     def connect(self, name: str) -> None:
-        self.model.connect(self.tell("open_session", name, NO_ORIGIN), name)
+        session: LocalSession = self.tell("open_session", name, NO_ORIGIN)
+        self.sessions[repr(session)] = session
+        self.model.connect(repr(session), name)
 
     @rule(data=st.data(), name=names, goes=st.booleans())
     def come_or_go(self, data: st.DataObject, name: str, goes: bool) -> None:
         if goes and self.model.sessions:
             session = self.a_session(data)
             self.model.close_session(session)
-            self.tell("close_session", session)
+            self.tell("close_session", self.sessions[session])
         else:
             self.connect(name)
 
@@ -266,7 +268,7 @@ class BrokerMachine(RuleBasedStateMachine):
         waiting = self.model.recv(session, inbox, count, wait)
 
         async def begin() -> asyncio.Future[Any]:
-            return self.router.recv(session, max=count, wait=wait, queue=queue)
+            return self.router.recv(self.sessions[session], max=count, wait=wait, queue=queue)
 
         self.parked.append((waiting, self.run(begin())))
 
@@ -287,7 +289,7 @@ class BrokerMachine(RuleBasedStateMachine):
 
     def end(self, session: str, mail: Mail, lease: str | None = None) -> None:
         self.model.touch(session)
-        self.call("ack", session, [mail.id], lease)
+        self.call("ack", self.sessions[session], [mail.id], lease)
         self.model.end(mail)
 
     @holds(lambda model: model.sessions and model.mail)
@@ -298,7 +300,7 @@ class BrokerMachine(RuleBasedStateMachine):
         for lease in (None, "0-0") if mail.session != session else ("0-0",):
             self.model.touch(session)
             with pytest.raises(StaleLeaseError, match=f"message {mail.id} "):
-                self.call("ack", session, [mail.id], lease)
+                self.call("ack", self.sessions[session], [mail.id], lease)
 
     @holds(lambda model: leased(model) or any(model.lost.values()))
     @rule(data=st.data())
@@ -308,10 +310,10 @@ class BrokerMachine(RuleBasedStateMachine):
         session = data.draw(st.sampled_from(sorted(concerned)))
         lost = self.model.ack_turn(session)
         if not lost:
-            self.call("ack_turn", session)
+            self.call("ack_turn", self.sessions[session])
             return
         with pytest.raises(StaleLeaseError) as refused:
-            self.call("ack_turn", session)
+            self.call("ack_turn", self.sessions[session])
         assert all(f"message {number} " in str(refused.value) for number in lost)
 
     @holds(leased)
@@ -321,7 +323,7 @@ class BrokerMachine(RuleBasedStateMachine):
 
     def give_back(self, session: str, mail: Mail, mode: NackMode, delay: int | None) -> None:
         self.model.touch(session)
-        self.call("nack", session, mail.id, mode, delay=delay)
+        self.call("nack", self.sessions[session], mail.id, mode, delay=delay)
         if mode is NackMode.REJECT:
             self.model.bury(mail)
         elif mode is NackMode.DEFER:
@@ -335,14 +337,16 @@ class BrokerMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def requeue_inflight(self, data: st.DataObject) -> None:
         session = self.a_session(data)
-        assert self.call("requeue_inflight", session) == self.model.requeue_inflight(session)
+        assert self.call("requeue_inflight", self.sessions[session]) == self.model.requeue_inflight(
+            session
+        )
 
     @holds(leased)
     @rule(data=st.data())
     def begin(self, data: st.DataObject) -> None:
         session, mail = self.a_lease(data)
         self.model.touch(session)
-        self.call("begin", session, [mail.id])
+        self.call("begin", self.sessions[session], [mail.id])
 
     # What happens to the broker
 

@@ -1,18 +1,15 @@
 """When a commit fails: nobody is told a lie, and memory is what the disk says."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from actors.testing import advance, settle
-from hive.broker import requests
-from hive.broker.exchange import RETRY_SECONDS, Exchange
-from hive.broker.local import LocalPort, local_router
-from hive.broker.news import News
-from hive.broker.router import Router
-from hive.broker.values import Draft
+from hive.broker.notices import Notice
+from hive.broker.service import RETRY_SECONDS, BrokerService
 from hive.clock import LoopClock
 from hive.config import Limits
 from hive.errors import StaleLeaseError, UnavailableError
@@ -20,15 +17,13 @@ from hive.store import (
     NO_ORIGIN,
     InlineEngine,
     Kind,
-    Message,
-    MessageKind,
     Store,
     StoreClosedError,
     StoreFullError,
 )
-from hive.store.messages import Changes, insertion
 from hive.store.writer import PROBE_SECONDS
 from tests.broker.faults import Faults
+from tests.broker.post import Draft, Router, local_router
 
 pytestmark = pytest.mark.sim
 
@@ -180,14 +175,23 @@ async def test_a_session_that_ends_during_the_trouble_gives_its_mail_back(
         await router.ack(new, [held.id], held.lease)
 
 
+def intruder(connection: sqlite3.Connection) -> None:
+    """Store a message behind the broker's back."""
+    connection.execute("INSERT INTO sessions (id, name, kind) VALUES (77, 'x', 'agent')")
+    connection.execute("INSERT INTO inboxes VALUES (1, 'bob')")
+    connection.execute(
+        "INSERT INTO mail (id, inbox, sender, size, state, body) "
+        "VALUES (1, 1, 77, 8, 0, 'intruder')"
+    )
+
+
 async def test_a_bug_in_what_is_written_is_reported_and_survived(
     router: Router, store: Store, faults: Faults
 ) -> None:
     reported: list[dict[str, object]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: reported.append(context))
-    intruder = Message(1, "bob", "x", Kind.AGENT, MessageKind.MESSAGE, 8, 0.0, body="intruder")
-    await store.write(Changes([insertion(intruder)]))
+    await store.write(intruder)
     with pytest.raises(UnavailableError, match="IntegrityError"):
         await router.send(hello("second"))
     await settle()
@@ -235,25 +239,25 @@ async def test_a_broker_on_a_full_disk_starts_shows_and_takes_up_when_there_is_r
 async def test_a_notice_of_a_dead_letter_is_not_made_of_what_the_disk_has_not(
     path: Path, faults: Faults
 ) -> None:
-    told: list[News] = []
+    told: list[Notice] = []
     engine = InlineEngine(faults.connection_class())
     async with Store(path, engine) as store:
         clock = LoopClock(asyncio.get_running_loop())
-        exchange = Exchange(store, Limits(max_attempts=1), clock, told.append)
-        await exchange.open()
+        service = BrokerService(store, Limits(max_attempts=1), clock, told.append)
+        await service.open()
+        router = Router(service, store)
         for name in ("alice", "bob"):
-            exchange.note(requests.AddInbox(name, Kind.AGENT))
-        exchange.note(requests.OpenSession("b", "bob", NO_ORIGIN))
-        port = LocalPort(exchange)
-        await port.ask(requests.Send(hello()), None)
-        await port.ask(requests.Recv("b"), None)
+            router.add_inbox(name, Kind.AGENT)
+        session = router.open_session("bob", NO_ORIGIN)
+        await router.send(hello())
+        await router.recv(session)
         faults.full = True
         with pytest.raises(StoreFullError):
-            await port.ask(requests.Send(hello()), None)
-        exchange.note(requests.CloseSession("b"))
+            await router.send(hello())
+        session.close()
         await settle()
         assert told == []
         faults.full = False
         await advance(PROBE_SECONDS)
-        assert exchange.rules.mail.inboxes["alice"].unread == 0
-        await exchange.close()
+        assert router.unread("alice") == 0
+        await service.close()
