@@ -1,4 +1,4 @@
-"""A connection whose verbs do what a test says."""
+"""A connection whose verbs do what a test says, and whose broker answers when it says so."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ import socket
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import define, field
 
-from actors import ReplyTo
 from hive.errors import ConflictError, UnavailableError
-from hive.gateway.answers import Answer, Asked, Fields, Push, Stream, later, pass_on
-from hive.gateway.connection import Connection
+from hive.gateway.connection import Connection, Served
 from hive.gateway.flusher import Flusher
+from hive.gateway.handlers import Answer, Fields, LongPoll, Push, Stream, serves
+from hive.store import Kind
+from hive.wire.agent import Recv
 from hive.wire.base import Request
 from hive.wire.codec import RequestDecoder
 from tests.support.hives import Line
@@ -57,15 +57,54 @@ class Fail(Request, tag="fail", kw_only=True, frozen=True):
 
 
 class Busy(Request, tag="busy", frozen=True):
-    """Answered by somebody who refuses even to be asked."""
+    """Asked of a broker that refuses even to be asked."""
 
 
-DECODER: RequestDecoder[Request] = RequestDecoder(Say | Later | Park | Work | Watch | Fail | Busy)
+class Post(Request, tag="post", kw_only=True, frozen=True):
+    """Asked of the broker, which answers in order when the test lets it."""
+
+    name: str
+
+
+DECODER: RequestDecoder[Request] = RequestDecoder(
+    Say | Later | Park | Work | Watch | Fail | Busy | Post | Recv
+)
 
 
 @define(eq=False)
-class ScriptedVerbs:
-    """Answers, and remembers what it was asked."""
+class ScriptedBroker:
+    """Takes requests and answers them when it is told to, in their order.
+
+    Attributes:
+        asked: Who asked what, by the token of the answer.
+    """
+
+    asked: list[tuple[Connection, Request, object]] = field(factory=list)
+
+    def open_session(self, session: object) -> None:
+        """A client has come."""
+
+    def close_session(self, session: object) -> None:
+        """A client has gone."""
+
+    def handle(self, session: Connection, request: Request, token: object) -> None:
+        """Take one request in."""
+        session.script.asked.append(request)  # type: ignore[attr-defined]
+        if isinstance(request, Busy):
+            raise UnavailableError("nobody is there")
+        self.asked.append((session, request, token))
+
+    def commit(self) -> None:
+        """Answer everything."""
+        asked, self.asked = self.asked, []
+        for session, request, token in asked:
+            name = request.name if isinstance(request, Post) else "mail"
+            session.answer(token, {"text": name}, not isinstance(request, Recv))
+
+
+@define(eq=False)
+class Script:
+    """What a connection is to do, and what it was asked."""
 
     asked: list[Request] = field(factory=list)
     futures: dict[str, asyncio.Future[Fields]] = field(
@@ -74,61 +113,69 @@ class ScriptedVerbs:
     stream: Callable[[Push], Coroutine[Any, Any, None]] | None = None
     errors: dict[str, Exception] = field(factory=lambda: {"refusal": ConflictError("taken")})
     closed: asyncio.Event = field(factory=asyncio.Event)
-
-    def handle(self, request: Request) -> Answer:
-        """Answer one request."""
-        self.asked.append(request)
-        match request:
-            case Say(text=text):
-                return {"text": text}
-            case Later(name=name):
-                return later(self.futures[name], _as_it_is)
-            case Park(name=name):
-                return Asked(partial(pass_on, self.futures[name]), _as_it_is, ordered=False)
-            case Work(name=name):
-                return self._work(name)
-            case Watch():
-                assert self.stream is not None
-                return Stream(self.stream)
-            case Busy():
-                return Asked(_refuse, _as_it_is)
-            case Fail(how=how):
-                raise self.errors[how]
-        raise AssertionError(request)
-
-    async def _work(self, name: str) -> Fields:
-        return await self.futures[name]
-
-    def close(self) -> None:
-        """The client has gone."""
-        self.closed.set()
+    broker: ScriptedBroker = field(factory=ScriptedBroker)
+    running: set[asyncio.Task[Fields]] = field(factory=set)
 
 
-def _refuse(reply_to: ReplyTo[Fields]) -> None:
-    raise UnavailableError("nobody is there")
+class ScriptedConnection(Connection):
+    """Answers as its script says."""
 
+    __slots__ = ("script",)
 
-def _as_it_is(fields: Fields) -> Fields:
-    return fields
+    decoder: ClassVar[RequestDecoder[Request]] = DECODER
+    to_broker: ClassVar[tuple[type[Request], ...]] = (Busy, Post, Recv)
+
+    def __init__(self, script: Script) -> None:
+        loop = asyncio.get_running_loop()
+        served = Served(script.broker, script.running, Flusher(), loop)  # type: ignore[arg-type]
+        super().__init__("tester", Kind.PEER, "", served)
+        self.script = script
+
+    def closed(self) -> None:
+        self.script.closed.set()
+
+    @serves(Say)
+    def _say_it(self, request: Say) -> Answer:
+        self.script.asked.append(request)
+        return {"text": request.text}
+
+    @serves(Park)
+    def _park(self, request: Park) -> Answer:
+        self.script.asked.append(request)
+        return LongPoll(self.script.futures[request.name])
+
+    @serves(Later, Work)
+    def _work(self, request: Later | Work) -> Answer:
+        self.script.asked.append(request)
+        return self._wait_for(request.name)
+
+    @serves(Watch)
+    def _watch(self, request: Watch) -> Answer:
+        self.script.asked.append(request)
+        assert self.script.stream is not None
+        return Stream(self.script.stream)
+
+    @serves(Fail)
+    def _fail(self, request: Fail) -> Answer:
+        self.script.asked.append(request)
+        raise self.script.errors[request.how]
+
+    async def _wait_for(self, name: str) -> Fields:
+        return await self.script.futures[name]
 
 
 @define(eq=False)
-class Served:
-    """A client of scripted verbs.
-
-    Attributes:
-        running: The tasks of coroutine answers.
-    """
+class Client:
+    """A client of a scripted connection."""
 
     line: Line
-    verbs: ScriptedVerbs
-    connection: Connection[Request]
-    running: set[asyncio.Task[Fields]]
+    script: Script
+    connection: ScriptedConnection
 
 
 @asynccontextmanager
-async def served(*, buffer: int | None = None) -> AsyncIterator[Served]:
-    """Connect a client to scripted verbs.
+async def served(*, buffer: int | None = None) -> AsyncIterator[Client]:
+    """Connect a client to a scripted connection.
 
     Args:
         buffer: Bytes that the kernel keeps for a client that does not read.
@@ -136,15 +183,13 @@ async def served(*, buffer: int | None = None) -> AsyncIterator[Served]:
     ours, theirs = socket.socketpair()
     if buffer is not None:
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
-    verbs, running = ScriptedVerbs(), set[asyncio.Task[Fields]]()
+    script = Script()
     loop = asyncio.get_running_loop()
-    _, connection = await loop.create_unix_connection(
-        lambda: Connection(DECODER, lambda transport: verbs, running, Flusher()), sock=ours
-    )
+    _, connection = await loop.create_unix_connection(lambda: ScriptedConnection(script), sock=ours)
     line = Line(*await asyncio.open_unix_connection(sock=theirs, limit=1 << 22))
     try:
-        yield Served(line, verbs, connection, running)
+        yield Client(line, script, connection)
     finally:
         connection.abort()
-        await verbs.closed.wait()
+        await script.closed.wait()
         await line.close()

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from actors.testing import advance, settle
-from hive.gateway.answers import Push
-from hive.gateway.connection import FAREWELL, MAX_OUTSTANDING, WRITE_DEADLINE, Connection
-from hive.gateway.flusher import Flusher
+from actors.testing import advance, run_simulation, settle
+from hive.gateway.connection import FAREWELL, MAX_OUTSTANDING, WRITE_DEADLINE
+from hive.gateway.handlers import Push
 from hive.wire.base import LINE_MAX
-from tests.gateway.scripted import DECODER, ScriptedVerbs, Served, served
+from tests.gateway.scripted import Client, Script, ScriptedConnection, served
 from tests.support.hives import until
 
 
@@ -21,7 +23,7 @@ def texts(*answers: dict[str, Any]) -> list[Any]:
     return [answer.get("text") for answer in answers]
 
 
-async def read(client: Served, count: int) -> list[dict[str, Any]]:
+async def read(client: Client, count: int) -> list[dict[str, Any]]:
     return [await client.line.read() for _ in range(count)]
 
 
@@ -37,9 +39,9 @@ async def test_answers_come_in_the_order_of_the_requests() -> None:
             {"cmd": "fail", "how": "refusal"},
         )
         await client.line.writer.drain()
-        await until(lambda: len(client.verbs.asked) == 4)
-        client.verbs.futures["job"].set_result({"text": "worked"})
-        client.verbs.futures["slow"].set_result({"text": "slowly"})
+        await until(lambda: len(client.script.asked) == 4)
+        client.script.futures["job"].set_result({"text": "worked"})
+        client.script.futures["slow"].set_result({"text": "slowly"})
         *good, bad = await read(client, 4)
         assert texts(*good) == ["slowly", "at once", "worked"]
         assert (bad["ok"], bad["code"], bad["error"]) == (False, "conflict", "taken")
@@ -51,24 +53,27 @@ async def test_a_parked_request_holds_up_nobody_and_carries_its_own_number() -> 
             {"cmd": "park", "name": "p", "req": "parked"}, {"cmd": "say", "text": "x", "req": 7}
         )
         assert (await client.line.read())["req"] == 7
-        client.verbs.futures["p"].set_result({"text": "rung"})
+        client.script.futures["p"].set_result({"text": "rung"})
         answer = await client.line.read()
         assert (answer["req"], answer["text"]) == ("parked", "rung")
 
 
 async def test_answers_of_one_turn_leave_in_one_write() -> None:
-    verbs, writes = ScriptedVerbs(), list[bytes]()
-    connection = Connection(DECODER, lambda transport: verbs, set(), Flusher())
-    connection.connection_made(_Recorder(writes))
+    script, writes = Script(), list[bytes]()
+    connection = ScriptedConnection(script)
+    transport = _Recorder(writes)
+    connection.connection_made(transport)
     connection.data_received(b'{"cmd":"say","text":"x"}\n' * 50)
     assert [write.count(b"\n") for write in writes] == [50]
     for name in "abc":
         connection.data_received(b'{"cmd":"park","name":"%s"}\n' % name.encode())
     for name in "abc":
-        verbs.futures[name].set_result({"text": name})
+        script.futures[name].set_result({"text": name})
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert [write.count(b"\n") for write in writes] == [50, 3]
+    transport.sock.close()
+    transport.other.close()
 
 
 class _Recorder(asyncio.Transport):
@@ -77,12 +82,16 @@ class _Recorder(asyncio.Transport):
     def __init__(self, writes: list[bytes]) -> None:
         super().__init__()
         self._writes = writes
+        self.sock, self.other = socket.socketpair()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         self._writes.append(bytes(data))
 
     def is_closing(self) -> bool:
         return False
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self.sock if name == "socket" else default
 
     def is_reading(self) -> bool:
         return True
@@ -94,6 +103,97 @@ async def test_who_cannot_be_asked_holds_up_nobody() -> None:
         refusal, following = await read(client, 2)
         assert (refusal["code"], refusal["req"]) == ("unavailable", 1)
         assert following["text"] == "next"
+
+
+# Answers of the broker
+
+
+async def test_what_the_broker_owes_comes_before_what_was_asked_later() -> None:
+    async with served() as client:
+        client.line.write(
+            {"cmd": "post", "name": "a"},
+            {"cmd": "say", "text": "b"},
+            {"cmd": "busy", "req": 3},
+            {"cmd": "post", "name": "d"},
+        )
+        await client.line.writer.drain()
+        await until(lambda: len(client.script.asked) == 4)
+        client.script.broker.commit()
+        a, b, refused, d = await read(client, 4)
+        assert texts(a, b, d) == ["a", "b", "d"]
+        assert (refused["code"], refused["req"]) == ("unavailable", 3)
+
+
+async def test_the_broker_waits_for_work_that_was_asked_before_and_work_for_the_broker() -> None:
+    async with served() as client:
+        client.line.write(
+            {"cmd": "work", "name": "first"},
+            {"cmd": "post", "name": "a"},
+            {"cmd": "work", "name": "last"},
+        )
+        await until(lambda: len(client.script.asked) == 3)
+        client.script.broker.commit()
+        client.script.futures["last"].set_result({"text": "last"})
+        await until(lambda: len(client.script.running) == 1)
+        client.script.futures["first"].set_result({"text": "first"})
+        assert texts(*await read(client, 3)) == ["first", "a", "last"]
+
+
+async def test_a_recv_that_waits_holds_up_nobody_and_is_answered_when_its_mail_is_there() -> None:
+    async with served() as client:
+        client.line.write(
+            {"cmd": "recv", "wait_seconds": 60, "req": "r"}, {"cmd": "say", "text": "next"}
+        )
+        assert (await client.line.read())["text"] == "next"
+        client.script.broker.commit()
+        assert await client.line.read() == {"version": 1, "ok": True, "text": "mail", "req": "r"}
+
+
+Asks = st.lists(
+    st.sampled_from(["post", "say", "work", "park", "busy", "recv"]), min_size=1, max_size=12
+)
+
+
+@settings(max_examples=60)
+@given(asks=Asks, data=st.data())
+def test_answers_are_in_order_whatever_is_asked_and_whenever_it_is_done(
+    asks: list[str], data: st.DataObject
+) -> None:
+    """All but long polls and a waiting `recv` come in the order of their requests."""
+
+    async def talk() -> None:
+        async with served() as client:
+            for number, verb in enumerate(asks):
+                client.line.write(_ask(verb, str(number)))
+            await settle()
+            steps = ["commit", *(str(n) for n, verb in enumerate(asks) if verb in SLOW)]
+            for step in data.draw(st.permutations(steps)):
+                if step == "commit":
+                    client.script.broker.commit()
+                else:
+                    client.script.futures[step].set_result({"text": step})
+                await settle()
+            answers = await read(client, len(asks))
+            got = [int(answer["req"]) for answer in answers]
+            assert sorted(got) == list(range(len(asks)))
+            in_order = [number for number in got if asks[number] not in {"park", "recv"}]
+            assert in_order == sorted(in_order)
+
+    run_simulation(talk)
+
+
+SLOW = {"work", "park"}
+
+
+def _ask(verb: str, number: str) -> dict[str, Any]:
+    fields: dict[str, Any] = {"cmd": verb, "req": number}
+    if verb in {"post", "work", "park"}:
+        fields["name"] = number
+    elif verb == "say":
+        fields["text"] = number
+    elif verb == "recv":
+        fields["wait_seconds"] = 60
+    return fields
 
 
 # Lines
@@ -134,7 +234,7 @@ async def test_a_line_that_is_too_long_is_refused_and_skipped() -> None:
         assert too_long["code"] == "too_large"
         assert str(LINE_MAX) in too_long["error"]
         assert following["text"] == "next"
-        assert len(client.verbs.asked) == 1
+        assert len(client.script.asked) == 1
 
 
 async def test_half_a_line_is_never_carried_out() -> None:
@@ -142,8 +242,8 @@ async def test_half_a_line_is_never_carried_out() -> None:
         client.line.writer.write(b'{"cmd":"say","text":"whole"}\n{"cmd":"say","text":"half"}')
         assert (await client.line.read())["text"] == "whole"
         await client.line.close()
-        await client.verbs.closed.wait()
-        assert len(client.verbs.asked) == 1
+        await client.script.closed.wait()
+        assert len(client.script.asked) == 1
 
 
 async def test_a_line_may_come_in_pieces() -> None:
@@ -165,13 +265,13 @@ async def test_a_client_that_does_not_read_is_disconnected() -> None:
         big = "x" * (LINE_MAX // 2)
         client.line.write(*[{"cmd": "say", "text": big}] * 3)
         await settle()
-        taken = len(client.verbs.asked)
+        taken = len(client.script.asked)
         client.line.write({"cmd": "say", "text": "one more"})
         await advance(WRITE_DEADLINE - 1)
-        assert len(client.verbs.asked) == taken, "no more is read from whoever does not read"
-        assert not client.verbs.closed.is_set()
+        assert len(client.script.asked) == taken, "no more is read from whoever does not read"
+        assert not client.script.closed.is_set()
         await advance(2)
-        assert client.verbs.closed.is_set()
+        assert client.script.closed.is_set()
 
 
 @pytest.mark.sim
@@ -197,9 +297,9 @@ async def test_whoever_has_too_much_under_way_is_not_read_any_more(verb: str) ->
         await settle()
         client.line.write({"cmd": "say", "text": "waits in the kernel"})
         await settle()
-        assert len(client.verbs.asked) == len(names)
+        assert len(client.script.asked) == len(names)
         for name in names:
-            client.verbs.futures[name].set_result({"text": name})
+            client.script.futures[name].set_result({"text": name})
         answers = await read(client, len(names) + 1)
         assert texts(*answers) == [*names, "waits in the kernel"]
 
@@ -212,8 +312,8 @@ async def test_answers_that_wait_behind_another_are_under_way_too() -> None:
         await settle()
         client.line.write({"cmd": "say", "text": "waits in the kernel"})
         await settle()
-        assert len(client.verbs.asked) == MAX_OUTSTANDING + 1
-        client.verbs.futures["slow"].set_result({"text": "slow"})
+        assert len(client.script.asked) == MAX_OUTSTANDING + 1
+        client.script.futures["slow"].set_result({"text": "slow"})
         answers = await read(client, MAX_OUTSTANDING + 2)
         assert texts(answers[0], answers[-1]) == ["slow", "waits in the kernel"]
 
@@ -227,16 +327,16 @@ async def test_closing_writes_what_is_ready_but_waits_for_nobody_for_ever() -> N
         await settle()
         client.connection.close()
         await settle()
-        assert not client.verbs.closed.is_set(), "there is still something to be read"
+        assert not client.script.closed.is_set(), "there is still something to be read"
         await advance(FAREWELL)
-        assert client.verbs.closed.is_set()
+        assert client.script.closed.is_set()
 
 
 async def test_closing_delivers_the_last_answer() -> None:
     async with served() as client:
         client.line.write({"cmd": "park", "name": "p"})
-        await until(lambda: client.verbs.asked)
-        client.verbs.futures["p"].set_result({"text": "good-bye"})
+        await until(lambda: client.script.asked)
+        client.script.futures["p"].set_result({"text": "good-bye"})
         await asyncio.sleep(0)
         client.connection.close()
         assert (await client.line.read())["text"] == "good-bye"
@@ -254,24 +354,25 @@ async def test_who_closes_only_its_sending_end_still_gets_every_answer() -> None
             {"cmd": "park", "name": "p"},
         )
         client.line.writer.write_eof()
-        await until(lambda: len(client.verbs.asked) == 3)
+        await until(lambda: len(client.script.asked) == 3)
         await asyncio.sleep(0)
-        client.verbs.futures["p"].set_result({"text": "rung"})
+        client.script.futures["p"].set_result({"text": "rung"})
         assert (await client.line.read())["text"] == "rung"
-        assert not client.verbs.closed.is_set()
-        client.verbs.futures["slow"].set_result({"text": "slowly"})
+        assert not client.script.closed.is_set()
+        client.script.futures["slow"].set_result({"text": "slowly"})
         assert texts(*await read(client, 2)) == ["slowly", "behind it"]
         assert await client.line.reader.read() == b""
-        await client.verbs.closed.wait()
+        await client.script.closed.wait()
 
 
 async def test_who_has_gone_altogether_is_not_waited_for() -> None:
     async with served() as client:
         client.line.write({"cmd": "later", "name": "slow"}, {"cmd": "park", "name": "p"})
-        await until(lambda: len(client.verbs.asked) == 2)
+        await until(lambda: len(client.script.asked) == 2)
         await client.line.close()
-        await client.verbs.closed.wait()
-        assert not client.verbs.futures["slow"].done()
+        await client.script.closed.wait()
+        assert not client.script.futures["slow"].done()
+        client.script.futures["slow"].set_result({"text": "nobody reads it"})
 
 
 async def test_a_stream_ends_when_its_reader_closes_its_sending_end() -> None:
@@ -279,11 +380,11 @@ async def test_a_stream_ends_when_its_reader_closes_its_sending_end() -> None:
         await asyncio.Event().wait()
 
     async with served() as client:
-        client.verbs.stream = run
+        client.script.stream = run
         client.line.write({"cmd": "park", "name": "p"}, {"cmd": "watch"})
         await client.line.read()
         client.line.writer.write_eof()
-        await client.verbs.closed.wait()
+        await client.script.closed.wait()
 
 
 # Streams
@@ -296,7 +397,7 @@ async def test_a_stream_begins_with_a_bare_ok_and_repeats_its_number() -> None:
         await asyncio.Event().wait()
 
     async with served() as client:
-        client.verbs.stream = run
+        client.script.stream = run
         assert await client.line.ask("watch", req=3) == {"version": 1, "ok": True, "req": 3}
         answers = await read(client, 2)
         assert texts(*answers) == ["one", "two"]
@@ -312,12 +413,12 @@ async def test_a_stream_takes_no_more_requests() -> None:
         await asyncio.Event().wait()
 
     async with served() as client:
-        client.verbs.stream = run
+        client.script.stream = run
         client.line.write({"cmd": "watch"}, {"cmd": "say", "text": "ignored"})
         assert "text" not in await client.line.read(), "the ok is not kept back"
         pushed.set()
         assert (await client.line.read())["text"] == "pushed"
-        assert len(client.verbs.asked) == 1
+        assert len(client.script.asked) == 1
 
 
 async def test_a_stream_waits_for_the_answers_before_it() -> None:
@@ -326,11 +427,11 @@ async def test_a_stream_waits_for_the_answers_before_it() -> None:
         await asyncio.Event().wait()
 
     async with served() as client:
-        client.verbs.stream = run
+        client.script.stream = run
         client.line.write({"cmd": "later", "name": "slow"}, {"cmd": "watch"})
-        await until(lambda: len(client.verbs.asked) == 2)
+        await until(lambda: len(client.script.asked) == 2)
         await asyncio.sleep(0)
-        client.verbs.futures["slow"].set_result({"text": "first"})
+        client.script.futures["slow"].set_result({"text": "first"})
         assert texts(*await read(client, 3)) == ["first", None, "pushed"]
 
 
@@ -344,7 +445,7 @@ async def test_a_stream_ends_with_its_client() -> None:
             ended.set()
 
     async with served() as client:
-        client.verbs.stream = run
+        client.script.stream = run
         await client.line.ok("watch")
         assert not ended.is_set()
         await client.line.close()
@@ -359,7 +460,7 @@ async def test_a_stream_that_breaks_closes_the_connection_and_is_logged(
         raise RuntimeError("the pump broke")
 
     async with served() as client:
-        client.verbs.stream = run
+        client.script.stream = run
         client.line.write({"cmd": "watch"})
         assert texts(*await read(client, 2)) == [None, "last words"]
         assert await client.line.reader.read() == b""
@@ -373,21 +474,21 @@ async def test_a_stream_that_breaks_closes_the_connection_and_is_logged(
 async def test_long_work_outlives_the_client_who_asked_for_it() -> None:
     async with served() as client:
         client.line.write({"cmd": "work", "name": "restart"})
-        await until(lambda: client.running)
-        [task] = client.running
+        await until(lambda: client.script.running)
+        [task] = client.script.running
         await client.line.close()
-        await client.verbs.closed.wait()
+        await client.script.closed.wait()
         assert not task.done()
-        client.verbs.futures["restart"].set_result({"text": "done after all"})
+        client.script.futures["restart"].set_result({"text": "done after all"})
         assert await task == {"text": "done after all"}
-    assert not client.running
+    assert not client.script.running
 
 
 async def test_work_that_is_cancelled_is_answered_as_unavailable() -> None:
     async with served() as client:
         client.line.write({"cmd": "work", "name": "restart"})
-        await until(lambda: client.running)
-        [task] = client.running
+        await until(lambda: client.script.running)
+        [task] = client.script.running
         task.cancel()
         answer = await client.line.read()
         assert (answer["code"], "shutting down" in answer["error"]) == ("unavailable", True)
@@ -397,7 +498,7 @@ async def test_a_fault_of_ours_is_named_as_such_and_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with served() as client:
-        client.verbs.errors["bug"] = ZeroDivisionError("by zero")
+        client.script.errors["bug"] = ZeroDivisionError("by zero")
         with caplog.at_level(logging.ERROR):
             code, error = await client.line.refused("fail", how="bug")
         assert code == "failed"
@@ -412,8 +513,8 @@ async def test_an_answer_that_json_cannot_hold_is_a_fault_and_holds_up_nobody(
 ) -> None:
     async with served() as client:
         client.line.write({"cmd": verb, "name": "odd"}, {"cmd": "say", "text": "next"})
-        await until(lambda: len(client.verbs.asked) == 2)
-        client.verbs.futures["odd"].set_result({"text": object()})
+        await until(lambda: len(client.script.asked) == 2)
+        client.script.futures["odd"].set_result({"text": object()})
         answers = await read(client, 2)
         assert {answer.get("code") for answer in answers} == {"failed", None}
     assert "a bug" in caplog.text

@@ -16,17 +16,15 @@ import pytest
 from hive.errors import BadRequestError, FailedError
 from hive.gateway import listener as module
 from hive.gateway.connection import Connection
-from hive.gateway.flusher import Flusher
 from hive.gateway.listener import Listener
 from hive.gateway.origin import origin_of
-from hive.wire.base import Request
-from tests.gateway.scripted import DECODER, ScriptedVerbs
+from tests.gateway.scripted import Script, ScriptedConnection
 from tests.support.hives import Line, Site, connected
 
 
 @asynccontextmanager
 async def listening(path: Path, *, group: str | None = None) -> AsyncIterator[Listener]:
-    listener = Listener(path, connection_to(ScriptedVerbs()), group=group)
+    listener = Listener(path, connection_to(Script()), group=group)
     await listener.open()
     try:
         yield listener
@@ -34,8 +32,8 @@ async def listening(path: Path, *, group: str | None = None) -> AsyncIterator[Li
         await listener.close()
 
 
-def connection_to(verbs: ScriptedVerbs) -> Callable[[], Connection[Request]]:
-    return lambda: Connection(DECODER, lambda transport: verbs, set(), Flusher())
+def connection_to(script: Script) -> Callable[[], Connection]:
+    return lambda: ScriptedConnection(script)
 
 
 async def test_the_socket_is_for_its_owner_and_group_only(site: Site) -> None:
@@ -68,12 +66,12 @@ async def test_a_leftover_socket_is_replaced(site: Site) -> None:
 
 async def test_a_path_that_the_kernel_cannot_bind_is_refused_with_a_way_out(site: Site) -> None:
     with pytest.raises(BadRequestError, match="HYPERHIVE_RUN_DIR"):
-        Listener(site.run_dir / ("x" * 120), connection_to(ScriptedVerbs()))
+        Listener(site.run_dir / ("x" * 120), connection_to(Script()))
 
 
 async def test_a_directory_that_cannot_be_made_is_named(site: Site) -> None:
     (site.run_dir / "file").touch()
-    listener = Listener(site.run_dir / "file" / "a.sock", connection_to(ScriptedVerbs()))
+    listener = Listener(site.run_dir / "file" / "a.sock", connection_to(Script()))
     with pytest.raises(FailedError, match=r"cannot listen on .*a\.sock: .*; check"):
         await listener.open()
     await listener.close()
@@ -81,13 +79,13 @@ async def test_a_directory_that_cannot_be_made_is_named(site: Site) -> None:
 
 async def test_closing_disconnects_everyone_and_says_so_to_their_verbs(site: Site) -> None:
     path = site.run_dir / "a.sock"
-    verbs = ScriptedVerbs()
-    listener = Listener(path, connection_to(verbs))
+    script = Script()
+    listener = Listener(path, connection_to(script))
     await listener.open()
     async with connected(path) as line:
         await line.ok("say", text="x")
         await listener.close()
-        assert verbs.closed.is_set()
+        assert script.closed.is_set()
         assert await line.reader.read() == b""
     await listener.close()
 
@@ -96,7 +94,7 @@ async def test_closing_disconnects_everyone_and_says_so_to_their_verbs(site: Sit
 @pytest.mark.loops("uvloop")
 async def test_whoever_is_just_connecting_is_disconnected_too(site: Site) -> None:
     path = site.run_dir / "a.sock"
-    listener = Listener(path, connection_to(ScriptedVerbs()))
+    listener = Listener(path, connection_to(Script()))
     await listener.open()
     connecting = [asyncio.ensure_future(Line.to(path)) for _ in range(5)]
     for _ in range(3):
@@ -114,7 +112,7 @@ async def test_whoever_is_just_connecting_is_disconnected_too(site: Site) -> Non
 @pytest.mark.parametrize("turns", range(6))
 async def test_an_opening_that_is_cancelled_leaves_nothing(site: Site, turns: int) -> None:
     path = site.run_dir / "a.sock"
-    listener = Listener(path, connection_to(ScriptedVerbs()))
+    listener = Listener(path, connection_to(Script()))
     opening = asyncio.ensure_future(listener.open())
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -139,7 +137,7 @@ async def test_an_opening_that_is_cancelled_while_it_binds_leaves_nothing(
         return bind(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "_bind", slowly)
-    listener = Listener(path, connection_to(ScriptedVerbs()))
+    listener = Listener(path, connection_to(Script()))
     opening = asyncio.ensure_future(listener.open())
     await bound.wait()
     opening.cancel()

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from actors.testing import settle
 from hive.events import EventLog, Listener
-from hive.gateway.answers import Fields
+from hive.gateway.handlers import Fields
 from hive.gateway.streams import event_stream
 from hive.wire.rows import EventRow
 
