@@ -28,7 +28,7 @@ def as_text(book: Book) -> str:
     parts = [f"{len(book.rounds)} rounds; medians [lowest .. highest]", _disk(book)]
     parts += [f"skipped: {name}: {why}" for name, why in book.skipped.items()]
     parts += [_workload(book, workload.name) for workload in WORKLOADS]
-    parts += [*_isolation(book), *_growth(book), _targets(book)]
+    parts += [*_isolation(book), *_growth(book), *_memory(book), _targets(book)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -104,22 +104,37 @@ def _growth(book: Book) -> Iterator[str]:
         yield _table(["delivered rows", "recv of 16, p50 us", "empty recv, p50 us"], rows)
 
 
+def _memory(book: Book) -> Iterator[str]:
+    parked = book.each(lambda one: one.parked)
+    if parked:
+        yield _table(["memory of the daemon", "bytes"], [["a parked recv", _of(parked)]])
+    for found in (one.endurance for one in book.rounds if one.endurance is not None):
+        looks = zip(book.long, (found.few, found.many), strict=True)
+        rows = [[f"{messages:,}", f"{size / 1e6:.1f}"] for messages, size in looks]
+        yield _table(["delivered since its start", "memory at rest, MB"], rows)
+
+
 def _targets(book: Book) -> str:
     rows = [
         [
             verdict.title,
-            f"{'>=' if verdict.at_least else '<='} {verdict.goal:g} {verdict.unit}",
+            _bound(verdict, verdict.goal),
+            _bound(verdict, verdict.aim) if verdict.aim is not None else "-",
             f"{_number(verdict.found)} {verdict.unit}",
             "ok" if verdict.ok else "missed",
             f"{_number(verdict.allowed)} {verdict.unit}" if verdict.allowed else "-",
         ]
         for verdict in _verdicts(book)
     ]
-    return _table(["target", "goal", "measured", "", "bare stack"], rows) if rows else ""
+    return _table(["target", "goal", "aim", "measured", "", "bare stack"], rows) if rows else ""
+
+
+def _bound(verdict: Verdict, number: float) -> str:
+    return f"{'>=' if verdict.at_least else '<='} {number:g} {verdict.unit}"
 
 
 def _verdicts(book: Book) -> list[Verdict]:
-    judged = (target.judge(book) for target in targets(book.rows))
+    judged = (target.judge(book) for target in targets(book.rows, book.long))
     return [verdict for verdict in judged if verdict is not None]
 
 
