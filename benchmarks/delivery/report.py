@@ -45,14 +45,14 @@ def _disk(book: Book) -> str:
             _of(book.each(lambda one: one.disk.overwrite.p99)),
         ],
     ]
-    return _table(["raw fdatasync", "p50 us", "p99 us"], rows)
+    return table(["raw fdatasync", "p50 us", "p99 us"], rows)
 
 
 def _workload(book: Book, name: str) -> str:
     systems = list(dict.fromkeys(each for one in book.rounds for each in one.runs.get(name, {})))
     rows = [[system, *_cells(book.results(name, system))] for system in systems]
     heads = [name, "msg/s", "p50 us", "p99 us", "server CPU us/msg", "client CPU us/msg"]
-    return _table(heads, rows) if rows else ""
+    return table(heads, rows) if rows else ""
 
 
 def _cells(results: Sequence[Result]) -> Iterator[str]:
@@ -82,7 +82,7 @@ def _isolation(book: Book) -> Iterator[str]:
                 _of([each.loaded.p99 for each in found]),
             ],
         ]
-        yield _table(["whoami of a bystander", "p50 us", "p99 us"], rows)
+        yield table(["whoami of a bystander", "p50 us", "p99 us"], rows)
 
 
 def _growth(book: Book) -> Iterator[str]:
@@ -101,17 +101,17 @@ def _growth(book: Book) -> Iterator[str]:
                 _of([each.many.empty for each in found]),
             ],
         ]
-        yield _table(["delivered rows", "recv of 16, p50 us", "empty recv, p50 us"], rows)
+        yield table(["delivered rows", "recv of 16, p50 us", "empty recv, p50 us"], rows)
 
 
 def _memory(book: Book) -> Iterator[str]:
     parked = book.each(lambda one: one.parked)
     if parked:
-        yield _table(["memory of the daemon", "bytes"], [["a parked recv", _of(parked)]])
+        yield table(["memory of the daemon", "bytes"], [["a parked recv", _of(parked)]])
     for found in (one.endurance for one in book.rounds if one.endurance is not None):
         looks = zip(book.long, (found.few, found.many), strict=True)
         rows = [[f"{messages:,}", f"{size / 1e6:.1f}"] for messages, size in looks]
-        yield _table(["delivered since its start", "memory at rest, MB"], rows)
+        yield table(["delivered since its start", "memory at rest, MB"], rows)
 
 
 def _targets(book: Book) -> str:
@@ -126,7 +126,7 @@ def _targets(book: Book) -> str:
         ]
         for verdict in _verdicts(book)
     ]
-    return _table(["target", "goal", "aim", "measured", "", "bare stack"], rows) if rows else ""
+    return table(["target", "goal", "aim", "measured", "", "bare stack"], rows) if rows else ""
 
 
 def _bound(verdict: Verdict, number: float) -> str:
@@ -150,7 +150,8 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= _WHOLE else f"{value:.3g}"
 
 
-def _table(heads: Cells, rows: Sequence[Cells]) -> str:
+def table(heads: Cells, rows: Sequence[Cells]) -> str:
+    """Return a table with its columns aligned."""
     widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
     lines = [heads, ["-" * width for width in widths], *rows]
     return "\n".join(

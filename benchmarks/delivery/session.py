@@ -7,7 +7,7 @@ import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from attrs import define, field, frozen
 
@@ -32,7 +32,23 @@ from benchmarks.delivery.systems.base import Broker, Driven, Embedded
 from benchmarks.delivery.systems.front import Front, Streams
 from benchmarks.delivery.systems.hyperhive import Hyperhive
 
-S = TypeVar("S", Broker, Driven, Embedded, Front, Streams)
+
+class Selectable(Protocol):
+    """A system that may be left out, or may be missing on this machine."""
+
+    @property
+    def name(self) -> str:
+        """What the report calls it."""
+        ...
+
+    @property
+    def missing(self) -> str | None:
+        """Why it cannot be run here, in words; None when it can."""
+        ...
+
+
+S = TypeVar("S", bound=Selectable)
+T = TypeVar("T")
 
 Say = Callable[[str], None]
 """Tells the person who waits what is going on."""
@@ -200,6 +216,6 @@ async def _run_library(library: Embedded, plan: Plan, root: Path) -> Result:
         return await asyncio.to_thread(run_embedded, library, Path(place), plan.timing)
 
 
-def _rotated(systems: Sequence[S], by: int) -> list[S]:
+def _rotated(systems: Sequence[T], by: int) -> list[T]:
     start = by % len(systems) if systems else 0
     return list(systems[start:]) + list(systems[:start])
