@@ -37,18 +37,15 @@ class Endurance:
     many: int
 
 
-def allow_files(count: int) -> None:
-    """Let us, and the servers that we start, have that many connections.
-
-    Raises:
-        RuntimeError: When the machine does not allow it.
-    """
+def allow_files(count: int) -> str | None:
+    """Let us and the servers that we start have that many connections; return why not, if so."""
     wanted = count + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < wanted:
-        raise RuntimeError(f"{wanted} open files are needed, and `ulimit -Hn` allows {hard}")
+        return f"{wanted:,} open files are needed, and `ulimit -Hn` allows {hard:,}"
     if soft != resource.RLIM_INFINITY and soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    return None
 
 
 async def parked(hive: Hyperhive, count: int) -> float:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from benchmarks.delivery import disk, growth, isolation, memory
 from benchmarks.delivery.book import Book, Disk, Round
@@ -68,7 +68,7 @@ class Plan:
         extras: Whether isolation, growth and memory of our own daemon are measured too.
         rows: Delivered messages in the small and in the large database.
         samples: Single operations that are timed for the disk, for isolation and for growth.
-        parked: Connections that wait in `recv` while the memory is looked at.
+        parked: Connections that wait in `recv` while the memory is looked at; 0 leaves it out.
         long: Messages before the first and before the second look at the memory.
         endures: Whether those are sent at all: it takes minutes.
     """
@@ -124,7 +124,9 @@ class Running:
 async def measure(plan: Plan, directory: Path | None, say: Say) -> Book:
     """Run a whole benchmark in a temporary directory within `directory`."""
     book = Book(plan.rows, plan.long)
-    memory.allow_files(plan.parked)
+    if (lacking := memory.allow_files(plan.parked)) is not None:
+        book.skipped["memory of a parked recv"] = lacking
+        plan = evolve(plan, parked=0)
     with tempfile.TemporaryDirectory(prefix="hb-", dir=directory) as root:
         async with _running(plan, Path(root), book, say) as running:
             for number in range(plan.rounds):
@@ -187,18 +189,26 @@ async def _round(plan: Plan, root: Path, running: Running, number: int, say: Say
         if workload in {ONE_SENDER, SENDERS}:
             for library in _rotated(running.libraries, number):
                 one.keep(workload, library.name, await _run_library(library, plan, root))
-    if plan.extras and running.ours is not None:
-        say("  isolation, growth, memory")
-        one.isolation = await isolation.measure(running.ours, plan.samples)
-        few, many = running.grown
-        one.growth = await asyncio.to_thread(growth.measure, few, many, plan.samples)
+    if running.ours is not None:
+        if plan.extras:
+            say("  isolation, growth, memory")
+            await _extras(one, plan, root, running.ours, running.grown)
+        if plan.endures and number == 0:
+            say(f"  memory after {plan.long[1]:,} messages")
+            async with _fresh(root, PAIRS_128.lanes) as hive:
+                one.endurance = await memory.endure(hive, *plan.long)
+    return one
+
+
+async def _extras(
+    one: Round, plan: Plan, root: Path, ours: Hyperhive, grown: Sequence[Hyperhive]
+) -> None:
+    one.isolation = await isolation.measure(ours, plan.samples)
+    few, many = grown
+    one.growth = await asyncio.to_thread(growth.measure, few, many, plan.samples)
+    if plan.parked:
         async with _fresh(root, memory.INBOXES) as hive:
             one.parked = await memory.parked(hive, plan.parked)
-    if plan.endures and running.ours is not None and number == 0:
-        say(f"  memory after {plan.long[1]:,} messages")
-        async with _fresh(root, PAIRS_128.lanes) as hive:
-            one.endurance = await memory.endure(hive, *plan.long)
-    return one
 
 
 @contextlib.asynccontextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import socket
 import subprocess
 import sys
@@ -115,3 +116,18 @@ def test_a_recv_that_was_answered_is_not_measured_as_parked() -> None:
         silent.sendall(b"{}")
         with pytest.raises(RuntimeError, match="1 parked recvs were answered"):
             memory.check_silent([ours])
+
+
+def test_without_enough_files_it_is_said_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 1_000))
+    lacking = memory.allow_files(5_000)
+    assert lacking == "5,500 open files are needed, and `ulimit -Hn` allows 1,000"
+
+
+def test_files_that_are_allowed_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1_024, 8_000))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))
+    assert memory.allow_files(5_000) is None
+    assert memory.allow_files(10) is None
+    assert asked == [(5_500, 8_000)]
