@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 
 BENCH := .venv-bench
 
-.PHONY: bench-delivery bench-turns run test test-unit test-machines check format clean
+.PHONY: bench-delivery bench-trace bench-turns run test test-unit test-machines check format clean
 
 run: $(READY) ## start the supervisor on examples/swarm with its status view
 	@$(BIN)/hive-c0re serve --config examples/swarm/hive.toml
@@ -43,6 +43,9 @@ $(READY): pyproject.toml constraints.txt
 
 bench-delivery: $(BENCH)/.ready ## measure delivery beside other durable queues
 	$(BENCH)/bin/python -m benchmarks.delivery $(ARGS)
+
+bench-trace: $(READY) ## count what one message costs the daemon in calls
+	@$(BIN)/python -m benchmarks.trace $(ARGS)
 
 bench-turns: $(READY) ## measure what the harness adds to a turn of Claude Code
 	@$(BIN)/python -m benchmarks.turns $(ARGS)

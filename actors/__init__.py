@@ -27,6 +27,9 @@ from actors._context import (
 from actors._dead_letters import (
     DeadLetters,
 )
+from actors._due import (
+    not_before,
+)
 from actors._errors import (
     ActorDied,
     ActorError,
@@ -221,4 +224,5 @@ __all__ = [
     "Verdict",
     "is_graceful",
     "log_crash",
+    "not_before",
 ]

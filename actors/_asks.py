@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field, frozen
 
+from actors._due import not_before
 from actors._errors import ActorDied, AskTimeout
 from actors._exits import ExitReason
 from actors._messages import ReplyTo
@@ -144,7 +145,8 @@ class AskClock:
         self._groups.clear()
 
     def _arm(self, timeout: float, deadline: float) -> None:
-        self._timers[timeout] = self._loop.call_at(deadline, self._expire, timeout)
+        when = not_before(deadline, self._loop)
+        self._timers[timeout] = self._loop.call_at(when, self._expire, timeout)
 
     def _expire(self, timeout: float) -> None:
         group = self._groups[timeout]

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from attrs import define, field
 
+from actors._due import not_before
 from actors._messages import TimerId
 
 
@@ -75,7 +76,7 @@ class Timers:
         self._by_id[timer.id] = timer
         if key is not None:
             self._by_key[key] = timer
-        timer.handle = self._loop.call_at(timer.due, self._fire, timer)
+        self._arm(timer)
         return timer.id
 
     def cancel(self, id_or_key: Hashable) -> bool:
@@ -107,10 +108,14 @@ class Timers:
     def __len__(self) -> int:
         return len(self._by_id)
 
+    def _arm(self, timer: Timer) -> None:
+        when = not_before(timer.due, self._loop)
+        timer.handle = self._loop.call_at(when, self._fire, timer)
+
     def _fire(self, timer: Timer) -> None:
         if timer.period is not None:
             timer.due = self._next_due(timer.due, timer.period)
-            timer.handle = self._loop.call_at(timer.due, self._fire, timer)
+            self._arm(timer)
         if not timer.queued:
             timer.queued = True
             self._post(timer)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from attrs import define, field
 
+from actors import not_before
+
 
 @define(eq=False)
 class Alarm:
@@ -26,7 +28,8 @@ class Alarm:
                 return
             self._handle.cancel()
         self._when = when
-        self._handle = asyncio.get_running_loop().call_at(when, self._ring, ring)
+        loop = asyncio.get_running_loop()
+        self._handle = loop.call_at(not_before(when, loop), self._ring, ring)
 
     def cancel(self) -> None:
         """Do not ring. Idempotent."""

@@ -26,6 +26,7 @@ _BY_NAME = {workload.name: workload for workload in WORKLOADS}
     "--workload", "workloads", type=click.Choice(list(_BY_NAME)), multiple=True, help="Only these."
 )
 @click.option("--quick", is_flag=True, help="Only show that it works.")
+@click.option("--long", "endures", is_flag=True, help="Send two million messages, too.")
 @click.option("--directory", type=click.Path(path_type=Path), help="On the disk to be measured.")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write results here.")
 def main(
@@ -35,11 +36,12 @@ def main(
     systems: tuple[str, ...],
     workloads: tuple[str, ...],
     quick: bool,
+    endures: bool,
     directory: Path | None,
     json_file: Path | None,
 ) -> None:
     """Measure the delivery of messages, beside other durable queues."""
-    plan = evolve(QUICK if quick else Plan(), systems=frozenset(systems))
+    plan = evolve(QUICK if quick else Plan(), systems=frozenset(systems), endures=endures)
     if rounds is not None:
         plan = evolve(plan, rounds=rounds)
     if rows is not None:

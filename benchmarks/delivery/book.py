@@ -9,6 +9,7 @@ from attrs import define, field
 from benchmarks.delivery.growth import Growth
 from benchmarks.delivery.isolation import Isolation
 from benchmarks.delivery.measuring import Result, Workload
+from benchmarks.delivery.memory import Endurance
 from benchmarks.delivery.stats import Latency
 
 
@@ -29,6 +30,10 @@ class Round:
     """By workload, then by system."""
     isolation: Isolation | None = None
     growth: Growth | None = None
+    parked: float | None = None
+    """Bytes of our daemon for each parked `recv`."""
+    endurance: Endurance | None = None
+    """Measured in the first round only, when it was asked for."""
 
     def keep(self, workload: Workload, system: str, result: Result) -> None:
         """Keep the result of one run."""
@@ -47,9 +52,11 @@ class Book:
         rounds: In order.
         skipped: Systems that could not be run, with the reason.
         rows: Delivered messages in the small and in the large database.
+        long: Messages before the first and before the second look at our daemon's memory.
     """
 
     rows: tuple[int, int]
+    long: tuple[int, int]
     rounds: list[Round] = field(factory=list)
     skipped: dict[str, str] = field(factory=dict)
 

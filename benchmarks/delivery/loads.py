@@ -1,4 +1,4 @@
-"""What is sent through lanes: pairs, senders alone, ping-pong.
+"""What is sent through lanes: pairs, senders alone, ping-pong, questions.
 
 All are closed loops: a sender sends its next message when the last one is confirmed, or answered.
 A load is a list of flows, one for each lane, which time what happens into one meter.
@@ -126,6 +126,21 @@ class Sender(Flow):
         await super().drain()
 
 
+class Asker(Flow):
+    """Asks again when it is answered; times each question until then."""
+
+    def start(self) -> None:
+        """Begin to ask."""
+        self.send()
+
+    def stored(self, began: float) -> None:
+        """Time the question and ask the next one."""
+        self._sent.popleft()
+        self.meter.note(began)
+        if self.running:
+            self.send()
+
+
 @define(eq=False)
 class Player(Flow):
     """Plays ping-pong: sends when the other's message has arrived; times each until it arrives."""
@@ -155,6 +170,11 @@ def pairs(lanes: Sequence[Lane], meter: Meter) -> list[Flow]:
 def senders(lanes: Sequence[Lane], meter: Meter) -> list[Flow]:
     """Return senders alone."""
     return [Sender(lane, meter) for lane in lanes]
+
+
+def askers(lanes: Sequence[Lane], meter: Meter) -> list[Flow]:
+    """Return what asks on every lane."""
+    return [Asker(lane, meter) for lane in lanes]
 
 
 def ping_pong(lanes: Sequence[Lane], meter: Meter) -> list[Flow]:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from attrs import frozen
 
-from benchmarks.delivery.loads import Flow, Meter, pairs, ping_pong, senders
+from benchmarks.delivery.loads import Flow, Meter, askers, pairs, ping_pong, senders
 from benchmarks.delivery.stats import MICRO, Latency, latency
-from benchmarks.delivery.systems.base import Broker, Embedded, Lane
+from benchmarks.delivery.systems.base import Driven, Embedded, Lane
 
 DRAIN_SECONDS = 60.0
 """How long what was sent may take to arrive after the end of a run."""
@@ -54,14 +54,17 @@ class Workload:
 PING_PONG = Workload("ping-pong", 2, ping_pong)
 ONE_SENDER = Workload("1 sender", 1, senders)
 SENDERS = Workload("64 senders", 64, senders)
+ONE_PAIR = Workload("1 pair", 1, pairs)
 PAIRS_16 = Workload("16 pairs", 16, pairs)
 PAIRS_128 = Workload("128 pairs", 128, pairs)
+WHOAMI = Workload("whoami", 16, askers)
 
-WORKLOADS = (ONE_SENDER, SENDERS, PING_PONG, Workload("1 pair", 1, pairs), PAIRS_16, PAIRS_128)
+MAIL = (ONE_SENDER, SENDERS, PING_PONG, ONE_PAIR, PAIRS_16, PAIRS_128)
+WORKLOADS = (*MAIL, WHOAMI)
 """In the order of a round: one sender is compared with the disk, which is measured just before."""
 
 
-async def run(broker: Broker, workload: Workload, timing: Timing) -> Result:
+async def run(broker: Driven, workload: Workload, timing: Timing) -> Result:
     """Drive a server, and check that everything that was sent has arrived.
 
     Raises:
@@ -80,7 +83,7 @@ async def run(broker: Broker, workload: Workload, timing: Timing) -> Result:
     return result
 
 
-async def _measured(broker: Broker, meter: Meter, seconds: float) -> Result:
+async def _measured(broker: Driven, meter: Meter, seconds: float) -> Result:
     server, client, began = broker.cpu_seconds(), time.process_time(), time.perf_counter()
     meter.is_open = True
     await asyncio.sleep(seconds)

@@ -12,7 +12,11 @@ PATIENCE = 30.0
 """Seconds that a server may take to be ready, and to end."""
 
 POLL = 0.02
+REST = 0.3
+"""Seconds without any CPU time after which a server is at rest; proc(5) counts hundredths."""
+
 _TICKS = os.sysconf("SC_CLK_TCK")
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Server:
@@ -71,6 +75,22 @@ class Server:
         fields = stat.rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
+    async def memory_at_rest(self) -> int:
+        """Wait until it does nothing, and return its resident bytes then.
+
+        Raises:
+            TimeoutError: When it never comes to rest.
+        """
+        async with asyncio.timeout(PATIENCE):
+            used = -1.0
+            while (now := self.cpu_seconds()) != used:
+                used = now
+                await asyncio.sleep(REST)
+        return self._memory()
+
+    def _memory(self) -> int:
+        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE
+
     def stop(self) -> None:
         """Ask it to end, and see to it that it does."""
         self._process.terminate()
@@ -96,6 +116,11 @@ class Served:
         """Return the CPU time that the server has used so far."""
         assert self._server is not None
         return self._server.cpu_seconds()
+
+    async def memory_at_rest(self) -> int:
+        """Wait until the server does nothing, and return its resident bytes then."""
+        assert self._server is not None
+        return await self._server.memory_at_rest()
 
     def stop(self) -> None:
         """End the server. Does nothing when it does not run."""

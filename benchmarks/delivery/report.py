@@ -28,7 +28,7 @@ def as_text(book: Book) -> str:
     parts = [f"{len(book.rounds)} rounds; medians [lowest .. highest]", _disk(book)]
     parts += [f"skipped: {name}: {why}" for name, why in book.skipped.items()]
     parts += [_workload(book, workload.name) for workload in WORKLOADS]
-    parts += [*_isolation(book), *_growth(book), _targets(book)]
+    parts += [*_isolation(book), *_growth(book), *_memory(book), _targets(book)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -45,14 +45,14 @@ def _disk(book: Book) -> str:
             _of(book.each(lambda one: one.disk.overwrite.p99)),
         ],
     ]
-    return _table(["raw fdatasync", "p50 us", "p99 us"], rows)
+    return table(["raw fdatasync", "p50 us", "p99 us"], rows)
 
 
 def _workload(book: Book, name: str) -> str:
     systems = list(dict.fromkeys(each for one in book.rounds for each in one.runs.get(name, {})))
     rows = [[system, *_cells(book.results(name, system))] for system in systems]
     heads = [name, "msg/s", "p50 us", "p99 us", "server CPU us/msg", "client CPU us/msg"]
-    return _table(heads, rows) if rows else ""
+    return table(heads, rows) if rows else ""
 
 
 def _cells(results: Sequence[Result]) -> Iterator[str]:
@@ -82,7 +82,7 @@ def _isolation(book: Book) -> Iterator[str]:
                 _of([each.loaded.p99 for each in found]),
             ],
         ]
-        yield _table(["whoami of a bystander", "p50 us", "p99 us"], rows)
+        yield table(["whoami of a bystander", "p50 us", "p99 us"], rows)
 
 
 def _growth(book: Book) -> Iterator[str]:
@@ -101,25 +101,40 @@ def _growth(book: Book) -> Iterator[str]:
                 _of([each.many.empty for each in found]),
             ],
         ]
-        yield _table(["delivered rows", "recv of 16, p50 us", "empty recv, p50 us"], rows)
+        yield table(["delivered rows", "recv of 16, p50 us", "empty recv, p50 us"], rows)
+
+
+def _memory(book: Book) -> Iterator[str]:
+    parked = book.each(lambda one: one.parked)
+    if parked:
+        yield table(["memory of the daemon", "bytes"], [["a parked recv", _of(parked)]])
+    for found in (one.endurance for one in book.rounds if one.endurance is not None):
+        looks = zip(book.long, (found.few, found.many), strict=True)
+        rows = [[f"{messages:,}", f"{size / 1e6:.1f}"] for messages, size in looks]
+        yield table(["delivered since its start", "memory at rest, MB"], rows)
 
 
 def _targets(book: Book) -> str:
     rows = [
         [
             verdict.title,
-            f"{'>=' if verdict.at_least else '<='} {verdict.goal:g} {verdict.unit}",
+            _bound(verdict, verdict.goal),
+            _bound(verdict, verdict.aim) if verdict.aim is not None else "-",
             f"{_number(verdict.found)} {verdict.unit}",
             "ok" if verdict.ok else "missed",
             f"{_number(verdict.allowed)} {verdict.unit}" if verdict.allowed else "-",
         ]
         for verdict in _verdicts(book)
     ]
-    return _table(["target", "goal", "measured", "", "bare stack"], rows) if rows else ""
+    return table(["target", "goal", "aim", "measured", "", "bare stack"], rows) if rows else ""
+
+
+def _bound(verdict: Verdict, number: float) -> str:
+    return f"{'>=' if verdict.at_least else '<='} {number:g} {verdict.unit}"
 
 
 def _verdicts(book: Book) -> list[Verdict]:
-    judged = (target.judge(book) for target in targets(book.rows))
+    judged = (target.judge(book) for target in targets(book.rows, book.long))
     return [verdict for verdict in judged if verdict is not None]
 
 
@@ -135,7 +150,8 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= _WHOLE else f"{value:.3g}"
 
 
-def _table(heads: Cells, rows: Sequence[Cells]) -> str:
+def table(heads: Cells, rows: Sequence[Cells]) -> str:
+    """Return a table with its columns aligned."""
     widths = [max(len(row[column]) for row in [heads, *rows]) for column in range(len(heads))]
     lines = [heads, ["-" * width for width in widths], *rows]
     return "\n".join(

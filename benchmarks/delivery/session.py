@@ -7,17 +7,19 @@ import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
-from benchmarks.delivery import disk, growth, isolation
+from benchmarks.delivery import disk, growth, isolation, memory
 from benchmarks.delivery.book import Book, Disk, Round
 from benchmarks.delivery.measuring import (
     ONE_SENDER,
     PAIRS_16,
+    PAIRS_128,
     PING_PONG,
     SENDERS,
+    WHOAMI,
     WORKLOADS,
     Result,
     Timing,
@@ -26,10 +28,27 @@ from benchmarks.delivery.measuring import (
     run_embedded,
 )
 from benchmarks.delivery.systems import brokers, embedded
-from benchmarks.delivery.systems.base import Broker, Embedded
+from benchmarks.delivery.systems.base import Broker, Driven, Embedded
+from benchmarks.delivery.systems.front import Front, Streams
 from benchmarks.delivery.systems.hyperhive import Hyperhive
 
-S = TypeVar("S", Broker, Embedded)
+
+class Selectable(Protocol):
+    """A system that may be left out, or may be missing on this machine."""
+
+    @property
+    def name(self) -> str:
+        """What the report calls it."""
+        ...
+
+    @property
+    def missing(self) -> str | None:
+        """Why it cannot be run here, in words; None when it can."""
+        ...
+
+
+S = TypeVar("S", bound=Selectable)
+T = TypeVar("T")
 
 Say = Callable[[str], None]
 """Tells the person who waits what is going on."""
@@ -46,9 +65,12 @@ class Plan:
         timing: Of one run.
         workloads: What the servers are driven with.
         systems: Names of the systems; empty means all.
-        extras: Whether isolation and growth of our own daemon are measured too.
+        extras: Whether isolation, growth and memory of our own daemon are measured too.
         rows: Delivered messages in the small and in the large database.
         samples: Single operations that are timed for the disk, for isolation and for growth.
+        parked: Connections that wait in `recv` while the memory is looked at; 0 leaves it out.
+        long: Messages before the first and before the second look at the memory.
+        endures: Whether those are sent at all: it takes minutes.
     """
 
     rounds: int = 5
@@ -58,6 +80,9 @@ class Plan:
     extras: bool = True
     rows: tuple[int, int] = (100_000, 1_000_000)
     samples: int = 500
+    parked: int = 5_000
+    long: tuple[int, int] = (200_000, 2_000_000)
+    endures: bool = False
 
     @property
     def lanes(self) -> int:
@@ -68,9 +93,11 @@ class Plan:
 QUICK = Plan(
     rounds=1,
     timing=Timing(warm_up=0.05, measured=0.2),
-    workloads=(ONE_SENDER, SENDERS, PING_PONG, PAIRS_16),
+    workloads=(ONE_SENDER, SENDERS, PING_PONG, PAIRS_16, WHOAMI),
     rows=(100, 1000),
     samples=20,
+    parked=200,
+    long=(1_000, 2_000),
 )
 """Too little to tell anything but that it all works."""
 
@@ -81,6 +108,7 @@ class Running:
 
     libraries: list[Embedded]
     servers: list[Broker] = field(factory=list)
+    fronts: list[Front] = field(factory=list)
     grown: list[Hyperhive] = field(factory=list)
 
     @property
@@ -88,10 +116,17 @@ class Running:
         """Our own daemon, if it takes part."""
         return next((each for each in self.servers if isinstance(each, Hyperhive)), None)
 
+    def driven(self, workload: Workload) -> Sequence[Driven]:
+        """Return what a workload is for."""
+        return self.fronts if workload is WHOAMI else self.servers
+
 
 async def measure(plan: Plan, directory: Path | None, say: Say) -> Book:
     """Run a whole benchmark in a temporary directory within `directory`."""
-    book = Book(plan.rows)
+    book = Book(plan.rows, plan.long)
+    if (lacking := memory.allow_files(plan.parked)) is not None:
+        book.skipped["memory of a parked recv"] = lacking
+        plan = evolve(plan, parked=0)
     with tempfile.TemporaryDirectory(prefix="hb-", dir=directory) as root:
         async with _running(plan, Path(root), book, say) as running:
             for number in range(plan.rounds):
@@ -110,6 +145,11 @@ async def _running(plan: Plan, root: Path, book: Book, say: Say) -> AsyncIterato
             running.servers.append(server)
         if running.ours is not None:
             say(f"hyperhive runs as process {running.ours.pid}")
+            running.fronts.append(Front(running.ours))
+        for streams in _present([Streams()], plan, book):
+            stack.callback(streams.stop)
+            await streams.start(_place(root, streams.name))
+            running.fronts.append(Front(streams))
         if running.ours is not None and plan.extras:
             running.grown = [await _grown(root, rows, stack, say) for rows in plan.rows]
         yield running
@@ -144,17 +184,41 @@ async def _round(plan: Plan, root: Path, running: Running, number: int, say: Say
     one = Round(Disk(append, disk.fdatasync_overwrite(root, plan.samples)))
     for workload in plan.workloads:
         say(f"  {workload.name}")
-        for server in _rotated(running.servers, number):
+        for server in _rotated(running.driven(workload), number):
             one.keep(workload, server.name, await run(server, workload, plan.timing))
         if workload in {ONE_SENDER, SENDERS}:
             for library in _rotated(running.libraries, number):
                 one.keep(workload, library.name, await _run_library(library, plan, root))
-    if plan.extras and running.ours is not None:
-        say("  isolation, growth")
-        one.isolation = await isolation.measure(running.ours, plan.samples)
-        few, many = running.grown
-        one.growth = await asyncio.to_thread(growth.measure, few, many, plan.samples)
+    if running.ours is not None:
+        if plan.extras:
+            say("  isolation, growth, memory")
+            await _extras(one, plan, root, running.ours, running.grown)
+        if plan.endures and number == 0:
+            say(f"  memory after {plan.long[1]:,} messages")
+            async with _fresh(root, PAIRS_128.lanes) as hive:
+                one.endurance = await memory.endure(hive, *plan.long)
     return one
+
+
+async def _extras(
+    one: Round, plan: Plan, root: Path, ours: Hyperhive, grown: Sequence[Hyperhive]
+) -> None:
+    one.isolation = await isolation.measure(ours, plan.samples)
+    few, many = grown
+    one.growth = await asyncio.to_thread(growth.measure, few, many, plan.samples)
+    if plan.parked:
+        async with _fresh(root, memory.INBOXES) as hive:
+            one.parked = await memory.parked(hive, plan.parked)
+
+
+@contextlib.asynccontextmanager
+async def _fresh(root: Path, lanes: int) -> AsyncIterator[Hyperhive]:
+    """Run a daemon of ours that has done nothing yet."""
+    hive = Hyperhive()
+    with tempfile.TemporaryDirectory(dir=root) as place, contextlib.ExitStack() as stack:
+        stack.callback(hive.stop)
+        await hive.start(Path(place), lanes)
+        yield hive
 
 
 async def _run_library(library: Embedded, plan: Plan, root: Path) -> Result:
@@ -162,6 +226,6 @@ async def _run_library(library: Embedded, plan: Plan, root: Path) -> Result:
         return await asyncio.to_thread(run_embedded, library, Path(place), plan.timing)
 
 
-def _rotated(systems: Sequence[S], by: int) -> list[S]:
+def _rotated(systems: Sequence[T], by: int) -> list[T]:
     start = by % len(systems) if systems else 0
     return list(systems[start:]) + list(systems[:start])

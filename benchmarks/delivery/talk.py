@@ -33,20 +33,34 @@ class Talk:
 
     def timed(self, **request: object) -> tuple[float, dict[str, Any]]:
         """Like `ask`, with the seconds until the answer's line was there."""
-        line = json.dumps(request).encode() + b"\n"
         began = time.perf_counter()
-        self._socket.sendall(line)
-        answer_line = self._lines.readline()
-        took = time.perf_counter() - began
-        answer: dict[str, Any] = json.loads(answer_line)
-        if not answer["ok"]:
-            raise RuntimeError(f"hive-c0re refused {request!r}: {answer['error']}")
-        return took, answer
+        self.say(**request)
+        line = self._lines.readline()
+        return time.perf_counter() - began, _checked(line)
+
+    def say(self, **request: object) -> None:
+        """Send a request; its answer is there for `hear`."""
+        self._socket.sendall(json.dumps(request).encode() + b"\n")
+
+    def hear(self) -> dict[str, Any]:
+        """Return the next answer.
+
+        Raises:
+            RuntimeError: When it is a refusal.
+        """
+        return _checked(self._lines.readline())
 
     def close(self) -> None:
         """Disconnect."""
         self._lines.close()
         self._socket.close()
+
+
+def _checked(line: bytes) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(line)
+    if not answer["ok"]:
+        raise RuntimeError(f"hive-c0re refused a request: {answer['error']}")
+    return answer
 
 
 def main(path: str, count: str, pause: str) -> None:

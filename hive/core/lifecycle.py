@@ -313,6 +313,11 @@ class Lifecycle:
         except NoSuchChild:
             return None
 
+    async def infos(self) -> dict[str, ChildInfo]:
+        """Return what the supervisors know of the actors of all participants, by name."""
+        agents, peers = await self._agents.children(), await self._peers.children()
+        return {info.id: info for info in (*agents, *peers)}
+
     def restart_delays(self, member: AgentMember) -> list[float]:
         """Return the delays in seconds before an agent's restarts, as its policy says."""
         return list(restart_delays(member, self._policy))

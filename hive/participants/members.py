@@ -10,7 +10,8 @@ import asyncio
 import json
 from collections.abc import Mapping
 from enum import Enum, auto
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
 from attrs import define, field, frozen
 
@@ -23,6 +24,9 @@ from hive.participants.harnesses import Harness, Restarted
 from hive.participants.live import LiveFeed
 from hive.participants.reboots import Reboots
 from hive.store import EventRecord, ParticipantRecord
+
+_MANIFESTS: Final = 4096
+"""Manifests that are kept as read; more participants than that only cost time."""
 
 
 @frozen
@@ -158,8 +162,7 @@ class PeerMember(Member):
     @property
     def observe(self) -> str | None:
         """The unit or machine that is to be observed."""
-        settings: dict[str, str] = json.loads(self.record.manifest or "{}")
-        return settings.get("observe")
+        return _observe_of(self.record.manifest or "{}")
 
 
 @define(eq=False)
@@ -190,12 +193,24 @@ class AgentMember(Member):
 
         That it cannot be used is told when the agent is started. Stopping it never depends on that.
         """
-        try:
-            return manifest_from_json(self.record.manifest)
-        except ConfigError:
-            return AgentManifest()
+        return _settings_of(self.record.manifest)
 
     def note_restart(self, at: float, reason: str) -> None:
         """Keep for its next harness that it was restarted; only the latest time counts."""
         if self.restarted is None or self.restarted.at < at:
             self.restarted = Restarted(at, reason)
+
+
+@lru_cache(maxsize=_MANIFESTS)
+def _settings_of(manifest: str) -> AgentManifest:
+    """Read an agent's manifest, once for each text: every status row asks for it."""
+    try:
+        return manifest_from_json(manifest)
+    except ConfigError:
+        return AgentManifest()
+
+
+@lru_cache(maxsize=_MANIFESTS)
+def _observe_of(manifest: str) -> str | None:
+    settings: dict[str, str] = json.loads(manifest)
+    return settings.get("observe")

@@ -6,7 +6,6 @@ that helps its author: the nearest verb, the field that does not exist, the path
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
@@ -17,7 +16,7 @@ from hive.wire.base import VERSION, Request, Response
 
 R = TypeVar("R", bound=Request)
 
-_encode_struct = msgspec.json.Encoder().encode
+_encode_json = msgspec.json.Encoder().encode
 
 
 class RequestDecoder(Generic[R]):
@@ -100,7 +99,7 @@ def encode_ok(req: str | int | None = None, **fields: Any) -> bytes:
 def encode_response(response: Response, req: str | int | None) -> bytes:
     """Return the line of a successful response that has a struct of its own."""
     response.req = req
-    return _encode_struct(response) + b"\n"
+    return _encode_json(response) + b"\n"
 
 
 def encode_error(error: HiveError, req: str | int | None = None) -> bytes:
@@ -113,28 +112,7 @@ def encode_error(error: HiveError, req: str | int | None = None) -> bytes:
 
 
 def _encode(head: dict[str, Any], req: str | int | None, fields: dict[str, Any]) -> bytes:
-    for name, value in fields.items():
-        if value is not None:
-            head[name] = _present(value)
+    head.update({name: value for name, value in fields.items() if value is not None})
     if req is not None:
         head["req"] = req
-    return msgspec.json.encode(head) + b"\n"
-
-
-@cache
-def _fields(row: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
-    """Return attribute and wire name of each field; asking msgspec takes long, so it is kept."""
-    return tuple((field.name, field.encode_name) for field in msgspec.structs.fields(row))
-
-
-def _present(value: Any) -> Any:
-    """Replace structs by dictionaries without their absent fields, keeping their order."""
-    if isinstance(value, msgspec.Struct):
-        return {
-            wire_name: _present(found)
-            for name, wire_name in _fields(type(value))
-            if (found := getattr(value, name)) is not None
-        }
-    if isinstance(value, list | tuple):
-        return [_present(item) for item in value]
-    return value
+    return _encode_json(head) + b"\n"

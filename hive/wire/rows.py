@@ -1,19 +1,33 @@
 """What responses carry: status rows, messages, events.
 
-Field order is the order on the wire. `None` means absent: such fields are left out.
+Field order is the order on the wire. `None` means absent: such fields are left out. That is done
+while msgspec encodes, which leaves out whatever equals its default; so the only plain default of a
+row is None, and any other is made by `shown`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 
 from hive.wire.base import Response
 
+T = TypeVar("T")
 
-class Row(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=False):
+
+def shown(empty: Callable[[], T]) -> T:
+    """Return the default `empty()` for a field that is on the wire even if it has that value.
+
+    msgspec leaves out what the factories `list` and `dict` have made, but not what others have.
+    """
+    made: T = msgspec.field(default_factory=partial(empty))
+    return made
+
+
+class Row(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
     """A group of response fields; readers ignore fields that they do not know."""
 
 
@@ -30,8 +44,8 @@ class StatusRow(Row, frozen=True, kw_only=True):
     needs_update: bool
     needs_login: bool
     deployed_sha: str | None = None
-    pending_reminders: int = 0
-    paused: bool = False
+    pending_reminders: int = shown(int)
+    paused: bool = shown(bool)
     parent: str | None = None
     active_model: str | None = None
     status_text: str | None = None
@@ -41,9 +55,9 @@ class StatusRow(Row, frozen=True, kw_only=True):
     state: str
     since: str | None = None
     restarts: int | None = None
-    unread: int = 0
+    unread: int = shown(int)
     last_seen: str | None = None
-    connected: bool = False
+    connected: bool = shown(bool)
     reason: str | None = None
     source: str | None = None
     next_restart_at: str | None = None
@@ -63,7 +77,7 @@ class StatusRow(Row, frozen=True, kw_only=True):
     account: str | None = None
 
 
-class MessageRow(Row, frozen=True, kw_only=True, omit_defaults=True, rename={"sender": "from"}):
+class MessageRow(Row, frozen=True, kw_only=True, rename={"sender": "from"}):
     """A message as `recv` delivers it."""
 
     id: int
@@ -244,7 +258,7 @@ class EventRow(Row, frozen=True, kw_only=True):
     at: str
     event: str
     name: str | None = None
-    detail: dict[str, Any] = msgspec.field(default_factory=dict)
+    detail: dict[str, Any] = shown(dict)
 
 
 class TreeRow(Row, frozen=True, kw_only=True):
@@ -253,9 +267,9 @@ class TreeRow(Row, frozen=True, kw_only=True):
     path: str
     kind: str
     state: str
-    restarts: int = 0
-    mailbox: int = 0
+    restarts: int = shown(int)
+    mailbox: int = shown(int)
     current: str | None = None
     current_seconds: float | None = None
     last_exit: str | None = None
-    children: list[TreeRow] = msgspec.field(default_factory=list)
+    children: list[TreeRow] = shown(list)

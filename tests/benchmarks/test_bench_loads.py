@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pytest
 from attrs import define, field
 
-from benchmarks.delivery.loads import Flow, Meter, pairs, ping_pong, senders
+from benchmarks.delivery.loads import Flow, Meter, askers, pairs, ping_pong, senders
 from benchmarks.delivery.measuring import Timing, Workload, run
 from benchmarks.delivery.systems.base import Delivered, Lane, Stored
 
@@ -76,6 +76,24 @@ def test_ping_pong_has_one_message_under_way() -> None:
     there.confirm()
     back.deliver()
     assert (there.sent, back.sent, len(meter.samples)) == (2, 1, 2)
+
+
+def test_askers_ask_again_when_they_are_answered() -> None:
+    (lane,), _, meter = started(askers, 1)
+    lane.confirm()
+    lane.confirm()
+    assert (lane.sent, len(meter.samples), lane.delivered) == (3, 2, None)
+
+
+@pytest.mark.loops("uvloop")
+async def test_draining_an_asker_waits_for_the_last_answer() -> None:
+    (lane,), (flow,), _ = started(askers, 1)
+    drained = asyncio.ensure_future(flow.drain())
+    await asyncio.sleep(0)
+    assert not drained.done()
+    lane.confirm()
+    await drained
+    assert lane.sent == 1
 
 
 def test_a_closed_meter_keeps_nothing() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks.delivery.systems.bare import BareStack
 from benchmarks.delivery.systems.base import Broker, Embedded
+from benchmarks.delivery.systems.front import Streams
 from benchmarks.delivery.systems.hyperhive import Hyperhive
 from benchmarks.delivery.systems.libraries import Huey, LiteQueue, PersistQueue
 from benchmarks.delivery.systems.nats import Nats
@@ -11,6 +12,7 @@ from benchmarks.delivery.systems.redis import Redis
 
 OURS = Hyperhive.name
 BARE = BareStack.name
+STREAMS = Streams.name
 
 
 def brokers() -> list[Broker]:
@@ -24,5 +26,5 @@ def embedded() -> list[Embedded]:
     return [PersistQueue(), Huey(), LiteQueue()]
 
 
-NAMES = tuple([each.name for each in brokers()] + [each.name for each in embedded()])
+NAMES = (*(each.name for each in brokers()), *(each.name for each in embedded()), STREAMS)
 """What the systems are called in reports and on the command line."""

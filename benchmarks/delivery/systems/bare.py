@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks.delivery.process import Served, Server
 from benchmarks.delivery.systems import bare_server
 from benchmarks.delivery.systems.base import Lane
-from benchmarks.delivery.systems.lines import LineReceiver, LineSender
+from benchmarks.delivery.systems.lines import LineReceiver, sender_to
 from benchmarks.delivery.systems.wire import WireLane, connected
 
 
@@ -33,7 +33,7 @@ class BareStack(Served):
         """Open the first `count` lanes."""
         return [
             WireLane(
-                await connected(LineSender(f"r{lane}"), self._directory / f"s{lane}.sock"),
+                await connected(sender_to(f"r{lane}"), self._directory / f"s{lane}.sock"),
                 await connected(LineReceiver(), self._directory / f"r{lane}.sock"),
             )
             for lane in range(count)

@@ -39,21 +39,12 @@ class Lane(Protocol):
         ...
 
 
-class Broker(Protocol):
-    """A server that senders and receivers talk to over sockets."""
+class Driven(Protocol):
+    """What can be driven: a server that has lanes."""
 
     @property
     def name(self) -> str:
         """What the report calls it."""
-        ...
-
-    @property
-    def missing(self) -> str | None:
-        """Why it cannot be run here, in words; None when it can."""
-        ...
-
-    async def start(self, directory: Path, lanes: int) -> None:
-        """Start the server with all its files in `directory`, ready for that many lanes."""
         ...
 
     async def connect(self, count: int) -> list[Lane]:
@@ -62,6 +53,19 @@ class Broker(Protocol):
 
     def cpu_seconds(self) -> float:
         """Return the CPU time that the server has used so far."""
+        ...
+
+
+class Broker(Driven, Protocol):
+    """A server that senders and receivers talk to over sockets."""
+
+    @property
+    def missing(self) -> str | None:
+        """Why it cannot be run here, in words; None when it can."""
+        ...
+
+    async def start(self, directory: Path, lanes: int) -> None:
+        """Start the server with all its files in `directory`, ready for that many lanes."""
         ...
 
     def stop(self) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.delivery.process import Served, Server
 from benchmarks.delivery.systems.base import Lane, find_program, without_program
-from benchmarks.delivery.systems.lines import LineReceiver, LineSender
+from benchmarks.delivery.systems.lines import LineReceiver, sender_to
 from benchmarks.delivery.systems.wire import WireLane, connected
 from hive.paths import Paths
 
@@ -62,7 +62,7 @@ class Hyperhive(Served):
     async def _lane(self, number: int) -> WireLane:
         receiver = _receiver(number)
         return WireLane(
-            await connected(LineSender(receiver), self.socket(_sender(number))),
+            await connected(sender_to(receiver), self.socket(_sender(number))),
             await connected(LineReceiver(), self.socket(receiver)),
         )
 

@@ -25,10 +25,13 @@ _decode = msgspec.json.Decoder(_Answer).decode
 
 
 class LineSender(SenderEnd):
-    """Sends to one inbox."""
+    """Sends one request again and again.
 
-    def __init__(self, to: str) -> None:
-        request = {"cmd": "send", "to": to, "body": BODY}
+    Args:
+        request: Its fields.
+    """
+
+    def __init__(self, **request: str) -> None:
         super().__init__(msgspec.json.encode(request) + b"\n")
         self._pending = b""
 
@@ -39,6 +42,11 @@ class LineSender(SenderEnd):
             _checked(self._pending)
             self._pending = b""
             self.confirm()
+
+
+def sender_to(inbox: str) -> LineSender:
+    """Return what sends to one inbox."""
+    return LineSender(cmd="send", to=inbox, body=BODY)
 
 
 class LineReceiver(ReceiverEnd):

@@ -1,0 +1,112 @@
+"""Rows as msgspec writes them are, byte for byte, what a walk over their fields makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import NoneType
+from typing import Any, get_args, get_origin
+
+import msgspec
+import pytest
+
+from hive.wire import rows
+from hive.wire.codec import encode_ok
+from hive.wire.rows import EventRow, ReceiptRow, Row, StepRow, TreeRow
+
+SAMPLES = {
+    int: (7, 0),
+    float: (2.5, 0.0),
+    bool: (True, False),
+    str: ('text with "quotes" and \u00fc', ""),
+    Any: ({"deep": [1, None, {"er": None}]}, None),
+}
+"""By type: a value, and one that could be taken for absent."""
+
+FULL, EMPTY = 0, 1
+
+CLASSES = sorted(Row.__subclasses__(), key=lambda cls: cls.__name__)
+
+
+def walked(value: Any) -> Any:
+    """Replace rows by dictionaries of the fields that are not None; leave dictionaries alone."""
+    if isinstance(value, Row):
+        fields = msgspec.structs.fields(type(value))
+        return {
+            each.encode_name: walked(found)
+            for each in fields
+            if (found := getattr(value, each.name)) is not None
+        }
+    return [walked(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def sample(kind: Any, which: int, depth: int) -> Any:
+    """Return a value of a field's type."""
+    options = [each for each in get_args(kind) if each is not NoneType]
+    if get_origin(kind) is list:
+        items = depth > 0 and which == FULL
+        return [sample(options[0], each, depth - 1) for each in (FULL, EMPTY)] if items else []
+    if get_origin(kind) is dict:
+        return {"key": sample(options[1], which, depth)} if which == FULL else {}
+    if options:
+        return sample(options[0], which, depth)
+    if isinstance(kind, type) and issubclass(kind, Row):
+        return row_of(kind, which, depth)
+    return SAMPLES[kind][which]
+
+
+def row_of(cls: type[Row], which: int, depth: int = 2, *, required: bool = False) -> Row:
+    """Return a row with all fields set, or only those that must be."""
+    fields = msgspec.structs.fields(cls)
+    chosen = [each for each in fields if each.required or not required]
+    return cls(**{each.name: sample(each.type, which, depth) for each in chosen})
+
+
+def rows_of(cls: type[Row]) -> Iterator[Row]:
+    for which in (FULL, EMPTY):
+        yield row_of(cls, which)
+        yield row_of(cls, which, required=True)
+
+
+def test_every_row_is_looked_at() -> None:
+    found = [each for each in vars(rows).values() if isinstance(each, type)]
+    assert set(CLASSES) == {each for each in found if issubclass(each, Row)} - {Row}
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_a_row_is_written_as_its_present_fields(cls: type[Row]) -> None:
+    for row in rows_of(cls):
+        assert msgspec.json.encode(row) == msgspec.json.encode(walked(row))
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_rows_in_a_response_are_too(cls: type[Row]) -> None:
+    found = list(rows_of(cls))
+    plain = {"version": 1, "ok": True, "one": walked(found[0]), "many": walked(found), "req": 3}
+    expected = msgspec.json.encode(plain) + b"\n"
+    assert encode_ok(3, one=found[0], none=None, many=found) == expected
+    assert encode_ok(3, one=found[0], many=tuple(found)) == expected
+
+
+def test_what_looks_empty_is_shown_and_what_is_absent_is_not() -> None:
+    event = EventRow(seq=1, at="t", event="started")
+    assert msgspec.json.encode(event) == b'{"seq":1,"at":"t","event":"started","detail":{}}'
+    node = TreeRow(path="/", kind="actor", state="running")
+    assert msgspec.json.encode(node) == (
+        b'{"path":"/","kind":"actor","state":"running","restarts":0,"mailbox":0,"children":[]}'
+    )
+    receipt = ReceiptRow(id=1, to="bob", state="stored", steps=[StepRow(step="stored", at="t")])
+    assert msgspec.json.encode(receipt) == (
+        b'{"id":1,"to":"bob","state":"stored","steps":[{"step":"stored","at":"t"}]}'
+    )
+
+
+def test_dictionaries_keep_what_is_none_or_empty() -> None:
+    assert encode_ok(urls={}) == b'{"version":1,"ok":true,"urls":{}}\n'
+    event = EventRow(seq=1, at="t", event="ended", detail={"reason": None, "last_lines": []})
+    line = encode_ok(events=[event])
+    assert line.endswith(b'"detail":{"reason":null,"last_lines":[]}}]}\n')
+
+
+def test_two_rows_do_not_share_what_they_show() -> None:
+    first, second = (EventRow(seq=seq, at="t", event="started") for seq in (1, 2))
+    assert first.detail is not second.detail
