@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from hive.broker.router import Router
-from hive.client.answering import LONG_POLL
 from hive.errors import NotFoundError
 from hive.names import OPERATOR
 from hive.store import NO_ORIGIN
+from hive.wire import WAIT_MAX
 
 BATCH = 32
 
@@ -37,7 +37,7 @@ class OperatorMail:
         if self._session is None:
             self._session = self._router.open_session(OPERATOR, NO_ORIGIN)
         try:
-            got = await self._router.recv(self._session, max=BATCH, wait=LONG_POLL)
+            got = await self._router.recv(self._session, max=BATCH, wait=WAIT_MAX)
         except NotFoundError:  # the broker was restarted, and knows nothing of its old sessions
             self._session = None
             return

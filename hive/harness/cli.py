@@ -16,6 +16,7 @@ from hive.errors import HiveError
 from hive.harness.options import json_option, socket_option
 from hive.harness.session_verbs import hook, mcp_verb
 from hive.seconds import Seconds
+from hive.wire import WAIT_MAX
 
 INTERRUPTED = 128 + signal.SIGINT
 """Exit status after Ctrl-C, as a shell reports a program that the signal ended."""
@@ -148,7 +149,7 @@ def send(socket: Path, as_json: bool, body: str | None, **given: Any) -> None:
 @click.option("--max", "most", type=click.IntRange(1, 32), default=1, show_default=True)
 @click.option(
     "--wait",
-    type=Seconds(min=0, max=180),
+    type=Seconds(min=0, max=WAIT_MAX),
     default=0.0,
     show_default=True,
     metavar="SECONDS",

@@ -12,11 +12,9 @@ from attrs import define, field
 from hive.client.api import AgentClient, Delivery
 from hive.errors import HiveError, NotFoundError
 from hive.harness.desk import Desk, Taken
+from hive.wire import WAIT_MAX
 
 logger = logging.getLogger(__name__)
-
-LONG_POLL = 180.0
-"""Seconds that one `recv` waits, the most that the wire allows."""
 
 MOST = 16
 """Messages of one turn, as far as they are taken by themselves."""
@@ -110,7 +108,7 @@ class Turn:
         """Lease urgent mail while the turn lasts, until cancelled."""
         while True:
             try:
-                messages = await self.client.recv(max=MOST, wait=LONG_POLL, urgent=True)
+                messages = await self.client.recv(max=MOST, wait=WAIT_MAX, urgent=True)
             except HiveError as error:
                 logger.info("no urgent mail for now: %s", error)
                 await asyncio.sleep(NO_DAEMON_PAUSE)

@@ -26,12 +26,10 @@ from hive.harness.drivers import (
 from hive.harness.gate import Gate
 from hive.harness.patience import until_reachable
 from hive.harness.reporting import Reporter, wake_of
+from hive.wire import WAIT_MAX
 from hive.wire.words import ActivityState, NackMode, TurnOutcome
 
 logger = logging.getLogger(__name__)
-
-LONG_POLL = 180.0
-"""Seconds that one `recv` waits, the most that the wire allows."""
 
 AFTER_FAILURE = Backoff(base=1.0, factor=2.0, cap=60.0, jitter=0.1)
 """Delays before a message that failed is delivered again, by its attempt."""
@@ -103,7 +101,7 @@ class Worker:
         """Return the next message; what is done is acked by the same request."""
         try:
             messages = await until_reachable(
-                lambda: self.client.recv(max=1, wait=LONG_POLL, ack=done)
+                lambda: self.client.recv(max=1, wait=WAIT_MAX, ack=done)
             )
         except StaleLeaseError as error:
             logger.info("%s; it will be delivered once more, and acked then", error)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from hive.wire import WAIT_MAX
 from hive.wire.base import Id, Key, Name, Request, Seconds, Text, UnixTime
 from hive.wire.collaboration import Answer, Ask, Cancel, LooseEnds, Remind
 from hive.wire.harness import Limited, Live, Orders, Report, Turn, Unlimited
@@ -16,9 +17,6 @@ from hive.wire.words import NackMode, Priority
 
 RECV_MAX = 32
 """Most messages that one `recv` returns."""
-
-RECV_WAIT_MAX = 180.0
-"""Longest long poll, in seconds."""
 
 
 class Posting(Request, kw_only=True, frozen=True):
@@ -51,7 +49,7 @@ class Recv(Request, tag="recv", kw_only=True, frozen=True):
     `queue`, the messages are those of a work queue. With `urgent`, only those of high priority.
     """
 
-    wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=RECV_WAIT_MAX)] = 0.0
+    wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=WAIT_MAX)] = 0.0
     max: Annotated[int, msgspec.Meta(ge=0, le=RECV_MAX)] = 1
     ack: list[Id] = msgspec.field(default_factory=list)
     queue: Name | None = None

@@ -10,8 +10,7 @@ from typing import Annotated
 
 import msgspec
 
-VERSION = 1
-"""Version of the wire; rises only when a field is removed, renamed or retyped."""
+from hive.wire import VERSION
 
 LINE_MAX = 1 << 20
 """Bytes of the longest line that is read; a longer one is refused and skipped."""

@@ -13,7 +13,8 @@ import msgspec
 
 from hive.errors import BadRequestError, ErrorCode, HiveError
 from hive.names import suggest
-from hive.wire.base import VERSION, Request, Response
+from hive.wire import VERSION
+from hive.wire.base import Request, Response
 
 R = TypeVar("R", bound=Request)
 

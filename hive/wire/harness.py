@@ -9,11 +9,9 @@ from typing import Annotated
 
 import msgspec
 
+from hive.wire import WAIT_MAX
 from hive.wire.base import Cursor, Id, Request, Text, UnixTime
 from hive.wire.words import ActivityState, LiveKind, TurnOutcome
-
-ORDERS_WAIT_MAX = 180.0
-"""Longest long poll for orders, in seconds."""
 
 LIVE_MAX = 8192
 """Characters of one live event."""
@@ -91,5 +89,5 @@ class Orders(Request, tag="orders", kw_only=True, frozen=True):
     not, restarted. Orders up to `after` are taken as heard.
     """
 
-    wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=ORDERS_WAIT_MAX)] = 0.0
+    wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=WAIT_MAX)] = 0.0
     after: Cursor = 0

@@ -16,7 +16,7 @@ from hive.errors import BadRequestError, HiveError
 from hive.harness.tools.tool import Arguments, Result, Tool, present, tool_of
 from hive.harness.tools.tray import Tray
 from hive.names import OPERATOR
-from hive.wire.agent import RECV_WAIT_MAX
+from hive.wire import WAIT_MAX
 from hive.wire.base import Id, Name
 from hive.wire.words import Priority
 
@@ -62,7 +62,7 @@ class Recv(Arguments):
 
     max: Annotated[int, Meta(ge=1, le=MOST, description="Take at most so many.")] = 8
     wait_seconds: Annotated[
-        float, Meta(ge=0, le=RECV_WAIT_MAX, description="How long to wait if there is none now.")
+        float, Meta(ge=0, le=WAIT_MAX, description="How long to wait if there is none now.")
     ] = 0.0
     again: Annotated[
         bool, Meta(description="Also show what you took before and are not done with.")
