@@ -11,8 +11,9 @@ from random import Random
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
+
 from actors import Backoff
-from hive.client.activity import Activity, Order, TurnRecord, orders_of
 from hive.client.api import (
     Delivery,
     Identity,
@@ -27,7 +28,9 @@ from hive.client.calls import Repeat
 from hive.client.loose_ends import LooseEnds
 from hive.client.responses import Fields
 from hive.client.rows import from_row, from_rows
-from hive.wire.harness import LIVE_MAX
+from hive.client.values import orders_of
+from hive.wire.harness import LIVE_MAX, Activity, TurnRecord
+from hive.wire.rows import Order
 from hive.wire.words import LiveKind, LooseEnd, NackMode, OnExpiry, Priority
 
 RECONNECT = Backoff(base=0.1, factor=2.0, cap=15.0, jitter=0.2)
@@ -261,13 +264,13 @@ class SocketClient:
 
     async def report(self, activity: Activity) -> None:
         """Say what the agent does now; said again by itself on every later connection."""
-        request = {"cmd": "report", **activity.fields()}
+        request = msgspec.to_builtins(activity)
         await self._caller.request(request, Repeat.ALWAYS)
         self._caller.greet_with(request)
 
     async def turn(self, record: TurnRecord) -> None:
         """Record a finished turn."""
-        await self._call("turn", **record.fields())
+        await self._caller.request(msgspec.to_builtins(record), Repeat.ALWAYS)
 
     async def live(self, kind: LiveKind, text: str) -> None:
         """Show whoever watches what happens; without a connection there is nobody."""

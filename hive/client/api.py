@@ -14,8 +14,9 @@ from typing import Protocol
 
 from attrs import frozen
 
-from hive.client.activity import Activity, Order, TurnRecord
 from hive.client.loose_ends import LooseEnds
+from hive.wire.harness import Activity, TurnRecord
+from hive.wire.rows import Order
 from hive.wire.words import LiveKind, LooseEnd, NackMode, OnExpiry, Priority
 
 

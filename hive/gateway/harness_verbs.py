@@ -9,18 +9,14 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import msgspec
-
-from hive.client.activity import Activity, Order
 from hive.core.harnesses import Harnesses
 from hive.errors import ConflictError, NotAllowedError
 from hive.gateway.answers import Answer, Fields, later
 from hive.participants.harnesses import Harness
 from hive.participants.members import Member
-from hive.store.turns import TurnRecord
 from hive.wire import harness as wire
 from hive.wire.base import Request
-from hive.wire.rows import OrderRow
+from hive.wire.rows import Order
 
 
 class HarnessVerbs:
@@ -32,8 +28,8 @@ class HarnessVerbs:
         self._harness: Harness | None = None
         self._poll: _Poll | None = None
         self.table: Mapping[type[Request], Callable[[Any], Answer]] = {
-            wire.Report: self._report,
-            wire.Turn: self._turn,
+            wire.Activity: self._report,
+            wire.TurnRecord: self._turn,
             wire.Live: self._live,
             wire.Limited: self._limited,
             wire.Unlimited: self._unlimited,
@@ -53,24 +49,13 @@ class HarnessVerbs:
             self._harnesses.left(self._member, self._harness)
             self._harness = None
 
-    def _report(self, request: wire.Report) -> Fields:
-        activity = Activity(
-            request.state,
-            request.since,
-            request.about,
-            request.until,
-            request.model,
-            request.session,
-            request.account,
-        )
+    def _report(self, activity: wire.Activity) -> Fields:
         self._harnesses.report(self._member, self._announced(), activity)
         return {}
 
-    async def _turn(self, request: wire.Turn) -> Fields:
+    async def _turn(self, record: wire.TurnRecord) -> Fields:
         self._announced()
-        fields = msgspec.structs.asdict(request)
-        del fields["req"]
-        await self._harnesses.turn(TurnRecord(self._member.name, **fields))
+        await self._harnesses.turn(self._member, record)
         return {}
 
     def _live(self, request: wire.Live) -> Fields:
@@ -129,15 +114,4 @@ class _Poll:
 
 
 def _fields(orders: tuple[Order, ...]) -> Fields:
-    return {
-        "orders": [
-            OrderRow(
-                seq=order.seq,
-                order=order.kind.value,
-                until=order.until,
-                at=order.at,
-                reason=order.reason,
-            )
-            for order in orders
-        ]
-    }
+    return {"orders": orders}

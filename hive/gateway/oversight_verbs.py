@@ -17,9 +17,9 @@ from hive.participants.live import LiveEvent, LiveFeed
 from hive.participants.roster import Roster
 from hive.store import Kind, Origin
 from hive.store.limits import Limit
-from hive.store.turns import TurnRecord
 from hive.wire import oversight as wire
 from hive.wire.base import Request
+from hive.wire.harness import TurnRecord
 from hive.wire.rows import LimitRow, LiveRow, TurnRow
 from hive.wire.words import OrderKind
 
@@ -55,7 +55,7 @@ class OversightVerbs:
     async def _turns(self, request: wire.Turns) -> Fields:
         member = self._roster.get(request.name)
         found = await self._harnesses.turns_of(member, request.max)
-        return {"turns": [turn_row(record) for record in found]}
+        return {"turns": [turn_row(member.name, *each) for each in found.items()]}
 
     def _watch(self, request: wire.Watch) -> Stream:
         return live_stream(self._roster.get(request.name).live, request.max)
@@ -114,11 +114,11 @@ def live_stream(feed: LiveFeed, count: int) -> Stream:
     return Stream(run)
 
 
-def turn_row(record: TurnRecord) -> TurnRow:
-    """Return a finished turn as it is shown."""
+def turn_row(name: str, number: int, record: TurnRecord) -> TurnRow:
+    """Return a finished turn of a participant as it is shown."""
     return TurnRow(
-        id=record.id,
-        name=record.name,
+        id=number,
+        name=name,
         started_at=rfc3339(record.started_at),
         ended_at=rfc3339(record.ended_at),
         seconds=round(record.ended_at - record.started_at, 3),

@@ -7,12 +7,12 @@ import logging
 from functools import partial
 from typing import Protocol
 
-from hive.client.activity import Order
 from hive.client.api import AgentClient
 from hive.errors import BadRequestError
 from hive.harness.gate import PAUSED, Gate, HoldOff
 from hive.harness.patience import until_reachable
 from hive.wire import WAIT_MAX
+from hive.wire.rows import Order
 from hive.wire.words import ActivityState, OrderKind
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,6 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from hive.client.activity import Order
 from hive.client.api import Identity, ManagerClient, Role
 from hive.clock import Clock, SystemClock
 from hive.harness.answering import Answerer
@@ -25,6 +24,7 @@ from hive.harness.reporting import Reporter
 from hive.harness.turn_drivers import Surroundings, TurnDriver
 from hive.harness.turn_worker import TurnWorker
 from hive.harness.turns import LAST_REQUEST, Worker
+from hive.wire.rows import Order
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,6 @@ from random import Random
 from attrs import define, field
 
 from actors import Backoff
-from hive.client.activity import TurnRecord
 from hive.client.api import AgentClient, Delivery
 from hive.errors import HiveError, StaleLeaseError
 from hive.harness.answering import Answerer
@@ -27,6 +26,7 @@ from hive.harness.gate import Gate
 from hive.harness.patience import until_reachable
 from hive.harness.reporting import Reporter, wake_of
 from hive.wire import WAIT_MAX
+from hive.wire.harness import TurnRecord
 from hive.wire.words import ActivityState, NackMode, TurnOutcome
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ import msgspec
 from hive.wire import WAIT_MAX
 from hive.wire.base import Id, Key, Name, Request, Seconds, Text, UnixTime
 from hive.wire.collaboration import Answer, Ask, Cancel, LooseEnds, Remind
-from hive.wire.harness import Limited, Live, Orders, Report, Turn, Unlimited
+from hive.wire.harness import Activity, Limited, Live, Orders, TurnRecord, Unlimited
 from hive.wire.words import NackMode, Priority
 
 RECV_MAX = 32
@@ -178,8 +178,8 @@ AgentRequest = (
     | Remind
     | LooseEnds
     | Cancel
-    | Report
-    | Turn
+    | Activity
+    | TurnRecord
     | Live
     | Limited
     | Unlimited

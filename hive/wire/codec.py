@@ -11,12 +11,13 @@ from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
 
-from hive.errors import BadRequestError, ErrorCode, HiveError
+from hive.errors import BadRequestError, ErrorCode, FailedError, HiveError
 from hive.names import suggest
 from hive.wire import VERSION
 from hive.wire.base import Request, Response
 
 R = TypeVar("R", bound=Request)
+T = TypeVar("T")
 
 _encode_struct = msgspec.json.Encoder().encode
 
@@ -91,6 +92,19 @@ def request_id(line: bytes) -> str | int | None:
         return None
     found = fields.get("req") if isinstance(fields, dict) else None
     return found if isinstance(found, str | int) and not isinstance(found, bool) else None
+
+
+def value_of(kind: type[T], fields: Any) -> T:
+    """Return the typed value of a response's fields; what is not known here is ignored.
+
+    Raises:
+        FailedError: When something is missing or of another type, so that whatever answers speaks
+            another wire.
+    """
+    try:
+        return msgspec.convert(fields, kind)
+    except msgspec.ValidationError as error:
+        raise FailedError(f"this is not an answer of hive-c0re: {error}") from None
 
 
 def encode_ok(req: str | int | None = None, **fields: Any) -> bytes:

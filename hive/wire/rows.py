@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from hive.wire.base import Response
+from hive.wire.words import OrderKind
 
 
 class Row(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=False):
@@ -157,11 +158,18 @@ class ReminderRow(Row, frozen=True, kw_only=True):
     due_at: str
 
 
-class OrderRow(Row, frozen=True, kw_only=True):
-    """What a harness is told to do or to know. Times are Unix times."""
+class Order(Row, frozen=True, rename={"kind": "order"}):
+    """What the hive tells a harness to do or to know. Times are Unix times.
+
+    Attributes:
+        seq: Its number; the next poll says the highest one that was heard.
+        until: When a limit ends.
+        at: When this participant may begin a turn after a limit, or when it was restarted.
+        reason: Why, in words.
+    """
 
     seq: int
-    order: str
+    kind: OrderKind
     until: float | None = None
     at: float | None = None
     reason: str | None = None

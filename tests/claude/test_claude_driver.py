@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-from hive.client.activity import Activity, Order, TurnRecord
 from hive.client.api import Delivery, Identity, Sent
 from hive.clock import LoopClock
 from hive.harness.claude.driver import INTERRUPT_GRACE, ClaudeDriver
@@ -24,6 +23,8 @@ from hive.harness.drivers import Deferred, Done, DriverSetup, Failed, Rejected
 from hive.harness.reporting import Reporter
 from hive.harness.turn import Turn
 from hive.harness.turn_drivers import Surroundings, TurnEnd
+from hive.wire.harness import Activity, TurnRecord
+from hive.wire.rows import Order
 from hive.wire.words import ActivityState, LiveKind, OrderKind, TurnOutcome
 from tests.claude.talks import COMPACTED, ScriptedTalks, answered, refused
 

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import msgspec
 
-from hive.client.activity import Activity, Order, TurnRecord, orders_of
 from hive.client.loose_ends import LooseEnds, Question, Reminder
-from hive.wire import harness as wire
+from hive.client.values import orders_of
+from hive.wire.agent import AgentRequest
+from hive.wire.codec import RequestDecoder
+from hive.wire.harness import Activity, TurnRecord
+from hive.wire.rows import Order
 from hive.wire.words import ActivityState, OrderKind, TurnOutcome
 
 
 def test_an_activity_is_a_report_on_the_wire() -> None:
     activity = Activity(ActivityState.LIMITED, 1.0, "5 hours used up", 2.0, "opus", "s1", "acme")
-    line = msgspec.json.encode({"cmd": "report", **activity.fields()})
-    assert msgspec.json.decode(line, type=wire.Report) == wire.Report(**activity.fields())
+    assert RequestDecoder(AgentRequest).decode(msgspec.json.encode(activity)) == activity
+    assert msgspec.to_builtins(activity)["cmd"] == "report"
 
 
 def test_a_turn_is_a_turn_on_the_wire() -> None:
     record = TurnRecord(
         1.0, 2.0, "message", TurnOutcome.DONE, "opus", (7,), 1, 2, 3, 4, 0.5, {"send": 1}, "fine"
     )
-    fields = {**record.fields(), "messages": [7]}
-    line = msgspec.json.encode({"cmd": "turn", **record.fields()})
-    assert msgspec.json.decode(line, type=wire.Turn) == wire.Turn(**fields)
+    assert RequestDecoder(AgentRequest).decode(msgspec.json.encode(record)) == record
+    assert msgspec.to_builtins(record)["cmd"] == "turn"
 
 
 def test_an_order_of_a_kind_that_is_not_known_is_left_out() -> None:

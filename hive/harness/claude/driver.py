@@ -10,7 +10,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from hive.client.activity import Order
 from hive.clock import Clock, SystemClock
 from hive.errors import HiveError
 from hive.harness.claude.account import Login
@@ -36,6 +35,7 @@ from hive.harness.drivers import DriverSetup
 from hive.harness.turn import Turn
 from hive.harness.turn_drivers import Surroundings, TurnDriver, TurnEnd
 from hive.names import OPERATOR
+from hive.wire.rows import Order
 from hive.wire.words import ActivityState
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,6 @@ from contextlib import aclosing
 import msgspec
 from attrs import define, field
 
-from hive.client.activity import Order
 from hive.clock import Clock, rfc3339
 from hive.harness.claude.compaction import COMPACT
 from hive.harness.claude.errors import ConversationLostError, WidenedError
@@ -28,6 +27,7 @@ from hive.harness.claude.settings import Settings
 from hive.harness.claude.talk import Talk, Talks
 from hive.harness.claude.turn import TurnLog
 from hive.harness.reporting import Reporter
+from hive.wire.rows import Order
 from hive.wire.words import LiveKind
 
 
