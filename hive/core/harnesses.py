@@ -21,8 +21,7 @@ from hive.participants.members import AgentMember, Member
 from hive.participants.roster import Roster
 from hive.store import Store, turns
 from hive.store.limits import Limit
-from hive.wire.harness import Activity, TurnRecord
-from hive.wire.rows import Order
+from hive.wire.harness import Activity, Order, TurnRecord
 from hive.wire.words import ActivityState, LiveKind, OrderKind
 
 FAR_AHEAD = 35 * 86_400.0

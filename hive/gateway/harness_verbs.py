@@ -16,7 +16,7 @@ from hive.participants.harnesses import Harness
 from hive.participants.members import Member
 from hive.wire import harness as wire
 from hive.wire.base import Request
-from hive.wire.rows import Order
+from hive.wire.harness import Order
 
 
 class HarnessVerbs:

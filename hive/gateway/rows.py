@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from hive.broker.values import Delivery
 from hive.clock import rfc3339
 from hive.store import Message, MessageKind, Priority, Receipt
-from hive.wire.rows import InboxRow, MessageRow, ReceiptRow, StepRow
+from hive.wire.rows import Delivery as MessageRow
+from hive.wire.rows import InboxRow, ReceiptRow, StepRow
 
 _USUAL = int(Priority.NORMAL)
 

@@ -14,13 +14,13 @@ from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
-from attrs import asdict, define, field, frozen
+from attrs import define, field, frozen
 
 from hive.client.api import AgentClient
 from hive.errors import HiveError
 from hive.harness.news import News, headline, waiting
 from hive.harness.programs import Program, Tee, run_program
-from hive.harness.tools.tool import present
+from hive.wire.codec import present
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class Bell:
         if not await self.client.status():
             return ()
         rows = await self.client.recent(LOOK_AT)
-        return waiting((present(asdict(row)) for row in rows), self.now())
+        return waiting((present(row) for row in rows), self.now())
 
     async def _ring(self, news: Sequence[News]) -> None:
         """Ring within a time limit; a bell that is broken is no reason to end."""

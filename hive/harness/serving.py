@@ -24,7 +24,7 @@ from hive.harness.reporting import Reporter
 from hive.harness.turn_drivers import Surroundings, TurnDriver
 from hive.harness.turn_worker import TurnWorker
 from hive.harness.turns import LAST_REQUEST, Worker
-from hive.wire.rows import Order
+from hive.wire.harness import Order
 
 logger = logging.getLogger(__name__)
 

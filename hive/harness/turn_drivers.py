@@ -15,8 +15,7 @@ from hive.harness.drivers import Done, Outcome
 from hive.harness.gate import HoldOff
 from hive.harness.reporting import Reporter
 from hive.harness.turn import Turn
-from hive.wire.harness import TurnRecord
-from hive.wire.rows import Order
+from hive.wire.harness import Order, TurnRecord
 from hive.wire.words import TurnOutcome
 
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 
 from attrs import define, field, frozen
 
-from hive.wire.harness import Activity
-from hive.wire.rows import Order
+from hive.wire.harness import Activity, Order
 from hive.wire.words import OrderKind
 
 

@@ -5,7 +5,7 @@ There is no `from` in any of them: who speaks is the socket a request arrives on
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
@@ -13,7 +13,7 @@ from hive.wire import WAIT_MAX
 from hive.wire.base import Id, Key, Name, Request, Seconds, Text, UnixTime
 from hive.wire.collaboration import Answer, Ask, Cancel, LooseEnds, Remind
 from hive.wire.harness import Activity, Limited, Live, Orders, TurnRecord, Unlimited
-from hive.wire.words import NackMode, Priority
+from hive.wire.words import NackMode, Priority, Role
 
 RECV_MAX = 32
 """Most messages that one `recv` returns."""
@@ -152,7 +152,7 @@ class Hello(Request, tag="hello", kw_only=True, frozen=True):
     Presence counts only connections that said hello as `harness`.
     """
 
-    role: Literal["harness", "tool"]
+    role: Role
     driver: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 

@@ -130,7 +130,7 @@ def encode_error(error: HiveError, req: str | int | None = None) -> bytes:
 def _encode(head: dict[str, Any], req: str | int | None, fields: dict[str, Any]) -> bytes:
     for name, value in fields.items():
         if value is not None:
-            head[name] = _present(value)
+            head[name] = _plain(value)
     if req is not None:
         head["req"] = req
     return msgspec.json.encode(head) + b"\n"
@@ -142,14 +142,19 @@ def _fields(row: type[msgspec.Struct]) -> tuple[tuple[str, str], ...]:
     return tuple((field.name, field.encode_name) for field in msgspec.structs.fields(row))
 
 
-def _present(value: Any) -> Any:
-    """Replace structs by dictionaries without their absent fields, keeping their order."""
+def present(row: msgspec.Struct) -> dict[str, Any]:
+    """Return the fields of a row that are there, by their names on the wire and in their order."""
+    return {
+        wire_name: _plain(found)
+        for name, wire_name in _fields(type(row))
+        if (found := getattr(row, name)) is not None
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return a field's value with each row in it as a dictionary."""
     if isinstance(value, msgspec.Struct):
-        return {
-            wire_name: _present(found)
-            for name, wire_name in _fields(type(value))
-            if (found := getattr(value, name)) is not None
-        }
+        return present(value)
     if isinstance(value, list | tuple):
-        return [_present(item) for item in value]
+        return [_plain(item) for item in value]
     return value

@@ -12,7 +12,8 @@ import msgspec
 
 from hive.wire import WAIT_MAX
 from hive.wire.base import Cursor, Id, Request, Text, UnixTime
-from hive.wire.words import ActivityState, LiveKind, TurnOutcome
+from hive.wire.rows import Row
+from hive.wire.words import ActivityState, LiveKind, OrderKind, TurnOutcome
 
 LIVE_MAX = 8192
 """Characters of one live event."""
@@ -100,3 +101,20 @@ class Orders(Request, tag="orders", kw_only=True, frozen=True):
 
     wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=WAIT_MAX)] = 0.0
     after: Cursor = 0
+
+
+class Order(Row, frozen=True, rename={"kind": "order"}):
+    """What the hive tells a harness to do or to know. Times are Unix times.
+
+    Attributes:
+        seq: Its number; the next poll says the highest one that was heard.
+        until: When a limit ends.
+        at: When this participant may begin a turn after a limit, or when it was restarted.
+        reason: Why, in words.
+    """
+
+    seq: int
+    kind: OrderKind
+    until: float | None = None
+    at: float | None = None
+    reason: str | None = None

@@ -23,8 +23,7 @@ from hive.harness.drivers import Deferred, Done, DriverSetup, Failed, Rejected
 from hive.harness.reporting import Reporter
 from hive.harness.turn import Turn
 from hive.harness.turn_drivers import Surroundings, TurnEnd
-from hive.wire.harness import Activity, TurnRecord
-from hive.wire.rows import Order
+from hive.wire.harness import Activity, Order, TurnRecord
 from hive.wire.words import ActivityState, LiveKind, OrderKind, TurnOutcome
 from tests.claude.talks import COMPACTED, ScriptedTalks, answered, refused
 

@@ -25,8 +25,7 @@ from hive.store import Message, MessageKind, MessageState, questions
 from hive.store.messages import COLUMNS, whole
 from hive.store.questions import Question, QuestionState
 from hive.testing import InjectedFault, advance, crash, simulate
-from hive.wire.harness import Activity, TurnRecord
-from hive.wire.rows import Order
+from hive.wire.harness import Activity, Order, TurnRecord
 from hive.wire.words import ActivityState, NackMode, OnExpiry, OrderKind, TurnOutcome
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

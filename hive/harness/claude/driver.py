@@ -35,7 +35,7 @@ from hive.harness.drivers import DriverSetup
 from hive.harness.turn import Turn
 from hive.harness.turn_drivers import Surroundings, TurnDriver, TurnEnd
 from hive.names import OPERATOR
-from hive.wire.rows import Order
+from hive.wire.harness import Order
 from hive.wire.words import ActivityState
 
 logger = logging.getLogger(__name__)

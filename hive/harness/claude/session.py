@@ -27,7 +27,7 @@ from hive.harness.claude.settings import Settings
 from hive.harness.claude.talk import Talk, Talks
 from hive.harness.claude.turn import TurnLog
 from hive.harness.reporting import Reporter
-from hive.wire.rows import Order
+from hive.wire.harness import Order
 from hive.wire.words import LiveKind
 
 

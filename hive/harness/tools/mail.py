@@ -8,16 +8,18 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import uuid4
 
-from attrs import asdict, evolve, frozen
+from attrs import frozen
 from msgspec import Meta
+from msgspec.structs import asdict
 
 from hive.client.api import AgentClient, Delivery
 from hive.errors import BadRequestError, HiveError
-from hive.harness.tools.tool import Arguments, Result, Tool, present, tool_of
+from hive.harness.tools.tool import Arguments, Result, Tool, tool_of
 from hive.harness.tools.tray import Tray
 from hive.names import OPERATOR
 from hive.wire import WAIT_MAX
 from hive.wire.base import Id, Name
+from hive.wire.codec import present
 from hive.wire.words import Priority
 
 MOST = 16
@@ -158,7 +160,7 @@ class Mail:
 
     async def verify(self, given: Verify) -> Result:
         """Tell what the hive knows of a message's origin."""
-        return present(asdict(await self.client.verify(given.id)))
+        return present(await self.client.verify(given.id))
 
     async def _answer(self, given: Reply) -> dict[str, Any]:
         """Send a reply to whoever sent the message; a question is answered by that."""
@@ -188,8 +190,9 @@ class Mail:
         sent = await self.client.send(
             to, body, in_reply_to=in_reply_to, priority=priority, dedupe_key=key
         )
-        fields = present(asdict(evolve(sent, duplicate=False)))
-        return {name: value for name, value in fields.items() if value not in ((), False)}
+        fields = asdict(sent)
+        del fields["duplicate"]
+        return {name: value for name, value in fields.items() if value not in (None, ())}
 
 
 def message_fields(message: Delivery, now: float) -> dict[str, Any]:
@@ -199,7 +202,7 @@ def message_fields(message: Delivery, now: float) -> dict[str, Any]:
         message: What was delivered.
         now: Unix time, for its age.
     """
-    fields = present(asdict(message))
+    fields = present(message)
     body = fields.pop("body")
     del fields["lease"]
     age = now - datetime.fromisoformat(message.sent_at).timestamp()

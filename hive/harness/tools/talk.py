@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from attrs import asdict, frozen
+from attrs import frozen
 from msgspec import Meta
 
 from hive.client.api import AgentClient
 from hive.harness.tools.tool import Arguments, Result, Tool, tool_of
 from hive.harness.tools.tray import Tray
 from hive.wire.base import Id, Name, Seconds, UnixTime
+from hive.wire.codec import present
 from hive.wire.collaboration import OPTIONS_MAX, Option
 from hive.wire.words import LooseEnd, OnExpiry
 
@@ -129,14 +130,9 @@ class Talk:
 
     async def loose_ends(self, given: LooseEnds) -> Result:
         """List what is open."""
-        return _plain(await self.client.loose_ends())
+        return present(await self.client.loose_ends())
 
     async def cancel(self, given: Cancel) -> Result:
         """Take something back."""
         await self.client.cancel(LooseEnd(given.kind), given.id)
         return {"cancelled": given.id}
-
-
-def _plain(found: Any) -> dict[str, Any]:
-    """Return nested values of attrs classes without their absent fields."""
-    return asdict(found, filter=lambda field, value: value is not None)

@@ -50,15 +50,6 @@ def tool_of(arguments: type[A], run: Callable[[A], Awaitable[Result]]) -> Tool:
     return Tool(name, " ".join(schema.pop("description").split()), schema, call)
 
 
-def present(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return fields as the wire names them, without those that are None."""
-    return {
-        "from" if name == "sender" else name: value
-        for name, value in fields.items()
-        if value is not None
-    }
-
-
 def _checked(name: str, arguments: type[A], given: dict[str, Any]) -> A:
     """Return the arguments that a model gave; it may write null for what it leaves out."""
     present = {key: value for key, value in given.items() if value is not None}

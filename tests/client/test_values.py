@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
-from hive.client.loose_ends import LooseEnds, Question, Reminder
-from hive.client.values import orders_of
+from hive.client.values import LooseEnds, Sent, orders_of
+from hive.errors import FailedError
 from hive.wire.agent import AgentRequest
 from hive.wire.codec import RequestDecoder
-from hive.wire.harness import Activity, TurnRecord
-from hive.wire.rows import Order
+from hive.wire.harness import Activity, Order, TurnRecord
+from hive.wire.rows import QuestionRow, ReminderRow
 from hive.wire.words import ActivityState, OrderKind, TurnOutcome
 
 
@@ -57,18 +58,35 @@ def test_loose_ends_are_typed_and_what_is_not_known_is_left_out() -> None:
     found = LooseEnds.of(
         {"questions_asked": [question], "questions_to_answer": [], "reminders": [reminder]}
     )
-    assert found.asked == (
-        Question(
-            5,
-            "alice",
-            "bob",
-            "go?",
-            "open",
-            "2026-01-01T00:00:00Z",
-            2.0,
-            "deny",
-            ("yes",),
-            multi=True,
+    assert found == LooseEnds(
+        (
+            QuestionRow(
+                id=5,
+                asker="alice",
+                to="bob",
+                question="go?",
+                options=["yes"],
+                multi=True,
+                state="open",
+                asked_at="2026-01-01T00:00:00Z",
+                age_seconds=2.0,
+                on_expiry="deny",
+            ),
         ),
+        (),
+        (ReminderRow(id=6, message="x", set_at="s", age_seconds=1.0, due_at="d"),),
     )
-    assert found.reminders == (Reminder(6, "x", "s", 1.0, "d"),)
+
+
+def test_a_send_says_who_got_it_and_who_did_not() -> None:
+    answer = {"version": 1, "ok": True, "recipients": ["bob"], "req": 7}
+    assert Sent.of(answer) == Sent(recipients=("bob",))
+    skipped = [{"name": "eve", "reason": "the inbox is full"}]
+    assert Sent.of({**answer, "id": 5, "skipped": skipped}) == Sent(5, ("bob",), ("eve",))
+
+
+def test_what_is_no_answer_of_a_hive_is_refused_in_a_sentence() -> None:
+    with pytest.raises(FailedError, match=r"not an answer of hive-c0re: .*`seq`"):
+        orders_of([{"order": "pause"}])
+    with pytest.raises(FailedError, match=r"Expected `int.*`\$\.id`"):
+        Sent.of({"id": "seven"})
