@@ -27,7 +27,10 @@ class RuntimeName(StrEnum):
 
 
 class Network(StrEnum):
-    """What network a container has: the host's, none but loopback, or a link to the host."""
+    """What network a container has.
+
+    HOST shares the host's, PRIVATE has only a loopback device, VETH has a link to the host.
+    """
 
     HOST = "host"
     PRIVATE = "private"
