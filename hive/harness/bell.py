@@ -18,7 +18,7 @@ from attrs import define, field, frozen
 
 from hive.client.api import AgentClient
 from hive.errors import HiveError
-from hive.harness.news import News, headline, waiting
+from hive.harness.news import LOOK_AT, News, headline, waiting
 from hive.harness.programs import Program, Tee, run_program
 from hive.wire.codec import present
 
@@ -26,9 +26,6 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 2.0
 """Seconds between two looks at the inbox; what has come meanwhile is one ring."""
-
-LOOK_AT = 200
-"""Newest messages that are looked at, the most that the wire allows."""
 
 RING_MAX = 10.0
 """Seconds that a ring may take."""

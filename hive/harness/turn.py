@@ -11,19 +11,13 @@ from attrs import define, field
 
 from hive.client.api import AgentClient, Delivery
 from hive.errors import HiveError, NotFoundError
-from hive.harness.desk import Desk, Taken
+from hive.harness.desk import BEATS_PER_LEASE, ENOUGH, Desk, Taken
 from hive.wire import WAIT_MAX
 
 logger = logging.getLogger(__name__)
 
 MOST = 16
 """Messages of one turn, as far as they are taken by themselves."""
-
-ENOUGH = 24_000
-"""Characters of bodies after which a turn begins without waiting for more messages."""
-
-BEATS_PER_LEASE = 3
-"""So that one that is lost does no harm."""
 
 NO_DAEMON_PAUSE = 5.0
 """Seconds until the next attempt to say that messages are in work."""

@@ -12,7 +12,7 @@ from actors import Backoff
 from hive.client.api import AgentClient, Delivery
 from hive.errors import HiveError, StaleLeaseError
 from hive.harness.answering import Answerer
-from hive.harness.desk import Desk, Taken
+from hive.harness.desk import BEATS_PER_LEASE, LAST_REQUEST, Desk, Taken
 from hive.harness.drivers import (
     Deferred,
     Done,
@@ -36,12 +36,6 @@ AFTER_FAILURE = Backoff(base=1.0, factor=2.0, cap=60.0, jitter=0.1)
 
 AFTER_DEFERRAL = 30.0
 """Seconds before a message that was put off is delivered again."""
-
-BEATS_PER_LEASE = 3
-"""So that one that is lost does no harm."""
-
-LAST_REQUEST = 1.0
-"""Seconds for giving a message back while the agent ends."""
 
 
 @define(eq=False)

@@ -10,13 +10,16 @@ from typing import Annotated
 import msgspec
 
 from hive.wire import WAIT_MAX
-from hive.wire.base import Id, Key, Name, Request, Seconds, Text, UnixTime
+from hive.wire.base import Id, Key, Lifetime, Name, Request, Seconds, Text, UnixTime
 from hive.wire.collaboration import Answer, Ask, Cancel, LooseEnds, Remind
 from hive.wire.harness import Activity, Limited, Live, Orders, TurnRecord, Unlimited
 from hive.wire.words import NackMode, Priority, Role
 
 RECV_MAX = 32
 """Most messages that one `recv` returns."""
+
+STATUS_MAX = 200
+"""Characters of a status line."""
 
 
 class Posting(Request, kw_only=True, frozen=True):
@@ -31,7 +34,7 @@ class Posting(Request, kw_only=True, frozen=True):
     body: str
     in_reply_to: Id | None = None
     priority: Priority = Priority.NORMAL
-    ttl_seconds: Annotated[float, msgspec.Meta(gt=0, le=10 * 365 * 86400)] | None = None
+    ttl_seconds: Lifetime | None = None
     delay_seconds: Seconds | None = None
     not_before: UnixTime | None = None
     dedupe_key: Key | None = None
@@ -131,7 +134,7 @@ class Who(Request, tag="who", frozen=True):
 class SetStatus(Request, tag="set_status", kw_only=True, frozen=True):
     """Set the one line that the operator's status view shows; empty clears it."""
 
-    text: Annotated[str, msgspec.Meta(max_length=200)]
+    text: Annotated[str, msgspec.Meta(max_length=STATUS_MAX)]
 
 
 class Wake(Request, tag="wake", kw_only=True, frozen=True, rename={"label": "from"}):

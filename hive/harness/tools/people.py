@@ -9,10 +9,8 @@ from msgspec import Meta
 
 from hive.client.api import AgentClient
 from hive.harness.tools.tool import Arguments, Result, Tool, tool_of
+from hive.wire.agent import STATUS_MAX
 from hive.wire.codec import present
-
-STATUS_MAX = 200
-"""Characters of a status line, as on the wire."""
 
 
 class Whoami(Arguments):

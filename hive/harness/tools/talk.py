@@ -10,13 +10,10 @@ from msgspec import Meta
 from hive.client.api import AgentClient
 from hive.harness.tools.tool import Arguments, Result, Tool, tool_of
 from hive.harness.tools.tray import Tray
-from hive.wire.base import Id, Name, Seconds, UnixTime
+from hive.wire.base import Id, Lifetime, Name, Seconds, UnixTime
 from hive.wire.codec import present
 from hive.wire.collaboration import OPTIONS_MAX, Option
 from hive.wire.words import LooseEnd, OnExpiry
-
-FAR = 10 * 365 * 86400
-"""Seconds: the longest delay of the wire."""
 
 
 class Ask(Arguments):
@@ -37,7 +34,7 @@ class Ask(Arguments):
     multi: Annotated[bool, Meta(description="Whether several options may be chosen.")] = False
     to: Annotated[Name | None, Meta(description="Whom you ask; the operator by default.")] = None
     ttl_seconds: Annotated[
-        Annotated[float, Meta(gt=0, le=FAR)] | None,
+        Lifetime | None,
         Meta(description="How long an answer is of use."),
     ] = None
     on_expiry: Annotated[
