@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import uuid4
 
 from attrs import frozen
@@ -49,9 +49,9 @@ class Send(Arguments):
         Id | None, Meta(description="The id of the message that this answers, if it answers one.")
     ] = None
     priority: Annotated[
-        Literal["low", "normal", "high"],
+        Priority,
         Meta(description="With `high` it interrupts the other's work: for what cannot wait."),
-    ] = "normal"
+    ] = Priority.NORMAL
 
 
 class Recv(Arguments):
@@ -126,8 +126,7 @@ class Mail:
 
     async def send(self, given: Send) -> Result:
         """Send a message."""
-        priority = Priority(given.priority)
-        return await self._send(given.to, given.body, given.in_reply_to, priority)
+        return await self._send(given.to, given.body, given.in_reply_to, given.priority)
 
     async def recv(self, given: Recv) -> Result:
         """Give the model the next messages; its answer says what else there is."""

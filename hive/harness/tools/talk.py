@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from attrs import frozen
 from msgspec import Meta
@@ -38,12 +38,12 @@ class Ask(Arguments):
         Meta(description="How long an answer is of use."),
     ] = None
     on_expiry: Annotated[
-        Literal["deny", "hold", "escalate"],
+        OnExpiry,
         Meta(
             description="What happens without an answer in that time: `deny` answers [expired], "
             "`hold` keeps it open, `escalate` asks the operator."
         ),
-    ] = "deny"
+    ] = OnExpiry.DENY
 
 
 class Answer(Arguments):
@@ -74,7 +74,7 @@ class Cancel(Arguments):
     A message can be taken back only while nobody has received it.
     """
 
-    kind: Annotated[Literal["reminder", "question", "message"], Meta(description="What it is.")]
+    kind: Annotated[LooseEnd, Meta(description="What it is.")]
     id: Annotated[Id, Meta(description="Its id.")]
 
 
@@ -107,7 +107,7 @@ class Talk:
             multi=given.multi,
             to=given.to,
             ttl=given.ttl_seconds,
-            on_expiry=OnExpiry(given.on_expiry),
+            on_expiry=given.on_expiry,
         )
         return {"id": number}
 
@@ -131,5 +131,5 @@ class Talk:
 
     async def cancel(self, given: Cancel) -> Result:
         """Take something back."""
-        await self.client.cancel(LooseEnd(given.kind), given.id)
+        await self.client.cancel(given.kind, given.id)
         return {"cancelled": given.id}
