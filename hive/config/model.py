@@ -11,8 +11,8 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from hive.config.claude import ClaudeConfig
 from hive.names import MANAGER
+from hive.wire.claude import ClaudeConfig
 
 KIB = 1024
 MIB = 1024 * KIB
