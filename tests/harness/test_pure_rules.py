@@ -6,9 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from hive.client.api import Delivery
-from hive.config import drivers as config
 from hive.errors import ConfigError
-from hive.harness import environment, registry
+from hive.harness import environment
 from hive.harness.answers import text_of, too_long, wants_answer
 from hive.harness.command import verdict
 from hive.harness.desk import Desk, Taken
@@ -160,10 +159,6 @@ def test_draining_leaves_time_to_give_back():
     assert environment.stop_timeout({}) == 10.0
     assert environment.drain_time(10.0) == 8.0
     assert environment.drain_time(1.0) == 0.5
-
-
-def test_drivers_have_the_same_names_in_the_configuration():
-    assert (registry.GROUP, registry.BUILT_IN) == (config.GROUP, config.BUILT_IN)
 
 
 def test_an_unknown_driver_is_told_with_the_nearest():
