@@ -169,7 +169,7 @@ class QuestionRow(Row, frozen=True, kw_only=True):
         to: Whom it was put to.
         options: Proposals; free text is always allowed.
         multi: Whether several options may be chosen.
-        state: Where it is in its life, see `hive.store.questions.QuestionState`.
+        state: "open", "held", "escalated", "answered", "expired" or "cancelled".
         age_seconds: How long ago it was asked.
         on_expiry: What happens when nobody answers in time.
         expires_at: When that is; None for never.
