@@ -6,6 +6,7 @@ code and the exit status of the command-line programs; nothing else does.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 
@@ -39,6 +40,10 @@ class ExitStatus(IntEnum):
     REFUSED = 5
     TIMED_OUT = 6
     CONFIG = 7
+
+
+INTERRUPTED = 128 + signal.SIGINT
+"""Exit status after Ctrl-C, as a shell reports a program that the signal ended."""
 
 
 class HiveError(Exception):

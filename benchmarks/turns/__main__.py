@@ -24,9 +24,9 @@ from claude_agent_sdk.types import HookJSONOutput
 from hive.client.blocking import call
 from hive.harness.claude.options import Start, Wiring, options_of
 from hive.harness.claude.prompt import system_prompt
-from hive.harness.claude.settings import Settings
 from hive.harness.claude.toolbox import server_of
 from hive.harness.tools import for_kind
+from hive.wire.claude import ClaudeConfig
 from tests.support.daemons import HiveOnDisk
 from tests.support.messages_endpoint import Endpoint
 
@@ -99,7 +99,7 @@ async def ask(client: ClaudeSDKClient, endpoint: Endpoint) -> float:
 
 def bare(endpoint: Endpoint, home: Path, cwd: Path) -> ClaudeAgentOptions:
     """Return the options of the bare SDK: those of the driver, tools included, and no hive."""
-    settings = Settings(model=MODEL)
+    settings = ClaudeConfig(model=MODEL)
     tools = for_kind(NOBODY, manager=False, tray=NOBODY)
     wiring = Wiring(server_of(tools), _nothing_to_add, lambda line: None)
     start = Start(None, None, system_prompt("alice", "agent", None))

@@ -18,7 +18,7 @@ from hive.clock import Clock, SystemClock
 from hive.config import Limits
 from hive.store import NO_ORIGIN, Kind, Origin, Store
 from hive.wire import agent as wire
-from hive.wire.rows import MessageRow, Stored
+from hive.wire.rows import Delivery, Stored
 from hive.wire.words import NackMode
 
 
@@ -70,7 +70,7 @@ class LocalSession(FutureSession):
         ack: Sequence[int] = (),
         queue: str | None = None,
         urgent: bool = False,
-    ) -> list[MessageRow]:
+    ) -> list[Delivery]:
         """Lease up to `max` messages, waiting up to `wait` seconds for the first.
 
         `ack` is done first. The result is empty when nothing came in time. With `queue`, the mail
@@ -80,7 +80,7 @@ class LocalSession(FutureSession):
             StaleLeaseError: One of `ack` was not held; nothing was leased.
         """
         request = wire.Recv(max=max, wait_seconds=wait, ack=list(ack), queue=queue, urgent=urgent)
-        rows: list[MessageRow] = (await self.request(request)).messages
+        rows: list[Delivery] = (await self.request(request)).messages
         return rows
 
     async def ack(self, ids: Sequence[int], lease: str | None = None) -> None:

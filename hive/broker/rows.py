@@ -5,7 +5,7 @@ from __future__ import annotations
 from hive.clock import rfc3339
 from hive.store import Message, MessageKind
 from hive.store.records import lease_name
-from hive.wire.rows import MessageRow
+from hive.wire.rows import Delivery
 
 PRIORITIES = {-1: "high", 0: None, 1: "low"}
 """Names of ranks on the wire; the usual one is left out."""
@@ -13,10 +13,10 @@ PRIORITIES = {-1: "high", 0: None, 1: "low"}
 _PLAIN = MessageKind.MESSAGE
 
 
-def message_row(message: Message, body: str) -> MessageRow:
+def message_row(message: Message, body: str) -> Delivery:
     """Return a leased message as `recv` answers it."""
     kind = message.kind
-    return MessageRow(
+    return Delivery(
         id=message.id,
         sender=message.sender,
         body=body,

@@ -14,7 +14,7 @@ from click.exceptions import NoArgsIsHelpError
 import hive
 from hive.cli import out
 from hive.descriptors import hold_standard
-from hive.errors import ConfigError, ExitStatus, HiveError
+from hive.errors import INTERRUPTED, ConfigError, ExitStatus, HiveError
 from hive.names import suggest
 
 PROGRAM = out.PROGRAM
@@ -149,7 +149,7 @@ def main(args: Sequence[str] | None = None) -> int:
         out.complain(_usage(error))
         return ExitStatus.USAGE
     except click.Abort:
-        return out.INTERRUPTED
+        return INTERRUPTED
 
 
 def _usage(error: click.ClickException) -> str:

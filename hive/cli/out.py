@@ -17,9 +17,6 @@ from hive.view.escape import block, inline
 
 PROGRAM = "hive-c0re"
 
-INTERRUPTED = 128 + signal.SIGINT
-"""Exit status after Ctrl-C, as a shell reports a program that the signal ended."""
-
 BROKEN_PIPE = 128 + signal.SIGPIPE
 """Exit status when the reader of the output has gone, as after `… | head -1`."""
 

@@ -11,24 +11,17 @@ from random import Random
 from types import TracebackType
 from typing import Any, Self
 
+import msgspec
+
 from actors import Backoff
-from hive.client.activity import Activity, Order, TurnRecord, orders_of
-from hive.client.api import (
-    Delivery,
-    Identity,
-    Presence,
-    Role,
-    Sent,
-    StoredMessage,
-    Verified,
-)
 from hive.client.caller import ANSWER_TIMEOUT, Caller
 from hive.client.calls import Repeat
-from hive.client.loose_ends import LooseEnds
 from hive.client.responses import Fields
-from hive.client.rows import from_row, from_rows
-from hive.wire.harness import LIVE_MAX
-from hive.wire.words import LiveKind, LooseEnd, NackMode, OnExpiry, Priority
+from hive.client.values import LooseEnds, Sent, orders_of
+from hive.wire.codec import value_of
+from hive.wire.harness import LIVE_MAX, Activity, Order, TurnRecord
+from hive.wire.rows import Delivery, Identity, InboxRow, Verified, WhoRow
+from hive.wire.words import LiveKind, LooseEnd, NackMode, OnExpiry, Priority, Role
 
 RECONNECT = Backoff(base=0.1, factor=2.0, cap=15.0, jitter=0.2)
 """Delays between attempts to reach the daemon."""
@@ -126,13 +119,7 @@ class SocketClient:
             delay_seconds=delay,
             dedupe_key=dedupe_key,
         )
-        return Sent(
-            answer.get("id"),
-            tuple(answer.get("recipients", ())),
-            tuple(row["name"] for row in answer.get("skipped", ())),
-            bool(answer.get("duplicate")),
-            answer.get("parked"),
-        )
+        return Sent.of(answer)
 
     async def recv(
         self, *, max: int = 1, wait: float = 0.0, ack: Sequence[int] = (), urgent: bool = False
@@ -151,7 +138,7 @@ class SocketClient:
             if future.done() and not future.cancelled() and future.exception() is None:
                 self._caller.unclaimed(future.result())
             raise
-        return from_rows(Delivery, fields["messages"])
+        return value_of(tuple[Delivery, ...], fields["messages"])
 
     async def ack(self, ids: Sequence[int], *, lease: str | None = None) -> None:
         """Say that the work for these messages is done."""
@@ -187,17 +174,17 @@ class SocketClient:
         """Return how many messages wait."""
         return int((await self._call("status"))["unread"])
 
-    async def recent(self, max: int = 20) -> tuple[StoredMessage, ...]:
+    async def recent(self, max: int = 20) -> tuple[InboxRow, ...]:
         """Return the newest messages of the own inbox without leasing them."""
-        return from_rows(StoredMessage, (await self._call("recent", max=max))["messages"])
+        return value_of(tuple[InboxRow, ...], (await self._call("recent", max=max))["messages"])
 
     async def whoami(self) -> Identity:
         """Return who the daemon takes this client for."""
-        return from_row(Identity, await self._call("whoami"))
+        return value_of(Identity, await self._call("whoami"))
 
-    async def who(self) -> tuple[Presence, ...]:
+    async def who(self) -> tuple[WhoRow, ...]:
         """Return all participants with their presence."""
-        return from_rows(Presence, (await self._call("who"))["participants"])
+        return value_of(tuple[WhoRow, ...], (await self._call("who"))["participants"])
 
     async def set_status(self, text: str) -> None:
         """Set the line that the operator's view shows; empty clears it."""
@@ -210,7 +197,7 @@ class SocketClient:
 
     async def verify(self, id: int) -> Verified:
         """Return who sent a message of the own inbox, or one that this participant sent."""
-        return from_row(Verified, await self._call("verify", id=id))
+        return value_of(Verified, await self._call("verify", id=id))
 
     # Questions, reminders, loose ends
 
@@ -261,13 +248,13 @@ class SocketClient:
 
     async def report(self, activity: Activity) -> None:
         """Say what the agent does now; said again by itself on every later connection."""
-        request = {"cmd": "report", **activity.fields()}
+        request = msgspec.to_builtins(activity)
         await self._caller.request(request, Repeat.ALWAYS)
         self._caller.greet_with(request)
 
     async def turn(self, record: TurnRecord) -> None:
         """Record a finished turn."""
-        await self._call("turn", **record.fields())
+        await self._caller.request(msgspec.to_builtins(record), Repeat.ALWAYS)
 
     async def live(self, kind: LiveKind, text: str) -> None:
         """Show whoever watches what happens; without a connection there is nobody."""

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from hive.client.api import AgentClient, Delivery, Role
+from hive.wire import WAIT_MAX
 from hive.wire.words import NackMode
-
-LONG_POLL = 180.0
-"""Seconds of one wait for mail."""
 
 Answer = Callable[[Delivery], Awaitable[str | None]]
 """Takes a message and returns the answer's body, or None for no answer."""
@@ -24,7 +22,7 @@ def answering(answer: Answer) -> Callable[[AgentClient], Awaitable[None]]:
     async def agent(client: AgentClient) -> None:
         await client.hello(Role.HARNESS, "function")
         while True:
-            for message in await client.recv(wait=LONG_POLL):
+            for message in await client.recv(wait=WAIT_MAX):
                 await _work_on(client, message, answer)
 
     return agent

@@ -1,7 +1,8 @@
 """What a participant can do in a hive, whichever way it is connected.
 
 Implemented by `hive.client.aio.SocketClient` and by the client of an embedded hive. Errors are
-those of `hive.errors`. Times that were are RFC 3339 strings, durations are seconds.
+those of `hive.errors`. Times that were are RFC 3339 strings, durations are seconds. What is handed
+out are the rows of the wire.
 """
 
 # ruff: noqa: A002 - parameters are called what the wire calls them
@@ -9,132 +10,28 @@ those of `hive.errors`. Times that were are RFC 3339 strings, durations are seco
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Protocol
 
-from attrs import frozen
+from hive.client.values import LooseEnds, Sent
+from hive.wire.harness import Activity, Order, TurnRecord
+from hive.wire.rows import Delivery, Identity, InboxRow, Verified, WhoRow
+from hive.wire.words import LiveKind, LooseEnd, NackMode, OnExpiry, Priority, Role
 
-from hive.client.activity import Activity, Order, TurnRecord
-from hive.client.loose_ends import LooseEnds
-from hive.wire.words import LiveKind, LooseEnd, NackMode, OnExpiry, Priority
-
-
-class Role(StrEnum):
-    """What speaks on a connection; only harnesses count as presence."""
-
-    HARNESS = "harness"
-    TOOL = "tool"
-
-
-@frozen
-class Delivery:
-    """A message that is leased to this client.
-
-    Attributes:
-        attempt: 1 for the first delivery; deferring does not count.
-        redelivered: Whether some client may have had it before.
-        lease: Fences acks: after the lease was lost, an ack that names it is refused.
-        kind: What its sender is ("agent", "peer", "operator", "system", …).
-        label: What rang, for a message that a script put in by `wake`.
-        thread: The first message of the conversation; None if it is that itself.
-        priority: "low" or "high"; None for the usual one.
-        type: What the message is, beside plain mail: "question", "answer", "reminder",
-            "broadcast", "event" or "wake"; None for plain mail. A question is answered by its id.
-    """
-
-    id: int
-    sender: str
-    body: str
-    sent_at: str
-    attempt: int
-    redelivered: bool
-    lease: str
-    kind: str
-    in_reply_to: int | None = None
-    label: str | None = None
-    thread: int | None = None
-    priority: str | None = None
-    type: str | None = None
-
-
-@frozen
-class Sent:
-    """A message that is on disk.
-
-    Attributes:
-        id: Its number; for a broadcast the first one, None if there was nobody to get it.
-        recipients: Whose inboxes hold it, as far as the daemon says.
-        skipped: Who did not get a broadcast, because their inbox is full or they are gone.
-        duplicate: Whether it was stored before, under the same key.
-        parked: Why it waits for the operator instead of being delivered.
-    """
-
-    id: int | None = None
-    recipients: tuple[str, ...] = ()
-    skipped: tuple[str, ...] = ()
-    duplicate: bool = False
-    parked: str | None = None
-
-
-@frozen
-class StoredMessage:
-    """A message as `recent` shows it, without a lease."""
-
-    id: int
-    sender: str
-    to: str
-    body: str
-    sent_at: str
-    state: str
-    attempt: int
-    kind: str
-    in_reply_to: int | None = None
-    label: str | None = None
-    reason: str | None = None
-    type: str | None = None
-    not_before: str | None = None
-
-
-@frozen
-class Identity:
-    """Who the daemon takes this client for."""
-
-    name: str
-    kind: str
-    host: str | None = None
-
-
-@frozen
-class Presence:
-    """A participant as the others see it."""
-
-    name: str
-    kind: str
-    connected: bool
-    last_seen: str | None = None
-    status_text: str | None = None
-    activity: str | None = None
-
-
-@frozen
-class Verified:
-    """What the hive itself knows of a message's origin.
-
-    Attributes:
-        socket: The socket that it came in through; None for the daemon's own messages.
-        uid: The user at the other end, as the kernel told it.
-        pid: The process at the other end, at the time it connected.
-        operator_verified: Whether it came in through the operator's socket.
-    """
-
-    id: int
-    sender: str
-    kind: str
-    sent_at: str
-    operator_verified: bool
-    socket: str | None = None
-    uid: int | None = None
-    pid: int | None = None
+__all__ = [
+    "Activity",
+    "AgentClient",
+    "Delivery",
+    "Identity",
+    "InboxRow",
+    "LooseEnds",
+    "ManagerClient",
+    "Order",
+    "Role",
+    "Sent",
+    "TurnRecord",
+    "Verified",
+    "WhoRow",
+]
 
 
 class AgentClient(Protocol):
@@ -200,7 +97,7 @@ class AgentClient(Protocol):
         """Return how many messages wait."""
         ...
 
-    async def recent(self, max: int = 20) -> tuple[StoredMessage, ...]:
+    async def recent(self, max: int = 20) -> tuple[InboxRow, ...]:
         """Return the newest messages of the own inbox without leasing them."""
         ...
 
@@ -208,7 +105,7 @@ class AgentClient(Protocol):
         """Return who the daemon takes this client for."""
         ...
 
-    async def who(self) -> tuple[Presence, ...]:
+    async def who(self) -> tuple[WhoRow, ...]:
         """Return all participants with their presence."""
         ...
 

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hive.errors import BadRequestError, FailedError, HiveError, UnavailableError, from_wire
-
-VERSION = 1
-"""The newest version of the wire that this client knows; `hive.wire.base.VERSION`."""
+from hive.wire import VERSION
 
 Fields = dict[str, Any]
 

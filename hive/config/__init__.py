@@ -3,7 +3,6 @@
 `load` reads a whole hive, `load_manifest` one agent; both report every problem of a file at once.
 """
 
-from hive.config.claude import ClaudeConfig, Effort, McpServer
 from hive.config.loading import load, load_manifest
 from hive.config.model import (
     AgentManifest,
@@ -19,6 +18,7 @@ from hive.config.model import (
     RuntimeName,
 )
 from hive.config.stored import driver_settings, manifest_from_json, manifest_to_json
+from hive.wire.claude import ClaudeConfig, Effort, McpServer
 
 __all__ = [
     "AgentManifest",

@@ -6,16 +6,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from hive.config.claude import ClaudeConfig, Effort, McpServer
 from hive.config.tables import Key, Table, fresh, items, named, scalar
 from hive.config.values import Wrong, choice, number, text, variables
 from hive.errors import BadRequestError
-
-OWN_SERVER = "hive"
-"""The MCP server with the hive's own tools."""
+from hive.wire.claude import ONE_MAILBOX, OWN_SERVER, ClaudeConfig, Effort, McpServer
 
 _RULE = re.compile(r"[A-Za-z_][\w-]*(\([^()]+\))?")
-_NEVER = ("SendMessage", "ListAgents")
 _MOST_DOLLARS = 1_000_000
 
 
@@ -39,7 +35,7 @@ def tool_rule(value: Any) -> str:
         raise Wrong('expected a tool such as "Read", or some uses of one such as "Bash(git:*)"')
     if rule.startswith("mcp__"):
         raise Wrong("tools of MCP servers are allowed by 'tools' in [claude.mcp.NAME]")
-    if rule.partition("(")[0] in _NEVER:
+    if rule.partition("(")[0] in ONE_MAILBOX:
         raise Wrong("an agent has one mailbox, the hive's; this one is always off")
     return rule
 

@@ -9,7 +9,6 @@ from typing import Any
 from attrs import evolve
 
 from hive.config.claude_keys import CLAUDE
-from hive.config.drivers import CLAUDE_DRIVER, driver_names
 from hive.config.model import (
     AgentManifest,
     Bind,
@@ -40,6 +39,7 @@ from hive.config.values import (
 )
 from hive.errors import BadRequestError
 from hive.names import MANAGER, check_agent_name, check_peer_name, check_unit_name
+from hive.wire.drivers import CLAUDE_DRIVER, driver_names
 
 
 def path(value: Any, place: Place) -> Path:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from attrs import field, frozen
 
-from hive.config.claude import ClaudeConfig
 from hive.names import MANAGER
+from hive.wire.claude import ClaudeConfig
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -27,7 +27,10 @@ class RuntimeName(StrEnum):
 
 
 class Network(StrEnum):
-    """What network a container has: the host's, none but loopback, or a link to the host."""
+    """What network a container has.
+
+    HOST shares the host's, PRIVATE has only a loopback device, VETH has a link to the host.
+    """
 
     HOST = "host"
     PRIVATE = "private"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import msgspec
 
 from hive.config.keys import AGENT
 from hive.config.model import AgentManifest
@@ -52,13 +53,17 @@ _KEYS = {key.attribute: key.name for key in AGENT.keys}
 def _plain(value: Any) -> Any:
     """Turn model values into what JSON has, leaving out what is not set."""
     if attrs.has(type(value)):
-        fields = attrs.asdict(value, recurse=False)
         names = _KEYS if isinstance(value, AgentManifest) else {}
-        return {
-            names.get(name, name): _plain(held) for name, held in fields.items() if held is not None
-        }
+        fields = attrs.asdict(value, recurse=False)
+        return _set({names.get(name, name): held for name, held in fields.items()})
+    if isinstance(value, msgspec.Struct):
+        return _set(msgspec.structs.asdict(value))
     if isinstance(value, Mapping):
         return {name: _plain(held) for name, held in value.items()}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
+
+
+def _set(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: _plain(held) for name, held in fields.items() if held is not None}

@@ -10,7 +10,6 @@ import itertools
 from collections.abc import Iterator
 
 from hive.broker.queries import MailQueries
-from hive.client.activity import Activity, Order
 from hive.clock import Clock
 from hive.core.accounts import Accounts, spread
 from hive.core.notices import Notices
@@ -22,7 +21,7 @@ from hive.participants.members import AgentMember, Member
 from hive.participants.roster import Roster
 from hive.store import Store, turns
 from hive.store.limits import Limit
-from hive.store.turns import TurnRecord
+from hive.wire.harness import Activity, Order, TurnRecord
 from hive.wire.words import ActivityState, LiveKind, OrderKind
 
 FAR_AHEAD = 35 * 86_400.0
@@ -105,18 +104,18 @@ class Harnesses:
         """Show an event to whoever watches."""
         member.live.add(LiveEvent(self._clock.now(), kind, text))
 
-    async def turn(self, record: TurnRecord) -> None:
-        """Keep a finished turn.
+    async def turn(self, member: Member, record: TurnRecord) -> None:
+        """Keep a finished turn of a participant.
 
         Raises:
             BadRequestError: It ended before it began.
         """
         if record.ended_at < record.started_at:
             raise BadRequestError("a turn cannot end before it began: look at the two times")
-        await self._store.write(turns.save(record))
+        await self._store.write(turns.save(member.name, record))
 
-    async def turns_of(self, member: Member, count: int) -> list[TurnRecord]:
-        """Return the newest turns of a participant, oldest first."""
+    async def turns_of(self, member: Member, count: int) -> dict[int, TurnRecord]:
+        """Return the newest turns of a participant by their numbers, oldest first."""
         return await self._store.read(turns.newest(member.name, count))
 
     async def limited(

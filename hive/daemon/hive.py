@@ -19,7 +19,6 @@ from actors import RootFailed, StartError, StartFailed, SupervisorRef
 from hive.client.aio import SocketClient
 from hive.clock import Clock, SystemClock
 from hive.config import AgentManifest, HiveConfig, PeerConfig
-from hive.config.drivers import driver_names
 from hive.core.machine_specs import inherited
 from hive.daemon.assembly import ROOT, Assembly, Surroundings
 from hive.daemon.lock import DaemonLock
@@ -34,6 +33,7 @@ from hive.participants.members import Wish
 from hive.paths import Paths
 from hive.store import Engine, Message, ThreadEngine
 from hive.waiting import to_the_end
+from hive.wire.drivers import driver_names
 from hive.wire.rows import StatusRow
 
 Agent = AgentFunction[SocketClient]

@@ -6,9 +6,9 @@ import asyncio
 
 from hive.broker.local import LocalSession
 from hive.broker.service import BrokerService
-from hive.client.answering import LONG_POLL
 from hive.names import OPERATOR
 from hive.store import Kind
+from hive.wire import WAIT_MAX
 
 BATCH = 32
 
@@ -42,7 +42,7 @@ class OperatorMail:
 
     async def _receive(self) -> None:
         session = self.session
-        got = await session.recv(max=BATCH, wait=LONG_POLL)
+        got = await session.recv(max=BATCH, wait=WAIT_MAX)
         for delivery in got:
             self._answers[delivery.in_reply_to] = delivery.body
         if got:

@@ -76,10 +76,10 @@ def runtime_state(runtime: Runtime) -> dict[str, object]:
 
 def _machinectl(containers: Containers, paths: Paths, clock: Clock, replaced: Replaced) -> Runtime:
     from hive.machines.systemd import machinectl
-    from hive.machines.systemd.units import Network, Settings, Users
+    from hive.machines.systemd.units import Settings, Users
 
     users = Users.SHIFTED if containers.private_users else Users.SAME
-    settings = Settings(Network(containers.network.value), users)
+    settings = Settings(containers.network, users)
     return machinectl.runtime(
         paths,
         image=containers.image,

@@ -263,7 +263,11 @@ class Connection(Session, asyncio.Protocol):
         try:
             self._served.broker.handle(self, request, token)
         except HiveError as error:
-            self.answer(token, error, ordered)
+            if ordered and type(token) is not Slot:
+                self._owed -= 1  # it may be the only answer that is not owed
+                self._say(line_of(error, request.req, request.verb))
+            else:
+                self.answer(token, error, ordered)
 
     def answer(self, token: Token, value: Value, ordered: bool = True) -> bool:
         """Put the answer of the broker into its place; always True, see `Session.answer`."""

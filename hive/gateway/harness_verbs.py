@@ -8,18 +8,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-import msgspec
-
-from hive.client.activity import Activity, Order
 from hive.errors import ConflictError, NotAllowedError
 from hive.gateway.agent_verbs import AgentServices, ParticipantConnection
 from hive.gateway.connection import Served
 from hive.gateway.handlers import Answer, Fields, LongPoll, serves
 from hive.participants.harnesses import Harness
 from hive.participants.members import Member
-from hive.store.turns import TurnRecord
 from hive.wire import harness as wire
-from hive.wire.rows import OrderRow
+from hive.wire.harness import Order
 
 
 class HarnessVerbs(ParticipantConnection):
@@ -50,26 +46,15 @@ class HarnessVerbs(ParticipantConnection):
             self.services.harnesses.left(self.member, self.harness)
             self.harness = None
 
-    @serves(wire.Report)
-    def _report(self, request: wire.Report) -> Fields:
-        activity = Activity(
-            request.state,
-            request.since,
-            request.about,
-            request.until,
-            request.model,
-            request.session,
-            request.account,
-        )
+    @serves(wire.Activity)
+    def _report(self, activity: wire.Activity) -> Fields:
         self.services.harnesses.report(self.member, self._announced(), activity)
         return {}
 
-    @serves(wire.Turn)
-    async def _turn(self, request: wire.Turn) -> Fields:
+    @serves(wire.TurnRecord)
+    async def _turn(self, record: wire.TurnRecord) -> Fields:
         self._announced()
-        fields = msgspec.structs.asdict(request)
-        del fields["req"]
-        await self.services.harnesses.turn(TurnRecord(self.member.name, **fields))
+        await self.services.harnesses.turn(self.member, record)
         return {}
 
     @serves(wire.Live)
@@ -132,15 +117,4 @@ class Poll:
 
 
 def _fields(orders: tuple[Order, ...]) -> Fields:
-    return {
-        "orders": [
-            OrderRow(
-                seq=order.seq,
-                order=order.kind.value,
-                until=order.until,
-                at=order.at,
-                reason=order.reason,
-            )
-            for order in orders
-        ]
-    }
+    return {"orders": orders}

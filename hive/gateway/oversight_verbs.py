@@ -11,9 +11,9 @@ from hive.gateway.host_services import OperatorConnection
 from hive.gateway.loose_end_verbs import question_row
 from hive.participants.live import LiveEvent, LiveFeed
 from hive.store.limits import Limit
-from hive.store.turns import TurnRecord
 from hive.wire import oversight as wire
 from hive.wire.base import Request
+from hive.wire.harness import TurnRecord
 from hive.wire.rows import LimitRow, LiveRow, TurnRow
 from hive.wire.words import OrderKind
 
@@ -29,7 +29,7 @@ class OversightVerbs(OperatorConnection):
     async def _turns(self, request: wire.Turns) -> Fields:
         member = self.services.roster.get(request.name)
         found = await self.services.harnesses.turns_of(member, request.max)
-        return {"turns": [turn_row(record) for record in found]}
+        return {"turns": [turn_row(member.name, *each) for each in found.items()]}
 
     @serves(wire.Watch)
     def _watch(self, request: wire.Watch) -> Stream:
@@ -90,11 +90,11 @@ def live_stream(feed: LiveFeed, count: int) -> Stream:
     return Stream(run)
 
 
-def turn_row(record: TurnRecord) -> TurnRow:
-    """Return a finished turn as it is shown."""
+def turn_row(name: str, number: int, record: TurnRecord) -> TurnRow:
+    """Return a finished turn of a participant as it is shown."""
     return TurnRow(
-        id=record.id,
-        name=record.name,
+        id=number,
+        name=name,
         started_at=rfc3339(record.started_at),
         ended_at=rfc3339(record.ended_at),
         seconds=round(record.ended_at - record.started_at, 3),

@@ -14,21 +14,18 @@ from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 
-from attrs import asdict, define, field, frozen
+from attrs import define, field, frozen
 
 from hive.client.api import AgentClient
 from hive.errors import HiveError
-from hive.harness.news import News, headline, waiting
+from hive.harness.news import LOOK_AT, News, headline, waiting
 from hive.harness.programs import Program, Tee, run_program
-from hive.harness.tools.tool import present
+from hive.wire.codec import present
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY = 2.0
 """Seconds between two looks at the inbox; what has come meanwhile is one ring."""
-
-LOOK_AT = 200
-"""Newest messages that are looked at, the most that the wire allows."""
 
 RING_MAX = 10.0
 """Seconds that a ring may take."""
@@ -69,7 +66,7 @@ class Bell:
         if not await self.client.status():
             return ()
         rows = await self.client.recent(LOOK_AT)
-        return waiting((present(asdict(row)) for row in rows), self.now())
+        return waiting((present(row) for row in rows), self.now())
 
     async def _ring(self, news: Sequence[News]) -> None:
         """Ring within a time limit; a bell that is broken is no reason to end."""

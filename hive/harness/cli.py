@@ -5,20 +5,17 @@ Only `click` and the standard library are imported here; `serve` alone reaches f
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 from typing import Any
 
 import click
 
 from hive.descriptors import hold_standard
-from hive.errors import HiveError
+from hive.errors import INTERRUPTED, HiveError
 from hive.harness.options import json_option, socket_option
 from hive.harness.session_verbs import hook, mcp_verb
 from hive.seconds import Seconds
-
-INTERRUPTED = 128 + signal.SIGINT
-"""Exit status after Ctrl-C, as a shell reports a program that the signal ended."""
+from hive.wire import WAIT_MAX
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -148,7 +145,7 @@ def send(socket: Path, as_json: bool, body: str | None, **given: Any) -> None:
 @click.option("--max", "most", type=click.IntRange(1, 32), default=1, show_default=True)
 @click.option(
     "--wait",
-    type=Seconds(min=0, max=180),
+    type=Seconds(min=0, max=WAIT_MAX),
     default=0.0,
     show_default=True,
     metavar="SECONDS",

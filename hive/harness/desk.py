@@ -13,6 +13,15 @@ from attrs import define, field
 
 from hive.client.api import Delivery
 
+BEATS_PER_LEASE = 3
+"""Heartbeats while a lease lasts, so that one that is lost does no harm."""
+
+ENOUGH = 24_000
+"""Characters of bodies after which no further message is taken: clients cut long results."""
+
+LAST_REQUEST = 1.0
+"""Seconds for the last request of a harness, such as giving mail back, while it ends."""
+
 
 class Taken(Enum):
     """What a delivery is to this harness."""

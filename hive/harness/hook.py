@@ -17,14 +17,11 @@ from typing import Any, NamedTuple
 from hive.client.blocking import Connection
 from hive.errors import HiveError
 from hive.harness import environment
-from hive.harness.news import News, described, headline, waiting
+from hive.harness.news import LOOK_AT, News, described, headline, waiting
 from hive.harness.told import Told
 
 PATIENCE = 1.0
 """Seconds that the daemon may take for an answer: the user waits for their prompt to go."""
-
-LOOK_AT = 200
-"""Newest messages of the inbox that are looked at, the most that the wire allows."""
 
 STOP = "Stop"
 """The event at the end of a turn."""

@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from attrs import asdict
-
 from hive.client.api import Delivery
+from hive.wire.codec import present
 
 PREFIX = "HIVE_MESSAGE_"
 
 
 def message_json(message: Delivery) -> bytes:
     """Return the message as one line of JSON, with the field names of the wire."""
-    fields = asdict(message)
+    fields = present(message)
     del fields["lease"]
-    named = {"from" if name == "sender" else name: value for name, value in fields.items()}
-    present = {name: value for name, value in named.items() if value is not None}
-    return json.dumps(present).encode() + b"\n"
+    return json.dumps(fields).encode() + b"\n"
 
 
 def message_environment(message: Delivery, inherited: Mapping[str, str]) -> dict[str, str]:

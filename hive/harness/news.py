@@ -15,6 +15,9 @@ from hive.names import OPERATOR
 WAITING = "stored"
 """The state of a message that nobody has taken."""
 
+LOOK_AT = 200
+"""Newest messages of the inbox that are looked at, the most that the wire allows."""
+
 PREVIEW = 200
 """Characters of a body that are quoted."""
 

@@ -7,17 +7,15 @@ import logging
 from functools import partial
 from typing import Protocol
 
-from hive.client.activity import Order
 from hive.client.api import AgentClient
 from hive.errors import BadRequestError
 from hive.harness.gate import PAUSED, Gate, HoldOff
 from hive.harness.patience import until_reachable
+from hive.wire import WAIT_MAX
+from hive.wire.harness import Order
 from hive.wire.words import ActivityState, OrderKind
 
 logger = logging.getLogger(__name__)
-
-LONG_POLL = 180.0
-"""Seconds that one question for orders waits, the most that the wire allows."""
 
 OPERATOR = "operator"
 ACCOUNT = "account"
@@ -46,7 +44,7 @@ async def follow(client: AgentClient, gate: Gate, worker: Obedient, ordered: asy
     """
     heard = 0
     while True:
-        ask = partial(client.orders, wait=LONG_POLL, after=heard)
+        ask = partial(client.orders, wait=WAIT_MAX, after=heard)
         try:
             orders = await until_reachable(ask)
         except BadRequestError as refusal:

@@ -9,18 +9,13 @@ from hive.errors import ConfigError
 from hive.harness.drivers import Driver, DriverSetup
 from hive.harness.turn_drivers import TurnDriver
 from hive.names import suggest
+from hive.wire.drivers import BUILT_IN, GROUP
 
 DriverFactory = Callable[[DriverSetup], Driver | TurnDriver]
 """What an entry point of the group names.
 
 Called before the event loop runs, so it may look at files; what cannot work raises ConfigError.
 """
-
-GROUP = "hyperhive.drivers"
-"""The group of entry points that are drivers."""
-
-BUILT_IN = "command"
-"""The driver that needs nothing else to be installed."""
 
 
 def load_driver(name: str) -> DriverFactory:

@@ -11,14 +11,15 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from attrs import define, evolve, field
+from attrs import define, field
+from msgspec.structs import replace
 
-from hive.client.activity import Activity, TurnRecord
 from hive.client.api import AgentClient, Delivery
 from hive.clock import Clock
 from hive.errors import HiveError
 from hive.harness.patience import until_reachable
 from hive.names import OPERATOR
+from hive.wire.harness import Activity, TurnRecord
 from hive.wire.words import ActivityState, LiveKind
 
 logger = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class Reporter:
         """Say what the agent does from now on."""
         now = self.activity
         since = now.since if (now.state, now.about) == (state, about) else self.clock.now()
-        self._change(evolve(now, state=state, about=about, until=until, since=since))
+        self._change(replace(now, state=state, about=about, until=until, since=since))
 
     def begin(self, messages: Sequence[Delivery]) -> float:
         """Say that work on these messages begins; return when, as Unix time."""
@@ -71,7 +72,7 @@ class Reporter:
         """Say what the agent works with; None leaves what was said before."""
         now = self.activity
         self._change(
-            evolve(
+            replace(
                 now,
                 model=model or now.model,
                 session=session or now.session,

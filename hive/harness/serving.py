@@ -12,11 +12,10 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from hive.client.activity import Order
 from hive.client.api import Identity, ManagerClient, Role
 from hive.clock import Clock, SystemClock
 from hive.harness.answering import Answerer
-from hive.harness.desk import Desk
+from hive.harness.desk import LAST_REQUEST, Desk
 from hive.harness.drivers import Driver
 from hive.harness.gate import Gate
 from hive.harness.orders import follow
@@ -24,7 +23,8 @@ from hive.harness.patience import until_reachable
 from hive.harness.reporting import Reporter
 from hive.harness.turn_drivers import Surroundings, TurnDriver
 from hive.harness.turn_worker import TurnWorker
-from hive.harness.turns import LAST_REQUEST, Worker
+from hive.harness.turns import Worker
+from hive.wire.harness import Order
 
 logger = logging.getLogger(__name__)
 

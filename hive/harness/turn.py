@@ -11,21 +11,13 @@ from attrs import define, field
 
 from hive.client.api import AgentClient, Delivery
 from hive.errors import HiveError, NotFoundError
-from hive.harness.desk import Desk, Taken
+from hive.harness.desk import BEATS_PER_LEASE, ENOUGH, Desk, Taken
+from hive.wire import WAIT_MAX
 
 logger = logging.getLogger(__name__)
 
-LONG_POLL = 180.0
-"""Seconds that one `recv` waits, the most that the wire allows."""
-
 MOST = 16
 """Messages of one turn, as far as they are taken by themselves."""
-
-ENOUGH = 24_000
-"""Characters of bodies after which a turn begins without waiting for more messages."""
-
-BEATS_PER_LEASE = 3
-"""So that one that is lost does no harm."""
 
 NO_DAEMON_PAUSE = 5.0
 """Seconds until the next attempt to say that messages are in work."""
@@ -110,7 +102,7 @@ class Turn:
         """Lease urgent mail while the turn lasts, until cancelled."""
         while True:
             try:
-                messages = await self.client.recv(max=MOST, wait=LONG_POLL, urgent=True)
+                messages = await self.client.recv(max=MOST, wait=WAIT_MAX, urgent=True)
             except HiveError as error:
                 logger.info("no urgent mail for now: %s", error)
                 await asyncio.sleep(NO_DAEMON_PAUSE)

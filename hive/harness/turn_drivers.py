@@ -10,12 +10,12 @@ from collections.abc import Mapping
 
 from attrs import asdict, field, frozen
 
-from hive.client.activity import Order, TurnRecord
 from hive.client.api import Identity, ManagerClient
 from hive.harness.drivers import Done, Outcome
 from hive.harness.gate import HoldOff
 from hive.harness.reporting import Reporter
 from hive.harness.turn import Turn
+from hive.wire.harness import Order, TurnRecord
 from hive.wire.words import TurnOutcome
 
 

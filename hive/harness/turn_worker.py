@@ -14,15 +14,16 @@ from attrs import define, field
 from hive.client.api import Delivery
 from hive.clock import Clock
 from hive.errors import HiveError
-from hive.harness.desk import Desk
+from hive.harness.desk import LAST_REQUEST, Desk
 from hive.harness.drivers import Deferred, Done, Failed, Outcome, Rejected
 from hive.harness.gate import Gate, HoldOff
 from hive.harness.orders import ACCOUNT
 from hive.harness.patience import until_reachable
 from hive.harness.reporting import wake_of
-from hive.harness.turn import LONG_POLL, MOST, Turn
+from hive.harness.turn import MOST, Turn
 from hive.harness.turn_drivers import Surroundings, TurnDriver, TurnEnd
-from hive.harness.turns import AFTER_DEFERRAL, AFTER_FAILURE, LAST_REQUEST
+from hive.harness.turns import AFTER_DEFERRAL, AFTER_FAILURE
+from hive.wire import WAIT_MAX
 from hive.wire.words import ActivityState, NackMode, TurnOutcome
 
 logger = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ class TurnWorker:
         turn.join(self._left_over)
         self._left_over = ()
         if not turn.messages:
-            await self.gate.while_open(until_reachable(lambda: turn.take(1, LONG_POLL)))
+            await self.gate.while_open(until_reachable(lambda: turn.take(1, WAIT_MAX)))
         if turn.messages:
             self.busy, self._cancelled = True, ""
             await self._gather_more(turn)

@@ -9,11 +9,10 @@ from random import Random
 from attrs import define, field
 
 from actors import Backoff
-from hive.client.activity import TurnRecord
 from hive.client.api import AgentClient, Delivery
 from hive.errors import HiveError, StaleLeaseError
 from hive.harness.answering import Answerer
-from hive.harness.desk import Desk, Taken
+from hive.harness.desk import BEATS_PER_LEASE, LAST_REQUEST, Desk, Taken
 from hive.harness.drivers import (
     Deferred,
     Done,
@@ -26,24 +25,17 @@ from hive.harness.drivers import (
 from hive.harness.gate import Gate
 from hive.harness.patience import until_reachable
 from hive.harness.reporting import Reporter, wake_of
+from hive.wire import WAIT_MAX
+from hive.wire.harness import TurnRecord
 from hive.wire.words import ActivityState, NackMode, TurnOutcome
 
 logger = logging.getLogger(__name__)
-
-LONG_POLL = 180.0
-"""Seconds that one `recv` waits, the most that the wire allows."""
 
 AFTER_FAILURE = Backoff(base=1.0, factor=2.0, cap=60.0, jitter=0.1)
 """Delays before a message that failed is delivered again, by its attempt."""
 
 AFTER_DEFERRAL = 30.0
 """Seconds before a message that was put off is delivered again."""
-
-BEATS_PER_LEASE = 3
-"""So that one that is lost does no harm."""
-
-LAST_REQUEST = 1.0
-"""Seconds for giving a message back while the agent ends."""
 
 
 @define(eq=False)
@@ -103,7 +95,7 @@ class Worker:
         """Return the next message; what is done is acked by the same request."""
         try:
             messages = await until_reachable(
-                lambda: self.client.recv(max=1, wait=LONG_POLL, ack=done)
+                lambda: self.client.recv(max=1, wait=WAIT_MAX, ack=done)
             )
         except StaleLeaseError as error:
             logger.info("%s; it will be delivered once more, and acked then", error)

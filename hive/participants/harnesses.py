@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from attrs import define, field, frozen
 
-from hive.client.activity import Activity, Order
+from hive.wire.harness import Activity, Order
 from hive.wire.words import OrderKind
 
 

@@ -7,10 +7,11 @@ from itertools import count
 
 from actors.testing import InjectedFault, hang
 from hive.client.aio import SocketClient
-from hive.client.answering import LONG_POLL, Answer
+from hive.client.answering import Answer
 from hive.client.api import Delivery, Role
 from hive.daemon.hive import Agent, Hive
 from hive.errors import ConflictError
+from hive.wire import WAIT_MAX
 
 
 async def crash(hive: Hive, name: str) -> None:
@@ -64,7 +65,7 @@ def hanging(*, swallow: int = 0) -> Agent:
 
     async def hanger(client: SocketClient) -> None:
         await client.hello(Role.HARNESS, "function")
-        while not await client.recv(wait=LONG_POLL):
+        while not await client.recv(wait=WAIT_MAX):
             pass
         await hang(swallow)
 

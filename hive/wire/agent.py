@@ -5,20 +5,21 @@ There is no `from` in any of them: who speaks is the socket a request arrives on
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 
-from hive.wire.base import Id, Key, Name, Request, Seconds, Text, UnixTime
+from hive.wire import WAIT_MAX
+from hive.wire.base import Id, Key, Lifetime, Name, Request, Seconds, Text, UnixTime
 from hive.wire.collaboration import Answer, Ask, Cancel, LooseEnds, Remind
-from hive.wire.harness import Limited, Live, Orders, Report, Turn, Unlimited
-from hive.wire.words import NackMode, Priority
+from hive.wire.harness import Activity, Limited, Live, Orders, TurnRecord, Unlimited
+from hive.wire.words import NackMode, Priority, Role
 
 RECV_MAX = 32
 """Most messages that one `recv` returns."""
 
-RECV_WAIT_MAX = 180.0
-"""Longest long poll, in seconds."""
+STATUS_MAX = 200
+"""Characters of a status line."""
 
 
 class Posting(Request, kw_only=True, frozen=True):
@@ -33,7 +34,7 @@ class Posting(Request, kw_only=True, frozen=True):
     body: str
     in_reply_to: Id | None = None
     priority: Priority = Priority.NORMAL
-    ttl_seconds: Annotated[float, msgspec.Meta(gt=0, le=10 * 365 * 86400)] | None = None
+    ttl_seconds: Lifetime | None = None
     delay_seconds: Seconds | None = None
     not_before: UnixTime | None = None
     dedupe_key: Key | None = None
@@ -51,7 +52,7 @@ class Recv(Request, tag="recv", kw_only=True, frozen=True):
     `queue`, the messages are those of a work queue. With `urgent`, only those of high priority.
     """
 
-    wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=RECV_WAIT_MAX)] = 0.0
+    wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=WAIT_MAX)] = 0.0
     max: Annotated[int, msgspec.Meta(ge=0, le=RECV_MAX)] = 1
     ack: list[Id] = msgspec.field(default_factory=list)
     queue: Name | None = None
@@ -133,7 +134,7 @@ class Who(Request, tag="who", frozen=True):
 class SetStatus(Request, tag="set_status", kw_only=True, frozen=True):
     """Set the one line that the operator's status view shows; empty clears it."""
 
-    text: Annotated[str, msgspec.Meta(max_length=200)]
+    text: Annotated[str, msgspec.Meta(max_length=STATUS_MAX)]
 
 
 class Wake(Request, tag="wake", kw_only=True, frozen=True, rename={"label": "from"}):
@@ -154,7 +155,7 @@ class Hello(Request, tag="hello", kw_only=True, frozen=True):
     Presence counts only connections that said hello as `harness`.
     """
 
-    role: Literal["harness", "tool"]
+    role: Role
     driver: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 
@@ -180,8 +181,8 @@ AgentRequest = (
     | Remind
     | LooseEnds
     | Cancel
-    | Report
-    | Turn
+    | Activity
+    | TurnRecord
     | Live
     | Limited
     | Unlimited

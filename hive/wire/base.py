@@ -10,16 +10,19 @@ from typing import Annotated
 
 import msgspec
 
-VERSION = 1
-"""Version of the wire; rises only when a field is removed, renamed or retyped."""
+from hive.wire import VERSION
 
 LINE_MAX = 1 << 20
 """Bytes of the longest line that is read; a longer one is refused and skipped."""
 
+SECONDS_MAX = 10 * 365 * 86400
+"""Ten years, the longest delay."""
+
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
-Seconds = Annotated[float, msgspec.Meta(ge=0, le=10 * 365 * 86400)]
+Seconds = Annotated[float, msgspec.Meta(ge=0, le=SECONDS_MAX)]
+Lifetime = Annotated[float, msgspec.Meta(gt=0, le=SECONDS_MAX)]
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 UnixTime = Annotated[float, msgspec.Meta(ge=0, le=253402300799)]
 Cursor = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]

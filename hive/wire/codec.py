@@ -10,11 +10,13 @@ from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
 
-from hive.errors import BadRequestError, ErrorCode, HiveError
+from hive.errors import BadRequestError, ErrorCode, FailedError, HiveError
 from hive.names import suggest
-from hive.wire.base import VERSION, Request, Response
+from hive.wire import VERSION
+from hive.wire.base import Request, Response
 
 R = TypeVar("R", bound=Request)
+T = TypeVar("T")
 
 _encode_json = msgspec.json.Encoder().encode
 
@@ -91,6 +93,19 @@ def request_id(line: bytes) -> str | int | None:
     return found if isinstance(found, str | int) and not isinstance(found, bool) else None
 
 
+def value_of(kind: type[T], fields: Any) -> T:
+    """Return the typed value of a response's fields; what is not known here is ignored.
+
+    Raises:
+        FailedError: When something is missing or of another type, so that whatever answers speaks
+            another wire.
+    """
+    try:
+        return msgspec.convert(fields, kind)
+    except msgspec.ValidationError as error:
+        raise FailedError(f"this is not an answer of hive-c0re: {error}") from None
+
+
 def encode_ok(req: str | int | None = None, **fields: Any) -> bytes:
     """Return the line of a successful response; fields that are None are left out."""
     return _encode({"version": VERSION, "ok": True}, req, fields)
@@ -116,3 +131,9 @@ def _encode(head: dict[str, Any], req: str | int | None, fields: dict[str, Any])
     if req is not None:
         head["req"] = req
     return _encode_json(head) + b"\n"
+
+
+def present(row: msgspec.Struct) -> dict[str, Any]:
+    """Return the fields of a row that are there, by their names on the wire and in their order."""
+    fields: dict[str, Any] = msgspec.to_builtins(row)
+    return fields

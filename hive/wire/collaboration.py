@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from hive.wire.base import Id, Name, Request, Seconds, UnixTime
+from hive.wire.base import Id, Lifetime, Name, Request, Seconds, UnixTime
 from hive.wire.words import LooseEnd, OnExpiry
 
 OPTIONS_MAX = 20
@@ -28,7 +28,7 @@ class Ask(Request, tag="ask", kw_only=True, frozen=True):
     )
     multi: bool = False
     to: Name | None = None
-    ttl_seconds: Annotated[float, msgspec.Meta(gt=0, le=10 * 365 * 86400)] | None = None
+    ttl_seconds: Lifetime | None = None
     on_expiry: OnExpiry = OnExpiry.DENY
 
 

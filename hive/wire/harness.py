@@ -1,6 +1,7 @@
 """The verbs of a harness: what it does, what its turns cost, what it is told to do.
 
-Only a connection that said hello as a harness may use them. Times are Unix times.
+Only a connection that said hello as a harness may use them. Times are Unix times. What both sides
+keep, an activity and the record of a turn, is its own request.
 """
 
 from __future__ import annotations
@@ -9,11 +10,10 @@ from typing import Annotated
 
 import msgspec
 
+from hive.wire import WAIT_MAX
 from hive.wire.base import Cursor, Id, Request, Text, UnixTime
-from hive.wire.words import ActivityState, LiveKind, TurnOutcome
-
-ORDERS_WAIT_MAX = 180.0
-"""Longest long poll for orders, in seconds."""
+from hive.wire.rows import Row
+from hive.wire.words import ActivityState, LiveKind, OrderKind, TurnOutcome
 
 LIVE_MAX = 8192
 """Characters of one live event."""
@@ -22,11 +22,16 @@ Word = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
-class Report(Request, tag="report", kw_only=True, frozen=True):
-    """Say what the agent does now; holds until the next report or the end of the connection.
+class Activity(Request, tag="report", frozen=True):
+    """What an agent does now; it holds until the next report or the end of the connection.
 
-    `about` is what it works on, whom it waits for, or why it is in that state. `account` is an
-    opaque fingerprint: harnesses with the same one share its limits.
+    Attributes:
+        since: When it began.
+        about: What it works on, whom it waits for, or why it is in that state.
+        until: When the state is expected to end.
+        model: The model in use.
+        session: The session in use.
+        account: Fingerprint of the credential; harnesses with the same one share its limits.
     """
 
     state: ActivityState
@@ -38,10 +43,15 @@ class Report(Request, tag="report", kw_only=True, frozen=True):
     account: Word | None = None
 
 
-class Turn(Request, tag="turn", kw_only=True, frozen=True):
-    """Record a finished turn. A repeat with the same `started_at` replaces it.
+class TurnRecord(Request, tag="turn", frozen=True):
+    """A finished turn; a repeat of the same participant and `started_at` replaces it.
 
-    `wake` says what began it: a message, a reminder, the operator, a resume.
+    Attributes:
+        wake: What began it, for instance "message", "reminder", "operator" or "resume".
+        messages: Ids of the messages that it was about.
+        cost_usd: Cost in US dollars, as far as it is known.
+        tools: How often each tool was called.
+        note: What else there is to say, for instance why it failed.
     """
 
     started_at: UnixTime
@@ -49,9 +59,7 @@ class Turn(Request, tag="turn", kw_only=True, frozen=True):
     wake: Word
     outcome: TurnOutcome
     model: Word | None = None
-    messages: Annotated[list[Id], msgspec.Meta(max_length=1000)] = msgspec.field(
-        default_factory=list
-    )
+    messages: Annotated[tuple[Id, ...], msgspec.Meta(max_length=1000)] = ()
     input_tokens: Count = 0
     output_tokens: Count = 0
     cache_read_tokens: Count = 0
@@ -91,5 +99,22 @@ class Orders(Request, tag="orders", kw_only=True, frozen=True):
     not, restarted. Orders up to `after` are taken as heard.
     """
 
-    wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=ORDERS_WAIT_MAX)] = 0.0
+    wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=WAIT_MAX)] = 0.0
     after: Cursor = 0
+
+
+class Order(Row, frozen=True, rename={"kind": "order"}):
+    """What the hive tells a harness to do or to know. Times are Unix times.
+
+    Attributes:
+        seq: Its number; the next poll says the highest one that was heard.
+        until: When a limit ends.
+        at: When this participant may begin a turn after a limit, or when it was restarted.
+        reason: Why, in words.
+    """
+
+    seq: int
+    kind: OrderKind
+    until: float | None = None
+    at: float | None = None
+    reason: str | None = None

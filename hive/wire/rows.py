@@ -77,8 +77,20 @@ class StatusRow(Row, frozen=True, kw_only=True):
     account: str | None = None
 
 
-class MessageRow(Row, frozen=True, kw_only=True, rename={"sender": "from"}):
-    """A message as `recv` delivers it."""
+class Delivery(Row, frozen=True, rename={"sender": "from"}):
+    """A message that is leased to whoever asked for it.
+
+    Attributes:
+        attempt: 1 for the first delivery; deferring does not count.
+        redelivered: Whether some client may have had it before.
+        lease: Fences acks: after the lease was lost, an ack that names it is refused.
+        kind: What its sender is ("agent", "peer", "operator", "system", …).
+        label: What rang, for a message that a script put in by `wake`.
+        thread: The first message of the conversation; None if it is that itself.
+        priority: "low" or "high"; None for the usual one.
+        type: What the message is, beside plain mail: "question", "answer", "reminder",
+            "broadcast", "event" or "wake"; None for plain mail. A question is answered by its id.
+    """
 
     id: int
     sender: str
@@ -99,7 +111,7 @@ class Received(Response):
     """The answer to `recv`."""
 
     ok: bool
-    messages: list[MessageRow]
+    messages: list[Delivery]
 
 
 class SkippedRow(Row, frozen=True, kw_only=True):
@@ -142,8 +154,40 @@ class InboxRow(Row, frozen=True, kw_only=True, rename={"sender": "from"}):
     type: str | None = None
 
 
+class Verified(Row, frozen=True, kw_only=True, rename={"sender": "from"}):
+    """What the hive itself knows of a message's origin.
+
+    Attributes:
+        socket: The socket that it came in through; None for the daemon's own messages.
+        uid: The user at the other end, as the kernel told it.
+        pid: The process at the other end, at the time it connected.
+        operator_verified: Whether it came in through the operator's socket.
+    """
+
+    id: int
+    sender: str
+    kind: str
+    sent_at: str
+    socket: str | None = None
+    uid: int | None = None
+    pid: int | None = None
+    operator_verified: bool
+
+
 class QuestionRow(Row, frozen=True, kw_only=True):
-    """A question; its id is that of the message that carries it."""
+    """A question.
+
+    Attributes:
+        id: Its number, which is that of the message that carries it.
+        asker: Who asked.
+        to: Whom it was put to.
+        options: Proposals; free text is always allowed.
+        multi: Whether several options may be chosen.
+        state: "open", "held", "escalated", "answered", "expired" or "cancelled".
+        age_seconds: How long ago it was asked.
+        on_expiry: What happens when nobody answers in time.
+        expires_at: When that is; None for never.
+    """
 
     id: int
     asker: str
@@ -162,23 +206,19 @@ class QuestionRow(Row, frozen=True, kw_only=True):
 
 
 class ReminderRow(Row, frozen=True, kw_only=True):
-    """A reminder that is still to come."""
+    """A reminder that is still to come.
+
+    Attributes:
+        id: Its number, which is that of the message that it will be.
+        age_seconds: How long ago it was set.
+        due_at: When it will be delivered.
+    """
 
     id: int
     message: str
     set_at: str
     age_seconds: float
     due_at: str
-
-
-class OrderRow(Row, frozen=True, kw_only=True):
-    """What a harness is told to do or to know. Times are Unix times."""
-
-    seq: int
-    order: str
-    until: float | None = None
-    at: float | None = None
-    reason: str | None = None
 
 
 class TurnRow(Row, frozen=True, kw_only=True):
@@ -238,6 +278,14 @@ class ReceiptRow(Row, frozen=True, kw_only=True):
     to: str
     state: str
     steps: list[StepRow]
+
+
+class Identity(Row, frozen=True):
+    """Who the daemon takes a client for."""
+
+    name: str
+    kind: str
+    host: str | None = None
 
 
 class WhoRow(Row, frozen=True, kw_only=True):

@@ -5,6 +5,13 @@ from __future__ import annotations
 from enum import StrEnum
 
 
+class Role(StrEnum):
+    """What speaks on a connection; only harnesses count as presence."""
+
+    HARNESS = "harness"
+    TOOL = "tool"
+
+
 class Priority(StrEnum):
     """Which of the messages of an inbox go first."""
 

@@ -16,7 +16,7 @@ from hive.config import Limits
 from hive.names import OPERATOR
 from hive.store import NO_ORIGIN, Kind, MessageKind, Origin, Store
 from hive.wire import agent, collaboration, host, oversight
-from hive.wire.rows import MessageRow, Received, SkippedRow, Stored
+from hive.wire.rows import Delivery, Received, SkippedRow, Stored
 from hive.wire.words import NackMode, Priority
 
 
@@ -157,7 +157,7 @@ class Router(MailQueries):
         ack: Sequence[int] = (),
         queue: str | None = None,
         urgent: bool = False,
-    ) -> asyncio.Future[tuple[MessageRow, ...]]:
+    ) -> asyncio.Future[tuple[Delivery, ...]]:
         request = agent.Recv(max=max, wait_seconds=wait, ack=list(ack), queue=queue, urgent=urgent)
         return then(session.request(request), _rows)
 
@@ -237,7 +237,7 @@ class Router(MailQueries):
         return then(self.ask_operator(request), lambda fields: fields["dead_letters"])
 
 
-def _rows(received: Received) -> tuple[MessageRow, ...]:
+def _rows(received: Received) -> tuple[Delivery, ...]:
     return tuple(received.messages)
 
 

@@ -11,7 +11,7 @@ from actors.testing import advance, settle
 from hive.broker.service import ACK_SECONDS
 from hive.store import NO_ORIGIN, InlineEngine, Kind, MessageState, Store
 from hive.wire.agent import Ack, Heartbeat
-from hive.wire.rows import MessageRow
+from hive.wire.rows import Delivery
 from hive.wire.words import Priority
 from tests.broker.desk import WALL, Desk, Ear
 from tests.broker.post import Draft, Router, local_router
@@ -36,12 +36,12 @@ class Bench:
     def count(self) -> None:
         self.commits += 1
 
-    async def deliver(self, **options: object) -> MessageRow:
+    async def deliver(self, **options: object) -> Delivery:
         await self.router.send(Draft("alice", Kind.AGENT, "bob", "hi", **options))  # type: ignore[arg-type]
         [got] = await self.router.recv(self.session)
         return got
 
-    async def state_of(self, got: MessageRow) -> MessageState:
+    async def state_of(self, got: Delivery) -> MessageState:
         return (await self.router.message(got.id)).state
 
 

@@ -11,7 +11,7 @@ from attrs import define, field
 from actors.testing import run_simulation
 from hive.errors import HiveError
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store
-from hive.wire.rows import MessageRow
+from hive.wire.rows import Delivery
 from hive.wire.words import NackMode
 from tests.broker.faults import Crash, Faults
 from tests.broker.post import Draft, Router, local_router
@@ -68,7 +68,7 @@ async def send(router: Router, body: str, promises: Promises) -> None:
 
 async def receive(
     router: Router, session: str, count: int, promises: Promises
-) -> tuple[MessageRow, ...]:
+) -> tuple[Delivery, ...]:
     got = await router.recv(session, max=count)
     promises.delivered += [delivery.id for delivery in got]
     return got
@@ -80,7 +80,7 @@ async def end(promises: Promises, ended: set[int], ids: list[int], ending: Await
     ended.update(ids)
 
 
-async def what_is_left(path: Path) -> list[MessageRow]:
+async def what_is_left(path: Path) -> list[Delivery]:
     async with Store(path, InlineEngine()) as store, local_router(store) as router:
         router.add_inbox("bob", Kind.AGENT)
         session = router.open_session("bob", NO_ORIGIN)

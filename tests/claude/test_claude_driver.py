@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-from hive.client.activity import Activity, Order, TurnRecord
 from hive.client.api import Delivery, Identity, Sent
 from hive.clock import LoopClock
 from hive.harness.claude.driver import INTERRUPT_GRACE, ClaudeDriver
 from hive.harness.claude.errors import ConversationLostError
 from hive.harness.claude.events import Compacted, Ended, Started
-from hive.harness.claude.settings import Settings
 from hive.harness.desk import Desk
 from hive.harness.drivers import Deferred, Done, DriverSetup, Failed, Rejected
 from hive.harness.reporting import Reporter
 from hive.harness.turn import Turn
 from hive.harness.turn_drivers import Surroundings, TurnEnd
+from hive.wire.claude import ClaudeConfig
+from hive.wire.harness import Activity, Order, TurnRecord
 from hive.wire.words import ActivityState, LiveKind, OrderKind, TurnOutcome
 from tests.claude.talks import COMPACTED, ScriptedTalks, answered, refused
 
@@ -61,7 +61,7 @@ class Stage:
     """A driver, what it talks to, and what it told."""
 
     state: Path
-    settings: Settings
+    settings: ClaudeConfig
     talks: ScriptedTalks = field(factory=ScriptedTalks)
     client: Any = field(factory=Listening)
     driver: ClaudeDriver = field(init=False)
@@ -99,7 +99,7 @@ class Stage:
 
 @pytest.fixture
 async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    made = Stage(tmp_path, Settings(tools=("Read",)))
+    made = Stage(tmp_path, ClaudeConfig(tools=("Read",)))
     await made.open()
     yield made
     await made.driver.close()
@@ -109,7 +109,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
 async def restarted(stage: Stage, **settings: Any) -> None:
     """Have a new harness take over, with other settings if given."""
     await stage.driver.close()
-    stage.settings = Settings(tools=("Read",), **settings)
+    stage.settings = ClaudeConfig(tools=("Read",), **settings)
     await stage.open()
 
 

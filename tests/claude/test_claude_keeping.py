@@ -18,9 +18,9 @@ from hive.harness.claude.kept import (
     spent_today,
 )
 from hive.harness.claude.rights import allowed, offered, widened
-from hive.harness.claude.settings import McpServer, Settings
 from hive.harness.drivers import DriverSetup
 from hive.harness.registry import load_driver
+from hive.wire.claude import ClaudeConfig, McpServer
 
 NOON = 86400.0 * 20000 + 43200
 
@@ -107,7 +107,7 @@ async def test_a_login_is_noticed_and_otherwise_tried_after_a_while(tmp_path: Pa
     assert loop.time() - started <= 3
 
 
-SETTINGS = Settings(
+SETTINGS = ClaudeConfig(
     tools=("Read", "Bash(git:*)", "Bash(make:*)"),
     mcp={"x": McpServer(run=("x",), tools=("go",)), "y": McpServer(url="http://y")},
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from attrs import define, evolve, field
+from attrs import define, field
+from msgspec.structs import replace
 
 from hive.client.api import Delivery
 from hive.clock import SystemClock
@@ -44,7 +45,7 @@ def mail(inbox: Any) -> TurnMail:
 
 
 async def test_what_recv_takes_joins_the_turn(mail: TurnMail, inbox: Any) -> None:
-    inbox.left = [evolve(MAIL, id=8), evolve(MAIL, id=9)]
+    inbox.left = [replace(MAIL, id=8), replace(MAIL, id=9)]
     taken = await mail.take(8, 500.0)
     assert [each.id for each in taken] == [8, 9]
     assert [each.id for each in mail.held()] == [7, 8, 9]
@@ -72,7 +73,7 @@ async def test_between_turns_there_is_no_mail(mail: TurnMail) -> None:
 async def test_urgent_mail_is_told_once_with_the_turns_mark(mail: TurnMail) -> None:
     assert mail.between_tools() is None
     assert mail.turn is not None
-    mail.turn._urgent.append(evolve(MAIL, id=8, body="stop"))
+    mail.turn._urgent.append(replace(MAIL, id=8, body="stop"))
     note = mail.between_tools()
     assert note is not None
     assert f"{mail.mark}\nstop\n{mail.mark}" in note

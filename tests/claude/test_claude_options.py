@@ -39,11 +39,11 @@ from hive.harness.claude.events import (
 )
 from hive.harness.claude.hearing import events_of
 from hive.harness.claude.options import ENVIRONMENT, Start, Wiring, options_of
-from hive.harness.claude.settings import McpServer, Settings
 from hive.harness.claude.toolbox import server_of, wrapped
 from hive.harness.tools import Tool
+from hive.wire.claude import ClaudeConfig, McpServer
 
-SETTINGS = Settings(
+SETTINGS = ClaudeConfig(
     model="m",
     effort="low",
     tools=("Read", "Bash(git:*)"),

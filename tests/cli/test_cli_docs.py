@@ -10,7 +10,7 @@ import pytest
 
 from hive.cli import out
 from hive.cli.main import VERBS, cli
-from hive.errors import ExitStatus
+from hive.errors import INTERRUPTED, ExitStatus
 from hive.view.columns import COLUMNS, DROPPED
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
@@ -49,7 +49,7 @@ def test_the_page_has_every_option_of_a_verb_and_no_other(verb):
 def test_the_page_has_every_exit_status_and_no_other():
     rows = dict(re.findall(r"^\| (\d+) \| `([A-Z_]+)` \|", PAGE, re.MULTILINE))
 
-    signals = {out.INTERRUPTED: "INTERRUPTED", out.BROKEN_PIPE: "BROKEN_PIPE"}
+    signals = {INTERRUPTED: "INTERRUPTED", out.BROKEN_PIPE: "BROKEN_PIPE"}
     assert rows == {
         **{str(status.value): status.name for status in ExitStatus},
         **{str(number): name for number, name in signals.items()},

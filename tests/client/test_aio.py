@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from hive.client.aio import RECONNECT, SocketClient
-from hive.client.api import Identity, Presence, Role
+from hive.client.api import Identity, Role, WhoRow
 from hive.client.caller import Caller
 from hive.client.responses import Fields
 from hive.errors import (
@@ -54,7 +54,7 @@ async def test_many_requests_at_once_get_their_own_answers(path):
 async def test_answers_become_values_and_unknown_fields_are_ignored(path):
     async with Daemon(path), client_of(path) as client:
         assert await client.whoami() == Identity("alice", "agent", "box")
-        assert await client.who() == (Presence("bob", "peer", connected=False),)
+        assert await client.who() == (WhoRow(name="bob", kind="peer", connected=False),)
         assert await client.recent() == ()
         await client.set_status("busy")
         await client.wake("cron", "tick")

@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from hive.client.blocking import Connection, call, stream
-from hive.client.responses import VERSION
 from hive.errors import (
     BadRequestError,
     FailedError,
@@ -23,7 +22,6 @@ from hive.errors import (
     UnavailableError,
     UnknownNameError,
 )
-from hive.wire import base
 
 Script = Callable[[socket.socket], object]
 Serve = Callable[[Script], Path]
@@ -71,10 +69,6 @@ def test_imports_nothing_slow():
     code = f"import sys, hive.client.blocking; print(*set(sys.modules) & set({slow.split()}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
-
-
-def test_knows_the_version_of_the_wire():
-    assert VERSION == base.VERSION
 
 
 def test_call_writes_one_line_without_absent_fields_and_returns_the_answer(serve):

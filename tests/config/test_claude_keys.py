@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-import attrs
-import msgspec
 import pytest
 
 from hive.config import AgentManifest, ClaudeConfig, McpServer, driver_settings, load
 from hive.errors import ConfigError
-from hive.harness.claude import settings as harness
+from hive.wire.claude import settings_of
 
 ALICE = '[agents.alice]\ndriver = "claude"\n[agents.alice.claude]\n'
 
@@ -57,29 +55,19 @@ def test_the_driver_reads_what_the_manifest_says(tmp_path: Path) -> None:
         + 'model = "m"\neffort = "max"\ntools = ["Read"]\nday_budget = 2\n'
         + '[agents.alice.claude.mcp.x]\nrun = ["x", "-v"]\ntools = ["go"]\nenv = { A = "b" }\n'
     )
-    read = harness.settings_of(driver_settings(load(path).agents["alice"]))
-    server = harness.McpServer(run=("x", "-v"), tools=("go",), env={"A": "b"})
-    assert read == harness.Settings(
+    read = settings_of(driver_settings(load(path).agents["alice"]))
+    server = McpServer(run=("x", "-v"), tools=("go",), env={"A": "b"})
+    assert read == ClaudeConfig(
         model="m", effort="max", tools=("Read",), day_budget=2.0, mcp={"x": server}
     )
 
 
-@pytest.mark.parametrize(
-    ("said", "read"),
-    [(ClaudeConfig, harness.Settings), (McpServer, harness.McpServer)],
-)
-def test_both_sides_know_the_same_keys_and_defaults(said: type, read: type) -> None:
-    assert [each.name for each in attrs.fields(said)] == list(read.__struct_fields__)
-
-
 def test_without_settings_the_defaults_hold() -> None:
     assert driver_settings(AgentManifest(driver="claude")) is None
-    defaults = harness.settings_of(None)
     said = driver_settings(AgentManifest(driver="claude", claude=ClaudeConfig()))
-    assert harness.settings_of(said) == defaults == harness.Settings()
-    assert msgspec.structs.asdict(defaults)["tools"] == ClaudeConfig().tools
+    assert settings_of(said) == settings_of(None) == ClaudeConfig()
 
 
 def test_settings_of_another_version_are_refused() -> None:
     with pytest.raises(ConfigError, match="not for this driver"):
-        harness.settings_of('{"colour": "blue"}')
+        settings_of('{"colour": "blue"}')

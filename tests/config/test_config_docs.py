@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import msgspec
 import pytest
 
 from hive.config import (
@@ -56,9 +57,9 @@ def test_every_key_and_its_default_is_documented(
 ) -> None:
     written = rows(section)
     assert list(written) == [key.name for key in table.keys]
-    defaults = attrs.fields_dict(model)
+    defaults = defaults_of(model)
     for key in table.keys:
-        default = defaults[key.attribute].default
+        default = defaults[key.attribute]
         if written[key.name].startswith("`"):
             value = tomllib.loads(f"x = {written[key.name].strip('`')}")["x"]
             assert key.read(value, Place(Path("/"))) == default_of(default)
@@ -67,6 +68,13 @@ def test_every_key_and_its_default_is_documented(
             assert key.required or default_of(default) in empty
         else:
             assert default == type(default)()
+
+
+def defaults_of(model: type) -> dict[str, Any]:
+    """Return what each attribute of a model is, if nothing is said of it."""
+    if attrs.has(model):
+        return {each.name: each.default for each in attrs.fields(model)}
+    return msgspec.structs.asdict(model())
 
 
 def default_of(default: Any) -> Any:

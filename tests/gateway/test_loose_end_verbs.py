@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from actors.testing import advance
-from hive.client.activity import Activity
 from hive.client.api import Role
-from hive.client.loose_ends import LooseEnds
+from hive.client.values import LooseEnds
 from hive.daemon.hive import Hive
 from hive.errors import BadRequestError, ConflictError, NotAllowedError, NotFoundError
+from hive.wire.harness import Activity
 from hive.wire.words import ActivityState, LooseEnd, OnExpiry
 from tests.support.hives import Line, Site, connected, swarm
 from tests.support.runtimes import ScriptedRuntime
@@ -42,7 +42,7 @@ async def test_a_question_goes_round(hive: Hive) -> None:
     assert (question.asker, question.question, question.options) == (
         "alice",
         "deploy?",
-        ("yes", "no"),
+        ["yes", "no"],
     )
     [got] = await damocles.recv()
     assert (got.id, got.type, got.kind, got.sender) == (number, "question", "agent", "alice")

@@ -197,7 +197,7 @@ async def test_the_manager_has_the_verbs_of_an_agent_and_the_care_of_the_others(
 
 
 def test_a_verb_imports_nothing_slow(path):
-    slow = "asyncio attr attrs msgspec rich uvloop actors hive.wire hive.client.aio"
+    slow = "asyncio attr attrs msgspec rich uvloop actors hive.wire.base hive.client.aio"
     code = f"""
 import sys
 from hive.harness.cli import agent

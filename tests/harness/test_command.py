@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 
 from hive.client.api import Delivery
 from hive.errors import ConfigError
@@ -102,18 +102,18 @@ async def test_too_much_output_fails_the_message_and_is_not_kept(state, monkeypa
 
 
 async def test_a_body_that_is_not_read_is_no_failure(state):
-    large = evolve(MESSAGE, body="x" * 65536)
+    large = replace(MESSAGE, body="x" * 65536)
     assert await (await driver(state, "echo done")).handle(large) == Done("done")
 
 
 async def test_a_body_does_not_count_towards_the_environment(state):
-    large = evolve(MESSAGE, body="x" * (1 << 20))
+    large = replace(MESSAGE, body="x" * (1 << 20))
     assert await (await driver(state, "wc -c | tr -d ' '")).handle(large) != Done(None)
 
 
 async def test_messages_at_the_same_time_do_not_share_output(state):
     doing = await driver(state, "echo $HIVE_MESSAGE_ID")
-    messages = [evolve(MESSAGE, id=number) for number in range(1, 6)]
+    messages = [replace(MESSAGE, id=number) for number in range(1, 6)]
     outcomes = await asyncio.gather(*map(doing.handle, messages))
     assert [outcome.answer for outcome in outcomes] == ["1", "2", "3", "4", "5"]
 

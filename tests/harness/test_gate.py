@@ -5,12 +5,12 @@ import asyncio
 import pytest
 from attrs import define, field
 
-from hive.client.activity import Activity, Order, TurnRecord
 from hive.clock import LoopClock
 from hive.errors import BadRequestError, UnavailableError
 from hive.harness.gate import Gate, HoldOff
 from hive.harness.orders import follow, obey
 from hive.harness.reporting import LIVE_KEPT, Reporter
+from hive.wire.harness import Activity, Order, TurnRecord
 from hive.wire.words import ActivityState, LiveKind, OrderKind, TurnOutcome
 
 pytestmark = pytest.mark.sim

@@ -3,12 +3,11 @@
 import json
 
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 
 from hive.client.api import Delivery
-from hive.config import drivers as config
 from hive.errors import ConfigError
-from hive.harness import environment, registry
+from hive.harness import environment
 from hive.harness.answers import text_of, too_long, wants_answer
 from hive.harness.command import verdict
 from hive.harness.desk import Desk, Taken
@@ -61,7 +60,7 @@ def test_a_message_as_environment():
         "HIVE_MESSAGE_IN_REPLY_TO": "5",
         "HIVE_MESSAGE_LABEL": "a\ufffdb",
     }
-    first = evolve(MESSAGE, in_reply_to=None, label=None)
+    first = replace(MESSAGE, in_reply_to=None, label=None)
     inherited = {"HIVE_MESSAGE_IN_REPLY_TO": "1"}
     assert "HIVE_MESSAGE_IN_REPLY_TO" not in message_environment(first, inherited)
 
@@ -79,7 +78,7 @@ def test_a_message_as_environment():
     ],
 )
 def test_who_gets_an_answer(sender, in_reply_to, to_replies, wanted):
-    message = evolve(MESSAGE, sender=sender, in_reply_to=in_reply_to)
+    message = replace(MESSAGE, sender=sender, in_reply_to=in_reply_to)
     assert wants_answer(message, "alice", to_replies=to_replies) is wanted
 
 
@@ -132,7 +131,7 @@ def test_a_reason_is_the_end_of_what_was_said_and_shows_that_it_is_cut():
 def test_the_desk_knows_what_it_has():
     desk = Desk()
     assert desk.take(MESSAGE) is Taken.NEW
-    assert desk.take(evolve(MESSAGE, lease="newer")) is Taken.IN_WORK
+    assert desk.take(replace(MESSAGE, lease="newer")) is Taken.IN_WORK
     assert desk.lease(MESSAGE) == "newer"
     desk.finish(MESSAGE)
     assert desk.take(MESSAGE) is Taken.DONE
@@ -160,10 +159,6 @@ def test_draining_leaves_time_to_give_back():
     assert environment.stop_timeout({}) == 10.0
     assert environment.drain_time(10.0) == 8.0
     assert environment.drain_time(1.0) == 0.5
-
-
-def test_drivers_have_the_same_names_in_the_configuration():
-    assert (registry.GROUP, registry.BUILT_IN) == (config.GROUP, config.BUILT_IN)
 
 
 def test_an_unknown_driver_is_told_with_the_nearest():

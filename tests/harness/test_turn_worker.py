@@ -95,7 +95,7 @@ async def serving(
 
 
 def reports(daemon: Daemon) -> list[tuple[str, str | None]]:
-    return [(one.state.value, one.about) for one in daemon.of(wire.Report)]
+    return [(one.state.value, one.about) for one in daemon.of(wire.Activity)]
 
 
 def now() -> float:
@@ -117,11 +117,11 @@ async def test_mail_that_waits_is_one_turn_and_is_acked_when_the_turn_is_done(tm
         first, second = daemon.post("one"), daemon.post("two", sender="carol")
         daemon.order("resume")
         await daemon.until(lambda: daemon.state(second) == "acked")
-        await daemon.until(lambda: daemon.of(wire.Turn) and "rest" in driver.told)
+        await daemon.until(lambda: daemon.of(wire.TurnRecord) and "rest" in driver.told)
     assert driver.turns == [(first, second)]
     assert [each.body for each in held] == ["one", "two"]
-    [turn] = daemon.of(wire.Turn)
-    assert (turn.wake, turn.outcome, turn.messages) == ("message", "done", [first, second])
+    [turn] = daemon.of(wire.TurnRecord)
+    assert (turn.wake, turn.outcome, turn.messages) == ("message", "done", (first, second))
     assert (turn.model, turn.input_tokens, turn.tools) == ("m", 7, {"Read": 2})
     assert ("working", "2 messages from bob, carol") in reports(daemon)
     assert driver.told == ["open alice", "rest", "close"]
@@ -170,7 +170,7 @@ async def test_urgent_mail_joins_the_turn_and_the_rest_waits_for_its_end(tmp_pat
             lambda: daemon.items and all(i.state == "acked" for i in daemon.items.values())
         )
     assert driver.turns == [(1,), (2,)]
-    assert daemon.of(wire.Turn)[0].messages == [1, 3]
+    assert daemon.of(wire.TurnRecord)[0].messages == (1, 3)
 
 
 async def test_urgent_mail_that_came_too_late_begins_the_next_turn(tmp_path):
@@ -185,7 +185,7 @@ async def test_urgent_mail_that_came_too_late_begins_the_next_turn(tmp_path):
     driver = Scripted(act)
     async with serving(tmp_path, driver) as daemon:
         daemon.post("begin")
-        await daemon.until(lambda: len(daemon.of(wire.Turn)) == 2)
+        await daemon.until(lambda: len(daemon.of(wire.TurnRecord)) == 2)
     assert driver.turns == [(1,), (2,)]
     assert all(item.attempts == 1 and item.state == "acked" for item in daemon.items.values())
 
@@ -279,8 +279,8 @@ async def test_cancel_interrupts_the_turn_and_makes_its_mail_dead_letters(tmp_pa
         await daemon.until(lambda: driver.turns)
         daemon.order("cancel")
         await daemon.until(lambda: daemon.state(asked) == "dead")
-        await daemon.until(lambda: daemon.of(wire.Turn))
-    assert daemon.of(wire.Turn)[0].outcome == "cancelled"
+        await daemon.until(lambda: daemon.of(wire.TurnRecord))
+    assert daemon.of(wire.TurnRecord)[0].outcome == "cancelled"
 
 
 async def test_a_turn_that_is_cancelled_while_it_gathers_its_mail_does_not_begin(tmp_path):

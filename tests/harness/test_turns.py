@@ -20,7 +20,7 @@ from tests.harness.support.daemon import Daemon
 
 pytestmark = pytest.mark.sim
 
-BESIDE = (wire.Report, wire.Orders, wire.Turn, wire.Live, wire.Heartbeat)
+BESIDE = (wire.Activity, wire.Orders, wire.TurnRecord, wire.Live, wire.Heartbeat)
 """What a harness tells and asks beside the mail."""
 
 
@@ -187,7 +187,7 @@ async def test_a_bug_of_the_driver_fails_the_message_and_nothing_else(tmp_path, 
 async def test_whatever_a_driver_gives_as_its_reason_the_message_goes_back(tmp_path, outcome, said):
     async with serving(tmp_path, always(outcome(said))) as (daemon, _):
         posted = daemon.post("x")
-        await daemon.until(lambda: daemon.of(wire.Turn))
+        await daemon.until(lambda: daemon.of(wire.TurnRecord))
         [(_, reason)] = daemon.items[posted].reasons
         assert reason[:10] == said[:10]
 
@@ -414,8 +414,8 @@ async def test_a_cancelled_message_becomes_a_dead_letter_and_the_next_is_taken(t
         gate.set()
         after = daemon.post("next")
         await daemon.until(lambda: daemon.state(after) == "acked")
-        await daemon.until(lambda: len(daemon.of(wire.Turn)) == 2)
-    assert [turn.outcome.value for turn in daemon.of(wire.Turn)] == ["cancelled", "done"]
+        await daemon.until(lambda: len(daemon.of(wire.TurnRecord)) == 2)
+    assert [turn.outcome.value for turn in daemon.of(wire.TurnRecord)] == ["cancelled", "done"]
     assert daemon.items[hanging].reasons == [("reject", "cancelled by the operator")]
 
 
@@ -443,4 +443,4 @@ async def test_a_paused_harness_takes_no_message(tmp_path):
 
 
 def reports(daemon: Daemon) -> list[tuple[str, str | None]]:
-    return [(one.state.value, one.about) for one in daemon.of(wire.Report)]
+    return [(one.state.value, one.about) for one in daemon.of(wire.Activity)]

@@ -11,7 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from attrs import evolve
+from msgspec.structs import replace
 
 from hive.client.api import Delivery
 from hive.config.loading import load
@@ -99,7 +99,7 @@ async def test_a_program_that_fails_fails_the_message(machine: Path, name: str) 
 
 @pytest.mark.parametrize("name", PROGRAMS)
 async def test_an_event_of_the_daemon_runs_nothing(machine: Path, name: str) -> None:
-    event = evolve(MESSAGE, sender="system", kind="system")
+    event = replace(MESSAGE, sender="system", kind="system")
     assert await run(machine, name, event, STATUS="3") == Done(None)
 
 

@@ -41,7 +41,7 @@ async def test_asking_does_not_wait_and_can_be_taken_back(session: Session) -> N
     [open_one] = (await session("loose_ends"))["asked"]
     assert (open_one["id"], open_one["to"], open_one["question"]) == (asked["id"], "bob", "may I?")
     await session("cancel", kind="question", id=asked["id"])
-    assert (await session("loose_ends"))["asked"] == ()
+    assert (await session("loose_ends"))["asked"] == []
     with pytest.raises(HiveError, match="cancelled"):
         await session("cancel", kind="question", id=asked["id"])
 

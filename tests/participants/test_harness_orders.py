@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 
-from hive.client.activity import Activity
 from hive.participants.harnesses import Harness, Orders
 from hive.participants.live import KEPT_CHARACTERS, KEPT_EVENTS, LiveEvent, LiveFeed
 from hive.participants.members import AgentMember
 from hive.store import Kind, ParticipantRecord
+from hive.wire.harness import Activity
 from hive.wire.words import ActivityState, LiveKind, OrderKind
 
 

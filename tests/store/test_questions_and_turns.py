@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
+from msgspec.structs import replace
 
 from hive.config import Retention
 from hive.store import InlineEngine, Kind, Message, MessageKind, MessageState, Store, limits, turns
@@ -25,7 +26,7 @@ from hive.store.questions import (
 )
 from hive.store.reminders import pending
 from hive.store.retention import PIECE, sweep
-from hive.store.turns import TurnRecord
+from hive.wire.harness import TurnRecord
 from hive.wire.words import OnExpiry, TurnOutcome
 
 pytestmark = pytest.mark.sim
@@ -130,7 +131,6 @@ async def test_the_search_for_reminders_uses_its_index(store: Store) -> None:
 
 
 TURN = TurnRecord(
-    "alice",
     100.0,
     105.5,
     "message",
@@ -148,14 +148,12 @@ TURN = TurnRecord(
 
 
 async def test_a_turn_comes_back_whole_and_is_known_by_its_start(store: Store) -> None:
-    await store.write(turns.save(TURN))
-    await store.write(turns.save(evolve(TURN, outcome=TurnOutcome.FAILED)))
-    await store.write(turns.save(evolve(TURN, started_at=50.0)))
-    await store.write(turns.save(evolve(TURN, name="bob")))
-    earlier, later = await store.read(turns.newest("alice", 9))
-    assert later == evolve(TURN, outcome=TurnOutcome.FAILED, id=later.id)
-    assert earlier.started_at == 50.0
-    assert [each.started_at for each in await store.read(turns.newest("alice", 1))] == [100.0]
+    earlier, later = (replace(TURN, started_at=50.0), replace(TURN, outcome=TurnOutcome.FAILED))
+    for name, turn in (("alice", TURN), ("alice", later), ("alice", earlier), ("bob", TURN)):
+        await store.write(turns.save(name, turn))
+    kept = await store.read(turns.newest("alice", 9))
+    assert list(kept.values()) == [earlier, later]
+    assert list((await store.read(turns.newest("alice", 1))).values()) == [later]
 
 
 async def test_a_limit_comes_back_until_it_is_dropped(store: Store) -> None:
@@ -178,10 +176,12 @@ async def test_old_turns_and_ended_questions_go_and_open_ones_stay(store: Store)
         question(3, ended_at=NOW - 29 * DAY, **ended),
     )
     for started in (NOW - 91 * DAY, NOW - 89 * DAY):
-        await store.write(turns.save(evolve(TURN, started_at=started, ended_at=started + 1)))
+        turn = replace(TURN, started_at=started, ended_at=started + 1)
+        await store.write(turns.save("alice", turn))
     assert await sweep(store, KEEP, NOW) == 2
     assert [q.id for q in await store.read(newest(9))] == [1, 3]
-    assert [t.started_at for t in await store.read(turns.newest("alice", 9))] == [NOW - 89 * DAY]
+    [left] = (await store.read(turns.newest("alice", 9))).values()
+    assert left.started_at == NOW - 89 * DAY
 
 
 async def test_many_go_in_pieces(store: Store) -> None:

@@ -5,12 +5,11 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from hive.config.model import Bind
+from hive.config.model import Bind, Network
 from hive.errors import FailedError
 from hive.machines.runtime import MachineSpec
 from hive.machines.systemd.units import (
     STOP_MARGIN,
-    Network,
     Settings,
     Users,
     agent_unit,

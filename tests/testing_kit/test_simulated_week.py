@@ -16,7 +16,6 @@ import pytest
 from attrs import Factory, define, field
 
 from hive import Hive
-from hive.client.activity import Activity, Order, TurnRecord
 from hive.client.aio import SocketClient
 from hive.client.api import Delivery, Role
 from hive.config import HiveConfig, Limits, RestartPolicy
@@ -25,8 +24,8 @@ from hive.errors import ConflictError, HiveError, StaleLeaseError
 from hive.store import Message, MessageKind, MessageState, questions
 from hive.store.messages import COLUMNS, whole
 from hive.store.questions import Question, QuestionState
-from hive.store.turns import TurnRecord as KeptTurn
 from hive.testing import InjectedFault, advance, crash, simulate
+from hive.wire.harness import Activity, Order, TurnRecord
 from hive.wire.words import ActivityState, NackMode, OnExpiry, OrderKind, TurnOutcome
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -74,7 +73,7 @@ class Week:
     """Agents that the operator holds down, and those that were, with when they came back."""
     mail: list[Message] = Factory(list)
     asked: list[Question] = Factory(list)
-    turns: list[KeptTurn] = Factory(list)
+    turns: list[TurnRecord] = Factory(list)
 
 
 def now() -> float:
@@ -291,7 +290,7 @@ async def live(hive: Hive, week: Week) -> None:
     week.asked = await hive.parts.store.read(questions.newest(100_000))
     for name in NAMES:
         member = hive.parts.roster.get(name)
-        week.turns += await hive.parts.harnesses.turns_of(member, 100_000)
+        week.turns += (await hive.parts.harnesses.turns_of(member, 100_000)).values()
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from hive.wire.codec import (
     encode_response,
     request_id,
 )
-from hive.wire.rows import InboxRow, MessageRow, Received, SkippedRow, StatusRow, Stored
+from hive.wire.rows import Delivery, InboxRow, Received, SkippedRow, StatusRow, Stored
 from hive.wire.words import LooseEnd
 
 AGENT: RequestDecoder[Request] = RequestDecoder(agent.AgentRequest)
@@ -196,7 +196,7 @@ def test_a_response_leaves_absent_fields_out_and_keeps_the_order() -> None:
 
 
 def test_messages_say_from_on_the_wire() -> None:
-    row = MessageRow(
+    row = Delivery(
         id=1,
         sender="a",
         body="b",
@@ -236,7 +236,7 @@ def test_even_a_refused_line_gets_its_own_answer(line: bytes, req: str | int | N
     assert request_id(line) == req
 
 
-ROW = MessageRow(
+ROW = Delivery(
     id=1,
     sender="bob",
     body="x",

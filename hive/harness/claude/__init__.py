@@ -31,6 +31,6 @@ def create(setup: DriverSetup) -> ClaudeDriver:
             "runs"
         )
     from hive.harness.claude.driver import ClaudeDriver
-    from hive.harness.claude.settings import settings_of
+    from hive.wire.claude import settings_of
 
     return ClaudeDriver(setup, settings_of(setup.settings))

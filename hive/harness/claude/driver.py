@@ -10,7 +10,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from hive.client.activity import Order
 from hive.clock import Clock, SystemClock
 from hive.errors import HiveError
 from hive.harness.claude.account import Login
@@ -29,13 +28,14 @@ from hive.harness.claude.limits import (
 from hive.harness.claude.mail import TurnMail
 from hive.harness.claude.prompt import wake_prompt
 from hive.harness.claude.session import Session
-from hive.harness.claude.settings import Settings
 from hive.harness.claude.talk import Talks
 from hive.harness.claude.turn import Standing, TurnLog, turn_end
 from hive.harness.drivers import DriverSetup
 from hive.harness.turn import Turn
 from hive.harness.turn_drivers import Surroundings, TurnDriver, TurnEnd
 from hive.names import OPERATOR
+from hive.wire.claude import ClaudeConfig
+from hive.wire.harness import Order
 from hive.wire.words import ActivityState
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ INTERRUPT_GRACE = 10.0
 """Seconds in which an interrupted turn may end by itself; then the program is ended."""
 
 
-MakeTalks = Callable[[Settings, Surroundings, TurnMail], Talks]
+MakeTalks = Callable[[ClaudeConfig, Surroundings, TurnMail], Talks]
 
 
 def _real_talks() -> MakeTalks:
@@ -70,7 +70,7 @@ class ClaudeDriver(TurnDriver):
     def __init__(
         self,
         setup: DriverSetup,
-        settings: Settings,
+        settings: ClaudeConfig,
         *,
         environ: Mapping[str, str] = os.environ,
         home: Path | None = None,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import cast
 
 from attrs import frozen
-from claude_agent_sdk import ClaudeAgentOptions, HookMatcher, McpSdkServerConfig
+from claude_agent_sdk import ClaudeAgentOptions, EffortLevel, HookMatcher, McpSdkServerConfig
 from claude_agent_sdk.types import HookCallback, McpServerConfig
 
-from hive.harness.claude.rights import ONE_MAILBOX, allowed, offered
-from hive.harness.claude.settings import HIVE, McpServer, Settings
+from hive.harness.claude.rights import allowed, offered
+from hive.wire.claude import ONE_MAILBOX, OWN_SERVER, ClaudeConfig, McpServer
 
 ENVIRONMENT = {
     "DISABLE_AUTO_COMPACT": "1",  # the driver compacts, after the model has taken notes
@@ -66,7 +67,7 @@ class Wiring:
 
 
 def options_of(
-    settings: Settings, start: Start, wiring: Wiring, *, cwd: Path, environ: Mapping[str, str]
+    settings: ClaudeConfig, start: Start, wiring: Wiring, *, cwd: Path, environ: Mapping[str, str]
 ) -> ClaudeAgentOptions:
     """Return the options of the SDK.
 
@@ -77,14 +78,14 @@ def options_of(
     return ClaudeAgentOptions(
         cwd=cwd,
         model=settings.model,
-        effort=settings.effort,
+        effort=cast("EffortLevel | None", settings.effort),
         tools=list(offered(settings)),
         allowed_tools=list(allowed(settings)),
         disallowed_tools=list(ONE_MAILBOX),
         permission_mode="dontAsk",
         setting_sources=[],
         settings=json.dumps(FLAGS),
-        mcp_servers={HIVE: wiring.tools, **_servers(settings.mcp)},
+        mcp_servers={OWN_SERVER: wiring.tools, **_servers(settings.mcp)},
         strict_mcp_config=True,
         system_prompt={
             "type": "preset",

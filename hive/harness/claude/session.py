@@ -8,7 +8,6 @@ from contextlib import aclosing
 import msgspec
 from attrs import define, field
 
-from hive.client.activity import Order
 from hive.clock import Clock, rfc3339
 from hive.harness.claude.compaction import COMPACT
 from hive.harness.claude.errors import ConversationLostError, WidenedError
@@ -24,10 +23,11 @@ from hive.harness.claude.kept import (
 from hive.harness.claude.limits import BudgetSpent, Verdict
 from hive.harness.claude.prompt import NEW_SESSION, RESTARTED
 from hive.harness.claude.rights import widened
-from hive.harness.claude.settings import Settings
 from hive.harness.claude.talk import Talk, Talks
 from hive.harness.claude.turn import TurnLog
 from hive.harness.reporting import Reporter
+from hive.wire.claude import ClaudeConfig
+from hive.wire.harness import Order
 from hive.wire.words import LiveKind
 
 
@@ -40,7 +40,7 @@ class Session:
         talks: Makes the processes.
     """
 
-    settings: Settings
+    settings: ClaudeConfig
     notebook: Notebook
     reporter: Reporter
     clock: Clock

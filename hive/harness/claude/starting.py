@@ -16,11 +16,11 @@ from hive.harness.claude.conversation import Conversation
 from hive.harness.claude.mail import TurnMail
 from hive.harness.claude.options import Start, Wiring, options_of
 from hive.harness.claude.prompt import system_prompt
-from hive.harness.claude.settings import Settings
 from hive.harness.claude.toolbox import server_of
 from hive.harness.tools import for_kind
 from hive.harness.turn_drivers import Surroundings
 from hive.names import MANAGER
+from hive.wire.claude import ClaudeConfig
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ INSTRUCTIONS_MAX = 64 * 1024
 class Starter:
     """Starts processes that hold the conversation of one agent."""
 
-    settings: Settings
+    settings: ClaudeConfig
     hive: Surroundings
     mail: TurnMail
 

@@ -9,13 +9,13 @@ from typing import Any
 from claude_agent_sdk import McpSdkServerConfig, SdkMcpTool, create_sdk_mcp_server
 
 from hive.errors import HiveError
-from hive.harness.claude.settings import HIVE
 from hive.harness.tools import Tool
+from hive.wire.claude import OWN_SERVER
 
 
 def server_of(tools: Iterable[Tool]) -> McpSdkServerConfig:
     """Return the server; an error of the hive comes back as one that the model can act on."""
-    return create_sdk_mcp_server(HIVE, tools=[wrapped(tool) for tool in tools])
+    return create_sdk_mcp_server(OWN_SERVER, tools=[wrapped(tool) for tool in tools])
 
 
 def wrapped(tool: Tool) -> SdkMcpTool[Any]:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 from uuid import uuid4
 
-from attrs import asdict, evolve, frozen
+from attrs import frozen
 from msgspec import Meta
+from msgspec.structs import asdict
 
 from hive.client.api import AgentClient, Delivery
 from hive.errors import BadRequestError, HiveError
-from hive.harness.tools.tool import Arguments, Result, Tool, present, tool_of
+from hive.harness.tools.tool import Arguments, Result, Tool, tool_of
 from hive.harness.tools.tray import Tray
 from hive.names import OPERATOR
-from hive.wire.agent import RECV_WAIT_MAX
+from hive.wire import WAIT_MAX
 from hive.wire.base import Id, Name
+from hive.wire.codec import present
 from hive.wire.words import Priority
 
 MOST = 16
@@ -47,9 +49,9 @@ class Send(Arguments):
         Id | None, Meta(description="The id of the message that this answers, if it answers one.")
     ] = None
     priority: Annotated[
-        Literal["low", "normal", "high"],
+        Priority,
         Meta(description="With `high` it interrupts the other's work: for what cannot wait."),
-    ] = "normal"
+    ] = Priority.NORMAL
 
 
 class Recv(Arguments):
@@ -62,7 +64,7 @@ class Recv(Arguments):
 
     max: Annotated[int, Meta(ge=1, le=MOST, description="Take at most so many.")] = 8
     wait_seconds: Annotated[
-        float, Meta(ge=0, le=RECV_WAIT_MAX, description="How long to wait if there is none now.")
+        float, Meta(ge=0, le=WAIT_MAX, description="How long to wait if there is none now.")
     ] = 0.0
     again: Annotated[
         bool, Meta(description="Also show what you took before and are not done with.")
@@ -124,8 +126,7 @@ class Mail:
 
     async def send(self, given: Send) -> Result:
         """Send a message."""
-        priority = Priority(given.priority)
-        return await self._send(given.to, given.body, given.in_reply_to, priority)
+        return await self._send(given.to, given.body, given.in_reply_to, given.priority)
 
     async def recv(self, given: Recv) -> Result:
         """Give the model the next messages; its answer says what else there is."""
@@ -158,7 +159,7 @@ class Mail:
 
     async def verify(self, given: Verify) -> Result:
         """Tell what the hive knows of a message's origin."""
-        return present(asdict(await self.client.verify(given.id)))
+        return present(await self.client.verify(given.id))
 
     async def _answer(self, given: Reply) -> dict[str, Any]:
         """Send a reply to whoever sent the message; a question is answered by that."""
@@ -188,8 +189,9 @@ class Mail:
         sent = await self.client.send(
             to, body, in_reply_to=in_reply_to, priority=priority, dedupe_key=key
         )
-        fields = present(asdict(evolve(sent, duplicate=False)))
-        return {name: value for name, value in fields.items() if value not in ((), False)}
+        fields = asdict(sent)
+        del fields["duplicate"]
+        return {name: value for name, value in fields.items() if value not in (None, ())}
 
 
 def message_fields(message: Delivery, now: float) -> dict[str, Any]:
@@ -199,7 +201,7 @@ def message_fields(message: Delivery, now: float) -> dict[str, Any]:
         message: What was delivered.
         now: Unix time, for its age.
     """
-    fields = present(asdict(message))
+    fields = present(message)
     body = fields.pop("body")
     del fields["lease"]
     age = now - datetime.fromisoformat(message.sent_at).timestamp()

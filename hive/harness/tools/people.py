@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from attrs import asdict, frozen
+from attrs import frozen
 from msgspec import Meta
 
 from hive.client.api import AgentClient
-from hive.harness.tools.tool import Arguments, Result, Tool, present, tool_of
-
-STATUS_MAX = 200
-"""Characters of a status line, as on the wire."""
+from hive.harness.tools.tool import Arguments, Result, Tool, tool_of
+from hive.wire.agent import STATUS_MAX
+from hive.wire.codec import present
 
 
 class Whoami(Arguments):
@@ -45,11 +44,11 @@ class People:
     async def whoami(self, given: Whoami) -> Result:
         """Tell who the daemon takes this connection for."""
         identity = await self.client.whoami()
-        return {**present(asdict(identity)), "unread": await self.client.status()}
+        return {**present(identity), "unread": await self.client.status()}
 
     async def who(self, given: Who) -> Result:
         """List the participants."""
-        return {"participants": [present(asdict(each)) for each in await self.client.who()]}
+        return {"participants": [present(each) for each in await self.client.who()]}
 
     async def set_status(self, given: SetStatus) -> Result:
         """Set the status line."""

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-from attrs import asdict, frozen
+from attrs import frozen
 from msgspec import Meta
 
 from hive.client.api import AgentClient
 from hive.harness.tools.tool import Arguments, Result, Tool, tool_of
 from hive.harness.tools.tray import Tray
-from hive.wire.base import Id, Name, Seconds, UnixTime
+from hive.wire.base import Id, Lifetime, Name, Seconds, UnixTime
+from hive.wire.codec import present
 from hive.wire.collaboration import OPTIONS_MAX, Option
 from hive.wire.words import LooseEnd, OnExpiry
-
-FAR = 10 * 365 * 86400
-"""Seconds: the longest delay of the wire."""
 
 
 class Ask(Arguments):
@@ -36,16 +34,16 @@ class Ask(Arguments):
     multi: Annotated[bool, Meta(description="Whether several options may be chosen.")] = False
     to: Annotated[Name | None, Meta(description="Whom you ask; the operator by default.")] = None
     ttl_seconds: Annotated[
-        Annotated[float, Meta(gt=0, le=FAR)] | None,
+        Lifetime | None,
         Meta(description="How long an answer is of use."),
     ] = None
     on_expiry: Annotated[
-        Literal["deny", "hold", "escalate"],
+        OnExpiry,
         Meta(
             description="What happens without an answer in that time: `deny` answers [expired], "
             "`hold` keeps it open, `escalate` asks the operator."
         ),
-    ] = "deny"
+    ] = OnExpiry.DENY
 
 
 class Answer(Arguments):
@@ -76,7 +74,7 @@ class Cancel(Arguments):
     A message can be taken back only while nobody has received it.
     """
 
-    kind: Annotated[Literal["reminder", "question", "message"], Meta(description="What it is.")]
+    kind: Annotated[LooseEnd, Meta(description="What it is.")]
     id: Annotated[Id, Meta(description="Its id.")]
 
 
@@ -109,7 +107,7 @@ class Talk:
             multi=given.multi,
             to=given.to,
             ttl=given.ttl_seconds,
-            on_expiry=OnExpiry(given.on_expiry),
+            on_expiry=given.on_expiry,
         )
         return {"id": number}
 
@@ -129,14 +127,9 @@ class Talk:
 
     async def loose_ends(self, given: LooseEnds) -> Result:
         """List what is open."""
-        return _plain(await self.client.loose_ends())
+        return present(await self.client.loose_ends())
 
     async def cancel(self, given: Cancel) -> Result:
         """Take something back."""
-        await self.client.cancel(LooseEnd(given.kind), given.id)
+        await self.client.cancel(given.kind, given.id)
         return {"cancelled": given.id}
-
-
-def _plain(found: Any) -> dict[str, Any]:
-    """Return nested values of attrs classes without their absent fields."""
-    return asdict(found, filter=lambda field, value: value is not None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -50,15 +50,6 @@ def tool_of(arguments: type[A], run: Callable[[A], Awaitable[Result]]) -> Tool:
     return Tool(name, " ".join(schema.pop("description").split()), schema, call)
 
 
-def present(fields: dict[str, Any]) -> dict[str, Any]:
-    """Return fields as the wire names them, without those that are None."""
-    return {
-        "from" if name == "sender" else name: value
-        for name, value in fields.items()
-        if value is not None
-    }
-
-
 def _checked(name: str, arguments: type[A], given: dict[str, Any]) -> A:
     """Return the arguments that a model gave; it may write null for what it leaves out."""
     present = {key: value for key, value in given.items() if value is not None}
@@ -75,14 +66,24 @@ def _checked(name: str, arguments: type[A], given: dict[str, Any]) -> A:
 
 
 def _schema(arguments: type[Arguments]) -> Schema:
-    """Return one flat object schema, without the null of optional arguments."""
+    """Return one flat object schema, without references and the null of optional arguments."""
     written = msgspec.json.encode(msgspec.json.schema(arguments))
-    schema: Schema = msgspec.json.decode(written)["$defs"][arguments.__name__]
+    known = msgspec.json.decode(written)["$defs"]
+    schema: Schema = known.pop(arguments.__name__)
     del schema["title"]
     schema["properties"] = {
-        name: _without_null(argument) for name, argument in schema["properties"].items()
+        name: _without_null(_with_words(argument, known))
+        for name, argument in schema["properties"].items()
     }
     return schema
+
+
+def _with_words(argument: Schema, known: Mapping[str, Schema]) -> Schema:
+    """Return an argument with the words of its enum in place of a reference to it."""
+    if "$ref" not in argument:
+        return argument
+    words = known[argument["$ref"].rpartition("/")[2]]["enum"]
+    return {key: value for key, value in argument.items() if key != "$ref"} | {"enum": words}
 
 
 def _without_null(argument: Schema) -> Schema:

@@ -12,6 +12,7 @@ from attrs import define, field, frozen
 
 from hive.client.api import AgentClient, Delivery
 from hive.errors import HiveError, NotFoundError, StaleLeaseError, TimedOutError, UnavailableError
+from hive.harness.desk import BEATS_PER_LEASE, ENOUGH, LAST_REQUEST
 from hive.wire.agent import RECV_MAX
 from hive.wire.words import NackMode
 
@@ -20,17 +21,8 @@ logger = logging.getLogger(__name__)
 HOLD = 3600.0
 """Seconds for which a message stays with a model that does nothing about it."""
 
-BEATS_PER_LEASE = 3
-"""So that one that is lost does no harm."""
-
-ENOUGH = 24_000
-"""Characters of bodies after which no further message is taken: a client cuts long results."""
-
 TRY_AGAIN = 30.0
 """Seconds until the next heartbeat after one that failed."""
-
-LAST_REQUEST = 1.0
-"""Seconds for giving mail back at the end."""
 
 
 class Tray(Protocol):

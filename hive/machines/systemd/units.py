@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from attrs import frozen
 
-from hive.config.model import Bind
+from hive.config.model import Bind, Network
 from hive.errors import FailedError
 from hive.machines.runtime import MachineSpec
 from hive.machines.systemd.causes import AGENT, FAREWELL
@@ -34,17 +34,6 @@ GUEST_FILES = (f"{AGENT}.service", f"multi-user.target.d/{AGENT}.conf")
 
 _SPECIAL = frozenset(" \t\n\"'\\*?[]$`#;&|<>(){}~!")
 """What a shell gives a meaning."""
-
-
-class Network(Enum):
-    """What network a container has.
-
-    HOST shares the host's, PRIVATE has only a loopback device, VETH has a link to the host.
-    """
-
-    HOST = "host"
-    PRIVATE = "private"
-    VETH = "veth"
 
 
 class Users(Enum):

@@ -19,7 +19,7 @@ from hive.wire import agent as wire
 from hive.wire.base import Request
 from hive.wire.codec import RequestDecoder, encode_error, encode_ok, request_id
 from hive.wire.framing import LineBuffer, TooLong
-from hive.wire.rows import MessageRow, QuestionRow, ReceiptRow, StepRow, WhoRow
+from hive.wire.rows import Delivery, QuestionRow, ReceiptRow, StepRow, WhoRow
 
 BODY_MAX = 64 * 1024
 
@@ -41,8 +41,8 @@ class Item:
     reasons: list[tuple[str, str | None]] = field(factory=list)
     not_before: float = 0.0
 
-    def row(self) -> MessageRow:
-        return MessageRow(
+    def row(self) -> Delivery:
+        return Delivery(
             id=self.id,
             sender=self.sender,
             body=self.body,
@@ -130,7 +130,7 @@ class Daemon:
             connection.serve_parked()
         self._changed.set()
 
-    def lease(self, connection: Connection, most: int, urgent: bool) -> list[MessageRow]:
+    def lease(self, connection: Connection, most: int, urgent: bool) -> list[Delivery]:
         now = asyncio.get_running_loop().time()
         ready = [i for i in self.items.values() if i.state == "queued" and i.not_before <= now]
         if urgent:

@@ -1,11 +1,21 @@
-"""What a manifest says about Claude Code, for the driver of that name."""
+"""What a manifest says about Claude Code, as the daemon tells it to the driver of that name.
+
+It crosses as JSON, in the environment variable HIVE_DRIVER_SETTINGS. The daemon has checked it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import StrEnum
 
-from attrs import field, frozen
+import msgspec
+
+from hive.errors import ConfigError
+
+OWN_SERVER = "hive"
+"""The MCP server with the hive's own tools."""
+
+ONE_MAILBOX = ("SendMessage", "ListAgents")
+"""Claude Code's own messages between sessions, which are never on: there is one mailbox."""
 
 
 class Effort(StrEnum):
@@ -18,8 +28,7 @@ class Effort(StrEnum):
     MAX = "max"
 
 
-@frozen
-class McpServer:
+class McpServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A further MCP server, a program or an address.
 
     Attributes:
@@ -31,13 +40,12 @@ class McpServer:
 
     run: tuple[str, ...] | None = None
     url: str | None = None
-    env: Mapping[str, str] = field(factory=dict)
+    env: dict[str, str] = {}
     tools: tuple[str, ...] | None = None
 
 
-@frozen
-class ClaudeConfig:
-    """How Claude Code works in an agent.
+class ClaudeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How Claude Code works in an agent: the keys of `[agents.NAME.claude]`.
 
     Attributes:
         model: None leaves the choice to Claude Code.
@@ -55,7 +63,19 @@ class ClaudeConfig:
     effort: Effort | None = None
     tools: tuple[str, ...] = ("Bash", "Edit", "Glob", "Grep", "Read", "Write")
     system_prompt: str | None = None
-    mcp: Mapping[str, McpServer] = field(factory=dict)
+    mcp: dict[str, McpServer] = {}
     turn_budget: float | None = None
     day_budget: float | None = None
     compact_at: float = 0.75
+
+
+def settings_of(text: str | None) -> ClaudeConfig:
+    """Return the settings of HIVE_DRIVER_SETTINGS; without any, the defaults.
+
+    Raises:
+        ConfigError: When they are not such settings: the daemon may be of another version.
+    """
+    try:
+        return msgspec.json.decode(text or "{}", type=ClaudeConfig)
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"HIVE_DRIVER_SETTINGS is not for this driver: {error}") from None
