@@ -7,7 +7,7 @@ from typing import Any
 
 from hive.wire.codec import value_of
 from hive.wire.harness import Order
-from hive.wire.rows import QuestionRow, ReminderRow, Row
+from hive.wire.rows import QuestionRow, ReminderRow, Row, shown
 from hive.wire.words import OrderKind
 
 _KINDS = frozenset(OrderKind)
@@ -25,9 +25,9 @@ class Sent(Row, frozen=True):
     """
 
     id: int | None = None
-    recipients: tuple[str, ...] = ()
-    skipped: tuple[str, ...] = ()
-    duplicate: bool = False
+    recipients: tuple[str, ...] = shown(tuple)
+    skipped: tuple[str, ...] = shown(tuple)
+    duplicate: bool = shown(bool)
     parked: str | None = None
 
     @classmethod
@@ -40,9 +40,9 @@ class Sent(Row, frozen=True):
 class LooseEnds(Row, frozen=True):
     """Everything of a participant that is open, oldest first."""
 
-    asked: tuple[QuestionRow, ...] = ()
-    to_answer: tuple[QuestionRow, ...] = ()
-    reminders: tuple[ReminderRow, ...] = ()
+    asked: tuple[QuestionRow, ...] = shown(tuple)
+    to_answer: tuple[QuestionRow, ...] = shown(tuple)
+    reminders: tuple[ReminderRow, ...] = shown(tuple)
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> LooseEnds:

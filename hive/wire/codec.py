@@ -135,5 +135,5 @@ def _encode(head: dict[str, Any], req: str | int | None, fields: dict[str, Any])
 
 def present(row: msgspec.Struct) -> dict[str, Any]:
     """Return the fields of a row that are there, by their names on the wire and in their order."""
-    fields: dict[str, Any] = msgspec.to_builtins(row)
+    fields: dict[str, Any] = msgspec.json.decode(_encode_json(row))
     return fields

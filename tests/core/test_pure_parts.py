@@ -290,7 +290,7 @@ def test_every_number_of_a_policy_reaches_the_back_off() -> None:
 
 async def test_each_start_makes_a_new_actor_of_the_right_kind() -> None:
     class Nothing:
-        router = doors = roster = None
+        broker = doors = roster = None
 
     services = cast("AgentServices", Nothing())
     member: Member = AgentMember(agent())

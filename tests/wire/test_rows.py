@@ -9,15 +9,18 @@ from typing import Any, get_args, get_origin
 import msgspec
 import pytest
 
-from hive.wire import rows
+from hive.client import values
+from hive.wire import harness, rows
 from hive.wire.codec import encode_ok
 from hive.wire.rows import EventRow, ReceiptRow, Row, StepRow, TreeRow
+from hive.wire.words import OrderKind
 
 SAMPLES = {
     int: (7, 0),
     float: (2.5, 0.0),
     bool: (True, False),
     str: ('text with "quotes" and \u00fc', ""),
+    OrderKind: (OrderKind.PAUSE, OrderKind.RESTARTED),
     Any: ({"deep": [1, None, {"er": None}]}, None),
 }
 """By type: a value, and one that could be taken for absent."""
@@ -25,6 +28,7 @@ SAMPLES = {
 FULL, EMPTY = 0, 1
 
 CLASSES = sorted(Row.__subclasses__(), key=lambda cls: cls.__name__)
+"""Every row of the wire, and what clients make of several."""
 
 
 def walked(value: Any) -> Any:
@@ -42,7 +46,7 @@ def walked(value: Any) -> Any:
 def sample(kind: Any, which: int, depth: int) -> Any:
     """Return a value of a field's type."""
     options = [each for each in get_args(kind) if each is not NoneType]
-    if get_origin(kind) is list:
+    if get_origin(kind) in {list, tuple}:
         items = depth > 0 and which == FULL
         return [sample(options[0], each, depth - 1) for each in (FULL, EMPTY)] if items else []
     if get_origin(kind) is dict:
@@ -68,7 +72,8 @@ def rows_of(cls: type[Row]) -> Iterator[Row]:
 
 
 def test_every_row_is_looked_at() -> None:
-    found = [each for each in vars(rows).values() if isinstance(each, type)]
+    modules = (rows, harness, values)
+    found = {each for module in modules for each in vars(module).values() if isinstance(each, type)}
     assert set(CLASSES) == {each for each in found if issubclass(each, Row)} - {Row}
 
 
