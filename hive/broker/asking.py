@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from hive.broker import addressing
-from hive.broker.delivery import Rules
 from hive.broker.notices import Notice, NoticeKind
 from hive.broker.questions import Questions
+from hive.broker.rules import Rules
 from hive.broker.sessions import Session
 from hive.broker.values import Moment, Post, Token
 from hive.clock import rfc3339

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hive.broker import addressing
-from hive.broker.delivery import Rules
+from hive.broker.rules import Rules
 from hive.broker.sessions import Session
 from hive.broker.values import MarkRead, Moment, Post, RemoveInbox, Token, Value
 from hive.errors import BadRequestError

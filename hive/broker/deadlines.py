@@ -22,29 +22,32 @@ class Deadlines(Generic[K]):
 
     A discarded entry stays in the heap until it is due or until such entries are the majority:
     an acked lease must not cost memory for the quarter of an hour that it could have lasted.
+
+    Attributes:
+        entries: The keys, each with its entry in the heap.
     """
 
-    _entries: dict[K, tuple[float, int, K]] = field(factory=dict, init=False)
+    entries: dict[K, tuple[float, int, K]] = field(factory=dict, init=False)
     _heap: list[tuple[float, int, K]] = field(factory=list, init=False)
     _entered: int = field(default=0, init=False)
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.entries)
 
     def __contains__(self, key: K) -> bool:
-        return key in self._entries
+        return key in self.entries
 
     def set(self, key: K, when: float) -> None:
         """Give `key` a time, in place of the one it may have."""
         self._entered += 1  # breaks ties, so that keys are never compared
-        entry = self._entries[key] = (when, self._entered, key)
+        entry = self.entries[key] = (when, self._entered, key)
         heapq.heappush(self._heap, entry)
-        if len(self._heap) > 2 * len(self._entries) + _SPARE:
+        if len(self._heap) > 2 * len(self.entries) + _SPARE:
             self._compact()
 
     def discard(self, key: K) -> None:
         """Take `key` out if it is in."""
-        self._entries.pop(key, None)
+        self.entries.pop(key, None)
 
     def next(self) -> float | None:
         """Return the earliest time, None without any key."""
@@ -62,17 +65,17 @@ class Deadlines(Generic[K]):
         due = []
         while (first := self.next()) is not None and first <= now:
             key = heapq.heappop(self._heap)[2]
-            del self._entries[key]
+            del self.entries[key]
             due.append(key)
         return due
 
     def clear(self) -> None:
         """Take every key out."""
-        self._entries.clear()
+        self.entries.clear()
         self._heap.clear()
 
     def _is_outdated(self, entry: tuple[float, int, K]) -> bool:
-        return self._entries.get(entry[2]) is not entry
+        return self.entries.get(entry[2]) is not entry
 
     def _compact(self) -> None:
         self._heap = [entry for entry in self._heap if not self._is_outdated(entry)]

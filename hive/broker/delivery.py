@@ -1,52 +1,38 @@
-"""The rules of delivery: who may send what, who gets what, who may ack it.
+"""Delivery: who gets what, for how long, and what becomes of what comes back.
 
-Pure: no I/O, no clock, no futures. Each verb changes the messages in memory at once and adds to
-`table.effects` what is to be done about it: rows to write, mail to hand over, answers to give.
-Whoever drives the rules writes the rows first and hands over and answers afterwards.
+    served     mail that is there goes to who waits, first come first served, under a lease
+    returned   a lease is over: the message goes back to its place, or is a dead letter
+    expired    nobody had it in time
+    waited     a receiver has waited long enough and gets nothing
+
+Pure: no I/O, no clock, no futures. Everything here changes the messages in memory at once and adds
+to `table.effects` what is to be done about it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
-from hive.broker import addressing, admission, retry
+from hive.broker import retry
 from hive.broker.deadlines import Waits
 from hive.broker.effects import Grant
 from hive.broker.inboxes import Inbox, Parked
 from hive.broker.messages import MessageTable
-from hive.broker.notices import NOTIFIED_SENDERS, Notice, NoticeKind
+from hive.broker.notices import NOTIFIED_SENDERS, Notice
 from hive.broker.sending import Sending
-from hive.broker.sessions import (
-    COUNTED,
-    DAEMON_ENDED,
-    LEASE_EXPIRED,
-    REQUEUED,
-    SESSION_ENDED,
-    FutureSession,
-    Session,
-    fate,
-    stale_error,
-    why_not_held,
-)
-from hive.broker.values import Moment, Post, RemoveInbox, Stale, Token, Value
+from hive.broker.sessions import LEASE_EXPIRED, FutureSession, Session
+from hive.broker.values import Moment, Post
 from hive.config import Limits
-from hive.errors import ConflictError, HiveError, NotFoundError, UnknownNameError
-from hive.names import OPERATOR, QUEUE_PREFIX, SYSTEM, check_group_name, suggest
-from hive.store import Kind, Message, MessageKind, MessageState, Step, groups
-from hive.store.messages import Undelivered, by_id
+from hive.errors import HiveError
+from hive.names import SYSTEM
+from hive.store import Kind, Message, MessageState, Step
 from hive.store.records import numbered
 from hive.store.schema import SYSTEM_SESSION
-from hive.wire import agent as wire
-from hive.wire.rows import Received, Stored
-from hive.wire.words import NackMode, Priority
+from hive.wire.rows import Received
 
-_STORED, _LEASED, _PARKED = MessageState.STORED, MessageState.LEASED, MessageState.PARKED
-_ACKED, _DEAD = MessageState.ACKED, MessageState.DEAD
-_MESSAGE, _NORMAL = MessageKind.MESSAGE, Priority.NORMAL
+_LEASED, _PARKED, _DEAD = MessageState.LEASED, MessageState.PARKED, MessageState.DEAD
 
 
-class Rules:
-    """The state machine of all inboxes.
+class Delivery:
+    """What happens to mail by itself, as time passes and receivers come and go.
 
     Args:
         limits: What senders may store and how long a lease lasts.
@@ -55,7 +41,6 @@ class Rules:
     Attributes:
         table: The messages, their inboxes and sessions, and what was decided about them.
         sending: The general way in.
-        queues: Names of the work queues.
         system: Who sends what the daemon itself has to say.
         is_due_changed: Whether something may be due earlier than before; whoever drives the rules
             looks at `delay` then.
@@ -66,311 +51,58 @@ class Rules:
         self.epoch = epoch
         self.table = MessageTable()
         self.sending = Sending(self.table, limits)
-        self.queues: dict[str, None] = {}
         self.system = FutureSession(SYSTEM, Kind.SYSTEM)
         self.system.number = SYSTEM_SESSION
         self.system.is_open = self.system.is_written = True
         self.is_due_changed = False
         self._waits = Waits()
         self._lease_due: float | None = None
-        self._leases = self._sessions = 0
-        self.add_inbox(OPERATOR, Kind.OPERATOR)
+        self._leases = 0
 
-    # Inboxes and sessions
+    # Receivers
 
-    def add_inbox(
-        self,
-        name: str,
-        kind: Kind,
-        *,
-        broadcast: bool = False,
-        last_seen: float | None = None,
-        idle: bool = False,
-    ) -> None:
-        """Let a participant take part; mail that waits under its name is its own again."""
-        inbox = self.table.inbox(name)
-        inbox.kind = kind
-        inbox.broadcast = broadcast
-        inbox.last_seen = last_seen if inbox.last_seen is None else inbox.last_seen
-        inbox.idle = idle
-
-    def remove_inbox(self, request: RemoveInbox, now: Moment) -> None:
-        """Take a participant out.
-
-        Unread mail stays for whoever registers under the name again; with `purge` it is dead.
-
-        Raises:
-            ConflictError: When it has unread mail and neither `force` nor `purge`.
-        """
-        table = self.table
-        inbox = table.inbox(addressing.one(request.name, table.inboxes))
-        if inbox.unread and not (request.force or request.purge):
-            raise ConflictError(
-                f"{inbox.name!r} has {inbox.unread} unread messages; "
-                "let it read them, or force its removal and they stay for its return"
-            )
-        for session in self._sessions_of(inbox.name):
-            self.close_session(session, now)
-        inbox.kind = None
-        if request.purge:
-            self._purge(inbox.name, "its inbox was purged", now)
-        if inbox.is_forgotten:
-            del table.inboxes[inbox.name]
-
-    def pause_inbox(self, name: str, paused: bool, now: Moment) -> None:
-        """Hold an inbox's mail back, or let it flow again."""
-        inbox = self.table.inbox(name)
-        inbox.paused = paused
-        self._serve(inbox, now)
-
-    def open_session(self, session: Session, now: Moment) -> None:
-        """Note a new connection, and number it."""
-        self._sessions += 1
-        session.number = numbered(self.epoch, self._sessions)
-        session.inbox = self.table.inbox(session.name)
-        session.is_open = True
-        session.alive_at = now.loop
-        session.inbox.sessions += 1
-        session.inbox.last_seen = now.wall
-        self.table.sessions[session.number] = session
-
-    def close_session(self, session: Session, now: Moment) -> None:
-        """Forget a connection: its mail is deliverable again at once."""
-        if self.table.sessions.pop(session.number, None) is None:
-            return
-        session.is_open = False
-        inbox = self.table.inbox(session.name)
-        inbox.sessions -= 1
-        inbox.last_seen = now.wall
-        for parked in list(session.parked or ()):
-            self._answer_empty(parked)
-        held, session.held = session.held, {}
-        for message in held.values():
-            self._return(message, SESSION_ENDED, now)
-        for name in dict.fromkeys([inbox.name, *(message.inbox for message in held.values())]):
-            self._serve(self.table.inbox(name), now)
-
-    def heartbeat(
-        self, session: Session, request: wire.Heartbeat, token: Token, now: Moment
-    ) -> None:
-        """Note that a session is alive and works on these messages."""
-        stale: list[Stale] = []
-        for number in request.ids:
-            message = self._held(session, number, None)
-            if isinstance(message, Stale):
-                stale.append(message)
-            else:
-                self.table.begin(message, now)
-        done = {"lease_seconds": self.limits.lease_seconds}
-        self._answer_stale(session, token, stale, done)
-
-    # Sending
-
-    def send(self, session: Session, request: wire.Send, token: Token, now: Moment) -> None:
-        """Store a message in the inboxes that it is for.
-
-        A plain message to one participant, which is nearly every one, is dealt with here; whatever
-        is unusual about it, `post` knows.
-
-        Raises:
-            HiveError: When nothing was stored, with the reason.
-        """
-        table, limits = self.table, self.limits
-        inbox, sender = table.inboxes.get(request.to), session.inbox
-        if (
-            inbox is None
-            or inbox.kind not in COUNTED
-            or not session.is_counted
-            or sender is None
-            or request.priority is not _NORMAL
-            or request.in_reply_to is not None
-            or request.ttl_seconds is not None
-            or request.delay_seconds is not None
-            or request.not_before is not None
-            or request.dedupe_key is not None
-            or request.supersede_key is not None
-            or table.expiries
-            or self.sending.guard.tripped
-        ):
-            self.post_and_answer(session, Post(request), token, now)
-            return
-        size = admission.size_of(request.body, limits)
-        admission.require_room(inbox, size, limits, is_counted=True)
-        admission.spend(sender, limits.rate, now.loop)
-        if sender is not inbox and not self.sending.guard.passes(
-            session.name, inbox.name, now.loop
-        ):
-            admission.give_back(sender)
-            self.post_and_answer(session, Post(request), token, now)
-            return
-        number = table.last_id = table.last_id + 1
-        message = Message(
-            number,
-            inbox.name,
-            session.name,
-            session.kind,
-            _MESSAGE,
-            size,
-            now.wall,
-            body=request.body,
-        )
-        table.introduce(inbox, session)
-        table.hold(message, inbox)
-        parked = self._first_waiting(inbox)
-        if parked is None:
-            inbox.queue(message)
-        else:
-            self._unpark(parked)
-            self._grant(parked, [message], now, is_new=True)
-        effects = table.effects
-        effects.changes.inserted += (
-            number,
-            inbox.number,
-            session.number,
-            size,
-            now.wall,
-            0 if parked is None else 1,
-            message.attempts,
-            message.deliveries,
-            message.lease,
-            message.session,
-            message.leased_at,
-            request.body,
-        )
-        effects.inserted.append(message)
-        stored = Stored(ok=True, id=number, recipients=inbox.recipients)
-        effects.answers.append((session, token, stored, True))
-
-    def post_and_answer(self, session: Session, post: Post, token: Token, now: Moment) -> None:
-        """Store a message of any kind and answer with what became of it.
-
-        Raises:
-            HiveError: When nothing was stored, with the reason.
-        """
-        stored = self.post(session, post, now)
-        self.table.effects.answers.append((session, token, stored, True))
-
-    def post(self, session: Session, post: Post, now: Moment) -> Stored:
-        """Store a message of any kind in the inboxes that it is for.
-
-        Raises:
-            HiveError: When nothing was stored, with the reason.
-        """
-        queue = self._begin_queue(session, post.posting.to)
-        try:
-            stored = self.sending.post(session, post, now)
-        finally:
-            if queue is not None:
-                self._keep_queue(queue, now)
-        self.is_due_changed = True
-        if not stored.duplicate:
-            self._follow_up(now)
-            for name in stored.recipients:
-                self._serve(self.table.inboxes[name], now)
-        return stored
-
-    def try_post(self, post: Post, now: Moment) -> None:
-        """Send what the daemon itself has to say, if its receiver is here and can take it."""
-        try:
-            stored = self.sending.post(self.system, post, now)
-        except HiveError:
-            return
-        for reached in stored.recipients:
-            self._serve(self.table.inboxes[reached], now)
-
-    def _follow_up(self, now: Moment) -> None:
-        """End what was replaced, and tell those whose circuit opened."""
-        sending = self.sending
-        replaced, sending.replaced = sending.replaced, []
-        for message, successor in replaced:
-            self._end(message, MessageState.EXPIRED, f"superseded by message {successor}", now)
-        tripped, sending.tripped = sending.tripped, []
-        for circuit in tripped:
-            notice = Notice.of_loop(circuit)
-            self.table.effects.notices.append(notice)
-            for name in circuit.pair:
-                self.try_post(notice.post(name), now)
-
-    def take_back(self, number: int, why: str, now: Moment) -> bool:
-        """End a message as expired, if nobody has it; return whether that was so."""
-        message = self.table.messages.get(number)
-        if message is None or message.state is _LEASED:
-            return False
-        self._end(message, MessageState.EXPIRED, why, now)
-        return True
-
-    def reset_loop(self, one: str, other: str, now: Moment) -> int:
-        """Let a pair talk again and deliver what was parked, in order; return how much.
-
-        Raises:
-            NotFoundError: When the pair's circuit is not open.
-        """
-        circuit = self.sending.guard.reset(one, other)
-        if circuit is None:
-            raise NotFoundError(f"{one!r} and {other!r} may talk: their circuit is not tripped")
-        for message in circuit.parked.values():
-            self.table.release(message, now)
-            self.sending.threads.reset_hops(message.id)
-        detail = {"pair": list(circuit.pair), "released": len(circuit.parked)}
-        notice = Notice(NoticeKind.LOOP_RESET, circuit.pair[0], detail)
-        self.table.effects.notices.append(notice)
-        for name in circuit.pair:
-            self._serve(self.table.inbox(name), now)
-        return len(circuit.parked)
-
-    def restore(self, messages: Iterable[Message], now: Moment) -> None:
-        """Take in dead letters that are deliverable again on disk."""
-        for message in messages:
-            if message.id not in self.table.messages:
-                self._ensure_inbox(message)
-                self.table.restore(message)
-                self._serve(self.table.inboxes[message.inbox], now)
-
-    # Receiving
-
-    def recv(self, session: Session, request: wire.Recv, token: Token, now: Moment) -> None:
-        """Ack, then grant mail to a receiver: at once if there is any, else within its wait.
-
-        The mail is that of the session's participant, or of a work queue.
-
-        Raises:
-            UnknownNameError: When there is no such queue.
-        """
-        inbox, wait = session.inbox, request.wait_seconds
-        assert inbox is not None
-        if request.ack:
-            stale = self._ack(session, request.ack, None, now)
-            if stale:
-                # An ack that is only repeated is no error; no mail for now, and it asks again.
-                nothing = Received(ok=True, messages=[])
-                self._answer_stale(session, token, stale, nothing, ordered=not wait)
-                return
-        if request.queue is not None:
-            inbox = self._queue(request.queue)
-        if self.table.expiries:
+    def _serve(self, inbox: Inbox, now: Moment) -> None:
+        if self.table.expiries.entries:
             self._expire(now)
-        parked = Parked(session, token, inbox, request.max, request.urgent, not wait, wait)
-        if inbox.ready and (taken := inbox.take(parked)):
+        while inbox.parked and (served := inbox.next_served()):
+            parked, taken = served
+            self._unpark(parked)
             self._grant(parked, taken, now)
-        elif wait and request.max:
-            self._park(parked, now)
-        else:
-            self._answer_empty(parked)
+
+    def _first_waiting(self, inbox: Inbox) -> Parked | None:
+        """Return who gets a new plain message at once, None if it has to wait its turn."""
+        if not inbox.parked or inbox.ready or inbox.paused:
+            return None
+        for parked in inbox.parked:
+            if not parked.urgent and parked.session.waits(parked.token):
+                return parked
+        return None
+
+    def _grant(
+        self, parked: Parked, messages: list[Message], now: Moment, *, is_new: bool = False
+    ) -> None:
+        """Lease messages to a receiver; the row of a new one is yet to be made."""
+        table, session = self.table, parked.session
+        self._leases += 1
+        lease = numbered(self.epoch, self._leases)
+        if not session.is_written:
+            table.introduce(parked.inbox, session)
+        effects = table.effects
+        for message in messages:
+            table.lease(message, session, lease, now)
+            if not is_new:
+                effects.changed[message.id] = message
+        effects.grants.append(Grant(parked, lease, messages))
+        if self._lease_due is None:
+            self._lease_due = now.loop + self.limits.lease_seconds
+            self.is_due_changed = True
 
     def withdraw(self, grant: Grant, now: Moment) -> None:
         """Take back a grant that could not be handed over; no attempt is counted."""
-        for message in grant.current():
+        for message in filter(grant.is_current, grant.messages):
             self.table.drop(message)
             self.table.withdraw(message)
             self._serve(self.table.inboxes[message.inbox], now)
-
-    def unpark_all(self) -> list[Parked]:
-        """Return all receivers that wait, which no longer do."""
-        found = [parked for inbox in self.table.inboxes.values() for parked in inbox.parked]
-        for parked in found:
-            self._unpark(parked)
-        self._waits.clear()
-        return found
 
     def _park(self, parked: Parked, now: Moment) -> None:
         parked.inbox.parked[parked] = None
@@ -396,235 +128,13 @@ class Rules:
         answer = (parked.session, parked.token, nothing, parked.ordered)
         self.table.effects.answers.append(answer)
 
-    def _first_waiting(self, inbox: Inbox) -> Parked | None:
-        """Return who gets a new plain message at once, None if it has to wait its turn."""
-        if not inbox.parked or inbox.ready or inbox.paused:
-            return None
-        for parked in inbox.parked:
-            if not parked.urgent and parked.is_waiting:
-                return parked
-        return None
-
-    def _serve(self, inbox: Inbox, now: Moment) -> None:
-        if self.table.expiries:
-            self._expire(now)
-        while inbox.parked and (served := inbox.next_served()):
-            parked, taken = served
+    def unpark_all(self) -> list[Parked]:
+        """Return all receivers that wait, which no longer do."""
+        found = [parked for inbox in self.table.inboxes.values() for parked in inbox.parked]
+        for parked in found:
             self._unpark(parked)
-            self._grant(parked, taken, now)
-
-    def _grant(
-        self, parked: Parked, messages: list[Message], now: Moment, *, is_new: bool = False
-    ) -> None:
-        """Lease messages to a receiver; the row of a new one is yet to be made."""
-        table, session = self.table, parked.session
-        self._leases += 1
-        lease = numbered(self.epoch, self._leases)
-        if not session.is_written:
-            table.introduce(parked.inbox, session)
-        effects = table.effects
-        for message in messages:
-            table.lease(message, session, lease, now)
-            if not is_new:
-                effects.changed[message.id] = message
-        effects.grants.append(Grant(parked, lease, messages))
-        if self._lease_due is None:
-            self._lease_due = now.loop + self.limits.lease_seconds
-            self.is_due_changed = True
-
-    def _sessions_of(self, participant: str) -> list[Session]:
-        """Return the sessions of a participant, oldest first."""
-        return [each for each in self.table.sessions.values() if each.name == participant]
-
-    # Work queues
-
-    def add_queue(self, name: str) -> None:
-        """Let a work queue be sent to and received from."""
-        self.queues[name] = None
-        self.add_inbox(QUEUE_PREFIX + name, Kind.QUEUE)
-
-    def remove_queue(self, name: str, now: Moment, *, force: bool) -> int:
-        """Let a work queue be no more; return how many messages became dead letters with it.
-
-        Raises:
-            UnknownNameError: When there is no such queue.
-            ConflictError: When it holds messages, and no `force`.
-        """
-        inbox = self._queue(name)
-        if inbox.unread and not force:
-            raise ConflictError(
-                f"the queue {name!r} holds {inbox.unread} messages, {inbox.leased} in work; "
-                "let them be done, or force its removal and they become dead letters"
-            )
-        for parked in list(inbox.parked):
-            self._answer_empty(parked)
-        ended = self._purge(inbox.name, "its queue was removed", now)
-        del self.queues[name], self.table.inboxes[inbox.name]
-        self.table.effects.changes.others.append(groups.remove_queue(name))
-        return ended
-
-    def _begin_queue(self, session: Session, to: str) -> str | None:
-        """A queue begins with the first message that the operator sends to it; return its name."""
-        if session.kind is not Kind.OPERATOR or not to.startswith(QUEUE_PREFIX):
-            return None
-        name = check_group_name(to.removeprefix(QUEUE_PREFIX))
-        if name in self.queues:
-            return None
-        self.add_queue(name)
-        return name
-
-    def _keep_queue(self, name: str, now: Moment) -> None:
-        """Keep a queue that has just begun, unless its first message was not stored."""
-        if self.table.inboxes[QUEUE_PREFIX + name].unread:
-            self.table.effects.changes.others.append(groups.add_queue(name, now.wall))
-        else:
-            del self.queues[name], self.table.inboxes[QUEUE_PREFIX + name]
-
-    def _queue(self, name: str) -> Inbox:
-        if name not in self.queues:
-            raise UnknownNameError(f"there is no queue {name!r}{suggest(name, self.queues)}")
-        return self.table.inboxes[QUEUE_PREFIX + name]
-
-    def _ensure_inbox(self, message: Message) -> None:
-        """Make sure that a message's inbox is there; mail of a queue that is gone makes it anew."""
-        if not message.inbox.startswith(QUEUE_PREFIX):
-            self.table.inbox(message.inbox)
-        elif (name := message.inbox.removeprefix(QUEUE_PREFIX)) not in self.queues:
-            self.add_queue(name)
-
-    # Ending
-
-    def ack(self, session: Session, request: wire.Ack, token: Token, now: Moment) -> None:
-        """Note that the work for these messages is done; answer which it cannot be said of."""
-        stale = self._ack(session, request.ids, request.lease, now)
-        self._answer_stale(session, token, stale, {}, lease=request.lease)
-
-    def _ack(
-        self, session: Session, ids: Sequence[int], lease: str | None, now: Moment
-    ) -> list[Stale]:
-        """End these messages; return those that are not held.
-
-        A message counts as held if it is leased to this session, or under the given lease.
-        """
-        table, held = self.table, session.held
-        stale: list[Stale] = []
-        for number in ids:
-            message = held.pop(number, None) if lease is None else None
-            if message is None:
-                found = self._held(session, number, lease)
-                if isinstance(found, Stale):
-                    stale.append(found)
-                    continue
-                message = found
-                table.drop(message)
-            table.ack(message, now)
-        return stale
-
-    def ack_turn(self, session: Session, request: wire.AckTurn, token: Token, now: Moment) -> None:
-        """Ack all that a session holds; answer what it held and lost since the last time."""
-        del request
-        held, session.held = session.held, {}
-        for message in held.values():
-            self.table.ack(message, now)
-        lost, session.lost = session.lost or {}, None
-        stale = [Stale(number, why) for number, why in lost.items()]
-        self._answer_stale(session, token, stale, {})
-
-    def nack(self, session: Session, request: wire.Nack, token: Token, now: Moment) -> None:
-        """Give one message back.
-
-        `DEFER` burns no attempt. `FAIL` burns one, and without a delay the message rests for a
-        while that doubles with each failure. `REJECT` makes it a dead letter.
-        """
-        message = self._held(session, request.id, request.lease)
-        if isinstance(message, Stale):
-            self._answer_stale(session, token, [message], {}, lease=request.lease, is_ack=False)
-            return
-        self.table.drop(message)
-        reason, delay = request.reason, request.delay_seconds
-        match request.mode:
-            case NackMode.REJECT:
-                self._end(message, _DEAD, reason or "rejected by its receiver", now)
-            case NackMode.DEFER:
-                self._put_back(
-                    message, reason or "deferred", now, step=Step.NACKED, rest=delay, burn=False
-                )
-            case NackMode.FAIL:
-                rest = retry.pause(message.attempts) if delay is None else delay
-                why = reason or "its receiver failed"
-                self._return(message, why, now, step=Step.NACKED, rest=rest)
-        self._serve(self.table.inboxes[message.inbox], now)
-        self._answer_stale(session, token, [], {})
-
-    def requeue_inflight(
-        self, session: Session, request: wire.RequeueInflight, token: Token, now: Moment
-    ) -> None:
-        """Put back all that any session of this session's participant holds; answer how many."""
-        del request
-        session.lost = None
-        places: list[str] = []
-        for other in self._sessions_of(session.name):
-            held, other.held = other.held, {}
-            for message in held.values():
-                if other is not session:
-                    other.lose(message.id, REQUEUED)
-                self._return(message, REQUEUED, now)
-                places.append(message.inbox)
-        for name in dict.fromkeys(places):
-            self._serve(self.table.inboxes[name], now)
-        requeued = {"requeued": len(places)}
-        self.table.effects.answers.append((session, token, requeued, True))
-
-    def mark_read(self, name: str, ids: Iterable[int], now: Moment) -> int:
-        """End messages that were read without a lease, as the operator does; return how many."""
-        count = 0
-        for number in ids:
-            message = self.table.messages.get(number)
-            if message is not None and message.inbox == name and message.state is _STORED:
-                self._end(message, _ACKED, "read", now)
-                count += 1
-        return count
-
-    def _held(self, by: Session, number: int, lease: str | None) -> Message | Stale:
-        """Return a message that a session holds, itself or by the lease that it shows."""
-        message = self.table.messages.get(number)
-        if message is None:
-            return Stale(number, None)
-        why = why_not_held(message, by, lease, self.table.holder(message))
-        return message if why is None else Stale(number, why)
-
-    def _answer_stale(
-        self,
-        session: Session,
-        token: Token,
-        stale: Sequence[Stale],
-        done: Value,
-        *,
-        lease: str | None = None,
-        is_ack: bool = True,
-        ordered: bool = True,
-    ) -> None:
-        """Answer an ack, or a nack; the disk is asked about messages that are not in memory.
-
-        `done` is the answer if nothing is amiss.
-        """
-        effects = self.table.effects
-        missing = [each.id for each in stale if each.why is None]
-        if not missing:
-            told = [f"message {each.id} {each.why}" for each in stale]
-            answer = stale_error(told) if told else done
-            effects.answers.append((session, token, answer, ordered))
-            return
-
-        def finish(rows: dict[int, Message]) -> Value:
-            whys = [
-                (each.id, each.why or fate(rows.get(each.id), session, lease, is_ack=is_ack))
-                for each in stale
-            ]
-            told = [f"message {number} {why}" for number, why in whys if why]
-            return stale_error(told) if told else done
-
-        effects.ask_disk(session, token, by_id(missing), finish, ordered=ordered)
+        self._waits.clear()
+        return found
 
     # Time
 
@@ -697,6 +207,14 @@ class Rules:
 
     # Ends and returns
 
+    def take_back(self, number: int, why: str, now: Moment) -> bool:
+        """End a message as expired, if nobody has it; return whether that was so."""
+        message = self.table.messages.get(number)
+        if message is None or message.state is _LEASED:
+            return False
+        self._end(message, MessageState.EXPIRED, why, now)
+        return True
+
     def _end(self, message: Message, state: MessageState, reason: str | None, now: Moment) -> None:
         if message.state is _PARKED:
             self.sending.guard.discard(message)
@@ -707,13 +225,6 @@ class Rules:
             effects.notices.append(notice)
             if message.sender_kind in NOTIFIED_SENDERS:
                 effects.dead_letters.append((message.sender, notice))
-
-    def notify_senders(self, now: Moment) -> None:
-        """Send the notices about messages that became dead letters since the last call, by id."""
-        effects = self.table.effects
-        found, effects.dead_letters = effects.dead_letters, []
-        for sender, notice in sorted(found, key=lambda each: int(each[1].detail["id"])):
-            self.try_post(notice.post(sender), now)
 
     def _purge(self, name: str, why: str, now: Moment) -> int:
         found = [each for each in self.table.messages.values() if each.inbox == name]
@@ -757,35 +268,20 @@ class Rules:
         self.table.requeue(message, reason, now, step=step, not_before=due, burn=burn)
         self.is_due_changed = True
 
-    # Restart
+    # What the daemon has to say
 
-    def load(self, found: Undelivered, now: Moment) -> None:
-        """Take over what is on disk, in place of everything in memory but sessions and inboxes.
-
-        A lease whose session is still open goes on; any other is over.
-        """
-        table = self.table
-        for session in table.sessions.values():
-            session.held.clear()
-            session.is_written = False
-        table.load(found.rows, found.last_id, dict(found.inboxes))
-        self.sending.load(found)
-        for name in found.queues:
-            self.add_queue(name)
-        for message in found.rows:
-            self._ensure_inbox(message)
-            if message.state is _LEASED:
-                self._resume(message, now)
-        for inbox in list(table.inboxes.values()):
-            self._serve(inbox, now)
-        self.is_due_changed = True
-
-    def _resume(self, message: Message, now: Moment) -> None:
-        holder = self.table.holder(message)
-        if holder is None:
-            self._put_back(message, DAEMON_ENDED, now, step=Step.RETURNED, rest=None)
+    def try_post(self, post: Post, now: Moment) -> None:
+        """Send what the daemon itself has to say, if its receiver is here and can take it."""
+        try:
+            stored = self.sending.post(self.system, post, now)
+        except HiveError:
             return
-        message.leased_loop = now.loop
-        holder.held[message.id] = message
-        if self._lease_due is None:
-            self._lease_due = now.loop + self.limits.lease_seconds
+        for reached in stored.recipients:
+            self._serve(self.table.inboxes[reached], now)
+
+    def notify_senders(self, now: Moment) -> None:
+        """Send the notices about messages that became dead letters since the last call, by id."""
+        effects = self.table.effects
+        found, effects.dead_letters = effects.dead_letters, []
+        for sender, notice in sorted(found, key=lambda each: int(each[1].detail["id"])):
+            self.try_post(notice.post(sender), now)

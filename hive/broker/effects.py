@@ -31,13 +31,9 @@ class Grant:
     lease: int
     messages: list[Message]
 
-    def current(self) -> list[Message]:
-        """Return the messages that are still leased under this grant."""
-        return [
-            message
-            for message in self.messages
-            if message.lease == self.lease and message.state is _LEASED
-        ]
+    def is_current(self, message: Message) -> bool:
+        """Return whether one of its messages is still leased under it."""
+        return message.lease == self.lease and message.state is _LEASED
 
 
 @frozen

@@ -22,15 +22,15 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from attrs import define, field
+from attrs import define
 
 from hive.alarm import Alarm
 from hive.broker.asking import Asking
 from hive.broker.care import Care
-from hive.broker.delivery import Rules
-from hive.broker.effects import Answer, Effects, FromDisk, Grant
+from hive.broker.effects import Effects, FromDisk, Grant
 from hive.broker.notices import Tell, ignore
 from hive.broker.rows import message_row
+from hive.broker.rules import Rules
 from hive.broker.sessions import FutureSession, Session
 from hive.broker.values import MarkRead, Moment, Post, RemoveInbox, Token
 from hive.clock import Clock
@@ -63,11 +63,11 @@ class Commit:
     """What one commit carries, as the store's writer sees it: see `hive.store.writer.Write`."""
 
     service: BrokerService
-    effects: Effects = field(factory=Effects, init=False)
+    effects: Effects
 
     def collect(self) -> Changes:
         """Take everything that has been decided until now."""
-        self.effects = self.service.begin_commit(self)
+        self.service.begin_commit(self)
         return self.effects.collect()
 
     def committed(self, written: Written) -> None:
@@ -281,9 +281,10 @@ class BrokerService:
 
     def _queue(self) -> None:
         """Have a commit take its place with the writer; it takes along what gathers until then."""
-        self._cancel_soon()
+        if self._soon is not None:
+            self._cancel_soon()
         if self._queued is None and self._trouble is None:
-            self._queued = Commit(self)
+            self._queued = Commit(self, self.rules.table.effects)
             self._store.queue(self._queued)
 
     def _answer_or_join(self, effects: Effects) -> None:
@@ -299,11 +300,11 @@ class BrokerService:
                 assert not isinstance(value, FromDisk)
                 session.answer(token, value, ordered)
 
-    def begin_commit(self, commit: Commit) -> Effects:
-        """Return what the commit carries that was queued."""
+    def begin_commit(self, commit: Commit) -> None:
+        """Let what is decided from now on gather for the next commit."""
         self._queued = None
         self._flights.append(commit)
-        return self.rules.table.take_effects()
+        self.rules.table.take_effects()
 
     def end_commit(self, commit: Commit, written: Written) -> None:
         """Hand over all mail and give all answers: what they wait for is on disk.
@@ -315,25 +316,22 @@ class BrokerService:
         self._flights.popleft()
         effects = commit.effects
         left = [grant for grant in effects.grants if not _hand_over(grant, written)]
-        for answer in effects.answers:
-            self._answer(answer, written)
+        for session, token, value, ordered in effects.answers:
+            if isinstance(value, FromDisk):
+                session.answer(token, value.finish(written.values[value.place]), ordered)
+            else:
+                session.answer(token, value, ordered)
         table = self.rules.table
         if table.body_bytes > MAX_BODIES:
             for message in effects.inserted:
                 table.forget_body(message)
-        if left or table.effects.is_written:
+        if left or written.values:
             now = self._now()
             for grant in left:
                 self.rules.withdraw(grant, now)
             self._settle(now)
-        self._end_if_idle()
-
-    def _answer(self, answer: Answer, written: Written) -> None:
-        session, token, value, ordered = answer
-        if isinstance(value, FromDisk):
-            session.answer(token, value.finish(written.values[value.place]), ordered)
-        else:
-            session.answer(token, value, ordered)
+        if self._idle is not None:
+            self._end_if_idle()
 
     def _end_if_idle(self) -> None:
         if self._idle is not None and self._queued is None and not self._flights:
@@ -365,9 +363,7 @@ class BrokerService:
                 "the last commit failed and the mail is being read again, "
                 f"so try again soon: {error}"
             )
-        if commit is self._queued:
-            self._queued = None
-            commit.effects = self.rules.table.take_effects()
+        self._queued = None
         self._refuse(commit.effects, error)
         self._refuse(self.rules.table.take_effects(), error)
         recovers = self._recovery is not None and not self._recovery.done()
@@ -503,10 +499,9 @@ def _hand_over(grant: Grant, written: Written) -> bool:
     """Give a receiver its mail; return False if it has gone, so that the mail must go back."""
     parked = grant.parked
     rows = [
-        message_row(
-            message, message.body if message.body is not None else written.bodies[message.id]
-        )
-        for message in grant.current()
+        message_row(message, written.bodies[message.id] if message.body is None else message.body)
+        for message in grant.messages
+        if grant.is_current(message)
     ]
     received = Received(ok=True, messages=rows)
     return parked.session.answer(parked.token, received, parked.ordered) or not rows

@@ -109,14 +109,18 @@ class Store:
 
         An error that the write itself raises harms no other write and becomes the future's error.
         """
-        return self._open_writer().write(op)
+        if self._writer is None:
+            raise self._closed()
+        return self._writer.write(op)
 
     def queue(self, write: Write) -> None:
         """Let a write take part in the next batch, which is formed when the writer is free.
 
         So all that happens while the batch before it is on its way to the disk can join it.
         """
-        self._open_writer().queue(write)
+        if self._writer is None:
+            raise self._closed()
+        self._writer.queue(write)
 
     def on_commit(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` after each commit; returns what ends that."""
@@ -188,11 +192,6 @@ class Store:
     async def newest_by_name(self, kinds: Collection[str]) -> tuple[EventRecord, ...]:
         """Return, for each participant, the newest of its events of these kinds."""
         return await self.read(events.newest_by_name(kinds))
-
-    def _open_writer(self) -> Writer:
-        if self._writer is None:
-            raise self._closed()
-        return self._writer
 
     def _committed(self) -> None:
         for listener in tuple(self._listeners):

@@ -4,7 +4,7 @@ from typing import Any
 
 from attrs import define, field
 
-from hive.broker.delivery import Rules
+from hive.broker.rules import Rules
 from hive.broker.effects import FromDisk, Grant
 from hive.broker.notices import Notice
 from hive.broker.sessions import Session

@@ -1,0 +1,546 @@
+"""The rules: what may be asked about mail, and what is decided.
+
+Pure: no I/O, no clock, no futures. Each verb takes the session that asks, its request as it came
+over the wire, the token of its answer and the moment. It changes the messages in memory at once and
+adds to `table.effects` what is to be done about it: rows to write, mail to hand over, the answer.
+Whoever drives the rules writes the rows first and hands over and answers afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from hive.broker import addressing, admission, retry
+from hive.broker.delivery import Delivery
+from hive.broker.inboxes import Inbox, Parked
+from hive.broker.notices import Notice, NoticeKind
+from hive.broker.sessions import (
+    COUNTED,
+    DAEMON_ENDED,
+    REQUEUED,
+    SESSION_ENDED,
+    Session,
+    fate,
+    stale_error,
+    why_not_held,
+)
+from hive.broker.values import Moment, Post, RemoveInbox, Stale, Token, Value
+from hive.config import Limits
+from hive.errors import ConflictError, NotFoundError, UnknownNameError
+from hive.names import OPERATOR, QUEUE_PREFIX, check_group_name, suggest
+from hive.store import Kind, Message, MessageKind, MessageState, Step, groups
+from hive.store.messages import Undelivered, by_id
+from hive.store.records import numbered
+from hive.wire import agent as wire
+from hive.wire.rows import Received, Stored
+from hive.wire.words import NackMode, Priority
+
+_STORED, _LEASED = MessageState.STORED, MessageState.LEASED
+_ACKED, _DEAD = MessageState.ACKED, MessageState.DEAD
+_MESSAGE, _NORMAL = MessageKind.MESSAGE, Priority.NORMAL
+
+
+class Rules(Delivery):
+    """The state machine of all inboxes.
+
+    Attributes:
+        queues: Names of the work queues.
+    """
+
+    def __init__(self, limits: Limits, epoch: int = 0) -> None:
+        super().__init__(limits, epoch)
+        self.queues: dict[str, None] = {}
+        self._sessions = 0
+        self.add_inbox(OPERATOR, Kind.OPERATOR)
+
+    # Inboxes and sessions
+
+    def add_inbox(
+        self,
+        name: str,
+        kind: Kind,
+        *,
+        broadcast: bool = False,
+        last_seen: float | None = None,
+        idle: bool = False,
+    ) -> None:
+        """Let a participant take part; mail that waits under its name is its own again."""
+        inbox = self.table.inbox(name)
+        inbox.kind = kind
+        inbox.broadcast = broadcast
+        inbox.last_seen = last_seen if inbox.last_seen is None else inbox.last_seen
+        inbox.idle = idle
+
+    def remove_inbox(self, request: RemoveInbox, now: Moment) -> None:
+        """Take a participant out.
+
+        Unread mail stays for whoever registers under the name again; with `purge` it is dead.
+
+        Raises:
+            ConflictError: When it has unread mail and neither `force` nor `purge`.
+        """
+        table = self.table
+        inbox = table.inbox(addressing.one(request.name, table.inboxes))
+        if inbox.unread and not (request.force or request.purge):
+            raise ConflictError(
+                f"{inbox.name!r} has {inbox.unread} unread messages; "
+                "let it read them, or force its removal and they stay for its return"
+            )
+        for session in self._sessions_of(inbox.name):
+            self.close_session(session, now)
+        inbox.kind = None
+        if request.purge:
+            self._purge(inbox.name, "its inbox was purged", now)
+        if inbox.is_forgotten:
+            del table.inboxes[inbox.name]
+
+    def pause_inbox(self, name: str, paused: bool, now: Moment) -> None:
+        """Hold an inbox's mail back, or let it flow again."""
+        inbox = self.table.inbox(name)
+        inbox.paused = paused
+        self._serve(inbox, now)
+
+    def open_session(self, session: Session, now: Moment) -> None:
+        """Note a new connection, and number it."""
+        self._sessions += 1
+        session.number = numbered(self.epoch, self._sessions)
+        session.inbox = self.table.inbox(session.name)
+        session.is_open = True
+        session.alive_at = now.loop
+        session.inbox.sessions += 1
+        session.inbox.last_seen = now.wall
+        self.table.sessions[session.number] = session
+
+    def close_session(self, session: Session, now: Moment) -> None:
+        """Forget a connection: its mail is deliverable again at once."""
+        if self.table.sessions.pop(session.number, None) is None:
+            return
+        session.is_open = False
+        inbox = self.table.inbox(session.name)
+        inbox.sessions -= 1
+        inbox.last_seen = now.wall
+        for parked in list(session.parked or ()):
+            self._answer_empty(parked)
+        held, session.held = session.held, {}
+        for message in held.values():
+            self._return(message, SESSION_ENDED, now)
+        for name in dict.fromkeys([inbox.name, *(message.inbox for message in held.values())]):
+            self._serve(self.table.inbox(name), now)
+
+    def _sessions_of(self, participant: str) -> list[Session]:
+        """Return the sessions of a participant, oldest first."""
+        return [each for each in self.table.sessions.values() if each.name == participant]
+
+    # Sending
+
+    def send(self, session: Session, request: wire.Send, token: Token, now: Moment) -> None:
+        """Store a message in the inboxes that it is for.
+
+        A plain message to one participant, which is nearly every one, is dealt with here; whatever
+        is unusual about it, `post` knows.
+
+        Raises:
+            HiveError: When nothing was stored, with the reason.
+        """
+        table, limits = self.table, self.limits
+        inbox, sender = table.inboxes.get(request.to), session.inbox
+        if (
+            inbox is None
+            or inbox.kind not in COUNTED
+            or not session.is_counted
+            or sender is None
+            or request.priority is not _NORMAL
+            or request.in_reply_to is not None
+            or request.ttl_seconds is not None
+            or request.delay_seconds is not None
+            or request.not_before is not None
+            or request.dedupe_key is not None
+            or request.supersede_key is not None
+            or table.expiries.entries
+            or self.sending.guard.tripped
+        ):
+            self.post_and_answer(session, Post(request), token, now)
+            return
+        size = admission.size_of(request.body, limits)
+        admission.require_room(inbox, size, limits, is_counted=True)
+        admission.spend(sender, limits.rate, now.loop)
+        if sender is not inbox and not self.sending.guard.passes(
+            session.name, inbox.name, now.loop
+        ):
+            admission.give_back(sender)
+            self.post_and_answer(session, Post(request), token, now)
+            return
+        number = table.last_id = table.last_id + 1
+        message = Message(
+            number,
+            inbox.name,
+            session.name,
+            session.kind,
+            _MESSAGE,
+            size,
+            now.wall,
+            body=request.body,
+        )
+        if not (inbox.number and session.is_written):
+            table.introduce(inbox, session)
+        table.hold(message, inbox)
+        parked = self._first_waiting(inbox)
+        if parked is None:
+            inbox.queue(message)
+        else:
+            self._unpark(parked)
+            self._grant(parked, [message], now, is_new=True)
+        effects = table.effects
+        effects.changes.inserted += (
+            number,
+            inbox.number,
+            session.number,
+            size,
+            now.wall,
+            0 if parked is None else 1,
+            message.attempts,
+            message.deliveries,
+            message.lease,
+            message.session,
+            message.leased_at,
+            request.body,
+        )
+        effects.inserted.append(message)
+        stored = Stored(ok=True, id=number, recipients=inbox.recipients)
+        effects.answers.append((session, token, stored, True))
+
+    def post_and_answer(self, session: Session, post: Post, token: Token, now: Moment) -> None:
+        """Store a message of any kind and answer with what became of it.
+
+        Raises:
+            HiveError: When nothing was stored, with the reason.
+        """
+        stored = self.post(session, post, now)
+        self.table.effects.answers.append((session, token, stored, True))
+
+    def post(self, session: Session, post: Post, now: Moment) -> Stored:
+        """Store a message of any kind in the inboxes that it is for.
+
+        Raises:
+            HiveError: When nothing was stored, with the reason.
+        """
+        queue = self._begin_queue(session, post.posting.to)
+        try:
+            stored = self.sending.post(session, post, now)
+        finally:
+            if queue is not None:
+                self._keep_queue(queue, now)
+        self.is_due_changed = True
+        if not stored.duplicate:
+            self._follow_up(now)
+            for name in stored.recipients:
+                self._serve(self.table.inboxes[name], now)
+        return stored
+
+    def _follow_up(self, now: Moment) -> None:
+        """End what was replaced, and tell those whose circuit opened."""
+        sending = self.sending
+        replaced, sending.replaced = sending.replaced, []
+        for message, successor in replaced:
+            self._end(message, MessageState.EXPIRED, f"superseded by message {successor}", now)
+        tripped, sending.tripped = sending.tripped, []
+        for circuit in tripped:
+            notice = Notice.of_loop(circuit)
+            self.table.effects.notices.append(notice)
+            for name in circuit.pair:
+                self.try_post(notice.post(name), now)
+
+    def reset_loop(self, one: str, other: str, now: Moment) -> int:
+        """Let a pair talk again and deliver what was parked, in order; return how much.
+
+        Raises:
+            NotFoundError: When the pair's circuit is not open.
+        """
+        circuit = self.sending.guard.reset(one, other)
+        if circuit is None:
+            raise NotFoundError(f"{one!r} and {other!r} may talk: their circuit is not tripped")
+        for message in circuit.parked.values():
+            self.table.release(message, now)
+            self.sending.threads.reset_hops(message.id)
+        detail = {"pair": list(circuit.pair), "released": len(circuit.parked)}
+        notice = Notice(NoticeKind.LOOP_RESET, circuit.pair[0], detail)
+        self.table.effects.notices.append(notice)
+        for name in circuit.pair:
+            self._serve(self.table.inbox(name), now)
+        return len(circuit.parked)
+
+    def restore(self, messages: Iterable[Message], now: Moment) -> None:
+        """Take in dead letters that are deliverable again on disk."""
+        for message in messages:
+            if message.id not in self.table.messages:
+                self._ensure_inbox(message)
+                self.table.restore(message)
+                self._serve(self.table.inboxes[message.inbox], now)
+
+    # Receiving
+
+    def recv(self, session: Session, request: wire.Recv, token: Token, now: Moment) -> None:
+        """Ack, then grant mail to a receiver: at once if there is any, else within its wait.
+
+        The mail is that of the session's participant, or of a work queue.
+
+        Raises:
+            UnknownNameError: When there is no such queue.
+        """
+        inbox, wait = session.inbox, request.wait_seconds
+        assert inbox is not None
+        if request.ack:
+            stale = self._ack(session, request.ack, None, now)
+            if stale:
+                # An ack that is only repeated is no error; no mail for now, and it asks again.
+                nothing = Received(ok=True, messages=[])
+                self._answer_stale(session, token, stale, nothing, ordered=not wait)
+                return
+        if request.queue is not None:
+            inbox = self._queue(request.queue)
+        if self.table.expiries.entries:
+            self._expire(now)
+        parked = Parked(session, token, inbox, request.max, request.urgent, not wait, wait)
+        if inbox.ready and (taken := inbox.take(parked)):
+            self._grant(parked, taken, now)
+        elif wait and request.max:
+            self._park(parked, now)
+        else:
+            self._answer_empty(parked)
+
+    def heartbeat(
+        self, session: Session, request: wire.Heartbeat, token: Token, now: Moment
+    ) -> None:
+        """Note that a session is alive and works on these messages."""
+        stale: list[Stale] = []
+        for number in request.ids:
+            message = self._held(session, number, None)
+            if isinstance(message, Stale):
+                stale.append(message)
+            else:
+                self.table.begin(message, now)
+        done = {"lease_seconds": self.limits.lease_seconds}
+        self._answer_stale(session, token, stale, done)
+
+    # Ending
+
+    def ack(self, session: Session, request: wire.Ack, token: Token, now: Moment) -> None:
+        """Note that the work for these messages is done; answer which it cannot be said of."""
+        stale = self._ack(session, request.ids, request.lease, now)
+        self._answer_stale(session, token, stale, {}, lease=request.lease)
+
+    def _ack(
+        self, session: Session, ids: Sequence[int], lease: str | None, now: Moment
+    ) -> list[Stale]:
+        """End these messages; return those that are not held.
+
+        A message counts as held if it is leased to this session, or under the given lease.
+        """
+        table, held = self.table, session.held
+        stale: list[Stale] = []
+        for number in ids:
+            message = held.pop(number, None) if lease is None else None
+            if message is None:
+                found = self._held(session, number, lease)
+                if isinstance(found, Stale):
+                    stale.append(found)
+                    continue
+                message = found
+                table.drop(message)
+            table.ack(message, now)
+        return stale
+
+    def ack_turn(self, session: Session, request: wire.AckTurn, token: Token, now: Moment) -> None:
+        """Ack all that a session holds; answer what it held and lost since the last time."""
+        del request
+        held, session.held = session.held, {}
+        for message in held.values():
+            self.table.ack(message, now)
+        lost, session.lost = session.lost or {}, None
+        stale = [Stale(number, why) for number, why in lost.items()]
+        self._answer_stale(session, token, stale, {})
+
+    def nack(self, session: Session, request: wire.Nack, token: Token, now: Moment) -> None:
+        """Give one message back.
+
+        `DEFER` burns no attempt. `FAIL` burns one, and without a delay the message rests for a
+        while that doubles with each failure. `REJECT` makes it a dead letter.
+        """
+        message = self._held(session, request.id, request.lease)
+        if isinstance(message, Stale):
+            self._answer_stale(session, token, [message], {}, lease=request.lease, is_ack=False)
+            return
+        self.table.drop(message)
+        reason, delay = request.reason, request.delay_seconds
+        match request.mode:
+            case NackMode.REJECT:
+                self._end(message, _DEAD, reason or "rejected by its receiver", now)
+            case NackMode.DEFER:
+                self._put_back(
+                    message, reason or "deferred", now, step=Step.NACKED, rest=delay, burn=False
+                )
+            case NackMode.FAIL:
+                rest = retry.pause(message.attempts) if delay is None else delay
+                why = reason or "its receiver failed"
+                self._return(message, why, now, step=Step.NACKED, rest=rest)
+        self._serve(self.table.inboxes[message.inbox], now)
+        self._answer_stale(session, token, [], {})
+
+    def requeue_inflight(
+        self, session: Session, request: wire.RequeueInflight, token: Token, now: Moment
+    ) -> None:
+        """Put back all that any session of this session's participant holds; answer how many."""
+        del request
+        session.lost = None
+        places: list[str] = []
+        for other in self._sessions_of(session.name):
+            held, other.held = other.held, {}
+            for message in held.values():
+                if other is not session:
+                    other.lose(message.id, REQUEUED)
+                self._return(message, REQUEUED, now)
+                places.append(message.inbox)
+        for name in dict.fromkeys(places):
+            self._serve(self.table.inboxes[name], now)
+        requeued = {"requeued": len(places)}
+        self.table.effects.answers.append((session, token, requeued, True))
+
+    def mark_read(self, name: str, ids: Iterable[int], now: Moment) -> int:
+        """End messages that were read without a lease, as the operator does; return how many."""
+        count = 0
+        for number in ids:
+            message = self.table.messages.get(number)
+            if message is not None and message.inbox == name and message.state is _STORED:
+                self._end(message, _ACKED, "read", now)
+                count += 1
+        return count
+
+    def _held(self, by: Session, number: int, lease: str | None) -> Message | Stale:
+        """Return a message that a session holds, itself or by the lease that it shows."""
+        message = self.table.messages.get(number)
+        if message is None:
+            return Stale(number, None)
+        why = why_not_held(message, by, lease, self.table.holder(message))
+        return message if why is None else Stale(number, why)
+
+    def _answer_stale(
+        self,
+        session: Session,
+        token: Token,
+        stale: Sequence[Stale],
+        done: Value,
+        *,
+        lease: str | None = None,
+        is_ack: bool = True,
+        ordered: bool = True,
+    ) -> None:
+        """Answer an ack, or a nack; the disk is asked about messages that are not in memory.
+
+        `done` is the answer if nothing is amiss.
+        """
+        effects = self.table.effects
+        missing = [each.id for each in stale if each.why is None]
+        if not missing:
+            told = [f"message {each.id} {each.why}" for each in stale]
+            answer = stale_error(told) if told else done
+            effects.answers.append((session, token, answer, ordered))
+            return
+
+        def finish(rows: dict[int, Message]) -> Value:
+            whys = [
+                (each.id, each.why or fate(rows.get(each.id), session, lease, is_ack=is_ack))
+                for each in stale
+            ]
+            told = [f"message {number} {why}" for number, why in whys if why]
+            return stale_error(told) if told else done
+
+        effects.ask_disk(session, token, by_id(missing), finish, ordered=ordered)
+
+    # Work queues
+
+    def add_queue(self, name: str) -> None:
+        """Let a work queue be sent to and received from."""
+        self.queues[name] = None
+        self.add_inbox(QUEUE_PREFIX + name, Kind.QUEUE)
+
+    def remove_queue(self, name: str, now: Moment, *, force: bool) -> int:
+        """Let a work queue be no more; return how many messages became dead letters with it.
+
+        Raises:
+            UnknownNameError: When there is no such queue.
+            ConflictError: When it holds messages, and no `force`.
+        """
+        inbox = self._queue(name)
+        if inbox.unread and not force:
+            raise ConflictError(
+                f"the queue {name!r} holds {inbox.unread} messages, {inbox.leased} in work; "
+                "let them be done, or force its removal and they become dead letters"
+            )
+        for parked in list(inbox.parked):
+            self._answer_empty(parked)
+        ended = self._purge(inbox.name, "its queue was removed", now)
+        del self.queues[name], self.table.inboxes[inbox.name]
+        self.table.effects.changes.others.append(groups.remove_queue(name))
+        return ended
+
+    def _begin_queue(self, session: Session, to: str) -> str | None:
+        """A queue begins with the first message that the operator sends to it; return its name."""
+        if session.kind is not Kind.OPERATOR or not to.startswith(QUEUE_PREFIX):
+            return None
+        name = check_group_name(to.removeprefix(QUEUE_PREFIX))
+        if name in self.queues:
+            return None
+        self.add_queue(name)
+        return name
+
+    def _keep_queue(self, name: str, now: Moment) -> None:
+        """Keep a queue that has just begun, unless its first message was not stored."""
+        if self.table.inboxes[QUEUE_PREFIX + name].unread:
+            self.table.effects.changes.others.append(groups.add_queue(name, now.wall))
+        else:
+            del self.queues[name], self.table.inboxes[QUEUE_PREFIX + name]
+
+    def _queue(self, name: str) -> Inbox:
+        if name not in self.queues:
+            raise UnknownNameError(f"there is no queue {name!r}{suggest(name, self.queues)}")
+        return self.table.inboxes[QUEUE_PREFIX + name]
+
+    def _ensure_inbox(self, message: Message) -> None:
+        """Make sure that a message's inbox is there; mail of a queue that is gone makes it anew."""
+        if not message.inbox.startswith(QUEUE_PREFIX):
+            self.table.inbox(message.inbox)
+        elif (name := message.inbox.removeprefix(QUEUE_PREFIX)) not in self.queues:
+            self.add_queue(name)
+
+    # Restart
+
+    def load(self, found: Undelivered, now: Moment) -> None:
+        """Take over what is on disk, in place of everything in memory but sessions and inboxes.
+
+        A lease whose session is still open goes on; any other is over.
+        """
+        table = self.table
+        for session in table.sessions.values():
+            session.held.clear()
+            session.is_written = False
+        table.load(found.rows, found.last_id, dict(found.inboxes))
+        self.sending.load(found)
+        for name in found.queues:
+            self.add_queue(name)
+        for message in found.rows:
+            self._ensure_inbox(message)
+            if message.state is _LEASED:
+                self._resume(message, now)
+        for inbox in list(table.inboxes.values()):
+            self._serve(inbox, now)
+        self.is_due_changed = True
+
+    def _resume(self, message: Message, now: Moment) -> None:
+        holder = self.table.holder(message)
+        if holder is None:
+            self._put_back(message, DAEMON_ENDED, now, step=Step.RETURNED, rest=None)
+            return
+        message.leased_loop = now.loop
+        holder.held[message.id] = message
+        if self._lease_due is None:
+            self._lease_due = now.loop + self.limits.lease_seconds
