@@ -121,18 +121,29 @@ class CommitThread:
         await asyncio.to_thread(self._thread.join)
 
     def _work(self) -> None:
-        while (item := self._units.get()) is not None:
-            unit, done = item
-            error: BaseException | None = None
-            try:
-                unit.run(self._connection)
-            except BaseException as failure:
-                error = failure
-            try:
-                self._loop.call_soon_threadsafe(done, error)
-            except RuntimeError:  # the loop was closed: nobody is left to be told
-                break
+        while self._work_once():
+            pass
         self._connection.close()
+
+    def _work_once(self) -> bool:
+        """Wait for a unit, run it, tell its outcome; return whether there may be another one.
+
+        It is a function of its own so that the last unit is let go while the next is waited for.
+        """
+        item = self._units.get()
+        if item is None:
+            return False
+        unit, done = item
+        error: BaseException | None = None
+        try:
+            unit.run(self._connection)
+        except BaseException as failure:
+            error = failure
+        try:
+            self._loop.call_soon_threadsafe(done, error)
+        except RuntimeError:  # the loop was closed: nobody is left to be told
+            return False
+        return True
 
 
 def _connect_to_write(path: Path) -> tuple[sqlite3.Connection, Files]:
