@@ -26,8 +26,11 @@ from hive.store.unit import Op, Query
 PIECE = 500
 """Rows that are looked at, or deleted, at once."""
 
-ENDED = "state IN (3, 4)"
-"""What goes: acked, expired. Dead letters wait for the operator; unread mail stays for ever."""
+GOES = "(state IN (3, 4) AND ended_at < ? OR inbox = 0)"
+"""What goes: acked, expired. Dead letters wait for the operator; unread mail stays for ever.
+
+What is in no inbox is left of a change of a message that was deleted (see `hive.store.pieces`).
+"""
 
 MESSAGES_GONE, EVENTS_GONE = "messages_gone", "events_gone"
 """Names of the marks."""
@@ -101,7 +104,7 @@ def ended_messages(after: int, before: float) -> Query[Piece]:
 
     def query(connection: sqlite3.Connection) -> Piece:
         rows = connection.execute(
-            f"SELECT id, {ENDED} AND ended_at < ?, sent_at < ? FROM mail "  # noqa: S608
+            f"SELECT id, {GOES}, sent_at < ? FROM mail "  # noqa: S608 - own words
             "WHERE id > ? ORDER BY id LIMIT ?",
             (before, before, after, PIECE),
         ).fetchall()
@@ -128,8 +131,7 @@ def drop_messages(ids: Sequence[int], before: float) -> Op[int]:
 
     def op(connection: sqlite3.Connection) -> int:
         gone = connection.execute(
-            f"DELETE FROM mail WHERE id IN ({_marks(ids)}) "  # noqa: S608
-            f"AND {ENDED} AND ended_at < ?",
+            f"DELETE FROM mail WHERE id IN ({_marks(ids)}) AND {GOES}",  # noqa: S608
             (*ids, before),
         ).rowcount
         _mark(connection, MESSAGES_GONE, ids[-1])
