@@ -99,12 +99,10 @@ class Store:
     async def close(self) -> None:
         """Commit everything that waits and close the file. Does nothing the second time."""
         self._is_open = False
-        try:
-            if self._writer is not None:
-                await self._writer.close()
-        finally:
-            self.health.close(self._closed())
-            await self._engine.close()
+        if self._writer is not None:
+            await self._writer.close()
+        self.health.close(self._closed())
+        await self._engine.close()
 
     def write(self, op: Op[T]) -> asyncio.Future[T]:
         """Apply a write in the next batch; the future has its value once it is on disk.

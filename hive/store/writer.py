@@ -271,9 +271,10 @@ class Writer:
         taken, self._flying = [*(self._flying or ()), *self._waiting], None
         self._waiting.clear()
         self._fail(taken, self._unknown_outcome())
+        self._health.close(self._closed())
         await self._engine.close()
 
-    def _closed(self) -> StoreError:
+    def _closed(self) -> StoreClosedError:
         return StoreClosedError(f"the store {self._path} is closed")
 
     def _unknown_outcome(self) -> StoreError:
