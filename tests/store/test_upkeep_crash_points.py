@@ -10,13 +10,14 @@ import pytest
 
 from actors.testing import run_simulation
 from hive.config import Retention
-from hive.store import InlineEngine, Store
+from hive.store import InlineEngine, MessageState, Store
 from hive.store.connection import prepare
 from hive.store.retention import sweep
-from hive.store.schema import MIGRATIONS, version_of
+from hive.store.schema import version_of
 from hive.store.search import Wanted, catch_up, search
 from tests.broker.faults import Crash, Faults
-from tests.store.old_files import build, contents
+from tests.store.old_files import ALL, build, contents
+from tests.store.rows import message, put
 
 DAY = 86400.0
 NOW = 1000 * DAY
@@ -39,7 +40,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 # Migrations
 
 
-@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+@pytest.mark.parametrize("version", range(1, len(ALL)))
 def test_a_migration_that_dies_anywhere_is_done_by_the_next_start(
     tmp_path: Path, version: int
 ) -> None:
@@ -48,13 +49,13 @@ def test_a_migration_that_dies_anywhere_is_done_by_the_next_start(
     before = contents(old)
     copyfile(old, whole)
     count = migrate_until(whole, None).statements
-    assert count > sum(len(step) for step in MIGRATIONS[version:]), "each statement is a point"
+    assert count > sum(len(step) for step in ALL[version:]), "each statement is a point"
     for statement in range(1, count + 1):
         path = tmp_path / str(statement)
         copyfile(old, path)
         assert migrate_until(path, statement).dead
         assert contents(path) == before, "nothing is lost half-way"
-        prepare(path)
+        prepare(path, migrations=ALL)
         assert contents(path) == before
         assert shape(path) == shape(whole)
 
@@ -64,7 +65,7 @@ def test_a_store_whose_making_dies_anywhere_is_made_by_the_next_start(tmp_path: 
     for statement in range(1, migrate_until(whole, None).statements + 1):
         path = tmp_path / str(statement)
         assert migrate_until(path, statement).dead
-        prepare(path)
+        prepare(path, migrations=ALL)
         assert shape(path) == shape(whole)
 
 
@@ -72,7 +73,7 @@ def migrate_until(path: Path, statement: int | None) -> Faults:
     faults = Faults()
     faults.crash_at = statement
     try:
-        prepare(path, faults.connection_class())
+        prepare(path, faults.connection_class(), ALL)
     except Crash:
         assert faults.dead
     return faults
@@ -154,11 +155,10 @@ def fill(path: Path) -> None:
     """Make a store with old mail in all states, and old events."""
     prepare(path)
     with closing(sqlite3.connect(path)) as connection:
-        connection.executemany(
-            "INSERT INTO messages (inbox, sender, sender_kind, kind, body, size, sent_at, state, "
-            "ended_at) VALUES ('bob', 'alice', 'agent', 'message', 'a quick fox', 11, 0, ?, ?)",
-            [(state, None if state == "stored" else DAY) for state in STATES * 2],
-        )
+        for state in STATES * 2:
+            ended_at = None if state == "stored" else DAY
+            fox = message(body="a quick fox", state=MessageState(state), ended_at=ended_at)
+            put(connection, fox)
         connection.executemany(
             "INSERT INTO events (at, event, detail) VALUES (?, 'old', '{}')", [(DAY,)] * 6
         )
