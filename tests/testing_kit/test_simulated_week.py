@@ -27,6 +27,7 @@ from hive.store.messages import COLUMNS, whole
 from hive.store.questions import Question, QuestionState
 from hive.store.turns import TurnRecord as KeptTurn
 from hive.testing import InjectedFault, advance, crash, simulate
+from hive.wire.host import ResetLoop
 from hive.wire.words import ActivityState, NackMode, OnExpiry, OrderKind, TurnOutcome
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -207,8 +208,8 @@ async def morning(hive: Hive, week: Week) -> None:
     random = Random("morning")
     alpha = await hive.client("alpha")
     for _ in range(7):
-        for loop in hive.parts.router.loops():
-            await hive.parts.router.reset_loop(*loop.pair)
+        for loop in hive.parts.mail.loops():
+            await hive.parts.broker.ask(ResetLoop(names=list(loop.pair)))
             week.loops += loop.pair == POLITE
             week.released = now()
         if not week.loops:
@@ -253,7 +254,7 @@ async def inspector(hive: Hive, week: Week) -> None:
         await asyncio.sleep(HOUR)
         week.rounds += 1
         for name in NAMES:
-            for message in await hive.parts.router.inbox(name, 10_000, unread_only=True):
+            for message in await hive.parts.mail.inbox(name, 10_000, unread_only=True):
                 if why := overdue(message, week):
                     week.overdue.append(f"message {message.id} to {name}: {why}")
 
@@ -284,7 +285,7 @@ async def live(hive: Hive, week: Week) -> None:
         town_crier(hive), morning(hive, week), chaos(hive, week), inspector(hive, week)
     )
     await advance(DAY)
-    week.open_loops = [loop.pair for loop in hive.parts.router.loops()]
+    week.open_loops = [loop.pair for loop in hive.parts.mail.loops()]
     week.mail = await hive.parts.store.read(
         lambda c: [whole(row) for row in c.execute(f"SELECT {COLUMNS} FROM messages")]
     )
