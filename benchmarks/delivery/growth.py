@@ -13,6 +13,8 @@ from benchmarks.delivery.systems.base import BODY, TAKE
 from benchmarks.delivery.systems.hyperhive import Hyperhive, paths_in
 from benchmarks.delivery.talk import Talk
 from hive.store.connection import prepare
+from hive.store.messages import Epoch
+from hive.store.records import numbered
 
 INBOXES = 100
 CHUNK = 100_000
@@ -20,14 +22,28 @@ CHUNK = 100_000
 
 RECEIVER = "r0"
 
-_INSERT = """
-WITH RECURSIVE number(n) AS (SELECT ? UNION ALL SELECT n + 1 FROM number WHERE n + 1 < ?)
-INSERT INTO messages (inbox, sender, sender_kind, kind, body, size, sent_at, state, attempts,
-                      deliveries, lease, session, leased_at, ended_at)
-SELECT 'p' || (n % ?), 'p' || ((n + 1) % ?), 'peer', 'message', ?, ?, n, 'acked', 1,
-       1, '1-' || n, 'p/1', n, n
+_NUMBERS = """
+WITH RECURSIVE number(n) AS (SELECT ?1 UNION ALL SELECT n + 1 FROM number WHERE n + 1 < ?2)
+"""
+
+_INBOXES = f"""
+{_NUMBERS}
+INSERT INTO inboxes (id, name) SELECT n, 'p' || (n - 1) FROM number
+"""
+
+_SESSIONS = f"""
+{_NUMBERS}
+INSERT INTO sessions (id, name, kind) SELECT ?3 + n, 'p' || (n - 1), 'peer' FROM number
+"""
+
+_MAIL = f"""
+{_NUMBERS}
+INSERT INTO mail (id, inbox, sender, size, sent_at, state, attempts, deliveries, lease, session,
+                  leased_at, ended_at, body)
+SELECT n, n % ?3 + 1, ?4 + (n + 1) % ?3 + 1, ?5, n, 3, 1, 1, ?4 + n, ?4 + n % ?3 + 1, n, n, ?6
 FROM number
 """
+"""Message `n` was sent to inbox `n % INBOXES` by its neighbour, leased once, and acked."""
 
 
 @frozen
@@ -53,9 +69,13 @@ def build(directory: Path, rows: int) -> None:
     prepare(path)
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA synchronous = OFF")
-    for first in range(0, rows, CHUNK):
-        last = min(first + CHUNK, rows)
-        connection.execute(_INSERT, (first, last, INBOXES, INBOXES, BODY, len(BODY)))
+    epoch = Epoch(0.0)(connection)
+    connection.execute(_INBOXES, (1, INBOXES + 1))
+    connection.execute(_SESSIONS, (1, INBOXES + 1, numbered(epoch, 0)))
+    for first in range(1, rows + 1, CHUNK):
+        last = min(first + CHUNK, rows + 1)
+        values = (first, last, INBOXES, numbered(epoch, 0), len(BODY), BODY)
+        connection.execute(_MAIL, values)
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
 

@@ -1,9 +1,9 @@
 """Durable state: one SQLite file, one writer, group commit.
 
 `store` is what others use. Below it: `writer` groups writes into batches, `engine` says on which
-thread they run, `unit` what a batch is, `connection` which settings must hold, `schema` the tables.
-`participants`, `events`, `messages`, `receipts`, `groups`, `questions`, `reminders`, `turns` and
-`limits` are the statements, `records` the values.
+thread they run, `unit` what a batch is, `connection` which settings must hold, `schema` the tables,
+`pieces` how many rows are one statement. `participants`, `events`, `messages`, `receipts`,
+`groups`, `questions`, `reminders`, `turns` and `limits` are the statements, `records` the values.
 `health` says whether writes are taken and `files` whether they can be found again; `retention`,
 `search` and `cursors` are about what was written long ago; `backup` and `checkup` are for
 operators.

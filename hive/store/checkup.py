@@ -134,7 +134,7 @@ def _counts(connection: sqlite3.Connection, path: Path, now: float) -> Finding:
 def _oldest(connection: sqlite3.Connection, path: Path, now: float) -> Finding:
     row = connection.execute(
         "SELECT id, inbox, sent_at FROM messages "  # noqa: S608 - own words
-        f"WHERE id = (SELECT min(id) FROM mail WHERE {OPEN})"
+        f"WHERE id IN (SELECT id FROM mail WHERE {OPEN}) ORDER BY id LIMIT 1"
     ).fetchone()
     if row is None:
         return Finding("oldest", Verdict.OK, "nothing is unread")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+from collections.abc import Sequence
 from contextlib import suppress
 from errno import ENOSPC
 from pathlib import Path
@@ -13,7 +14,7 @@ from tempfile import TemporaryFile
 from attrs import frozen
 
 from hive.store.errors import StoreFullError, StoreLockedError, StoreNotDurableError
-from hive.store.schema import check, migrate, require_current
+from hive.store.schema import MIGRATIONS, Migration, check, migrate, require_current
 
 BUSY_SECONDS = 5.0
 """How long SQLite waits for another program's lock before it reports it."""
@@ -75,10 +76,19 @@ class StoreLock:
         os.close(self.descriptor)
 
 
-def prepare(path: Path, connect: type[sqlite3.Connection] = sqlite3.Connection) -> None:
+def prepare(
+    path: Path,
+    connect: type[sqlite3.Connection] = sqlite3.Connection,
+    migrations: Sequence[Migration] = MIGRATIONS,
+) -> None:
     """Create the file if need be, switch it to WAL, bring its tables up to date.
 
     A file that must not be used is not changed.
+
+    Args:
+        path: The file.
+        connect: The class of the connection.
+        migrations: What makes the tables.
 
     Raises:
         sqlite3.Error: As SQLite reports it.
@@ -86,9 +96,9 @@ def prepare(path: Path, connect: type[sqlite3.Connection] = sqlite3.Connection) 
     """
     connection = connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     try:
-        check(connection)
+        check(connection, migrations)
         make_durable(connection)
-        migrate(connection)
+        migrate(connection, migrations)
     finally:
         connection.close()
 

@@ -56,10 +56,9 @@ _LEASE = update(
     "mail",
     _LEASED,
     "state = 1, not_before = NULL, in_turn_at = NULL, ended_at = NULL, reason = NULL",
-    required="inbox, state",
 )
-_MOVE = update("mail", _MOVED, required="inbox")
-_ACK = update("mail", "id, ended_at", "state = 3", required="inbox, state")
+_MOVE = update("mail", _MOVED)
+_ACK = update("mail", "id, ended_at", "state = 3")
 _INSERT_SESSION = f"INSERT OR IGNORE INTO sessions ({_SESSION}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _INSERT_INBOX = "INSERT OR IGNORE INTO inboxes (id, name) VALUES (?, ?)"
 

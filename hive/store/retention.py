@@ -26,8 +26,11 @@ from hive.store.unit import Op, Query
 PIECE = 500
 """Rows that are looked at, or deleted, at once."""
 
-ENDED = "state IN (3, 4)"
-"""What goes: acked, expired. Dead letters wait for the operator; unread mail stays for ever."""
+GOES = "(state IN (3, 4) AND ended_at < ? OR inbox = 0)"
+"""What goes: acked, expired. Dead letters wait for the operator; unread mail stays for ever.
+
+What is in no inbox is left of a change of a message that was deleted (see `hive.store.pieces`).
+"""
 
 MESSAGES_GONE, EVENTS_GONE = "messages_gone", "events_gone"
 """Names of the marks."""
@@ -87,9 +90,17 @@ async def sweep(
 
 
 async def _sweep_sessions(store: Store, in_use: Callable[[], Collection[int]]) -> int:
-    """Delete sessions that nothing names; only what is open can be named again."""
-    unused = await store.read(unused_sessions)
-    open_ones = set(in_use()) if unused else set()
+    """Delete sessions that no message and no receipt names.
+
+    A session that is open may be named again at any time. What is not open now and has a number
+    that was given before has said its last; once a further write is on disk, so is that.
+    """
+    count, last = await store.read(known_sessions)
+    if count <= MANY_SESSIONS:
+        return 0
+    open_ones = set(in_use())
+    await store.write(_nothing)
+    unused = await store.read(unused_sessions(last))
     ids = [number for number in unused if number not in open_ones]
     for start in range(0, len(ids), PIECE):
         await store.write(_drop_sessions(ids[start : start + PIECE]))
@@ -101,7 +112,7 @@ def ended_messages(after: int, before: float) -> Query[Piece]:
 
     def query(connection: sqlite3.Connection) -> Piece:
         rows = connection.execute(
-            f"SELECT id, {ENDED} AND ended_at < ?, sent_at < ? FROM mail "  # noqa: S608
+            f"SELECT id, {GOES}, sent_at < ? FROM mail "  # noqa: S608 - own words
             "WHERE id > ? ORDER BY id LIMIT ?",
             (before, before, after, PIECE),
         ).fetchall()
@@ -128,8 +139,7 @@ def drop_messages(ids: Sequence[int], before: float) -> Op[int]:
 
     def op(connection: sqlite3.Connection) -> int:
         gone = connection.execute(
-            f"DELETE FROM mail WHERE id IN ({_marks(ids)}) "  # noqa: S608
-            f"AND {ENDED} AND ended_at < ?",
+            f"DELETE FROM mail WHERE id IN ({_marks(ids)}) AND {GOES}",  # noqa: S608
             (*ids, before),
         ).rowcount
         _mark(connection, MESSAGES_GONE, ids[-1])
@@ -179,17 +189,28 @@ def drop(table: str) -> Callable[[Sequence[int], float], Op[int]]:
     return drop_found
 
 
-def unused_sessions(connection: sqlite3.Connection) -> list[int]:
-    """Find the sessions that no message and no receipt names, if there are many sessions."""
-    count = connection.execute("SELECT count(*) FROM sessions").fetchone()[0]
-    if count <= MANY_SESSIONS:
-        return []
-    rows = connection.execute(
-        "SELECT id FROM sessions WHERE id > ? EXCEPT SELECT sender FROM mail "
-        "EXCEPT SELECT session FROM mail EXCEPT SELECT session FROM receipts",
-        (SYSTEM_SESSION,),
-    )
-    return [number for (number,) in rows]
+def known_sessions(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Read how many sessions there are, and the number of the latest."""
+    count, last = connection.execute("SELECT count(*), max(id) FROM sessions").fetchone()
+    return count, last
+
+
+def unused_sessions(last: int) -> Query[list[int]]:
+    """Find the sessions up to the number `last` that no message and no receipt names."""
+
+    def query(connection: sqlite3.Connection) -> list[int]:
+        rows = connection.execute(
+            "SELECT id FROM sessions WHERE id > ? AND id <= ? EXCEPT SELECT sender FROM mail "
+            "EXCEPT SELECT session FROM mail EXCEPT SELECT session FROM receipts",
+            (SYSTEM_SESSION, last),
+        )
+        return [number for (number,) in rows]
+
+    return query
+
+
+def _nothing(connection: sqlite3.Connection) -> None:
+    """Write nothing; but whoever waits for that has waited for all that was written before."""
 
 
 def _drop_sessions(ids: Sequence[int]) -> Op[None]:

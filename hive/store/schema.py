@@ -9,6 +9,10 @@ holds it are rows of `sessions`, one for each connection that ever did either. M
 inserts and acks in a commit, that takes half the processor's time of rows with texts. The view
 `messages` shows the same rows in words; whatever is not on the path of a message reads that.
 
+What has a default in `mail` but nothing to say by it (inbox 0, sender 0) has it because of the way
+in which rows are changed, see `hive.store.pieces`: if the row was deleted meanwhile, one with
+defaults is made. It is in no inbox, so the view does not show it, and retention takes it.
+
 Numbers of sessions and leases are those of the broker's life, the epoch, times 2**32, plus a
 counter. Ids are given by the broker and never used twice: no AUTOINCREMENT is needed for that,
 which would dirty one more page in each commit, but a trigger that marks the highest id that was
@@ -91,12 +95,12 @@ MIGRATIONS: tuple[Migration, ...] = (
         """
         CREATE TABLE mail (
             id INTEGER PRIMARY KEY,
-            inbox INTEGER NOT NULL,
+            inbox INTEGER NOT NULL DEFAULT 0,
             sender INTEGER NOT NULL DEFAULT 0,
             kind INTEGER NOT NULL DEFAULT 0,
             size INTEGER NOT NULL DEFAULT 0,
             sent_at REAL NOT NULL DEFAULT 0,
-            state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 5),
+            state INTEGER NOT NULL DEFAULT 3 CHECK (state BETWEEN 0 AND 5),
             attempts INTEGER NOT NULL DEFAULT 0,
             deliveries INTEGER NOT NULL DEFAULT 0,
             lease INTEGER NOT NULL DEFAULT 0,
@@ -174,7 +178,7 @@ MIGRATIONS: tuple[Migration, ...] = (
         """,
         """
         CREATE TRIGGER search_forgets AFTER DELETE ON mail
-            WHEN OLD.id <= (SELECT number FROM marks WHERE name = 'searchable')
+            WHEN OLD.inbox > 0 AND OLD.id <= (SELECT number FROM marks WHERE name = 'searchable')
             BEGIN INSERT INTO search (search, rowid, body) VALUES ('delete', OLD.id, OLD.body); END
         """,
         """

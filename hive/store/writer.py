@@ -30,7 +30,7 @@ from hive.store.errors import (
     from_sqlite,
 )
 from hive.store.health import Health
-from hive.store.unit import Batch, Done, Op, Refused
+from hive.store.unit import Batch, Done, Op
 
 T = TypeVar("T")
 
@@ -42,10 +42,20 @@ PROBE_SECONDS = 1.0
 
 
 class Write(Protocol):
-    """Something that takes part in a commit. Its steps, in order, all on the loop's thread."""
+    """Something that takes part in a commit.
+
+    It is asked what is written, in its turn among those that were queued, and then told once what
+    became of that, all on the loop's thread. An exception from one of these steps harms no other
+    write: what `collect` raises is what `failed` is told, and the rest goes to the loop's exception
+    handler.
+    """
 
     def collect(self) -> Op[Any]:
-        """Return what is written, at the moment when the batch is formed."""
+        """Return what is written, at the moment when the batch is formed.
+
+        While the store takes no writes it is asked all the same, and then told of the failure.
+        Only once the store is closed it is not asked any more.
+        """
         ...
 
     def committed(self, value: Any) -> None:
@@ -80,9 +90,11 @@ class _Single:
 class Writer:
     """Groups writes into batches and gives each batch to the engine.
 
-    It has one task while it is open, which does nothing. If that task is cancelled, as
-    `asyncio.run` does when the program fails, it closes the engine: its threads would otherwise
-    keep the interpreter alive. While there is trouble it has a second one, which tries the disk.
+    It has one task while it is open, which waits for the end. If that task is cancelled, as
+    `asyncio.run` does when the program fails, or if the engine fails in a way that is neither
+    SQLite's nor the store's, then everyone who waits is told that nobody knows, and the engine is
+    closed: its reading thread would otherwise keep the interpreter alive. While there is trouble
+    there is a second task, which tries the disk.
     """
 
     _engine: Engine
@@ -94,12 +106,13 @@ class Writer:
     _flying: list[Write] | None = field(default=None, init=False)
     _planned: bool = field(default=False, init=False)
     _closing: bool = field(default=False, init=False)
-    _done: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _over: asyncio.Future[None] = field(init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
     _probing: asyncio.Task[None] | None = field(default=None, init=False)
 
     def start(self) -> None:
         """Begin to take writes."""
+        self._over = self._loop.create_future()
         self._task = self._loop.create_task(self._stay(), name="store writer")
 
     def write(self, op: Op[T]) -> asyncio.Future[T]:
@@ -119,14 +132,22 @@ class Writer:
             self._loop.call_soon(self._begin)
 
     async def close(self) -> None:
-        """Commit everything that waits, then take nothing more."""
+        """Commit everything that waits, then take nothing more.
+
+        Raises:
+            BaseException: What the engine failed with, when it was neither SQLite's nor the
+                store's.
+        """
         self._closing = True
+        if self._task is None:
+            return
         self._end_if_idle()
-        if self._task is not None:
-            await asyncio.wait([self._task])
+        await asyncio.wait([self._task])
         if self._probing is not None:
             self._probing.cancel()
             await asyncio.wait([self._probing])
+        if not self._task.cancelled():
+            self._task.result()
 
     def suffer(self, error: StoreError) -> None:
         """Refuse what comes, and begin to try the disk."""
@@ -138,15 +159,30 @@ class Writer:
     def _begin(self) -> None:
         """Form the next batch and give it to the engine."""
         self._planned = False
-        taken = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
-        batch = Batch([write.collect() for write in taken])
+        taken, ops = self._collect()
         trouble = self._health.trouble
-        if trouble is not None:
-            _fail(taken, trouble.refusal())
+        if not taken:
             self._go_on()
-        elif taken:
+        elif trouble is not None:
+            self._fail(taken, trouble.refusal())
+            self._go_on()
+        else:
             self._flying = taken
+            batch = Batch(ops)
             self._engine.commit(batch, partial(self._end, batch))
+
+    def _collect(self) -> tuple[list[Write], list[Op[Any]]]:
+        """Take the next writes, and what they write; one that cannot say that fails at once."""
+        taken, ops = list[Write](), list[Op[Any]]()
+        for _ in range(min(len(self._waiting), MAX_BATCH)):
+            write = self._waiting.popleft()
+            try:
+                ops.append(write.collect())
+            except Exception as error:
+                self._guarded(write.failed, error)
+            else:
+                taken.append(write)
+        return taken, ops
 
     def _end(self, batch: Batch, error: BaseException | None) -> None:
         """Tell everyone in a batch what became of it."""
@@ -155,19 +191,24 @@ class Writer:
             return  # abandoned: everyone was told
         if error is None:
             for write, outcome in zip(taken, batch.outcomes, strict=True):
-                _tell(write, outcome)
-            self._committed()
+                if isinstance(outcome, Done):
+                    self._guarded(write.committed, outcome.value)
+                else:
+                    self._guarded(write.failed, outcome.error)
+            self._guarded(self._committed)
         elif isinstance(error, sqlite3.Error):
             self._give_up(taken, from_sqlite(error, self._path))
         elif isinstance(error, StoreError):
             self._give_up(taken, error)
         else:
-            _fail(taken, self._unknown_outcome())
-            assert self._task is not None
-            self._task.cancel()
+            self._closing = True
+            self._fail(taken, self._unknown_outcome())
+            settle(self._over, error)
+            return
         self._go_on()
 
     def _go_on(self) -> None:
+        """Plan the next batch if something waits for it: two turns of the loop from now."""
         if self._waiting and not self._planned:
             self._planned = True
             self._loop.call_soon(self._loop.call_soon, self._begin)
@@ -175,11 +216,23 @@ class Writer:
 
     def _end_if_idle(self) -> None:
         if self._closing and self._flying is None and not self._waiting:
-            self._done.set()
+            settle(self._over, None)
 
     def _give_up(self, taken: list[Write], error: StoreError) -> None:
         self.suffer(error)
-        _fail(taken, error)
+        self._fail(taken, error)
+
+    def _fail(self, taken: Iterable[Write], error: StoreError) -> None:
+        for write in taken:
+            self._guarded(write.failed, error)
+
+    def _guarded(self, step: Callable[..., None], *values: Any) -> None:
+        """Take a step of a write; if that fails, report it and go on with the others."""
+        try:
+            step(*values)
+        except Exception as error:
+            message = "who had written something failed when told what became of it"
+            self._loop.call_exception_handler({"message": message, "exception": error})
 
     async def _probe(self, error: StoreError) -> None:
         """Try until a commit succeeds, or fails for good."""
@@ -204,9 +257,9 @@ class Writer:
         await over
 
     async def _stay(self) -> None:
-        """Wait for the end; if that is a cancellation, leave no thread behind."""
+        """Wait for the end; if it comes before its time, leave nobody waiting and no thread."""
         try:
-            await self._done.wait()
+            await self._over
         except BaseException:
             await self._abandon()
             raise
@@ -215,12 +268,13 @@ class Writer:
         self._closing = True
         if self._probing is not None:
             self._probing.cancel()
-        flying, self._flying = self._flying, None
-        _fail([*(flying or ()), *self._waiting], self._unknown_outcome())
+        taken, self._flying = [*(self._flying or ()), *self._waiting], None
         self._waiting.clear()
+        self._fail(taken, self._unknown_outcome())
+        self._health.close(self._closed())
         await self._engine.close()
 
-    def _closed(self) -> StoreError:
+    def _closed(self) -> StoreClosedError:
         return StoreClosedError(f"the store {self._path} is closed")
 
     def _unknown_outcome(self) -> StoreError:
@@ -237,15 +291,3 @@ def probe(connection: sqlite3.Connection) -> None:
         sqlite3.Error: What a real write would meet.
     """
     connection.execute("REPLACE INTO probe (id, filler) VALUES (1, randomblob(65536))")
-
-
-def _tell(write: Write, outcome: Done | Refused) -> None:
-    if isinstance(outcome, Done):
-        write.committed(outcome.value)
-    else:
-        write.failed(outcome.error)
-
-
-def _fail(taken: Iterable[Write], error: StoreError) -> None:
-    for write in taken:
-        write.failed(error)

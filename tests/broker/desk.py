@@ -4,9 +4,9 @@ from typing import Any
 
 from attrs import define, field
 
-from hive.broker.rules import Rules
 from hive.broker.effects import FromDisk, Grant
 from hive.broker.notices import Notice
+from hive.broker.rules import Rules
 from hive.broker.sessions import Session
 from hive.broker.values import Moment, RemoveInbox
 from hive.config import Limits

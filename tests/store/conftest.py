@@ -1,11 +1,14 @@
 """Real SQLite files, one engine or the other."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from hive.store import Store
+from hive.store.connection import prepare
+from tests.store.old_files import ALL
 
 
 @pytest.fixture
@@ -19,3 +22,11 @@ async def store(path: Path) -> AsyncIterator[Store]:
     """An open store with threads of its own."""
     async with Store(path) as opened:
         yield opened
+
+
+@pytest.fixture
+def later_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this program know further versions, so that the file of today is an old one."""
+    monkeypatch.setattr("hive.store.engine.prepare", partial(prepare, migrations=ALL))
+    for module in ("schema", "checkup"):
+        monkeypatch.setattr(f"hive.store.{module}.MIGRATIONS", ALL)

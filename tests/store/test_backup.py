@@ -45,7 +45,7 @@ def target_size(target: Path) -> int:
 
 
 def test_a_backup_without_a_daemon_has_everything(path: Path, tmp_path: Path) -> None:
-    build(path, 1)
+    build(path)
     target = tmp_path / "copy"
     assert back_up(path, target).version == 1
     assert contents(target) == contents(path)
@@ -106,6 +106,7 @@ async def test_a_healthy_store_in_use_is_found_healthy(store: Store) -> None:
     assert all(not each.remedy for each in found if each.verdict is Verdict.OK)
 
 
+@pytest.mark.usefixtures("later_program")
 def test_an_old_file_with_old_mail_is_warned_of(path: Path) -> None:
     build(path, 1)
     found = {each.check: each for each in examine(path, now=120.0 + 2 * 86400)}
@@ -117,7 +118,7 @@ def test_an_old_file_with_old_mail_is_warned_of(path: Path) -> None:
 
 
 def test_damage_is_a_problem_with_a_remedy(path: Path) -> None:
-    build(path, 3)
+    build(path)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     damage_table(path, "events")

@@ -29,9 +29,10 @@ from hive.store import (
 )
 from hive.store.files import log_of
 from hive.store.health import Trouble
-from hive.store.unit import Batch, Op
+from hive.store.unit import Batch, Op, Unit
 from tests.broker.faults import Faults
 from tests.store.old_files import build
+from tests.store.writes import Told
 
 OPEN = """
 import asyncio, sys
@@ -130,19 +131,16 @@ async def test_what_waited_behind_the_failed_commit_is_refused_with_it(
 
 
 @pytest.mark.sim
-async def test_a_late_write_is_made_even_if_it_is_refused(fragile: Store, faults: Faults) -> None:
-    made = []
-
-    def collect() -> object:
-        made.append("late")
-        return lambda connection: None
-
+async def test_a_queued_write_is_asked_even_if_it_is_refused(
+    fragile: Store, faults: Faults
+) -> None:
+    steps: list[str] = []
     faults.full = True
     with pytest.raises(StoreFullError):
         await fragile.append_event("first")
-    with pytest.raises(StoreFullError):
-        await fragile.write_late(collect)  # type: ignore[arg-type]
-    assert made == ["late"]
+    fragile.queue(Told("late", steps))
+    await settle()
+    assert steps == ["late asked", "late failed: StoreFullError"]
 
 
 @pytest.mark.sim
@@ -228,6 +226,7 @@ async def test_a_store_on_a_full_disk_opens_for_reads_and_is_whole_when_there_is
         assert await events_of(again) == ["before", "after"]
 
 
+@pytest.mark.usefixtures("later_program")
 async def test_a_store_that_must_be_brought_up_to_date_needs_room_to_open(
     small_disk: Path,
 ) -> None:
@@ -249,7 +248,7 @@ async def test_a_file_that_may_not_grow_is_reported_as_full(path: Path) -> None:
         await store.write(limit_pages(pages))
         with pytest.raises(StoreFullError):
             await store.append_event("big", detail=BIG)
-        await engine.commit(Batch([limit_pages(1_000_000)]))
+        await run_alone(engine, Batch([limit_pages(1_000_000)]))
         await store.health.until_good()
         assert await store.append_event("big", detail=BIG) == 1
 
@@ -399,5 +398,10 @@ async def run_pragma(engine: ThreadEngine, pragma: str) -> None:
         def run(self, connection: sqlite3.Connection) -> None:
             connection.execute(f"PRAGMA {pragma}")
 
+    await run_alone(engine, Pragma())
+
+
+async def run_alone(engine: ThreadEngine, unit: Unit) -> None:
+    """Run something on the writing connection, whatever the store thinks of its disk."""
     assert engine._writer is not None
-    await engine._writer.run(Pragma())
+    await engine._writer.run_alone(unit)

@@ -11,9 +11,9 @@ from attrs import evolve
 from msgspec.structs import replace
 
 from hive.config import Retention
-from hive.store import InlineEngine, Kind, Message, MessageKind, MessageState, Store, limits, turns
+from hive.store import InlineEngine, Message, MessageKind, MessageState, Store, limits, turns
 from hive.store.limits import Limit
-from hive.store.messages import Changes, insertion
+from hive.store.messages import Changes
 from hive.store.questions import (
     Question,
     QuestionState,
@@ -22,12 +22,12 @@ from hive.store.questions import (
     one,
     open_questions,
     row_of,
-    together,
 )
 from hive.store.reminders import pending
 from hive.store.retention import PIECE, sweep
 from hive.wire.harness import TurnRecord
 from hive.wire.words import OnExpiry, TurnOutcome
+from tests.store.rows import message, storing
 
 pytestmark = pytest.mark.sim
 
@@ -56,7 +56,7 @@ def question(number: int, **more: Any) -> Question:
 
 
 async def save(store: Store, *rows: Question) -> None:
-    await store.write(together(Changes(), [row_of(each) for each in rows]))
+    await store.write(Changes(questions=[row_of(each) for each in rows]))
 
 
 def same(one: Question | None, other: Question) -> bool:
@@ -89,45 +89,29 @@ async def test_open_questions_are_found_by_whoever_has_to_do_with_them(store: St
 
 
 async def test_a_failure_of_the_mail_takes_the_questions_with_it(store: Store) -> None:
-    def fail(connection: object) -> dict[int, str]:
+    def fail(connection: object) -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await store.write(together(fail, [row_of(question(1))]))
+        await store.write(Changes(questions=[row_of(question(1))], others=[fail]))
     assert await store.read(open_questions) == []
 
 
 async def test_reminders_are_those_that_are_not_due_yet(store: Store) -> None:
-    def message(number: int, **more: Any) -> Message:
-        kind = more.pop("kind", MessageKind.REMINDER)
-        state = more.pop("state", MessageState.STORED)
-        inbox = more.pop("inbox", "alice")
-        return Message(
-            number, inbox, "reminder", Kind.SYSTEM, kind, 1, NOW, state, body="x", **more
-        )
+    def left(number: int, **more: Any) -> Message:
+        return message(number, "x", **{"kind": MessageKind.REMINDER, "inbox": "alice", **more})
 
     rows = [
-        message(1, not_before=NOW + 9),
-        message(2, not_before=NOW + 5),
-        message(3),
-        message(4, not_before=NOW + 1, state=MessageState.EXPIRED),
-        message(5, not_before=NOW + 1, inbox="bob"),
-        message(6, not_before=NOW + 1, kind=MessageKind.MESSAGE),
+        left(1, not_before=NOW + 9),
+        left(2, not_before=NOW + 5),
+        left(3),
+        left(4, not_before=NOW + 1, state=MessageState.EXPIRED),
+        left(5, not_before=NOW + 1, inbox="bob"),
+        left(6, not_before=NOW + 1, kind=MessageKind.MESSAGE),
     ]
-    await store.write(Changes([insertion(row) for row in rows]))
+    await store.write(storing(*rows))
     found = await store.read(pending("alice"))
     assert [(each.id, each.body) for each in found] == [(2, "x"), (1, "x")]
-
-
-async def test_the_search_for_reminders_uses_its_index(store: Store) -> None:
-    plan = await store.read(
-        lambda c: c.execute(
-            "EXPLAIN QUERY PLAN SELECT id FROM messages WHERE inbox = ? AND kind = 'reminder' "
-            "AND state = 'stored' AND not_before IS NOT NULL",
-            ("alice",),
-        ).fetchall()
-    )
-    assert "INDEX reminders" in str(plan)
 
 
 TURN = TurnRecord(

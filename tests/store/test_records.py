@@ -15,7 +15,9 @@ from hive.store import (
     Store,
     StoreClosedError,
 )
+from hive.store.messages import highest_id, undelivered
 from hive.store.participants import change
+from tests.store.rows import message, storing
 
 ALICE = ParticipantRecord("alice", Kind.AGENT, created_at=1.5, manifest='{"driver":"command"}')
 DAMOCLES = ParticipantRecord(
@@ -89,20 +91,24 @@ async def test_a_column_that_does_not_exist_is_a_bug_of_the_caller() -> None:
         change("alice", colour="red")
 
 
-async def test_a_deleted_participant_leaves_its_mail_unless_purged(
-    store: Store, path: Path
-) -> None:
-    insert = (
-        "INSERT INTO messages (inbox, sender, sender_kind, kind, body, size, sent_at, state) "
-        "VALUES ('alice', 'bob', 'agent', 'message', 'hi', 2, 0, 'stored')"
-    )
+async def test_a_deleted_participant_leaves_its_mail_unless_purged(store: Store) -> None:
     await store.upsert_participant(ALICE)
-    await store.write(lambda connection: connection.execute(insert).rowcount)
+    await store.write(storing(message(inbox="alice"), message(inbox="bob")))
     await store.delete_participant("alice")
     assert await store.participants() == ()
-    assert await store.read(_count_messages) == 1
+    assert await store.read(_count_messages) == 2
     await store.delete_participant("alice", purge=True)
-    assert await store.read(_count_messages) == 0
+    assert await store.read(_count_messages) == 1
+
+
+async def test_no_id_is_used_twice_after_a_purge(store: Store, path: Path) -> None:
+    await store.upsert_participant(ALICE)
+    await store.write(storing(message(inbox="bob"), message(inbox="alice"), message(inbox="alice")))
+    await store.delete_participant("alice", purge=True)
+    assert await store.read(highest_id) == 3
+    await store.close()
+    async with Store(path) as again:
+        assert (await again.read(undelivered(0.0))).last_id == 3
 
 
 def _count_messages(connection: sqlite3.Connection) -> int:

@@ -10,20 +10,17 @@ import pytest
 from actors.testing import advance, settle
 from hive.config import Retention
 from hive.errors import CursorTooOldError
-from hive.store import InlineEngine, Store
+from hive.store import NO_ORIGIN, InlineEngine, MessageState, Receipt, Step, Store, receipts
 from hive.store.cursors import events_after, mail_after
+from hive.store.messages import Changes, highest_id, undelivered
 from hive.store.retention import PIECE, drop_messages, sweep
+from tests.store.rows import message, session_number, storing
 
 pytestmark = pytest.mark.sim
 
 DAY = 86400.0
 NOW = 1000 * DAY
 KEEP = Retention(messages=30 * DAY, events=90 * DAY)
-
-INSERT = (
-    "INSERT INTO messages (inbox, sender, sender_kind, kind, body, size, sent_at, state, ended_at) "
-    "VALUES ('bob', 'alice', 'agent', 'message', 'hello', 5, ?, ?, ?)"
-)
 
 
 @pytest.fixture
@@ -34,17 +31,15 @@ async def store(path: Path) -> AsyncIterator[Store]:
 
 async def put(store: Store, *rows: tuple[float, str, float | None]) -> None:
     """Store messages that were sent and ended so many days ago."""
-
-    def op(connection: sqlite3.Connection) -> None:
-        connection.executemany(
-            INSERT,
-            [
-                (NOW - sent * DAY, state, None if ended is None else NOW - ended * DAY)
-                for sent, state, ended in rows
-            ],
+    messages = [
+        message(
+            sent_at=NOW - sent * DAY,
+            state=MessageState(state),
+            ended_at=None if ended is None else NOW - ended * DAY,
         )
-
-    await store.write(op)
+        for sent, state, ended in rows
+    ]
+    await store.write(storing(*messages))
 
 
 async def ids(store: Store) -> list[int]:
@@ -101,7 +96,7 @@ async def test_a_sweep_looks_no_further_than_where_all_is_young(store: Store) ->
 
     store.read = counted  # type: ignore[method-assign, assignment]
     assert await sweep(store, KEEP, NOW) == 0
-    assert reads == 4  # one for each table
+    assert reads == 5  # one for each table
 
 
 async def test_a_message_that_was_replayed_meanwhile_stays(store: Store) -> None:
@@ -117,6 +112,101 @@ async def test_events_go_and_their_numbers_are_not_used_again(store: Store) -> N
     assert await sweep(store, KEEP, NOW) == 3
     assert [event.seq for event in await store.events()] == [4]
     assert await store.append_event("new") == 5
+
+
+async def test_no_id_is_used_twice_when_the_newest_message_has_gone(
+    store: Store, path: Path
+) -> None:
+    await put(store, *[(40, "acked", 35)] * 3)
+    assert await sweep(store, KEEP, NOW) == 3
+    assert await ids(store) == []
+    assert await store.read(highest_id) == 3
+    await store.close()
+    async with Store(path, InlineEngine()) as again:
+        assert (await again.read(undelivered(0.0))).last_id == 3
+        assert await again.write(storing(message())) == [4]
+
+
+async def test_receipts_go_with_their_message(store: Store) -> None:
+    await put(store, (40, "acked", 35), (1, "acked", 1))
+    steps = [Receipt(number, NOW, Step.RETURNED, 1) for number in (1, 2)]
+    await store.write(Changes(receipts=steps))
+    assert await sweep(store, KEEP, NOW) == 1
+    assert [len(await store.read(receipts.of(number))) for number in (1, 2)] == [0, 1]
+
+
+# Sessions
+
+
+async def session_names(store: Store) -> list[str]:
+    return await store.read(
+        lambda c: [name for (name,) in c.execute("SELECT name FROM sessions ORDER BY id")]
+    )
+
+
+async def add_sessions(store: Store, *names: str) -> list[int]:
+    """Store rows of connections; return their numbers."""
+
+    def op(connection: sqlite3.Connection) -> list[int]:
+        return [session_number(connection, name, "agent", NO_ORIGIN) for name in names]
+
+    return await store.write(op)
+
+
+async def test_sessions_that_nothing_names_go_when_there_are_many(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("sender", "holder", "noted", "open", "unused", "another")
+    [_, holder, noted, open_one, *_] = await add_sessions(store, *names)
+    await store.write(storing(message(sender="sender", session=holder)))
+    await store.write(Changes(receipts=[Receipt(1, NOW, Step.RETURNED, 1, noted)]))
+    monkeypatch.setattr("hive.store.retention.MANY_SESSIONS", 1 + len(names))
+    assert await sweep(store, KEEP, NOW, lambda: [open_one]) == 0
+    assert await session_names(store) == ["system", *names]
+    monkeypatch.setattr("hive.store.retention.MANY_SESSIONS", len(names))
+    assert await sweep(store, KEEP, NOW, lambda: [open_one]) == 2
+    assert await session_names(store) == ["system", "sender", "holder", "noted", "open"]
+    assert await sweep(store, KEEP, NOW) == 0, "there are few again"
+
+
+async def test_many_sessions_go_in_pieces(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hive.store.retention.MANY_SESSIONS", 0)
+    monkeypatch.setattr("hive.store.retention.PIECE", 4)
+    await add_sessions(store, *map(str, range(10)))
+    commits: list[None] = []
+    store.on_commit(lambda: commits.append(None))
+    assert await sweep(store, KEEP, NOW) == 10
+    assert len(commits) == 1 + 3
+    assert await session_names(store) == ["system"]
+
+
+async def test_a_session_that_closes_with_its_last_message_under_way_stays(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hive.store.retention.MANY_SESSIONS", 0)
+    await add_sessions(store, "alice")
+
+    def just_closed() -> list[int]:
+        store.write(storing(message(sender="alice")))
+        return []
+
+    assert await sweep(store, KEEP, NOW, just_closed) == 0
+    assert await ids(store) == [1], "its sender is known"
+
+
+async def test_a_session_that_opens_during_a_sweep_stays(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hive.store.retention.MANY_SESSIONS", 0)
+    await add_sessions(store, "alice")
+    opened: list[asyncio.Future[int]] = []
+
+    def just_opened() -> list[int]:
+        opened.append(store.write(lambda c: session_number(c, "carol", "agent", NO_ORIGIN)))
+        return []
+
+    assert await sweep(store, KEEP, NOW, just_opened) == 1
+    assert await session_names(store) == ["system", "carol"]
 
 
 async def test_a_cursor_behind_what_has_gone_is_told_of_the_oldest(store: Store) -> None:

@@ -8,14 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hive.store import InlineEngine, Store
+from hive.store import InlineEngine, MessageKind, MessageState, Store
 from hive.store.cursors import PAGE, mail_after
 from hive.store.search import PIECE_ROWS, Wanted, catch_up, is_behind, match, search
-
-INSERT = (
-    "INSERT INTO messages (sender, inbox, body, size, sent_at, sender_kind, kind, state, thread) "
-    "VALUES (?, ?, ?, ?, ?, 'agent', 'message', 'acked', ?)"
-)
+from tests.store.rows import message, storing
 
 
 @pytest.fixture
@@ -34,8 +30,18 @@ async def put(
     thread: int | None = None,
     times: int = 1,
 ) -> None:
-    row = (sender, inbox, body, len(body.encode()), at, thread)
-    await store.write(lambda connection: connection.executemany(INSERT, [row] * times).rowcount)
+    messages = [
+        message(
+            body=body,
+            sender=sender,
+            inbox=inbox,
+            sent_at=at,
+            thread=thread,
+            state=MessageState.ACKED,
+        )
+        for _ in range(times)
+    ]
+    await store.write(storing(*messages))
 
 
 async def ids(store: Store, text: str | None = None, count: int = 50, **more: object) -> list[int]:
@@ -73,12 +79,21 @@ async def test_every_criterion_narrows(store: Store) -> None:
 
 
 @pytest.mark.sim
+async def test_reminders_are_found_as_sent_by_the_reminder_only(store: Store) -> None:
+    reminder = message(body="report", inbox="bob", kind=MessageKind.REMINDER, sender="bob")
+    await store.write(storing(reminder))
+    await put(store, "report", sender="bob")
+    assert await ids(store, "report", sender="reminder") == [1]
+    assert await ids(store, "report", sender="bob") == [2]
+
+
+@pytest.mark.sim
 async def test_what_was_just_stored_is_found_and_what_was_deleted_is_not(store: Store) -> None:
     await put(store, "first word")
     assert await ids(store, "word") == [1]
     await put(store, "second word")
     assert await ids(store, "word") == [1, 2]
-    await store.write(lambda connection: connection.execute("DELETE FROM messages").rowcount)
+    await store.write(lambda connection: connection.execute("DELETE FROM mail").rowcount)
     assert await ids(store, "word") == []
     await store.write(
         lambda connection: (

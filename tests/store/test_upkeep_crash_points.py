@@ -10,13 +10,15 @@ import pytest
 
 from actors.testing import run_simulation
 from hive.config import Retention
-from hive.store import InlineEngine, Store
+from hive.store import NO_ORIGIN, InlineEngine, MessageState, Store
 from hive.store.connection import prepare
+from hive.store.messages import highest_id
 from hive.store.retention import sweep
-from hive.store.schema import MIGRATIONS, version_of
+from hive.store.schema import version_of
 from hive.store.search import Wanted, catch_up, search
 from tests.broker.faults import Crash, Faults
-from tests.store.old_files import build, contents
+from tests.store.old_files import ALL, build, contents
+from tests.store.rows import message, put, session_number
 
 DAY = 86400.0
 NOW = 1000 * DAY
@@ -33,13 +35,14 @@ Work = Callable[[Store], Awaitable[object]]
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hive.store.retention.PIECE", PIECE)
+    monkeypatch.setattr("hive.store.retention.MANY_SESSIONS", 0)
     monkeypatch.setattr("hive.store.search.PIECE_ROWS", PIECE)
 
 
 # Migrations
 
 
-@pytest.mark.parametrize("version", range(1, len(MIGRATIONS)))
+@pytest.mark.parametrize("version", range(1, len(ALL)))
 def test_a_migration_that_dies_anywhere_is_done_by_the_next_start(
     tmp_path: Path, version: int
 ) -> None:
@@ -48,13 +51,13 @@ def test_a_migration_that_dies_anywhere_is_done_by_the_next_start(
     before = contents(old)
     copyfile(old, whole)
     count = migrate_until(whole, None).statements
-    assert count > sum(len(step) for step in MIGRATIONS[version:]), "each statement is a point"
+    assert count > sum(len(step) for step in ALL[version:]), "each statement is a point"
     for statement in range(1, count + 1):
         path = tmp_path / str(statement)
         copyfile(old, path)
         assert migrate_until(path, statement).dead
         assert contents(path) == before, "nothing is lost half-way"
-        prepare(path)
+        prepare(path, migrations=ALL)
         assert contents(path) == before
         assert shape(path) == shape(whole)
 
@@ -64,7 +67,7 @@ def test_a_store_whose_making_dies_anywhere_is_made_by_the_next_start(tmp_path: 
     for statement in range(1, migrate_until(whole, None).statements + 1):
         path = tmp_path / str(statement)
         assert migrate_until(path, statement).dead
-        prepare(path)
+        prepare(path, migrations=ALL)
         assert shape(path) == shape(whole)
 
 
@@ -72,7 +75,7 @@ def migrate_until(path: Path, statement: int | None) -> Faults:
     faults = Faults()
     faults.crash_at = statement
     try:
-        prepare(path, faults.connection_class())
+        prepare(path, faults.connection_class(), ALL)
     except Crash:
         assert faults.dead
     return faults
@@ -95,10 +98,13 @@ def test_a_sweep_that_dies_anywhere_keeps_what_it_must_and_marks_what_it_took(
 
     for path in crashes(tmp_path, tidy, before=catch_up):
         every_gap_is_marked(path)
+        all_mail_has_its_sender(path)
         run_simulation(lambda path=path: on(path, tidy))  # type: ignore[misc]
         index_is_sound(path)
         left = column(path, "SELECT state FROM messages")
         assert set(left) == {"stored", "dead"}
+        all_mail_has_its_sender(path)
+        assert column(path, "SELECT name FROM sessions") == ["system", "alice"]
         assert column(path, "SELECT seq FROM events") == []
 
 
@@ -154,11 +160,12 @@ def fill(path: Path) -> None:
     """Make a store with old mail in all states, and old events."""
     prepare(path)
     with closing(sqlite3.connect(path)) as connection:
-        connection.executemany(
-            "INSERT INTO messages (inbox, sender, sender_kind, kind, body, size, sent_at, state, "
-            "ended_at) VALUES ('bob', 'alice', 'agent', 'message', 'a quick fox', 11, 0, ?, ?)",
-            [(state, None if state == "stored" else DAY) for state in STATES * 2],
-        )
+        for state in STATES * 2:
+            ended_at = None if state == "stored" else DAY
+            fox = message(body="a quick fox", state=MessageState(state), ended_at=ended_at)
+            put(connection, fox)
+        for name in ("once", "twice", "and", "never", "again"):
+            session_number(connection, name, "agent", NO_ORIGIN)
         connection.executemany(
             "INSERT INTO events (at, event, detail) VALUES (?, 'old', '{}')", [(DAY,)] * 6
         )
@@ -173,6 +180,13 @@ def every_gap_is_marked(path: Path) -> None:
         assert max(gone, default=0) <= marks["messages_gone"]
         events = set(range(1, 7)) - set(column(path, "SELECT seq FROM events"))
         assert max(events, default=0) <= marks["events_gone"]
+
+
+def all_mail_has_its_sender(path: Path) -> None:
+    """What has lost its session would not be shown; and no id will be given again."""
+    assert column(path, "SELECT id FROM mail") == column(path, "SELECT id FROM messages")
+    with closing(sqlite3.connect(path)) as connection:
+        assert highest_id(connection) == 2 * len(STATES)
 
 
 def index_is_sound(path: Path) -> None:

@@ -1,16 +1,31 @@
-"""Group commit: what shares a transaction, what fails alone, what a cancelled caller changes."""
+"""Group commit: what shares a transaction, what fails alone, who hears what when it ends early."""
 
 import asyncio
 import sqlite3
+import threading
+import time
+import weakref
+from collections import deque
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from attrs import define, field
 
 from actors.testing import settle
-from hive.store import InlineEngine, Store, StoreClosedError, StoreError, StoreFullError
+from hive.store import (
+    InlineEngine,
+    Store,
+    StoreClosedError,
+    StoreError,
+    StoreFullError,
+    StoreMovedError,
+)
+from hive.store.connection import prepare
+from hive.store.engine import CommitThread, Done
 from hive.store.unit import Batch, Op, Query, T
 from hive.store.writer import MAX_BATCH
+from tests.store.writes import Told, event
 
 
 @define(eq=False)
@@ -19,19 +34,32 @@ class GatedEngine:
 
     inner: InlineEngine = field(factory=InlineEngine)
     batches: list[int] = field(factory=list)
-    gates: list[asyncio.Future[None]] = field(factory=list)
+    held: deque[tuple[Batch, Done]] = field(factory=deque)
     gated: bool = False
+    closed: int = 0
 
     async def open(self, path: Path) -> None:
         await self.inner.open(path)
 
-    async def commit(self, batch: Batch) -> None:
+    async def open_to_read(self, path: Path) -> None:
+        await self.inner.open_to_read(path)
+
+    def commit(self, batch: Batch, done: Done) -> None:
         self.batches.append(len(batch.ops))
         if self.gated:
-            gate: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self.gates.append(gate)
-            await gate
-        await self.inner.commit(batch)
+            self.held.append((batch, done))
+        else:
+            self.inner.commit(batch, done)
+
+    def let_through(self) -> None:
+        """Make the commit that waits, and hold none back any more."""
+        self.gated = False
+        self.inner.commit(*self.held.popleft())
+
+    def fail(self, error: BaseException) -> None:
+        """Let the commit that waits fail."""
+        _, done = self.held.popleft()
+        asyncio.get_running_loop().call_soon(done, error)
 
     async def read(self, query: Query[T]) -> T:
         return await self.inner.read(query)
@@ -40,21 +68,13 @@ class GatedEngine:
         await self.inner.reopen()
 
     async def close(self) -> None:
+        self.closed += 1
         await self.inner.close()
-
-
-def insert(name: str) -> Op[int | None]:
-    def op(connection: sqlite3.Connection) -> int | None:
-        return connection.execute(
-            "INSERT INTO events (at, event, detail) VALUES (0, ?, '{}')", (name,)
-        ).lastrowid
-
-    return op
 
 
 def raises(error: Exception) -> Op[None]:
     def op(connection: sqlite3.Connection) -> None:
-        insert("never")(connection)
+        event("never")(connection)
         raise error
 
     return op
@@ -64,48 +84,93 @@ def names(connection: sqlite3.Connection) -> list[str]:
     return [row[0] for row in connection.execute("SELECT event FROM events ORDER BY seq")]
 
 
+def watch() -> list[BaseException]:
+    """Return where all is put that the loop's exception handler is told."""
+    found: list[BaseException] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: found.append(context["exception"]))
+    return found
+
+
+def writer_task() -> asyncio.Task[None]:
+    [task] = [task for task in asyncio.all_tasks() if task.get_name() == "store writer"]
+    return task
+
+
+# What shares a commit
+
+
 @pytest.mark.sim
 async def test_writes_gather_while_a_commit_is_under_way(path: Path) -> None:
     engine = GatedEngine(gated=True)
     async with Store(path, engine) as store:
-        first = store.write(insert("a"))
+        first = store.write(event("a"))
         await settle()
-        rest = [store.write(insert(name)) for name in "bcd"]
-        engine.gated = False
-        engine.gates[0].set_result(None)
+        rest = [store.write(event(name)) for name in "bcd"]
+        engine.let_through()
         await asyncio.gather(first, *rest)
         assert engine.batches == [1, 3]
 
 
 @pytest.mark.sim
-async def test_a_write_made_late_sees_what_happened_meanwhile(path: Path) -> None:
+async def test_a_queued_write_is_asked_when_its_batch_is_formed(path: Path) -> None:
     engine = GatedEngine(gated=True)
     async with Store(path, engine) as store:
-        word = "early"
-        first = store.write(insert("first"))
+        steps: list[str] = []
+        first = store.write(event("first"))
         await settle()
-        late = store.write_late(lambda: insert(word))
-        word = "late"
-        engine.gated = False
-        engine.gates[0].set_result(None)
-        await asyncio.gather(first, late)
+        late = Told("early", steps)
+        store.queue(late)
+        late.name = "late"
+        engine.let_through()
+        await first
+        await settle()
+        assert steps == ["late asked", "late committed"]
+        assert late.value == 2
         assert await store.read(names) == ["first", "late"]
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize(("hops", "batches"), [(0, [1, 2]), (1, [1, 2]), (3, [1, 1, 1])])
+async def test_the_next_batch_waits_two_turns_for_those_who_were_just_answered(
+    path: Path, hops: int, batches: list[int]
+) -> None:
+    def answered(left: int) -> None:
+        if left:
+            loop.call_soon(answered, left - 1)
+        else:
+            store.write(event("again"))
+
+    loop, engine = asyncio.get_running_loop(), GatedEngine(gated=True)
+    async with Store(path, engine) as store:
+        first = Told("first", [])
+        first.then = lambda: answered(hops)
+        store.queue(first)
+        await settle()
+        store.write(event("waits"))
+        engine.let_through()
+        await settle()
+        assert engine.batches == batches
+        assert set(await store.read(names)) == {"first", "waits", "again"}
 
 
 @pytest.mark.sim
 async def test_a_batch_has_its_limit(path: Path) -> None:
     engine = GatedEngine()
     async with Store(path, engine) as store:
-        await asyncio.gather(*(store.write(insert("x")) for _ in range(MAX_BATCH + 1)))
+        await asyncio.gather(*(store.write(event("x")) for _ in range(MAX_BATCH + 1)))
     assert engine.batches == [MAX_BATCH, 1]
+
+
+# What fails alone
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), sqlite3.IntegrityError("no")])
 async def test_a_write_that_fails_fails_alone(store: Store, error: Exception) -> None:
     before, bad, after = (
-        store.write(insert("before")),
+        store.write(event("before")),
         store.write(raises(error)),
-        store.write(insert("after")),
+        store.write(event("after")),
     )
     with pytest.raises(type(error)):
         await bad
@@ -116,14 +181,103 @@ async def test_a_write_that_fails_fails_alone(store: Store, error: Exception) ->
 
 async def test_a_statement_that_is_wrong_fails_alone(store: Store) -> None:
     bad = store.write(lambda connection: connection.execute("SELECT * FROM nothing").fetchall())
-    good = store.write(insert("good"))
+    good = store.write(event("good"))
     with pytest.raises(sqlite3.OperationalError):
         await bad
     assert await good == 1
 
 
+@pytest.mark.sim
+async def test_writes_are_asked_in_order_and_told_in_order(path: Path) -> None:
+    steps: list[str] = []
+    async with Store(path, InlineEngine()) as store:
+        writes = [Told(name, steps) for name in "abc"]
+        for write in writes:
+            store.queue(write)
+        assert steps == []
+        await settle()
+    assert steps == [f"{name} {step}" for step in ("asked", "committed") for name in "abc"]
+    assert [write.value for write in writes] == [1, 2, 3]
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("at", range(4))
+async def test_a_write_that_cannot_say_what_it_writes_fails_alone(path: Path, at: int) -> None:
+    steps: list[str] = []
+    engine = GatedEngine()
+    async with Store(path, engine) as store:
+        good = [store.write(event(name)) for name in "abc"[:at]]
+        bad = Told("bad", steps, breaks="asked")
+        store.queue(bad)
+        good += [store.write(event(name)) for name in "abc"[at:]]
+        assert await asyncio.gather(*good) == [1, 2, 3]
+        assert steps == ["bad asked", "bad failed: ZeroDivisionError"]
+        assert engine.batches == [3]
+
+
+@pytest.mark.sim
+async def test_a_batch_of_nothing_but_such_writes_holds_nobody_up(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hive.store.writer.MAX_BATCH", 2)
+    engine = GatedEngine()
+    async with Store(path, engine) as store:
+        bad = [Told(name, [], breaks="asked") for name in "ab"]
+        for write in bad:
+            store.queue(write)
+        assert await store.write(event("good")) == 1
+        assert [type(write.error) for write in bad] == [ZeroDivisionError] * 2
+        assert engine.batches == [1]
+        store.queue(Told("last", [], breaks="asked"))
+    assert engine.closed, "nor the end"
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("breaks", ["committed", "failed"])
+async def test_a_write_that_fails_when_it_is_told_keeps_nobody_from_being_told(
+    path: Path, breaks: str
+) -> None:
+    reported = watch()
+    steps: list[str] = []
+    engine = GatedEngine(gated=True)
+    async with Store(path, engine) as store:
+        writes = [Told("a", steps), Told("bad", steps, breaks=breaks), Told("c", steps)]
+        for write in writes:
+            store.queue(write)
+        await settle()
+        if breaks == "failed":
+            engine.fail(StoreFullError("full"))
+            outcome = "failed: StoreFullError"
+        else:
+            engine.let_through()
+            outcome = "committed"
+        await settle()
+        others = [step for step in steps if not step.startswith("bad")]
+        assert others == ["a asked", "c asked", f"a {outcome}", f"c {outcome}"]
+        assert [type(error) for error in reported] == [ZeroDivisionError]
+        engine.gated = False
+        await store.health.until_good()
+        assert await store.write(event("after"))
+
+
+@pytest.mark.sim
+async def test_a_listener_that_fails_is_reported_and_harms_no_write(path: Path) -> None:
+    def fails() -> None:
+        raise ZeroDivisionError
+
+    reported = watch()
+    async with Store(path, InlineEngine()) as store:
+        store.on_commit(fails)
+        assert await store.write(event("a")) == 1
+        assert await store.write(event("b")) == 2
+    assert {type(error) for error in reported} == {ZeroDivisionError}
+
+
+# Who is cancelled, or closed
+
+
 async def test_a_cancelled_caller_cancels_nobody_not_even_its_own_write(store: Store) -> None:
-    one, two = store.write(insert("one")), store.write(insert("two"))
+    one, two = store.write(event("one")), store.write(event("two"))
     one.cancel()
     await two
     assert await store.read(names) == ["one", "two"]
@@ -131,21 +285,21 @@ async def test_a_cancelled_caller_cancels_nobody_not_even_its_own_write(store: S
 
 async def test_a_cancelled_task_leaves_the_writer_unharmed(store: Store) -> None:
     async def caller() -> None:
-        await store.write(insert("one"))
+        await store.write(event("one"))
 
     task = asyncio.create_task(caller())
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await store.write(insert("two"))
+    await store.write(event("two"))
     assert await store.read(names) == ["one", "two"]
 
 
 async def test_close_commits_what_waits(path: Path) -> None:
     store = Store(path)
     await store.open()
-    waiting = [store.write(insert(str(n))) for n in range(10)]
+    waiting = [store.write(event(str(n))) for n in range(10)]
     await store.close()
     assert [await future for future in waiting] == list(range(1, 11))
     async with Store(path) as again:
@@ -153,20 +307,202 @@ async def test_close_commits_what_waits(path: Path) -> None:
 
 
 @pytest.mark.sim
+async def test_close_waits_for_the_commit_under_way_and_for_what_waits_behind(path: Path) -> None:
+    engine = GatedEngine(gated=True)
+    store = Store(path, engine)
+    await store.open()
+    steps: list[str] = []
+    store.queue(Told("flying", steps))
+    await settle()
+    store.queue(Told("waiting", steps))
+    closing = asyncio.ensure_future(store.close())
+    await settle()
+    assert not closing.done()
+    store.queue(Told("late", steps))
+    await settle()
+    assert steps == ["flying asked", "late failed: StoreClosedError"]
+    engine.let_through()
+    await closing
+    assert steps[2:] == ["flying committed", "waiting asked", "waiting committed"]
+    assert engine.closed
+
+
+async def test_close_waits_for_the_thread(path: Path) -> None:
+    def slow(connection: sqlite3.Connection) -> None:
+        time.sleep(0.05)
+        event("slow")(connection)
+
+    store = Store(path)
+    await store.open()
+    flying = store.write(slow)
+    await asyncio.sleep(0.01)
+    await store.close()
+    assert flying.done()
+    async with Store(path) as again:
+        assert await again.read(names) == ["slow"]
+
+
+@pytest.mark.sim
+async def test_a_close_that_is_cancelled_loses_nothing(path: Path) -> None:
+    engine = GatedEngine(gated=True)
+    store = Store(path, engine)
+    await store.open()
+    flying = store.write(event("flying"))
+    await settle()
+    closing = asyncio.ensure_future(store.close())
+    await settle()
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
+    engine.let_through()
+    assert await flying == 1
+    await store.close()
+
+
+@pytest.mark.sim
 async def test_what_waits_when_the_writer_is_cancelled_hears_that_nobody_knows(path: Path) -> None:
     engine = GatedEngine(gated=True)
     store = Store(path, engine)
     await store.open()
-    flying = store.write(insert("flying"))
+    steps: list[str] = []
+    flying = Told("flying", steps)
+    store.queue(flying)
     await settle()
-    waiting = store.write(insert("waiting"))
-    [task] = [task for task in asyncio.all_tasks() if task.get_name() == "store writer"]
-    task.cancel()
-    for future in (flying, waiting):
-        with pytest.raises(StoreClosedError, match="may or may not"):
-            await future
+    waiting = store.write(event("waiting"))
+    store.health.fail(StoreFullError("full"), lasting=False)
+    until_good = asyncio.ensure_future(store.health.until_good())
+    await settle()
+    writer_task().cancel()
+    with pytest.raises(StoreClosedError, match="may or may not"):
+        await waiting
+    assert "may or may not" in str(flying.error)
     with pytest.raises(StoreClosedError):
-        await store.write(insert("late"))
+        await store.write(event("late"))
+    with pytest.raises(StoreClosedError):
+        await until_good
+    assert engine.closed, "or its threads would keep the program"
+    _, done = engine.held.popleft()
+    done(None)
+    assert steps == ["flying asked", "flying failed: StoreClosedError"], "nobody is told twice"
+    await store.close()
+
+
+async def test_a_commit_under_way_when_the_writer_is_cancelled_is_finished(path: Path) -> None:
+    def slow(connection: sqlite3.Connection) -> None:
+        time.sleep(0.05)
+        event("slow")(connection)
+
+    store = Store(path)
+    await store.open()
+    flying = store.write(slow)
+    await asyncio.sleep(0.01)
+    writer_task().cancel()
+    with pytest.raises(StoreClosedError, match="may or may not"):
+        await flying
+    await store.close()
+    async with Store(path) as again:
+        assert await again.read(names) == ["slow"]
+
+
+def test_a_loop_that_is_closed_during_a_commit_leaves_it_whole_and_no_thread(path: Path) -> None:
+    prepare(path)
+    gate, told = threading.Event(), list[object]()
+
+    def slow(connection: sqlite3.Connection) -> None:
+        gate.wait(5)
+        event("slow")(connection)
+
+    async def begin() -> CommitThread:
+        thread = await CommitThread.open(path)
+        thread.run(Batch([slow]), told.append)
+        return thread
+
+    thread = asyncio.run(begin())
+    gate.set()
+    thread._thread.join(5)
+    assert not thread._thread.is_alive()
+    assert told == []
+    with closing(sqlite3.connect(path)) as connection:
+        assert names(connection) == ["slow"]
+
+
+async def test_what_was_written_is_not_kept_in_memory_until_the_next_write(store: Store) -> None:
+    class Big:
+        def __call__(self, connection: sqlite3.Connection) -> None:
+            event("big")(connection)
+
+    op = Big()
+    kept = weakref.ref(op)
+    await store.write(op)
+    del op
+    for _ in range(100):
+        if kept() is None:
+            break
+        await asyncio.sleep(0.01)
+    assert kept() is None
+
+
+# When the engine fails
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (sqlite3.OperationalError("odd"), StoreError),
+        (StoreFullError("full"), StoreFullError),
+        (StoreMovedError("moved"), StoreMovedError),
+    ],
+)
+async def test_an_error_of_sqlite_or_the_store_fails_the_batch_and_begins_trouble(
+    path: Path, error: Exception, told: type[StoreError]
+) -> None:
+    engine = GatedEngine(gated=True)
+    async with Store(path, engine) as store:
+        flying = [store.write(event(name)) for name in "ab"]
+        await settle()
+        waiting = store.write(event("waiting"))
+        engine.fail(error)
+        engine.gated = False
+        for future in (*flying, waiting):
+            with pytest.raises(told):
+                await future
+        trouble = store.health.trouble
+        assert trouble is not None
+        assert trouble.lasting == (told is StoreMovedError)
+        if not trouble.lasting:
+            await store.health.until_good()
+            assert await store.write(event("after")) == 1
+
+
+class Gone(BaseException):
+    """Nothing that anybody counts on."""
+
+
+@pytest.mark.sim
+@pytest.mark.parametrize("error", [Gone(), RuntimeError("a bug")])
+async def test_any_other_error_of_the_engine_ends_the_writer_and_is_raised_by_close(
+    path: Path, error: BaseException
+) -> None:
+    engine = GatedEngine(gated=True)
+    store = Store(path, engine)
+    await store.open()
+    steps: list[str] = []
+    flying, waiting = Told("flying", steps), Told("waiting", steps)
+    store.queue(flying)
+    await settle()
+    store.queue(waiting)
+    engine.fail(error)
+    await settle()
+    for write in (flying, waiting):
+        assert isinstance(write.error, StoreClosedError)
+        assert "may or may not" in str(write.error)
+    assert engine.closed
+    with pytest.raises(StoreClosedError):
+        await store.write(event("late"))
+    with pytest.raises(type(error)) as caught:
+        await store.close()
+    assert caught.value is error
 
 
 @pytest.mark.sim
@@ -183,20 +519,20 @@ async def test_a_disk_that_is_full_fails_the_batch_and_not_the_store(path: Path)
 
     async with Store(path, InlineEngine(Filling)) as store:
         full = True
-        pair = [store.write(insert("a")), store.write(insert("b"))]
+        pair = [store.write(event("a")), store.write(event("b"))]
         for future in pair:
             with pytest.raises(StoreFullError, match="make room"):
                 await future
         full = False
         await store.health.until_good()
-        assert await store.write(insert("c")) == 1
+        assert await store.write(event("c")) == 1
         assert await store.read(names) == ["c"]
 
 
 async def test_reads_see_whole_batches_only(store: Store) -> None:
     def two(connection: sqlite3.Connection) -> None:
-        insert("a")(connection)
-        insert("b")(connection)
+        event("a")(connection)
+        event("b")(connection)
 
     writes = [store.write(two) for _ in range(20)]
     while not all(future.done() for future in writes):

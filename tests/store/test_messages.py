@@ -1,0 +1,387 @@
+"""Mail on disk: it comes back as it went in, whatever its state, and at the price of its plan."""
+
+import re
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from hive.store import (
+    Kind,
+    Message,
+    MessageKind,
+    MessageState,
+    Origin,
+    Receipt,
+    Step,
+    dead_letters,
+    receipts,
+    reminders,
+)
+from hive.store.checkup import examine
+from hive.store.connection import prepare
+from hive.store.dead_letters import DeadLetters
+from hive.store.messages import (
+    Changes,
+    by_id,
+    highest_id,
+    insertion,
+    leasing,
+    moving,
+    newest,
+    one,
+    undelivered,
+)
+from hive.store.pieces import SIZES
+from hive.store.records import lease_name, numbered
+from hive.store.retention import drop_messages, ended_messages
+from hive.store.search import Wanted, index_piece, matching
+from hive.store.unit import Query
+from tests.store.rows import inbox_number, message, put, session_number
+
+
+@pytest.fixture
+def connection(path: Path) -> Iterator[sqlite3.Connection]:
+    prepare(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as opened:
+        yield opened
+
+
+def seen(connection: sqlite3.Connection, columns: str) -> list[tuple[Any, ...]]:
+    """Read columns of the view, in the order of ids."""
+    return connection.execute(f"SELECT {columns} FROM messages ORDER BY id").fetchall()
+
+
+# What comes back
+
+
+WHOLE = message(
+    7,
+    "wörds",
+    sender_kind=Kind.PEER,
+    kind=MessageKind.ANSWER,
+    sent_at=10.0,
+    state=MessageState.DEAD,
+    in_reply_to=6,
+    label="label",
+    thread=5,
+    priority=-1,
+    not_before=11.0,
+    expires_at=12.0,
+    dedupe_key="key",
+    supersede_key="other",
+    hops=3,
+    attempts=4,
+    deliveries=5,
+    lease=numbered(2, 8),
+    session=numbered(2, 9),
+    leased_at=13.0,
+    in_turn_at=14.0,
+    ended_at=15.0,
+    reason="why",
+    holder="bob",
+    origin=Origin("/run/x.sock", 1, 2, 3),
+)
+
+
+def test_a_message_comes_back_whole(connection: sqlite3.Connection) -> None:
+    put(connection, WHOLE)
+    found = one(7)(connection)
+    assert found is not None
+    assert msgspec.structs.asdict(found) == msgspec.structs.asdict(WHOLE)
+    [bodiless] = by_id([7, 8])(connection).values()
+    assert bodiless.body is None
+    assert one(8)(connection) is None
+
+
+@pytest.mark.parametrize("state", MessageState)
+@pytest.mark.parametrize("kind", MessageKind)
+def test_the_view_has_words_for_every_state_and_kind(
+    connection: sqlite3.Connection, state: MessageState, kind: MessageKind
+) -> None:
+    put(connection, message(state=state, kind=kind))
+    assert seen(connection, "state, kind") == [(state.value, kind.value)]
+
+
+def test_a_reminder_is_sent_by_nobody_and_everything_else_by_its_session(
+    connection: sqlite3.Connection,
+) -> None:
+    put(connection, *[message(kind=kind, sender="alice") for kind in MessageKind])
+    put(connection, message(sender="system", sender_kind=Kind.SYSTEM))
+    columns = "kind, sender, sender_kind"
+    found = {kind: (sender, sort) for kind, sender, sort in seen(connection, columns)[:-1]}
+    assert found.pop("reminder") == ("reminder", "system")
+    assert set(found.values()) == {("alice", "agent")}
+    assert seen(connection, columns)[-1] == ("message", "system", "system")
+
+
+def test_a_holder_is_named_once_its_row_is_there_and_nobody_before(
+    connection: sqlite3.Connection,
+) -> None:
+    session = numbered(3, 4)
+    put(connection, message(), message(session=session, holder="carol"))
+    assert seen(connection, "session, holder") == [(0, None), (session, "carol")]
+    connection.execute("DELETE FROM sessions WHERE id = ?", (session,))
+    assert seen(connection, "session, holder") == [(0, None), (session, None)]
+
+
+def test_the_system_has_a_session_in_every_store(connection: sqlite3.Connection) -> None:
+    assert connection.execute("SELECT id, name, kind FROM sessions").fetchall() == [
+        (1, "system", "system")
+    ]
+
+
+def test_a_receipt_names_its_session(connection: sqlite3.Connection) -> None:
+    session = numbered(3, 4)
+    noted = [
+        Receipt(1, 5.0, Step.PARKED, reason="loop"),
+        Receipt(1, 6.0, Step.RETURNED, 1, session, "gone"),
+    ]
+    row = (session, "bob", "agent", None, None, None, None)
+    Changes(sessions=[row], receipts=noted)(connection)
+    parked, returned = receipts.of(1)(connection)
+    assert (parked.session_name, returned.session_name) == (None, "bob/3-4")
+    assert (returned.at, returned.step, returned.attempt) == (6.0, Step.RETURNED, 1)
+    assert lease_name(session) == "3-4"
+
+
+def test_a_session_and_an_inbox_have_one_row_however_often_they_are_written(
+    connection: sqlite3.Connection,
+) -> None:
+    session = numbered(1, 1)
+    row = (session, "alice", "agent", "/run/a.sock", 5, 6, 7)
+    for _ in range(2):
+        Changes(sessions=[row, row], inboxes=[(1, "bob"), (1, "bob")])(connection)
+    found = connection.execute("SELECT * FROM sessions WHERE id = ?", (session,)).fetchall()
+    assert found == [row]
+    assert connection.execute("SELECT * FROM inboxes").fetchall() == [(1, "bob")]
+    assert undelivered(0.0)(connection).inboxes == {"bob": 1}
+
+
+# One write of the broker
+
+
+COUNTS = (0, 1, 2, 7, SIZES[0] + 1, 2 * SIZES[0] + SIZES[1] + 3)
+
+
+def usual(number: int, inbox: int, sender: int) -> tuple[Any, ...]:
+    return (number, inbox, sender, 5, 10.0, 0, 0, 0, 0, 0, None, "hello")
+
+
+def stored(connection: sqlite3.Connection, count: int) -> list[Message]:
+    """Store so many messages in the short way; return them as they are on disk."""
+    inbox = inbox_number(connection, "bob")
+    sender = session_number(connection, "alice", "agent", WHOLE.origin)
+    changes = Changes()
+    for number in range(1, count + 1):
+        changes.inserted += usual(number, inbox, sender)
+    changes(connection)
+    return list(undelivered(0.0)(connection).rows)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_usual_messages_are_stored_each_once(connection: sqlite3.Connection, count: int) -> None:
+    stored(connection, count)
+    found = seen(connection, "id, inbox, sender, kind, size, sent_at, state, body, priority")
+    row = ("bob", "alice", "message", 5, 10.0, "stored", "hello", 0)
+    assert found == [(number, *row) for number in range(1, count + 1)]
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_leases_moves_and_acks_reach_their_rows_and_no_others(
+    connection: sqlite3.Connection, count: int
+) -> None:
+    messages = stored(connection, 4 * count)
+    leased, moved, acked = (messages[start::4] for start in range(3))
+    changes = Changes()
+    for each in leased + acked:
+        each.state, each.attempts, each.deliveries = MessageState.LEASED, 1, 2
+        each.lease, each.session, each.leased_at = numbered(1, 5), numbered(1, 6), 20.0
+        changes.leased += leasing(each)
+    for each in moved:
+        each.state, each.not_before, each.hops = MessageState.PARKED, 30.0, 4
+        each.reason, each.in_turn_at = "loop", 25.0
+        changes.moved += moving(each)
+    for each in acked:
+        each.state, each.ended_at = MessageState.ACKED, 40.0
+        changes.acked += (each.id, 40.0)
+    changes(connection)
+    found = by_id(range(1, 4 * count + 1))(connection)
+    expected = [msgspec.structs.asdict(each) for each in messages]
+    assert [msgspec.structs.asdict(found[each.id]) for each in messages] == expected
+
+
+def test_a_lease_clears_what_an_earlier_delivery_left(connection: sqlite3.Connection) -> None:
+    put(connection, message(not_before=1.0, in_turn_at=2.0, ended_at=3.0, reason="gone"))
+    [again] = by_id([1])(connection).values()
+    Changes(leased=list(leasing(again)))(connection)
+    columns = "state, not_before, in_turn_at, ended_at, reason"
+    assert seen(connection, columns) == [("leased", None, None, None, None)]
+
+
+def test_what_is_inserted_and_changed_in_one_write_is_as_it_was_last(
+    connection: sqlite3.Connection,
+) -> None:
+    new = message(1)
+    changes = Changes(inboxes=[(1, "bob")], whole=list(insertion(new, 1, 1)))
+    new.state, new.reason = MessageState.PARKED, "loop"
+    changes.moved += moving(new)
+    changes(connection)
+    assert seen(connection, "id, state, reason") == [(1, "parked", "loop")]
+
+
+def test_bodies_and_looks_are_read_after_what_is_written(connection: sqlite3.Connection) -> None:
+    changes = Changes(
+        inboxes=[(1, "bob")],
+        whole=[
+            *insertion(message(1, "one"), 1, 1),
+            *insertion(message(2, "two"), 1, 1),
+        ],
+        bodies=[2, 1],
+        others=[highest_id, lambda connection: seen(connection, "id")],
+    )
+    written = changes(connection)
+    assert written.bodies == {1: "one", 2: "two"}
+    assert written.values == [2, [(1,), (2,)]]
+    many = Changes(bodies=list(range(1, 2000)))(connection)
+    assert many.bodies == {1: "one", 2: "two"}
+
+
+def test_an_id_that_is_there_is_refused_with_all_that_came_with_it(path: Path) -> None:
+    prepare(path)
+    with closing(sqlite3.connect(path)) as connection:
+        put(connection, message(1, "first"))
+        connection.commit()
+        with pytest.raises(sqlite3.IntegrityError):
+            put(connection, message(2), message(1, "second"))
+        connection.rollback()
+        assert seen(connection, "id, body") == [(1, "first")]
+
+
+# What is gone
+
+
+def test_the_highest_deleted_id_is_marked_in_whatever_order_they_go(
+    connection: sqlite3.Connection,
+) -> None:
+    put(connection, *[message() for _ in range(5)])
+    for gone, marked in ((2, 2), (5, 5), (3, 5), (4, 5)):
+        connection.execute("DELETE FROM mail WHERE id = ?", (gone,))
+        query = "SELECT number FROM marks WHERE name = 'highest_deleted'"
+        assert connection.execute(query).fetchall() == [(marked,)]
+        assert highest_id(connection) == 5
+    put(connection, message(8))
+    assert highest_id(connection) == 8
+    connection.execute("DELETE FROM mail")
+    assert highest_id(connection) == 8
+
+
+LATE_CHANGES: dict[str, Callable[[Message], Changes]] = {
+    "lease": lambda gone: Changes(leased=list(leasing(gone))),
+    "ack": lambda gone: Changes(acked=[gone.id, 20.0]),
+    **{
+        f"move to {state}": lambda gone, state=state: Changes(  # type: ignore[misc]
+            moved=list(moving(msgspec.structs.replace(gone, state=state, ended_at=20.0)))
+        )
+        for state in MessageState
+    },
+}
+
+
+@pytest.mark.parametrize("change", LATE_CHANGES.values(), ids=LATE_CHANGES)
+def test_a_change_of_a_message_that_is_gone_shows_nowhere_and_is_swept(
+    connection: sqlite3.Connection, path: Path, change: Callable[[Message], Changes]
+) -> None:
+    """It leaves a row in no inbox: nobody is delivered it, shown it, or counts it."""
+    put(connection, message(1, "fox"), message(2, "cat"))
+    index_piece(connection)
+    [gone, _] = undelivered(0.0)(connection).rows
+    connection.execute("DELETE FROM mail")
+    change(gone)(connection)
+
+    found = undelivered(0.0)(connection)
+    assert (found.rows, found.last_id, found.used_keys, found.lineage) == ([], 2, [], {})
+    assert one(1)(connection) is None
+    assert by_id([1])(connection) == {}
+    assert newest("bob", 9)(connection) == ()
+    assert dead_letters.newest(DeadLetters(), 9)(connection) == []
+    assert dead_letters.replay(DeadLetters(ids=(1,)), 30.0)(connection) == []
+    assert matching(Wanted("fox"), 9)(connection) == ()
+    assert matching(Wanted(inbox="bob"), 9)(connection) == ()
+    findings = {each.check: each.sentence for each in examine(path, 0.0)}
+    assert (findings["messages"], findings["oldest"]) == ("none", "nothing is unread")
+
+    assert ended_messages(0, 0.0)(connection).ids == [1]
+    assert drop_messages([1], 0.0)(connection) == 1
+    assert connection.execute("SELECT id FROM mail").fetchall() == []
+    connection.execute("INSERT INTO search (search, rank) VALUES ('integrity-check', 1)")
+
+
+# Plans
+
+
+def run_traced(
+    connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], object]
+) -> list[str]:
+    """Return the statements that a work runs, with their values in them."""
+    statements: list[str] = []
+    connection.set_trace_callback(statements.append)
+    work(connection)
+    connection.set_trace_callback(None)
+    return [each for each in statements if not each.startswith("--")]
+
+
+def plans_of(connection: sqlite3.Connection, query: Query[Any]) -> list[str]:
+    """Return the steps of the plans of all statements of a query."""
+    return [
+        step[3]
+        for statement in run_traced(connection, query)
+        for step in connection.execute(f"EXPLAIN QUERY PLAN {statement}")
+    ]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_no_write_of_mail_builds_a_table_of_its_own(
+    connection: sqlite3.Connection, size: int
+) -> None:
+    changes = Changes(sessions=[(9, "x", "agent", None, None, None, None)], inboxes=[(1, "bob")])
+    for number in range(1, size + 1):
+        new, other = message(number), message(size + number)
+        changes.inserted += usual(number, 1, 1)
+        changes.whole += insertion(other, 1, 1)
+        changes.leased += leasing(new)
+        changes.moved += moving(other)
+        changes.acked += (number, 1.0)
+    statements = run_traced(connection, changes)
+    assert len(statements) == 2 + 5
+    for statement in statements:
+        steps = {step[1] for step in connection.execute(f"EXPLAIN {statement}")}
+        assert not steps & {"OpenEphemeral", "OpenAutoindex", "SorterOpen"}, statement
+
+
+PLANS: dict[str, tuple[Query[Any], set[str]]] = {
+    "undelivered": (undelivered(5.0), {"undelivered", "dedupe"}),
+    "dead letters": (dead_letters.newest(DeadLetters(), 9), {"dead_letters"}),
+    "of a sender": (dead_letters.newest(DeadLetters(sender="alice"), 9), {"dead_letters"}),
+    "replay": (dead_letters.replay(DeadLetters(before=5.0), 9.0), {"dead_letters"}),
+    "discard": (dead_letters.discard(DeadLetters(inbox="bob"), 9.0), {"dead_letters"}),
+    "reminders": (reminders.pending("bob"), {"reminders"}),
+    "one": (one(1), set()),
+    "by id": (by_id([1, 2]), set()),
+    "unread": (newest("bob", 9, unread=True), {"undelivered"}),
+}
+
+
+@pytest.mark.parametrize(("query", "indexes"), PLANS.values(), ids=PLANS)
+def test_reads_of_mail_use_the_partial_indexes_and_never_all_rows(
+    connection: sqlite3.Connection, query: Query[Any], indexes: set[str]
+) -> None:
+    steps = plans_of(connection, query)
+    found = (re.search(r"mail USING (?:COVERING )?INDEX (\w+)", step) for step in steps)
+    assert {each[1] for each in found if each} == indexes, steps
+    for table in ("mail", "sender", "holder", "sessions"):
+        assert f"SCAN {table}" not in steps, steps
