@@ -203,9 +203,8 @@ class MessageTable:
     def drop(self, message: Message, lost: str | None = None) -> None:
         """Take a message from its holder, who is told why when it was `lost`."""
         holder = self.holder(message)
-        if holder is None:
+        if holder is None or holder.held.pop(message.id, None) is None:
             return
-        holder.held.pop(message.id, None)
         if lost is not None:
             holder.lose(message.id, lost)
 

@@ -306,3 +306,14 @@ def test_a_dead_letter_that_is_replayed_does_not_hide_the_newest_from_the_next()
     assert message.id == old
     newest = desk.send(supersede_key="k").id
     assert desk.take(session, 8) == [newest]
+
+
+def test_who_held_mail_of_a_removed_queue_before_has_lost_nothing_by_that() -> None:
+    desk = with_a_queue()
+    desk.send("queue:build")
+    session = desk.session()
+    [held] = desk.ids(desk.recv(session, queue="build")) or []
+    desk.nack(session, held, NackMode.DEFER)
+    desk.rules.remove_queue("build", desk.now, force=True)
+    desk.collect()
+    assert desk.ack_turn(session) == {}
