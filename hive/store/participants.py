@@ -9,6 +9,7 @@ import attrs
 
 from hive.errors import NotFoundError
 from hive.store.records import Desired, Kind, ParticipantOrigin, ParticipantRecord
+from hive.store.schema import OPEN
 from hive.store.unit import Op
 
 _COLUMNS = tuple(attribute.name for attribute in attrs.fields(ParticipantRecord))
@@ -20,7 +21,11 @@ _UPSERT = (
 
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM participants ORDER BY name"  # noqa: S608
 
-_PURGE = "DELETE FROM mail WHERE inbox = (SELECT id FROM inboxes WHERE name = ?)"
+_PURGE = (
+    "DELETE FROM mail WHERE inbox = (SELECT id FROM inboxes WHERE name = ?) "  # noqa: S608
+    f"AND NOT {OPEN}"
+)
+"""What the broker still holds stays: it may have been replayed at this very moment."""
 
 
 def upsert(record: ParticipantRecord) -> Op[None]:
@@ -33,7 +38,7 @@ def upsert(record: ParticipantRecord) -> Op[None]:
 
 
 def delete(name: str, *, purge: bool) -> Op[None]:
-    """Remove one participant; with `purge`, every message of its inbox too."""
+    """Remove one participant; with `purge`, every message of its inbox that is at its end, too."""
 
     def op(connection: sqlite3.Connection) -> None:
         connection.execute("DELETE FROM participants WHERE name = ?", (name,))

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 from attrs import evolve
+from msgspec.structs import replace
 
 from hive.errors import NotFoundError
 from hive.store import (
     Desired,
     Kind,
+    MessageState,
     ParticipantOrigin,
     ParticipantRecord,
     Store,
@@ -93,7 +95,8 @@ async def test_a_column_that_does_not_exist_is_a_bug_of_the_caller() -> None:
 
 async def test_a_deleted_participant_leaves_its_mail_unless_purged(store: Store) -> None:
     await store.upsert_participant(ALICE)
-    await store.write(storing(message(inbox="alice"), message(inbox="bob")))
+    dead = {"state": MessageState.DEAD, "ended_at": 1.0}
+    await store.write(storing(message(inbox="alice", **dead), message(inbox="bob", **dead)))
     await store.delete_participant("alice")
     assert await store.participants() == ()
     assert await store.read(_count_messages) == 2
@@ -101,9 +104,16 @@ async def test_a_deleted_participant_leaves_its_mail_unless_purged(store: Store)
     assert await store.read(_count_messages) == 1
 
 
+async def test_a_purge_leaves_what_was_replayed_meanwhile(store: Store) -> None:
+    await store.write(storing(message(inbox="alice")))
+    await store.delete_participant("alice", purge=True)
+    assert await store.read(_count_messages) == 1
+
+
 async def test_no_id_is_used_twice_after_a_purge(store: Store, path: Path) -> None:
     await store.upsert_participant(ALICE)
-    await store.write(storing(message(inbox="bob"), message(inbox="alice"), message(inbox="alice")))
+    ended = message(inbox="alice", state=MessageState.ACKED, ended_at=1.0)
+    await store.write(storing(message(inbox="bob"), replace(ended), replace(ended)))
     await store.delete_participant("alice", purge=True)
     assert await store.read(highest_id) == 3
     await store.close()
