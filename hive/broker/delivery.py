@@ -57,7 +57,7 @@ class Delivery:
         self.is_due_changed = False
         self._waits = Waits()
         self._lease_due: float | None = None
-        self._leases = 0
+        self._last_lease = numbered(epoch, 0)
 
     # Receivers
 
@@ -74,7 +74,7 @@ class Delivery:
         if not inbox.parked or inbox.ready or inbox.paused:
             return None
         for parked in inbox.parked:
-            if not parked.urgent and parked.session.waits(parked.token):
+            if not parked.urgent and parked.is_waiting:
                 return parked
         return None
 
@@ -83,8 +83,7 @@ class Delivery:
     ) -> None:
         """Lease messages to a receiver; the row of a new one is yet to be made."""
         table, session = self.table, parked.session
-        self._leases += 1
-        lease = numbered(self.epoch, self._leases)
+        lease = self._last_lease = self._last_lease + 1
         if not session.is_written:
             table.introduce(parked.inbox, session)
         effects = table.effects
@@ -115,10 +114,10 @@ class Delivery:
             self.is_due_changed = True
 
     def _unpark(self, parked: Parked) -> None:
-        parked.inbox.parked.pop(parked, None)
+        del parked.inbox.parked[parked]
         self._waits.discard(parked)
-        if parked.session.parked:
-            parked.session.parked.remove(parked)
+        assert parked.session.parked is not None
+        parked.session.parked.remove(parked)
 
     def _answer_empty(self, parked: Parked) -> None:
         """Let a receiver wait no more; it gets nothing."""

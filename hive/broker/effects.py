@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from attrs import define, field, frozen
 
 from hive.broker.inboxes import Parked
@@ -23,8 +24,7 @@ from hive.store.unit import Op
 _LEASED = MessageState.LEASED
 
 
-@frozen
-class Grant:
+class Grant(msgspec.Struct, eq=False):
     """Mail for a receiver, to be handed over once its leases are on disk."""
 
     parked: Parked

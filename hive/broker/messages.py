@@ -174,8 +174,9 @@ class MessageTable:
 
     def ack(self, message: Message, now: Moment) -> None:
         """End a leased message whose work is done."""
-        self.inboxes[message.inbox].leased -= 1
-        self._let_go(message)
+        inbox = self.inboxes[message.inbox]
+        inbox.leased -= 1
+        self._let_go(message, inbox)
         message.state = _ACKED
         message.ended_at = now.wall
         effects = self.effects
@@ -190,7 +191,7 @@ class MessageTable:
             inbox.leased -= 1
         else:
             inbox.stored -= 1
-        self._let_go(message)
+        self._let_go(message, inbox)
         message.state = state
         message.ended_at = now.wall
         message.reason = reason
@@ -250,9 +251,9 @@ class MessageTable:
             if message.state is _STORED:
                 self._queue(message, inbox)
 
-    def _let_go(self, message: Message) -> None:
+    def _let_go(self, message: Message, inbox: Inbox) -> None:
         number = message.id
-        self.inboxes[message.inbox].size -= message.size
+        inbox.size -= message.size
         del self.messages[number]
         if message.body is not None:
             self.body_bytes -= message.size + BODY_OVERHEAD

@@ -50,7 +50,7 @@ class Rules(Delivery):
     def __init__(self, limits: Limits, epoch: int = 0) -> None:
         super().__init__(limits, epoch)
         self.queues: dict[str, None] = {}
-        self._sessions = 0
+        self._last_session = numbered(epoch, 0)
         self.add_inbox(OPERATOR, Kind.OPERATOR)
 
     # Inboxes and sessions
@@ -102,8 +102,7 @@ class Rules(Delivery):
 
     def open_session(self, session: Session, now: Moment) -> None:
         """Note a new connection, and number it."""
-        self._sessions += 1
-        session.number = numbered(self.epoch, self._sessions)
+        session.number = self._last_session = self._last_session + 1
         session.inbox = self.table.inbox(session.name)
         session.is_open = True
         session.alive_at = now.loop

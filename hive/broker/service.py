@@ -36,14 +36,17 @@ from hive.broker.values import MarkRead, Moment, Post, RemoveInbox, Token
 from hive.clock import Clock
 from hive.config import Limits
 from hive.errors import HiveError, NotFoundError, UnavailableError
-from hive.store import Kind, Store, StoreClosedError, StoreError
+from hive.store import Kind, MessageState, Store, StoreClosedError, StoreError
 from hive.store.messages import Changes, Epoch, Written, next_epoch, undelivered
 from hive.store.questions import open_questions
+from hive.store.records import lease_name
 from hive.wire import agent, collaboration, host, oversight
 from hive.wire.rows import Received
 
 Decide: TypeAlias = Callable[[Session, Any, Token, Moment], None]
 """Decides about one request: of whom, what, the token of its answer, at which moment."""
+
+_LEASED = MessageState.LEASED
 
 RETRY_SECONDS = 1.0
 """Pause between attempts to read the mail again after a failure."""
@@ -402,9 +405,9 @@ class BrokerService:
                 return
 
     async def _begin_epoch(self) -> None:
-        """Write the new epoch down, once; nothing is delivered before that."""
+        """Write the new epoch down, once, as it was foreseen; nothing is delivered before that."""
         if not self._has_epoch:
-            self.rules.epoch = await self._store.write(Epoch(self._clock.now()))
+            await self._store.write(Epoch(self._clock.now()))
             self._has_epoch = True
 
     async def _load(self) -> None:
@@ -497,11 +500,13 @@ def _decisions(rules: Rules, asking: Asking, care: Care) -> Mapping[type, Decide
 
 def _hand_over(grant: Grant, written: Written) -> bool:
     """Give a receiver its mail; return False if it has gone, so that the mail must go back."""
-    parked = grant.parked
+    parked, lease = grant.parked, lease_name(grant.lease)
     rows = [
-        message_row(message, written.bodies[message.id] if message.body is None else message.body)
+        message_row(
+            message, written.bodies[message.id] if message.body is None else message.body, lease
+        )
         for message in grant.messages
-        if grant.is_current(message)
+        if message.lease == grant.lease and message.state is _LEASED
     ]
     received = Received(ok=True, messages=rows)
     return parked.session.answer(parked.token, received, parked.ordered) or not rows

@@ -50,7 +50,6 @@ from hive.gateway.agent_connection import AgentConnection
 from hive.gateway.agent_verbs import AgentServices as AgentVerbServices
 from hive.gateway.connection import Connection, Served
 from hive.gateway.doors import GatewayDoors
-from hive.gateway.flusher import Flusher
 from hive.gateway.handlers import Fields
 from hive.gateway.host_connection import HostConnection
 from hive.gateway.host_gate import HostGate
@@ -139,7 +138,7 @@ class Assembly:
         )
 
     def _make_gateway(self, shutdown: Callable[[bool], None]) -> None:
-        self._served = Served(self.broker, self._requests, Flusher(), asyncio.get_running_loop())
+        self._served = Served(self.broker, self._requests, asyncio.get_running_loop())
         self._agent_services = AgentVerbServices(
             self.mail,
             self.roster,

@@ -2,8 +2,8 @@
 
 An `asyncio.Protocol` rather than streams: no task and no buffer object exists for a client that
 waits. It *is* the client's session with the broker: it calls the broker as it decodes a request,
-and the broker answers it when the outcome is on disk. Answers of one turn of the loop leave in one
-write.
+and the broker answers it when the outcome is on disk. uvloop joins what is written to one client in
+one turn of the loop.
 
 Order costs nothing as long as only the broker is asked, because that answers in the order in which
 it was asked: such an answer is owed and goes out as it comes. Any other answer that has to wait, or
@@ -24,15 +24,14 @@ from attrs import frozen
 from hive.broker.service import BrokerService
 from hive.broker.sessions import Session
 from hive.broker.values import Token, Value
-from hive.errors import BadRequestError, HiveError, TooLargeError, UnavailableError
-from hive.gateway.flusher import Flusher
+from hive.errors import HiveError, TooLargeError, UnavailableError
 from hive.gateway.handlers import Answer, Fields, Handler, LongPoll, Stream, table_of
 from hive.gateway.origin import has_gone, origin_of
 from hive.gateway.responses import Req, Slot, failure, line_of
 from hive.store import Kind
 from hive.wire.agent import Recv
 from hive.wire.base import LINE_MAX, Request
-from hive.wire.codec import RequestDecoder, encode_error, encode_ok, request_id
+from hive.wire.codec import MALFORMED, RequestDecoder, encode_error, encode_ok, request_id
 from hive.wire.framing import LineBuffer, TooLong
 
 logger = logging.getLogger(__name__)
@@ -55,13 +54,11 @@ class Served:
         broker: Who decides about mail.
         running: Holds the tasks of long requests, which outlive their connection: an operator who
             interrupts `hive-c0re restart` has not interrupted the restart.
-        flusher: Writes what connections have to say at the end of a turn.
         loop: Where all of this runs.
     """
 
     broker: BrokerService
     running: set[asyncio.Task[Fields]]
-    flusher: Flusher
     loop: asyncio.AbstractEventLoop
 
 
@@ -87,7 +84,6 @@ class Connection(Session, asyncio.Protocol):
         "_held_up",
         "_leaving",
         "_lines",
-        "_out",
         "_owed",
         "_path",
         "_served",
@@ -114,7 +110,6 @@ class Connection(Session, asyncio.Protocol):
         self._served = served
         self._transport: asyncio.Transport | None = None
         self._lines: LineBuffer | None = None
-        self._out: list[bytes] = []
         self._slots: deque[Slot] | None = None
         self._owed = 0
         self._waiting = 0
@@ -148,9 +143,7 @@ class Connection(Session, asyncio.Protocol):
                 self._take(data)
         else:
             self._take_pieces(data)
-        if self._out:
-            self.flush()
-        if self._under_way > MAX_OUTSTANDING:
+        if self._slots or self._owed + self._waiting > MAX_OUTSTANDING:
             self._regulate()
 
     def eof_received(self) -> bool:
@@ -160,7 +153,6 @@ class Connection(Session, asyncio.Protocol):
         altogether is let go of at once, and so is who reads a stream.
         """
         assert self._transport is not None
-        self.flush()
         is_waiting = bool(self._under_way) and self._stream is None
         self._has_ended = is_waiting and not has_gone(self._transport)
         return self._has_ended
@@ -203,8 +195,7 @@ class Connection(Session, asyncio.Protocol):
             self._transport.abort()
 
     def close(self) -> None:
-        """Write what is ready, then disconnect; a client that does not read it is cut off."""
-        self.flush()
+        """Disconnect, once what was written is read; a client that does not read is cut off."""
         self._leaving = True
         if self._transport is None:
             return
@@ -213,11 +204,10 @@ class Connection(Session, asyncio.Protocol):
         self._write_deadline = self._served.loop.call_later(FAREWELL, self.abort)
         self._transport.close()
 
-    def flush(self) -> None:
-        """Write the answers that are ready."""
-        if self._out and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(self._out[0] if len(self._out) == 1 else b"".join(self._out))
-        self._out.clear()
+    def _write(self, line: bytes) -> None:
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            transport.write(line)
 
     # Requests
 
@@ -236,10 +226,11 @@ class Connection(Session, asyncio.Protocol):
             self._lines = None
 
     def _take(self, line: bytes) -> None:
+        decoder = self.decoder
         try:
-            request = self.decoder.decode(line)
-        except BadRequestError as error:
-            self._say(encode_error(error, request_id(line)))
+            request = decoder.decode_quickly(line)
+        except MALFORMED as error:
+            self._say(encode_error(decoder.explain(line, error), request_id(line)))
             return
         try:
             answer = self.handlers[type(request)](self, request)
@@ -271,20 +262,19 @@ class Connection(Session, asyncio.Protocol):
 
     def answer(self, token: Token, value: Value, ordered: bool = True) -> bool:
         """Put the answer of the broker into its place; always True, see `Session.answer`."""
-        if self._transport is None:
+        transport = self._transport
+        if transport is None:
             return True  # its end has given back whatever it held
         if type(token) is Slot:
             token.line = line_of(value, token.req, "request")
-            self._take_out()
         else:
-            self._out.append(line_of(value, token, "request"))
-            if not ordered:
-                self._waiting -= 1
-            else:
+            self._write(line_of(value, token, "request"))
+            if ordered:
                 self._owed -= 1
-                if self._slots:
-                    self._take_out()
-        self._answered()
+            else:
+                self._waiting -= 1
+        if self._slots or self._held_up or self._has_ended:
+            self._answered()
         return True
 
     # Answers
@@ -308,7 +298,6 @@ class Connection(Session, asyncio.Protocol):
         def ended(done: asyncio.Task[Fields]) -> None:
             self._served.running.discard(done)
             slot.line = line_of(_outcome(done), request.req, request.verb)
-            self._take_out()
             self._answered()
 
         task = self._served.loop.create_task(answer)
@@ -317,24 +306,24 @@ class Connection(Session, asyncio.Protocol):
 
     def _poll_ended(self, request: Request, done: asyncio.Future[Fields]) -> None:
         self._waiting -= 1
-        self._out.append(line_of(_outcome(done), request.req, request.verb))
+        self._write(line_of(_outcome(done), request.req, request.verb))
         self._answered()
 
     def _answered(self) -> None:
         """Go on after an answer."""
+        if self._slots:
+            self._take_out()
         if self._held_up:
             self._regulate()
         if self._has_ended and not self._under_way:
             self.close()
-        elif self._out:
-            self._served.flusher.add(self)
 
     def _say(self, line: bytes) -> None:
         """Answer at once, which is still after those who asked before."""
         if self._owed or self._slots:
             self._open_slot(None).line = line
         else:
-            self._out.append(line)
+            self._write(line)
 
     def _open_slot(self, req: Req) -> Slot:
         if self._slots is None:
@@ -347,7 +336,7 @@ class Connection(Session, asyncio.Protocol):
         """Take the answers whose turn it is out of their slots."""
         slots = self._slots
         while slots and not self._owed and slots[0].line is not None:
-            self._out.append(slots[0].line)
+            self._write(slots[0].line)
             slots.popleft()
 
     @property
@@ -378,14 +367,12 @@ class Connection(Session, asyncio.Protocol):
         error = None if done.cancelled() else done.exception()
         if isinstance(error, HiveError):
             self._say(encode_error(error, req))
-            self.flush()
         elif error is not None:
             logger.error("a stream to a client broke off", exc_info=error)
         self.close()
 
     def _push(self, req: Req, fields: Fields) -> None:
         self._say(encode_ok(req, **fields))
-        self._served.flusher.add(self)
 
 
 def _outcome(done: asyncio.Future[Fields]) -> Fields | BaseException:

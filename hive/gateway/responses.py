@@ -10,7 +10,7 @@ from attrs import define
 from actors import ActorDied, AskTimeout, MailboxFull
 from hive.errors import FailedError, HiveError, TimedOutError, UnavailableError
 from hive.wire.base import Response
-from hive.wire.codec import encode_error, encode_ok, encode_response
+from hive.wire.codec import encode_error, encode_ok, encode_struct
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,8 @@ def line_of(value: Any, req: Req, verb: str) -> bytes:
     """
     try:
         if isinstance(value, Response):
-            return encode_response(value, req)
+            value.req = req
+            return encode_struct(value) + b"\n"
         if isinstance(value, BaseException):
             return failure(value, req, verb)
         return encode_ok(req, **value)

@@ -36,7 +36,7 @@ from hive.store.connection import (
     require_room,
 )
 from hive.store.errors import StoreLogMissingError
-from hive.store.files import Files, Verified
+from hive.store.files import Files
 from hive.store.schema import require_current
 from hive.store.unit import Batch, Query, Read, Unit
 
@@ -93,7 +93,7 @@ class CommitThread:
     _connection: sqlite3.Connection
     _files: Files
     _loop: asyncio.AbstractEventLoop = field(factory=asyncio.get_running_loop, init=False)
-    _units: SimpleQueue[tuple[Unit, Done] | None] = field(factory=SimpleQueue, init=False)
+    _units: SimpleQueue[tuple[Unit, Done, bool] | None] = field(factory=SimpleQueue, init=False)
     _thread: Thread = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -108,12 +108,12 @@ class CommitThread:
 
     def run(self, unit: Unit, done: Done) -> None:
         """Run a unit after those before it; its outcome counts only if the files are in place."""
-        self._units.put((Verified(unit, self._files), done))
+        self._units.put((unit, done, True))
 
     async def run_alone(self, unit: Unit) -> None:
         """Run a unit and wait for it."""
         over: asyncio.Future[None] = self._loop.create_future()
-        self._units.put((unit, lambda error: settle(over, error)))
+        self._units.put((unit, lambda error: settle(over, error), False))
         await over
 
     async def close(self) -> None:
@@ -134,10 +134,12 @@ class CommitThread:
         item = self._units.get()
         if item is None:
             return False
-        unit, done = item
+        unit, done, counts_in_place_only = item
         error: BaseException | None = None
         try:
             unit.run(self._connection)
+            if counts_in_place_only:
+                self._files.check()
         except BaseException as failure:
             error = failure
         try:

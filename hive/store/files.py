@@ -8,13 +8,11 @@ of stat(2) after each commit, about 3 microseconds, are the price of knowing bef
 from __future__ import annotations
 
 import os
-import sqlite3
 from pathlib import Path
 
 from attrs import frozen
 
 from hive.store.errors import StoreLogMissingError, StoreMovedError
-from hive.store.unit import Unit
 
 Identity = tuple[int, int]
 
@@ -58,19 +56,6 @@ class Files:
                 f"the log {self.log_path} was deleted or replaced while the store was open; "
                 "the store is opened again to save what was in it"
             )
-
-
-@frozen
-class Verified:
-    """A unit whose outcome counts only if its files are still in their places."""
-
-    unit: Unit
-    files: Files
-
-    def run(self, connection: sqlite3.Connection) -> None:
-        """Do the work, then look."""
-        self.unit.run(connection)
-        self.files.check()
 
 
 def log_of(path: Path) -> Path:

@@ -74,7 +74,8 @@ class Batch:
         self.outcomes.clear()
         connection.execute("BEGIN IMMEDIATE")
         try:
-            self.outcomes.extend(apply(connection, op) for op in self.ops)
+            for op in self.ops:
+                self.outcomes.append(apply(connection, op))
             connection.execute("COMMIT")
         except BaseException:
             if connection.in_transaction:

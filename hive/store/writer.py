@@ -212,7 +212,8 @@ class Writer:
         if self._waiting and not self._planned:
             self._planned = True
             self._loop.call_soon(self._loop.call_soon, self._begin)
-        self._end_if_idle()
+        elif self._closing:
+            self._end_if_idle()
 
     def _end_if_idle(self) -> None:
         if self._closing and self._flying is None and not self._waiting:

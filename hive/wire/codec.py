@@ -13,12 +13,17 @@ import msgspec
 from hive.errors import BadRequestError, ErrorCode, FailedError, HiveError
 from hive.names import suggest
 from hive.wire import VERSION
-from hive.wire.base import Request, Response
+from hive.wire.base import Request
 
 R = TypeVar("R", bound=Request)
 T = TypeVar("T")
 
-_encode_json = msgspec.json.Encoder().encode
+encode_struct = msgspec.json.Encoder().encode
+"""Returns a struct as JSON, without its newline."""
+
+
+MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding a line that is no request raises."""
 
 
 class RequestDecoder(Generic[R]):
@@ -26,10 +31,15 @@ class RequestDecoder(Generic[R]):
 
     Args:
         union: The union of the request classes that the socket understands.
+
+    Attributes:
+        decode_quickly: Returns the request that a line holds, or raises one of `MALFORMED`; then
+            `explain` has the sentence for its author.
     """
 
     def __init__(self, union: Any) -> None:
         self._decoder: msgspec.json.Decoder[R] = msgspec.json.Decoder(union)
+        self.decode_quickly = self._decoder.decode
         self._verbs: dict[str, type[Request]] = {
             str(cls.__struct_config__.tag): cls for cls in get_args(union) or (union,)
         }
@@ -47,13 +57,17 @@ class RequestDecoder(Generic[R]):
         """
         try:
             return self._decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise BadRequestError(self._explain(line, error)) from None
+        except MALFORMED as error:
+            raise self.explain(line, error) from None
+
+    def explain(self, line: bytes, error: Exception) -> BadRequestError:
+        """Return the error that names the place and the nearest right word."""
+        return BadRequestError(self._explain(line, error))
 
     def _explain(self, line: bytes, error: Exception) -> str:
         try:
             fields = msgspec.json.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as broken:
+        except MALFORMED as broken:
             return f"this line is not JSON: {_malady(line, broken)}"
         if not isinstance(fields, dict):
             return f"a request is a JSON object, this line holds {type(fields).__name__}"
@@ -87,7 +101,7 @@ def request_id(line: bytes) -> str | int | None:
     """Return the `req` of a line that could not be decoded as a request, if it has a usable one."""
     try:
         fields = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except MALFORMED:
         return None
     found = fields.get("req") if isinstance(fields, dict) else None
     return found if isinstance(found, str | int) and not isinstance(found, bool) else None
@@ -111,12 +125,6 @@ def encode_ok(req: str | int | None = None, **fields: Any) -> bytes:
     return _encode({"version": VERSION, "ok": True}, req, fields)
 
 
-def encode_response(response: Response, req: str | int | None) -> bytes:
-    """Return the line of a successful response that has a struct of its own."""
-    response.req = req
-    return _encode_json(response) + b"\n"
-
-
 def encode_error(error: HiveError, req: str | int | None = None) -> bytes:
     """Return the line of a refused or failed request."""
     return _encode(
@@ -130,10 +138,10 @@ def _encode(head: dict[str, Any], req: str | int | None, fields: dict[str, Any])
     head.update({name: value for name, value in fields.items() if value is not None})
     if req is not None:
         head["req"] = req
-    return _encode_json(head) + b"\n"
+    return encode_struct(head) + b"\n"
 
 
 def present(row: msgspec.Struct) -> dict[str, Any]:
     """Return the fields of a row that are there, by their names on the wire and in their order."""
-    fields: dict[str, Any] = msgspec.json.decode(_encode_json(row))
+    fields: dict[str, Any] = msgspec.json.decode(encode_struct(row))
     return fields

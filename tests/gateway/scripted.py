@@ -13,7 +13,6 @@ from attrs import define, field
 
 from hive.errors import ConflictError, UnavailableError
 from hive.gateway.connection import Connection, Served
-from hive.gateway.flusher import Flusher
 from hive.gateway.handlers import Answer, Fields, LongPoll, Push, Stream, serves
 from hive.store import Kind
 from hive.wire.agent import Recv
@@ -127,7 +126,7 @@ class ScriptedConnection(Connection):
 
     def __init__(self, script: Script) -> None:
         loop = asyncio.get_running_loop()
-        served = Served(script.broker, script.running, Flusher(), loop)  # type: ignore[arg-type]
+        served = Served(script.broker, script.running, loop)  # type: ignore[arg-type]
         super().__init__("tester", Kind.PEER, "", served)
         self.script = script
 
