@@ -2,8 +2,8 @@
 
 `executemany` runs its statement once for each row and lets go of the interpreter's lock around each
 of these runs, so that a busy loop and the writer hand it to and fro for every message. One
-statement with many rows needs it once and does the rest of its work beside the loop. There are a
-few sizes only, so that SQLite keeps what it compiled.
+statement with many rows needs it once and does the rest of its work beside the loop. The
+sizes are powers of two, so that SQLite keeps what it compiled.
 
 Rows that are there are changed by the conflict of an insert with them. `UPDATE ... FROM (VALUES)`
 and `id IN (...)` would each build a table of their own in every statement. The memory of such a
@@ -22,8 +22,8 @@ from typing import Any
 
 Row = tuple[Any, ...]
 
-SIZES = (64, 32, 16, 8, 4, 2, 1)
-"""Rows in one statement. Times thirty columns they stay far below SQLite's 32766 parameters."""
+MOST = 64
+"""Most rows in one statement. Times thirty columns they stay far below SQLite's 32766 parameters."""
 
 
 def run_in_pieces(
@@ -40,12 +40,13 @@ def run_in_pieces(
         values: The values of all rows, one row behind the other.
         width: Values of one row.
     """
-    start, end = 0, len(values)
-    for size in SIZES:
-        step = size * width
-        while end - start >= step:
-            connection.execute(statement(size), values[start : start + step])
-            start += step
+    start, rows = 0, len(values) // width
+    while rows:
+        size = min(MOST, 1 << rows.bit_length() - 1)
+        end = start + size * width
+        connection.execute(statement(size), values[start:end])
+        start = end
+        rows -= size
 
 
 def insert(table: str, columns: str) -> Callable[[int], str]:

@@ -31,7 +31,7 @@ class Unit(Protocol):
         ...
 
 
-@frozen
+@define
 class Done:
     """A write that is on disk, with the value that it returned."""
 

@@ -36,7 +36,7 @@ from hive.store.messages import (
     one,
     undelivered,
 )
-from hive.store.pieces import SIZES
+from hive.store.pieces import MOST
 from hive.store.records import lease_name, numbered
 from hive.store.retention import drop_messages, ended_messages
 from hive.store.search import Wanted, index_piece, matching
@@ -165,6 +165,7 @@ def test_a_session_and_an_inbox_have_one_row_however_often_they_are_written(
 # One write of the broker
 
 
+SIZES = tuple(MOST >> half for half in range(MOST.bit_length()))
 COUNTS = (0, 1, 2, 7, SIZES[0] + 1, 2 * SIZES[0] + SIZES[1] + 3)
 
 

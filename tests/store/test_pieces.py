@@ -6,7 +6,7 @@ from itertools import chain
 
 import pytest
 
-from hive.store.pieces import SIZES, Row, insert, run_in_pieces, update
+from hive.store.pieces import MOST, Row, insert, run_in_pieces, update
 
 
 @pytest.fixture
@@ -28,6 +28,7 @@ def flat(rows: Iterable[Row]) -> list[object]:
     return list(chain.from_iterable(rows))
 
 
+SIZES = tuple(MOST >> half for half in range(MOST.bit_length()))
 COUNTS = [0, 1, 2, 3, SIZES[0] - 1, SIZES[0], 2 * SIZES[0] + SIZES[1] + 3]
 
 
