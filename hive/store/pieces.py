@@ -23,7 +23,7 @@ from typing import Any
 Row = tuple[Any, ...]
 
 MOST = 64
-"""Most rows in one statement. Times thirty columns they stay far below SQLite's 32766 parameters."""
+"""Most rows in one statement: with thirty columns far below the 32766 parameters of SQLite."""
 
 
 def run_in_pieces(
