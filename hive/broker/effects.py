@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from attrs import define, field, frozen
+from attrs import frozen
 
 from hive.broker.inboxes import Parked
 from hive.broker.notices import Notice
@@ -53,8 +53,7 @@ Answer = tuple[Session, Token, "Value | FromDisk", bool]
 """Who is answered, which request, the answer, and whether in the order of requests."""
 
 
-@define(eq=False)
-class Effects:
+class Effects(msgspec.Struct, eq=False):
     """Everything that follows from what was decided since the last commit began.
 
     Attributes:
@@ -70,14 +69,14 @@ class Effects:
         dead_letters: Notices for the senders of messages that were just given up.
     """
 
-    changes: Changes = field(factory=Changes)
-    changed: dict[int, Message] = field(factory=dict)
-    inserted: list[Message] = field(factory=list)
-    questions: dict[int, Question] = field(factory=dict)
-    grants: list[Grant] = field(factory=list)
-    answers: list[Answer] = field(factory=list)
-    notices: list[Notice] = field(factory=list)
-    dead_letters: list[tuple[str, Notice]] = field(factory=list)
+    changes: Changes = msgspec.field(default_factory=Changes)
+    changed: dict[int, Message] = msgspec.field(default_factory=dict)
+    inserted: list[Message] = msgspec.field(default_factory=list)
+    questions: dict[int, Question] = msgspec.field(default_factory=dict)
+    grants: list[Grant] = msgspec.field(default_factory=list)
+    answers: list[Answer] = msgspec.field(default_factory=list)
+    notices: list[Notice] = msgspec.field(default_factory=list)
+    dead_letters: list[tuple[str, Notice]] = msgspec.field(default_factory=list)
 
     @property
     def is_written(self) -> bool:

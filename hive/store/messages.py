@@ -13,7 +13,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from attrs import define, field, frozen
+import msgspec
+from attrs import field, frozen
 
 from hive.store import groups, questions, receipts
 from hive.store.pieces import Row, insert, run_in_pieces, update, width_names
@@ -87,8 +88,7 @@ class Written(NamedTuple):
     values: Sequence[Any]
 
 
-@define(eq=False)
-class Changes:
+class Changes(msgspec.Struct, eq=False):
     """One write of the broker: new rows, rows that moved on, bodies that are needed again.
 
     The lists are flat, value behind value, except where rows are tuples.
@@ -108,17 +108,17 @@ class Changes:
         others: Writes of any kind, and looks at what is then on disk.
     """
 
-    sessions: list[Row] = field(factory=list)
-    inboxes: list[Row] = field(factory=list)
-    inserted: list[Any] = field(factory=list)
-    whole: list[Any] = field(factory=list)
-    leased: list[Any] = field(factory=list)
-    moved: list[Any] = field(factory=list)
-    acked: list[Any] = field(factory=list)
-    receipts: list[Receipt] = field(factory=list)
-    questions: list[Row] = field(factory=list)
-    bodies: list[int] = field(factory=list)
-    others: list[Op[Any]] = field(factory=list)
+    sessions: list[Row] = msgspec.field(default_factory=list)
+    inboxes: list[Row] = msgspec.field(default_factory=list)
+    inserted: list[Any] = msgspec.field(default_factory=list)
+    whole: list[Any] = msgspec.field(default_factory=list)
+    leased: list[Any] = msgspec.field(default_factory=list)
+    moved: list[Any] = msgspec.field(default_factory=list)
+    acked: list[Any] = msgspec.field(default_factory=list)
+    receipts: list[Receipt] = msgspec.field(default_factory=list)
+    questions: list[Row] = msgspec.field(default_factory=list)
+    bodies: list[int] = msgspec.field(default_factory=list)
+    others: list[Op[Any]] = msgspec.field(default_factory=list)
 
     def __call__(self, connection: sqlite3.Connection) -> Written:
         """Apply the changes; return what was read."""

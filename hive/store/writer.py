@@ -173,7 +173,8 @@ class Writer:
 
     def _collect(self) -> tuple[list[Write], list[Op[Any]]]:
         """Take the next writes, and what they write; one that cannot say that fails at once."""
-        taken, ops = list[Write](), list[Op[Any]]()
+        taken: list[Write] = []
+        ops: list[Op[Any]] = []
         for _ in range(min(len(self._waiting), MAX_BATCH)):
             write = self._waiting.popleft()
             try:
