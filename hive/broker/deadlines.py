@@ -87,28 +87,32 @@ class Waits:
     """Receivers that wait, grouped by how long: a group ends in the order in which it came.
 
     So to wait costs one entry in a dict, and only a group has a place in the heap. That place may
-    be too early, never too late: whoever was served meanwhile is not looked for in it.
+    be too early, never too late: whoever was served meanwhile is not looked for in it. A group that
+    is empty stays for those who wait as long next time, until such groups are the majority.
     """
 
     _groups: dict[float, dict[Parked, None]] = field(factory=dict, init=False)
     _heads: list[tuple[float, float]] = field(factory=list, init=False)
+    _room: int = field(default=_SPARE, init=False)
 
-    def add(self, parked: Parked, now: float) -> bool:
-        """Let one wait from `now` on; return whether it is the first of its group."""
-        parked.until = now + parked.wait
-        group = self._groups.get(parked.wait)
-        if group is None:
-            self._groups[parked.wait] = {parked: None}
-            heapq.heappush(self._heads, (parked.until, parked.wait))
-            return True
-        group[parked] = None
-        return False
+    def add(self, parked: Parked, wait: float, now: float) -> bool:
+        """Let one wait so many seconds from `now` on; return whether its group is new."""
+        parked.until = now + wait
+        group = self._groups.get(wait)
+        if group is not None:
+            group[parked] = None
+            parked.group = group
+            return False
+        if len(self._heads) >= self._room:
+            self._compact()
+        parked.group = self._groups[wait] = {parked: None}
+        heapq.heappush(self._heads, (parked.until, wait))
+        return True
 
     def discard(self, parked: Parked) -> None:
         """Let one wait no more, if it does."""
-        group = self._groups.get(parked.wait)
-        if group is not None:
-            group.pop(parked, None)
+        if parked.group is not None:
+            parked.group.pop(parked, None)
 
     def next(self) -> float | None:
         """Return a time before which nobody has waited long enough, None if nobody waits."""
@@ -135,3 +139,10 @@ class Waits:
         """Let nobody wait any more."""
         self._groups.clear()
         self._heads.clear()
+
+    def _compact(self) -> None:
+        """Let go of the groups in which nobody waits."""
+        self._heads = [head for head in self._heads if self._groups[head[1]]]
+        heapq.heapify(self._heads)
+        self._groups = {wait: self._groups[wait] for _, wait in self._heads}
+        self._room = 2 * len(self._heads) + _SPARE

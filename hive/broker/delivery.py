@@ -103,14 +103,14 @@ class Delivery:
             self.table.withdraw(message)
             self._serve(self.table.inboxes[message.inbox], now)
 
-    def _park(self, parked: Parked, now: Moment) -> None:
+    def _park(self, parked: Parked, wait: float, now: Moment) -> None:
         parked.inbox.parked[parked] = None
         session = parked.session
         if session.parked is None:
             session.parked = [parked]
         else:
             session.parked.append(parked)
-        if self._waits.add(parked, now.loop):
+        if self._waits.add(parked, wait, now.loop):
             self.is_due_changed = True
 
     def _unpark(self, parked: Parked) -> None:

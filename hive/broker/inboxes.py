@@ -30,8 +30,8 @@ class Parked(msgspec.Struct, eq=False):
         max: Messages that it takes at most.
         urgent: Whether it takes only those of high priority.
         ordered: Whether later answers of the session wait for this one.
-        wait: Seconds that it waits.
         until: When it stops to wait, in seconds of the loop.
+        group: Those who wait as long; None before it waits.
     """
 
     session: Session
@@ -40,8 +40,8 @@ class Parked(msgspec.Struct, eq=False):
     max: int
     urgent: bool
     ordered: bool
-    wait: float
     until: float = 0.0
+    group: dict[Parked, None] | None = None
 
     @property
     def is_waiting(self) -> bool:

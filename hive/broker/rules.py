@@ -299,11 +299,11 @@ class Rules(Delivery):
             inbox = self._queue(request.queue)
         if self.table.expiries.entries:
             self._expire(now)
-        parked = Parked(session, token, inbox, request.max, request.urgent, not wait, wait)
+        parked = Parked(session, token, inbox, request.max, request.urgent, not wait)
         if inbox.ready and (taken := inbox.take(parked)):
             self._grant(parked, taken, now)
         elif wait and request.max:
-            self._park(parked, now)
+            self._park(parked, wait, now)
         else:
             self._answer_empty(parked)
 

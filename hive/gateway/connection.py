@@ -16,8 +16,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, ClassVar, cast
+from collections.abc import Coroutine, Mapping
+from typing import Any, ClassVar, Protocol, cast
 
 from attrs import frozen
 
@@ -62,6 +62,18 @@ class Served:
     loop: asyncio.AbstractEventLoop
 
 
+class Door(Protocol):
+    """A listening socket, as the connections see it that came in through it."""
+
+    def made(self, connection: Connection) -> None:
+        """Note that a client is there."""
+        ...
+
+    def lost(self, connection: Connection) -> None:
+        """Note that a client has gone."""
+        ...
+
+
 class Connection(Session, asyncio.Protocol):
     """Serves one client.
 
@@ -75,8 +87,7 @@ class Connection(Session, asyncio.Protocol):
         decoder: Knows the requests of this socket.
         to_broker: Requests that the broker decides about, and answers by itself.
         handlers: The handler of each request, of this class and its bases.
-        on_made: Called when the client is there.
-        on_lost: Called when it has gone.
+        door: The socket that it came in through, which keeps account of it; None without one.
     """
 
     __slots__ = (
@@ -92,8 +103,7 @@ class Connection(Session, asyncio.Protocol):
         "_transport",
         "_waiting",
         "_write_deadline",
-        "on_lost",
-        "on_made",
+        "door",
     )
 
     decoder: ClassVar[RequestDecoder[Any]]
@@ -118,8 +128,7 @@ class Connection(Session, asyncio.Protocol):
         self._has_ended = False
         self._stream: asyncio.Task[None] | None = None
         self._write_deadline: asyncio.TimerHandle | None = None
-        self.on_made: Callable[[Connection], object] | None = None
-        self.on_lost: Callable[[Connection], object] | None = None
+        self.door: Door | None = None
 
     # What the loop tells
 
@@ -127,8 +136,8 @@ class Connection(Session, asyncio.Protocol):
         """Find out who is there and open its session."""
         # uvloop's transports are not subclasses of asyncio.Transport.
         self._transport = cast("asyncio.Transport", transport)
-        if self.on_made is not None:
-            self.on_made(self)
+        if self.door is not None:
+            self.door.made(self)
         if self._leaving:
             self.abort()
             return
@@ -166,8 +175,8 @@ class Connection(Session, asyncio.Protocol):
         self._transport = None
         self._served.broker.close_session(self)
         self.closed()
-        if self.on_lost is not None:
-            self.on_lost(self)
+        if self.door is not None:
+            self.door.lost(self)
 
     def pause_writing(self) -> None:
         """The client reads too slowly: take no more requests, and do not wait for ever."""

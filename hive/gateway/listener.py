@@ -92,16 +92,18 @@ class Listener:
 
     def _accept(self) -> Connection:
         connection = self._connect()
-        connection.on_made, connection.on_lost = self._made, self._lost
+        connection.door = self
         return connection
 
-    def _made(self, connection: Connection) -> None:
+    def made(self, connection: Connection) -> None:
+        """Note that a client is there."""
         self._connections.add(connection)
         self._deserted.clear()
         if self._sock is None:  # it came in before we closed, and is told only now
             connection.close()
 
-    def _lost(self, connection: Connection) -> None:
+    def lost(self, connection: Connection) -> None:
+        """Note that a client has gone."""
         self._connections.discard(connection)
         if not self._connections:
             self._deserted.set()

@@ -1,9 +1,12 @@
-"""The heap of deadlines against the obvious dictionary."""
+"""The heap of deadlines against the obvious dictionary, and waits in groups."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hive.broker.deadlines import Deadlines
+from hive.broker.deadlines import Deadlines, Waits
+from hive.broker.inboxes import Inbox, Parked
+from hive.broker.sessions import Session
+from hive.store import Kind
 
 keys = st.integers(0, 9)
 steps = st.lists(
@@ -65,3 +68,62 @@ def test_a_key_that_is_set_again_for_the_same_time_does_not_pile_up_either() -> 
         deadlines.set(1, 900.0)
     assert len(deadlines._heap) < 200
     assert deadlines.pop_due(900.0) == [1]
+
+
+def parked() -> Parked:
+    return Parked(Session("bob", Kind.AGENT), None, Inbox("bob"), 1, False, False)
+
+
+def test_who_waits_longer_than_others_ends_later_and_who_is_served_does_not_end() -> None:
+    waits = Waits()
+    long, short, served = parked(), parked(), parked()
+    assert waits.add(long, 60.0, 0.0)
+    assert waits.add(short, 10.0, 5.0)
+    assert not waits.add(served, 10.0, 6.0), "its group is there already"
+    waits.discard(served)
+    waits.discard(served)
+    waits.discard(parked())
+    assert waits.next() == 15.0
+    assert waits.pop_due(14.9) == []
+    assert waits.pop_due(60.0) == [short, long]
+    assert waits.next() is None
+
+
+def test_groups_in_which_nobody_waits_any_more_cost_nothing_in_the_end() -> None:
+    waits = Waits()
+    last = parked()
+    waits.add(last, 180.0, 0.0)
+    for number in range(10_000):
+        gone = parked()
+        waits.add(gone, 1.0 + number / 1000, 0.0)
+        waits.discard(gone)
+    assert len(waits._groups) < 200
+    assert waits.pop_due(1e9) == [last]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([1.0, 5.0, 20.0]), st.booleans(), st.floats(0, 10)), max_size=60
+    )
+)
+def test_waits_end_when_their_time_has_come_and_never_before(
+    steps: list[tuple[float, bool, float]],
+) -> None:
+    waits, now = Waits(), 0.0
+    alive: dict[Parked, float] = {}
+    for wait, gives_up, passes in steps:
+        one = parked()
+        waits.add(one, wait, now)
+        alive[one] = now + wait
+        if gives_up:
+            first = next(iter(alive))
+            waits.discard(first)
+            del alive[first]
+        now += passes
+        due = waits.pop_due(now)
+        assert set(due) == {each for each, until in alive.items() if until <= now}
+        for each in due:
+            del alive[each]
+        following = waits.next()
+        assert (following is None) == (not alive)
+        assert following is None or following <= min(alive.values())
