@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from attrs import define, field
 
-from hive.broker.inboxes import Parked
+from hive.broker.sessions import Parked
 
 K = TypeVar("K", bound=Hashable)
 

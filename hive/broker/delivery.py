@@ -14,11 +14,11 @@ from __future__ import annotations
 from hive.broker import retry
 from hive.broker.deadlines import Waits
 from hive.broker.effects import Grant
-from hive.broker.inboxes import Inbox, Parked
+from hive.broker.inboxes import Inbox
 from hive.broker.messages import MessageTable
 from hive.broker.notices import NOTIFIED_SENDERS, Notice
 from hive.broker.sending import Sending
-from hive.broker.sessions import LEASE_EXPIRED, FutureSession, Session
+from hive.broker.sessions import LEASE_EXPIRED, FutureSession, Parked, Session
 from hive.broker.values import Moment, Post
 from hive.config import Limits
 from hive.errors import HiveError

@@ -6,22 +6,28 @@ together, and after that everyone in it is answered.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 from attrs import frozen
 
-from hive.broker.inboxes import Parked
 from hive.broker.notices import Notice
-from hive.broker.sessions import Session
+from hive.broker.sessions import Parked, Session
 from hive.broker.values import Token, Value
-from hive.store import Message, MessageState
+from hive.clock import rfc3339
+from hive.store import Message, MessageKind, MessageState
 from hive.store.messages import Changes, leasing, moving
 from hive.store.questions import Question, row_of
+from hive.store.records import lease_name
 from hive.store.unit import Op
+from hive.wire.rows import Delivery
 
 _LEASED = MessageState.LEASED
+_PLAIN = MessageKind.MESSAGE
+
+PRIORITIES = {-1: "high", 0: None, 1: "low"}
+"""Names of the ranks of messages on the wire; the usual one is left out."""
 
 
 class Grant(msgspec.Struct, eq=False):
@@ -30,6 +36,19 @@ class Grant(msgspec.Struct, eq=False):
     parked: Parked
     lease: int
     messages: list[Message]
+
+    def rows(self, bodies: Mapping[int, str]) -> list[Delivery]:
+        """Return its messages as the wire delivers them: those that are still leased under it.
+
+        Args:
+            bodies: Those that memory has let go of, by id.
+        """
+        lease = lease_name(self.lease)
+        return [
+            _row(message, bodies[message.id] if message.body is None else message.body, lease)
+            for message in self.messages
+            if message.lease == self.lease and message.state is _LEASED
+        ]
 
     def is_current(self, message: Message) -> bool:
         """Return whether one of its messages is still leased under it."""
@@ -113,3 +132,22 @@ class Effects(msgspec.Struct, eq=False):
             if message.body is None
         ]
         return changes
+
+
+def _row(message: Message, body: str, lease: str) -> Delivery:
+    kind = message.kind
+    return Delivery(
+        message.id,
+        message.sender,
+        body,
+        rfc3339(message.sent_at),
+        message.attempts,
+        message.deliveries > 1,
+        lease,
+        message.sender_kind,
+        message.in_reply_to,
+        message.label,
+        message.thread,
+        PRIORITIES[message.priority],
+        None if kind is _PLAIN else kind,
+    )

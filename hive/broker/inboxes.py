@@ -5,48 +5,17 @@ from __future__ import annotations
 import heapq
 from typing import TYPE_CHECKING
 
-import msgspec
 from attrs import define, field, frozen
 
-from hive.broker.values import Token
 from hive.store import Kind, Message, MessageState
 
 if TYPE_CHECKING:
-    from hive.broker.sessions import Session
+    from hive.broker.sessions import Parked
 
 _STORED = MessageState.STORED
 
 HIGH = -1
 """The rank of messages of high priority; see `RANKS`."""
-
-
-class Parked(msgspec.Struct, eq=False):
-    """A `recv` that may wait: a record, not a task.
-
-    Attributes:
-        session: Who receives.
-        token: What the session knows the request by.
-        inbox: Whose mail it is.
-        max: Messages that it takes at most.
-        urgent: Whether it takes only those of high priority.
-        ordered: Whether later answers of the session wait for this one.
-        until: When it stops to wait, in seconds of the loop.
-        group: Those who wait as long; None before it waits.
-    """
-
-    session: Session
-    token: Token
-    inbox: Inbox
-    max: int
-    urgent: bool
-    ordered: bool
-    until: float = 0.0
-    group: dict[Parked, None] | None = None
-
-    @property
-    def is_waiting(self) -> bool:
-        """Whether somebody still waits for what it gets."""
-        return self.session.waits(self.token)
 
 
 @frozen

@@ -12,13 +12,14 @@ from collections.abc import Iterable, Sequence
 
 from hive.broker import addressing, admission, retry
 from hive.broker.delivery import Delivery
-from hive.broker.inboxes import Inbox, Parked
+from hive.broker.inboxes import Inbox
 from hive.broker.notices import Notice, NoticeKind
 from hive.broker.sessions import (
     COUNTED,
     DAEMON_ENDED,
     REQUEUED,
     SESSION_ENDED,
+    Parked,
     Session,
     fate,
     stale_error,

@@ -29,24 +29,20 @@ from hive.broker.asking import Asking
 from hive.broker.care import Care
 from hive.broker.effects import Effects, FromDisk, Grant
 from hive.broker.notices import Tell, ignore
-from hive.broker.rows import message_row
 from hive.broker.rules import Rules
 from hive.broker.sessions import FutureSession, Session
 from hive.broker.values import MarkRead, Moment, Post, RemoveInbox, Token
 from hive.clock import Clock
 from hive.config import Limits
 from hive.errors import HiveError, NotFoundError, UnavailableError
-from hive.store import Kind, MessageState, Store, StoreClosedError, StoreError
+from hive.store import Kind, Store, StoreClosedError, StoreError
 from hive.store.messages import Changes, Epoch, Written, next_epoch, undelivered
 from hive.store.questions import open_questions
-from hive.store.records import lease_name
 from hive.wire import agent, collaboration, host, oversight
 from hive.wire.rows import Received
 
 Decide: TypeAlias = Callable[[Session, Any, Token, Moment], None]
 """Decides about one request: of whom, what, the token of its answer, at which moment."""
-
-_LEASED = MessageState.LEASED
 
 RETRY_SECONDS = 1.0
 """Pause between attempts to read the mail again after a failure."""
@@ -500,14 +496,7 @@ def _decisions(rules: Rules, asking: Asking, care: Care) -> Mapping[type, Decide
 
 def _hand_over(grant: Grant, written: Written) -> bool:
     """Give a receiver its mail; return False if it has gone, so that the mail must go back."""
-    parked, lease = grant.parked, lease_name(grant.lease)
-    rows = [
-        message_row(
-            message, written.bodies[message.id] if message.body is None else message.body, lease
-        )
-        for message in grant.messages
-        if message.lease == grant.lease and message.state is _LEASED
-    ]
+    parked, rows = grant.parked, grant.rows(written.bodies)
     received = Received(ok=True, messages=rows)
     return parked.session.answer(parked.token, received, parked.ordered) or not rows
 

@@ -1,4 +1,4 @@
-"""Connections of participants: what each is handed, what it lost, and the fence around it.
+"""Connections of participants: what each waits for, is handed, lost, and the fence around it.
 
 A session answers its own requests: a connection to a socket by writing a line, an embedder's by
 completing a future. To the rules it is a record.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 
-from hive.broker.inboxes import Inbox, Parked
+import msgspec
+
+from hive.broker.inboxes import Inbox
 from hive.broker.values import Token, Value
 from hive.clock import rfc3339
 from hive.errors import StaleLeaseError
@@ -23,6 +25,35 @@ REQUEUED = "its participant put all its mail back"
 
 COUNTED = frozenset({Kind.AGENT, Kind.MANAGER, Kind.PEER})
 """Whose messages are counted: who may be too fast, or one side of a loop."""
+
+
+class Parked(msgspec.Struct, eq=False):
+    """A `recv` that may wait: a record, not a task.
+
+    Attributes:
+        session: Who receives.
+        token: What the session knows the request by.
+        inbox: Whose mail it is.
+        max: Messages that it takes at most.
+        urgent: Whether it takes only those of high priority.
+        ordered: Whether later answers of the session wait for this one.
+        until: When it stops to wait, in seconds of the loop.
+        group: Those who wait as long; None before it waits.
+    """
+
+    session: Session
+    token: Token
+    inbox: Inbox
+    max: int
+    urgent: bool
+    ordered: bool
+    until: float = 0.0
+    group: dict[Parked, None] | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether somebody still waits for what it gets."""
+        return self.session.waits(self.token)
 
 
 class Session:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hive.broker.rows import PRIORITIES
+from hive.broker.effects import PRIORITIES
 from hive.clock import rfc3339
 from hive.store import Message, MessageKind, Receipt
 from hive.wire.rows import InboxRow, ReceiptRow, StepRow

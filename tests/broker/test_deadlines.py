@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hive.broker.deadlines import Deadlines, Waits
-from hive.broker.inboxes import Inbox, Parked
-from hive.broker.sessions import Session
+from hive.broker.inboxes import Inbox
+from hive.broker.sessions import Parked, Session
 from hive.store import Kind
 
 keys = st.integers(0, 9)
