@@ -5,12 +5,14 @@ minute and the operator took no part. From then on its messages are parked: kept
 and not delivered until the operator resets the circuit.
 
 Of each side the times of its newest messages are kept, as many as are allowed within a minute: if
-the oldest of those is older than a minute, the pair does not loop. So the guard costs a pair a few
-bytes, however many messages pass.
+the oldest of those is older than a minute, the pair does not loop. Where more than `TIMES` are
+allowed, only the time of every nth message is kept, and a loop is found up to n messages late. So
+the guard costs a pair a few bytes, however many messages pass and however many are allowed.
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -24,6 +26,9 @@ MINUTE = 60.0
 
 FEW_PAIRS = 1024
 """Directions between two whose times are kept, however old they are."""
+
+TIMES = 1024
+"""Times kept of a direction at the most: 32 KiB."""
 
 Pair = tuple[str, str]
 """Two participants, in the order of the alphabet."""
@@ -46,6 +51,24 @@ class Circuit:
 
 
 @define(eq=False)
+class Direction:
+    """What one participant sent another.
+
+    Attributes:
+        times: When the newest messages were sent of which the time is kept, in monotonic seconds.
+        skip: Messages that pass now without a look at the time.
+    """
+
+    times: deque[float]
+    skip: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it holds as many times as make a loop if the oldest is recent."""
+        return len(self.times) == self.times.maxlen
+
+
+@define(eq=False)
 class LoopGuard:
     """All pairs.
 
@@ -58,9 +81,13 @@ class LoopGuard:
     pair_rate: int
     max_hops: int
     tripped: dict[Pair, Circuit] = field(factory=dict, init=False)
-    _sent: dict[tuple[str, str], deque[float]] = field(factory=dict, init=False)
+    _sent: dict[tuple[str, str], Direction] = field(factory=dict, init=False)
     _calmed: dict[str, float] = field(factory=dict, init=False)
     _room: int = field(default=FEW_PAIRS, init=False)
+    _every: int = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._every = max(1, math.ceil(self.pair_rate / TIMES))
 
     def passes(self, sender: str, to: str, now: float) -> bool:
         """Count a message from one to the other, unless it would make a loop; return whether not.
@@ -70,12 +97,16 @@ class LoopGuard:
             to: Whose inbox it is for.
             now: Monotonic seconds.
         """
-        times = self._sent.get((sender, to))
-        if times is None:
-            times = self._begin(sender, to, now)
-        elif len(times) == times.maxlen and self._is_looping(sender, to, now):
+        sent = self._sent.get((sender, to))
+        if sent is None:
+            sent = self._begin(sender, to, now)
+        elif sent.skip:
+            sent.skip -= 1
+            return True
+        elif sent.is_full and self._is_looping(sender, to, now):
             return False
-        times.append(now)
+        sent.times.append(now)
+        sent.skip = self._every - 1
         return True
 
     def why_parked(self, sender: str, to: str, hops: int, now: float) -> str | None:
@@ -127,22 +158,23 @@ class LoopGuard:
             )
             circuit.parked[message.id] = message
 
-    def _begin(self, sender: str, to: str, now: float) -> deque[float]:
+    def _begin(self, sender: str, to: str, now: float) -> Direction:
         """Begin to count a direction; what nobody used for a minute makes room for it."""
         if len(self._sent) >= self._room:
             since = now - MINUTE
-            self._sent = {key: times for key, times in self._sent.items() if times[-1] > since}
+            self._sent = {key: sent for key, sent in self._sent.items() if sent.times[-1] > since}
             self._room = max(FEW_PAIRS, 2 * len(self._sent))
-        times = self._sent[sender, to] = deque(maxlen=max(1, self.pair_rate))
-        return times
+        kept = max(1, math.ceil(self.pair_rate / self._every))
+        sent = self._sent[sender, to] = Direction(deque(maxlen=kept))
+        return sent
 
     def _is_looping(self, sender: str, to: str, now: float) -> bool:
         there, back = self._sent[sender, to], self._sent.get((to, sender))
-        if back is None or len(back) < self.pair_rate:
+        if back is None or not back.is_full:
             return False
         since = now - MINUTE
         since = max(self._calmed.get(sender, since), self._calmed.get(to, since), since)
-        return min(there[0], back[0]) > since
+        return min(there.times[0], back.times[0]) > since
 
 
 def pair(one: str, other: str) -> Pair:

@@ -126,11 +126,3 @@ def test_what_was_let_through_begins_a_new_chain_also_when_it_is_acked_already()
     session = desk.session()
     desk.ack(session, *desk.take(session, 8))
     assert desk.send("alice", sender="bob", in_reply_to=parked.id).parked is None
-
-
-def test_times_of_mail_one_way_are_kept_for_a_minute_only() -> None:
-    desk = Desk(Limits(rate=10**6))
-    for _ in range(300):
-        desk.send()
-        desk.advance(1)
-    assert len(desk.rules.sending.guard._sent["alice", "bob"]) <= 60
