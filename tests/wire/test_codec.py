@@ -17,10 +17,9 @@ from hive.wire.codec import (
     RequestDecoder,
     encode_error,
     encode_ok,
-    encode_response,
     request_id,
 )
-from hive.wire.rows import Delivery, InboxRow, Received, SkippedRow, StatusRow, Stored
+from hive.wire.rows import Delivery, InboxRow, StatusRow
 from hive.wire.words import LooseEnd
 
 AGENT: RequestDecoder[Request] = RequestDecoder(agent.AgentRequest)
@@ -234,42 +233,3 @@ def test_a_refusal_carries_its_sentence_its_code_and_the_request() -> None:
 )
 def test_even_a_refused_line_gets_its_own_answer(line: bytes, req: str | int | None) -> None:
     assert request_id(line) == req
-
-
-ROW = Delivery(
-    id=1,
-    sender="bob",
-    body="x",
-    sent_at="t",
-    attempt=1,
-    redelivered=False,
-    lease="1-1",
-    kind="agent",
-    thread=7,
-)
-
-
-@pytest.mark.parametrize(
-    ("response", "fields"),
-    [
-        (Received(True, []), {"messages": []}),
-        (Received(True, [ROW]), {"messages": [ROW]}),
-        (Stored(True, 7, ("bob",)), {"id": 7, "recipients": ["bob"]}),
-        (Stored(True, msgspec.UNSET, ()), {"id": None, "recipients": []}),
-        (
-            Stored(True, 7, ("bob",), True, "they loop", [SkippedRow(name="eve", reason="away")]),
-            {
-                "id": 7,
-                "recipients": ["bob"],
-                "duplicate": True,
-                "parked": "they loop",
-                "skipped": [{"name": "eve", "reason": "away"}],
-            },
-        ),
-    ],
-)
-@pytest.mark.parametrize("req", [None, 3, "three"])
-def test_a_response_with_a_struct_is_the_line_that_its_fields_make(
-    response: Received | Stored, fields: dict[str, object], req: str | int | None
-) -> None:
-    assert encode_response(response, req) == encode_ok(req, **fields)
