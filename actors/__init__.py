@@ -1,8 +1,8 @@
 """hyperhive's actor runtime: actors, supervision, timers, links, monitors, inspection.
 
 The semantics are those of Erlang/OTP unless said otherwise; `docs/guarantees.md` lists every
-promise. The code is in private modules, one noun each; everything public is imported here.
-The test kit is in `actors.testing`.
+promise, and `docs/actors.md` is a tutorial. The code is in private modules, one noun each;
+everything public is imported here. The test kit is in `actors.testing`.
 """
 
 from actors._actor import (

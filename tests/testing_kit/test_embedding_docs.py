@@ -12,41 +12,13 @@ from pathlib import Path
 import pytest
 
 from hive.client.blocking import call
-from tests.check_docs import lines
+from tests.support.examples import examples, is_test, run
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "embedding.md"
 TABLE_ENTRY = re.compile(r"^\| `(\w+)\(", re.MULTILINE)
-
-
-def examples() -> list[str]:
-    """Return the Python examples of the page."""
-    found: list[list[str]] = []
-    inside = False
-    for line in lines(PAGE.read_text()):
-        if line.fence == "python":
-            if not inside:
-                found.append([])
-            found[-1].append(line.text)
-        inside = line.fence == "python"
-    return ["\n".join(example) + "\n" for example in found]
-
-
-def run(*arguments: str, cwd: Path) -> str:
-    done = subprocess.run(
-        [sys.executable, "-W", "error", *arguments],
-        cwd=cwd,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
-
-
-PROGRAMS = [example for example in examples() if "def test_" not in example]
-TESTS = [example for example in examples() if "def test_" in example]
+PROGRAMS = [example for example in examples(PAGE) if not is_test(example)]
+TESTS = [example for example in examples(PAGE) if is_test(example)]
 
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=range(len(PROGRAMS)))
