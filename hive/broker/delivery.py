@@ -39,6 +39,8 @@ class Delivery:
         epoch: Number of this life of the broker; part of every lease and session.
 
     Attributes:
+        handed_over: The newest lease whose mail has left the broker. Leases are numbered in the
+            order in which they are on disk, so any with a higher number has not.
         table: The messages, their inboxes and sessions, and what was decided about them.
         sending: The general way in.
         system: Who sends what the daemon itself has to say.
@@ -48,7 +50,6 @@ class Delivery:
 
     def __init__(self, limits: Limits, epoch: int = 0) -> None:
         self.limits = limits
-        self.epoch = epoch
         self.table = MessageTable()
         self.sending = Sending(self.table, limits)
         self.system = FutureSession(SYSTEM, Kind.SYSTEM)
@@ -57,7 +58,7 @@ class Delivery:
         self.is_due_changed = False
         self._waits = Waits()
         self._lease_due: float | None = None
-        self._last_lease = numbered(epoch, 0)
+        self._last_lease = self.handed_over = numbered(epoch, 0)
 
     # Receivers
 
@@ -91,7 +92,10 @@ class Delivery:
             table.lease(message, session, lease, now)
             if not is_new:
                 effects.changed[message.id] = message
-        effects.grants.append(Grant(parked, lease, messages))
+        grant = Grant(parked, lease, messages)
+        effects.grants.append(grant)
+        if parked.ordered:
+            effects.answers.append((session, parked.token, grant, True))
         if self._lease_due is None:
             self._lease_due = now.loop + self.limits.lease_seconds
             self.is_due_changed = True
@@ -121,11 +125,17 @@ class Delivery:
 
     def _answer_empty(self, parked: Parked) -> None:
         """Let a receiver wait no more; it gets nothing."""
-        if parked in parked.inbox.parked:
-            self._unpark(parked)
+        self.unpark(parked)
         nothing = Received(ok=True, messages=[])
         answer = (parked.session, parked.token, nothing, parked.ordered)
         self.table.effects.answers.append(answer)
+
+    def unpark(self, parked: Parked) -> bool:
+        """Let a receiver wait no more; return whether it did."""
+        if parked not in parked.inbox.parked:
+            return False
+        self._unpark(parked)
+        return True
 
     def unpark_all(self) -> list[Parked]:
         """Return all receivers that wait, which no longer do."""

@@ -7,6 +7,7 @@ together, and after that everyone in it is answered.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,10 +18,10 @@ from hive.broker.sessions import Parked, Session
 from hive.broker.values import Token, Value
 from hive.clock import rfc3339
 from hive.store import Message, MessageKind, MessageState
-from hive.store.messages import Changes, leasing, moving
+from hive.store.messages import Changes, Written, leasing, moving
 from hive.store.questions import Question, row_of
 from hive.store.records import lease_name
-from hive.store.unit import Op
+from hive.store.unit import Op, Refused, guarded
 from hive.wire.rows import Delivery
 
 _LEASED = MessageState.LEASED
@@ -67,8 +68,13 @@ class FromDisk:
     place: int
     finish: Callable[[Any], Value]
 
+    def of(self, written: Written) -> Value:
+        """Return the answer; if the write or look failed, without harm to others, its error."""
+        outcome = written.values[self.place]
+        return outcome.error if isinstance(outcome, Refused) else self.finish(outcome.value)
 
-Answer = tuple[Session, Token, "Value | FromDisk", bool]
+
+Answer = tuple[Session, Token, "Value | FromDisk | Grant", bool]
 """Who is answered, which request, the answer, and whether in the order of requests."""
 
 
@@ -82,7 +88,8 @@ class Effects(msgspec.Struct, eq=False):
             changes of one are one.
         inserted: The messages that are new.
         questions: Questions whose row must be written, by id.
-        grants: Mail to hand over.
+        acking: Receivers that wait, and whose acks are in `changes`.
+        grants: Mail to hand over; what was not waited for is among the answers, too.
         answers: What to answer, in order.
         notices: What happened, for the event log and for senders.
         dead_letters: Notices for the senders of messages that were just given up.
@@ -92,6 +99,7 @@ class Effects(msgspec.Struct, eq=False):
     changed: dict[int, Message] = msgspec.field(default_factory=dict)
     inserted: list[Message] = msgspec.field(default_factory=list)
     questions: dict[int, Question] = msgspec.field(default_factory=dict)
+    acking: list[Parked] = msgspec.field(default_factory=list)
     grants: list[Grant] = msgspec.field(default_factory=list)
     answers: list[Answer] = msgspec.field(default_factory=list)
     notices: list[Notice] = msgspec.field(default_factory=list)
@@ -113,7 +121,7 @@ class Effects(msgspec.Struct, eq=False):
     ) -> None:
         """Let a write, or a look at the disk, join the commit, and answer what comes of it."""
         others = self.changes.others
-        others.append(op)
+        others.append(partial(guarded, op=op))
         self.answers.append((session, token, FromDisk(len(others) - 1, finish), ordered))
 
     def collect(self) -> Changes:

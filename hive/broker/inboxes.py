@@ -17,6 +17,9 @@ _STORED = MessageState.STORED
 HIGH = -1
 """The rank of messages of high priority; see `RANKS`."""
 
+FEW_ENDED = 64
+"""Ended messages that may stay in the heap of an inbox, without their bodies."""
+
 
 @frozen
 class InboxCounts:
@@ -127,8 +130,12 @@ class Inbox:
     def next_served(self) -> tuple[Parked, list[Message]] | None:
         """Take mail for the first of those who wait and can be given some; None if nobody can."""
         for parked in list(self.parked) if self.ready else ():
-            if not parked.is_waiting:
-                del self.parked[parked]
-            elif taken := self.take(parked):
+            if parked.is_waiting and (taken := self.take(parked)):
                 return parked, taken
         return None
+
+    def forget_ended(self) -> None:
+        """Let go of ended messages that have not come to the top, once they are more than half."""
+        if len(self.ready) > 2 * self.stored + FEW_ENDED:
+            self.ready = [entry for entry in self.ready if entry[2].state is _STORED]
+            heapq.heapify(self.ready)

@@ -8,15 +8,12 @@ put on it: the broker answers when the commit is over, whether it succeeded or n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any
 
 from hive.broker.service import BrokerService
 from hive.broker.sessions import FutureSession
-from hive.clock import Clock, SystemClock
-from hive.config import Limits
-from hive.store import NO_ORIGIN, Kind, Origin, Store
+from hive.store import NO_ORIGIN, Kind, Origin
 from hive.wire import agent as wire
 from hive.wire.rows import Delivery, Stored
 from hive.wire.words import NackMode
@@ -110,16 +107,3 @@ class LocalSession(FutureSession):
         await self.request(
             wire.Nack(id=id, mode=mode, delay_seconds=delay, reason=reason, lease=lease)
         )
-
-
-@asynccontextmanager
-async def local_broker(
-    store: Store, limits: Limits | None = None, clock: Clock | None = None
-) -> AsyncIterator[BrokerService]:
-    """Run a broker on an open store for the length of a `with` block, without an actor."""
-    service = BrokerService(store, limits or Limits(), clock or SystemClock())
-    await service.open()
-    try:
-        yield service
-    finally:
-        await service.close()

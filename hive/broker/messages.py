@@ -195,6 +195,7 @@ class MessageTable:
         message.state = state
         message.ended_at = now.wall
         message.reason = reason
+        inbox.forget_ended()
         self.effects.changed[message.id] = message
 
     def holder(self, message: Message) -> Session | None:
@@ -233,9 +234,12 @@ class MessageTable:
             self.body_bytes -= message.size + BODY_OVERHEAD
 
     def load(self, messages: Iterable[Message], last_id: int, numbers: dict[str, int]) -> None:
-        """Forget everything and hold these instead, in the state that they were read in."""
+        """Forget everything and hold these instead, in the state that they were read in.
+
+        Of what was decided, answers alone are kept.
+        """
         self.messages.clear()
-        self.effects = Effects()
+        self.effects = Effects(answers=self.effects.answers)
         self.deferred.clear()
         self.expiries.clear()
         self.keyed.clear()
@@ -257,6 +261,7 @@ class MessageTable:
         del self.messages[number]
         if message.body is not None:
             self.body_bytes -= message.size + BODY_OVERHEAD
+            message.body = None
         if message.not_before is not None:
             self.deferred.discard(number)
         if message.expires_at is not None:

@@ -289,6 +289,8 @@ class Rules(Delivery):
         """
         inbox, wait = session.inbox, request.wait_seconds
         assert inbox is not None
+        if request.queue is not None:
+            inbox = self._queue(request.queue)
         if request.ack:
             stale = self._ack(session, request.ack, None, now)
             if stale:
@@ -296,8 +298,6 @@ class Rules(Delivery):
                 nothing = Received(ok=True, messages=[])
                 self._answer_stale(session, token, stale, nothing, ordered=not wait)
                 return
-        if request.queue is not None:
-            inbox = self._queue(request.queue)
         if self.table.expiries.entries:
             self._expire(now)
         parked = Parked(session, token, inbox, request.max, request.urgent, not wait)
@@ -305,6 +305,8 @@ class Rules(Delivery):
             self._grant(parked, taken, now)
         elif wait and request.max:
             self._park(parked, wait, now)
+            if request.ack:
+                self.table.effects.acking.append(parked)
         else:
             self._answer_empty(parked)
 
@@ -351,11 +353,17 @@ class Rules(Delivery):
         return stale
 
     def ack_turn(self, session: Session, request: wire.AckTurn, token: Token, now: Moment) -> None:
-        """Ack all that a session holds; answer what it held and lost since the last time."""
+        """Ack all that was handed to a session; answer what it held and lost since last time.
+
+        What is leased to it and still on the way to the disk is mail of its next turn.
+        """
         del request
         held, session.held = session.held, {}
         for message in held.values():
-            self.table.ack(message, now)
+            if message.lease > self.handed_over:
+                session.held[message.id] = message
+            else:
+                self.table.ack(message, now)
         lost, session.lost = session.lost or {}, None
         stale = [Stale(number, why) for number, why in lost.items()]
         self._answer_stale(session, token, stale, {})
@@ -476,10 +484,8 @@ class Rules(Delivery):
                 f"the queue {name!r} holds {inbox.unread} messages, {inbox.leased} in work; "
                 "let them be done, or force its removal and they become dead letters"
             )
-        for parked in list(inbox.parked):
-            self._answer_empty(parked)
         ended = self._purge(inbox.name, "its queue was removed", now)
-        del self.queues[name], self.table.inboxes[inbox.name]
+        self._drop_queue(name)
         self.table.effects.changes.others.append(groups.remove_queue(name))
         return ended
 
@@ -498,7 +504,14 @@ class Rules(Delivery):
         if self.table.inboxes[QUEUE_PREFIX + name].unread:
             self.table.effects.changes.others.append(groups.add_queue(name, now.wall))
         else:
-            del self.queues[name], self.table.inboxes[QUEUE_PREFIX + name]
+            self._drop_queue(name)
+
+    def _drop_queue(self, name: str) -> None:
+        """Let a queue be no more, whose messages have gone; who waits for any gets nothing."""
+        del self.queues[name]
+        inbox = self.table.inboxes.pop(QUEUE_PREFIX + name)
+        for parked in list(inbox.parked):
+            self._answer_empty(parked)
 
     def _queue(self, name: str) -> Inbox:
         if name not in self.queues:
@@ -523,6 +536,8 @@ class Rules(Delivery):
         for session in table.sessions.values():
             session.held.clear()
             session.is_written = False
+        for name in self.queues.keys() - set(found.queues):
+            self._drop_queue(name)
         table.load(found.rows, found.last_id, dict(found.inboxes))
         self.sending.load(found)
         for name in found.queues:
@@ -539,6 +554,9 @@ class Rules(Delivery):
         holder = self.table.holder(message)
         if holder is None:
             self._put_back(message, DAEMON_ENDED, now, step=Step.RETURNED, rest=None)
+            return
+        if message.lease > self.handed_over:
+            self.table.withdraw(message)
             return
         message.leased_loop = now.loop
         holder.held[message.id] = message

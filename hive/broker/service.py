@@ -10,9 +10,9 @@ to an ack) waits for that:
     committed  mail is handed over, then requests are answered, in the order in which they came
     failed     memory is ahead of the disk: everyone is told so, and the mail is read again
 
-Commits end in the order in which they began, so answers are in order by construction. Nothing is
-taken in between a commit that failed and the time when the disk was read again. No request has a
-task or a future; there is one timer for everything that is due.
+Commits end in the order in which they began, and the answers in one are in the order of requests.
+Nothing is taken in between a commit that failed and the time when the disk was read again. No
+request has a task or a future; there is one timer for everything that is due.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class BrokerService:
         self._flights: deque[Commit] = deque()
         self._trouble: UnavailableError | None = _NOT_OPEN
         self._crashed: Callable[[Exception], object] = _raise
-        self._is_open = self._has_epoch = False
+        self._is_open = self._has_epoch = self._is_closing = False
         self._recovery: asyncio.Task[None] | None = None
         self._alarm = Alarm()
         self._soon: asyncio.TimerHandle | None = None
@@ -131,7 +131,7 @@ class BrokerService:
         """
         self._loop = asyncio.get_running_loop()
         self._crashed = crashed or _raise
-        self._has_epoch = False
+        self._has_epoch = self._is_closing = False
         self.rules = Rules(self._limits, await self._store.read(next_epoch))
         self.asking = Asking(self.rules)
         self._table = _decisions(self.rules, self.asking, Care(self.rules))
@@ -155,6 +155,7 @@ class BrokerService:
         self._is_open = False
         if self._trouble is None and self.rules.table.effects.changes.acked:
             self._queue()
+        self._is_closing = self._trouble is None
         self._trouble = UnavailableError("the broker is stopping; connect again")
         self._alarm.cancel()
         self._cancel_soon()
@@ -181,7 +182,7 @@ class BrokerService:
             NotFoundError: The session is not open.
         """
         if self._trouble is not None:
-            raise self._trouble
+            raise self._refusal(self._trouble)
         if not session.is_open:
             raise NotFoundError(f"the session {session!r} is not open; connect again")
         now = Moment(self._loop.time(), self._clock.now())
@@ -250,8 +251,12 @@ class BrokerService:
     def _note(self, decide: Callable[[Moment], None]) -> None:
         """Take in something that is not answered."""
         now = self._now()
-        decide(now)
-        self._settle(now)
+        try:
+            decide(now)
+        except Exception as error:
+            self.crash(error)
+        else:
+            self._settle(now)
 
     def _now(self) -> Moment:
         return Moment(self._loop.time(), self._clock.now())
@@ -262,27 +267,30 @@ class BrokerService:
         """Have everything written, told and handed over that the rules have just decided."""
         rules = self.rules
         effects = rules.table.effects
-        if effects.dead_letters:
-            rules.notify_senders(now)
-        if effects.notices:
-            self._publish(effects)
-        if self._queued is None:
-            if self._trouble is not None:
-                self._refuse(effects, self._trouble)
-            elif effects.is_written:
-                self._queue()
-            elif effects.answers or effects.grants:
-                self._answer_or_join(effects)
-            elif effects.changes.acked and self._soon is None:
-                self._soon = self._loop.call_later(ACK_SECONDS, self._queue)
-        if rules.is_due_changed:
-            self._set_alarm(now)
+        try:
+            if effects.dead_letters:
+                rules.notify_senders(now)
+            if effects.notices:
+                self._publish(effects)
+            if self._queued is None:
+                if self._trouble is not None:
+                    self._refuse_unwritten(effects, self._trouble)
+                elif effects.is_written:
+                    self._queue()
+                elif effects.answers:
+                    self._answer_or_join(effects)
+                elif effects.changes.acked and self._soon is None:
+                    self._soon = self._loop.call_later(ACK_SECONDS, self._queue)
+            if rules.is_due_changed:
+                self._set_alarm(now)
+        except Exception as error:
+            self.crash(error)
 
     def _queue(self) -> None:
         """Have a commit take its place with the writer; it takes along what gathers until then."""
         if self._soon is not None:
             self._cancel_soon()
-        if self._queued is None and self._trouble is None:
+        if self._queued is None and (self._trouble is None or self._is_closing):
             self._queued = Commit(self, self.rules.table.effects)
             self._store.queue(self._queued)
 
@@ -296,31 +304,28 @@ class BrokerService:
         else:
             answers, effects.answers = effects.answers, []
             for session, token, value, ordered in answers:
-                assert not isinstance(value, FromDisk)
+                assert not isinstance(value, FromDisk | Grant)
                 session.answer(token, value, ordered)
 
     def begin_commit(self, commit: Commit) -> None:
         """Let what is decided from now on gather for the next commit."""
-        self._queued = None
         self._flights.append(commit)
-        self.rules.table.take_effects()
+        if self._queued is commit:
+            self._queued = None
+            self.rules.table.take_effects()
 
     def end_commit(self, commit: Commit, written: Written) -> None:
         """Hand over all mail and give all answers: what they wait for is on disk.
 
-        Mail goes first: who has it acks it and waits again before the next message is sent, which
-        then finds a receiver, and needs one commit where it would need one for itself and a second
-        for its lease.
+        Mail that was waited for goes first, since its place among the answers is free: who has it
+        acks it and waits again before the next message is sent, which then finds a receiver, and
+        needs one commit where it would need one for itself and a second for its lease.
         """
         self._flights.popleft()
-        effects = commit.effects
-        left = [grant for grant in effects.grants if not _hand_over(grant, written)]
-        for session, token, value, ordered in effects.answers:
-            if isinstance(value, FromDisk):
-                session.answer(token, value.finish(written.values[value.place]), ordered)
-            else:
-                session.answer(token, value, ordered)
-        table = self.rules.table
+        effects, table = commit.effects, self.rules.table
+        if effects.grants:
+            self.rules.handed_over = effects.grants[-1].lease
+        left = self._hand_out(effects, written)
         if table.body_bytes > MAX_BODIES:
             for message in effects.inserted:
                 table.forget_body(message)
@@ -331,6 +336,33 @@ class BrokerService:
             self._settle(now)
         if self._idle is not None:
             self._end_if_idle()
+
+    def _hand_out(self, effects: Effects, written: Written) -> list[Grant]:
+        """Do what `end_commit` says; return the grants whose receivers have gone."""
+        waited = iter([grant for grant in effects.grants if not grant.parked.ordered])
+        answers = iter(effects.answers)
+        grant = answer = None
+        left = []
+        try:
+            for grant in waited:
+                if not _hand_over(grant, written):
+                    left.append(grant)  # noqa: PERF401 - what is not reached is refused
+            grant = None
+            for answer in answers:
+                session, token, value, ordered = answer
+                if isinstance(value, Grant):
+                    if not _hand_over(value, written):
+                        left.append(value)
+                elif isinstance(value, FromDisk):
+                    session.answer(token, value.of(written), ordered)
+                else:
+                    session.answer(token, value, ordered)
+        except Exception as error:
+            effects.grants = [*filter(None, [grant]), *waited]
+            effects.answers = [*filter(None, [answer]), *answers]
+            self._refuse(effects, _by_a_bug(error))
+            raise
+        return left
 
     def _end_if_idle(self) -> None:
         if self._idle is not None and self._queued is None and not self._flights:
@@ -350,7 +382,11 @@ class BrokerService:
     # Trouble
 
     def fail_commit(self, commit: Commit, error: Exception) -> None:
-        """Let go of all that memory is ahead of the disk with, and begin to read the disk."""
+        """Let go of all that memory is ahead of the disk with, and begin to read the disk.
+
+        A commit may fail alone, by a fault of its own. What gathered behind it goes with it: it
+        builds on rows that are not there.
+        """
         if commit in self._flights:
             self._flights.remove(commit)
         if not isinstance(error, HiveError):
@@ -362,25 +398,54 @@ class BrokerService:
                 "the last commit failed and the mail is being read again, "
                 f"so try again soon: {error}"
             )
-        self._queued = None
+        self._is_closing = False
         self._refuse(commit.effects, error)
-        self._refuse(self.rules.table.take_effects(), error)
+        self._refuse(self._abandon(), error)
         recovers = self._recovery is not None and not self._recovery.done()
         if not isinstance(error, StoreClosedError) and self._is_open and not recovers:
             self._recovery = self._loop.create_task(self._recover(), name="broker recovery")
         self._end_if_idle()
 
+    def _abandon(self) -> Effects:
+        """Return what was decided and not written; a commit that is queued will find nothing."""
+        queued, self._queued = self._queued, None
+        effects = self.rules.table.take_effects()
+        if queued is not None:
+            queued.effects = Effects()
+        return effects
+
     def _refuse(self, effects: Effects, error: Exception) -> None:
         """Tell those who wait for a commit that it will not be."""
+        for parked in effects.acking:
+            if self.rules.unpark(parked):
+                parked.session.answer(parked.token, error, parked.ordered)
         for grant in effects.grants:
-            grant.parked.session.answer(grant.parked.token, error, grant.parked.ordered)
-        for session, token, value, ordered in effects.answers:
-            if isinstance(value, Received) and not value.messages:
-                session.answer(token, value, ordered)
-            else:
-                session.answer(token, error, ordered)
+            if not grant.parked.ordered:
+                grant.parked.session.answer(grant.parked.token, error, ordered=False)
+        for session, token, _, ordered in effects.answers:
+            session.answer(token, error, ordered)
+        effects.acking.clear()
         effects.grants.clear()
         effects.answers.clear()
+
+    def _refuse_unwritten(self, effects: Effects, trouble: UnavailableError) -> None:
+        """Refuse what cannot be written now; who has just waited long enough gets nothing."""
+        for session, token, value, ordered in effects.answers:
+            if isinstance(value, Received):
+                session.answer(token, value, ordered)
+            else:
+                session.answer(token, trouble, ordered)
+        effects.answers.clear()
+        self._refuse(effects, trouble)
+        if self._is_closing and effects.is_written:
+            self._queue()
+
+    def _refusal(self, trouble: UnavailableError) -> UnavailableError:
+        """Return why nothing is taken in: while the store takes no writes, its own words."""
+        store = self._store.health.trouble
+        if store is None or self._recovery is None or self._recovery.done():
+            return trouble
+        return UnavailableError(str(store.refusal()))
 
     async def _recover(self) -> None:
         """Read the disk at once, so that what is shown is true, and again when it takes writes."""
@@ -420,14 +485,15 @@ class BrokerService:
 
     def crash(self, error: Exception) -> UnavailableError:
         """Take nothing more in: after a bug nobody knows what memory is worth."""
-        self._trouble = UnavailableError(
-            "the broker did not answer and starts again, so look before repeating the request: "
-            f"{type(error).__name__}: {error}"
-        )
+        self._trouble = _by_a_bug(error)
+        self._is_closing = False
         self._alarm.cancel()
         self._cancel_soon()
-        self._refuse(self.rules.table.take_effects(), self._trouble)
+        if self._recovery is not None:
+            self._recovery.cancel()
+        self._refuse(self._abandon(), self._trouble)
         self._dismiss(self._trouble)
+        self._end_if_idle()
         self._crashed(error)
         return self._trouble
 
@@ -499,6 +565,13 @@ def _hand_over(grant: Grant, written: Written) -> bool:
     parked, rows = grant.parked, grant.rows(written.bodies)
     received = Received(ok=True, messages=rows)
     return parked.session.answer(parked.token, received, parked.ordered) or not rows
+
+
+def _by_a_bug(error: Exception) -> UnavailableError:
+    return UnavailableError(
+        "the broker did not answer and starts again, so look before repeating the request: "
+        f"{type(error).__name__}: {error}"
+    )
 
 
 def _raise(error: Exception) -> None:

@@ -23,6 +23,9 @@ SESSION_ENDED = "the session that held it ended"
 DAEMON_ENDED = "the daemon that had delivered it ended"
 REQUEUED = "its participant put all its mail back"
 
+LOST_KEPT = 1000
+"""Lost messages that a session can be told of; those that were lost first are forgotten."""
+
 COUNTED = frozenset({Kind.AGENT, Kind.MANAGER, Kind.PEER})
 """Whose messages are counted: who may be too fast, or one side of a loop."""
 
@@ -67,7 +70,7 @@ class Session:
         origin: Who is at its other end.
         inbox: That participant's; set when it is opened.
         is_open: Whether it was opened and not closed.
-        is_written: Whether its row is on disk, or in the commit that gathers.
+        is_written: Whether its row is on disk, or in a commit that is under way.
         alive_at: When it last asked for anything, in seconds of the loop.
         held: The messages that are leased to it by id, in the order of their delivery.
         lost: Messages that it held and lost since its last `ack_turn`, and why; None for none.
@@ -118,14 +121,15 @@ class Session:
         raise NotImplementedError
 
     def waits(self, token: Token) -> bool:
-        """Return whether a request still waits for its answer; that of a connection always does."""
-        del token
-        return True
+        """Return whether a request still waits for its answer."""
+        raise NotImplementedError
 
     def lose(self, number: int, why: str) -> None:
         """Note that a message which it held was taken from it."""
         if self.lost is None:
             self.lost = {}
+        elif len(self.lost) >= LOST_KEPT:
+            del self.lost[next(iter(self.lost))]
         self.lost[number] = why
 
     def row(self) -> tuple[object, ...]:

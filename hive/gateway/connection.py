@@ -213,10 +213,13 @@ class Connection(Session, asyncio.Protocol):
         self._write_deadline = self._served.loop.call_later(FAREWELL, self.abort)
         self._transport.close()
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, line: bytes) -> bool:
+        """Write a line; return False if the connection has ended, or is about to."""
         transport = self._transport
-        if transport is not None and not transport.is_closing():
-            transport.write(line)
+        if transport is None or transport.is_closing():
+            return False
+        transport.write(line)
+        return True
 
     # Requests
 
@@ -270,21 +273,26 @@ class Connection(Session, asyncio.Protocol):
                 self.answer(token, error, ordered)
 
     def answer(self, token: Token, value: Value, ordered: bool = True) -> bool:
-        """Put the answer of the broker into its place; always True, see `Session.answer`."""
-        transport = self._transport
-        if transport is None:
-            return True  # its end has given back whatever it held
+        """Put the answer of the broker into its place; see `Session.answer`."""
+        if self._transport is None:
+            return False
+        is_written = True
         if type(token) is Slot:
             token.line = line_of(value, token.req, "request")
         else:
-            self._write(line_of(value, token, "request"))
+            is_written = self._write(line_of(value, token, "request"))
             if ordered:
                 self._owed -= 1
             else:
                 self._waiting -= 1
         if self._slots or self._held_up or self._has_ended:
             self._answered()
-        return True
+        return is_written
+
+    def waits(self, token: Token) -> bool:
+        """Return whether an answer would be written; not so once the connection ends."""
+        transport = self._transport
+        return transport is not None and not transport.is_closing()
 
     # Answers
 

@@ -222,6 +222,7 @@ class ThreadEngine:
     _lock: StoreLock | None = field(default=None, init=False)
     _writer: CommitThread | None = field(default=None, init=False)
     _reader: _Reader | None = field(default=None, init=False)
+    _leaving: list[_Reader | CommitThread] = field(factory=list, init=False)
     _path: Path | None = field(default=None, init=False)
 
     async def open(self, path: Path) -> None:
@@ -283,11 +284,11 @@ class ThreadEngine:
         await reader.open()
 
     async def _disconnect(self) -> None:
-        connections = (self._reader, self._writer)
+        self._leaving += [each for each in (self._reader, self._writer) if each is not None]
         self._reader = self._writer = None
-        for connection in connections:
-            if connection is not None:
-                await connection.close()
+        while self._leaving:  # who is cancelled here leaves the rest to the next call
+            await self._leaving[0].close()
+            del self._leaving[0]
 
 
 @frozen

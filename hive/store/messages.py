@@ -334,11 +334,15 @@ def by_id(ids: Sequence[int]) -> Query[Mapping[int, Message]]:
     """Read messages by id, whatever their state, without their bodies."""
 
     def query(connection: sqlite3.Connection) -> Mapping[int, Message]:
-        rows = connection.execute(
-            f"SELECT {_BODILESS} FROM messages WHERE id IN ({_marks(ids)})",  # noqa: S608
-            ids,
-        )
-        return {row[0]: Message(*_typed(row)) for row in rows}
+        found: dict[int, Message] = {}
+        for start in range(0, len(ids), _MAX_PARAMETERS):
+            part = ids[start : start + _MAX_PARAMETERS]
+            rows = connection.execute(
+                f"SELECT {_BODILESS} FROM messages WHERE id IN ({_marks(part)})",  # noqa: S608
+                part,
+            )
+            found.update((row[0], Message(*_typed(row))) for row in rows)
+        return found
 
     return query
 

@@ -68,7 +68,7 @@ class Batch:
         except Exception as error:
             if not fails_alone(error):
                 raise
-            self._transact(connection, _guarded)
+            self._transact(connection, guarded)
 
     def _transact(self, connection: sqlite3.Connection, apply: _Apply) -> None:
         self.outcomes.clear()
@@ -123,7 +123,12 @@ def _plain(connection: sqlite3.Connection, op: Op[Any]) -> Done:
     return Done(op(connection))
 
 
-def _guarded(connection: sqlite3.Connection, op: Op[Any]) -> Done | Refused:
+def guarded(connection: sqlite3.Connection, op: Op[Any]) -> Done | Refused:
+    """Apply a write such that, if it fails by its own fault, it fails alone.
+
+    Raises:
+        sqlite3.Error: The fault is that of the disk, the file or the lock.
+    """
     connection.execute("SAVEPOINT op")
     outcome: Done | Refused
     try:

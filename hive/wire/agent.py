@@ -54,7 +54,7 @@ class Recv(Request, tag="recv", kw_only=True, frozen=True):
 
     wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=WAIT_MAX)] = 0.0
     max: Annotated[int, msgspec.Meta(ge=0, le=RECV_MAX)] = 1
-    ack: list[Id] = msgspec.field(default_factory=list)
+    ack: Annotated[list[Id], msgspec.Meta(max_length=1000)] = msgspec.field(default_factory=list)
     queue: Name | None = None
     urgent: bool = False
 

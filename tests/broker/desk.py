@@ -207,5 +207,8 @@ class Desk:
             ear = grant.parked.token
             assert ear not in self.grants, "granted twice"
             self.grants[ear] = grant
+            self.rules.handed_over = grant.lease
         for _, token, value, _ in effects.answers:
+            if isinstance(value, Grant):
+                continue
             self.answers[token] = value.finish({}) if isinstance(value, FromDisk) else value

@@ -15,12 +15,14 @@ class Faults:
         statements: How many statements have run.
         crash_at: The number of the statement before which the process dies.
         full: Whether the disk is full: every commit fails.
+        poison: A value with which a statement fails alone; None for none.
     """
 
     def __init__(self) -> None:
         self.statements = 0
         self.crash_at: int | None = None
         self.full = False
+        self.poison: object = None
         self.dead = False
 
     def connection_class(self) -> type[sqlite3.Connection]:
@@ -30,6 +32,7 @@ class Faults:
         class FaultyConnection(sqlite3.Connection):
             def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
                 faults.before(sql)
+                faults.taste(args)
                 return super().execute(sql, *args)
 
             def executemany(self, sql: str, *args: Any) -> sqlite3.Cursor:
@@ -37,6 +40,13 @@ class Faults:
                 return super().executemany(sql, *args)
 
         return FaultyConnection
+
+    def taste(self, args: tuple[Any, ...]) -> None:
+        """Fail if a statement binds the poison."""
+        if self.poison is not None and args and self.poison in args[0]:
+            error = sqlite3.IntegrityError("poison")
+            error.sqlite_errorcode = sqlite3.SQLITE_CONSTRAINT
+            raise error
 
     def before(self, sql: str) -> None:
         """Count a statement, and fail if it is its turn."""

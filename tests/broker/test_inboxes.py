@@ -1,8 +1,13 @@
 """Participants come, go and come back; their mail stays."""
 
+import tracemalloc
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from hive.broker.inboxes import FEW_ENDED
 from hive.broker.sessions import DAEMON_ENDED
 from hive.config import Limits
 from hive.errors import ConflictError, UnknownNameError
@@ -144,3 +149,33 @@ def test_ids_are_never_used_twice_even_if_the_disk_has_fewer() -> None:
     desk.send_many(5)
     desk.rules.load(Undelivered(2), desk.now)
     assert desk.send().ids == (6,)
+
+
+def test_what_was_replaced_takes_no_memory_while_nobody_reads() -> None:
+    desk = Desk(Limits(rate=10**6))
+    tracemalloc.start()
+    try:
+        for _ in range(1000):
+            desk.send(body="x" * 60_000, supersede_key="newest")
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 2_000_000
+    [kept] = desk.take(desk.session(), 32)
+    assert kept == 1000
+
+
+@given(st.lists(st.sampled_from(["send", "supersede", "take back", "read"]), max_size=300))
+def test_mail_that_ended_does_not_pile_up_before_what_waits(steps: list[str]) -> None:
+    desk = Desk(Limits(rate=10**6))
+    inbox, session = desk.rules.table.inboxes["bob"], desk.session()
+    for step in steps:
+        if step == "send":
+            desk.send()
+        elif step == "supersede":
+            desk.send(supersede_key="k")
+        elif step == "read":
+            desk.ack(session, *desk.take(session))
+        elif desk.messages:
+            desk.rules.take_back(min(desk.messages), "not wanted", desk.now)
+        assert len(inbox.ready) <= 2 * inbox.stored + FEW_ENDED

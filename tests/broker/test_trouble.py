@@ -12,7 +12,7 @@ from hive.broker.notices import Notice
 from hive.broker.service import RETRY_SECONDS, BrokerService
 from hive.clock import LoopClock
 from hive.config import Limits
-from hive.errors import StaleLeaseError, UnavailableError
+from hive.errors import StaleLeaseError, UnavailableError, UnknownNameError
 from hive.store import (
     NO_ORIGIN,
     InlineEngine,
@@ -22,6 +22,7 @@ from hive.store import (
     StoreFullError,
 )
 from hive.store.writer import PROBE_SECONDS
+from hive.wire import host
 from tests.broker.faults import Faults
 from tests.broker.post import Draft, Router, local_router
 
@@ -60,6 +61,76 @@ async def test_everyone_who_waits_is_told(router: Router, faults: Faults) -> Non
     for future in waiting:
         with pytest.raises(StoreFullError, match="make room"):
             await future
+
+
+async def test_who_comes_during_the_trouble_hears_why_and_since_when(
+    router: Router, faults: Faults
+) -> None:
+    faults.full = True
+    with pytest.raises(StoreFullError):
+        await router.send(hello())
+    await advance(10 * PROBE_SECONDS)
+    with pytest.raises(UnavailableError, match=r"^nothing is stored since .*Z: .*make room"):
+        await router.send(hello())
+
+
+async def test_an_ack_is_not_answered_ok_by_a_recv_whose_commit_failed(
+    router: Router, faults: Faults
+) -> None:
+    session = router.open_session("bob", NO_ORIGIN)
+    await router.send(hello())
+    [held] = await router.recv(session)
+    faults.full = True
+    with pytest.raises(StoreFullError):
+        await router.recv(session, ack=[held.id])
+
+
+async def test_a_recv_that_waits_is_refused_if_its_ack_failed_and_others_wait_on(
+    router: Router, faults: Faults
+) -> None:
+    session, bystander = (router.open_session("bob", NO_ORIGIN) for _ in range(2))
+    await router.send(hello())
+    [held] = await router.recv(session)
+    faults.full = True
+    acking, waiting = router.recv(session, ack=[held.id], wait=60), router.recv(bystander, wait=60)
+    with pytest.raises(StoreFullError):
+        await acking
+    faults.full = False
+    await advance(PROBE_SECONDS)
+    assert router.counts("bob").leased == 1
+    assert not waiting.done()
+    await router.ack(session, [held.id])
+    await router.send(hello("next"))
+    assert [got.body for got in await waiting] == ["next"]
+
+
+async def test_a_queue_whose_beginning_failed_is_not_there(router: Router, faults: Faults) -> None:
+    to_queue = host.OperatorSend(to="queue:jobs", body="x")
+    faults.full = True
+    with pytest.raises(StoreFullError):
+        await router.ask_operator(to_queue)
+    faults.full = False
+    await advance(PROBE_SECONDS)
+    with pytest.raises(UnknownNameError):
+        await router.send(Draft("alice", Kind.AGENT, "queue:jobs", "y"))
+    await router.ask_operator(to_queue)
+    [got] = await router.recv(router.open_session("bob", NO_ORIGIN), queue="jobs")
+    assert got.body == "x"
+
+
+async def test_mail_that_was_never_handed_over_is_not_held_after_the_trouble(
+    router: Router, store: Store, faults: Faults
+) -> None:
+    session = router.open_session("bob", NO_ORIGIN)
+    await router.send(hello())
+    faults.full = True
+    with pytest.raises(StoreFullError):
+        await router.recv(session)
+    faults.full = False
+    await advance(PROBE_SECONDS)
+    assert router.counts("bob").leased == 0
+    [got] = await router.recv(session)
+    assert (got.attempt, got.redelivered) == (1, False)
 
 
 async def test_memory_becomes_what_the_disk_has(router: Router, faults: Faults) -> None:

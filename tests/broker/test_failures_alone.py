@@ -1,0 +1,151 @@
+"""A commit that fails by a fault of its own takes along what was built on it, and nothing else."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.testing import advance, settle
+from hive.broker.effects import Grant
+from hive.broker.local import LocalSession
+from hive.broker.service import BrokerService
+from hive.clock import LoopClock
+from hive.config import Limits
+from hive.errors import UnavailableError
+from hive.store import NO_ORIGIN, InlineEngine, Kind, Store
+from hive.wire import agent
+from tests.broker.faults import Faults
+from tests.broker.post import Draft, Router, local_router
+
+pytestmark = pytest.mark.sim
+
+POISON = "poison"
+
+
+def mail(body: str, to: str = "bob", sender: str = "alice") -> Draft:
+    return Draft(sender, Kind.AGENT, to, body)
+
+
+@pytest.fixture
+def faults() -> Faults:
+    faults = Faults()
+    faults.poison = POISON
+    return faults
+
+
+@pytest.fixture
+async def store(path: Path, faults: Faults) -> AsyncIterator[Store]:
+    async with Store(path, InlineEngine(faults.connection_class())) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def router(store: Store) -> AsyncIterator[Router]:
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: None)
+    async with local_router(store) as opened:
+        for name in ("alice", "bob", "carol", "dave"):
+            opened.add_inbox(name, Kind.AGENT)
+        yield opened
+
+
+async def in_flight(asked: asyncio.Future[Any]) -> asyncio.Future[Any]:
+    """Let the commit of a request begin, and not end."""
+    await asyncio.sleep(0)
+    assert not asked.done()
+    return asked
+
+
+async def bodies(router: Router, name: str) -> list[str | None]:
+    return [message.body for message in await router.inbox(name)]
+
+
+async def test_what_was_decided_behind_it_is_refused_and_not_written(router: Router) -> None:
+    failing = await in_flight(router.send(mail(POISON, to="carol")))
+    behind = router.send(mail("behind", to="carol"))
+    for refused in (failing, behind):
+        with pytest.raises(UnavailableError):
+            await refused
+    await advance(1)
+    await router.send(mail("for dave", to="dave"))
+    await router.send(mail("for carol", to="carol"))
+    assert await bodies(router, "dave") == ["for dave"]
+    assert await bodies(router, "carol") == ["for carol"]
+
+
+async def test_a_nack_behind_it_leaves_disk_and_memory_of_one_mind(router: Router) -> None:
+    session = router.open_session("bob", NO_ORIGIN)
+    await router.send(mail("kept"))
+    [held] = await router.recv(session)
+    failing = await in_flight(router.send(mail(POISON)))
+    behind = router.nack(session, held.id, delay=0)
+    for refused in (failing, behind):
+        with pytest.raises(UnavailableError):
+            await refused
+    await advance(1)
+    [message] = await router.inbox("bob")
+    assert (message.state.value, router.counts("bob").leased) == ("leased", 1)
+    await router.ack(session, [held.id])
+
+
+async def test_what_comes_after_it_is_written_once(router: Router) -> None:
+    failing = await in_flight(router.send(mail(POISON)))
+    behind = router.send(mail("behind"))
+    await asyncio.wait([failing, behind])
+    await advance(1)
+    await asyncio.gather(*(router.send(mail(str(number))) for number in range(5)))
+    assert await bodies(router, "bob") == ["0", "1", "2", "3", "4"]
+
+
+async def test_a_look_at_the_disk_that_fails_harms_nobody_else(
+    router: Router, faults: Faults
+) -> None:
+    session = router.open_session("bob", NO_ORIGIN)
+    faults.poison = 4711
+    failing = router.ack(session, [4711])
+    beside = router.send(mail("beside"))
+    with pytest.raises(Exception, match="poison"):
+        await failing
+    await beside
+    assert await bodies(router, "bob") == ["beside"]
+
+
+async def test_a_bug_while_mail_is_handed_over_leaves_nobody_waiting(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crashes: list[Exception] = []
+    service = BrokerService(store, Limits(), LoopClock(asyncio.get_running_loop()))
+    await service.open(crashes.append)
+    router = Router(service, store)
+    for name in ("alice", "bob"):
+        router.add_inbox(name, Kind.AGENT)
+
+    def fail(grant: Grant, bodies: object) -> list[Any]:
+        raise RuntimeError("a bug")
+
+    sessions = [router.open_session("bob", NO_ORIGIN) for _ in range(2)]
+    monkeypatch.setattr(Grant, "rows", fail)
+    asked = [
+        sessions[0].request(agent.Recv(wait_seconds=60)),
+        router.send(mail("1")),
+        router.send(mail("2")),
+        router.recv(sessions[1]),
+        router.send(mail("3")),
+    ]
+    await settle()
+    assert all(isinstance(each.exception(), UnavailableError) for each in asked)
+    assert [str(crash) for crash in crashes] == ["a bug"]
+    await service.close()
+
+
+async def test_mail_that_nobody_takes_at_the_end_burns_no_attempt(store: Store) -> None:
+    async with local_router(store) as router:
+        router.add_inbox("bob", Kind.AGENT)
+        await router.send(mail("kept"))
+        session = LocalSession(router.service, "bob", Kind.AGENT)
+        session.request(agent.Recv()).cancel()
+    async with local_router(store) as router:
+        router.add_inbox("bob", Kind.AGENT)
+        [got] = await router.recv(router.open_session("bob", NO_ORIGIN))
+        assert (got.attempt, got.redelivered) == (1, False)
