@@ -15,6 +15,8 @@ from hive.clock import LoopClock
 from hive.config import Limits
 from hive.errors import UnavailableError
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store
+from hive.store.errors import StoreLogMissingError
+from hive.store.writer import Write
 from hive.wire import agent
 from tests.broker.faults import Faults
 from tests.broker.post import Draft, Router, local_router
@@ -96,6 +98,45 @@ async def test_what_comes_after_it_is_written_once(router: Router) -> None:
     await advance(1)
     await asyncio.gather(*(router.send(mail(str(number))) for number in range(5)))
     assert await bodies(router, "bob") == ["0", "1", "2", "3", "4"]
+
+
+async def test_a_commit_that_is_queued_behind_it_finds_nothing_and_takes_nothing(
+    router: Router, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued: list[Write] = []
+    monkeypatch.setattr(store, "queue", queued.append)
+    first = router.send(mail("first"))
+    queued[0].collect()
+    second = router.send(mail("second"))
+    queued[0].failed(RuntimeError("its own fault"))
+    await asyncio.wait([first, second])
+    await advance(1)
+    third = router.send(mail("third"))
+    assert len(queued) == 3
+    for write, sent in zip(queued[1:], ([], [third]), strict=True):
+        written = await store.write(write.collect())
+        write.committed(written)
+        await asyncio.gather(*sent)
+    assert await bodies(router, "bob") == ["third"]
+
+
+async def test_mail_of_a_commit_that_failed_and_is_on_disk_all_the_same_goes_back_uncounted(
+    router: Router, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = router.open_session("bob", NO_ORIGIN)
+    await router.send(mail("kept"))
+    with monkeypatch.context() as patch:
+        queued: list[Write] = []
+        patch.setattr(store, "queue", queued.append)
+        asked = router.recv(session)
+        await store.write(queued[0].collect())
+        queued[0].failed(StoreLogMissingError("the log is gone"))
+    with pytest.raises(StoreLogMissingError):
+        await asked
+    await advance(1)
+    assert router.counts("bob").leased == 0
+    [got] = await router.recv(session)
+    assert (got.body, got.attempt) == ("kept", 1)
 
 
 async def test_a_look_at_the_disk_that_fails_harms_nobody_else(
