@@ -18,6 +18,9 @@ from hive.wire.words import NackMode, Priority, Role
 RECV_MAX = 32
 """Most messages that one `recv` returns."""
 
+ACK_MAX = 1000
+"""Most messages that one request acks, or says that it works on."""
+
 STATUS_MAX = 200
 """Characters of a status line."""
 
@@ -54,7 +57,7 @@ class Recv(Request, tag="recv", kw_only=True, frozen=True):
 
     wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=WAIT_MAX)] = 0.0
     max: Annotated[int, msgspec.Meta(ge=0, le=RECV_MAX)] = 1
-    ack: Annotated[list[Id], msgspec.Meta(max_length=1000)] = msgspec.field(default_factory=list)
+    ack: Annotated[list[Id], msgspec.Meta(max_length=ACK_MAX)] = msgspec.field(default_factory=list)
     queue: Name | None = None
     urgent: bool = False
 
@@ -62,7 +65,7 @@ class Recv(Request, tag="recv", kw_only=True, frozen=True):
 class Ack(Request, tag="ack", kw_only=True, frozen=True):
     """The work for these messages is done. `lease` fences: an outdated one is refused."""
 
-    ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=1000)]
+    ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=ACK_MAX)]
     lease: str | None = None
 
 
@@ -87,7 +90,7 @@ class Heartbeat(Request, tag="heartbeat", kw_only=True, frozen=True):
     answer's `lease_seconds` says how long a lease lasts.
     """
 
-    ids: Annotated[list[Id], msgspec.Meta(max_length=1000)] = msgspec.field(default_factory=list)
+    ids: Annotated[list[Id], msgspec.Meta(max_length=ACK_MAX)] = msgspec.field(default_factory=list)
 
 
 class Receipts(Request, tag="receipts", kw_only=True, frozen=True):

@@ -10,7 +10,7 @@ from hive.core.accounts import SPREAD
 from hive.store import MessageKind, MessageState
 from hive.store.questions import QuestionState
 from hive.wire import WAIT_MAX
-from hive.wire.agent import RECV_MAX
+from hive.wire.agent import ACK_MAX, RECV_MAX
 from hive.wire.words import NackMode, OnExpiry, OrderKind
 
 TEXT = (Path(hive.broker.__file__).parents[2] / "docs" / "delivery.md").read_text()
@@ -38,7 +38,7 @@ def test_limits_have_their_documented_defaults() -> None:
         "unseen_after": limits.unseen_after,
     }
     fixed = [float(row[2]) for row in table("Limits") if row[1] == "fixed"]
-    assert fixed == [RECV_MAX, WAIT_MAX, OPEN_MAX, PENDING_MAX]
+    assert fixed == [RECV_MAX, ACK_MAX, WAIT_MAX, OPEN_MAX, PENDING_MAX]
 
 
 def test_every_state_is_documented() -> None:

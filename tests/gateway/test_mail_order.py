@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hive.wire.agent import RECV_MAX
+from hive.wire.agent import ACK_MAX, RECV_MAX
 from tests.support.hives import Line, Site, connected, swarm
 from tests.support.runtimes import ScriptedRuntime
 
@@ -44,7 +44,9 @@ async def test_a_recv_acks_only_so_many(site: Site) -> None:
     async with site.simulated(ScriptedRuntime(), swarm("bob")) as hive:
         await hive.until_state("bob", "running")
         async with connected(hive.paths.agent_socket("bob")) as bob:
-            [refused] = await answers(bob, {"cmd": "recv", "ack": [9] * 1001, "max": RECV_MAX})
+            [refused] = await answers(
+                bob, {"cmd": "recv", "ack": [9] * (ACK_MAX + 1), "max": RECV_MAX}
+            )
             assert (refused["ok"], refused["code"]) == (False, "bad_request")
-            [stale] = await answers(bob, {"cmd": "recv", "ack": [9] * 1000})
+            [stale] = await answers(bob, {"cmd": "recv", "ack": [9] * ACK_MAX})
             assert stale["code"] == "stale_lease"
