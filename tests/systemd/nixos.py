@@ -6,6 +6,8 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tests.support.daemons import PROGRAMS
@@ -70,6 +72,24 @@ runtime = "nixos-container"
 flake = "{flake}#{{name}}"
 programs = "{PROGRAMS}"
 {bind_lines(binds)}"""
+
+
+@contextmanager
+def declared(directory: Path, container: str) -> Iterator[Path]:
+    """Declare a container in the configuration of the host; yield the file that says so.
+
+    Whichever test comes first finds no directory of containers: nothing but `nixos-container`
+    and the host's configuration makes it.
+    """
+    file = directory / f"{container}.conf"
+    file.write_text("PRIVATE_NETWORK=1\nAUTO_START=0\n")
+    CONFS.mkdir(exist_ok=True)
+    link = CONFS / file.name
+    link.symlink_to(file)
+    try:
+        yield file
+    finally:
+        link.unlink()
 
 
 def release(flake: Path, version: str) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -152,15 +152,14 @@ async def test_destroying_is_idempotent_and_leaves_no_conf(nixos: ContainerLab) 
     assert await NixosContainer().status("h-alice") == "gone"
 
 
-async def test_a_declared_container_is_not_touched(nixos: ContainerLab, tmp_path: Path) -> None:
-    declared = tmp_path / "h-alice.conf"
-    text = "PRIVATE_NETWORK=1\nAUTO_START=0\n"
+@pytest.fixture
+def declared(nixos: ContainerLab, tmp_path: Path) -> Iterator[Path]:
+    with host.declared(tmp_path, "h-alice") as file:
+        yield file
 
-    def declare() -> None:
-        declared.write_text(text)
-        (host.CONFS / "h-alice.conf").symlink_to(declared)
 
-    await asyncio.to_thread(declare)
+async def test_a_declared_container_is_not_touched(nixos: ContainerLab, declared: Path) -> None:
+    text = await asyncio.to_thread(declared.read_text)
     spec = nixos.script("exit 0")
     for refused in (
         nixos.runtime.create(spec),
@@ -172,7 +171,6 @@ async def test_a_declared_container_is_not_touched(nixos: ContainerLab, tmp_path
     assert await asyncio.to_thread(declared.read_text) == text
     with pytest.raises(AssertionError, match="cannot destroy declarative container"):
         await asked("nixos-container", "destroy", "h-alice")
-    await asyncio.to_thread((host.CONFS / "h-alice.conf").unlink)
 
 
 async def test_a_name_of_eleven_characters_fits_and_of_twelve_does_not(

@@ -94,19 +94,15 @@ def test_an_agent_is_built_run_rebuilt_and_destroyed(hive: NixosHive) -> None:
 
 
 def test_a_container_that_the_host_declares_is_refused_and_left_alone(hive: NixosHive) -> None:
-    declared = hive.root / "h-alice.conf"
-    declared.write_text("PRIVATE_NETWORK=1\n")
-    nixos.CONFS.mkdir(exist_ok=True)
-    link = nixos.CONFS / "h-alice.conf"
-    link.symlink_to(declared)
-    try:
-        hive.start()
-        row = eventually(
-            lambda: (seen := hive.status("alice")).get("reason") and seen, what="the refusal"
-        )
-        assert "belongs to the host's own NixOS configuration" in row["reason"]
-        assert row["running"] is False
-        assert declared.read_text() == "PRIVATE_NETWORK=1\n"
-    finally:
-        hive.interrupt()
-        link.unlink()
+    with nixos.declared(hive.root, "h-alice") as file:
+        text = file.read_text()
+        try:
+            hive.start()
+            row = eventually(
+                lambda: (seen := hive.status("alice")).get("reason") and seen, what="the refusal"
+            )
+            assert "belongs to the host's own NixOS configuration" in row["reason"]
+            assert row["running"] is False
+            assert file.read_text() == text
+        finally:
+            hive.interrupt()
