@@ -14,7 +14,7 @@ from attrs import define, field
 
 from benchmarks.containers.theirs import Theirs, restarted_by_systemd
 from hive.config.model import Bind
-from hive.endings import Ended
+from hive.exits import Ended
 from hive.machines.runtime import MachineSpec, Running
 from hive.machines.systemd import machinectl
 from hive.machines.systemd.containers import ContainerRuntime

@@ -1,9 +1,9 @@
 """Routing and durable delivery between participants.
 
-`service` is what connections call, `local` how the daemon and embedders do, `queries` how one looks
-without asking. Below the service: `rules` decides what may be asked and `delivery` who gets what,
-`sending` what a message becomes, `care` and `asking` about mail that was sent and about questions;
-`messages` is all messages and their states, `inboxes` one queue, `sessions` who holds what. What
-was decided gathers in `effects` until the next commit. `admission`, `addressing`, `dedupe` and
+`service` serves connections, `local_session` the daemon and embedders; `queries` reads without a
+request. Below the service are the pure rules: `rules` answers requests, `delivery` leases messages,
+`sending` admits them, `mail_admin` and `asking` decide about stored mail and about questions.
+`messages` holds the messages and their states, `inboxes` one queue, `sessions` the leases.
+Decisions gather in `effects` until the next commit. `admission`, `addressing`, `dedupe` and
 `loop_guard` are parts of sending.
 """

@@ -30,10 +30,10 @@ from hive.store import Kind, Message, MessageKind
 from hive.store.messages import one as message_of
 from hive.store.questions import Question, QuestionState, one
 from hive.store.unit import Op
-from hive.wire import collaboration as wire
-from hive.wire import oversight
+from hive.wire import questions as wire
+from hive.wire import turns
 from hive.wire.agent import Posting
-from hive.wire.words import LooseEnd, OnExpiry
+from hive.wire.enums import LooseEnd, OnExpiry
 
 OPEN_MAX = 50
 """Most open questions of one participant."""
@@ -105,7 +105,7 @@ class Asking:
     def answer(
         self,
         session: Session,
-        request: wire.Answer | oversight.AnswerQuestion,
+        request: wire.Answer | turns.AnswerQuestion,
         token: Token,
         now: Moment,
     ) -> None:

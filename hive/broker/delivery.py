@@ -31,7 +31,7 @@ from hive.wire.rows import Received
 _LEASED, _PARKED, _DEAD = MessageState.LEASED, MessageState.PARKED, MessageState.DEAD
 
 
-class Delivery:
+class DeliveryRules:
     """What happens to mail by itself, as time passes and receivers come and go.
 
     Args:

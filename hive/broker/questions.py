@@ -18,7 +18,7 @@ from hive.broker.deadlines import Deadlines
 from hive.broker.messages import MessageTable
 from hive.names import OPERATOR
 from hive.store.questions import Question, QuestionState
-from hive.wire.words import OnExpiry
+from hive.wire.enums import OnExpiry
 
 WHEN_OVERDUE: Mapping[tuple[OnExpiry, bool], QuestionState] = {
     (OnExpiry.DENY, False): QuestionState.EXPIRED,

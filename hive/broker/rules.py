@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hive.broker import addressing, admission, retry
-from hive.broker.delivery import Delivery
+from hive.broker.delivery import DeliveryRules
 from hive.broker.inboxes import Inbox
 from hive.broker.notices import Notice, NoticeKind
 from hive.broker.sessions import (
@@ -33,15 +33,15 @@ from hive.store import Kind, Message, MessageKind, MessageState, Step, groups
 from hive.store.messages import Undelivered, by_id
 from hive.store.records import numbered
 from hive.wire import agent as wire
+from hive.wire.enums import NackMode, Priority
 from hive.wire.rows import Received, Stored
-from hive.wire.words import NackMode, Priority
 
 _STORED, _LEASED = MessageState.STORED, MessageState.LEASED
 _ACKED, _DEAD = MessageState.ACKED, MessageState.DEAD
 _MESSAGE, _NORMAL = MessageKind.MESSAGE, Priority.NORMAL
 
 
-class Rules(Delivery):
+class Rules(DeliveryRules):
     """The state machine of all inboxes.
 
     Attributes:

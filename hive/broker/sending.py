@@ -24,8 +24,8 @@ from hive.names import EVERYONE, REMINDER
 from hive.store import Kind, Message, MessageKind, MessageState
 from hive.store.messages import Undelivered
 from hive.wire.agent import Posting
+from hive.wire.enums import Priority
 from hive.wire.rows import SkippedRow, Stored
-from hive.wire.words import Priority
 
 RANKS = {Priority.HIGH: -1, Priority.NORMAL: 0, Priority.LOW: 1}
 """What goes first among the messages of an inbox; within a rank, the lower id."""

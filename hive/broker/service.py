@@ -24,10 +24,9 @@ from typing import Any, TypeAlias
 
 from attrs import define
 
-from hive.alarm import Alarm
 from hive.broker.asking import Asking
-from hive.broker.care import Care
 from hive.broker.effects import Effects, FromDisk, Grant
+from hive.broker.mail_admin import MailAdmin
 from hive.broker.notices import Tell, ignore
 from hive.broker.rules import Rules
 from hive.broker.sessions import FutureSession, Session
@@ -38,7 +37,8 @@ from hive.errors import HiveError, NotFoundError, UnavailableError
 from hive.store import Kind, Store, StoreClosedError, StoreError
 from hive.store.messages import Changes, Epoch, Written, next_epoch, undelivered
 from hive.store.questions import open_questions
-from hive.wire import agent, collaboration, host, oversight
+from hive.timer import Timer
+from hive.wire import agent, host, questions, turns
 from hive.wire.rows import Received
 
 Decide: TypeAlias = Callable[[Session, Any, Token, Moment], None]
@@ -111,7 +111,7 @@ class BrokerService:
         self._crashed: Callable[[Exception], object] = _raise
         self._is_open = self._has_epoch = self._is_closing = False
         self._recovery: asyncio.Task[None] | None = None
-        self._alarm = Alarm()
+        self._alarm = Timer()
         self._soon: asyncio.TimerHandle | None = None
         self._idle: asyncio.Future[None] | None = None
 
@@ -134,7 +134,7 @@ class BrokerService:
         self._has_epoch = self._is_closing = False
         self.rules = Rules(self._limits, await self._store.read(next_epoch))
         self.asking = Asking(self.rules)
-        self._table = _decisions(self.rules, self.asking, Care(self.rules))
+        self._table = _decisions(self.rules, self.asking, MailAdmin(self.rules))
         try:
             await self._begin_epoch()
         except StoreError as error:
@@ -530,7 +530,7 @@ class BrokerService:
         self._set_alarm(now)
 
 
-def _decisions(rules: Rules, asking: Asking, care: Care) -> Mapping[type, Decide]:
+def _decisions(rules: Rules, asking: Asking, mail_admin: MailAdmin) -> Mapping[type, Decide]:
     """Return who decides about each request."""
     return {
         agent.Send: rules.send,
@@ -540,23 +540,23 @@ def _decisions(rules: Rules, asking: Asking, care: Care) -> Mapping[type, Decide
         agent.Nack: rules.nack,
         agent.RequeueInflight: rules.requeue_inflight,
         agent.Heartbeat: rules.heartbeat,
-        agent.Wake: care.wake,
+        agent.Wake: mail_admin.wake,
         host.OperatorSend: lambda session, request, token, now: rules.post_and_answer(
             session, Post(request), token, now
         ),
         Post: rules.post_and_answer,
-        collaboration.Ask: asking.ask,
-        collaboration.Answer: asking.answer,
-        oversight.AnswerQuestion: asking.answer,
-        collaboration.Remind: asking.remind,
-        collaboration.Cancel: asking.cancel,
-        host.Replay: care.replay,
-        host.Discard: care.discard,
-        host.ResetLoop: care.reset_loop,
-        host.ChangeGroup: care.change_group,
-        host.RemoveQueue: care.remove_queue,
-        MarkRead: care.mark_read,
-        RemoveInbox: care.remove_inbox,
+        questions.Ask: asking.ask,
+        questions.Answer: asking.answer,
+        turns.AnswerQuestion: asking.answer,
+        questions.Remind: asking.remind,
+        questions.Cancel: asking.cancel,
+        host.Replay: mail_admin.replay,
+        host.Discard: mail_admin.discard,
+        host.ResetLoop: mail_admin.reset_loop,
+        host.ChangeGroup: mail_admin.change_group,
+        host.RemoveQueue: mail_admin.remove_queue,
+        MarkRead: mail_admin.mark_read,
+        RemoveInbox: mail_admin.remove_inbox,
     }
 
 

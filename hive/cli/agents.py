@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from hive.cli import options, out
-from hive.cli.host import BUILD, call
+from hive.cli import options, output
+from hive.cli.requests import BUILD, call
 from hive.errors import NotAllowedError
 
 
@@ -82,7 +82,7 @@ def stop(names: tuple[str, ...], now: bool, timeout: float) -> None:
 @options.timeout
 def restart(names: tuple[str, ...], timeout: float) -> None:
     """Stop agents gracefully and start them again, one after the other."""
-    out.each(names, lambda name: call("restart", timeout=timeout, name=name))
+    output.each(names, lambda name: call("restart", timeout=timeout, name=name))
 
 
 @click.command()
@@ -90,7 +90,7 @@ def restart(names: tuple[str, ...], timeout: float) -> None:
 @options.waiting(BUILD)
 def rebuild(names: tuple[str, ...], timeout: float) -> None:
     """Build agents' containers anew and restart them, one after the other."""
-    out.each(names, lambda name: call("rebuild", timeout=timeout, name=name))
+    output.each(names, lambda name: call("rebuild", timeout=timeout, name=name))
 
 
 @click.command()
@@ -99,7 +99,7 @@ def rebuild(names: tuple[str, ...], timeout: float) -> None:
 @options.timeout
 def kill(names: tuple[str, ...], force: bool, timeout: float) -> None:
     """Stop agents; with --force, at once. Several are stopped one after the other."""
-    out.each(names, lambda name: call("kill", timeout=timeout, name=name, force=force))
+    output.each(names, lambda name: call("kill", timeout=timeout, name=name, force=force))
 
 
 @click.command()
@@ -118,14 +118,14 @@ def destroy(name: str, purge: bool, yes: bool, timeout: float) -> None:
 @options.names
 def pause(names: tuple[str, ...]) -> None:
     """Hold agents' mail back while they keep running; it waits in their inboxes."""
-    out.each(names, lambda name: call("set_paused", name=name, paused=True))
+    output.each(names, lambda name: call("set_paused", name=name, paused=True))
 
 
 @click.command()
 @options.names
 def resume(names: tuple[str, ...]) -> None:
     """Let paused agents' mail flow again."""
-    out.each(names, lambda name: call("set_paused", name=name, paused=False))
+    output.each(names, lambda name: call("set_paused", name=name, paused=False))
 
 
 def _located(program: str, *arguments: str) -> list[str]:
@@ -143,7 +143,7 @@ def _confirm(name: str, *, purge: bool) -> None:
         click.UsageError: When there is no person to ask.
         NotAllowedError: When something else was typed.
     """
-    if not out.can_ask():
+    if not output.can_ask():
         raise click.UsageError(f"there is no terminal to confirm on; to destroy {name!r} add --yes")
     what = "with its files and unread mail" if purge else "(its files and unread mail stay)"
     typed = click.prompt(f"Destroying {name} {what}. Type its name to confirm", err=True)

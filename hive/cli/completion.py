@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from hive.cli import out
+from hive.cli import output
 
 
 @click.command()
@@ -17,4 +17,4 @@ def completion(shell: str) -> None:
 
     found = get_completion_class(shell)
     assert found is not None, "the choice above allows only shells that click knows"
-    out.lines([found(cli, {}, out.PROGRAM, "_HIVE_C0RE_COMPLETE").source()])
+    output.lines([found(cli, {}, output.PROGRAM, "_HIVE_C0RE_COMPLETE").source()])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from hive.cli import out
-from hive.cli.host import call
+from hive.cli import output
+from hive.cli.requests import call
 
 _DIRECTORY = click.Path(file_okay=False, readable=False, path_type=Path)
 
@@ -47,7 +47,7 @@ def serve(
                 state_dir.absolute() if state_dir else usual.state_dir,
             ),
             keep_agents=keep_agents,
-            view=view and out.is_terminal(),
+            view=view and output.is_terminal(),
         )
     )
     return status

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hive import paths
-from hive.cli import options, out
-from hive.cli.host import call
+from hive.cli import options, output
+from hive.cli.requests import call
 from hive.errors import ConfigError, ExitStatus, HiveError, UnavailableError
 from hive.view.escape import block, inline
 
@@ -46,7 +46,7 @@ def doctor(config: Path | None, only_store: bool, fix: bool, as_json: bool) -> i
 
 
 def _machine(config: Path | None, *, fix: bool) -> list[Finding]:
-    from hive.doctor.mending import mend
+    from hive.doctor.fixes import apply_fixes
 
     known = _ask("list")
     agents = None if known is None else known["agents"]
@@ -54,8 +54,8 @@ def _machine(config: Path | None, *, fix: bool) -> list[Finding]:
     wanted, findings = _wanted(config, runtime)
     examined = _examine(wanted, agents)
     if fix and agents is None:
-        out.complain("the daemon cannot be asked which agents exist, so nothing is removed")
-    elif fix and mend(examined):
+        output.complain("the daemon cannot be asked which agents exist, so nothing is removed")
+    elif fix and apply_fixes(examined):
         examined = _examine(wanted, agents)
     return [*findings, *examined, *_hearing(runtime)]
 
@@ -99,7 +99,7 @@ def _hearing(runtime: dict[str, Any] | None) -> list[Finding]:
 
 
 def _store(*, needed: bool) -> list[Finding]:
-    from hive.store.checkup import examine
+    from hive.store.checks import examine
 
     return [_daemon(needed=needed), *examine(paths.find().database, time.time())]
 
@@ -133,7 +133,7 @@ def _ask(cmd: str) -> dict[str, Any] | None:
 
 def _show(findings: list[Finding], *, as_json: bool) -> None:
     if as_json:
-        out.document(
+        output.document(
             [
                 {
                     "check": each.check,
@@ -148,7 +148,7 @@ def _show(findings: list[Finding], *, as_json: bool) -> None:
     width = max(len(each.verdict) for each in findings)
     for each in findings:
         first, *further = block(each.sentence)
-        out.lines([f"{each.verdict.value:{width}}  {each.check}: {first}"])
-        out.lines(f"{'':{width}}    {line.strip()}" for line in further)
+        output.lines([f"{each.verdict.value:{width}}  {each.check}: {first}"])
+        output.lines(f"{'':{width}}    {line.strip()}" for line in further)
         if each.remedy:
-            out.lines([f"{'':{width}}  -> {inline(each.remedy)}"])
+            output.lines([f"{'':{width}}  -> {inline(each.remedy)}"])

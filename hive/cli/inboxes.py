@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from hive.cli import options, out
-from hive.cli.host import call, follow
+from hive.cli import options, output
+from hive.cli.requests import call, follow
 from hive.names import OPERATOR
 from hive.view.stream import message_lines
 
@@ -24,7 +24,7 @@ _SEARCH = 120.0
 _MOST = click.option("-n", "most", type=int, default=50, show_default=True, help="At most so many.")
 
 
-class Moment(click.ParamType[float]):
+class PointInTime(click.ParamType[float]):
     """A point in time: how long ago (`90m`, `2h`, `3d`), or a date with or without a time."""
 
     name = "when"
@@ -77,8 +77,8 @@ def inbox(
 @click.option("--from", "sender", metavar="NAME", help="Only what this participant sent.")
 @click.option("--inbox", "of_inbox", metavar="NAME", help="Only mail of this inbox.")
 @click.option("--thread", type=int, metavar="ID", help="Only the conversation that began with it.")
-@click.option("--since", type=Moment(), metavar="WHEN", help="Sent at this time or later.")
-@click.option("--until", type=Moment(), metavar="WHEN", help="Sent before this time.")
+@click.option("--since", type=PointInTime(), metavar="WHEN", help="Sent at this time or later.")
+@click.option("--until", type=PointInTime(), metavar="WHEN", help="Sent before this time.")
 @_MOST
 @options.as_json
 def search(
@@ -112,10 +112,10 @@ def search(
 def _show(answer: dict[str, Any], as_json: bool) -> None:
     found = answer["messages"]
     if as_json:
-        out.document(found)
+        output.document(found)
         return
     if not found:
-        out.hint("No messages.")
+        output.hint("No messages.")
     _show_each(found, as_json=False)
 
 
@@ -123,6 +123,6 @@ def _show_each(rows: Iterable[dict[str, Any]], *, as_json: bool) -> None:
     now = time.time()
     for row in rows:
         if as_json:
-            out.item(row)
+            output.item(row)
         else:
-            out.lines(message_lines(row, now))
+            output.lines(message_lines(row, now))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from hive.cli import out
+from hive.cli import output
 
 
 @click.command()
@@ -20,5 +20,5 @@ def install_unit(config: Path | None) -> None:
     """Print the unit file that makes the daemon a service of systemd. Nothing is changed."""
     from hive.cli.unit_file import unit_file
 
-    program = Path(sys.executable).parent / out.PROGRAM
-    out.lines(unit_file(program, config and config.absolute()).splitlines())
+    program = Path(sys.executable).parent / output.PROGRAM
+    output.lines(unit_file(program, config and config.absolute()).splitlines())

@@ -12,12 +12,12 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 import hive
-from hive.cli import out
-from hive.descriptors import hold_standard
+from hive.cli import output
 from hive.errors import INTERRUPTED, ConfigError, ExitStatus, HiveError
 from hive.names import suggest
+from hive.stdio import reopen_closed_stdio
 
-PROGRAM = out.PROGRAM
+PROGRAM = output.PROGRAM
 
 
 class Verb(NamedTuple):
@@ -49,13 +49,13 @@ VERBS = {
     "answer": Verb("questions", "Answer a question, whoever it was put to."),
     "inbox": Verb("inboxes", "Show an inbox, newest message last."),
     "search": Verb("inboxes", "Search all mail, newest message last."),
-    "trace": Verb("letters", "Show the whole life of one message."),
-    "dead-letters": Verb("letters", "Show messages that were given up."),
-    "replay": Verb("letters", "Make dead letters deliverable again."),
-    "discard": Verb("letters", "Give dead letters up for good."),
-    "loops": Verb("letters", "Show the pairs of participants that looped."),
-    "reset-loop": Verb("letters", "Let two participants talk again that looped."),
-    "group": Verb("letters", "Manage the groups that messages to '@group' go to."),
+    "trace": Verb("mail_admin", "Show the whole life of one message."),
+    "dead-letters": Verb("mail_admin", "Show messages that were given up."),
+    "replay": Verb("mail_admin", "Make dead letters deliverable again."),
+    "discard": Verb("mail_admin", "Give dead letters up for good."),
+    "loops": Verb("mail_admin", "Show the pairs of participants that looped."),
+    "reset-loop": Verb("mail_admin", "Let two participants talk again that looped."),
+    "group": Verb("mail_admin", "Manage the groups that messages to '@group' go to."),
     "queues": Verb("queues", "Show how full work queues and groups are."),
     "remove-queue": Verb("queues", "Remove a work queue."),
     "register-peer": Verb("peers", "Give a participant with its own lifecycle an inbox."),
@@ -65,8 +65,8 @@ VERBS = {
     ),
     "watch": Verb("turns", "Show what happens in an agent's turns, as it happens, until Ctrl-C."),
     "limits": Verb("turns", "Show the accounts that are used up, until when, and who shares them."),
-    "logs": Verb("streams", "Show the last lines that an agent printed."),
-    "events": Verb("streams", "Show what happened in the hive."),
+    "logs": Verb("follow", "Show the last lines that an agent printed."),
+    "events": Verb("follow", "Show what happened in the hive."),
     "doctor": Verb("doctor", "Examine machine and store; each finding says what to do."),
     "install-unit": Verb(
         "install", "Print the unit file that makes the daemon a service of systemd."
@@ -129,7 +129,7 @@ def main(args: Sequence[str] | None = None) -> int:
     Args:
         args: Words after the program's name; by default those of this process.
     """
-    hold_standard()
+    reopen_closed_stdio()
     # What an output cannot encode is shown as an escape: no name can make a verb fail.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
@@ -137,16 +137,16 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         return int(cli.main(args, prog_name=PROGRAM, standalone_mode=False) or ExitStatus.OK)
     except ConfigError as error:
-        out.complain_at_length(str(error))
+        output.complain_at_length(str(error))
         return error.exit_status
     except HiveError as error:
-        out.complain(str(error))
+        output.complain(str(error))
         return error.exit_status
     except NoArgsIsHelpError as error:
         error.show()
         return ExitStatus.USAGE
     except click.ClickException as error:
-        out.complain(_usage(error))
+        output.complain(_usage(error))
         return ExitStatus.USAGE
     except click.Abort:
         return INTERRUPTED

@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from hive.cli import options, out
-from hive.cli.host import QUERY, call
+from hive.cli import options, output
+from hive.cli.requests import QUERY, call
+from hive.click_types import Seconds
 from hive.errors import BadRequestError, HiveError, TimedOutError
 from hive.names import EVERYONE
-from hive.seconds import Seconds
 from hive.view.escape import block, inline
 
 ANSWER_WAIT = 600.0
@@ -26,7 +26,7 @@ _FIRST_LOOK, _SLOWEST_LOOK = 0.05, 0.5
 """Seconds between looks for an answer: quick at first, then kinder to the daemon."""
 
 
-class Wait(Seconds):
+class WaitSeconds(Seconds):
     """A positive number of seconds; explains the trap of an option whose value may be left out."""
 
     def convert(
@@ -71,7 +71,7 @@ def posting(command: options.F) -> options.F:
 @posting
 @click.option(
     "--wait",
-    type=Wait(min=0),
+    type=WaitSeconds(min=0),
     is_flag=False,
     flag_value=str(ANSWER_WAIT),
     metavar="[SECONDS]",
@@ -100,12 +100,12 @@ def send(
     try:
         answer = await_answer(sent["id"], wait, look=_look, now=time.monotonic, sleep=time.sleep)
     except KeyboardInterrupt:
-        out.complain(_stored(sent["id"], "you do not wait for its answer"))
+        output.complain(_stored(sent["id"], "you do not wait for its answer"))
         raise
     if as_json:
-        out.document({"id": sent["id"], "answer": answer})
+        output.document({"id": sent["id"], "answer": answer})
     else:
-        out.lines(block(answer["body"]))
+        output.lines(block(answer["body"]))
 
 
 def await_answer(
@@ -158,9 +158,9 @@ def _look(timeout: float) -> list[dict[str, Any]]:
 
 def _show_sent(sent: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
-        out.document({key: value for key, value in sent.items() if key not in {"version", "ok"}})
+        output.document({key: value for key, value in sent.items() if key not in {"version", "ok"}})
     else:
-        out.lines([inline(sent["id"])])
+        output.lines([inline(sent["id"])])
 
 
 def read_body(argument: str | None, name: str) -> str:
@@ -172,7 +172,7 @@ def read_body(argument: str | None, name: str) -> str:
     """
     if argument is not None and argument != "-":
         return _utf8(argument.encode(errors="surrogateescape"), name)
-    if argument is None and out.can_ask():
+    if argument is None and output.can_ask():
         raise click.UsageError(f"give {name}, or pipe it in, or type it after giving '-'")
     return _utf8(sys.stdin.buffer.read() if sys.stdin else b"", "standard input")
 

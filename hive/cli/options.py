@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from hive.click_types import Seconds
 from hive.errors import HiveError
-from hive.seconds import Seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -23,7 +23,7 @@ def as_json(command: F) -> F:
 
 def timeout(command: F) -> F:
     """Add `--timeout`, for verbs that wait until something has been done."""
-    from hive.cli.host import CHANGE
+    from hive.cli.requests import CHANGE
 
     return waiting(CHANGE)(command)
 
@@ -58,7 +58,7 @@ def names(command: F) -> F:
 
 def complete_names(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
     """Return the participants whose names begin as typed; none when the daemon is not there."""
-    from hive.cli.host import call
+    from hive.cli.requests import call
 
     try:
         found = call("list", timeout=_COMPLETION_TIMEOUT)

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from hive.cli import options, out
-from hive.cli.host import call
+from hive.cli import options, output
+from hive.cli.requests import call
 from hive.view.escape import inline
 
 
@@ -31,9 +31,9 @@ def register_peer(
     }
     socket = call("register_peer", name=name, **settings)["socket"]
     if as_json:
-        out.document({"socket": socket})
+        output.document({"socket": socket})
     else:
-        out.lines([inline(socket)])
+        output.lines([inline(socket)])
 
 
 @click.command()

@@ -6,10 +6,10 @@ import time
 
 import click
 
-from hive.cli import options, out
-from hive.cli.host import call
+from hive.cli import options, output
 from hive.cli.messages import read_body
-from hive.view.oversight import question_lines
+from hive.cli.requests import call
+from hive.view.turns import question_lines
 
 
 @click.command()
@@ -20,13 +20,13 @@ def questions(every: bool, most: int, as_json: bool) -> None:
     """Show the questions that are open, oldest first."""
     found = call("questions", all=every, max=most)["questions"]
     if as_json:
-        out.document(found)
+        output.document(found)
         return
     if not found:
-        out.hint("No questions.")
+        output.hint("No questions.")
     now = time.time()
     for row in found:
-        out.lines(question_lines(row, now))
+        output.lines(question_lines(row, now))
 
 
 @click.command()

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from hive.cli import options, out
-from hive.cli.host import call
+from hive.cli import options, output
+from hive.cli.requests import call
 from hive.view.escape import inline
 
 
@@ -20,12 +20,12 @@ def queues(as_json: bool) -> None:
     """
     found = call("queues")
     if as_json:
-        out.document({"queues": found["queues"], "groups": found["groups"]})
+        output.document({"queues": found["queues"], "groups": found["groups"]})
         return
     if not found["queues"]:
-        out.hint("No queues. One begins with: hive-c0re send queue:NAME BODY")
-    out.lines([_queue_line(row) for row in found["queues"]])
-    out.lines([_group_line(row) for row in found["groups"]])
+        output.hint("No queues. One begins with: hive-c0re send queue:NAME BODY")
+    output.lines([_queue_line(row) for row in found["queues"]])
+    output.lines([_group_line(row) for row in found["groups"]])
 
 
 @click.command("remove-queue")
@@ -38,7 +38,7 @@ def remove_queue(name: str, force: bool) -> None:
     """
     ended = call("remove_queue", name=name, force=force)["dead_letters"]
     if ended:
-        out.hint(f"{ended} dead letters: hive-c0re dead-letters --inbox queue:{inline(name)}")
+        output.hint(f"{ended} dead letters: hive-c0re dead-letters --inbox queue:{inline(name)}")
 
 
 def _queue_line(row: dict[str, Any]) -> str:

@@ -8,14 +8,14 @@ from typing import Any
 
 import click
 
-from hive.cli import options, out
-from hive.cli.host import call
+from hive.cli import options, output
+from hive.cli.requests import call
+from hive.click_types import Seconds
 from hive.errors import HiveError, UnknownNameError
 from hive.names import MANAGER, MANAGER_ALIAS, suggest
-from hive.seconds import Seconds
 from hive.view import glyphs, plain
 from hive.view.escape import inline
-from hive.view.standing import in_order
+from hive.view.urgency import in_order
 
 _LAST_LINES = 10
 """Lines of output that `status NAME` shows."""
@@ -31,9 +31,9 @@ def list_(peers: bool, as_json: bool) -> None:
     found = call("list")
     groups = {"agents": found["agents"], "peers": found.get("peers", [])}
     if as_json:
-        out.document(groups)
+        output.document(groups)
     else:
-        out.lines(inline(name) for name in groups["peers" if peers else "agents"])
+        output.lines(inline(name) for name in groups["peers" if peers else "agents"])
 
 
 @click.command()
@@ -66,15 +66,15 @@ def tree(as_json: bool) -> None:
 
     root = call("tree")["tree"]
     if as_json:
-        out.document(root)
+        output.document(root)
     else:
-        out.lines(tree_lines(root, _glyphs()))
+        output.lines(tree_lines(root, _glyphs()))
 
 
 class _Trouble:
     """Tells of the store's trouble once for each change, however often one looks."""
 
-    def __init__(self, tell: Callable[[str], None] = out.complain) -> None:
+    def __init__(self, tell: Callable[[str], None] = output.complain) -> None:
         self.tell = tell
         self._told: str | None = None
 
@@ -112,26 +112,26 @@ def _with_last_lines(row: Row) -> Row:
     try:
         return {**row, "last_lines": call("logs", name=row["name"], lines=_LAST_LINES)["lines"]}
     except HiveError as error:
-        out.complain(f"its last lines cannot be shown: {error}")
+        output.complain(f"its last lines cannot be shown: {error}")
         return row
 
 
 def _show_one(row: Row, *, as_json: bool) -> None:
     if as_json:
-        out.document(row)
+        output.document(row)
     else:
-        out.lines(plain.details(row, time.time(), _glyphs()))
+        output.lines(plain.details(row, time.time(), _glyphs()))
 
 
 def _show_all(rows: list[Row], *, as_json: bool) -> None:
     if as_json:
-        out.document(in_order(rows))
+        output.document(in_order(rows))
     elif not rows:
-        out.hint("No agents yet. Create one: hive-c0re spawn NAME -- PROGRAM")
-    elif out.is_terminal():
+        output.hint("No agents yet. Create one: hive-c0re spawn NAME -- PROGRAM")
+    elif output.is_terminal():
         _draw(rows)
     else:
-        out.lines(plain.status_lines(rows, time.time()))
+        output.lines(plain.status_lines(rows, time.time()))
 
 
 def _draw(rows: list[Row]) -> None:
@@ -145,7 +145,7 @@ def _draw(rows: list[Row]) -> None:
 
 def _watch(name: str | None, every: float, *, as_json: bool) -> None:
     """Show rows again and again; Ctrl-C ends it."""
-    if out.is_terminal() and not as_json:
+    if output.is_terminal() and not as_json:
         from hive.view.live import LiveView
 
         # A wrong name or a missing daemon ends the verb now; later, the view waits it out.
@@ -159,11 +159,11 @@ def _watch(name: str | None, every: float, *, as_json: bool) -> None:
     while True:
         rows = _rows(name, trouble)
         if as_json:
-            out.item(in_order(rows))
+            output.item(in_order(rows))
         else:
-            out.lines([*plain.status_lines(rows, time.time()), ""])
+            output.lines([*plain.status_lines(rows, time.time()), ""])
         time.sleep(every)
 
 
 def _glyphs() -> glyphs.Glyphs:
-    return glyphs.for_encoding(out.encoding())
+    return glyphs.for_encoding(output.encoding())

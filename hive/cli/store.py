@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from hive import paths
-from hive.cli import options, out
+from hive.cli import options, output
 
 
 @click.command()
@@ -24,4 +24,4 @@ def backup(file: Path, force: bool, as_json: bool) -> None:
 
     made = back_up(paths.find().database, file.absolute(), force=force)
     if as_json:
-        out.document({"path": str(made.path), "bytes": made.size, "schema": made.version})
+        output.document({"path": str(made.path), "bytes": made.size, "schema": made.version})

@@ -6,10 +6,10 @@ import time
 
 import click
 
-from hive.cli import options, out
-from hive.cli.host import call
-from hive.cli.host import follow as stream
-from hive.view.oversight import limit_line, live_lines, turn_line
+from hive.cli import options, output
+from hive.cli.requests import call
+from hive.cli.requests import follow as stream
+from hive.view.turns import limit_line, live_lines, turn_line
 
 
 @click.command()
@@ -20,11 +20,11 @@ def turns(name: str, most: int, as_json: bool) -> None:
     """Show the turns of an agent, newest last: times, outcome, tokens, cost, tools."""
     found = call("turns", name=name, max=most)["turns"]
     if as_json:
-        out.document(found)
+        output.document(found)
         return
     if not found:
-        out.hint(f"No turns of {name} yet.")
-    out.lines(map(turn_line, found))
+        output.hint(f"No turns of {name} yet.")
+    output.lines(map(turn_line, found))
 
 
 @click.command()
@@ -36,23 +36,23 @@ def watch(name: str, most: int, as_json: bool) -> None:
     for response in stream("watch", name=name, max=most):
         for row in response.get("live", ()):
             if as_json:
-                out.item(row)
+                output.item(row)
             else:
-                out.lines(live_lines(row))
+                output.lines(live_lines(row))
 
 
 @click.command()
 @options.names
 def cancel(names: tuple[str, ...]) -> None:
     """Interrupt the turns of agents. Their messages go back, and are delivered again."""
-    out.each(names, lambda name: call("cancel_turn", name=name))
+    output.each(names, lambda name: call("cancel_turn", name=name))
 
 
 @click.command("new-session")
 @options.names
 def new_session(names: tuple[str, ...]) -> None:
     """Let agents begin their next turn without what was said before."""
-    out.each(names, lambda name: call("new_session", name=name))
+    output.each(names, lambda name: call("new_session", name=name))
 
 
 @click.command()
@@ -65,9 +65,9 @@ def limits(clear: str | None, as_json: bool) -> None:
         return
     found = call("limits")["limits"]
     if as_json:
-        out.document(found)
+        output.document(found)
         return
     if not found:
-        out.hint("No account is used up.")
+        output.hint("No account is used up.")
     now = time.time()
-    out.lines([limit_line(row, now) for row in found])
+    output.lines([limit_line(row, now) for row in found])

@@ -19,9 +19,9 @@ from hive.client.calls import Repeat
 from hive.client.responses import Fields
 from hive.client.values import LooseEnds, Sent, orders_of
 from hive.wire.codec import value_of
+from hive.wire.enums import LiveKind, LooseEnd, NackMode, OnExpiry, Priority, Role
 from hive.wire.harness import LIVE_MAX, Activity, Order, TurnRecord
 from hive.wire.rows import Delivery, Identity, InboxRow, Verified, WhoRow
-from hive.wire.words import LiveKind, LooseEnd, NackMode, OnExpiry, Priority, Role
 
 RECONNECT = Backoff(base=0.1, factor=2.0, cap=15.0, jitter=0.2)
 """Delays between attempts to reach the daemon."""

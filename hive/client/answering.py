@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from hive.client.api import AgentClient, Delivery, Role
 from hive.wire import WAIT_MAX
-from hive.wire.words import NackMode
+from hive.wire.enums import NackMode
 
 Answer = Callable[[Delivery], Awaitable[str | None]]
 """Takes a message and returns the answer's body, or None for no answer."""

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from hive.client.values import LooseEnds, Sent
+from hive.wire.enums import LiveKind, LooseEnd, NackMode, OnExpiry, Priority, Role
 from hive.wire.harness import Activity, Order, TurnRecord
 from hive.wire.rows import Delivery, Identity, InboxRow, Verified, WhoRow
-from hive.wire.words import LiveKind, LooseEnd, NackMode, OnExpiry, Priority, Role
 
 __all__ = [
     "Activity",

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hive.wire.codec import value_of
+from hive.wire.enums import OrderKind
 from hive.wire.harness import Order
 from hive.wire.rows import QuestionRow, ReminderRow, Row, shown
-from hive.wire.words import OrderKind
 
 _KINDS = frozenset(OrderKind)
 

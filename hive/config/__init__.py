@@ -4,6 +4,7 @@
 """
 
 from hive.config.loading import load, load_manifest
+from hive.config.manifest_json import driver_settings, manifest_from_json, manifest_to_json
 from hive.config.model import (
     AgentManifest,
     Bind,
@@ -17,7 +18,6 @@ from hive.config.model import (
     Retention,
     RuntimeName,
 )
-from hive.config.stored import driver_settings, manifest_from_json, manifest_to_json
 from hive.wire.claude import ClaudeConfig, Effort, McpServer
 
 __all__ = [

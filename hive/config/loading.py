@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 from attrs import frozen
 
-from hive.config.keys import AGENT, HIVE, RESTART
-from hive.config.lines import key_lines, line_of
+from hive.config.hive_schema import AGENT, HIVE, RESTART
 from hive.config.model import AgentManifest, HiveConfig, RestartPolicy
-from hive.config.tables import Place, Problem, Reported, Table
-from hive.config.values import Wrong
+from hive.config.readers import Wrong
+from hive.config.schema import Place, Problem, Reported, Table
+from hive.config.toml_positions import key_lines, line_of
 from hive.errors import ConfigError
 
 T = TypeVar("T")

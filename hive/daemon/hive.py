@@ -16,23 +16,23 @@ from typing import Self
 import attrs
 
 from actors import RootFailed, StartError, StartFailed, SupervisorRef
+from hive.cancellation import shield_until_done
 from hive.client.aio import SocketClient
 from hive.clock import Clock, SystemClock
 from hive.config import AgentManifest, HiveConfig, PeerConfig
-from hive.core.machine_specs import inherited
-from hive.daemon.assembly import ROOT, Assembly, Surroundings
 from hive.daemon.lock import DaemonLock
 from hive.daemon.operator_mail import OperatorMail
 from hive.daemon.runtimes import inside_of, runtime_of
+from hive.daemon.wiring import ROOT, Externals, Wiring
 from hive.errors import BadRequestError, ConflictError, FailedError, HiveError, TimedOutError
-from hive.events import EventKind
+from hive.event_log import EventKind
 from hive.machines.function import AgentFunction, FunctionRuntime
 from hive.machines.runtime import Running, Runtime
 from hive.names import MANAGER, OPERATOR
-from hive.participants.members import Wish
+from hive.participants.machine_specs import inherited
+from hive.participants.participant import OnExit
 from hive.paths import Paths
 from hive.store import Engine, Message, ThreadEngine
-from hive.waiting import to_the_end
 from hive.wire.drivers import driver_names
 from hive.wire.rows import StatusRow
 
@@ -91,7 +91,7 @@ class Hive:
         self._keep_agents = False
         self._shutdown = asyncio.Event()
         self._clients: list[SocketClient] = []
-        self._assembly: Assembly | None = None
+        self._wiring: Wiring | None = None
         self._answers: OperatorMail | None = None
         self._root: SupervisorRef | None = None
         self._taken = AsyncExitStack()
@@ -116,12 +116,12 @@ class Hive:
             ConflictError: When another hive serves this state directory.
             HiveError: When something cannot be started, with what to do.
         """
-        if self._assembly is not None:
+        if self._wiring is not None:
             raise ConflictError("this hive is open already")
         try:
             await self._start()
         except BaseException:
-            await to_the_end(self._let_go())
+            await shield_until_done(self._let_go())
             raise
 
     async def close(self, *, keep_agents: bool | None = None) -> None:
@@ -138,18 +138,18 @@ class Hive:
         if self._closing is None:
             self._closing = asyncio.ensure_future(self._close())
             self._closing.add_done_callback(self._closed)
-        await to_the_end(self._closing)
+        await shield_until_done(self._closing)
 
     @property
-    def parts(self) -> Assembly:
+    def parts(self) -> Wiring:
         """The hive's long-lived objects, for whoever needs more than the methods here.
 
         Raises:
             ConflictError: When the hive is not open.
         """
-        if self._assembly is None:
+        if self._wiring is None:
             raise ConflictError("this hive is not open; use 'async with'")
-        return self._assembly
+        return self._wiring
 
     @property
     def runtime(self) -> Runtime:
@@ -217,7 +217,7 @@ class Hive:
 
     async def status(self, name: str) -> StatusRow:
         """Return what is known of one participant."""
-        return await self.parts.snapshot.row(self.parts.roster.get(name))
+        return await self.parts.snapshot.row(self.parts.registry.get(name))
 
     async def until_state(self, name: str, state: str, *, within: float = 30.0) -> StatusRow:
         """Wait until a participant is in a state, for instance "running" or "failed".
@@ -226,7 +226,7 @@ class Hive:
             TimedOutError: When it was not in time.
         """
         changed = asyncio.Event()
-        unsubscribe = self.parts.roster.subscribe(lambda _: changed.set())
+        unsubscribe = self.parts.registry.subscribe(lambda _: changed.set())
         try:
             async with asyncio.timeout(within):
                 while (row := await self.status(name)).state != state:
@@ -243,8 +243,8 @@ class Hive:
 
     async def client(self, name: str) -> SocketClient:
         """Return a client that speaks as a participant; it is closed with the hive."""
-        member = self.parts.roster.get(name)
-        client = SocketClient(self.paths.agent_socket(member.name), random=self._random)
+        participant = self.parts.registry.get(name)
+        client = SocketClient(self.paths.agent_socket(participant.name), random=self._random)
         client.open()
         self._clients.append(client)
         return client
@@ -275,10 +275,10 @@ class Hive:
         self._taken.push_async_callback(self._remove_temporary)
         for lock in self._locks:
             self._taken.callback(lock.release)
-        await to_the_end(asyncio.to_thread(self._prepare))
+        await shield_until_done(asyncio.to_thread(self._prepare))
         self._taken.push_async_callback(self._runtime.close)
         await self._runtime.open()
-        outside = Surroundings(
+        outside = Externals(
             self.paths,
             self._runtime,
             self._clock,
@@ -286,15 +286,15 @@ class Hive:
             self._engine,
             inside_of(self._config),
         )
-        assembly = self._assembly = Assembly(self._config, outside, self.shutdown)
-        await self._taken.enter_async_context(assembly.system)
+        wiring = self._wiring = Wiring(self._config, outside, self.shutdown)
+        await self._taken.enter_async_context(wiring.system)
         try:
-            self._root = await assembly.system.start_supervisor(assembly.root(), name=ROOT)
+            self._root = await wiring.system.start_supervisor(wiring.root(), name=ROOT)
         except StartError as error:
             raise _cause(error) from error
-        await assembly.lifecycle.report_strays()
-        assembly.lookout.open()
-        assembly.events.record(EventKind.DAEMON_STARTED, pid=os.getpid())
+        await wiring.lifecycle.report_strays()
+        wiring.peer_watch.open()
+        wiring.events.record(EventKind.DAEMON_STARTED, pid=os.getpid())
 
     async def _close(self) -> None:
         try:
@@ -306,23 +306,23 @@ class Hive:
         self._closing = None
 
     async def _stop(self) -> None:
-        if self._assembly is None:
+        if self._wiring is None:
             return
         for client in self._clients:
             await client.close()
         self._clients.clear()
         if self._root is not None and self._root.ref.alive:
-            self._assembly.lifecycle.wish_for_all(Wish.KEEP if self._keep_agents else Wish.STOP)
-            self._assembly.events.record(EventKind.DAEMON_STOPPING, keep_agents=self._keep_agents)
-            await self._assembly.system.stop(self._root.ref)
-        await self._assembly.close()
+            self._wiring.lifecycle.set_on_exit(OnExit.KEEP if self._keep_agents else OnExit.STOP)
+            self._wiring.events.record(EventKind.DAEMON_STOPPING, keep_agents=self._keep_agents)
+            await self._wiring.system.stop(self._root.ref)
+        await self._wiring.close()
 
     async def _let_go(self) -> None:
         """Let go of everything that was taken, the last first."""
         try:
             await self._taken.aclose()
         finally:
-            self._assembly = None
+            self._wiring = None
 
     async def _remove_temporary(self) -> None:
         for directory in self._temporary:
@@ -343,8 +343,8 @@ class Hive:
         )
 
     def _replaced(self, name: str, running: Running) -> None:
-        if self._assembly is not None:
-            self._assembly.lifecycle.note_replaced(name, running)
+        if self._wiring is not None:
+            self._wiring.lifecycle.note_replaced(name, running)
 
     async def _connect(self, name: str) -> SocketClient:
         client = SocketClient(self.paths.agent_socket(name), random=self._random)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from hive.broker.local import LocalSession
+from hive.broker.local_session import LocalSession
 from hive.broker.service import BrokerService
 from hive.names import OPERATOR
 from hive.store import Kind

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 
 from hive.clock import Clock
 from hive.config import Containers, HiveConfig, RuntimeName
-from hive.core.machine_specs import Inside, harness_inside
 from hive.machines.observing import Observer
 from hive.machines.process import ProcessRuntime
 from hive.machines.runtime import Running, Runtime
+from hive.participants.machine_specs import Inside, harness_inside
 from hive.paths import Paths
 
 Replaced = Callable[[str, Running], None]

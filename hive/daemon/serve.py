@@ -17,7 +17,7 @@ from attrs import frozen
 
 from hive.config import HiveConfig, load
 from hive.daemon.hive import Hive
-from hive.daemon.notify import NOBODY, Notifier
+from hive.daemon.sd_notify import NOBODY, SystemdNotifier
 from hive.errors import ExitStatus
 from hive.paths import Paths
 from hive.wire.rows import EventRow
@@ -55,12 +55,14 @@ def run(options: ServeOptions) -> int:
     """
     config = HiveConfig() if options.config is None else load(options.config)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    notifier = Notifier.take(os.environ)
+    notifier = SystemdNotifier.take(os.environ)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(config, options, notifier))
 
 
-async def _serve(config: HiveConfig, options: ServeOptions, notifier: Notifier = NOBODY) -> int:
+async def _serve(
+    config: HiveConfig, options: ServeOptions, notifier: SystemdNotifier = NOBODY
+) -> int:
     hive = Hive(options.paths.state_dir, run_dir=options.paths.run_dir, config=config)
     async with hive:
         with (
@@ -95,7 +97,7 @@ def _ended_by_signals(hive: Hive, keep_agents: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _told(hive: Hive, notifier: Notifier) -> Iterator[None]:
+def _told(hive: Hive, notifier: SystemdNotifier) -> Iterator[None]:
     """Tell systemd that the hive is up, how it is after each event, and that its loop runs."""
     notifier.ready(_summary(hive))
     alive = asyncio.create_task(notifier.keep_alive(), name="watchdog")
@@ -126,9 +128,9 @@ def _garbage_looked_for_seldom() -> Iterator[None]:
 
 
 def _summary(hive: Hive) -> str:
-    agents = hive.parts.roster.agents
+    agents = hive.parts.registry.agents
     running = sum(agent.running is not None for agent in agents)
-    return f"{running} of {len(agents)} agents run, {len(hive.parts.roster.peers)} peers"
+    return f"{running} of {len(agents)} agents run, {len(hive.parts.registry.peers)} peers"
 
 
 @contextlib.contextmanager

@@ -134,7 +134,7 @@ def _polkit(facts: Facts) -> Iterator[Finding]:
 
 
 def _leftovers(facts: Facts) -> Iterator[Finding]:
-    files = facts.leftovers.files
+    files = facts.orphans.files
     if not files:
         yield _ok("leftovers", "no generated file of an agent that does not exist")
         return
@@ -149,7 +149,7 @@ def _leftovers(facts: Facts) -> Iterator[Finding]:
 
 
 def _units(facts: Facts) -> Iterator[Finding]:
-    found = facts.leftovers
+    found = facts.orphans
     if found.failed:
         yield Finding(
             "units",
@@ -169,7 +169,7 @@ def _units(facts: Facts) -> Iterator[Finding]:
 
 
 def _containers(facts: Facts) -> Iterator[Finding]:
-    found = facts.leftovers
+    found = facts.orphans
     removals = {"machinectl remove": found.images, "nixos-container destroy": found.nixos}
     for removal, names in removals.items():
         if names:

@@ -13,8 +13,8 @@ from attrs import field, frozen
 
 from hive import paths
 from hive.config import AgentManifest, HiveConfig, RuntimeName
-from hive.doctor.asking import output, show
-from hive.doctor.leftovers import DROP_IN, UNITS, Leftovers, Where, look
+from hive.doctor.orphans import DROP_IN, UNITS, Orphans, Where, look
+from hive.doctor.programs import output, show
 from hive.names import container_name
 
 PROGRAMS = ("systemctl", "machinectl", "journalctl", "systemd-run", "systemd-nspawn")
@@ -41,7 +41,7 @@ class Facts:
         preserve: `RuntimeDirectoryPreserve=` of the daemon's service; None if it is none.
         missing_images: Images that hive.toml names and this machine does not have.
         without_origin: Agents without a container and without anything to make it of.
-        leftovers: What belongs to no agent.
+        orphans: What belongs to no agent.
         all_known: Whether the daemon has said which agents exist; else only hive.toml has.
         restarting: Units of agents that systemd would restart, with their `Restart=`.
     """
@@ -56,7 +56,7 @@ class Facts:
     missing_images: tuple[str, ...] = ()
     without_origin: tuple[str, ...] = ()
     polkit: Polkit = Polkit.NOT_ASKED
-    leftovers: Leftovers = field(factory=Leftovers)
+    orphans: Orphans = field(factory=Orphans)
     all_known: bool = True
     restarting: Mapping[str, str] = field(factory=dict)
 
@@ -82,7 +82,7 @@ def gather(config: HiveConfig, known: Collection[str] | None) -> Facts:
         missing_images=images,
         without_origin=_without_origin(config),
         polkit=_polkit(),
-        leftovers=look(Where(paths.find().run_dir), agents),
+        orphans=look(Where(paths.find().run_dir), agents),
         all_known=known is not None,
         restarting=_restarting(config.runtime, agents),
     )

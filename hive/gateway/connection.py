@@ -7,8 +7,8 @@ one turn of the loop.
 
 Order costs nothing as long as only the broker is asked, because that answers in the order in which
 it was asked: such an answer is owed and goes out as it comes. Any other answer that has to wait, or
-that comes while something is owed, gets a `Slot`, and from then on every request gets one, until
-all slots are empty again.
+that comes while something is owed, gets a `ResponseSlot`, and from then on every request gets one,
+until all slots are empty again.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from hive.broker.service import BrokerService
 from hive.broker.sessions import Session
 from hive.broker.values import Token, Value
 from hive.errors import HiveError, TooLargeError, UnavailableError
-from hive.gateway.handlers import Answer, Fields, Handler, LongPoll, Stream, table_of
-from hive.gateway.origin import has_gone, origin_of
-from hive.gateway.responses import Req, Slot, failure, line_of
+from hive.gateway.dispatch import Answer, Fields, Handler, LongPoll, Stream, table_of
+from hive.gateway.peer_credentials import has_hung_up, peer_credentials
+from hive.gateway.responses import Req, ResponseSlot, failure, line_of
 from hive.store import Kind
 from hive.wire.agent import Recv
 from hive.wire.base import LINE_MAX, Request
@@ -62,7 +62,7 @@ class Served:
     loop: asyncio.AbstractEventLoop
 
 
-class Door(Protocol):
+class Acceptor(Protocol):
     """A listening socket, as the connections see it that came in through it."""
 
     def made(self, connection: Connection) -> None:
@@ -87,7 +87,7 @@ class Connection(Session, asyncio.Protocol):
         decoder: Knows the requests of this socket.
         to_broker: Requests that the broker decides about, and answers by itself.
         handlers: The handler of each request, of this class and its bases.
-        door: The socket that it came in through, which keeps account of it; None without one.
+        acceptor: The socket that it came in through, which keeps account of it; None without one.
     """
 
     __slots__ = (
@@ -103,7 +103,7 @@ class Connection(Session, asyncio.Protocol):
         "_transport",
         "_waiting",
         "_write_deadline",
-        "door",
+        "acceptor",
     )
 
     decoder: ClassVar[RequestDecoder[Any]]
@@ -120,7 +120,7 @@ class Connection(Session, asyncio.Protocol):
         self._served = served
         self._transport: asyncio.Transport | None = None
         self._lines: LineBuffer | None = None
-        self._slots: deque[Slot] | None = None
+        self._slots: deque[ResponseSlot] | None = None
         self._owed = 0
         self._waiting = 0
         self._held_up = False
@@ -128,7 +128,7 @@ class Connection(Session, asyncio.Protocol):
         self._has_ended = False
         self._stream: asyncio.Task[None] | None = None
         self._write_deadline: asyncio.TimerHandle | None = None
-        self.door: Door | None = None
+        self.acceptor: Acceptor | None = None
 
     # What the loop tells
 
@@ -136,12 +136,12 @@ class Connection(Session, asyncio.Protocol):
         """Find out who is there and open its session."""
         # uvloop's transports are not subclasses of asyncio.Transport.
         self._transport = cast("asyncio.Transport", transport)
-        if self.door is not None:
-            self.door.made(self)
+        if self.acceptor is not None:
+            self.acceptor.made(self)
         if self._leaving:
             self.abort()
             return
-        self.origin = origin_of(transport, self._path)
+        self.origin = peer_credentials(transport, self._path)
         self._served.broker.open_session(self)
         self.opened()
 
@@ -163,7 +163,7 @@ class Connection(Session, asyncio.Protocol):
         """
         assert self._transport is not None
         is_waiting = bool(self._under_way) and self._stream is None
-        self._has_ended = is_waiting and not has_gone(self._transport)
+        self._has_ended = is_waiting and not has_hung_up(self._transport)
         return self._has_ended
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -175,8 +175,8 @@ class Connection(Session, asyncio.Protocol):
         self._transport = None
         self._served.broker.close_session(self)
         self.closed()
-        if self.door is not None:
-            self.door.lost(self)
+        if self.acceptor is not None:
+            self.acceptor.lost(self)
 
     def pause_writing(self) -> None:
         """The client reads too slowly: take no more requests, and do not wait for ever."""
@@ -266,7 +266,7 @@ class Connection(Session, asyncio.Protocol):
         try:
             self._served.broker.handle(self, request, token)
         except HiveError as error:
-            if ordered and type(token) is not Slot:
+            if ordered and type(token) is not ResponseSlot:
                 self._owed -= 1  # it may be the only answer that is not owed
                 self._say(line_of(error, request.req, request.verb))
             else:
@@ -277,7 +277,7 @@ class Connection(Session, asyncio.Protocol):
         if self._transport is None:
             return False
         is_written = True
-        if type(token) is Slot:
+        if type(token) is ResponseSlot:
             token.line = line_of(value, token.req, "request")
         else:
             is_written = self._write(line_of(value, token, "request"))
@@ -342,10 +342,10 @@ class Connection(Session, asyncio.Protocol):
         else:
             self._write(line)
 
-    def _open_slot(self, req: Req) -> Slot:
+    def _open_slot(self, req: Req) -> ResponseSlot:
         if self._slots is None:
             self._slots = deque()
-        slot = Slot(req)
+        slot = ResponseSlot(req)
         self._slots.append(slot)
         return slot
 

@@ -13,10 +13,10 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from hive.cancellation import shield_until_done
 from hive.errors import FailedError
 from hive.gateway.connection import Connection
 from hive.paths import check_socket_path
-from hive.waiting import to_the_end
 
 BACKLOG = 1024
 SOCKET_MODE = 0o660
@@ -51,7 +51,7 @@ class Listener:
             FailedError: When the socket cannot be bound, with what to do.
         """
         try:
-            await to_the_end(asyncio.to_thread(self._bind))
+            await shield_until_done(asyncio.to_thread(self._bind))
             await self._listen()
         except OSError as error:
             await self.close()
@@ -92,7 +92,7 @@ class Listener:
 
     def _accept(self) -> Connection:
         connection = self._connect()
-        connection.door = self
+        connection.acceptor = self
         return connection
 
     def made(self, connection: Connection) -> None:

@@ -19,7 +19,7 @@ Req = str | int | None
 
 
 @define(eq=False)
-class Slot:
+class ResponseSlot:
     """The place of an answer that comes later, or must wait for answers that come later.
 
     Attributes:

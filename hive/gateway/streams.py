@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from hive.core.snapshot import Snapshot
-from hive.events import EventLog
-from hive.gateway.handlers import Fields, Push, Stream
+from hive.event_log import EventLog
+from hive.gateway.dispatch import Fields, Push, Stream
 from hive.gateway.rows import inbox_row
-from hive.participants.members import Member
-from hive.participants.roster import Roster
+from hive.participants.participant import Participant
+from hive.participants.registry import Registry
+from hive.status.snapshot import Snapshot
 from hive.store import Store
 from hive.store.cursors import mail_after
 from hive.store.messages import highest_id, newest
@@ -20,25 +20,25 @@ PAGE = 200
 """Events that are read at once for somebody who comes back."""
 
 
-def status_stream(roster: Roster, snapshot: Snapshot) -> Stream:
+def status_stream(registry: Registry, snapshot: Snapshot) -> Stream:
     """Push a one-row `agent_statuses` for each participant that changed."""
 
     async def run(push: Push) -> None:
-        dirty: dict[str, Member] = {}
+        dirty: dict[str, Participant] = {}
         wake = asyncio.Event()
 
-        def changed(member: Member) -> None:
-            dirty[member.name] = member
+        def changed(participant: Participant) -> None:
+            dirty[participant.name] = participant
             wake.set()
 
-        unsubscribe = roster.subscribe(changed)
+        unsubscribe = registry.subscribe(changed)
         try:
             while await wake.wait():
                 wake.clear()
                 while dirty:
-                    name, member = dirty.popitem()
-                    if name in roster:
-                        push({"agent_statuses": [await snapshot.row(member)]})
+                    name, participant = dirty.popitem()
+                    if name in registry:
+                        push({"agent_statuses": [await snapshot.row(participant)]})
         finally:
             unsubscribe()
 

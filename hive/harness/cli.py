@@ -10,11 +10,11 @@ from typing import Any
 
 import click
 
-from hive.descriptors import hold_standard
+from hive.click_types import Seconds
 from hive.errors import INTERRUPTED, HiveError
 from hive.harness.options import json_option, socket_option
 from hive.harness.session_verbs import hook, mcp_verb
-from hive.seconds import Seconds
+from hive.stdio import reopen_closed_stdio
 from hive.wire import WAIT_MAX
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -25,7 +25,7 @@ class Program(click.Group):
 
     def main(self, *args: Any, **given: Any) -> Any:
         """Run a command line."""
-        hold_standard()
+        reopen_closed_stdio()
         return super().main(*args, **given)
 
     def invoke(self, ctx: click.Context) -> Any:

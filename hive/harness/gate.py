@@ -12,7 +12,7 @@ from attrs import define, field, frozen
 from hive.clock import Clock
 from hive.harness.drivers import reason_text
 from hive.harness.reporting import Reporter
-from hive.wire.words import ActivityState
+from hive.wire.enums import ActivityState
 
 T = TypeVar("T")
 

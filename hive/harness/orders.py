@@ -12,8 +12,8 @@ from hive.errors import BadRequestError
 from hive.harness.gate import PAUSED, Gate, HoldOff
 from hive.harness.patience import until_reachable
 from hive.wire import WAIT_MAX
+from hive.wire.enums import ActivityState, OrderKind
 from hive.wire.harness import Order
-from hive.wire.words import ActivityState, OrderKind
 
 logger = logging.getLogger(__name__)
 

@@ -19,8 +19,8 @@ from hive.clock import Clock
 from hive.errors import HiveError
 from hive.harness.patience import until_reachable
 from hive.names import OPERATOR
+from hive.wire.enums import ActivityState, LiveKind
 from hive.wire.harness import Activity, TurnRecord
-from hive.wire.words import ActivityState, LiveKind
 
 logger = logging.getLogger(__name__)
 

@@ -15,8 +15,8 @@ from hive.harness.drivers import Done, Outcome
 from hive.harness.gate import HoldOff
 from hive.harness.reporting import Reporter
 from hive.harness.turn import Turn
+from hive.wire.enums import TurnOutcome
 from hive.wire.harness import Order, TurnRecord
-from hive.wire.words import TurnOutcome
 
 
 @frozen

@@ -24,7 +24,7 @@ from hive.harness.turn import MOST, Turn
 from hive.harness.turn_drivers import Surroundings, TurnDriver, TurnEnd
 from hive.harness.turns import AFTER_DEFERRAL, AFTER_FAILURE
 from hive.wire import WAIT_MAX
-from hive.wire.words import ActivityState, NackMode, TurnOutcome
+from hive.wire.enums import ActivityState, NackMode, TurnOutcome
 
 logger = logging.getLogger(__name__)
 

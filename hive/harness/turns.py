@@ -26,8 +26,8 @@ from hive.harness.gate import Gate
 from hive.harness.patience import until_reachable
 from hive.harness.reporting import Reporter, wake_of
 from hive.wire import WAIT_MAX
+from hive.wire.enums import ActivityState, NackMode, TurnOutcome
 from hive.wire.harness import TurnRecord
-from hive.wire.words import ActivityState, NackMode, TurnOutcome
 
 logger = logging.getLogger(__name__)
 

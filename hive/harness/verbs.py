@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hive.client.blocking import Connection, call
-from hive.descriptors import DONE, output_refused
+from hive.stdio import DONE, raise_output_error
 
 Fields = dict[str, Any]
 
@@ -105,4 +105,4 @@ def print_line(text: str, all_the_same: str = DONE) -> None:
     except BrokenPipeError:
         raise
     except OSError as error:
-        output_refused(error, all_the_same)
+        raise_output_error(error, all_the_same)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from signal import SIGKILL
 
-from hive.endings import How
+from hive.exits import How
 from hive.machines import pidfd, records
 from hive.machines.leftovers import describe, kill_marked
 from hive.machines.output import OutputLog

@@ -14,14 +14,14 @@ from functools import partial
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Generic, TypeVar
 
-from hive.alarm import Alarm
 from hive.clock import Clock, SystemClock
-from hive.endings import Ended, Exited, How, Signaled, Unknown
 from hive.errors import FailedError
+from hive.exits import Ended, Exited, How, Signaled, Unknown
 from hive.machines.conclusion import REASON_LINES
 from hive.machines.line_buffer import LineBuffer
 from hive.machines.runtime import MachineSpec, Running, Watcher
 from hive.names import suggest
+from hive.timer import Timer
 
 _Client = TypeVar("_Client")
 
@@ -45,7 +45,7 @@ class _Call:
         self.connected: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[Ended] = loop.create_future()
         self.asked_by: Signals | None = None
-        self.timer = Alarm()
+        self.timer = Timer()
         self.task: asyncio.Task[_Outcome]
 
     def ask(self, signal: Signals) -> None:

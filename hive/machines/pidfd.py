@@ -16,7 +16,7 @@ import struct
 from collections.abc import Callable
 from contextlib import suppress
 
-from hive.endings import Exited, How, Signaled, Unknown
+from hive.exits import Exited, How, Signaled, Unknown
 
 NO_EXIT_STATUS = Unknown(
     "this kernel does not keep the exit status of processes that another daemon started "

@@ -22,8 +22,8 @@ from typing import Any, ParamSpec, TypeVar
 from weakref import WeakValueDictionary
 
 from hive.clock import Clock, SystemClock
-from hive.endings import Ended, How, Unknown
 from hive.errors import FailedError, UnavailableError
+from hive.exits import Ended, How, Unknown
 from hive.machines import adoption, records
 from hive.machines.conclusion import conclude
 from hive.machines.output import DEFAULT_LIMIT, LineSplitter, OutputLog

@@ -14,7 +14,7 @@ from typing import Protocol
 from attrs import field, frozen
 
 from hive.config.model import Bind
-from hive.endings import Ended
+from hive.exits import Ended
 
 KILL_SECONDS = 15.0
 """How long a runtime may take to end a machine that it has to kill; then it gives up."""

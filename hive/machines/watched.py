@@ -7,12 +7,12 @@ import os
 from collections.abc import Callable
 from signal import SIGCONT, SIGKILL, SIGTERM, Signals
 
-from hive.alarm import Alarm
-from hive.endings import Ended
 from hive.errors import UnavailableError
+from hive.exits import Ended
 from hive.machines import pidfd
 from hive.machines.runtime import Running, Watcher
 from hive.machines.spawning import Held
+from hive.timer import Timer
 
 
 class WatchedProcess:
@@ -40,7 +40,7 @@ class WatchedProcess:
         self.ended: asyncio.Future[Ended] = self._loop.create_future()
         self._on_end = on_end
         self._adopted = adopted
-        self._kill_timer = Alarm()
+        self._kill_timer = Timer()
         self._ending = False
         self._loop.add_reader(held.pidfd, self._leader_ended)
 

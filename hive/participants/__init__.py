@@ -1,5 +1,8 @@
-"""Who takes part: agents, whose container hive-c0re owns, and peers, whose life is their own.
+"""Registry, actors and lifecycle of participants: agents with their containers, and peers.
 
-A participant is an inbox, a door (its socket) and presence. `peer` is exactly that and has no
-method that could act on a container; `agent` adds a life. `roster` knows them all.
+A participant is an inbox, a socket and presence. `peer_actor` is exactly that and has no method
+that could act on a container; `agent_actor` owns one. `registry` holds all participants.
+`lifecycle` carries out what the operator or the manager asks for, `child_specs` supervises the
+actors, `machine_specs` says what a container runs, `reconcile` compares hive.toml and store at
+start.
 """

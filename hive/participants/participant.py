@@ -1,85 +1,216 @@
-"""What every participant's actor does: see to the inbox and the door."""
+"""What is known of one participant right now, beside its durable record.
+
+`Agent` and `Peer` are different types on purpose: whatever starts, stops or kills takes
+an `Agent`, so that no code path can be handed a peer.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol, TypeVar
+import json
+from collections.abc import Mapping
+from enum import Enum, auto
+from functools import lru_cache
+from typing import Any, Final
 
-from actors import Actor, ExitReason
-from hive.broker.service import BrokerService
-from hive.errors import HiveError
-from hive.participants.members import Member
-from hive.participants.roster import Roster
+from attrs import define, field, frozen
 
-M = TypeVar("M")
+from hive.config import AgentManifest, manifest_from_json
+from hive.errors import ConfigError
+from hive.exits import Ended, facts
+from hive.machines.observing import Sight
+from hive.machines.runtime import Running
+from hive.participants.harness import HarnessConnection, RestartNotice
+from hive.participants.reboots import Reboots
+from hive.participants.turn_feed import TurnFeed
+from hive.store import EventRecord, ParticipantRecord
 
-
-class Doors(Protocol):
-    """Opens and closes participants' sockets. The gateway implements it."""
-
-    async def open(self, member: Member) -> None:
-        """Listen on the participant's socket; its directory appears if it was missing."""
-        ...
-
-    async def close(self, member: Member) -> None:
-        """Stop listening and disconnect everyone."""
-        ...
+_MANIFESTS: Final = 4096
+"""Manifests that are kept as read; more participants than that only cost time."""
 
 
-class Participant(Actor[M]):
-    """An inbox and a door, for as long as the actor lives.
+@frozen
+class LastEnd:
+    """The last end of an agent's container, also of one that an earlier daemon saw.
 
-    Coming up happens beside the mailbox and not in `on_start`: a door that cannot be opened or a
-    container that is slow then keeps no sibling waiting, and counts as a failure of this one alone.
-
-    Args:
-        member: Who this is.
-        broker: Where its inbox is.
-        doors: Where its socket is.
-        roster: Who is told when the member's state changes.
+    Attributes:
+        reason: Why, in words.
+        at: Wall time in seconds when it was noticed.
+        last_lines: The end of its output, oldest first.
+        facts: The same for programs, see `hive.exits.facts`.
     """
 
-    def __init__(self, member: Member, broker: BrokerService, doors: Doors, roster: Roster) -> None:
-        self._member = member
-        self._broker = broker
-        self._doors = doors
-        self._roster = roster
+    reason: str
+    at: float
+    last_lines: tuple[str, ...] = ()
+    facts: Mapping[str, Any] = field(factory=dict)
 
-    def on_start(self) -> None:
-        """Begin to come up."""
-        self._member.start_error = None
-        self._coming_up = self.context.create_task(
-            self._try_to_come_up(), name=f"bring up {self._member.name}"
-        )
+    @classmethod
+    def of(cls, ended: Ended) -> LastEnd:
+        """Return what is kept of an end."""
+        return cls(str(ended), ended.at, ended.last_lines, facts(ended))
 
-    async def on_stop(self, reason: ExitReason) -> None:
-        """Give up coming up, go down, close the door. The inbox stays: its mail waits."""
-        self._coming_up.cancel()
-        await asyncio.wait([self._coming_up])
-        try:
-            await self._go_down()
-        finally:
-            self._member.door_open = False
-            await self._doors.close(self._member)
-            self._roster.changed(self._member)
+    @classmethod
+    def recalled(cls, event: EventRecord) -> LastEnd:
+        """Return the end that the diary tells of."""
+        detail = dict(event.detail)
+        reason, lines = detail.pop("reason", "unknown"), detail.pop("last_lines", ())
+        return cls(str(reason), event.at, tuple(lines), detail)
 
-    async def _try_to_come_up(self) -> None:
-        try:
-            await self._come_up()
-        except HiveError as error:
-            self._member.start_error = str(error)
-            raise
-        finally:
-            self._roster.changed(self._member)
+    def __str__(self) -> str:
+        return self.reason
 
-    async def _come_up(self) -> None:
-        """Make the inbox known and open the door; an agent does more."""
-        record = self._member.record
-        self._broker.add_inbox(record.name, record.kind, broadcast=record.broadcast)
-        self._broker.pause_inbox(record.name, paused=record.paused)
-        await self._doors.open(self._member)
-        self._member.door_open = True
-        self._roster.changed(self._member)
+    @property
+    def result(self) -> str | None:
+        """The word of systemd for it, if systemd ran it."""
+        return self.facts.get("result")
 
-    async def _go_down(self) -> None:
-        """End what is not wished to go on; an agent has something to end."""
+    def detail(self) -> dict[str, Any]:
+        """Return it as the diary keeps it."""
+        return {"reason": self.reason, **self.facts, "last_lines": list(self.last_lines) or None}
+
+
+class OnExit(Enum):
+    """What shall become of the container when its actor ends."""
+
+    KEEP = auto()
+    """Leave it running: the daemon goes, or the actor had a fault of its own."""
+
+    STOP = auto()
+    """Stop it gracefully: the operator, or the daemon's orderly end, asked for it."""
+
+    KILL = auto()
+    """End it at once."""
+
+
+@define
+class Presence:
+    """Who is connected to a participant's socket, as the gateway sees it.
+
+    Attributes:
+        harnesses: Open connections that announced themselves as a harness.
+        since: Wall time in seconds when the first of them came, None when nobody is there.
+        last_seen: Wall time in seconds of the last sign of life, None if there never was one.
+    """
+
+    harnesses: int = 0
+    since: float | None = None
+    last_seen: float | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether a harness is there now."""
+        return self.harnesses > 0
+
+    def arrived(self, now: float) -> None:
+        """Count a harness that announced itself."""
+        self.harnesses += 1
+        self.last_seen = now
+        if self.since is None:
+            self.since = now
+
+    def left(self, now: float) -> None:
+        """Count a harness that is gone."""
+        self.harnesses -= 1
+        self.last_seen = now
+        if self.harnesses == 0:
+            self.since = None
+
+
+@define(eq=False)
+class Participant:
+    """A participant: its durable record and what is known of it right now.
+
+    Attributes:
+        is_listening: Whether its socket listens.
+        start_error: Why the latest try to bring it up failed; None while that is not so.
+        harnesses: Connections that announced themselves as a harness, in that order.
+        live: What happens in its turns.
+    """
+
+    record: ParticipantRecord
+    presence: Presence = field(factory=Presence)
+    is_listening: bool = False
+    start_error: str | None = None
+    harnesses: list[HarnessConnection] = field(factory=list)
+    live: TurnFeed = field(factory=TurnFeed)
+
+    @property
+    def name(self) -> str:
+        """The participant's name, which is also its inbox."""
+        return self.record.name
+
+    @property
+    def reporter(self) -> HarnessConnection | None:
+        """The connected harness that reported last, None while what it does is unknown."""
+        reported = [each for each in self.harnesses if each.activity is not None]
+        return max(reported, key=lambda each: each.reported_at, default=None)
+
+
+@define(eq=False)
+class Peer(Participant):
+    """A participant whose lifecycle belongs to someone else.
+
+    Attributes:
+        sight: What its own service manager says about it; None if unknown or not observed.
+        observed: What that sight is of.
+    """
+
+    sight: Sight | None = None
+    observed: str | None = None
+
+    @property
+    def observe(self) -> str | None:
+        """The unit or machine that is to be observed."""
+        return _observe_of(self.record.manifest or "{}")
+
+
+@define(eq=False)
+class Agent(Participant):
+    """A participant whose container this hive owns.
+
+    Attributes:
+        running: The machine as the runtime reported it; None while none runs.
+        ended: How the last one ended.
+        on_exit: What its actor does with the machine when it ends.
+        stray: Whether its container was found running although it should be stopped.
+        reboots: How often its container has rebooted of late.
+        turn: Held by the request that is just starting or stopping it.
+        restarted: What its next harness must be told; None if it was told.
+    """
+
+    running: Running | None = None
+    ended: LastEnd | None = None
+    on_exit: OnExit = OnExit.KEEP
+    stray: bool = False
+    reboots: Reboots = field(factory=Reboots)
+    turn: asyncio.Lock = field(factory=asyncio.Lock)
+    restarted: RestartNotice | None = None
+
+    @property
+    def settings(self) -> AgentManifest:
+        """Its manifest; if that cannot be used any more, one that says nothing.
+
+        That it cannot be used is told when the agent is started. Stopping it never depends on that.
+        """
+        return _settings_of(self.record.manifest)
+
+    def note_restart(self, at: float, reason: str) -> None:
+        """Keep for its next harness that it was restarted; only the latest time counts."""
+        if self.restarted is None or self.restarted.at < at:
+            self.restarted = RestartNotice(at, reason)
+
+
+@lru_cache(maxsize=_MANIFESTS)
+def _settings_of(manifest: str) -> AgentManifest:
+    """Read an agent's manifest, once for each text: every status row asks for it."""
+    try:
+        return manifest_from_json(manifest)
+    except ConfigError:
+        return AgentManifest()
+
+
+@lru_cache(maxsize=_MANIFESTS)
+def _observe_of(manifest: str) -> str | None:
+    settings: dict[str, str] = json.loads(manifest)
+    return settings.get("observe")

@@ -5,7 +5,7 @@ thread they run, `unit` what a batch is, `connection` which settings must hold, 
 `pieces` how many rows are one statement. `participants`, `events`, `messages`, `receipts`,
 `groups`, `questions`, `reminders`, `turns` and `limits` are the statements, `records` the values.
 `health` says whether writes are taken and `files` whether they can be found again; `retention`,
-`search` and `cursors` are about what was written long ago; `backup` and `checkup` are for
+`search` and `cursors` are about what was written long ago; `backup` and `checks` are for
 operators.
 """
 

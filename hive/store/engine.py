@@ -36,7 +36,7 @@ from hive.store.connection import (
     require_room,
 )
 from hive.store.errors import StoreLogMissingError
-from hive.store.files import Files
+from hive.store.file_identity import Files
 from hive.store.schema import require_current
 from hive.store.unit import Batch, Query, Read, Unit
 

@@ -17,7 +17,7 @@ import msgspec
 from attrs import field, frozen
 
 from hive.store import groups, questions, receipts
-from hive.store.pieces import Row, insert, run_in_pieces, update, width_names
+from hive.store.bulk import Row, insert, run_in_pieces, update, width_names
 from hive.store.records import (
     Kind,
     Message,

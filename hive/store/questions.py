@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from attrs import define, fields
 
 from hive.store.unit import Query
-from hive.wire.words import OnExpiry
+from hive.wire.enums import OnExpiry
 
 T = TypeVar("T")
 

@@ -29,7 +29,7 @@ PIECE = 500
 GOES = "(state IN (3, 4) AND ended_at < ? OR inbox = 0)"
 """What goes: acked, expired. Dead letters wait for the operator; unread mail stays for ever.
 
-What is in no inbox is left of a change of a message that was deleted (see `hive.store.pieces`).
+What is in no inbox is left of a change of a message that was deleted (see `hive.store.bulk`).
 """
 
 MESSAGES_GONE, EVENTS_GONE = "messages_gone", "events_gone"

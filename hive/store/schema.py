@@ -10,7 +10,7 @@ inserts and acks in a commit, that takes half the processor's time of rows with 
 `messages` shows the same rows in words; whatever is not on the path of a message reads that.
 
 What has a default in `mail` but nothing to say by it (inbox 0, sender 0) has it because of the way
-in which rows are changed, see `hive.store.pieces`: if the row was deleted meanwhile, one with
+in which rows are changed, see `hive.store.bulk`: if the row was deleted meanwhile, one with
 defaults is made. It is in no inbox, so the view does not show it, and retention takes it.
 
 Numbers of sessions and leases are those of the broker's life, the epoch, times 2**32, plus a

@@ -7,8 +7,8 @@ import sqlite3
 from typing import Any
 
 from hive.store.unit import Op, Query
+from hive.wire.enums import TurnOutcome
 from hive.wire.harness import TurnRecord
-from hive.wire.words import TurnOutcome
 
 _FIELDS = tuple(name for name in TurnRecord.__struct_fields__ if name != "req")
 

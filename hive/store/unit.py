@@ -32,7 +32,7 @@ class Unit(Protocol):
 
 
 @define
-class Done:
+class Succeeded:
     """A write that is on disk, with the value that it returned."""
 
     value: Any
@@ -55,7 +55,7 @@ class Batch:
     """
 
     ops: Sequence[Op[Any]]
-    outcomes: list[Done | Refused] = field(factory=list, init=False)
+    outcomes: list[Succeeded | Refused] = field(factory=list, init=False)
 
     def run(self, connection: sqlite3.Connection) -> None:
         """Apply and commit all writes.
@@ -99,7 +99,7 @@ class Read(Generic[T]):
             connection.execute("ROLLBACK")
 
 
-_Apply = Callable[[sqlite3.Connection, Op[Any]], Done | Refused]
+_Apply = Callable[[sqlite3.Connection, Op[Any]], Succeeded | Refused]
 
 _STATEMENT_CODES = frozenset(
     {
@@ -119,20 +119,20 @@ def fails_alone(error: Exception) -> bool:
     return code is None or code & 0xFF in _STATEMENT_CODES
 
 
-def _plain(connection: sqlite3.Connection, op: Op[Any]) -> Done:
-    return Done(op(connection))
+def _plain(connection: sqlite3.Connection, op: Op[Any]) -> Succeeded:
+    return Succeeded(op(connection))
 
 
-def guarded(connection: sqlite3.Connection, op: Op[Any]) -> Done | Refused:
+def guarded(connection: sqlite3.Connection, op: Op[Any]) -> Succeeded | Refused:
     """Apply a write such that, if it fails by its own fault, it fails alone.
 
     Raises:
         sqlite3.Error: The fault is that of the disk, the file or the lock.
     """
     connection.execute("SAVEPOINT op")
-    outcome: Done | Refused
+    outcome: Succeeded | Refused
     try:
-        outcome = Done(op(connection))
+        outcome = Succeeded(op(connection))
     except Exception as error:
         if not fails_alone(error):
             raise

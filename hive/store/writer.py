@@ -30,7 +30,7 @@ from hive.store.errors import (
     from_sqlite,
 )
 from hive.store.health import Health
-from hive.store.unit import Batch, Done, Op
+from hive.store.unit import Batch, Op, Succeeded
 
 T = TypeVar("T")
 
@@ -192,7 +192,7 @@ class Writer:
             return  # abandoned: everyone was told
         if error is None:
             for write, outcome in zip(taken, batch.outcomes, strict=True):
-                if isinstance(outcome, Done):
+                if isinstance(outcome, Succeeded):
                     self._guarded(write.committed, outcome.value)
                 else:
                     self._guarded(write.failed, outcome.error)

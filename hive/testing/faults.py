@@ -24,7 +24,7 @@ async def crash(hive: Hive, name: str) -> None:
         UnknownNameError: There is no such agent.
         ConflictError: It does not run.
     """
-    hive.parts.roster.agent(name)
+    hive.parts.registry.agent(name)
     if await hive.runtime.kill(name) is None:
         raise ConflictError(f"{name!r} does not run, so it cannot crash; wait until it runs")
 

@@ -44,7 +44,7 @@ class Phase(StrEnum):
 
 
 @frozen
-class Event:
+class HistoryEvent:
     """The beginning or the end of one call. A `recv` has one `ok` for each message that it got.
 
     Attributes:
@@ -105,9 +105,9 @@ class Recorder:
     process: str
     _calls: Iterator[int] = field(factory=lambda: count(1), init=False)
 
-    def invoke(self, verb: Verb, inbox: str, **facts: Any) -> Event:
+    def invoke(self, verb: Verb, inbox: str, **facts: Any) -> HistoryEvent:
         """Note the beginning of a call."""
-        begun = Event(
+        begun = HistoryEvent(
             time.monotonic_ns(),
             self.process,
             next(self._calls),
@@ -118,24 +118,24 @@ class Recorder:
         )
         return self._write(begun)
 
-    def end(self, begun: Event, phase: Phase, **facts: Any) -> Event:
+    def end(self, begun: HistoryEvent, phase: Phase, **facts: Any) -> HistoryEvent:
         """Note how a call ended."""
         at = time.monotonic_ns()
         return self._write(evolve(begun, at=at, phase=phase, **facts))
 
-    def _write(self, event: Event) -> Event:
+    def _write(self, event: HistoryEvent) -> HistoryEvent:
         self.file.write(json.dumps(asdict(event)) + "\n")
         self.file.flush()
         return event
 
 
-def read(paths: Iterable[Path]) -> list[Event]:
+def read(paths: Iterable[Path]) -> list[HistoryEvent]:
     """Read the histories of several clients as one, in the order of time.
 
     The last line of a client that was killed may be cut; it is left out.
     """
     events = [
-        Event(**json.loads(line))
+        HistoryEvent(**json.loads(line))
         for path in paths
         for line in path.read_text().splitlines(keepends=True)
         if line.endswith("\n")
@@ -144,7 +144,7 @@ def read(paths: Iterable[Path]) -> list[Event]:
 
 
 def check(
-    history: Sequence[Event],
+    history: Sequence[HistoryEvent],
     *,
     left: Collection[str] = (),
     drained: bool = True,
@@ -175,21 +175,21 @@ def check(
 class _Story:
     """A history, sorted by what the axioms ask for."""
 
-    invoked: dict[tuple[str, int], Event] = field(factory=dict)
-    sends: dict[str, Event] = field(factory=dict)
-    sent: dict[str, Event] = field(factory=dict)
+    invoked: dict[tuple[str, int], HistoryEvent] = field(factory=dict)
+    sends: dict[str, HistoryEvent] = field(factory=dict)
+    sent: dict[str, HistoryEvent] = field(factory=dict)
     refused: set[str] = field(factory=set)
-    deliveries: dict[str, list[Event]] = field(factory=lambda: defaultdict(list))
-    acked: dict[int, Event] = field(factory=dict)
+    deliveries: dict[str, list[HistoryEvent]] = field(factory=lambda: defaultdict(list))
+    acked: dict[int, HistoryEvent] = field(factory=dict)
 
     @classmethod
-    def of(cls, history: Iterable[Event]) -> _Story:
+    def of(cls, history: Iterable[HistoryEvent]) -> _Story:
         story = cls()
         for event in history:
             story.add(event)
         return story
 
-    def add(self, event: Event) -> None:
+    def add(self, event: HistoryEvent) -> None:
         body = event.body or ""
         match event.verb, event.phase:
             case Verb.SEND, Phase.INVOKE:
@@ -248,7 +248,7 @@ def _marked_duplicates(story: _Story, most: int) -> Iterator[Violation]:
 
 def _sender_order(story: _Story) -> Iterator[Violation]:
     """Ids grow with each sender's sends, and each receiver gets what is fresh by growing ids."""
-    last: dict[tuple[str, str], Event] = {}
+    last: dict[tuple[str, str], HistoryEvent] = {}
     for sent in sorted(story.sent.values(), key=lambda event: event.at):
         yield from _grows(last, (sent.process, sent.inbox), sent)
     last.clear()
@@ -260,7 +260,7 @@ def _sender_order(story: _Story) -> Iterator[Violation]:
 
 
 def _grows(
-    last: dict[tuple[str, str], Event], key: tuple[str, str], event: Event
+    last: dict[tuple[str, str], HistoryEvent], key: tuple[str, str], event: HistoryEvent
 ) -> Iterator[Violation]:
     before = last.get(key)
     last[key] = event

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from hive.view.ages import UNKNOWN, age, until
 from hive.view.escape import inline
 from hive.view.glyphs import Glyphs
-from hive.view.standing import Row, Standing, standing
+from hive.view.times import UNKNOWN, age, until
+from hive.view.urgency import Row, Urgency, urgency
 
 GAP = 2
 """Spaces between columns."""
@@ -55,7 +55,7 @@ def note(row: Row, now: float) -> str:
         parts.append("needs update")
     if row.get("activity") not in _QUIET and not row.get("needs_login"):
         parts.append(doing(row, now))
-    said = "status_text" if standing(row) in {Standing.RUNNING, Standing.PEER} else "reason"
+    said = "status_text" if urgency(row) in {Urgency.RUNNING, Urgency.PEER} else "reason"
     if row.get(said):
         parts.append(inline(row[said]))
     return "; ".join(parts) or UNKNOWN
@@ -116,7 +116,7 @@ def natural_widths(cells: Iterable[Sequence[str]]) -> dict[Column, int]:
 def cells(row: Row, now: float, glyphs: Glyphs) -> tuple[str, ...]:
     """Return the text of every column for one row; the name carries the mark of its standing."""
     name, *rest = (column.cell(row, now) for column in COLUMNS)
-    return (f"{glyphs.marks[standing(row)]} {name}", *rest)
+    return (f"{glyphs.marks[urgency(row)]} {name}", *rest)
 
 
 def _others(columns: Sequence[Column], widths: Mapping[Column, int]) -> int:

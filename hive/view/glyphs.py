@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 
 class Glyphs(NamedTuple):
-    """One set of signs. `marks` are by `Standing`, in its order."""
+    """One set of signs. `marks` are by `Urgency`, in its order."""
 
     marks: tuple[str, str, str, str, str]
     branch: str

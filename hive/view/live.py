@@ -18,11 +18,11 @@ from rich.live import Live
 from rich.text import Text
 
 from hive.errors import HiveError
-from hive.view.ages import span
 from hive.view.escape import inline
 from hive.view.glyphs import for_encoding
-from hive.view.standing import Row
 from hive.view.table import snapshot
+from hive.view.times import span
+from hive.view.urgency import Row
 
 _JOIN = 1.0
 """Seconds that `stop` waits for the painter; a terminal held by Ctrl-S may never let it finish."""

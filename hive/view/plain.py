@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from hive.view.ages import UNKNOWN, age, until
 from hive.view.columns import COLUMNS, GAP, doing, known, natural_widths, state
 from hive.view.escape import block, inline
 from hive.view.glyphs import Glyphs
-from hive.view.standing import Row, in_order, standing
+from hive.view.times import UNKNOWN, age, until
+from hive.view.urgency import Row, in_order, urgency
 
 
 def status_lines(rows: Iterable[Row], now: float) -> list[str]:
@@ -24,7 +24,7 @@ def status_lines(rows: Iterable[Row], now: float) -> list[str]:
 
 def details(row: Row, now: float, glyphs: Glyphs) -> list[str]:
     """Return everything about one participant, in the manner of `systemctl status`."""
-    mark = glyphs.marks[standing(row)]
+    mark = glyphs.marks[urgency(row)]
     lines = [f"{mark} {inline(row.get('name'))} - {state(row)}"]
     facts = _facts(row, now)
     width = max(len(title) for title, _ in facts)

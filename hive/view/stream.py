@@ -6,8 +6,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from hive.view.ages import age
 from hive.view.escape import block, inline
+from hive.view.times import age
 
 
 def message_lines(row: Mapping[str, Any], now: float) -> list[str]:

@@ -13,14 +13,14 @@ from rich.text import Text
 
 from hive.view.columns import COLUMNS, GAP, NAME, STATE, Column, cells, fit, natural_widths
 from hive.view.glyphs import Glyphs
-from hive.view.standing import Row, Standing, in_order, standing, summary
+from hive.view.urgency import Row, Urgency, in_order, summary, urgency
 
 STYLES = {
-    Standing.FAILED: "bold red",
-    Standing.WAITING: "yellow",
-    Standing.RUNNING: "green",
-    Standing.STOPPED: "dim",
-    Standing.PEER: "cyan",
+    Urgency.FAILED: "bold red",
+    Urgency.WAITING: "yellow",
+    Urgency.RUNNING: "green",
+    Urgency.STOPPED: "dim",
+    Urgency.PEER: "cyan",
 }
 """Colour of a row's mark, name and state; the words say the same."""
 
@@ -91,7 +91,7 @@ def _add_column(table: Table, column: Column, width: int) -> None:
 def _styled(
     row: Row, texts: Sequence[str], shown: Container[Column], glyphs: Glyphs
 ) -> Iterable[Text]:
-    style = STYLES[standing(row)]
+    style = STYLES[urgency(row)]
     for column, text in zip(COLUMNS, texts, strict=True):
         if column in shown:
             coloured = column in {NAME, STATE}

@@ -11,9 +11,9 @@ import msgspec
 
 from hive.wire import WAIT_MAX
 from hive.wire.base import Id, Key, Lifetime, Name, Request, Seconds, Text, UnixTime
-from hive.wire.collaboration import Answer, Ask, Cancel, LooseEnds, Remind
-from hive.wire.harness import Activity, Limited, Live, Orders, TurnRecord, Unlimited
-from hive.wire.words import NackMode, Priority, Role
+from hive.wire.enums import NackMode, Priority, Role
+from hive.wire.harness import Activity, Limited, Live, PollOrders, TurnRecord, Unlimited
+from hive.wire.questions import Answer, Ask, Cancel, ListLooseEnds, Remind
 
 RECV_MAX = 32
 """Most messages that one `recv` returns."""
@@ -182,13 +182,13 @@ AgentRequest = (
     | Ask
     | Answer
     | Remind
-    | LooseEnds
+    | ListLooseEnds
     | Cancel
     | Activity
     | TurnRecord
     | Live
     | Limited
     | Unlimited
-    | Orders
+    | PollOrders
 )
 """Everything an agent's socket understands."""

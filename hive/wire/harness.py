@@ -12,8 +12,8 @@ import msgspec
 
 from hive.wire import WAIT_MAX
 from hive.wire.base import Cursor, Id, Request, Text, UnixTime
+from hive.wire.enums import ActivityState, LiveKind, OrderKind, TurnOutcome
 from hive.wire.rows import Row
-from hive.wire.words import ActivityState, LiveKind, OrderKind, TurnOutcome
 
 LIVE_MAX = 8192
 """Characters of one live event."""
@@ -92,7 +92,7 @@ class Unlimited(Request, tag="unlimited", kw_only=True, frozen=True):
     account: Word
 
 
-class Orders(Request, tag="orders", kw_only=True, frozen=True):
+class PollOrders(Request, tag="orders", kw_only=True, frozen=True):
     """Fetch the orders behind `after`, waiting up to `wait_seconds` for the first.
 
     The first answer on a connection comes at once and says what holds: paused or not, limited or

@@ -11,13 +11,13 @@ import msgspec
 
 from hive.wire.agent import Posting
 from hive.wire.base import Cursor, Id, Lines, Name, Request, Seconds, Text
-from hive.wire.oversight import (
+from hive.wire.turns import (
     AnswerQuestion,
     CancelTurn,
     ClearLimit,
-    Limits,
+    ListLimits,
+    ListQuestions,
     NewSession,
-    Questions,
     Turns,
     Watch,
 )
@@ -143,7 +143,7 @@ class OperatorSend(Posting, tag="send", kw_only=True, frozen=True):
     """Send as the operator."""
 
 
-class Trace(Request, tag="trace", kw_only=True, frozen=True):
+class TraceMessage(Request, tag="trace", kw_only=True, frozen=True):
     """Show the whole life of one message."""
 
     id: Id
@@ -205,7 +205,7 @@ class RemoveQueue(Request, tag="remove_queue", kw_only=True, frozen=True):
     force: bool = False
 
 
-class Inbox(Request, tag="inbox", kw_only=True, frozen=True):
+class ShowInbox(Request, tag="inbox", kw_only=True, frozen=True):
     """Show an inbox, newest last, without leasing anything.
 
     With `ack`, the operator's own shown messages are marked as read. `after` begins behind a
@@ -289,7 +289,7 @@ HostRequest = (
     | RegisterPeer
     | UnregisterPeer
     | OperatorSend
-    | Trace
+    | TraceMessage
     | ListDeadLetters
     | Replay
     | Discard
@@ -299,7 +299,7 @@ HostRequest = (
     | Groups
     | Queues
     | RemoveQueue
-    | Inbox
+    | ShowInbox
     | Tree
     | Events
     | Logs
@@ -311,9 +311,9 @@ HostRequest = (
     | Watch
     | CancelTurn
     | NewSession
-    | Questions
+    | ListQuestions
     | AnswerQuestion
-    | Limits
+    | ListLimits
     | ClearLimit
 )
 """Everything the operator's socket understands."""

@@ -14,7 +14,7 @@ from attrs import astuple
 from benchmarks.trace.counting import CallCounter, Cost, median
 from hive.clock import rfc3339
 from hive.names import suggest
-from hive.participants.members import Presence
+from hive.participants.participant import Presence
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from attrs import define, field
 
-from hive.broker.local import LocalSession
+from hive.broker.local_session import LocalSession
 from hive.broker.notices import event
 from hive.broker.queries import MailQueries
 from hive.broker.service import BrokerService
@@ -15,9 +15,9 @@ from hive.clock import Clock, SystemClock
 from hive.config import Limits
 from hive.names import OPERATOR
 from hive.store import NO_ORIGIN, Kind, MessageKind, Origin, Store
-from hive.wire import agent, collaboration, host, oversight
+from hive.wire import agent, host, questions, turns
+from hive.wire.enums import NackMode, Priority
 from hive.wire.rows import Delivery, Received, SkippedRow, Stored
-from hive.wire.words import NackMode, Priority
 
 
 class Draft(NamedTuple):
@@ -199,20 +199,20 @@ class Router(MailQueries):
     # Questions and reminders
 
     def ask(self, asker: str, question: str, kind: Kind = Kind.AGENT, **options: Any) -> Any:
-        request = collaboration.Ask(question=question, **options)
+        request = questions.Ask(question=question, **options)
         return then(self.ask_as(asker, request, kind), lambda fields: fields["id"])
 
     def answer(self, by: str, number: int, text: str, kind: Kind = Kind.AGENT) -> Any:
         if kind is Kind.OPERATOR:
-            return self.ask_operator(oversight.AnswerQuestion(id=number, answer=text))
-        return self.ask_as(by, collaboration.Answer(id=number, answer=text), kind)
+            return self.ask_operator(turns.AnswerQuestion(id=number, answer=text))
+        return self.ask_as(by, questions.Answer(id=number, answer=text), kind)
 
     def remind(self, name: str, message: str, **when: Any) -> asyncio.Future[int]:
-        request = collaboration.Remind(message=message, **when)
+        request = questions.Remind(message=message, **when)
         return then(self.ask_as(name, request), lambda fields: fields["id"])
 
     def cancel(self, name: str, what: Any, number: int) -> asyncio.Future[Any]:
-        return self.ask_as(name, collaboration.Cancel(kind=what, id=number))
+        return self.ask_as(name, questions.Cancel(kind=what, id=number))
 
     # The operator's care
 

@@ -7,21 +7,21 @@ import pytest
 
 from hive.broker.messages import BODY_OVERHEAD
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store
-from tests.broker.desk import Desk
 from tests.broker.post import Draft, local_router
+from tests.broker.rig import Rig
 
 
 def test_bodies_count_while_their_messages_are_at_hand() -> None:
-    desk = Desk()
-    desk.send(body="x" * 1000)
-    desk.send(body="x" * 10)
-    assert desk.rules.table.body_bytes == 1010 + 2 * BODY_OVERHEAD
-    session = desk.session()
-    desk.ack(session, *desk.take(session))
-    assert desk.rules.table.body_bytes == 10 + BODY_OVERHEAD
-    desk.rules.table.forget_body(desk.messages[2])
-    desk.rules.table.forget_body(desk.messages[2])
-    assert desk.rules.table.body_bytes == 0
+    rig = Rig()
+    rig.send(body="x" * 1000)
+    rig.send(body="x" * 10)
+    assert rig.rules.table.body_bytes == 1010 + 2 * BODY_OVERHEAD
+    session = rig.session()
+    rig.ack(session, *rig.take(session))
+    assert rig.rules.table.body_bytes == 10 + BODY_OVERHEAD
+    rig.rules.table.forget_body(rig.messages[2])
+    rig.rules.table.forget_body(rig.messages[2])
+    assert rig.rules.table.body_bytes == 0
 
 
 @pytest.mark.sim

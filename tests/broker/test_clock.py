@@ -11,7 +11,7 @@ from actors.testing import advance
 from hive.clock import LoopClock
 from hive.config import Limits
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store
-from hive.wire.words import NackMode
+from hive.wire.enums import NackMode
 from tests.broker.post import Draft, Router, local_router
 
 pytestmark = pytest.mark.sim

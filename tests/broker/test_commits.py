@@ -11,10 +11,10 @@ from actors.testing import advance, settle
 from hive.broker.service import ACK_SECONDS
 from hive.store import NO_ORIGIN, InlineEngine, Kind, MessageState, Store
 from hive.wire.agent import Ack, Heartbeat
+from hive.wire.enums import Priority
 from hive.wire.rows import Delivery
-from hive.wire.words import Priority
-from tests.broker.desk import WALL, Desk, Ear
 from tests.broker.post import Draft, Router, local_router
+from tests.broker.rig import WALL, Ear, Rig
 
 pytestmark = pytest.mark.sim
 
@@ -116,26 +116,26 @@ async def test_a_message_with_every_option_is_kept_whole(bench: Bench) -> None:
 
 
 def test_of_an_ordinary_ack_only_the_end_is_written() -> None:
-    desk = Desk()
-    desk.send_many(2)
-    session = desk.session()
-    ids = desk.take(session, 2)
-    desk.rules.ack(session, Ack(ids=ids), Ear(), desk.now)
-    changes = desk.rules.table.take_effects().collect()
+    rig = Rig()
+    rig.send_many(2)
+    session = rig.session()
+    ids = rig.take(session, 2)
+    rig.rules.ack(session, Ack(ids=ids), Ear(), rig.now)
+    changes = rig.rules.table.take_effects().collect()
     assert changes.acked == [ids[0], WALL, ids[1], WALL]
     others = (changes.leased, changes.moved, changes.inserted, changes.whole)
     assert others == ([], [], [], [])
 
 
 def test_an_ack_of_what_has_changed_otherwise_is_written_whole() -> None:
-    desk = Desk()
-    desk.send_many(2)
-    session = desk.session()
+    rig = Rig()
+    rig.send_many(2)
+    session = rig.session()
     begun, read = 1, 2
-    assert desk.take(session) == [begun]
-    desk.rules.heartbeat(session, Heartbeat(ids=[begun]), Ear(), desk.now)
-    desk.rules.ack(session, Ack(ids=[begun]), Ear(), desk.now)
-    assert desk.rules.mark_read("bob", [read], desk.now) == 1
-    effects = desk.rules.table.take_effects()
+    assert rig.take(session) == [begun]
+    rig.rules.heartbeat(session, Heartbeat(ids=[begun]), Ear(), rig.now)
+    rig.rules.ack(session, Ack(ids=[begun]), Ear(), rig.now)
+    assert rig.rules.mark_read("bob", [read], rig.now) == 1
+    effects = rig.rules.table.take_effects()
     assert list(effects.changed) == [begun, read]
     assert effects.collect().acked == []

@@ -11,8 +11,8 @@ from attrs import define, field
 from actors.testing import run_simulation
 from hive.errors import HiveError
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store
+from hive.wire.enums import NackMode
 from hive.wire.rows import Delivery
-from hive.wire.words import NackMode
 from tests.broker.faults import Crash, Faults
 from tests.broker.post import Draft, Router, local_router
 

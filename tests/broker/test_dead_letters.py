@@ -10,9 +10,9 @@ from hive.errors import BadRequestError, NotFoundError
 from hive.store import NO_ORIGIN, Kind, MessageState, Step
 from hive.store.dead_letters import DeadLetters
 from hive.store.records import session_name
-from hive.wire.words import NackMode
-from tests.broker.desk import Desk
+from hive.wire.enums import NackMode
 from tests.broker.post import Draft, Router
+from tests.broker.rig import Rig
 
 HELLO = Draft("alice", Kind.AGENT, "bob", "hello")
 
@@ -22,53 +22,53 @@ def test_a_message_that_fails_rests_longer_each_time() -> None:
 
 
 def test_a_failure_rests_unless_its_receiver_says_how_long() -> None:
-    desk = Desk()
-    desk.send()
-    session = desk.session()
-    [held] = desk.take(session)
-    desk.nack(session, held, NackMode.FAIL)
-    assert desk.take(session) == []
-    desk.advance(1)
-    assert desk.take(session) == [held]
-    desk.nack(session, held, NackMode.FAIL, delay=0)
-    assert desk.take(session) == [held]
+    rig = Rig()
+    rig.send()
+    session = rig.session()
+    [held] = rig.take(session)
+    rig.nack(session, held, NackMode.FAIL)
+    assert rig.take(session) == []
+    rig.advance(1)
+    assert rig.take(session) == [held]
+    rig.nack(session, held, NackMode.FAIL, delay=0)
+    assert rig.take(session) == [held]
 
 
 def test_a_message_that_rests_holds_no_other_up() -> None:
-    desk = Desk()
-    first, second = desk.send_many(2)
-    session = desk.session()
-    desk.take(session)
-    desk.nack(session, first, NackMode.FAIL)
-    assert desk.take(session, 8) == [second]
+    rig = Rig()
+    first, second = rig.send_many(2)
+    session = rig.session()
+    rig.take(session)
+    rig.nack(session, first, NackMode.FAIL)
+    assert rig.take(session, 8) == [second]
 
 
 def test_the_last_attempt_makes_a_dead_letter_and_deferring_is_no_attempt() -> None:
-    desk = Desk(Limits(max_attempts=2))
-    desk.send()
-    session = desk.session()
-    [held] = desk.take(session)
-    message = desk.messages[held]
+    rig = Rig(Limits(max_attempts=2))
+    rig.send()
+    session = rig.session()
+    [held] = rig.take(session)
+    message = rig.messages[held]
     for _ in range(5):
-        desk.nack(session, held, NackMode.DEFER)
-        assert desk.take(session) == [held]
-    desk.nack(session, held, NackMode.FAIL, delay=0, reason="one")
-    desk.take(session)
-    desk.nack(session, held, NackMode.FAIL, reason="two")
+        rig.nack(session, held, NackMode.DEFER)
+        assert rig.take(session) == [held]
+    rig.nack(session, held, NackMode.FAIL, delay=0, reason="one")
+    rig.take(session)
+    rig.nack(session, held, NackMode.FAIL, reason="two")
     assert message.state is MessageState.DEAD
     assert message.reason == "gave up after attempt 2 of 2: two"
-    assert [news.kind.value for news in desk.notices] == ["dead_letter"]
+    assert [news.kind.value for news in rig.notices] == ["dead_letter"]
 
 
 def test_a_receiver_that_dies_each_time_or_never_answers_uses_attempts_up() -> None:
-    desk = Desk(Limits(max_attempts=2, lease_seconds=100))
-    desk.send()
-    session = desk.session()
-    [held] = desk.take(session)
-    message = desk.messages[held]
-    desk.close(session)
-    desk.take(desk.session())
-    desk.advance(100)
+    rig = Rig(Limits(max_attempts=2, lease_seconds=100))
+    rig.send()
+    session = rig.session()
+    [held] = rig.take(session)
+    message = rig.messages[held]
+    rig.close(session)
+    rig.take(rig.session())
+    rig.advance(100)
     assert message.state is MessageState.DEAD
     assert message.reason == "gave up after attempt 2 of 2: its lease expired"
 
@@ -148,9 +148,9 @@ async def test_the_trace_has_every_step_with_attempt_session_and_reason(router: 
 # The sender is told
 
 
-def notices(desk: Desk, name: str) -> list[dict[str, object]]:
+def notices(rig: Rig, name: str) -> list[dict[str, object]]:
     """Take what `system` tells a participant."""
-    got = desk.got(desk.recv(desk.session(name), 32)) or []
+    got = rig.got(rig.recv(rig.session(name), 32)) or []
     return [json.loads(message.body or "") for message in got if message.sender == "system"]
 
 
@@ -158,13 +158,13 @@ def notices(desk: Desk, name: str) -> list[dict[str, object]]:
     ("sender", "kind"), [("alice", Kind.AGENT), ("hm1nd", Kind.MANAGER), ("damocles", Kind.PEER)]
 )
 def test_the_sender_of_a_dead_letter_is_told_which_and_why(sender: str, kind: Kind) -> None:
-    desk = Desk()
-    desk.send(sender=sender, sender_kind=kind)
-    session = desk.session()
-    [held] = desk.take(session)
-    desk.nack(session, held, NackMode.REJECT, reason="no such branch")
-    desk.collect()
-    assert notices(desk, sender) == [
+    rig = Rig()
+    rig.send(sender=sender, sender_kind=kind)
+    session = rig.session()
+    [held] = rig.take(session)
+    rig.nack(session, held, NackMode.REJECT, reason="no such branch")
+    rig.collect()
+    assert notices(rig, sender) == [
         {
             "event": "dead_letter",
             "id": held,
@@ -177,60 +177,60 @@ def test_the_sender_of_a_dead_letter_is_told_which_and_why(sender: str, kind: Ki
 
 
 def test_a_sender_is_told_also_when_all_attempts_were_used_or_the_inbox_was_purged() -> None:
-    desk = Desk(Limits(max_attempts=1))
-    first, second = desk.send_many(2)
-    session = desk.session()
-    desk.take(session)
-    desk.close(session)
-    desk.remove_inbox("bob", force=False, purge=True)
-    desk.collect()
-    assert [(told["id"], told["reason"]) for told in notices(desk, "alice")] == [
+    rig = Rig(Limits(max_attempts=1))
+    first, second = rig.send_many(2)
+    session = rig.session()
+    rig.take(session)
+    rig.close(session)
+    rig.remove_inbox("bob", force=False, purge=True)
+    rig.collect()
+    assert [(told["id"], told["reason"]) for told in notices(rig, "alice")] == [
         (first, "gave up after attempt 1 of 1: the session that held it ended"),
         (second, "its inbox was purged"),
     ]
 
 
 def test_the_operator_is_told_by_the_diary_alone() -> None:
-    desk = Desk()
-    desk.send(sender="operator", sender_kind=Kind.OPERATOR)
-    session = desk.session()
-    desk.nack(session, *desk.take(session), NackMode.REJECT)
-    desk.collect()
-    assert desk.rules.table.inboxes["operator"].unread == 0
-    assert [news.kind.value for news in desk.notices] == ["dead_letter"]
+    rig = Rig()
+    rig.send(sender="operator", sender_kind=Kind.OPERATOR)
+    session = rig.session()
+    rig.nack(session, *rig.take(session), NackMode.REJECT)
+    rig.collect()
+    assert rig.rules.table.inboxes["operator"].unread == 0
+    assert [news.kind.value for news in rig.notices] == ["dead_letter"]
 
 
 def test_a_notice_that_dies_itself_makes_no_further_notice() -> None:
-    desk = Desk()
-    desk.send()
-    bob, alice = desk.session(), desk.session("alice")
-    desk.nack(bob, *desk.take(bob), NackMode.REJECT)
-    desk.collect()
-    desk.nack(alice, *desk.take(alice), NackMode.REJECT)
-    desk.collect()
-    assert [news.kind.value for news in desk.notices] == ["dead_letter"] * 2
-    assert not desk.messages
+    rig = Rig()
+    rig.send()
+    bob, alice = rig.session(), rig.session("alice")
+    rig.nack(bob, *rig.take(bob), NackMode.REJECT)
+    rig.collect()
+    rig.nack(alice, *rig.take(alice), NackMode.REJECT)
+    rig.collect()
+    assert [news.kind.value for news in rig.notices] == ["dead_letter"] * 2
+    assert not rig.messages
 
 
 def test_a_sender_that_has_gone_is_not_told_and_harms_nobody() -> None:
-    desk = Desk()
-    desk.send()
-    session = desk.session()
-    desk.remove_inbox("alice", force=False, purge=False)
-    desk.nack(session, *desk.take(session), NackMode.REJECT)
-    desk.collect()
-    assert not desk.messages
+    rig = Rig()
+    rig.send()
+    session = rig.session()
+    rig.remove_inbox("alice", force=False, purge=False)
+    rig.nack(session, *rig.take(session), NackMode.REJECT)
+    rig.collect()
+    assert not rig.messages
 
 
 def test_all_that_is_put_back_at_once_may_die_while_its_sender_waits_for_mail() -> None:
-    desk = Desk(Limits(max_attempts=1))
-    desk.send("alice", sender="alice")
-    desk.send("alice", sender="alice")
-    holder = desk.session("alice")
-    desk.take(holder, 2)
-    ear = desk.recv(holder, 8, wait=60)
-    assert desk.requeue_inflight(holder) == 2
-    desk.collect()
-    desk.advance(1)
-    assert desk.ids(ear) == [3], "the first notice; the second waits in the inbox"
-    assert desk.rules.table.inboxes["alice"].unread == 2
+    rig = Rig(Limits(max_attempts=1))
+    rig.send("alice", sender="alice")
+    rig.send("alice", sender="alice")
+    holder = rig.session("alice")
+    rig.take(holder, 2)
+    ear = rig.recv(holder, 8, wait=60)
+    assert rig.requeue_inflight(holder) == 2
+    rig.collect()
+    rig.advance(1)
+    assert rig.ids(ear) == [3], "the first notice; the second waits in the inbox"
+    assert rig.rules.table.inboxes["alice"].unread == 2

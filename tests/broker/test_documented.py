@@ -6,12 +6,12 @@ from pathlib import Path
 import hive.broker
 from hive.broker.asking import OPEN_MAX, PENDING_MAX
 from hive.config import Limits
-from hive.core.accounts import SPREAD
+from hive.participants.usage_limits import SPREAD
 from hive.store import MessageKind, MessageState
 from hive.store.questions import QuestionState
 from hive.wire import WAIT_MAX
 from hive.wire.agent import ACK_MAX, RECV_MAX
-from hive.wire.words import NackMode, OnExpiry, OrderKind
+from hive.wire.enums import NackMode, OnExpiry, OrderKind
 
 TEXT = (Path(hive.broker.__file__).parents[2] / "docs" / "delivery.md").read_text()
 

@@ -9,7 +9,7 @@ import pytest
 
 from actors.testing import advance, settle
 from hive.broker.effects import Grant
-from hive.broker.local import LocalSession
+from hive.broker.local_session import LocalSession
 from hive.broker.service import ACK_SECONDS, BrokerService
 from hive.clock import LoopClock
 from hive.config import Limits

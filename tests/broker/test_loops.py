@@ -7,84 +7,84 @@ import pytest
 from hive.config import Limits
 from hive.errors import NotFoundError
 from hive.store import NO_ORIGIN, Kind, MessageState, Step, Store
-from tests.broker.desk import Desk
 from tests.broker.post import Draft, local_router
+from tests.broker.rig import Rig
 
 
-def chat(desk: Desk, rounds: int) -> None:
+def chat(rig: Rig, rounds: int) -> None:
     for _ in range(rounds):
-        desk.send("bob", sender="alice")
-        desk.send("alice", sender="bob")
+        rig.send("bob", sender="alice")
+        rig.send("alice", sender="bob")
 
 
-def tripped() -> Desk:
-    desk = Desk(Limits(pair_rate=3))
-    chat(desk, 3)
-    return desk
+def tripped() -> Rig:
+    rig = Rig(Limits(pair_rate=3))
+    chat(rig, 3)
+    return rig
 
 
 def test_a_pair_that_is_too_busy_both_ways_is_parked() -> None:
-    desk = tripped()
-    sent = desk.send("bob", sender="alice")
+    rig = tripped()
+    sent = rig.send("bob", sender="alice")
     assert sent.parked == "each has sent the other 3 messages within a minute"
-    assert desk.messages[sent.ids[0]].state is MessageState.PARKED
-    assert desk.send("alice", sender="bob").parked
-    assert desk.send("carol", sender="alice").parked is None, "others are not concerned"
-    assert desk.rules.table.inboxes["bob"].unread == 5, "nothing is lost, and the notice came"
+    assert rig.messages[sent.ids[0]].state is MessageState.PARKED
+    assert rig.send("alice", sender="bob").parked
+    assert rig.send("carol", sender="alice").parked is None, "others are not concerned"
+    assert rig.rules.table.inboxes["bob"].unread == 5, "nothing is lost, and the notice came"
 
 
 def test_both_sides_and_the_operator_are_told_once() -> None:
-    desk = tripped()
-    desk.send("bob", sender="alice")
-    desk.send("bob", sender="alice")
-    assert [news.kind.value for news in desk.notices] == ["loop_tripped"]
+    rig = tripped()
+    rig.send("bob", sender="alice")
+    rig.send("bob", sender="alice")
+    assert [news.kind.value for news in rig.notices] == ["loop_tripped"]
     for name in ("alice", "bob"):
-        got = desk.got(desk.recv(desk.session(name), 32)) or []
+        got = rig.got(rig.recv(rig.session(name), 32)) or []
         [notice] = [message for message in got if message.sender == "system"]
         assert json.loads(notice.body or "")["pair"] == ["alice", "bob"]
 
 
 def test_much_mail_one_way_is_no_loop_and_a_minute_later_nothing_is() -> None:
-    desk = Desk(Limits(pair_rate=3))
-    desk.send_many(50)
-    assert not desk.rules.sending.guard.tripped
-    desk = tripped()
-    desk.advance(61)
-    assert desk.send("bob", sender="alice").parked is None
+    rig = Rig(Limits(pair_rate=3))
+    rig.send_many(50)
+    assert not rig.rules.sending.guard.tripped
+    rig = tripped()
+    rig.advance(61)
+    assert rig.send("bob", sender="alice").parked is None
 
 
 def test_what_the_operator_writes_starts_the_count_anew() -> None:
-    desk = tripped()
-    desk.send("alice", sender="operator", sender_kind=Kind.OPERATOR)
-    desk.time += 0.001
-    assert desk.send("bob", sender="alice").parked is None
+    rig = tripped()
+    rig.send("alice", sender="operator", sender_kind=Kind.OPERATOR)
+    rig.time += 0.001
+    assert rig.send("bob", sender="alice").parked is None
 
 
 def test_a_chain_of_replies_is_only_so_long() -> None:
-    desk = Desk(Limits(max_hops=2))
-    last = desk.send("bob", sender="alice").ids[0]
+    rig = Rig(Limits(max_hops=2))
+    last = rig.send("bob", sender="alice").ids[0]
     pairs = [("bob", "alice"), ("alice", "bob")]
     for sender, to in pairs:
-        sent = desk.send(to, sender=sender, in_reply_to=last)
+        sent = rig.send(to, sender=sender, in_reply_to=last)
         assert sent.parked is None
         last = sent.ids[0]
-    sent = desk.send("alice", sender="bob", in_reply_to=last)
+    sent = rig.send("alice", sender="bob", in_reply_to=last)
     assert sent.parked == "a chain of 3 replies, and 2 are allowed"
 
 
 def test_the_reset_delivers_what_was_parked_in_order() -> None:
-    desk = tripped()
-    parked = [desk.send("bob", sender="alice").ids[0] for _ in range(2)]
-    session = desk.session()
-    before = desk.take(session, 32)
+    rig = tripped()
+    parked = [rig.send("bob", sender="alice").ids[0] for _ in range(2)]
+    session = rig.session()
+    before = rig.take(session, 32)
     assert not set(parked) & set(before)
-    waiting = desk.recv(session, 32, wait=30)
-    assert desk.rules.reset_loop("bob", "alice", desk.now) == 2
-    desk.collect()
-    assert desk.ids(waiting) == parked
-    assert desk.send("bob", sender="alice").parked is None
+    waiting = rig.recv(session, 32, wait=30)
+    assert rig.rules.reset_loop("bob", "alice", rig.now) == 2
+    rig.collect()
+    assert rig.ids(waiting) == parked
+    assert rig.send("bob", sender="alice").parked is None
     with pytest.raises(NotFoundError, match="may talk"):
-        desk.rules.reset_loop("alice", "bob", desk.now)
+        rig.rules.reset_loop("alice", "bob", rig.now)
 
 
 async def test_a_restart_keeps_the_circuit_open(store: Store) -> None:
@@ -117,12 +117,12 @@ async def test_a_restart_keeps_the_circuit_open(store: Store) -> None:
 
 
 def test_what_was_let_through_begins_a_new_chain_also_when_it_is_acked_already() -> None:
-    desk = Desk(Limits(max_hops=1))
-    first = desk.send("bob", sender="alice").id
-    answer = desk.send("alice", sender="bob", in_reply_to=first).id
-    parked = desk.send("bob", sender="alice", in_reply_to=answer)
+    rig = Rig(Limits(max_hops=1))
+    first = rig.send("bob", sender="alice").id
+    answer = rig.send("alice", sender="bob", in_reply_to=first).id
+    parked = rig.send("bob", sender="alice", in_reply_to=answer)
     assert parked.parked
-    desk.rules.reset_loop("alice", "bob", desk.now)
-    session = desk.session()
-    desk.ack(session, *desk.take(session, 8))
-    assert desk.send("alice", sender="bob", in_reply_to=parked.id).parked is None
+    rig.rules.reset_loop("alice", "bob", rig.now)
+    session = rig.session()
+    rig.ack(session, *rig.take(session, 8))
+    assert rig.send("alice", sender="bob", in_reply_to=parked.id).parked is None

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from hive.broker.messages import MessageTable
 from hive.broker.questions import ENDS, WHEN_OVERDUE, Questions
 from hive.store.questions import Question, QuestionState
-from hive.wire.words import OnExpiry
+from hive.wire.enums import OnExpiry
 
 
 def question(

@@ -11,156 +11,156 @@ from hive.errors import (
     UnknownNameError,
 )
 from hive.store import Kind, MessageKind, MessageState
-from tests.broker.desk import WALL, Desk
+from tests.broker.rig import WALL, Rig
 
 
 def test_ids_grow_and_the_time_is_the_wall_time() -> None:
-    desk = Desk()
-    assert desk.send_many(3) == [1, 2, 3]
-    message = desk.messages[3]
+    rig = Rig()
+    assert rig.send_many(3) == [1, 2, 3]
+    message = rig.messages[3]
     assert message.sent_at == WALL
     assert message.state is MessageState.STORED
 
 
 def test_the_manager_has_an_alias() -> None:
-    desk = Desk()
-    assert desk.send("manager").recipients == ("hm1nd",)
+    rig = Rig()
+    assert rig.send("manager").recipients == ("hm1nd",)
 
 
 def test_without_a_manager_the_alias_is_refused() -> None:
-    desk = Desk()
-    desk.remove_inbox("hm1nd", force=False, purge=False)
+    rig = Rig()
+    rig.remove_inbox("hm1nd", force=False, purge=False)
     with pytest.raises(UnknownNameError, match="no manager"):
-        desk.send("manager")
+        rig.send("manager")
 
 
 def test_a_broadcast_goes_to_agents_manager_and_willing_peers_but_not_to_its_sender() -> None:
-    desk = Desk()
-    sent = desk.send("*", sender="bob")
+    rig = Rig()
+    sent = rig.send("*", sender="bob")
     assert sent.recipients == ("alice", "carol", "hm1nd", "listener")
     assert len(set(sent.ids)) == 4
     assert sent.id == sent.ids[0]
-    kinds = {desk.messages[number].kind for number in sent.ids}
+    kinds = {rig.messages[number].kind for number in sent.ids}
     assert kinds == {MessageKind.BROADCAST}
 
 
 def test_a_broadcast_that_nobody_hears_is_refused() -> None:
-    desk = Desk()
+    rig = Rig()
     for name in ("bob", "carol", "hm1nd", "listener"):
-        desk.remove_inbox(name)
+        rig.remove_inbox(name)
     with pytest.raises(UnknownNameError, match="nobody else"):
-        desk.send("*", sender="alice")
+        rig.send("*", sender="alice")
 
 
 def test_an_unknown_name_is_refused_with_the_nearest_one() -> None:
-    desk = Desk()
+    rig = Rig()
     with pytest.raises(UnknownNameError, match="'carl'; did you mean 'carol'"):
-        desk.send("carl")
+        rig.send("carl")
     with pytest.raises(UnknownNameError, match="did you mean 'operator'"):
-        desk.send("operater")
+        rig.send("operater")
 
 
 @pytest.mark.parametrize("name", ["system", "reminder"])
 def test_names_that_only_send_have_no_inbox(name: str) -> None:
     with pytest.raises(UnknownNameError, match="only sends"):
-        Desk().send(name)
+        Rig().send(name)
 
 
 def test_the_operator_has_an_inbox_from_the_start() -> None:
-    assert Desk().send("operator").recipients == ("operator",)
+    assert Rig().send("operator").recipients == ("operator",)
 
 
 def test_a_body_over_the_limit_is_refused_with_both_numbers() -> None:
-    desk = Desk(Limits(body_bytes=10))
-    desk.send(body="x" * 10)
+    rig = Rig(Limits(body_bytes=10))
+    rig.send(body="x" * 10)
     with pytest.raises(TooLargeError, match=r"11 bytes.*limit is 10"):
-        desk.send(body="x" * 11)
+        rig.send(body="x" * 11)
     with pytest.raises(TooLargeError, match="12 bytes"):
-        desk.send(body="ä" * 6)
+        rig.send(body="ä" * 6)
 
 
 def test_text_that_is_no_unicode_is_refused() -> None:
     with pytest.raises(BadRequestError, match="character 2"):
-        Desk().send(body="ab\ud800")
+        Rig().send(body="ab\ud800")
     with pytest.raises(BadRequestError, match="character 0"):
-        Desk().send(label="\ud800")
+        Rig().send(label="\ud800")
 
 
 def test_a_full_inbox_refuses_with_both_numbers_and_stores_nothing() -> None:
-    desk = Desk(Limits(inbox_messages=2))
-    desk.send_many(2)
+    rig = Rig(Limits(inbox_messages=2))
+    rig.send_many(2)
     with pytest.raises(InboxFullError, match="2 of 2 messages"):
-        desk.send()
-    assert desk.rules.table.inboxes["bob"].unread == 2
-    assert desk.rules.table.last_id == 2
+        rig.send()
+    assert rig.rules.table.inboxes["bob"].unread == 2
+    assert rig.rules.table.last_id == 2
 
 
 def test_leased_messages_count_until_they_are_acked() -> None:
-    desk = Desk(Limits(inbox_messages=1))
-    desk.send()
-    session = desk.session()
-    [held] = desk.take(session)
+    rig = Rig(Limits(inbox_messages=1))
+    rig.send()
+    session = rig.session()
+    [held] = rig.take(session)
     with pytest.raises(InboxFullError):
-        desk.send()
-    desk.ack(session, held)
-    desk.send()
+        rig.send()
+    rig.ack(session, held)
+    rig.send()
 
 
 @pytest.mark.parametrize("kind", [Kind.OPERATOR, Kind.SYSTEM])
 def test_operator_and_system_are_exempt_from_the_count(kind: Kind) -> None:
-    desk = Desk(Limits(inbox_messages=1))
-    desk.send()
-    desk.send(sender_kind=kind)
-    assert desk.rules.table.inboxes["bob"].unread == 2
+    rig = Rig(Limits(inbox_messages=1))
+    rig.send()
+    rig.send(sender_kind=kind)
+    assert rig.rules.table.inboxes["bob"].unread == 2
 
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_nobody_is_exempt_from_the_bytes(kind: Kind) -> None:
-    desk = Desk(Limits(inbox_bytes=10))
-    desk.send(body="123456")
+    rig = Rig(Limits(inbox_bytes=10))
+    rig.send(body="123456")
     with pytest.raises(InboxFullError, match=r"6 of 10 bytes.*has 5"):
-        desk.send(body="12345", sender_kind=kind)
-    desk.send(body="1234", sender_kind=kind)
+        rig.send(body="12345", sender_kind=kind)
+    rig.send(body="1234", sender_kind=kind)
 
 
 def test_a_broadcast_skips_full_inboxes_and_says_so() -> None:
-    desk = Desk(Limits(inbox_messages=1))
-    desk.send("carol")
-    sent = desk.send("*")
+    rig = Rig(Limits(inbox_messages=1))
+    rig.send("carol")
+    sent = rig.send("*")
     assert sent.recipients == ("bob", "hm1nd", "listener")
     assert [skipped.name for skipped in sent.skipped] == ["carol"]
     assert "1 of 1 messages" in sent.skipped[0].reason
 
 
 def test_a_broadcast_that_finds_every_inbox_full_is_refused() -> None:
-    desk = Desk(Limits(inbox_messages=0))
+    rig = Rig(Limits(inbox_messages=0))
     with pytest.raises(InboxFullError):
-        desk.send("*")
+        rig.send("*")
 
 
 def test_a_reply_must_name_a_message_that_was() -> None:
-    desk = Desk()
+    rig = Rig()
     with pytest.raises(NotFoundError, match="no message 1 "):
-        desk.send(in_reply_to=1)
-    first = desk.send().ids[0]
-    reply = desk.send("alice", sender="bob", in_reply_to=first).ids[0]
-    assert desk.messages[reply].in_reply_to == first
+        rig.send(in_reply_to=1)
+    first = rig.send().ids[0]
+    reply = rig.send("alice", sender="bob", in_reply_to=first).ids[0]
+    assert rig.messages[reply].in_reply_to == first
 
 
 def test_a_transient_message_is_kept_only_if_somebody_waits() -> None:
-    desk = Desk()
-    assert desk.send(transient=True).id is None
-    assert desk.rules.table.inboxes["bob"].unread == 0
-    waiting = desk.recv(desk.session(), wait=5)
-    assert desk.ids(waiting) is None
-    assert desk.send(transient=True).ids == tuple(desk.ids(waiting) or ())
+    rig = Rig()
+    assert rig.send(transient=True).id is None
+    assert rig.rules.table.inboxes["bob"].unread == 0
+    waiting = rig.recv(rig.session(), wait=5)
+    assert rig.ids(waiting) is None
+    assert rig.send(transient=True).ids == tuple(rig.ids(waiting) or ())
 
 
 def test_a_transient_message_does_not_ring_for_who_has_given_up_or_is_paused() -> None:
-    desk = Desk()
-    waiting = desk.recv(desk.session(), wait=5)
-    desk.rules.pause_inbox("bob", True, desk.now)
-    assert desk.send(transient=True).id is None
-    desk.rules.pause_inbox("bob", False, desk.now)
+    rig = Rig()
+    waiting = rig.recv(rig.session(), wait=5)
+    rig.rules.pause_inbox("bob", True, rig.now)
+    assert rig.send(transient=True).id is None
+    rig.rules.pause_inbox("bob", False, rig.now)
     waiting.expired = True
-    assert desk.send(transient=True).id is None
+    assert rig.send(transient=True).id is None

@@ -11,8 +11,8 @@ from hive.broker.sessions import LOST_KEPT
 from hive.errors import UnknownNameError
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store
 from hive.wire import agent as wire
-from tests.broker.desk import DeskSession
 from tests.broker.post import Draft, Router
+from tests.broker.rig import RigSession
 
 pytestmark = pytest.mark.sim
 
@@ -58,7 +58,7 @@ async def test_a_recv_from_a_queue_that_is_not_there_acks_nothing(router: Router
 
 
 def test_a_session_is_told_of_the_newest_messages_that_it_lost_and_not_of_all() -> None:
-    session = DeskSession("bob", Kind.AGENT)
+    session = RigSession("bob", Kind.AGENT)
     for number in range(3 * LOST_KEPT):
         session.lose(number, "its lease expired")
     assert session.lost is not None

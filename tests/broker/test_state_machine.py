@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from actors.testing import SimulationLoop, advance, settle
-from hive.broker.local import LocalSession
+from hive.broker.local_session import LocalSession
 from hive.broker.sending import RANKS
 from hive.clock import LoopClock
 from hive.config import Limits
 from hive.errors import StaleLeaseError
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store, StoreFullError
-from hive.wire.words import NackMode, Priority
+from hive.wire.enums import NackMode, Priority
 from tests.broker.faults import Faults
 from tests.broker.model import LEASE, MAX_HOPS, MOST, NAMES, QUEUE, TEAM, Mail, Model, Waiting
 from tests.broker.post import Draft, Router, Sent, local_router

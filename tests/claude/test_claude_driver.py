@@ -23,8 +23,8 @@ from hive.harness.reporting import Reporter
 from hive.harness.turn import Turn
 from hive.harness.turn_drivers import Surroundings, TurnEnd
 from hive.wire.claude import ClaudeConfig
+from hive.wire.enums import ActivityState, LiveKind, OrderKind, TurnOutcome
 from hive.wire.harness import Activity, Order, TurnRecord
-from hive.wire.words import ActivityState, LiveKind, OrderKind, TurnOutcome
 from tests.claude.talks import COMPACTED, ScriptedTalks, answered, refused
 
 pytestmark = pytest.mark.sim

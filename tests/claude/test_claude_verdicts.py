@@ -34,7 +34,7 @@ from hive.harness.claude.turn import BACK_OFF, Standing, TurnLog, turn_end
 from hive.harness.drivers import Deferred, Done, Failed, Rejected
 from hive.harness.gate import HoldOff
 from hive.harness.turn_drivers import Usage
-from hive.wire.words import ActivityState, LiveKind, TurnOutcome
+from hive.wire.enums import ActivityState, LiveKind, TurnOutcome
 
 FIVE_HOURS = UsageLimit(rejected=True, resets_at=5000.0, window="five_hour")
 NOT_NOW = Unavailable("the service cannot answer now: words")

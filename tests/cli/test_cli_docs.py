@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from hive.cli import out
+from hive.cli import output
 from hive.cli.main import VERBS, cli
 from hive.errors import INTERRUPTED, ExitStatus
 from hive.view.columns import COLUMNS, DROPPED
@@ -49,7 +49,7 @@ def test_the_page_has_every_option_of_a_verb_and_no_other(verb):
 def test_the_page_has_every_exit_status_and_no_other():
     rows = dict(re.findall(r"^\| (\d+) \| `([A-Z_]+)` \|", PAGE, re.MULTILINE))
 
-    signals = {INTERRUPTED: "INTERRUPTED", out.BROKEN_PIPE: "BROKEN_PIPE"}
+    signals = {INTERRUPTED: "INTERRUPTED", output.BROKEN_PIPE: "BROKEN_PIPE"}
     assert rows == {
         **{str(status.value): status.name for status in ExitStatus},
         **{str(number): name for number, name in signals.items()},

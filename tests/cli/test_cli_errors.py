@@ -198,7 +198,7 @@ def test_a_number_that_is_no_dead_letter_is_named_after_those_that_are(daemon, h
 
 def test_a_message_whose_answer_cannot_be_waited_for_is_stored_all_the_same(daemon, hive):
     daemon.on(host.OperatorSend, {"id": 7})
-    daemon.on(host.Inbox, UnavailableError("the daemon stops"))
+    daemon.on(host.ShowInbox, UnavailableError("the daemon stops"))
 
     ran = hive("send", "bob", "hi", "--wait")
 

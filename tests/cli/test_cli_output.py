@@ -197,7 +197,7 @@ def test_send_waits_for_the_answer(daemon, hive):
     other, answer = mail(43, "no answer"), mail(44, f"done\n{EVIL}\n", in_reply_to=42)
     inboxes = iter([[other], [other, answer]])
     daemon.on(host.OperatorSend, {"id": 42})
-    daemon.answers[host.Inbox] = lambda request: [{"messages": next(inboxes)}]
+    daemon.answers[host.ShowInbox] = lambda request: [{"messages": next(inboxes)}]
 
     ran = hive("send", "alice", "do it", "--wait")
 
@@ -207,7 +207,7 @@ def test_send_waits_for_the_answer(daemon, hive):
 
 def test_send_waits_and_answers_in_json(daemon, hive):
     daemon.on(host.OperatorSend, {"id": 42})
-    daemon.on(host.Inbox, {"messages": [mail(44, EVIL, in_reply_to=42)]})
+    daemon.on(host.ShowInbox, {"messages": [mail(44, EVIL, in_reply_to=42)]})
 
     found = json.loads(hive("send", "alice", "do it", "--wait=5", "--json").out)
 
@@ -217,7 +217,7 @@ def test_send_waits_and_answers_in_json(daemon, hive):
 
 def test_no_answer_in_time(daemon, hive):
     daemon.on(host.OperatorSend, {"id": 42})
-    daemon.on(host.Inbox, {"messages": [mail(43, "no answer")]})
+    daemon.on(host.ShowInbox, {"messages": [mail(43, "no answer")]})
 
     ran = hive("send", "alice", "do it", "--wait", "0")
 
@@ -227,7 +227,7 @@ def test_no_answer_in_time(daemon, hive):
 
 def test_inbox(daemon, hive):
     daemon.on(
-        host.Inbox,
+        host.ShowInbox,
         {
             "messages": [
                 mail(7, "hello\n  indented\n\x1b[2J"),

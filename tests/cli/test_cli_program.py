@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hive.errors import UnavailableError
-from hive.wire import host, oversight
+from hive.wire import host, turns
 from hive.wire.rows import EventRow, StatusRow
 
 HEAVY = {"asyncio", "uvloop", "attr", "attrs", "aiosqlite", "sqlite3", "msgspec", "rich"}
@@ -39,11 +39,11 @@ def _answers(daemon):
     daemon.on(host.Tree, {"tree": {"path": "hive-c0re", "kind": "supervisor", "state": "running"}})
     daemon.on(host.OperatorSend, {"id": 42})
     daemon.on(host.RegisterPeer, {"socket": "/run/x"})
-    daemon.on(host.Inbox, {"messages": []})
+    daemon.on(host.ShowInbox, {"messages": []})
     daemon.on(host.Logs, {"lines": ["x"]})
-    daemon.on(oversight.Turns, {"turns": []})
-    daemon.on(oversight.Questions, {"questions": []})
-    daemon.on(oversight.Limits, {"limits": []})
+    daemon.on(turns.Turns, {"turns": []})
+    daemon.on(turns.ListQuestions, {"questions": []})
+    daemon.on(turns.ListLimits, {"limits": []})
     daemon.on(host.Events, {"events": [EventRow(seq=1, at="2026-01-02T03:04:05Z", event="up")]})
     return daemon
 
@@ -93,7 +93,7 @@ def test_help_imports_no_verb():
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
-    assert done.stderr.split() == ["hive.cli.out", "hive.cli.main"]
+    assert done.stderr.split() == ["hive.cli.output", "hive.cli.main"]
 
 
 def test_the_installed_program_ends_with_the_status_of_the_verb(answers, run_dir):
@@ -308,7 +308,7 @@ def test_completion_without_a_daemon_is_quiet(program):
 def test_ctrl_c_of_a_wait_says_what_was_stored(answers, terminal):
     waits = threading.Event()
     answers.on(host.OperatorSend, {"id": 7})
-    answers.answers[host.Inbox] = lambda _: [waits.set() or {"messages": []}]
+    answers.answers[host.ShowInbox] = lambda _: [waits.set() or {"messages": []}]
     shell = terminal("send", "bob", "hi", "--wait")
     assert waits.wait(30)
     shell.type("\x03")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hive.wire import host, oversight
+from hive.wire import host, turns
 from hive.wire.host import Scope
 
 ROWS = {"agent_statuses": []}
@@ -52,16 +52,16 @@ CASES: dict[str, tuple[list[str], list[Any]]] = {
     ),
     "cancel": (
         ["cancel", "a", "b"],
-        [oversight.CancelTurn(name="a"), oversight.CancelTurn(name="b")],
+        [turns.CancelTurn(name="a"), turns.CancelTurn(name="b")],
     ),
-    "new-session": (["new-session", "a"], [oversight.NewSession(name="a")]),
-    "turns": (["turns", "a"], [oversight.Turns(name="a")]),
-    "turns --max": (["turns", "a", "--max", "3"], [oversight.Turns(name="a", max=3)]),
-    "questions": (["questions"], [oversight.Questions()]),
-    "questions --all": (["questions", "--all", "-n", "3"], [oversight.Questions(all=True, max=3)]),
-    "answer": (["answer", "7", "yes"], [oversight.AnswerQuestion(id=7, answer="yes")]),
-    "limits": (["limits"], [oversight.Limits()]),
-    "limits --clear": (["limits", "--clear", "acme"], [oversight.ClearLimit(account="acme")]),
+    "new-session": (["new-session", "a"], [turns.NewSession(name="a")]),
+    "turns": (["turns", "a"], [turns.Turns(name="a")]),
+    "turns --max": (["turns", "a", "--max", "3"], [turns.Turns(name="a", max=3)]),
+    "questions": (["questions"], [turns.ListQuestions()]),
+    "questions --all": (["questions", "--all", "-n", "3"], [turns.ListQuestions(all=True, max=3)]),
+    "answer": (["answer", "7", "yes"], [turns.AnswerQuestion(id=7, answer="yes")]),
+    "limits": (["limits"], [turns.ListLimits()]),
+    "limits --clear": (["limits", "--clear", "acme"], [turns.ClearLimit(account="acme")]),
     "register-peer": (["register-peer", "damocles"], [host.RegisterPeer(name="damocles")]),
     "register-peer with all": (
         [
@@ -90,7 +90,7 @@ CASES: dict[str, tuple[list[str], list[Any]]] = {
         ["search", "--since", "1970-01-01T00:00:10Z", "--until", "1970-01-01T00:01+00:00"],
         [host.Search(since=10.0, until=60.0)],
     ),
-    "inbox --after": (["inbox", "bob", "--after", "7"], [host.Inbox(name="bob", after=7)]),
+    "inbox --after": (["inbox", "bob", "--after", "7"], [host.ShowInbox(name="bob", after=7)]),
     "send": (["send", "bob", "hello"], [host.OperatorSend(to="bob", body="hello")]),
     "send a reply": (
         ["send", "bob", "yes", "--reply-to", "41"],
@@ -113,7 +113,7 @@ CASES: dict[str, tuple[list[str], list[Any]]] = {
             )
         ],
     ),
-    "trace": (["trace", "7"], [host.Trace(id=7)]),
+    "trace": (["trace", "7"], [host.TraceMessage(id=7)]),
     "dead-letters": (
         ["dead-letters", "--inbox", "bob", "-n", "3"],
         [host.ListDeadLetters(inbox="bob", max=3)],
@@ -134,12 +134,12 @@ CASES: dict[str, tuple[list[str], list[Any]]] = {
         ["remove-queue", "jobs", "--force"],
         [host.RemoveQueue(name="jobs", force=True)],
     ),
-    "inbox": (["inbox"], [host.Inbox(name="operator", max=50)]),
+    "inbox": (["inbox"], [host.ShowInbox(name="operator", max=50)]),
     "inbox with all": (
         ["inbox", "--unread", "--ack", "-n", "3"],
-        [host.Inbox(name="operator", max=3, unread=True, ack=True)],
+        [host.ShowInbox(name="operator", max=3, unread=True, ack=True)],
     ),
-    "inbox of another": (["inbox", "bob"], [host.Inbox(name="bob")]),
+    "inbox of another": (["inbox", "bob"], [host.ShowInbox(name="bob")]),
     "logs": (["logs", "bob", "-n", "7"], [host.Logs(name="bob", lines=7)]),
     "events": (["events", "-n", "7", "--after", "3"], [host.Events(max=7, after=3)]),
     "shutdown": (["shutdown"], [host.Shutdown()]),
@@ -155,9 +155,9 @@ def test_what_is_sent(daemon, hive, case):
     daemon.on(host.Tree, {"tree": {"path": "hive-c0re", "kind": "supervisor", "state": "running"}})
     daemon.on(host.OperatorSend, {"id": 42})
     daemon.on(host.RegisterPeer, {"socket": "/run/x"})
-    daemon.on(host.Inbox, {"messages": []})
+    daemon.on(host.ShowInbox, {"messages": []})
     daemon.on(host.Search, {"messages": []})
-    daemon.on(host.Trace, {"message": MESSAGE, "steps": [{"step": "stored", "at": SENT}]})
+    daemon.on(host.TraceMessage, {"message": MESSAGE, "steps": [{"step": "stored", "at": SENT}]})
     daemon.on(host.ListDeadLetters, {"messages": []})
     daemon.on(host.Replay, {"ids": [7, 8]})
     daemon.on(host.Discard, {"ids": [7]})
@@ -167,9 +167,9 @@ def test_what_is_sent(daemon, hive, case):
     daemon.on(host.RemoveQueue, {"dead_letters": 0})
     daemon.on(host.Logs, {"lines": []})
     daemon.on(host.Events, {"events": []})
-    daemon.on(oversight.Turns, {"turns": []})
-    daemon.on(oversight.Questions, {"questions": []})
-    daemon.on(oversight.Limits, {"limits": []})
+    daemon.on(turns.Turns, {"turns": []})
+    daemon.on(turns.ListQuestions, {"questions": []})
+    daemon.on(turns.ListLimits, {"limits": []})
 
     ran = hive(*args)
 
@@ -227,7 +227,7 @@ def test_follow_asks_for_a_stream(daemon, hive):
 
     daemon.on(host.Logs, UnknownNameError("no"))
     daemon.on(host.Events, UnknownNameError("no"))
-    daemon.on(oversight.Watch, UnknownNameError("no"))
+    daemon.on(turns.Watch, UnknownNameError("no"))
 
     hive("logs", "bob", "-f", "-n", "2")
     hive("events", "--follow", "-n", "0")
@@ -236,7 +236,7 @@ def test_follow_asks_for_a_stream(daemon, hive):
     assert daemon.requests == [
         host.Logs(name="bob", lines=2, follow=True),
         host.Events(max=0, follow=True),
-        oversight.Watch(name="bob", max=3),
+        turns.Watch(name="bob", max=3),
     ]
 
 

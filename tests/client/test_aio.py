@@ -21,7 +21,7 @@ from hive.errors import (
     UnavailableError,
 )
 from hive.wire import agent as wire
-from hive.wire.words import NackMode
+from hive.wire.enums import NackMode
 from tests.harness.support.daemon import Daemon
 
 

@@ -9,9 +9,9 @@ from hive.client.values import LooseEnds, Sent, orders_of
 from hive.errors import FailedError
 from hive.wire.agent import AgentRequest
 from hive.wire.codec import RequestDecoder
+from hive.wire.enums import ActivityState, OrderKind, TurnOutcome
 from hive.wire.harness import Activity, Order, TurnRecord
 from hive.wire.rows import QuestionRow, ReminderRow
-from hive.wire.words import ActivityState, OrderKind, TurnOutcome
 
 
 def test_an_activity_is_a_report_on_the_wire() -> None:

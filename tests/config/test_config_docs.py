@@ -23,9 +23,9 @@ from hive.config import (
     load,
     load_manifest,
 )
-from hive.config.claude_keys import CLAUDE, MCP_SERVER
-from hive.config.keys import AGENT, BIND, CONTAINERS, HIVE, LIMITS, PEER, RESTART, RETENTION
-from hive.config.tables import Place, Table
+from hive.config.claude_schema import CLAUDE, MCP_SERVER
+from hive.config.hive_schema import AGENT, BIND, CONTAINERS, HIVE, LIMITS, PEER, RESTART, RETENTION
+from hive.config.schema import Place, Table
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 

@@ -13,7 +13,6 @@ import pytest
 from actors import Killed
 from actors.testing import advance, settle
 from hive.config import AgentManifest, HiveConfig, PeerConfig
-from hive.core.children import KILL_MARGIN
 from hive.daemon.hive import Hive
 from hive.errors import (
     BadRequestError,
@@ -23,7 +22,8 @@ from hive.errors import (
     TimedOutError,
     UnavailableError,
 )
-from hive.events import EventKind
+from hive.event_log import EventKind
+from hive.participants.child_specs import KILL_MARGIN
 from hive.paths import Paths
 from tests.support.hives import EXEC, Site, connected, echo, swarm
 from tests.support.runtimes import ScriptedRuntime

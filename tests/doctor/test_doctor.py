@@ -12,8 +12,8 @@ from hive.cli.main import main
 from hive.config import AgentManifest, Containers, HiveConfig, RuntimeName
 from hive.doctor.checks import examine, worst
 from hive.doctor.facts import Facts, Polkit, gather
-from hive.doctor.leftovers import DROP_IN, Leftovers, Where, files
-from hive.doctor.mending import mend
+from hive.doctor.fixes import apply_fixes
+from hive.doctor.orphans import DROP_IN, Orphans, Where, files
 from hive.errors import FailedError
 from hive.findings import Finding, Verdict
 
@@ -43,11 +43,11 @@ def test_a_fit_machine_has_nothing_amiss() -> None:
         ({"without_origin": ("bob",)}, "images", Verdict.PROBLEM, "'image' in [containers]"),
         ({"polkit": Polkit.MISSING}, "polkit", Verdict.WARNING, "polkitd"),
         ({"polkit": Polkit.REFUSES}, "polkit", Verdict.WARNING, "machine1.shell"),
-        ({"leftovers": Leftovers(files=(Path("/x"),))}, "leftovers", Verdict.WARNING, "--fix"),
-        ({"leftovers": Leftovers(failed=("u",))}, "units", Verdict.WARNING, "reset-failed"),
-        ({"leftovers": Leftovers(running=("u",))}, "units", Verdict.WARNING, "systemctl stop"),
-        ({"leftovers": Leftovers(images=("h-x",))}, "containers", Verdict.WARNING, "machinectl"),
-        ({"leftovers": Leftovers(nixos=("h-x",))}, "containers", Verdict.WARNING, "destroy"),
+        ({"orphans": Orphans(files=(Path("/x"),))}, "leftovers", Verdict.WARNING, "--fix"),
+        ({"orphans": Orphans(failed=("u",))}, "units", Verdict.WARNING, "reset-failed"),
+        ({"orphans": Orphans(running=("u",))}, "units", Verdict.WARNING, "systemctl stop"),
+        ({"orphans": Orphans(images=("h-x",))}, "containers", Verdict.WARNING, "machinectl"),
+        ({"orphans": Orphans(nixos=("h-x",))}, "containers", Verdict.WARNING, "destroy"),
         ({"restarting": {"u.service": "always"}}, "restart", Verdict.PROBLEM, "Restart=no"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
@@ -67,12 +67,12 @@ def test_processes_need_nothing_of_containers() -> None:
 
 
 def test_what_runs_or_holds_data_is_never_mended() -> None:
-    found = Leftovers(running=("u.service",), images=("h-x",), nixos=("h-y",))
-    assert not mend(examine(attrs.evolve(FIT, leftovers=found)))
+    found = Orphans(running=("u.service",), images=("h-x",), nixos=("h-y",))
+    assert not apply_fixes(examine(attrs.evolve(FIT, orphans=found)))
 
 
 def test_without_the_daemon_only_hive_toml_says_who_exists() -> None:
-    facts = attrs.evolve(FIT, leftovers=Leftovers(files=(Path("/x"),)), all_known=False)
+    facts = attrs.evolve(FIT, orphans=Orphans(files=(Path("/x"),)), all_known=False)
     [found] = amiss(facts)
     assert "that hive.toml does not name (the daemon cannot be asked)" in found.sentence
 
@@ -107,12 +107,12 @@ def test_mending_removes_files_then_runs_commands(tmp_path: Path) -> None:
     done = tmp_path / "done"
     check = f"test ! -e {leftover} && touch {done}"
     found = Finding("x", Verdict.WARNING, "", "", (leftover, theirs), (("sh", "-c", check),))
-    assert mend([found])
+    assert apply_fixes([found])
     assert done.exists()
     assert (leftover.parent.exists(), theirs.parent.exists()) == (False, True)
     refused = Finding("x", Verdict.WARNING, "", commands=(("sh", "-c", "echo no >&2; false"),))
     with pytest.raises(FailedError, match=r"no$"):
-        mend([refused])
+        apply_fixes([refused])
 
 
 def test_an_image_that_is_not_there_is_seen(tmp_path: Path) -> None:

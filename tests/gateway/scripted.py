@@ -13,7 +13,7 @@ from attrs import define, field
 
 from hive.errors import ConflictError, UnavailableError
 from hive.gateway.connection import Connection, Served
-from hive.gateway.handlers import Answer, Fields, LongPoll, Push, Stream, serves
+from hive.gateway.dispatch import Answer, Fields, LongPoll, Push, Stream, serves
 from hive.store import Kind
 from hive.wire.agent import Recv
 from hive.wire.base import Request

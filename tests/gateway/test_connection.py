@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from actors.testing import advance, run_simulation, settle
 from hive.gateway.connection import FAREWELL, MAX_OUTSTANDING, WRITE_DEADLINE
-from hive.gateway.handlers import Push
+from hive.gateway.dispatch import Push
 from hive.wire.base import LINE_MAX
 from tests.gateway.scripted import Client, served
 from tests.support.hives import until

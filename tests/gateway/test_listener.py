@@ -17,7 +17,7 @@ from hive.errors import BadRequestError, FailedError
 from hive.gateway import listener as module
 from hive.gateway.connection import Connection
 from hive.gateway.listener import Listener
-from hive.gateway.origin import origin_of
+from hive.gateway.peer_credentials import peer_credentials
 from tests.gateway.scripted import Script, ScriptedConnection
 from tests.support.hives import Line, Site, connected
 
@@ -153,7 +153,7 @@ async def test_the_kernel_says_who_is_there() -> None:
             asyncio.Protocol, sock=ours
         )
         try:
-            origin = origin_of(transport, "/run/a.sock")
+            origin = peer_credentials(transport, "/run/a.sock")
         finally:
             transport.close()
             await asyncio.sleep(0)

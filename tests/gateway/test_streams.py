@@ -10,8 +10,8 @@ import pytest
 from attrs import define, field
 
 from actors.testing import settle
-from hive.events import EventLog, Listener
-from hive.gateway.handlers import Fields
+from hive.event_log import EventLog, Listener
+from hive.gateway.dispatch import Fields
 from hive.gateway.streams import event_stream
 from hive.wire.rows import EventRow
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.sim
 
 
 @define(eq=False)
-class Diary:
+class ActorEvents:
     """A diary in which something happens while it is being read for the first time."""
 
     written: list[EventRow] = field(factory=list)
@@ -59,21 +59,21 @@ class Diary:
 async def test_each_event_is_pushed_once_in_order(
     before: int, after: int, limit: int, start: int
 ) -> None:
-    diary = Diary(before_reading=before, after_reading=after)
-    diary.happen(5)
+    actor_events = ActorEvents(before_reading=before, after_reading=after)
+    actor_events.happen(5)
     pushed: list[int] = []
 
     def push(fields: Fields) -> None:
         pushed.extend(row.seq for row in fields["events"])
 
-    stream = event_stream(cast("EventLog", diary), limit, start)
+    stream = event_stream(cast("EventLog", actor_events), limit, start)
     running = asyncio.ensure_future(stream.run(push))
     await settle()
-    diary.happen()
+    actor_events.happen()
     await settle()
     running.cancel()
     await asyncio.wait([running])
-    everything = [row.seq for row in diary.written if row.seq > start]
+    everything = [row.seq for row in actor_events.written if row.seq > start]
     skipped = 0 if start else max(0, 5 + before - limit)
     assert pushed == [seq for seq in everything if seq > skipped]
-    assert diary._listeners == []
+    assert actor_events._listeners == []

@@ -13,7 +13,7 @@ from hive.harness.drivers import Done, DriverSetup, Failed
 from hive.harness.reporting import Reporter
 from hive.harness.turn import Turn
 from hive.harness.turn_drivers import Surroundings, TurnDriver
-from hive.wire.words import TurnOutcome
+from hive.wire.enums import TurnOutcome
 
 PAGE = Path(__file__).parents[2] / "docs" / "harness.md"
 MAIL = Delivery(7, "bob", "one", "2026-11-22T14:00:00.000Z", 1, False, "l", "agent")
@@ -61,7 +61,7 @@ async def test_the_kind_that_takes_several_messages():
 
 
 def test_the_page_names_every_state():
-    from hive.wire.words import ActivityState
+    from hive.wire.enums import ActivityState
 
     section = PAGE.read_text().split("\n## Claude Code\n")[1].split("\n## ")[0]
     assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(ActivityState)

@@ -10,8 +10,8 @@ from hive.errors import BadRequestError, UnavailableError
 from hive.harness.gate import Gate, HoldOff
 from hive.harness.orders import follow, obey
 from hive.harness.reporting import LIVE_KEPT, Reporter
+from hive.wire.enums import ActivityState, LiveKind, OrderKind, TurnOutcome
 from hive.wire.harness import Activity, Order, TurnRecord
-from hive.wire.words import ActivityState, LiveKind, OrderKind, TurnOutcome
 
 pytestmark = pytest.mark.sim
 

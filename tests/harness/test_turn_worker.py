@@ -19,8 +19,8 @@ from hive.harness.serving import Harness
 from hive.harness.turn import Turn
 from hive.harness.turn_drivers import Surroundings, TurnDriver, TurnEnd, Usage
 from hive.wire import agent as wire
+from hive.wire.enums import ActivityState, TurnOutcome
 from hive.wire.rows import QuestionRow
-from hive.wire.words import ActivityState, TurnOutcome
 from tests.harness.support.daemon import Daemon
 
 pytestmark = pytest.mark.sim
@@ -289,9 +289,9 @@ async def test_a_turn_that_is_cancelled_while_it_gathers_its_mail_does_not_begin
         daemon.hold.add(wire.Status)
         asked = daemon.post("dear work")
         await daemon.until(lambda: daemon.of(wire.Status))
-        heard = len(daemon.of(wire.Orders))
+        heard = len(daemon.of(wire.PollOrders))
         daemon.order("cancel")
-        await daemon.until(lambda: len(daemon.of(wire.Orders)) > heard)
+        await daemon.until(lambda: len(daemon.of(wire.PollOrders)) > heard)
         daemon.hold.clear()
         await daemon.until(lambda: daemon.state(asked) == "dead")
         following = daemon.post("more")

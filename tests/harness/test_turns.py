@@ -20,7 +20,7 @@ from tests.harness.support.daemon import Daemon
 
 pytestmark = pytest.mark.sim
 
-BESIDE = (wire.Activity, wire.Orders, wire.TurnRecord, wire.Live, wire.Heartbeat)
+BESIDE = (wire.Activity, wire.PollOrders, wire.TurnRecord, wire.Live, wire.Heartbeat)
 """What a harness tells and asks beside the mail."""
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, ClassVar, Protocol
 
-from hive.endings import Ended
+from hive.exits import Ended
 from hive.machines.function import FunctionRuntime
 from hive.machines.process import ProcessRuntime
 from hive.machines.runtime import MachineSpec, Runtime

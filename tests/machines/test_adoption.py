@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from hive.endings import Exited, Signaled
 from hive.errors import FailedError
+from hive.exits import Exited, Signaled
 from hive.machines import records
 from hive.machines.pidfd import NO_EXIT_STATUS
 from hive.machines.procfs import Process, ProcFs

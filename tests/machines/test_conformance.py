@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hive.endings import Exited, Signaled, is_clean
 from hive.errors import FailedError
+from hive.exits import Exited, Signaled, is_clean
 from hive.machines.runtime import Runtime
 from tests.machines.labs import Ends, FunctionLab, Lab, ProcessLab
 

@@ -10,8 +10,8 @@ import pytest
 
 from actors.testing import advance, settle
 from hive.clock import LoopClock
-from hive.endings import Exited, How, Signaled, Unknown
 from hive.errors import FailedError
+from hive.exits import Exited, How, Signaled, Unknown
 from hive.machines.function import FunctionRuntime
 from hive.machines.line_buffer import KEPT_LINES, LineBuffer
 from hive.machines.runtime import MachineSpec

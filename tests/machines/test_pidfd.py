@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from hive.endings import Exited, How, Signaled
+from hive.exits import Exited, How, Signaled
 from hive.machines import pidfd
 from hive.machines.pidfd import NO_EXIT_STATUS, NOT_COLLECTED, from_wait_status, how_it_ended
 

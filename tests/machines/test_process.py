@@ -9,8 +9,8 @@ from random import Random
 
 import pytest
 
-from hive.endings import Exited, Signaled, Unknown
 from hive.errors import BadRequestError, FailedError, UnavailableError
+from hive.exits import Exited, Signaled, Unknown
 from hive.machines import process, records
 from hive.machines.process import ProcessRuntime
 from hive.machines.procfs import ProcFs

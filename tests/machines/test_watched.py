@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from hive.endings import Ended, Exited
+from hive.exits import Ended, Exited
 from hive.machines.records import RunRecord
 from hive.machines.spawning import Held
 from hive.machines.watched import WatchedProcess

@@ -9,7 +9,7 @@ import pytest
 from actors.testing import advance
 from hive.errors import BadRequestError, NotFoundError, UnknownNameError
 from hive.harness.tools.tray import HOLD
-from hive.wire.words import Priority
+from hive.wire.enums import Priority
 from tests.mcp.conftest import Session
 
 pytestmark = pytest.mark.sim

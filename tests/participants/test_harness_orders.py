@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import itertools
 
-from hive.participants.harnesses import Harness, Orders
-from hive.participants.live import KEPT_CHARACTERS, KEPT_EVENTS, LiveEvent, LiveFeed
-from hive.participants.members import AgentMember
+from hive.participants.harness import HarnessConnection, OrderQueue
+from hive.participants.participant import Agent
+from hive.participants.turn_feed import KEPT_CHARACTERS, KEPT_EVENTS, TurnEvent, TurnFeed
 from hive.store import Kind, ParticipantRecord
+from hive.wire.enums import ActivityState, LiveKind, OrderKind
 from hive.wire.harness import Activity
-from hive.wire.words import ActivityState, LiveKind, OrderKind
 
 
 def test_an_order_is_told_until_it_was_heard() -> None:
-    orders = Orders(itertools.count(10))
+    orders = OrderQueue(itertools.count(10))
     assert orders.behind(0) == ()
     pause = orders.give(OrderKind.PAUSE)
     limited = orders.give(OrderKind.LIMITED, until=5.0, at=6.0, reason="used up")
@@ -24,7 +24,7 @@ def test_an_order_is_told_until_it_was_heard() -> None:
 
 
 def test_whoever_waits_is_rung_for_and_only_then() -> None:
-    orders, rung = Orders(itertools.count(1)), []
+    orders, rung = OrderQueue(itertools.count(1)), []
     orders.give(OrderKind.PAUSE)
     orders.ring_with(lambda: rung.append(len(orders.behind(0))))
     orders.give(OrderKind.RESUME)
@@ -35,39 +35,39 @@ def test_whoever_waits_is_rung_for_and_only_then() -> None:
 
 def test_two_connections_share_numbers() -> None:
     numbers = itertools.count(1)
-    one, other = Orders(numbers), Orders(numbers)
+    one, other = OrderQueue(numbers), OrderQueue(numbers)
     assert [each.give(OrderKind.PAUSE).seq for each in (one, other, one)] == [1, 2, 3]
 
 
 def test_the_one_that_reported_last_speaks_for_its_agent() -> None:
-    member = AgentMember(ParticipantRecord("alice", Kind.AGENT))
-    assert member.reporter is None
-    first, second, silent = (Harness(Orders(itertools.count())) for _ in range(3))
-    member.harnesses += [first, second, silent]
-    assert member.reporter is None
+    participant = Agent(ParticipantRecord("alice", Kind.AGENT))
+    assert participant.reporter is None
+    first, second, silent = (HarnessConnection(OrderQueue(itertools.count())) for _ in range(3))
+    participant.harnesses += [first, second, silent]
+    assert participant.reporter is None
     first.activity = second.activity = Activity(ActivityState.IDLE, 0.0)
     first.reported_at, second.reported_at = 20.0, 10.0
-    assert member.reporter is first
-    member.harnesses.remove(first)
-    assert member.reporter is second
+    assert participant.reporter is first
+    participant.harnesses.remove(first)
+    assert participant.reporter is second
 
 
 def test_only_the_latest_restart_is_told() -> None:
-    member = AgentMember(ParticipantRecord("alice", Kind.AGENT))
-    member.note_restart(10.0, "killed")
-    member.note_restart(5.0, "older")
-    assert member.restarted is not None
-    assert member.restarted.reason == "killed"
-    member.note_restart(20.0, "killed again")
-    assert member.restarted.reason == "killed again"
+    participant = Agent(ParticipantRecord("alice", Kind.AGENT))
+    participant.note_restart(10.0, "killed")
+    participant.note_restart(5.0, "older")
+    assert participant.restarted is not None
+    assert participant.restarted.reason == "killed"
+    participant.note_restart(20.0, "killed again")
+    assert participant.restarted.reason == "killed again"
 
 
-def event(text: str) -> LiveEvent:
-    return LiveEvent(0.0, LiveKind.TEXT, text)
+def event(text: str) -> TurnEvent:
+    return TurnEvent(0.0, LiveKind.TEXT, text)
 
 
 def test_what_is_kept_of_live_events_is_bounded_in_number_and_in_size() -> None:
-    feed = LiveFeed()
+    feed = TurnFeed()
     for number in range(KEPT_EVENTS + 5):
         feed.add(event(str(number)))
     kept = [each.text for each in feed.newest(KEPT_EVENTS + 5)]
@@ -79,7 +79,7 @@ def test_what_is_kept_of_live_events_is_bounded_in_number_and_in_size() -> None:
 
 
 def test_who_watches_is_told_until_it_stops() -> None:
-    feed, seen = LiveFeed(), []
+    feed, seen = TurnFeed(), []
     stop = feed.watch(lambda each: seen.append(each.text))
     feed.add(event("one"))
     stop()

@@ -12,14 +12,14 @@ import pytest
 from actors.testing import advance, settle
 from hive.clock import LoopClock
 from hive.config import AgentManifest
-from hive.core.lifecycle import new_agent, new_peer
 from hive.daemon.hive import Hive
-from hive.endings import Ended, Exited, OutOfMemory, Signaled, facts
 from hive.errors import ConflictError, NotAllowedError, UnknownNameError
-from hive.events import EventLog
-from hive.participants.agent import MachineEnded
-from hive.participants.members import AgentMember, Member, PeerMember, Presence, Wish
-from hive.participants.roster import Roster
+from hive.event_log import EventLog
+from hive.exits import Ended, Exited, OutOfMemory, Signaled, facts
+from hive.participants.agent_actor import MachineEnded
+from hive.participants.lifecycle import new_agent, new_peer
+from hive.participants.participant import Agent, OnExit, Participant, Peer, Presence
+from hive.participants.registry import Registry
 from hive.store import InlineEngine, Store
 from tests.support.hives import EXEC, Site, connected, echo, swarm, until
 from tests.support.runtimes import ScriptedRuntime
@@ -109,9 +109,9 @@ async def test_a_fault_of_the_actor_costs_no_container(
 async def test_a_stop_needs_no_manifest_that_can_be_used(
     hive: Hive, runtime: ScriptedRuntime
 ) -> None:
-    member = hive.parts.roster.agent("alice")
-    await hive.parts.roster.save(member, manifest='{"exec": 7}')
-    assert member.settings == AgentManifest()
+    participant = hive.parts.registry.agent("alice")
+    await hive.parts.registry.save(participant, manifest='{"exec": 7}')
+    assert participant.settings == AgentManifest()
     await hive.stop("alice")
     assert runtime.verbs("alice") == ["stop"]
     assert (await hive.status("alice")).state == "stopped"
@@ -152,9 +152,9 @@ async def test_a_stop_while_the_socket_opens_leaves_no_container_and_no_socket(
     path = hive.paths.agent_socket("alice")
     for turns in range(8):
         await hive.stop("alice")
-        member = hive.parts.roster.agent("alice")
+        participant = hive.parts.registry.agent("alice")
         starting = asyncio.ensure_future(hive.start("alice"))
-        await until(member.turn.locked)
+        await until(participant.turn.locked)
         for _ in range(turns):
             await asyncio.sleep(0)
         await hive.stop("alice")
@@ -204,12 +204,12 @@ async def test_a_container_that_cannot_be_stopped_still_loses_its_door(
 
 
 async def test_the_wish_is_to_keep_until_somebody_says_otherwise(hive: Hive) -> None:
-    alice = hive.parts.roster.agent("alice")
-    assert alice.wish is Wish.KEEP
+    alice = hive.parts.registry.agent("alice")
+    assert alice.on_exit is OnExit.KEEP
     await hive.stop("alice")
-    assert alice.wish is Wish.STOP
+    assert alice.on_exit is OnExit.STOP
     await hive.start("alice")
-    assert alice.wish is Wish.KEEP
+    assert alice.on_exit is OnExit.KEEP
 
 
 # A peer
@@ -238,10 +238,10 @@ async def test_a_peers_door_is_tried_again_for_ever(site: Site, runtime: Scripte
 
 
 @pytest.fixture
-async def roster(tmp_path: Path) -> AsyncIterator[Roster]:
+async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
     clock = LoopClock(asyncio.get_running_loop())
     async with Store(tmp_path / "hive.sqlite", InlineEngine(), clock=clock) as store:
-        made = Roster(store, clock, EventLog(store, clock))
+        made = Registry(store, clock, EventLog(store, clock))
         for name in ("alice", "hm1nd"):
             made.join(new_agent(name, EXEC, 0.0))
         made.join(new_peer("damocles", 0.0))
@@ -260,50 +260,50 @@ def test_presence_counts_who_comes_and_goes() -> None:
     assert (presence.connected, presence.since, presence.last_seen) == (False, None, 4.0)
 
 
-async def test_the_roster_tells_agents_from_peers(roster: Roster) -> None:
-    assert [member.name for member in roster] == ["alice", "hm1nd", "damocles"]
-    assert [member.name for member in roster.agents] == ["hm1nd", "alice"]
-    assert [member.name for member in roster.peers] == ["damocles"]
-    assert isinstance(roster.agent("manager"), AgentMember)
-    assert roster.agent("manager").name == "hm1nd"
-    assert isinstance(roster.peer("damocles"), PeerMember)
+async def test_the_roster_tells_agents_from_peers(registry: Registry) -> None:
+    assert [participant.name for participant in registry] == ["alice", "hm1nd", "damocles"]
+    assert [participant.name for participant in registry.agents] == ["hm1nd", "alice"]
+    assert [participant.name for participant in registry.peers] == ["damocles"]
+    assert isinstance(registry.agent("manager"), Agent)
+    assert registry.agent("manager").name == "hm1nd"
+    assert isinstance(registry.peer("damocles"), Peer)
     with pytest.raises(NotAllowedError, match="is a peer"):
-        roster.agent("damocles")
+        registry.agent("damocles")
     with pytest.raises(NotAllowedError, match="is an agent"):
-        roster.peer("alice")
+        registry.peer("alice")
     with pytest.raises(UnknownNameError, match="did you mean 'damocles'"):
-        roster.get("damocels")
+        registry.get("damocels")
 
 
-async def test_a_saved_change_is_on_disk_and_told(roster: Roster) -> None:
-    told: list[Member] = []
-    unsubscribe = roster.subscribe(told.append)
-    alice = roster.get("alice")
-    await roster.save(alice, status_text="reading")
-    assert [record.status_text for record in await roster._store.participants()] == ["reading"]
+async def test_a_saved_change_is_on_disk_and_told(registry: Registry) -> None:
+    told: list[Participant] = []
+    unsubscribe = registry.subscribe(told.append)
+    alice = registry.get("alice")
+    await registry.save(alice, status_text="reading")
+    assert [record.status_text for record in await registry._store.participants()] == ["reading"]
     assert told == [alice]
     unsubscribe()
-    roster.note(alice, status_text=None)
+    registry.note(alice, status_text=None)
     await settle()
     assert told == [alice]
-    assert [record.status_text for record in await roster._store.participants()] == [None]
+    assert [record.status_text for record in await registry._store.participants()] == [None]
 
 
-async def test_who_left_is_not_written_down_again(roster: Roster) -> None:
-    alice = roster.get("alice")
-    await roster.save(alice, paused=True)
-    roster.leave(alice)
-    await roster._store.delete_participant("alice")
-    roster.left(alice)
+async def test_who_left_is_not_written_down_again(registry: Registry) -> None:
+    alice = registry.get("alice")
+    await registry.save(alice, paused=True)
+    registry.leave(alice)
+    await registry._store.delete_participant("alice")
+    registry.left(alice)
     await settle()
     with pytest.raises(UnknownNameError, match="does not take part"):
-        await roster.save(alice, paused=False)
-    assert await roster._store.participants() == ()
+        await registry.save(alice, paused=False)
+    assert await registry._store.participants() == ()
 
 
-async def test_a_note_that_cannot_be_written_harms_nobody(roster: Roster) -> None:
-    await roster._store.close()
-    alice = roster.get("alice")
-    roster.arrived(alice)
+async def test_a_note_that_cannot_be_written_harms_nobody(registry: Registry) -> None:
+    await registry._store.close()
+    alice = registry.get("alice")
+    registry.arrived(alice)
     await settle()
     assert alice.presence.connected

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from actors.testing import advance
-from hive.core.children import reboot_limit
 from hive.daemon.hive import Hive
-from hive.endings import Exited, Rebooted
+from hive.exits import Exited, Rebooted
+from hive.participants.child_specs import reboot_limit
 from hive.participants.reboots import RebootLimit, Reboots
 from tests.support.hives import CALM, Site, swarm, until
 from tests.support.runtimes import ScriptedRuntime

@@ -28,5 +28,5 @@ async def store(path: Path) -> AsyncIterator[Store]:
 def later_program(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this program know further versions, so that the file of today is an old one."""
     monkeypatch.setattr("hive.store.engine.prepare", partial(prepare, migrations=ALL))
-    for module in ("schema", "checkup"):
+    for module in ("schema", "checks"):
         monkeypatch.setattr(f"hive.store.{module}.MIGRATIONS", ALL)

@@ -27,7 +27,7 @@ from hive.store import (
     StoreReadOnlyError,
     ThreadEngine,
 )
-from hive.store.files import log_of
+from hive.store.file_identity import log_of
 from hive.store.health import Trouble
 from hive.store.unit import Batch, Op, Unit
 from tests.broker.faults import Faults

@@ -22,7 +22,8 @@ from hive.store import (
     receipts,
     reminders,
 )
-from hive.store.checkup import examine
+from hive.store.bulk import MOST
+from hive.store.checks import examine
 from hive.store.connection import prepare
 from hive.store.dead_letters import DeadLetters
 from hive.store.messages import (
@@ -36,7 +37,6 @@ from hive.store.messages import (
     one,
     undelivered,
 )
-from hive.store.pieces import MOST
 from hive.store.records import lease_name, numbered
 from hive.store.retention import drop_messages, ended_messages
 from hive.store.search import Wanted, index_piece, matching

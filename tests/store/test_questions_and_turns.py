@@ -11,8 +11,7 @@ from attrs import evolve
 from msgspec.structs import replace
 
 from hive.config import Retention
-from hive.store import InlineEngine, Message, MessageKind, MessageState, Store, limits, turns
-from hive.store.limits import Limit
+from hive.store import InlineEngine, Message, MessageKind, MessageState, Store, turns, usage_limits
 from hive.store.messages import Changes
 from hive.store.questions import (
     Question,
@@ -25,8 +24,9 @@ from hive.store.questions import (
 )
 from hive.store.reminders import pending
 from hive.store.retention import PIECE, sweep
+from hive.store.usage_limits import Limit
+from hive.wire.enums import OnExpiry, TurnOutcome
 from hive.wire.harness import TurnRecord
-from hive.wire.words import OnExpiry, TurnOutcome
 from tests.store.rows import message, storing
 
 pytestmark = pytest.mark.sim
@@ -143,12 +143,12 @@ async def test_a_turn_comes_back_whole_and_is_known_by_its_start(store: Store) -
 async def test_a_limit_comes_back_until_it_is_dropped(store: Store) -> None:
     acme, other = (Limit(name, NOW, NOW - 5, "used up", "alice") for name in ("acme", "other"))
     for limit in (other, acme, evolve(acme, until=NOW + 5)):
-        await store.write(limits.save(limit, ended=NOW))
-    assert await store.read(limits.all_of_them) == [evolve(acme, until=NOW + 5), other]
-    await store.write(limits.save(evolve(acme, until=NOW + 9), ended=NOW + 1))
-    assert await store.read(limits.all_of_them) == [evolve(acme, until=NOW + 9)]
-    await store.write(limits.drop("acme"))
-    assert await store.read(limits.all_of_them) == []
+        await store.write(usage_limits.save(limit, ended=NOW))
+    assert await store.read(usage_limits.all_of_them) == [evolve(acme, until=NOW + 5), other]
+    await store.write(usage_limits.save(evolve(acme, until=NOW + 9), ended=NOW + 1))
+    assert await store.read(usage_limits.all_of_them) == [evolve(acme, until=NOW + 9)]
+    await store.write(usage_limits.drop("acme"))
+    assert await store.read(usage_limits.all_of_them) == []
 
 
 async def test_old_turns_and_ended_questions_go_and_open_ones_stay(store: Store) -> None:

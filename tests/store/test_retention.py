@@ -220,17 +220,17 @@ async def test_a_cursor_behind_what_has_gone_is_told_of_the_oldest(store: Store)
     assert (await store.read(events_after(0, 10))).is_last
 
 
-async def test_the_housekeeper_goes_round_and_a_clock_that_jumps_deletes_nothing(
+async def test_maintenance_goes_round_and_a_clock_that_jumps_deletes_nothing(
     path: Path,
 ) -> None:
     from actors import ActorSystem
     from hive.clock import LoopClock
-    from hive.daemon.housekeeper import FIRST_LOOK, PERIOD, Housekeeper
+    from hive.daemon.maintenance import FIRST_LOOK, PERIOD, Maintenance
 
     clock = JumpingClock(LoopClock(asyncio.get_running_loop(), epoch=NOW))
     async with Store(path, InlineEngine()) as store, ActorSystem() as system:
         await put(store, (40, "acked", 35), (10, "acked", 9))
-        system.spawn(lambda: Housekeeper(store, KEEP, clock), name="housekeeper")
+        system.spawn(lambda: Maintenance(store, KEEP, clock), name="maintenance")
         await settle()
         clock.ahead = 1000 * DAY
         await advance(FIRST_LOOK)

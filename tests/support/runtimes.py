@@ -10,8 +10,8 @@ from signal import SIGKILL, SIGTERM
 
 from attrs import define, field, frozen
 
-from hive.endings import Ended, How, Signaled
 from hive.errors import FailedError
+from hive.exits import Ended, How, Signaled
 from hive.machines.runtime import MachineSpec, Running, Watcher
 
 

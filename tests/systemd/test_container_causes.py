@@ -2,7 +2,7 @@
 
 import pytest
 
-from hive.endings import Exited, How, OutOfMemory, Rebooted, Signaled, Unknown
+from hive.exits import Exited, How, OutOfMemory, Rebooted, Signaled, Unknown
 from hive.machines.systemd.causes import agent_line, how, is_told, result, show
 from hive.machines.systemd.views import Active, Code, Unit
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from hive.endings import Exited, Signaled
 from hive.errors import FailedError
+from hive.exits import Exited, Signaled
 from hive.machines.runtime import MachineSpec
 from hive.machines.systemd import containers, machinectl, starting, states
 from hive.machines.systemd.containers import ContainerRuntime

@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-from hive.testing.history import Axiom, Event, Phase, Recorder, Verb, check, main, read
+from hive.testing.history import Axiom, HistoryEvent, Phase, Recorder, Verb, check, main, read
 
 
 @define
 class Hand:
     """Writes histories by hand; time goes on with each event."""
 
-    events: list[Event] = field(factory=list)
+    events: list[HistoryEvent] = field(factory=list)
 
     def note(self, process: str, verb: Verb, phase: Phase, **facts: Any) -> None:
         at = len(self.events) + 1
         call = facts.pop("call", at)
         facts.setdefault("inbox", "bob")
-        self.events.append(Event(at, process, call, verb, phase, **facts))
+        self.events.append(HistoryEvent(at, process, call, verb, phase, **facts))
 
     def send(self, body: str, number: int, sender: str = "alice", **facts: Any) -> None:
         call = len(self.events)

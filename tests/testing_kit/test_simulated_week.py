@@ -25,9 +25,9 @@ from hive.store import Message, MessageKind, MessageState, questions
 from hive.store.messages import COLUMNS, whole
 from hive.store.questions import Question, QuestionState
 from hive.testing import InjectedFault, advance, crash, simulate
+from hive.wire.enums import ActivityState, NackMode, OnExpiry, OrderKind, TurnOutcome
 from hive.wire.harness import Activity, Order, TurnRecord
 from hive.wire.host import ResetLoop
-from hive.wire.words import ActivityState, NackMode, OnExpiry, OrderKind, TurnOutcome
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -219,7 +219,7 @@ async def morning(hive: Hive, week: Week) -> None:
 
 
 async def use_up(hive: Hive, name: str, week: Week) -> None:
-    member = hive.parts.roster.get(name)
+    member = hive.parts.registry.get(name)
     until = now() + 3 * HOUR
     await hive.parts.harnesses.limited(
         member, member.harnesses[0], "shared", until, "3 hours used up"
@@ -290,7 +290,7 @@ async def live(hive: Hive, week: Week) -> None:
     )
     week.asked = await hive.parts.store.read(questions.newest(100_000))
     for name in NAMES:
-        member = hive.parts.roster.get(name)
+        member = hive.parts.registry.get(name)
         week.turns += (await hive.parts.harnesses.turns_of(member, 100_000)).values()
 
 

@@ -10,8 +10,8 @@ import pytest
 from hive.view.columns import COLUMNS, DROPPED, FOR, NAME, NOTE, STATE, fit, note
 from hive.view.glyphs import ASCII, UNICODE
 from hive.view.plain import details, status_lines
-from hive.view.standing import Standing, in_order, standing, summary
 from hive.view.table import STYLES, snapshot
+from hive.view.urgency import Urgency, in_order, summary, urgency
 
 WIDE = """\
 NAME        STATE            FOR  UNREAD  SEEN  KIND     RESTARTS   PID  SOURCE  NOTE
@@ -100,7 +100,7 @@ def test_colour_says_what_the_words_say(swarm, now, console):
 
     assert "\x1b[1;31m✖ scout" in shown
     assert "\x1b[32m● tester" in shown
-    assert set(STYLES) == set(Standing)
+    assert set(STYLES) == set(Urgency)
 
 
 def test_no_markup_and_no_escapes_from_agents(now, row, draw):
@@ -118,22 +118,22 @@ def test_a_hive_without_anybody(now, draw):
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"state": "failed"}, Standing.FAILED),
-        ({"state": "backoff"}, Standing.WAITING),
-        ({"state": "stray", "running": True}, Standing.WAITING),
-        ({"state": "unknown"}, Standing.WAITING),
-        ({"state": "running", "needs_login": True}, Standing.WAITING),
-        ({"state": "running"}, Standing.RUNNING),
-        ({"state": "starting"}, Standing.RUNNING),
-        ({"state": "stopping"}, Standing.RUNNING),
-        ({"state": "stopped"}, Standing.STOPPED),
-        ({"state": "ended"}, Standing.STOPPED),
-        ({"state": "connected", "kind": "peer"}, Standing.PEER),
-        ({"state": "unknown", "kind": "peer", "needs_login": True}, Standing.PEER),
+        ({"state": "failed"}, Urgency.FAILED),
+        ({"state": "backoff"}, Urgency.WAITING),
+        ({"state": "stray", "running": True}, Urgency.WAITING),
+        ({"state": "unknown"}, Urgency.WAITING),
+        ({"state": "running", "needs_login": True}, Urgency.WAITING),
+        ({"state": "running"}, Urgency.RUNNING),
+        ({"state": "starting"}, Urgency.RUNNING),
+        ({"state": "stopping"}, Urgency.RUNNING),
+        ({"state": "stopped"}, Urgency.STOPPED),
+        ({"state": "ended"}, Urgency.STOPPED),
+        ({"state": "connected", "kind": "peer"}, Urgency.PEER),
+        ({"state": "unknown", "kind": "peer", "needs_login": True}, Urgency.PEER),
     ],
 )
 def test_standing(row, fields, expected):
-    assert standing(row("x", **fields)) is expected
+    assert urgency(row("x", **fields)) is expected
 
 
 def test_order_does_not_depend_on_the_order_of_the_rows(swarm):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hive.clock import rfc3339
-from hive.view import ages, glyphs
+from hive.view import glyphs, times
 from hive.view.escape import block, inline
 
 TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
@@ -81,19 +81,19 @@ def test_block(text, lines):
     ],
 )
 def test_span(seconds, shown):
-    assert ages.span(seconds) == shown
+    assert times.span(seconds) == shown
 
 
 def test_age_and_until_are_of_the_same_clock_as_the_wire(now):
-    assert ages.age(rfc3339(now - 250), now) == "4m"
-    assert ages.until(rfc3339(now + 12), now) == "12s"
-    assert ages.age("2023-11-14T23:13:20+01:00", now) == "0s"
+    assert times.age(rfc3339(now - 250), now) == "4m"
+    assert times.until(rfc3339(now + 12), now) == "12s"
+    assert times.age("2023-11-14T23:13:20+01:00", now) == "0s"
 
 
 @pytest.mark.parametrize("stamp", [None, "", "yesterday", "2023-11-14T22:13:20"])
 def test_a_time_that_nobody_knows_is_not_guessed(stamp, now):
-    assert ages.age(stamp, now) == "-"
-    assert ages.until(stamp, now) == "-"
+    assert times.age(stamp, now) == "-"
+    assert times.until(stamp, now) == "-"
 
 
 @pytest.mark.parametrize(

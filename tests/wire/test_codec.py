@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hive.errors import BadRequestError, InboxFullError
-from hive.wire import agent, collaboration, host, manager
+from hive.wire import agent, host, manager, questions
 from hive.wire.base import Request
 from hive.wire.codec import (
     RequestDecoder,
@@ -19,8 +19,8 @@ from hive.wire.codec import (
     encode_ok,
     request_id,
 )
+from hive.wire.enums import LooseEnd
 from hive.wire.rows import Delivery, InboxRow, StatusRow
-from hive.wire.words import LooseEnd
 
 AGENT: RequestDecoder[Request] = RequestDecoder(agent.AgentRequest)
 HOST: RequestDecoder[Request] = RequestDecoder(host.HostRequest)
@@ -154,17 +154,17 @@ def test_the_verbs_of_agents_that_have_the_names_of_the_existing_hive_take_its_f
     for line, expected in (
         (
             b'{"cmd":"ask","question":"go?","options":["yes","no"],"multi":false,"ttl_seconds":600}',
-            collaboration.Ask(question="go?", options=["yes", "no"], ttl_seconds=600.0),
+            questions.Ask(question="go?", options=["yes", "no"], ttl_seconds=600.0),
         ),
-        (b'{"cmd":"answer","id":5,"answer":"yes"}', collaboration.Answer(id=5, answer="yes")),
+        (b'{"cmd":"answer","id":5,"answer":"yes"}', questions.Answer(id=5, answer="yes")),
         (
             b'{"cmd":"remind","message":"x","at_unix_timestamp":9}',
-            collaboration.Remind(message="x", at_unix_timestamp=9.0),
+            questions.Remind(message="x", at_unix_timestamp=9.0),
         ),
-        (b'{"cmd":"loose_ends"}', collaboration.LooseEnds()),
+        (b'{"cmd":"loose_ends"}', questions.ListLooseEnds()),
         (
             b'{"cmd":"cancel","kind":"reminder","id":5}',
-            collaboration.Cancel(kind=LooseEnd.REMINDER, id=5),
+            questions.Cancel(kind=LooseEnd.REMINDER, id=5),
         ),
     ):
         assert AGENT.decode(line) == expected

@@ -12,8 +12,8 @@ import pytest
 from hive.client import values
 from hive.wire import harness, rows
 from hive.wire.codec import encode_ok
+from hive.wire.enums import OrderKind
 from hive.wire.rows import EventRow, ReceiptRow, Row, StepRow, TreeRow
-from hive.wire.words import OrderKind
 
 SAMPLES = {
     int: (7, 0),

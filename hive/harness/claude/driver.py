@@ -35,8 +35,8 @@ from hive.harness.turn import Turn
 from hive.harness.turn_drivers import Surroundings, TurnDriver, TurnEnd
 from hive.names import OPERATOR
 from hive.wire.claude import ClaudeConfig
+from hive.wire.enums import ActivityState
 from hive.wire.harness import Order
-from hive.wire.words import ActivityState
 
 logger = logging.getLogger(__name__)
 

@@ -27,8 +27,8 @@ from hive.harness.claude.talk import Talk, Talks
 from hive.harness.claude.turn import TurnLog
 from hive.harness.reporting import Reporter
 from hive.wire.claude import ClaudeConfig
+from hive.wire.enums import LiveKind
 from hive.wire.harness import Order
-from hive.wire.words import LiveKind
 
 
 @define(eq=False)

@@ -39,7 +39,7 @@ from hive.harness.claude.limits import (
 from hive.harness.drivers import Deferred, Done, Failed, Outcome, Rejected
 from hive.harness.gate import HoldOff
 from hive.harness.turn_drivers import TurnEnd, Usage
-from hive.wire.words import ActivityState, LiveKind, TurnOutcome
+from hive.wire.enums import ActivityState, LiveKind, TurnOutcome
 
 BACK_OFF = Backoff(base=5.0, factor=2.0, cap=600.0, jitter=0.2)
 """Delays until a model that could not be asked is asked again."""

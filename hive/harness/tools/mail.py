@@ -20,7 +20,7 @@ from hive.names import OPERATOR
 from hive.wire import WAIT_MAX
 from hive.wire.base import Id, Name
 from hive.wire.codec import present
-from hive.wire.words import Priority
+from hive.wire.enums import Priority
 
 MOST = 16
 """Messages that one `recv` gives at most."""

@@ -12,8 +12,8 @@ from hive.harness.tools.tool import Arguments, Result, Tool, tool_of
 from hive.harness.tools.tray import Tray
 from hive.wire.base import Id, Lifetime, Name, Seconds, UnixTime
 from hive.wire.codec import present
-from hive.wire.collaboration import OPTIONS_MAX, Option
-from hive.wire.words import LooseEnd, OnExpiry
+from hive.wire.enums import LooseEnd, OnExpiry
+from hive.wire.questions import OPTIONS_MAX, Option
 
 
 class Ask(Arguments):

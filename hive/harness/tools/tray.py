@@ -14,7 +14,7 @@ from hive.client.api import AgentClient, Delivery
 from hive.errors import HiveError, NotFoundError, StaleLeaseError, TimedOutError, UnavailableError
 from hive.harness.desk import BEATS_PER_LEASE, ENOUGH, LAST_REQUEST
 from hive.wire.agent import RECV_MAX
-from hive.wire.words import NackMode
+from hive.wire.enums import NackMode
 
 logger = logging.getLogger(__name__)
 

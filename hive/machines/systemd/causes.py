@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from attrs import frozen
 
-from hive.endings import Exited, How, OutOfMemory, Rebooted, Signaled, Unknown
+from hive.exits import Exited, How, OutOfMemory, Rebooted, Signaled, Unknown
 from hive.machines.systemd.views import Code, Unit
 
 AGENT = "hive-agent"

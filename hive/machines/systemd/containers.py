@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 from attrs import evolve, frozen
 
 from hive.clock import Clock, SystemClock
-from hive.endings import Ended
 from hive.errors import BadRequestError, FailedError, UnavailableError
+from hive.exits import Ended
 from hive.machines.purge import purge_directory
 from hive.machines.runtime import MachineSpec, Running, Watcher
 from hive.machines.systemd import causes, files, journal, states, units

@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from attrs import define, field
 
-from hive.endings import Ended
+from hive.exits import Ended
 from hive.machines.runtime import Running, Watcher
 from hive.machines.systemd.journal import Trace
 

@@ -213,9 +213,9 @@ class Daemon:
                 step = StepRow(step="stored", at="2026-11-22T14:00:00.000Z")
                 row = ReceiptRow(id=request.ids[0], to="bob", state="stored", steps=[step])
                 return encode_ok(request.req, receipts=[row])
-            case wire.Orders():
+            case wire.PollOrders():
                 return connection.orders(request)
-            case wire.LooseEnds():
+            case wire.ListLooseEnds():
                 asked = [] if self.open_question is None else [self.open_question]
                 return encode_ok(
                     request.req, questions_asked=asked, questions_to_answer=[], reminders=[]
@@ -250,7 +250,7 @@ class Connection(asyncio.Protocol):
         self._parked: dict[int, tuple[wire.Recv, asyncio.TimerHandle]] = {}
         self._transport: asyncio.Transport | None = None
         self._polled = False
-        self._polling: wire.Orders | None = None
+        self._polling: wire.PollOrders | None = None
         self._poll_end: asyncio.TimerHandle
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -289,7 +289,7 @@ class Connection(asyncio.Protocol):
         self._parked[id(request)] = request, timer
         return None
 
-    def orders(self, request: wire.Orders) -> bytes | None:
+    def orders(self, request: wire.PollOrders) -> bytes | None:
         """Answer the first poll at once, and later ones when there is an order."""
         fresh = [row for row in self._daemon.orders if cast("int", row["seq"]) > request.after]
         if fresh or not self._polled:

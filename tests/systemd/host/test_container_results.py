@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hive.endings import Exited, How, OutOfMemory, Signaled
+from hive.exits import Exited, How, OutOfMemory, Signaled
 from hive.machines.systemd.commands import run
 from tests.systemd.host.lab import ContainerLab
 

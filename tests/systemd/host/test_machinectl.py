@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from hive.config.model import Bind
-from hive.endings import Exited, How, Rebooted, Signaled
 from hive.errors import FailedError
+from hive.exits import Exited, How, Rebooted, Signaled
 from hive.machines.systemd.commands import run
 from hive.machines.systemd.containers import ExternalRestart
 from hive.machines.systemd.hearing import Polling, Signals

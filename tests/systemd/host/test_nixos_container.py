@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hive.endings import Exited, Rebooted, Signaled
 from hive.errors import FailedError
+from hive.exits import Exited, Rebooted, Signaled
 from hive.machines.systemd import nixos_container
 from hive.machines.systemd.commands import run
 from hive.machines.systemd.nixos_conf import read

@@ -1,0 +1,44 @@
+"""Carrying out what findings say can be done without any harm. Everything here blocks."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterable
+from contextlib import suppress
+
+from hive.errors import FailedError
+from hive.findings import Finding
+
+
+def apply_fixes(findings: Iterable[Finding]) -> bool:
+    """Remove files, and the directories that are empty then; run commands.
+
+    Returns:
+        Whether there was anything to do.
+
+    Raises:
+        FailedError: Something could not be done, in the words of who refused it.
+    """
+    safe = [finding for finding in findings if finding.removable or finding.commands]
+    for finding in safe:
+        _remove(finding)
+        for command in finding.commands:
+            _run(command)
+    return bool(safe)
+
+
+def _remove(finding: Finding) -> None:
+    # The deepest first, so that each directory is empty when its last file goes.
+    for path in sorted(finding.removable, key=lambda path: -len(path.parts)):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise FailedError(f"{path} cannot be removed: {error.strerror}; try as root") from error
+        with suppress(OSError):  # not empty, or gone already
+            path.parent.rmdir()
+
+
+def _run(command: tuple[str, ...]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise FailedError(f"{' '.join(command)}: {done.stderr.strip() or done.returncode}")

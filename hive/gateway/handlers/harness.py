@@ -1,0 +1,126 @@
+"""The verbs of a harness, as a participant's socket answers them.
+
+A connection that has not said hello as a harness is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from hive.errors import ConflictError, NotAllowedError
+from hive.gateway.connection import Served
+from hive.gateway.dispatch import Answer, Fields, LongPoll, serves
+from hive.gateway.handlers.agent import ParticipantConnection, ParticipantServices
+from hive.participants.harness import HarnessConnection
+from hive.participants.participant import Participant
+from hive.wire import harness as wire
+from hive.wire.harness import Order
+
+
+class HarnessHandlers(ParticipantConnection):
+    """What one connection says of its agent's turns, and hears of orders.
+
+    Attributes:
+        harness: The harness that said hello here, None before it did.
+        poll: Its wait for orders.
+    """
+
+    __slots__ = ("harness", "poll")
+
+    def __init__(
+        self, participant: Participant, path: str, served: Served, services: ParticipantServices
+    ) -> None:
+        super().__init__(participant, path, served, services)
+        self.harness: HarnessConnection | None = None
+        self.poll: Poll | None = None
+
+    def arrive(self) -> None:
+        """Note that this connection is a harness. Idempotent."""
+        if self.harness is None:
+            self.harness = self.services.harnesses.arrived(self.participant)
+
+    def leave(self) -> None:
+        """Forget what was reported here. Idempotent."""
+        if self.poll is not None:
+            self.poll.end()
+        if self.harness is not None:
+            self.services.harnesses.left(self.participant, self.harness)
+            self.harness = None
+
+    @serves(wire.Activity)
+    def _report(self, activity: wire.Activity) -> Fields:
+        self.services.harnesses.report(self.participant, self._announced(), activity)
+        return {}
+
+    @serves(wire.TurnRecord)
+    async def _turn(self, record: wire.TurnRecord) -> Fields:
+        self._announced()
+        await self.services.harnesses.turn(self.participant, record)
+        return {}
+
+    @serves(wire.Live)
+    def _live(self, request: wire.Live) -> Fields:
+        self._announced()
+        self.services.harnesses.live(self.participant, request.kind, request.text)
+        return {}
+
+    @serves(wire.Limited)
+    async def _limited(self, request: wire.Limited) -> Fields:
+        await self.services.harnesses.limited(
+            self.participant, self._announced(), request.account, request.until, request.reason
+        )
+        return {}
+
+    @serves(wire.Unlimited)
+    async def _unlimited(self, request: wire.Unlimited) -> Fields:
+        await self.services.harnesses.unlimited(
+            self.participant, self._announced(), request.account
+        )
+        return {}
+
+    @serves(wire.PollOrders)
+    def _orders(self, request: wire.PollOrders) -> Answer:
+        harness = self._announced()
+        if self.poll is not None:
+            raise ConflictError("this connection waits for orders already; one poll at a time")
+        found = self.services.harnesses.orders(self.participant, harness, request.after)
+        if found or not request.wait_seconds:
+            return _fields(found)
+        self.poll = Poll(harness, request, self._ended)
+        return LongPoll(self.poll.answer)
+
+    def _ended(self) -> None:
+        self.poll = None
+
+    def _announced(self) -> HarnessConnection:
+        if self.harness is None:
+            raise NotAllowedError("this verb is for harnesses: say 'hello' with role 'harness'")
+        return self.harness
+
+
+class Poll:
+    """A harness that waits for its next order: a record and a timer, not a task."""
+
+    def __init__(
+        self, harness: HarnessConnection, request: wire.PollOrders, ended: Callable[[], None]
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.answer: asyncio.Future[Fields] = loop.create_future()
+        self._harness = harness
+        self._after = request.after
+        self._ended = ended
+        self._timer = loop.call_later(request.wait_seconds, self.end)
+        harness.orders.ring_with(self.end)
+
+    def end(self) -> None:
+        """Answer with whatever there is now."""
+        self._timer.cancel()
+        self._harness.orders.ring_with(None)
+        self._ended()
+        if not self.answer.done():
+            self.answer.set_result(_fields(self._harness.orders.behind(self._after)))
+
+
+def _fields(orders: tuple[Order, ...]) -> Fields:
+    return {"orders": orders}

@@ -1,0 +1,99 @@
+"""Bring hive.toml and the store together, at the daemon's start.
+
+The file says what exists and how it is made; the store remembers what the operator wished since
+(stopped, paused) and what was created by command. Nothing is removed because a line is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+from hive.config import AgentManifest, HiveConfig, PeerConfig, manifest_to_json
+from hive.errors import ConfigError
+from hive.names import MANAGER
+from hive.participants.lifecycle import new_agent, new_peer, peer_settings
+from hive.store import Kind, ParticipantOrigin, ParticipantRecord
+
+Records = Mapping[str, ParticipantRecord]
+
+
+def reconcile(
+    config: HiveConfig, stored: Records, now: float
+) -> tuple[list[ParticipantRecord], list[str]]:
+    """Return the records of everyone who takes part, and what the operator should be told.
+
+    Raises:
+        ConfigError: When a name changed from agent to peer or back; that is a move, not an edit.
+    """
+    records = dict(stored)
+    for name, manifest in configured_agents(config).items():
+        records[name] = _agent(name, manifest, stored.get(name), now)
+    for name, peer in config.peers.items():
+        records[name] = _peer(name, peer, stored.get(name), now)
+    return list(records.values()), _orphans(config, stored)
+
+
+def configured_agents(config: HiveConfig) -> dict[str, AgentManifest]:
+    """Return the agents of a configuration, the manager first."""
+    manager = {MANAGER: config.manager} if config.manager is not None else {}
+    return {**manager, **config.agents}
+
+
+def _agent(
+    name: str, manifest: AgentManifest, known: ParticipantRecord | None, now: float
+) -> ParticipantRecord:
+    if known is None:
+        return new_agent(name, manifest, now, origin=ParticipantOrigin.CONFIG)
+    if known.kind is Kind.PEER:
+        raise ConfigError(
+            f"hive.toml has an agent {name!r}, but a peer of that name is registered; "
+            f"unregister it first with 'hive-c0re unregister-peer {name}'"
+        )
+    return attrs.evolve(
+        known,
+        manifest=manifest_to_json(manifest),
+        origin=ParticipantOrigin.CONFIG,
+        description=manifest.description,
+    )
+
+
+def _peer(
+    name: str, config: PeerConfig, known: ParticipantRecord | None, now: float
+) -> ParticipantRecord:
+    if known is None:
+        return new_peer(
+            name,
+            now,
+            broadcast=config.broadcast,
+            description=config.description,
+            observe=config.observe,
+            origin=ParticipantOrigin.CONFIG,
+        )
+    if known.kind is not Kind.PEER:
+        raise ConfigError(
+            f"hive.toml has a peer {name!r}, but an agent of that name exists; "
+            f"remove it first with 'hive-c0re destroy {name}'"
+        )
+    return attrs.evolve(
+        known,
+        broadcast=config.broadcast,
+        description=config.description,
+        manifest=peer_settings(config.observe),
+        origin=ParticipantOrigin.CONFIG,
+    )
+
+
+def _orphans(config: HiveConfig, stored: Records) -> list[str]:
+    present = {*configured_agents(config), *config.peers}
+    return [
+        f"{record.name!r} is not in hive.toml any more; it stays until "
+        f"'hive-c0re {_removal(record)} {record.name}'"
+        for record in stored.values()
+        if record.origin is ParticipantOrigin.CONFIG and record.name not in present
+    ]
+
+
+def _removal(record: ParticipantRecord) -> str:
+    return "unregister-peer" if record.kind is Kind.PEER else "destroy"

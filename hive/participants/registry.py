@@ -1,0 +1,185 @@
+"""All participants, by name: the one place that says who exists and of which kind."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+
+from hive.clock import Clock
+from hive.errors import NotAllowedError, UnknownNameError
+from hive.event_log import EventKind, EventLog
+from hive.names import MANAGER, MANAGER_ALIAS, suggest
+from hive.participants.participant import Agent, Participant, Peer, Presence
+from hive.store import Kind, ParticipantRecord, Store
+
+Changed = Callable[[Participant], None]
+
+SEEN_INTERVAL = 60.0
+"""Seconds by which the durable `last_seen` of a participant without a harness may lag behind."""
+
+
+class Registry:
+    """Participants in the order they joined.
+
+    Args:
+        store: Keeps the records.
+        clock: Stamps what is seen.
+        events: Is told who comes and goes.
+    """
+
+    def __init__(self, store: Store, clock: Clock, events: EventLog) -> None:
+        self._store = store
+        self._clock = clock
+        self._events = events
+        self._participants: dict[str, Participant] = {}
+        self._listeners: list[Changed] = []
+
+    def __iter__(self) -> Iterator[Participant]:
+        return iter(tuple(self._participants.values()))
+
+    def __len__(self) -> int:
+        return len(self._participants)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._participants
+
+    @property
+    def agents(self) -> tuple[Agent, ...]:
+        """The managed agents; the manager, if there is one, comes first."""
+        found = [
+            participant
+            for participant in self._participants.values()
+            if isinstance(participant, Agent)
+        ]
+        return tuple(sorted(found, key=lambda participant: participant.name != MANAGER))
+
+    @property
+    def peers(self) -> tuple[Peer, ...]:
+        """The peers."""
+        return tuple(m for m in self._participants.values() if isinstance(m, Peer))
+
+    def get(self, name: str) -> Participant:
+        """Return a participant.
+
+        Raises:
+            UnknownNameError: With the nearest name that exists.
+        """
+        actual = MANAGER if name == MANAGER_ALIAS else name
+        participant = self._participants.get(actual)
+        if participant is None:
+            raise UnknownNameError(
+                f"there is no participant {name!r}{suggest(name, self._participants)}"
+            )
+        return participant
+
+    def agent(self, name: str) -> Agent:
+        """Return a participant whose lifecycle is ours.
+
+        Raises:
+            UnknownNameError: When nobody has that name.
+            NotAllowedError: When it is a peer, saying whose lifecycle it is.
+        """
+        participant = self.get(name)
+        if isinstance(participant, Agent):
+            return participant
+        raise NotAllowedError(
+            f"{participant.name!r} is a peer: its container belongs to whoever declared it, and "
+            "hive-c0re never starts, stops, restarts, rebuilds or pauses it, nor reads what "
+            "it prints; use that system's own tools"
+        )
+
+    def peer(self, name: str) -> Peer:
+        """Return a peer.
+
+        Raises:
+            UnknownNameError: When nobody has that name.
+            NotAllowedError: When it is an agent.
+        """
+        participant = self.get(name)
+        if isinstance(participant, Peer):
+            return participant
+        raise NotAllowedError(
+            f"{participant.name!r} is an agent, not a peer; "
+            f"'hive-c0re destroy {participant.name}' removes it"
+        )
+
+    def join(self, record: ParticipantRecord) -> Participant:
+        """Add a participant that the store knows."""
+        kind = Peer if record.kind is Kind.PEER else Agent
+        participant = kind(record, Presence(last_seen=record.last_seen))
+        self._participants[record.name] = participant
+        self.changed(participant)
+        return participant
+
+    def leave(self, participant: Participant) -> None:
+        """Forget a participant."""
+        self._participants.pop(participant.name, None)
+        self.changed(participant)
+
+    async def save(self, participant: Participant, **changes: Any) -> None:
+        """Change a participant's durable record; returns once the change is on disk.
+
+        Raises:
+            UnknownNameError: When it does not take part any more.
+        """
+        if not self._takes_part(participant):
+            raise UnknownNameError(f"{participant.name!r} does not take part in this hive any more")
+        participant.record = attrs.evolve(participant.record, **changes)
+        self.changed(participant)
+        await self._store.upsert_participant(participant.record)
+
+    def note(self, participant: Participant, **changes: Any) -> None:
+        """Change the record without waiting for the disk, for facts that may be lost in a crash."""
+        participant.record = attrs.evolve(participant.record, **changes)
+        self.changed(participant)
+        if not self._takes_part(participant):
+            return
+        written = asyncio.ensure_future(self._store.upsert_participant(participant.record))
+        written.add_done_callback(_forget_outcome)
+
+    def arrived(self, participant: Participant) -> None:
+        """A harness announced itself on the participant's socket."""
+        if not participant.presence.connected:
+            self._events.record(EventKind.CONNECTED, participant.name)
+        participant.presence.arrived(self._clock.now())
+        self.note(participant, last_seen=participant.presence.last_seen)
+
+    def left(self, participant: Participant) -> None:
+        """A harness has gone."""
+        participant.presence.left(self._clock.now())
+        if not participant.presence.connected:
+            self._events.record(EventKind.DISCONNECTED, participant.name)
+        self.note(participant, last_seen=participant.presence.last_seen)
+
+    def seen(self, participant: Participant) -> None:
+        """Somebody is at the participant's socket, be it only for one question.
+
+        It is written down at most once in `SEEN_INTERVAL`: a script may ask often.
+        """
+        now = self._clock.now()
+        participant.presence.last_seen = now
+        if now - (participant.record.last_seen or 0.0) >= SEEN_INTERVAL:
+            self.note(participant, last_seen=now)
+
+    def _takes_part(self, participant: Participant) -> bool:
+        """Whether the store still knows it; a record that is written again would come back."""
+        return self._participants.get(participant.name) is participant
+
+    def changed(self, participant: Participant) -> None:
+        """Tell the listeners that a participant's status may look different now."""
+        for listener in tuple(self._listeners):
+            listener(participant)
+
+    def subscribe(self, listener: Changed) -> Callable[[], None]:
+        """Call `listener` after each change; returns what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+
+def _forget_outcome(written: asyncio.Future[None]) -> None:
+    """A note that could not be written is made again with the next change of the record."""
+    if not written.cancelled():
+        written.exception()

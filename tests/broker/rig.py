@@ -1,0 +1,214 @@
+"""Drives the pure rules by hand: time is a number, receivers are records."""
+
+from typing import Any
+
+from attrs import define, field
+
+from hive.broker.effects import FromDisk, Grant
+from hive.broker.notices import Notice
+from hive.broker.rules import Rules
+from hive.broker.sessions import Session
+from hive.broker.values import Moment, RemoveInbox
+from hive.config import Limits
+from hive.errors import StaleLeaseError
+from hive.store import Kind, Message
+from hive.wire import agent as wire
+from hive.wire.enums import NackMode
+from tests.broker.post import Draft, Sent
+
+WALL = 1_700_000_000.0
+
+DONE = "; whatever else was asked for is done"
+
+
+@define(eq=False)
+class Ear:
+    """A receiver; set `expired` to let it give up."""
+
+    name: str = ""
+    expired: bool = False
+
+
+class RigSession(Session):
+    """A session that is answered by the desk."""
+
+    __slots__ = ()
+
+    def waits(self, token: Any) -> bool:
+        return not token.expired
+
+
+@define(eq=False)
+class Rig:
+    """Rules with three agents, a manager and two peers, of which one hears broadcasts.
+
+    Attributes:
+        grants: Mail that was granted, by receiver.
+        answers: What else was answered, by whoever asked.
+        notices: What was told to the event log.
+    """
+
+    limits: Limits = field(factory=Limits)
+    rules: Rules = field(init=False)
+    time: float = 0.0
+    grants: dict[Ear, Grant] = field(factory=dict, init=False)
+    answers: dict[Ear, Any] = field(factory=dict, init=False)
+    notices: list[Notice] = field(factory=list, init=False)
+    senders: dict[tuple[str, Kind], RigSession] = field(factory=dict, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.rules = Rules(self.limits, epoch=7)
+        for name in ("alice", "bob", "carol"):
+            self.rules.add_inbox(name, Kind.AGENT)
+        self.rules.add_inbox("hm1nd", Kind.MANAGER)
+        self.rules.add_inbox("damocles", Kind.PEER)
+        self.rules.add_inbox("listener", Kind.PEER, broadcast=True)
+
+    @property
+    def now(self) -> Moment:
+        return Moment(self.time, WALL + self.time)
+
+    @property
+    def messages(self) -> dict[int, Message]:
+        """Everything that is not at its end."""
+        return self.rules.table.messages
+
+    def session(self, participant: str = "bob", kind: Kind = Kind.AGENT) -> RigSession:
+        session = RigSession(participant, kind)
+        self.rules.open_session(session, self.now)
+        return session
+
+    def close(self, session: Session) -> None:
+        self.rules.close_session(session, self.now)
+        self.collect()
+
+    def touch(self, session: Session) -> None:
+        session.alive_at = self.time
+
+    def sender(self, name: str, kind: Kind) -> RigSession:
+        found = self.senders.get((name, kind))
+        if found is None or not found.is_open:
+            found = self.senders[name, kind] = self.session(name, kind)
+            assert found.inbox is not None
+            found.inbox.sessions -= 1  # it only speaks: the tests say who is connected
+        return found
+
+    # Sending
+
+    def send(
+        self, to: str = "bob", body: str = "hi", *, sender: str = "alice", **more: Any
+    ) -> Sent:
+        draft = Draft(sender, more.pop("sender_kind", Kind.AGENT), to, body, **more)
+        session, token = self.sender(draft.sender, draft.sender_kind), Ear()
+        request = draft.request()
+        decide = self.rules.send if isinstance(request, wire.Send) else self.rules.post_and_answer
+        try:
+            decide(session, request, token, self.now)  # type: ignore[operator]
+        finally:
+            self.collect()
+        return Sent.of(self.answers.pop(token))
+
+    def send_many(self, count: int, to: str = "bob") -> list[int]:
+        return [self.send(to).ids[0] for _ in range(count)]
+
+    # Receiving
+
+    def recv(
+        self,
+        session: Session,
+        count: int = 1,
+        wait: float = 0.0,
+        *,
+        name: str = "",
+        urgent: bool = False,
+        queue: str | None = None,
+    ) -> Ear:
+        ear = Ear(name)
+        request = wire.Recv(max=count, wait_seconds=wait, urgent=urgent, queue=queue)
+        self.rules.recv(session, request, ear, self.now)
+        self.collect()
+        return ear
+
+    def got(self, ear: Ear) -> list[Message] | None:
+        """What a receiver was granted; None while it waits."""
+        if ear in self.grants:
+            return list(self.grants[ear].messages)
+        return list(self.answers[ear].messages) if ear in self.answers else None
+
+    def ids(self, ear: Ear) -> list[int] | None:
+        got = self.got(ear)
+        return None if got is None else [message.id for message in got]
+
+    def take(self, session: Session, count: int = 1) -> list[int]:
+        ids = self.ids(self.recv(session, count))
+        assert ids is not None
+        return ids
+
+    # Ending
+
+    def ack(self, session: Session, *ids: int, lease: str | None = None) -> dict[int, str]:
+        """Return why messages could not be acked."""
+        return self.ends(self.rules.ack, session, wire.Ack(ids=list(ids), lease=lease))
+
+    def ack_turn(self, session: Session) -> dict[int, str]:
+        return self.ends(self.rules.ack_turn, session, wire.AckTurn())
+
+    def nack(
+        self,
+        session: Session,
+        number: int,
+        mode: NackMode,
+        *,
+        delay: float | None = None,
+        reason: str | None = None,
+        lease: str | None = None,
+    ) -> dict[int, str]:
+        request = wire.Nack(id=number, mode=mode, delay_seconds=delay, reason=reason, lease=lease)
+        return self.ends(self.rules.nack, session, request)
+
+    def begin(self, session: Session, *ids: int) -> dict[int, str]:
+        return self.ends(self.rules.heartbeat, session, wire.Heartbeat(ids=list(ids)))
+
+    def requeue_inflight(self, session: Session) -> int:
+        token = Ear()
+        self.rules.requeue_inflight(session, wire.RequeueInflight(), token, self.now)
+        self.collect()
+        count: int = self.answers.pop(token)["requeued"]
+        return count
+
+    def ends(self, verb: Any, session: Session, request: object) -> dict[int, str]:
+        token = Ear()
+        verb(session, request, token, self.now)
+        self.collect()
+        answer = self.answers.pop(token)
+        if not isinstance(answer, StaleLeaseError):
+            return {}
+        told = str(answer).removesuffix(DONE).split("; message ")
+        split = (each.removeprefix("message ").split(" ", 1) for each in told)
+        return {int(number): why for number, why in split}
+
+    def remove_inbox(self, name: str, *, force: bool = False, purge: bool = False) -> None:
+        self.rules.remove_inbox(RemoveInbox(name, force, purge), self.now)
+        self.collect()
+
+    # Time
+
+    def advance(self, seconds: float) -> None:
+        self.time += seconds
+        self.rules.advance(self.now)
+        self.collect()
+
+    def collect(self) -> None:
+        """Take what was decided; the disk has nothing."""
+        self.rules.notify_senders(self.now)
+        effects = self.rules.table.take_effects()
+        self.notices += effects.notices
+        for grant in effects.grants:
+            ear = grant.parked.token
+            assert ear not in self.grants, "granted twice"
+            self.grants[ear] = grant
+            self.rules.handed_over = grant.lease
+        for _, token, value, _ in effects.answers:
+            if isinstance(value, Grant):
+                continue
+            self.answers[token] = value.finish({}) if isinstance(value, FromDisk) else value

@@ -1,0 +1,106 @@
+"""Questions where the process dies or the disk fails: a question and its message are one."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from attrs import define, field
+
+from actors.testing import advance, run_simulation
+from hive.clock import LoopClock
+from hive.errors import HiveError
+from hive.store import InlineEngine, Kind, Store, StoreFullError
+from hive.store.writer import PROBE_SECONDS
+from hive.wire.enums import LooseEnd
+from tests.broker.faults import Crash, Faults
+from tests.broker.post import local_router
+
+
+@define
+class Told:
+    """What the broker had said before it died."""
+
+    asked: list[int] = field(factory=list)
+    answered: list[int] = field(factory=list)
+    cancelled: list[int] = field(factory=list)
+
+
+async def a_day(path: Path, faults: Faults, told: Told) -> None:
+    clock = LoopClock(asyncio.get_running_loop())
+    engine = InlineEngine(faults.connection_class())
+    async with Store(path, engine) as store, local_router(store, clock=clock) as router:
+        for name in ("alice", "bob"):
+            router.add_inbox(name, Kind.AGENT)
+        for text in ("one", "two", "three"):
+            told.asked.append(await router.ask("alice", text, to="bob", ttl_seconds=60))
+        one, two, _ = told.asked
+        await note(told.answered, one, router.answer("bob", one, "y"))
+        await note(told.cancelled, two, router.cancel("alice", LooseEnd.QUESTION, two))
+        await advance(60)
+
+
+async def note(done: list[int], number: int, doing: Awaitable[None]) -> None:
+    await doing
+    done.append(number)
+
+
+def check(path: Path, told: Told) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        states = dict(connection.execute("SELECT id, state FROM questions").fetchall())
+        carried = connection.execute("SELECT id FROM messages WHERE kind = 'question'").fetchall()
+        replies = connection.execute(
+            "SELECT in_reply_to, count(*) FROM messages WHERE kind = 'answer' GROUP BY in_reply_to"
+        ).fetchall()
+    assert set(states) == {number for (number,) in carried}
+    assert set(told.asked) <= set(states)
+    assert {states[number] for number in told.answered} <= {"answered"}
+    assert {states[number] for number in told.cancelled} <= {"cancelled"}
+    over = {number for number, state in states.items() if state in {"answered", "expired"}}
+    assert dict(replies) == dict.fromkeys(over, 1), "an end and its answer are one"
+
+
+def live_until(path: Path, statement: int | None) -> tuple[Faults, Told]:
+    faults, told = Faults(), Told()
+    faults.crash_at = statement
+    try:
+        run_simulation(lambda: a_day(path, faults, told))
+    except (Crash, HiveError):
+        assert faults.dead
+    return faults, told
+
+
+def test_a_question_and_its_messages_are_one_wherever_the_process_dies(tmp_path: Path) -> None:
+    faults, told = live_until(tmp_path / "whole.sqlite", None)
+    check(tmp_path / "whole.sqlite", told)
+    assert (len(told.asked), len(told.answered), len(told.cancelled)) == (3, 1, 1)
+    opening = 30
+    for statement in range(opening, faults.statements + 1):
+        path = tmp_path / f"{statement}.sqlite"
+        died, told = live_until(path, statement)
+        assert died.dead
+        if path.exists() and told.asked:
+            check(path, told)
+
+
+@pytest.mark.sim
+async def test_a_question_that_could_not_be_stored_is_not_open(path: Path) -> None:
+    faults = Faults()
+    engine = InlineEngine(faults.connection_class())
+    async with Store(path, engine) as store, local_router(store) as router:
+        for name in ("alice", "bob"):
+            router.add_inbox(name, Kind.AGENT)
+        kept = await router.ask("alice", "kept", to="bob", ttl_seconds=60)
+        faults.full = True
+        with pytest.raises(StoreFullError):
+            await router.answer("bob", kept, "yes")
+        faults.full = False
+        await advance(PROBE_SECONDS)
+        questions, _ = await router.open_questions_of("alice")
+        assert [question.id for question in questions] == [kept]
+        await router.answer("bob", kept, "yes")
+        assert await router.open_questions_of("alice") == ([], [])

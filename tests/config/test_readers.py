@@ -1,0 +1,116 @@
+"""Single values: what is accepted, what is refused, and in which words."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hive.config.readers import (
+    Wrong,
+    choice,
+    cpu,
+    duration,
+    flag,
+    memory,
+    number,
+    positive_duration,
+    size,
+    text,
+    variables,
+    whole,
+)
+
+
+@pytest.mark.parametrize(
+    ("written", "seconds"),
+    [
+        (90, 90.0),
+        (0.25, 0.25),
+        ("250ms", 0.25),
+        ("90s", 90.0),
+        ("1.5s", 1.5),
+        ("5m", 300.0),
+        ("2h", 7200.0),
+        ("1h30m", 5400.0),
+        ("1d", 86400.0),
+        ("0s", 0.0),
+    ],
+)
+def test_durations(written, seconds):
+    assert duration(written) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    "written", ["", "90", "s", "5 m", "5min", "-5s", "5m!", "1e3s", True, None, [5], -1, 1e9]
+)
+def test_what_is_no_duration(written):
+    with pytest.raises(Wrong, match="duration"):
+        duration(written)
+
+
+@pytest.mark.parametrize("written", [float("nan"), float("inf")])
+def test_a_duration_is_a_finite_number(written):
+    with pytest.raises(Wrong):
+        duration(written)
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.sampled_from("smh")), min_size=1, max_size=4))
+def test_a_compound_duration_is_the_sum_of_its_parts(parts):
+    written = "".join(f"{amount}{unit}" for amount, unit in parts)
+    assert duration(written) == sum(
+        amount * {"s": 1, "m": 60, "h": 3600}[unit] for amount, unit in parts
+    )
+
+
+def test_a_limit_of_no_time_is_refused():
+    with pytest.raises(Wrong, match="zero"):
+        positive_duration("0s")
+
+
+@pytest.mark.parametrize(
+    ("written", "count"), [(1, 1), ("64K", 65536), ("64M", 1 << 26), ("4G", 1 << 32), ("7", 7)]
+)
+def test_sizes(written, count):
+    assert size(written) == count
+
+
+@pytest.mark.parametrize("written", [0, -1, True, 1.5, "64k", "64KB", "", "K", "9999T"])
+def test_what_is_no_size(written):
+    with pytest.raises(Wrong):
+        size(written)
+
+
+@pytest.mark.parametrize(
+    ("read", "value"),
+    [
+        (whole(0), True),
+        (whole(0), 1.0),
+        (whole(3), 2),
+        (number(0, 1), True),
+        (number(0, 1), 1.5),
+        (flag, 1),
+        (flag, "true"),
+        (text, 5),
+        (text, "a\0b"),
+        (memory, "4GB"),
+        (memory, 4),
+        (memory, "0"),
+        (cpu, "200"),
+        (cpu, "0%"),
+        (variables, {"A B": "x"}),
+        (variables, {"A": 1}),
+        (variables, {"HIVE_NAME": "x"}),
+        (variables, "A=1"),
+    ],
+)
+def test_types_and_ranges_are_strict(read, value):
+    with pytest.raises(Wrong):
+        read(value)
+
+
+def test_the_nearest_word_is_named():
+    with pytest.raises(Wrong, match="did you mean 'transient'"):
+        choice(("permanent", "transient"))("transien")
+
+
+def test_limits_stay_as_systemd_reads_them():
+    assert [memory("512M"), memory("infinity"), cpu("50%")] == ["512M", "infinity", "50%"]

@@ -1,0 +1,81 @@
+"""systemd hears that the daemon is up, how it is, and that its loop runs."""
+
+import asyncio
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hive.daemon.sd_notify import PINGS, SystemdNotifier
+
+ABSTRACT = f"@hyperhive-test-{os.getpid()}"
+
+
+@pytest.fixture(params=["path", "abstract"])
+def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, socket.socket]]:
+    """What `NOTIFY_SOCKET` says, and the socket behind it."""
+    address = ABSTRACT if request.param == "abstract" else str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(address.replace("@", "\0", 1) if request.param == "abstract" else address)
+        listening.setblocking(False)
+        yield address, listening
+
+
+def test_each_message_is_one_datagram(systemd: tuple[str, socket.socket]) -> None:
+    address, listening = systemd
+    notifier = SystemdNotifier(address)
+    notifier.ready("2 agents")
+    notifier.status("1 agent")
+    notifier.stopping("stops")
+    assert [listening.recv(4096) for _ in range(3)] == [
+        b"READY=1\nSTATUS=2 agents",
+        b"STATUS=1 agent",
+        b"STOPPING=1\nSTATUS=stops",
+    ]
+
+
+@pytest.mark.sim
+async def test_it_shows_more_often_than_asked_that_its_loop_runs(tmp_path: Path) -> None:
+    address = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(address)
+        listening.setblocking(False)
+        alive = asyncio.create_task(SystemdNotifier(address, watchdog=30.0).keep_alive())
+        for _ in range(4):
+            await asyncio.sleep(30.0 / PINGS)
+            assert listening.recv(4096) == b"WATCHDOG=1"
+        alive.cancel()
+
+
+@pytest.mark.sim
+async def test_without_a_watchdog_nothing_is_to_be_shown(caplog: pytest.LogCaptureFixture) -> None:
+    await SystemdNotifier("/nowhere").keep_alive()
+    assert not caplog.records, "it tried to tell somebody who is not there"
+
+
+def test_what_is_meant_for_us_is_taken_out_of_the_environment() -> None:
+    environ = {
+        "NOTIFY_SOCKET": "/run/n",
+        "WATCHDOG_USEC": "30000000",
+        "WATCHDOG_PID": str(os.getpid()),
+        "PATH": "/bin",
+    }
+    assert SystemdNotifier.take(environ) == SystemdNotifier("/run/n", 30.0)
+    assert environ == {"PATH": "/bin"}, "no agent can speak as the daemon"
+    assert SystemdNotifier.take(environ) == SystemdNotifier(None, None)
+
+
+@pytest.mark.parametrize(("usec", "pid"), [("30000000", "1"), ("0", None), ("soon", None)])
+def test_a_watchdog_of_somebody_else_or_none_is_not_ours(usec: str, pid: str | None) -> None:
+    environ = {"WATCHDOG_USEC": usec} | ({"WATCHDOG_PID": pid} if pid else {})
+    assert SystemdNotifier.take(environ).watchdog is None
+
+
+def test_a_systemd_that_does_not_listen_is_no_reason_to_end(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    SystemdNotifier(str(tmp_path / "gone")).ready("up")
+    assert "systemd could not be told" in caplog.text
+    SystemdNotifier(None).ready("up")

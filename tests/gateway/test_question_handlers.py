@@ -1,0 +1,179 @@
+"""Questions and reminders at the sockets: who may ask, answer, see and take back."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from actors.testing import advance
+from hive.client.api import Role
+from hive.client.values import LooseEnds
+from hive.daemon.hive import Hive
+from hive.errors import BadRequestError, ConflictError, NotAllowedError, NotFoundError
+from hive.wire.enums import ActivityState, LooseEnd, OnExpiry
+from hive.wire.harness import Activity
+from tests.support.hives import Line, Site, connected, swarm
+from tests.support.runtimes import ScriptedRuntime
+
+pytestmark = pytest.mark.sim
+
+
+@pytest.fixture
+async def hive(site: Site) -> AsyncIterator[Hive]:
+    config = swarm("alice", "bob", peers=["damocles"], manager=True)
+    async with site.simulated(ScriptedRuntime(), config) as opened:
+        for name in ("alice", "bob", "hm1nd"):
+            await opened.until_state(name, "running")
+        yield opened
+
+
+@pytest.fixture
+async def host(hive: Hive) -> AsyncIterator[Line]:
+    async with connected(hive.paths.host_socket) as line:
+        yield line
+
+
+async def test_a_question_goes_round(hive: Hive) -> None:
+    alice, damocles = await hive.client("alice"), await hive.client("damocles")
+    number = await alice.ask("deploy?", options=["yes", "no"], to="damocles", ttl=60)
+    assert [q.id for q in (await alice.loose_ends()).asked] == [number]
+    [question] = (await damocles.loose_ends()).to_answer
+    assert (question.asker, question.question, question.options) == (
+        "alice",
+        "deploy?",
+        ["yes", "no"],
+    )
+    [got] = await damocles.recv()
+    assert (got.id, got.type, got.kind, got.sender) == (number, "question", "agent", "alice")
+    await advance(2)
+    assert (await damocles.loose_ends()).to_answer[0].age_seconds == pytest.approx(2.0)
+    await damocles.answer(number, "yes")
+    [answer] = await alice.recv()
+    assert (answer.type, answer.body, answer.in_reply_to) == ("answer", "yes", number)
+    assert answer.sender == "damocles"
+    assert await alice.loose_ends() == await damocles.loose_ends() == LooseEnds()
+
+
+async def test_who_answers_no_question_is_told_where_the_open_ones_are(
+    hive: Hive, host: Line
+) -> None:
+    alice = await hive.client("alice")
+    with pytest.raises(NotFoundError, match="'loose_ends' shows"):
+        await alice.answer(4711, "yes")
+    assert "'hive-c0re questions' shows" in (await host.refused("answer", id=4711, answer="x"))[1]
+
+
+async def test_without_a_name_the_operator_is_asked_and_answers(hive: Hive, host: Line) -> None:
+    alice = await hive.client("alice")
+    number = await alice.ask("may I?")
+    [row] = (await host.ok("questions"))["questions"]
+    assert (row["id"], row["asker"], row["to"], row["state"]) == (
+        number,
+        "alice",
+        "operator",
+        "open",
+    )
+    [mail] = (await host.ok("inbox"))["messages"]
+    assert (mail["id"], mail["type"]) == (number, "question")
+    await host.ok("answer", id=number, answer="you may")
+    [answer] = await alice.recv()
+    assert (answer.sender, answer.kind, answer.body) == ("operator", "operator", "you may")
+    assert (await alice.verify(answer.id)).operator_verified
+    assert (await host.ok("questions"))["questions"] == []
+    [ended] = (await host.ok("questions", all=True))["questions"]
+    assert (ended["answer"], ended["answered_by"]) == ("you may", "operator")
+    code, error = await host.refused("answer", id=number, answer="again")
+    assert (code, f"question {number} was answered by 'operator' at" in error) == ("conflict", True)
+
+
+async def test_an_agent_cannot_answer_what_is_not_put_to_it(hive: Hive) -> None:
+    alice, bob = await hive.client("alice"), await hive.client("bob")
+    number = await alice.ask("delete it all?")
+    for client in (alice, bob):
+        with pytest.raises(NotAllowedError, match="only 'operator'"):
+            await client.answer(number, "yes")
+    with pytest.raises(BadRequestError, match="somebody else who can answer"):
+        await alice.ask("me?", to="alice")
+
+
+async def test_a_question_may_be_put_to_the_manager_by_its_other_name(hive: Hive) -> None:
+    alice, manager = await hive.client("alice"), await hive.client("hm1nd")
+    number = await alice.ask("what now?", to="manager", on_expiry=OnExpiry.HOLD)
+    await manager.answer(number, "rest")
+    assert [each.body for each in await alice.recv()] == ["rest"]
+
+
+async def test_a_reminder_is_shown_counted_and_delivered(hive: Hive) -> None:
+    alice = await hive.client("alice")
+    await alice.hello(Role.HARNESS)
+    first = await alice.remind("look at the build", delay=60)
+    second = await alice.remind("never mind", delay=90)
+    assert [(each.id, each.message) for each in (await alice.loose_ends()).reminders] == [
+        (first, "look at the build"),
+        (second, "never mind"),
+    ]
+    assert (await hive.status("alice")).pending_reminders == 2
+    await alice.cancel(LooseEnd.REMINDER, second)
+    [got] = await alice.recv(wait=100)
+    assert (got.sender, got.type, got.body) == ("reminder", "reminder", "look at the build")
+    assert (await hive.status("alice")).pending_reminders == 0
+
+
+async def test_a_reminder_needs_one_time(hive: Hive) -> None:
+    async with connected(hive.paths.agent_socket("alice")) as line:
+        for times in ({}, {"delay_seconds": 1, "at_unix_timestamp": 1}):
+            code, error = await line.refused("remind", message="x", **times)
+            assert (code, "one of 'delay_seconds' and" in error) == ("bad_request", True)
+
+
+async def test_a_message_is_taken_back_while_nobody_has_it(hive: Hive) -> None:
+    alice, bob = await hive.client("alice"), await hive.client("bob")
+    first, second = [(await alice.send("bob", "hi")).id for _ in range(2)]
+    assert first is not None
+    assert second is not None
+    await alice.cancel(LooseEnd.MESSAGE, first)
+    assert [each.id for each in await bob.recv(max=2)] == [second]
+    with pytest.raises(ConflictError, match="was delivered to 'bob'"):
+        await alice.cancel(LooseEnd.MESSAGE, second)
+
+
+async def test_what_is_woken_says_so(hive: Hive) -> None:
+    alice = await hive.client("alice")
+    await alice.wake("cron", "ding")
+    [got] = await alice.recv()
+    assert (got.type, got.label) == ("wake", "cron")
+
+
+async def test_the_manager_is_told_that_there_are_no_approvals(hive: Hive) -> None:
+    manager = await hive.client("hm1nd")
+    with pytest.raises(NotAllowedError, match="no approvals yet, so nothing was requested"):
+        await manager.request_spawn("carol", "needs hands")
+    with pytest.raises(NotAllowedError, match="no approvals yet, so nothing was requested"):
+        await manager.request_apply_commit("alice", "0123abc")
+
+
+async def test_the_manager_looks_after_the_others_but_not_itself(hive: Hive) -> None:
+    manager = await hive.client("hm1nd")
+    await manager.kill("alice")
+    assert (await hive.status("alice")).state == "stopped"
+    await manager.start("alice")
+    await manager.restart("alice")
+    assert (await hive.status("alice")).state == "running"
+    assert await manager.get_logs("alice") == ()
+    for verb in (manager.kill, manager.restart, manager.update, manager.start):
+        with pytest.raises(NotAllowedError, match="cannot stop or restart itself"):
+            await verb("hm1nd")
+
+
+async def test_a_harness_is_announced_again_with_its_last_report(hive: Hive) -> None:
+    alice = await hive.client("alice")
+    await alice.hello(Role.HARNESS, "test")
+    await alice.report(Activity(ActivityState.WORKING, 1.0, about="a long job"))
+    participant = hive.parts.registry.get("alice")
+    sockets = hive.parts.lifecycle._services.sockets
+    await sockets.close(participant)
+    await sockets.open(participant)
+    await alice.status()
+    row = await hive.status("alice")
+    assert (row.activity, row.activity_about, row.connected) == ("working", "a long job", True)

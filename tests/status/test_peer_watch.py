@@ -1,0 +1,152 @@
+"""Peers are seen as their own service manager sees them, and only seen."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import attrs
+import pytest
+
+from actors.testing import settle
+from hive.clock import LoopClock
+from hive.config import HiveConfig, PeerConfig
+from hive.errors import FailedError
+from hive.event_log import EventLog
+from hive.machines.observing import Hint, Observer, Sight, units_of
+from hive.participants.lifecycle import new_peer
+from hive.participants.participant import Peer
+from hive.participants.registry import Registry
+from hive.status.peer_watch import LOOK_SECONDS, PeerWatch
+from hive.store import InlineEngine, Store
+from tests.support.hives import Site
+
+pytestmark = pytest.mark.sim
+
+UNIT = "container@damocles.service"
+
+
+@attrs.define
+class Eyes:
+    """An observer that sees what a test says."""
+
+    sight: Sight | None = attrs.field(factory=lambda: Sight(UNIT, "active (running)", 5.0, 0))
+    looks: list[str] = attrs.field(factory=list)
+    hint: Hint = lambda name: None
+
+    async def look(self, subject: str) -> Sight:
+        self.looks.append(subject)
+        if self.sight is None:
+            raise FailedError("systemd does not answer")
+        return self.sight
+
+    async def listen(self, hint: Hint) -> None:
+        self.hint = hint
+        await asyncio.get_running_loop().create_future()
+
+
+@pytest.fixture
+async def registry(site: Site) -> AsyncIterator[Registry]:
+    site.state_dir.mkdir()
+    clock = LoopClock(asyncio.get_running_loop())
+    async with Store(site.state_dir / "s.sqlite", InlineEngine()) as store:
+        yield Registry(store, clock, EventLog(store, clock))
+
+
+@pytest.fixture
+async def eyes() -> Eyes:
+    return Eyes()
+
+
+@pytest.fixture
+async def peer_watch(registry: Registry, eyes: Eyes) -> AsyncIterator[PeerWatch]:
+    made = PeerWatch(registry, lambda: eyes)
+    made.open()
+    yield made
+    await made.close()
+
+
+def joined(registry: Registry, observe: str | None = UNIT) -> Peer:
+    participant = registry.join(new_peer("damocles", 1.0, observe=observe))
+    assert isinstance(participant, Peer)
+    return participant
+
+
+async def test_a_peer_that_nobody_observes_costs_nothing(registry: Registry) -> None:
+    def never() -> Observer:
+        raise AssertionError("nothing of systemd is needed")
+
+    peer_watch = PeerWatch(registry, never)
+    peer_watch.open()
+    joined(registry, None)
+    await settle()
+    await peer_watch.close()
+
+
+async def test_a_signal_is_a_reason_to_look(
+    registry: Registry, eyes: Eyes, peer_watch: PeerWatch
+) -> None:
+    peer = joined(registry)
+    await settle()
+    assert (str(peer.sight), eyes.looks) == (f"{UNIT} is active (running)", [UNIT])
+    eyes.sight = Sight(UNIT, "failed (failed)", 9.0, 1)
+    eyes.hint("another.service")
+    await settle()
+    assert len(eyes.looks) == 1
+    eyes.hint(UNIT)
+    await settle()
+    assert peer.sight == eyes.sight
+
+
+async def test_without_a_signal_it_is_looked_at_now_and_then(
+    registry: Registry, eyes: Eyes, peer_watch: PeerWatch
+) -> None:
+    joined(registry)
+    await asyncio.sleep(3.5 * LOOK_SECONDS)
+    assert len(eyes.looks) == 4
+
+
+async def test_what_cannot_be_seen_is_shown_as_unknown(
+    registry: Registry, eyes: Eyes, peer_watch: PeerWatch
+) -> None:
+    peer = joined(registry)
+    await settle()
+    eyes.sight = None
+    eyes.hint("")
+    await settle()
+    assert peer.sight is None
+
+
+@pytest.mark.parametrize(
+    ("subject", "units"),
+    [
+        (UNIT, (UNIT,)),
+        ("damocles", (UNIT, "systemd-nspawn@damocles.service")),
+    ],
+)
+def test_a_machine_is_one_of_two_services(subject: str, units: tuple[str, ...]) -> None:
+    assert units_of(subject) == units
+
+
+def test_an_observer_has_no_method_that_acts() -> None:
+    from hive.machines.systemd.observer import SystemdObserver
+
+    for kind in (Observer, SystemdObserver):
+        methods = {name for name in vars(kind) if not name.startswith("_")}
+        assert methods - {"clock", "run"} == {"look", "listen"}
+
+
+async def test_the_status_row_of_a_peer_has_what_was_seen(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    eyes = Eyes()
+    given: Callable[..., object] = lambda clock: lambda: eyes  # noqa: E731
+    monkeypatch.setattr("hive.daemon.wiring.observer_of", given)
+    config = HiveConfig(peers={"damocles": PeerConfig(observe=UNIT)})
+    async with site.simulated(config=config) as hive:
+        await settle()
+        row = await hive.status("damocles")
+        assert (row.observed, row.source, row.restarts) == (str(eyes.sight), "systemd", 0)
+        assert (row.state, row.running) == ("away", False), "its presence is told by its socket"
+        await hive.parts.lifecycle.register_peer("damocles")
+        await settle()
+        row = await hive.status("damocles")
+        assert (row.observed, row.source) == (None, "socket")

@@ -1,0 +1,77 @@
+"""Status rows: many at once are what each is alone, and cost no more than they must."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from hive.config import AgentManifest, manifest_from_json, manifest_to_json
+from hive.daemon.hive import Hive
+from hive.participants import participant as participant_module
+from hive.status import snapshot
+from tests.support.hives import Site, swarm
+from tests.support.runtimes import ScriptedRuntime
+
+pytestmark = pytest.mark.sim
+
+
+@pytest.fixture
+async def hive(site: Site) -> AsyncIterator[Hive]:
+    agents = swarm("alice", "bob", peers=["damocles", "eve"])
+    async with site.simulated(ScriptedRuntime(), agents) as opened:
+        for name in ("alice", "bob"):
+            await opened.until_state(name, "running")
+        yield opened
+
+
+async def test_all_rows_at_once_are_those_of_each_participant(hive: Hive) -> None:
+    await hive.stop("bob")
+    rows = await hive.parts.snapshot.rows()
+    assert [row.name for row in rows] == ["alice", "bob", "damocles", "eve"]
+    assert rows == [await hive.status(row.name) for row in rows]
+    assert [row.state for row in rows] == ["running", "stopped", "away", "away"]
+
+
+async def test_others_get_their_turn_while_many_rows_are_drawn(
+    hive: Hive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def turns_of_others(rows_in_a_breath: int) -> int:
+        monkeypatch.setattr(snapshot, "BREATH", rows_in_a_breath)
+        turns = 0
+
+        async def other() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        task = asyncio.ensure_future(other())
+        await hive.parts.snapshot.rows()
+        task.cancel()
+        await asyncio.wait([task])
+        return turns
+
+    assert await turns_of_others(1) >= await turns_of_others(50) + 3
+
+
+async def test_a_manifest_is_read_once_for_each_text(
+    hive: Hive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def reading(text: str) -> AgentManifest:
+        read.append(text)
+        return manifest_from_json(text)
+
+    monkeypatch.setattr(participant_module, "manifest_from_json", reading)
+    participant_module._settings_of.cache_clear()
+    alice = hive.parts.registry.agent("alice")
+    manifests = [AgentManifest(exec=("x",), stop_timeout=seconds) for seconds in (21.0, 22.0)]
+    for manifest in manifests:
+        await hive.parts.registry.save(alice, manifest=manifest_to_json(manifest))
+        for _ in range(3):
+            await hive.status("alice")
+        assert alice.settings == manifest
+    assert [read.count(manifest_to_json(each)) for each in manifests] == [1, 1]
