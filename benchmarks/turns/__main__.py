@@ -22,7 +22,7 @@ from claude_agent_sdk import ClaudeAgentOptions, ClaudeSDKClient
 from claude_agent_sdk.types import HookJSONOutput
 
 from hive.client.blocking import call
-from hive.harness.claude.options import Start, Wiring, options_of
+from hive.harness.claude.launch import Start, Wiring, options_of
 from hive.harness.claude.prompt import system_prompt
 from hive.harness.claude.toolbox import server_of
 from hive.harness.tools import for_kind

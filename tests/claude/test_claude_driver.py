@@ -16,7 +16,7 @@ from hive.client.api import Delivery, Identity, Sent
 from hive.clock import LoopClock
 from hive.harness.claude.driver import INTERRUPT_GRACE, ClaudeDriver
 from hive.harness.claude.errors import ConversationLostError
-from hive.harness.claude.events import Compacted, Ended, Started
+from hive.harness.claude.turn_events import Compacted, Ended, Started
 from hive.harness.desk import Desk
 from hive.harness.drivers import Deferred, Done, DriverSetup, Failed, Rejected
 from hive.harness.reporting import Reporter
@@ -25,7 +25,7 @@ from hive.harness.turn_drivers import Surroundings, TurnEnd
 from hive.wire.claude import ClaudeConfig
 from hive.wire.enums import ActivityState, LiveKind, OrderKind, TurnOutcome
 from hive.wire.harness import Activity, Order, TurnRecord
-from tests.claude.talks import COMPACTED, ScriptedTalks, answered, refused
+from tests.claude.scripted_launcher import COMPACTED, ScriptedTalks, answered, refused
 
 pytestmark = pytest.mark.sim
 

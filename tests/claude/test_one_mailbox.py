@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hive.harness.claude.options import FLAGS
+from hive.harness.claude.launch import FLAGS
 from tests.claude.swarm import Swarm
 from tests.support.claude_code import Streaming, needs_claude, sockets_of, streaming
 from tests.support.messages_endpoint import Asked, call, say

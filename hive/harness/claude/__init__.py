@@ -1,8 +1,8 @@
 """The driver `claude`: Claude Code as an agent, on the official SDK (extra `hyperhive[claude]`).
 
-One conversation per agent, resumed across restarts. The rules in `limits`, `turn`, `prompt`,
-`compaction`, `kept` and `rights` are pure. Only `conversation`, `hearing`, `options`, `starting`
-and `toolbox` know the SDK.
+One conversation per agent, resumed across restarts. The rules in `outcome`, `turn_log`, `prompt`,
+`compaction`, `session_file` and `permissions` are pure. Only `sdk_client`, `hearing`, `launch`,
+`starting` and `toolbox` know the SDK.
 """
 
 from __future__ import annotations

@@ -15,8 +15,7 @@ from hive.errors import HiveError
 from hive.harness.claude.account import Login
 from hive.harness.claude.compaction import Fill
 from hive.harness.claude.errors import ConversationLostError, WidenedError
-from hive.harness.claude.kept import Notebook, day_of
-from hive.harness.claude.limits import (
+from hive.harness.claude.outcome import (
     Broken,
     Finished,
     Interrupted,
@@ -25,11 +24,12 @@ from hive.harness.claude.limits import (
     Unavailable,
     Verdict,
 )
-from hive.harness.claude.mail import TurnMail
 from hive.harness.claude.prompt import wake_prompt
 from hive.harness.claude.session import Session
+from hive.harness.claude.session_file import Notebook, day_of
 from hive.harness.claude.talk import Talks
-from hive.harness.claude.turn import Standing, TurnLog, turn_end
+from hive.harness.claude.turn_log import Standing, TurnLog, turn_end
+from hive.harness.claude.turn_mail import TurnMail
 from hive.harness.drivers import DriverSetup
 from hive.harness.turn import Turn
 from hive.harness.turn_drivers import Surroundings, TurnDriver, TurnEnd

@@ -21,7 +21,7 @@ from claude_agent_sdk import (
     UserMessage,
 )
 
-from hive.harness.claude.events import (
+from hive.harness.claude.turn_events import (
     Compacted,
     Compacting,
     Ended,

@@ -11,8 +11,10 @@ from attrs import define, field
 from hive.clock import Clock, rfc3339
 from hive.harness.claude.compaction import COMPACT
 from hive.harness.claude.errors import ConversationLostError, WidenedError
-from hive.harness.claude.events import Started
-from hive.harness.claude.kept import (
+from hive.harness.claude.outcome import BudgetSpent, Verdict
+from hive.harness.claude.permissions import widened
+from hive.harness.claude.prompt import NEW_SESSION, RESTARTED
+from hive.harness.claude.session_file import (
     Kept,
     Notebook,
     charged,
@@ -20,11 +22,9 @@ from hive.harness.claude.kept import (
     next_day,
     spent_today,
 )
-from hive.harness.claude.limits import BudgetSpent, Verdict
-from hive.harness.claude.prompt import NEW_SESSION, RESTARTED
-from hive.harness.claude.rights import widened
 from hive.harness.claude.talk import Talk, Talks
-from hive.harness.claude.turn import TurnLog
+from hive.harness.claude.turn_events import Started
+from hive.harness.claude.turn_log import TurnLog
 from hive.harness.reporting import Reporter
 from hive.wire.claude import ClaudeConfig
 from hive.wire.enums import LiveKind

@@ -12,11 +12,11 @@ from attrs import frozen
 from claude_agent_sdk import HookContext, HookInput, get_session_info
 from claude_agent_sdk.types import HookJSONOutput
 
-from hive.harness.claude.conversation import Conversation
-from hive.harness.claude.mail import TurnMail
-from hive.harness.claude.options import Start, Wiring, options_of
+from hive.harness.claude.launch import Start, Wiring, options_of
 from hive.harness.claude.prompt import system_prompt
+from hive.harness.claude.sdk_client import Conversation
 from hive.harness.claude.toolbox import server_of
+from hive.harness.claude.turn_mail import TurnMail
 from hive.harness.tools import for_kind
 from hive.harness.turn_drivers import Surroundings
 from hive.names import MANAGER

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
-from hive.harness.claude.events import Event
+from hive.harness.claude.turn_events import Event
 
 
 class Talk(Protocol):

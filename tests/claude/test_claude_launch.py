@@ -24,7 +24,10 @@ from claude_agent_sdk import (
 )
 
 from hive.errors import InboxFullError
-from hive.harness.claude.events import (
+from hive.harness.claude.hearing import events_of
+from hive.harness.claude.launch import ENVIRONMENT, Start, Wiring, options_of
+from hive.harness.claude.toolbox import server_of, wrapped
+from hive.harness.claude.turn_events import (
     Compacted,
     Compacting,
     Ended,
@@ -37,9 +40,6 @@ from hive.harness.claude.events import (
     ToolRefused,
     UsageLimit,
 )
-from hive.harness.claude.hearing import events_of
-from hive.harness.claude.options import ENVIRONMENT, Start, Wiring, options_of
-from hive.harness.claude.toolbox import server_of, wrapped
 from hive.harness.tools import Tool
 from hive.wire.claude import ClaudeConfig, McpServer
 

@@ -9,7 +9,8 @@ import pytest
 from hive.errors import ConfigError
 from hive.harness import claude
 from hive.harness.claude.account import LENGTH, RETRY, Login
-from hive.harness.claude.kept import (
+from hive.harness.claude.permissions import allowed, offered, widened
+from hive.harness.claude.session_file import (
     Kept,
     Notebook,
     charged,
@@ -17,7 +18,6 @@ from hive.harness.claude.kept import (
     next_day,
     spent_today,
 )
-from hive.harness.claude.rights import allowed, offered, widened
 from hive.harness.drivers import DriverSetup
 from hive.harness.registry import load_driver
 from hive.wire.claude import ClaudeConfig, McpServer

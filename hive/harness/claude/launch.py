@@ -11,7 +11,7 @@ from attrs import frozen
 from claude_agent_sdk import ClaudeAgentOptions, EffortLevel, HookMatcher, McpSdkServerConfig
 from claude_agent_sdk.types import HookCallback, McpServerConfig
 
-from hive.harness.claude.rights import allowed, offered
+from hive.harness.claude.permissions import allowed, offered
 from hive.wire.claude import ONE_MAILBOX, OWN_SERVER, ClaudeConfig, McpServer
 
 ENVIRONMENT = {

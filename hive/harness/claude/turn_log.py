@@ -9,7 +9,20 @@ from attrs import define, field, frozen
 
 from actors import Backoff
 from hive.harness.claude.compaction import Fill, window_of
-from hive.harness.claude.events import (
+from hive.harness.claude.outcome import (
+    UNKNOWN_RESET,
+    Broken,
+    BudgetSpent,
+    Finished,
+    Interrupted,
+    LoggedOut,
+    Overflowed,
+    Unavailable,
+    UsedUp,
+    Verdict,
+    verdict,
+)
+from hive.harness.claude.turn_events import (
     Compacted,
     Compacting,
     Ended,
@@ -22,19 +35,6 @@ from hive.harness.claude.events import (
     ToolCalled,
     ToolRefused,
     UsageLimit,
-)
-from hive.harness.claude.limits import (
-    UNKNOWN_RESET,
-    Broken,
-    BudgetSpent,
-    Finished,
-    Interrupted,
-    LoggedOut,
-    Overflowed,
-    Unavailable,
-    UsedUp,
-    Verdict,
-    verdict,
 )
 from hive.harness.drivers import Deferred, Done, Failed, Outcome, Rejected
 from hive.harness.gate import HoldOff

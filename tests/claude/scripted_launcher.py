@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 from attrs import define, field
 
 from hive.harness.claude.errors import ConversationLostError
-from hive.harness.claude.events import Compacted, Ended, Event, Said, Started, Thought
+from hive.harness.claude.turn_events import Compacted, Ended, Event, Said, Started, Thought
 
 Heard = tuple[Event | Exception | asyncio.Event, ...]
 """What one question leads to: events, an error to raise, an event to wait for."""

@@ -5,7 +5,19 @@ from random import Random
 import pytest
 
 from hive.harness.claude.compaction import Fill
-from hive.harness.claude.events import (
+from hive.harness.claude.outcome import (
+    UNKNOWN_RESET,
+    Broken,
+    BudgetSpent,
+    Finished,
+    Interrupted,
+    LoggedOut,
+    Overflowed,
+    Unavailable,
+    UsedUp,
+    verdict,
+)
+from hive.harness.claude.turn_events import (
     Compacted,
     Compacting,
     Ended,
@@ -18,19 +30,7 @@ from hive.harness.claude.events import (
     ToolRefused,
     UsageLimit,
 )
-from hive.harness.claude.limits import (
-    UNKNOWN_RESET,
-    Broken,
-    BudgetSpent,
-    Finished,
-    Interrupted,
-    LoggedOut,
-    Overflowed,
-    Unavailable,
-    UsedUp,
-    verdict,
-)
-from hive.harness.claude.turn import BACK_OFF, Standing, TurnLog, turn_end
+from hive.harness.claude.turn_log import BACK_OFF, Standing, TurnLog, turn_end
 from hive.harness.drivers import Deferred, Done, Failed, Rejected
 from hive.harness.gate import HoldOff
 from hive.harness.turn_drivers import Usage

@@ -13,8 +13,8 @@ from claude_agent_sdk import (
 )
 
 from hive.harness.claude.errors import ConversationLostError
-from hive.harness.claude.events import Event
 from hive.harness.claude.hearing import events_of
+from hive.harness.claude.turn_events import Event
 
 
 class Conversation:

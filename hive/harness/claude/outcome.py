@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
-from hive.harness.claude.events import Ended, UsageLimit
+from hive.harness.claude.turn_events import Ended, UsageLimit
 
 UNKNOWN_RESET = 300.0
 """Seconds until a used-up account is tried again when nobody says when it resets."""

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from hive.client.api import Delivery
 from hive.clock import SystemClock
 from hive.errors import NotFoundError
-from hive.harness.claude.mail import WAIT_MAX, TurnMail
+from hive.harness.claude.turn_mail import WAIT_MAX, TurnMail
 from hive.harness.desk import Desk
 from hive.harness.turn import Turn
 
