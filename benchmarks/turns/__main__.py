@@ -22,9 +22,8 @@ from claude_agent_sdk import ClaudeAgentOptions, ClaudeSDKClient
 from claude_agent_sdk.types import HookJSONOutput
 
 from hive.client.blocking import call
-from hive.harness.claude.launch import Start, Wiring, options_of
+from hive.harness.claude.launch import Callbacks, LaunchOptions, mcp_server, sdk_options
 from hive.harness.claude.prompt import system_prompt
-from hive.harness.claude.toolbox import server_of
 from hive.harness.tools import for_kind
 from hive.wire.claude import ClaudeConfig
 from tests.support.daemons import HiveOnDisk
@@ -101,9 +100,9 @@ def bare(endpoint: Endpoint, home: Path, cwd: Path) -> ClaudeAgentOptions:
     """Return the options of the bare SDK: those of the driver, tools included, and no hive."""
     settings = ClaudeConfig(model=MODEL)
     tools = for_kind(NOBODY, manager=False, tray=NOBODY)
-    wiring = Wiring(server_of(tools), _nothing_to_add, lambda line: None)
-    start = Start(None, None, system_prompt("alice", "agent", None))
-    options = options_of(settings, start, wiring, cwd=cwd, environ={})
+    callbacks = Callbacks(mcp_server(tools), _nothing_to_add, lambda line: None)
+    launch = LaunchOptions(None, None, system_prompt("alice", "agent", None))
+    options = sdk_options(settings, launch, callbacks, cwd=cwd, environ={})
     return replace(options, env={**options.env, **endpoint.environment(str(home))})
 
 

@@ -1,4 +1,4 @@
-"""A conversation without Claude Code: what is heard is a script."""
+"""A conversation without Claude Code: the events of each query are a script."""
 
 from __future__ import annotations
 
@@ -8,56 +8,65 @@ from collections.abc import AsyncGenerator
 
 from attrs import define, field
 
-from hive.harness.claude.errors import ConversationLostError
-from hive.harness.claude.turn_events import Compacted, Ended, Event, Said, Started, Thought
+from hive.harness.claude.turn_events import (
+    ClaudeProcessError,
+    Compacted,
+    Event,
+    ModelCalled,
+    TextWritten,
+    TurnResult,
+    TurnStarted,
+)
 
-Heard = tuple[Event | Exception | asyncio.Event, ...]
-"""What one question leads to: events, an error to raise, an event to wait for."""
+Script = tuple[Event | Exception | asyncio.Event, ...]
+"""What one query leads to: events, an error to raise, an event to wait for."""
 
 
-def answered(text: str = "fine", *, context: int = 10, cost: float | None = None) -> Heard:
+def answered(text: str = "fine", *, context: int = 10, cost: float | None = None) -> Script:
     """Return a turn that succeeds."""
-    ended = Ended(failed=False, total_cost=cost, windows={"m": 1000})
-    return (Started("s-1", "m", ("Read", "mcp__hive__send")), Thought(context), Said(text), ended)
+    result = TurnResult(failed=False, total_cost=cost, windows={"m": 1000})
+    started = TurnStarted("s-1", "m", ("Read", "mcp__hive__send"))
+    return (started, ModelCalled(context), TextWritten(text), result)
 
 
-def refused(reason: str | None = None, *, status: int | None = None, error: str = "e") -> Heard:
+def refused(reason: str | None = None, *, status: int | None = None, error: str = "e") -> Script:
     """Return a turn that fails."""
     return (
-        Started("s-1", "m", ()),
-        Thought(0, error),
-        Ended(failed=True, reason=reason, status=status, text="words"),
+        TurnStarted("s-1", "m", ()),
+        ModelCalled(0, error),
+        TurnResult(failed=True, reason=reason, status=status, text="words"),
     )
 
 
-COMPACTED: Heard = (Compacted(), Ended(failed=False))
+COMPACTED: Script = (Compacted(), TurnResult(failed=False))
 
 
 @define(eq=False)
-class ScriptedTalks:
-    """Makes conversations that are one script.
+class ScriptedLauncher:
+    """Launches processes that share one script.
 
     Attributes:
-        script: What the next questions lead to.
-        asked: Every question.
-        started: Session and budget of every process.
+        script: What the next queries lead to.
+        prompts: The prompt of every query.
+        launched: Session and budget of every process.
         on_disk: Sessions that may be resumed.
         broken: Why no process can be started.
-        alive: Processes that are not ended.
+        alive: Number of processes that are not ended.
+        interrupts: Number of interrupts.
     """
 
-    script: deque[Heard] = field(factory=deque)
-    asked: list[str] = field(factory=list)
-    started: list[tuple[str | None, float | None]] = field(factory=list)
+    script: deque[Script] = field(factory=deque)
+    prompts: list[str] = field(factory=list)
+    launched: list[tuple[str | None, float | None]] = field(factory=list)
     on_disk: set[str] = field(factory=set)
     broken: str | None = None
     alive: int = 0
     interrupts: int = 0
 
-    async def start(self, session: str | None, budget: float | None) -> ScriptedTalk:
-        """Return a conversation."""
-        self.started.append((session, budget))
-        return ScriptedTalk(self)
+    async def launch(self, session: str | None, budget: float | None) -> ScriptedClient:
+        """Return the client of a new process."""
+        self.launched.append((session, budget))
+        return ScriptedClient(self)
 
     async def can_resume(self, session: str) -> bool:
         """Whether the session is on disk."""
@@ -65,38 +74,38 @@ class ScriptedTalks:
 
 
 @define(eq=False)
-class ScriptedTalk:
-    """One process."""
+class ScriptedClient:
+    """Client of one process."""
 
-    talks: ScriptedTalks
+    launcher: ScriptedLauncher
     _closed: asyncio.Event = field(factory=asyncio.Event)
 
     async def open(self) -> None:
-        """Start."""
-        self.talks.alive += 1
-        if self.talks.broken is not None:
-            raise ConversationLostError(self.talks.broken)
+        """Start the process."""
+        self.launcher.alive += 1
+        if self.launcher.broken is not None:
+            raise ClaudeProcessError(self.launcher.broken)
 
-    async def ask(self, prompt: str, *, command: bool = False) -> AsyncGenerator[Event, None]:
-        """Yield what the script says."""
+    async def query(self, prompt: str, *, command: bool = False) -> AsyncGenerator[Event, None]:
+        """Yield the events of the script."""
         assert command == prompt.startswith("/compact")
-        self.talks.asked.append(prompt)
-        for heard in self.talks.script.popleft():
-            match heard:
+        self.launcher.prompts.append(prompt)
+        for step in self.launcher.script.popleft():
+            match step:
                 case Exception():
-                    raise heard
+                    raise step
                 case asyncio.Event():
-                    await self._wait(heard)
+                    await self._wait(step)
                 case _:
-                    yield heard
+                    yield step
 
     async def interrupt(self) -> None:
-        """Count it."""
-        self.talks.interrupts += 1
+        """Count the interrupt."""
+        self.launcher.interrupts += 1
 
     async def close(self) -> None:
-        """End."""
-        self.talks.alive -= not self._closed.is_set()
+        """End the process."""
+        self.launcher.alive -= not self._closed.is_set()
         self._closed.set()
 
     async def _wait(self, event: asyncio.Event) -> None:
@@ -107,4 +116,4 @@ class ScriptedTalk:
             for end in ends:
                 end.cancel()
         if self._closed.is_set():
-            raise ConversationLostError("it was closed")
+            raise ClaudeProcessError("it was closed")

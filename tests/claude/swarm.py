@@ -1,4 +1,4 @@
-"""A hive whose agents are the real Claude Code, and what an operator sees of it."""
+"""A hive whose agents are the real Claude Code, and the operator's view of it."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Swarm:
         return found
 
     def live(self, name: str, count: int) -> list[dict[str, Any]]:
-        """Return so many live events of an agent, as somebody who watches is shown them."""
+        """Return so many live events of an agent, as the verb `watch` streams them."""
         request = {"cmd": "watch", "name": name}
         with closing(stream(self.hive.run_dir / "host.sock", request)) as responses:
             shown = (row for response in responses for row in response.get("live", ()))

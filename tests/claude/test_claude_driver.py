@@ -1,4 +1,4 @@
-"""The driver on virtual time, with scripted conversations: sessions, budgets, trouble."""
+"""The driver on virtual time, with scripted conversations: sessions, budgets, failures."""
 
 from __future__ import annotations
 
@@ -14,18 +14,20 @@ from attrs import define, field
 
 from hive.client.api import Delivery, Identity, Sent
 from hive.clock import LoopClock
+from hive.errors import ConfigError
+from hive.harness import claude
 from hive.harness.claude.driver import INTERRUPT_GRACE, ClaudeDriver
-from hive.harness.claude.errors import ConversationLostError
-from hive.harness.claude.turn_events import Compacted, Ended, Started
+from hive.harness.claude.turn_events import ClaudeProcessError, Compacted, TurnResult, TurnStarted
 from hive.harness.desk import Desk
 from hive.harness.drivers import Deferred, Done, DriverSetup, Failed, Rejected
+from hive.harness.registry import load_driver
 from hive.harness.reporting import Reporter
 from hive.harness.turn import Turn
 from hive.harness.turn_drivers import Surroundings, TurnEnd
 from hive.wire.claude import ClaudeConfig
 from hive.wire.enums import ActivityState, LiveKind, OrderKind, TurnOutcome
 from hive.wire.harness import Activity, Order, TurnRecord
-from tests.claude.scripted_launcher import COMPACTED, ScriptedTalks, answered, refused
+from tests.claude.scripted_launcher import COMPACTED, ScriptedLauncher, answered, refused
 
 pytestmark = pytest.mark.sim
 
@@ -34,8 +36,8 @@ TOO_LONG = refused("prompt_too_long", status=400)
 
 
 @define(eq=False)
-class Listening:
-    """The part of the client that a driver uses."""
+class RecordingClient:
+    """The part of the client that a driver uses; records every call."""
 
     sent: list[tuple[str, str, str | None]] = field(factory=list)
     reported: list[Activity] = field(factory=list)
@@ -57,13 +59,13 @@ class Listening:
 
 
 @define(eq=False)
-class Stage:
-    """A driver, what it talks to, and what it told."""
+class ScriptedDriver:
+    """A driver with a scripted launcher and a recording client."""
 
     state: Path
     settings: ClaudeConfig
-    talks: ScriptedTalks = field(factory=ScriptedTalks)
-    client: Any = field(factory=Listening)
+    launcher: ScriptedLauncher = field(factory=ScriptedLauncher)
+    client: Any = field(factory=RecordingClient)
     driver: ClaudeDriver = field(init=False)
     reporter: Reporter = field(init=False)
 
@@ -76,256 +78,272 @@ class Stage:
             home=self.state,
             clock=clock,
             random=Random(1),
-            talks=lambda *_: self.talks,
+            launcher=lambda *_: self.launcher,
         )
         self.reporter = Reporter(self.client, clock)
         await self.driver.open(Surroundings(self.client, Identity("alice", "agent"), self.reporter))
 
     async def turn(self, *script) -> TurnEnd:
-        """Have a turn whose questions lead to these answers."""
-        self.talks.script.extend(script)
+        """Run a turn whose queries lead to these scripts."""
+        self.launcher.script.extend(script)
         turn = Turn(self.client, Desk())
         turn.join([MAIL])
         end = await self.driver.turn(turn)
-        assert not self.talks.script, "everything was asked"
+        assert not self.launcher.script, "every query was sent"
         return end
 
-    async def told(self) -> Listening:
-        """Return what was told."""
+    async def flushed(self) -> RecordingClient:
+        """Send what the reporter holds; return the client."""
         await self.reporter.flush()
-        told: Listening = self.client
-        return told
+        client: RecordingClient = self.client
+        return client
 
 
 @pytest.fixture
-async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
-    made = Stage(tmp_path, ClaudeConfig(tools=("Read",)))
+async def scripted(tmp_path: Path) -> AsyncIterator[ScriptedDriver]:
+    made = ScriptedDriver(tmp_path, ClaudeConfig(tools=("Read",)))
     await made.open()
     yield made
     await made.driver.close()
-    assert made.talks.alive == 0, "no process is left"
+    assert made.launcher.alive == 0, "no process is left"
 
 
-async def restarted(stage: Stage, **settings: Any) -> None:
-    """Have a new harness take over, with other settings if given."""
-    await stage.driver.close()
-    stage.settings = ClaudeConfig(tools=("Read",), **settings)
-    await stage.open()
+async def restarted(scripted: ScriptedDriver, **settings: Any) -> None:
+    """Replace the harness by a new one, with other settings if given."""
+    await scripted.driver.close()
+    scripted.settings = ClaudeConfig(tools=("Read",), **settings)
+    await scripted.open()
 
 
-async def test_turns_share_a_process_and_a_conversation(stage):
-    first, second = await stage.turn(answered()), await stage.turn(answered())
+async def test_turns_share_a_process_and_a_conversation(scripted):
+    first, second = await scripted.turn(answered()), await scripted.turn(answered())
     assert first.outcome == second.outcome == Done()
-    assert stage.talks.started == [(None, None)]
-    activity = (await stage.told()).reported[-1]
+    assert scripted.launcher.launched == [(None, None)]
+    activity = (await scripted.flushed()).reported[-1]
     assert (activity.model, activity.session) == ("m", "s-1")
     assert activity.account is not None
 
 
-async def test_each_turn_has_a_mark_of_its_own(stage):
-    await stage.turn(answered())
-    await stage.turn(answered())
-    one, two = (re.findall(r"^-----\w+-----$", text, re.MULTILINE) for text in stage.talks.asked)
+async def test_each_turn_has_its_own_boundary(scripted):
+    await scripted.turn(answered())
+    await scripted.turn(answered())
+    one, two = (
+        re.findall(r"^-----\w+-----$", text, re.MULTILINE) for text in scripted.launcher.prompts
+    )
     assert len(set(one)) == len(set(two)) == 1
     assert set(one) != set(two), "a sender may have been told the last one"
 
 
-async def test_a_new_harness_resumes_the_conversation_and_says_so_once(stage):
-    await stage.turn(answered())
-    stage.talks.on_disk.add("s-1")
-    await restarted(stage)
+async def test_a_new_harness_resumes_the_conversation_and_the_restart_is_noticed_once(scripted):
+    await scripted.turn(answered())
+    scripted.launcher.on_disk.add("s-1")
+    await restarted(scripted)
     order = Order(1, OrderKind.RESTARTED, at=0.0, reason="out of memory; nobody has written since")
-    stage.driver.restarted(order)
-    failed = await stage.turn(refused(status=529))
+    scripted.driver.restarted(order)
+    failed = await scripted.turn(refused(status=529))
     assert isinstance(failed.outcome, Deferred)
-    await stage.turn(answered())
-    await stage.turn(answered())
-    assert stage.talks.started[1:] == [("s-1", None)]
+    await scripted.turn(answered())
+    await scripted.turn(answered())
+    assert scripted.launcher.launched[1:] == [("s-1", None)]
     notice = "You were restarted (it ended at 1970-01-01T00:00:00.000Z): out of memory; nobody"
-    assert [notice in text for text in stage.talks.asked] == [False, True, True, False]
+    assert [notice in text for text in scripted.launcher.prompts] == [False, True, True, False]
 
 
-async def test_a_conversation_that_is_gone_is_begun_anew_and_the_model_is_told(stage):
-    await stage.turn(answered())
-    await restarted(stage)
-    await stage.turn(answered())
-    assert stage.talks.started[-1] == (None, None)
-    assert "This is a new conversation" in stage.talks.asked[-1]
-    assert any("not on disk" in text for _, text in (await stage.told()).shown)
+async def test_a_conversation_that_is_not_on_disk_is_replaced_and_the_model_is_notified(scripted):
+    await scripted.turn(answered())
+    await restarted(scripted)
+    await scripted.turn(answered())
+    assert scripted.launcher.launched[-1] == (None, None)
+    assert "This is a new conversation" in scripted.launcher.prompts[-1]
+    assert any("not on disk" in text for _, text in (await scripted.flushed()).shown)
 
 
-async def test_a_new_session_is_one_that_was_asked_for(stage):
-    await stage.turn(answered())
-    stage.talks.on_disk.add("s-1")
-    stage.driver.begin_anew()
-    await stage.turn(answered())
-    await stage.turn(answered())
-    assert stage.talks.started == [(None, None), (None, None)]
-    assert ["new conversation" in text for text in stage.talks.asked] == [False, True, False]
+async def test_a_new_session_begins_when_it_is_requested(scripted):
+    await scripted.turn(answered())
+    scripted.launcher.on_disk.add("s-1")
+    scripted.driver.begin_anew()
+    await scripted.turn(answered())
+    await scripted.turn(answered())
+    assert scripted.launcher.launched == [(None, None), (None, None)]
+    assert ["new conversation" in text for text in scripted.launcher.prompts] == [
+        False,
+        True,
+        False,
+    ]
 
 
-async def test_tools_beyond_the_manifest_end_the_turn_and_the_program(stage):
-    end = await stage.turn((Started("s-1", "m", ("Read", "Bash")),))
+async def test_tools_beyond_the_manifest_end_the_turn_and_the_process(scripted):
+    end = await scripted.turn((TurnStarted("s-1", "m", ("Read", "Bash")),))
     assert end.outcome == Failed("Claude Code offers Bash, which the manifest does not allow")
-    assert stage.talks.alive == 0
+    assert scripted.launcher.alive == 0
 
 
-async def test_what_does_not_fit_is_compacted_once(stage):
-    end = await stage.turn(TOO_LONG, COMPACTED, answered())
+async def test_a_conversation_that_does_not_fit_is_compacted_once(scripted):
+    end = await scripted.turn(TOO_LONG, COMPACTED, answered())
     assert end.outcome == Done()
-    assert [text[:8] for text in stage.talks.asked][1] == "/compact"
-    assert stage.talks.asked[0] == stage.talks.asked[2]
-    end = await stage.turn(TOO_LONG, COMPACTED, TOO_LONG)
+    assert [text[:8] for text in scripted.launcher.prompts][1] == "/compact"
+    assert scripted.launcher.prompts[0] == scripted.launcher.prompts[2]
+    end = await scripted.turn(TOO_LONG, COMPACTED, TOO_LONG)
     assert isinstance(end.outcome, Failed)
 
 
-async def test_what_cannot_be_compacted_is_not_asked_again(stage):
-    end = await stage.turn(TOO_LONG, (Compacted("too few messages"), Ended(failed=False)))
+async def test_a_prompt_is_not_repeated_when_compaction_fails(scripted):
+    end = await scripted.turn(TOO_LONG, (Compacted("too few messages"), TurnResult(failed=False)))
     assert isinstance(end.outcome, Failed)
-    assert len(stage.talks.asked) == 2
+    assert len(scripted.launcher.prompts) == 2
 
 
-async def test_a_program_that_died_while_idle_costs_the_mail_nothing(stage):
-    await stage.turn(answered())
-    stage.talks.on_disk.add("s-1")
-    end = await stage.turn((ConversationLostError("broken pipe"),), answered())
+async def test_a_process_that_died_while_idle_is_replaced_within_the_turn(scripted):
+    await scripted.turn(answered())
+    scripted.launcher.on_disk.add("s-1")
+    end = await scripted.turn((ClaudeProcessError("broken pipe"),), answered())
     assert end.outcome == Done()
-    assert stage.talks.started == [(None, None), ("s-1", None)]
-    assert stage.talks.asked[1] == stage.talks.asked[2]
+    assert scripted.launcher.launched == [(None, None), ("s-1", None)]
+    assert scripted.launcher.prompts[1] == scripted.launcher.prompts[2]
 
 
-async def test_a_new_session_before_the_first_turn_changes_nothing(stage):
-    stage.driver.begin_anew()
-    await stage.turn(answered())
-    await stage.turn(answered())
-    assert stage.talks.started == [(None, None)]
+async def test_a_new_session_before_the_first_turn_changes_nothing(scripted):
+    scripted.driver.begin_anew()
+    await scripted.turn(answered())
+    await scripted.turn(answered())
+    assert scripted.launcher.launched == [(None, None)]
 
 
-async def test_a_program_that_was_lost_is_started_anew(stage):
-    end = await stage.turn((Started("s-1", "m", ()), ConversationLostError("killed")))
+async def test_a_process_that_ends_in_a_turn_fails_it_and_the_next_turn_resumes(scripted):
+    end = await scripted.turn((TurnStarted("s-1", "m", ()), ClaudeProcessError("killed")))
     assert end.outcome == Failed("killed")
-    stage.talks.on_disk.add("s-1")
-    await stage.turn(answered())
-    assert stage.talks.started == [(None, None), ("s-1", None)]
+    scripted.launcher.on_disk.add("s-1")
+    await scripted.turn(answered())
+    assert scripted.launcher.launched == [(None, None), ("s-1", None)]
 
 
-async def test_a_program_that_cannot_be_started_is_no_fault_of_the_mail(stage):
-    stage.talks.broken = "Claude Code cannot be started: not found"
-    end = await stage.turn()
+async def test_mail_is_deferred_when_the_process_cannot_be_started(scripted):
+    scripted.launcher.broken = "Claude Code cannot be started: not found"
+    end = await scripted.turn()
     assert end.outcome == Deferred("Claude Code cannot be started: not found")
     assert end.hold_off is not None
     assert end.hold_off.state is ActivityState.WAITING
-    stage.talks.broken = None
-    assert (await stage.turn(answered())).outcome == Done()
+    scripted.launcher.broken = None
+    assert (await scripted.turn(answered())).outcome == Done()
 
 
-async def test_a_turn_ends_at_its_time_limit(stage):
+async def test_a_turn_ends_at_its_time_limit(scripted):
     loop = asyncio.get_running_loop()
-    end = await stage.turn((asyncio.Event(),))
+    end = await scripted.turn((asyncio.Event(),))
     assert end.outcome == Failed("ended after the time limit of 600 s")
     assert loop.time() == pytest.approx(600)
-    assert stage.talks.alive == 0
+    assert scripted.launcher.alive == 0
 
 
-async def test_an_interrupted_turn_ends_as_cancelled(stage):
+async def test_an_interrupted_turn_ends_as_cancelled(scripted):
     stop = asyncio.Event()
-    turn = asyncio.create_task(stage.turn((stop, *refused("aborted_streaming"))))
-    while not stage.talks.asked:
+    turn = asyncio.create_task(scripted.turn((stop, *refused("aborted_streaming"))))
+    while not scripted.launcher.prompts:
         await asyncio.sleep(0)
     asyncio.get_running_loop().call_later(1, stop.set)
-    await stage.driver.interrupt()
+    await scripted.driver.interrupt()
     end = await turn
     assert (end.outcome, end.word) == (
         Rejected("cancelled by the operator"),
         TurnOutcome.CANCELLED,
     )
-    assert stage.talks.interrupts == 1
-    assert stage.talks.alive == 1, "the program goes on"
+    assert scripted.launcher.interrupts == 1
+    assert scripted.launcher.alive == 1, "the process goes on"
 
 
-async def test_a_program_that_cannot_be_interrupted_is_ended(stage):
-    turn = asyncio.create_task(stage.turn((asyncio.Event(),)))
-    while not stage.talks.asked:
+async def test_a_process_that_cannot_be_interrupted_is_ended(scripted):
+    turn = asyncio.create_task(scripted.turn((asyncio.Event(),)))
+    while not scripted.launcher.prompts:
         await asyncio.sleep(0)
-    await stage.driver.interrupt()
+    await scripted.driver.interrupt()
     assert (await turn).word is TurnOutcome.CANCELLED
     assert asyncio.get_running_loop().time() == pytest.approx(INTERRUPT_GRACE)
-    assert stage.talks.alive == 0
+    assert scripted.launcher.alive == 0
 
 
-async def test_a_nearly_full_conversation_is_compacted_at_rest(stage):
-    await stage.turn(answered(context=749))
-    await stage.driver.rest()
-    await stage.turn(answered(context=750))
-    stage.reporter.state(ActivityState.WAITING, "bob: when?")
-    stage.talks.script.extend([answered("noted", context=760), COMPACTED])
-    await stage.driver.rest()
-    told = await stage.told()
-    assert "75 % of 1000 tokens" in stage.talks.asked[-2]
-    assert stage.talks.asked[-1] == "/compact"
-    assert [record.wake for record in told.records] == ["compaction"]
-    assert told.reported[-1].state is ActivityState.WAITING, "as before"
-    await stage.driver.rest()
-    assert not stage.talks.script, "once is enough"
+async def test_a_nearly_full_conversation_is_compacted_at_rest(scripted):
+    await scripted.turn(answered(context=749))
+    await scripted.driver.rest()
+    await scripted.turn(answered(context=750))
+    scripted.reporter.state(ActivityState.WAITING, "bob: when?")
+    scripted.launcher.script.extend([answered("noted", context=760), COMPACTED])
+    await scripted.driver.rest()
+    client = await scripted.flushed()
+    assert "75 % of 1000 tokens" in scripted.launcher.prompts[-2]
+    assert scripted.launcher.prompts[-1] == "/compact"
+    assert [record.wake for record in client.records] == ["compaction"]
+    assert client.reported[-1].state is ActivityState.WAITING, "as before"
+    await scripted.driver.rest()
+    assert not scripted.launcher.script, "once is enough"
 
 
-async def test_trouble_at_rest_is_no_trouble_for_the_mail(stage):
-    await stage.turn(answered(context=900))
-    stage.talks.script.append((Started("s-1", "m", ()), ConversationLostError("killed")))
-    await stage.driver.rest()
-    [record] = (await stage.told()).records
+async def test_a_failed_compaction_at_rest_does_not_affect_the_mail(scripted):
+    await scripted.turn(answered(context=900))
+    scripted.launcher.script.append((TurnStarted("s-1", "m", ()), ClaudeProcessError("killed")))
+    await scripted.driver.rest()
+    [record] = (await scripted.flushed()).records
     assert (record.outcome, record.note) == (TurnOutcome.FAILED, "killed")
-    assert (await stage.turn(answered())).outcome == Done()
+    assert (await scripted.turn(answered())).outcome == Done()
 
 
-async def test_a_budget_is_that_of_a_process(stage):
-    await restarted(stage, turn_budget=2.0, day_budget=5.0)
-    stage.talks.on_disk.add("s-1")
+async def test_with_a_budget_each_turn_has_its_own_process(scripted):
+    await restarted(scripted, turn_budget=2.0, day_budget=5.0)
+    scripted.launcher.on_disk.add("s-1")
     for total in (1.5, 3.5, 4.75):
-        end = await stage.turn(answered(cost=total))
+        end = await scripted.turn(answered(cost=total))
     assert end.usage.cost_usd == pytest.approx(1.25)
-    assert stage.talks.started == [(None, 2.0), ("s-1", 2.0), ("s-1", 1.5)]
-    spent = await stage.turn(refused("budget_exhausted"))
+    assert scripted.launcher.launched == [(None, 2.0), ("s-1", 2.0), ("s-1", 1.5)]
+    spent = await scripted.turn(refused("budget_exhausted"))
     assert isinstance(spent.outcome, Failed), "of the turn, not of the day"
 
 
-async def test_a_spent_day_asks_nothing_more_until_the_next(stage):
-    await restarted(stage, day_budget=1.0)
-    stage.talks.on_disk.add("s-1")
-    await stage.turn(answered(cost=1.5))
-    processes = len(stage.talks.started)
-    end = await stage.turn()
+async def test_no_query_is_sent_once_the_days_budget_is_spent(scripted):
+    await restarted(scripted, day_budget=1.0)
+    scripted.launcher.on_disk.add("s-1")
+    await scripted.turn(answered(cost=1.5))
+    processes = len(scripted.launcher.launched)
+    end = await scripted.turn()
     assert end.word is TurnOutcome.LIMITED
-    assert len(stage.talks.started) == processes
+    assert len(scripted.launcher.launched) == processes
     assert end.hold_off is not None
     assert end.hold_off.until == 86400.0 * 20001
-    await restarted(stage, day_budget=1.0)
-    assert (await stage.turn()).word is TurnOutcome.LIMITED, "a new harness knows it"
+    await restarted(scripted, day_budget=1.0)
+    assert (await scripted.turn()).word is TurnOutcome.LIMITED, "a new harness knows it"
     await asyncio.sleep(86400)
-    assert (await stage.turn(answered(cost=1.6))).outcome == Done()
+    assert (await scripted.turn(answered(cost=1.6))).outcome == Done()
 
 
-async def test_overloads_are_counted_in_a_row(stage):
+async def test_overloads_are_counted_in_a_row(scripted):
     waits = []
     for _ in range(3):
-        end = await stage.turn(refused(status=529))
+        end = await scripted.turn(refused(status=529))
         assert end.hold_off is not None
         assert end.hold_off.until is not None
         waits.append(end.hold_off.until - 86400.0 * 20000)
     assert waits == sorted(waits)
-    await stage.turn(answered())
-    again = await stage.turn(refused(status=529))
+    await scripted.turn(answered())
+    again = await scripted.turn(refused(status=529))
     assert again.hold_off is not None
     assert again.hold_off.until is not None
     assert again.hold_off.until - 86400.0 * 20000 < waits[1]
 
 
-async def test_the_operator_is_told_once_a_day_that_a_login_is_missing(stage):
-    end = await stage.turn(refused(status=401, error="authentication_failed"))
+async def test_the_operator_is_notified_once_a_day_of_a_missing_login(scripted):
+    end = await scripted.turn(refused(status=401, error="authentication_failed"))
     assert end.hold_off is not None
     assert end.hold_off.until is None
-    [(to, body, key)] = stage.client.sent
+    [(to, body, key)] = scripted.client.sent
     assert to == "operator"
     assert "alice cannot work: words" in body
     assert key == "needs-login-2024-10-04"
-    assert stage.talks.alive == 0, "the next program reads the login anew"
+    assert scripted.launcher.alive == 0, "the next process reads the login anew"
+
+
+def test_without_the_package_the_driver_says_what_to_install(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(claude, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"pip install 'hyperhive\[claude\]'"):
+        claude.create(DriverSetup((), 1.0, tmp_path))
+
+
+def test_the_driver_is_found_by_its_name() -> None:
+    assert load_driver("claude") is claude.create

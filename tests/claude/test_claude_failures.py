@@ -1,4 +1,4 @@
-"""The real Claude Code in trouble: killed, limited, overloaded, too full, hanging, logged out."""
+"""Failures of the real Claude Code: killed, limited, overloaded, too full, hung, logged out."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def restart_daemon(swarm: Swarm) -> None:
 
 
 @pytest.mark.parametrize("kill", [kill_claude, kill_harness])
-def test_mail_of_a_killed_turn_comes_again_in_the_same_conversation(swarm: Swarm, kill) -> None:
+def test_mail_of_a_killed_turn_is_redelivered_in_the_same_conversation(swarm: Swarm, kill) -> None:
     swarm.configure("alice")
     swarm.start()
     never = threading.Event()
@@ -81,7 +81,7 @@ def limit(resets_at: float):
     )
 
 
-def test_a_limit_is_the_accounts_and_holds_off_all_its_agents(swarm: Swarm) -> None:
+def test_a_usage_limit_holds_off_all_agents_of_the_account(swarm: Swarm) -> None:
     login = {"ANTHROPIC_API_KEY": "", "CLAUDE_CODE_OAUTH_TOKEN": "sk-ant-oat01-shared"}
     swarm.configure("alice", "bob", **login)
     swarm.start()
@@ -193,7 +193,7 @@ def test_a_hanging_turn_is_cancelled(swarm: Swarm) -> None:
     never.set()
 
 
-def test_a_new_session_begins_without_what_was_said(swarm: Swarm) -> None:
+def test_a_new_session_begins_without_the_earlier_conversation(swarm: Swarm) -> None:
     swarm.configure("alice")
     swarm.start()
     swarm.send("alice", "remember blue")

@@ -1,4 +1,4 @@
-"""The mail of a turn as the model meets it: by the hive's tools, and between them."""
+"""Mail of the current turn: taken by the hive's tools, and announced after tool calls."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from hive.client.api import Delivery
 from hive.clock import SystemClock
 from hive.errors import NotFoundError
-from hive.harness.claude.turn_mail import WAIT_MAX, TurnMail
+from hive.harness.claude.turn_mail import TOOL_WAIT_MAX, TurnMail
 from hive.harness.desk import Desk
 from hive.harness.turn import Turn
 
@@ -44,15 +44,15 @@ def mail(inbox: Any) -> TurnMail:
     return made
 
 
-async def test_what_recv_takes_joins_the_turn(mail: TurnMail, inbox: Any) -> None:
+async def test_messages_that_recv_takes_join_the_turn(mail: TurnMail, inbox: Any) -> None:
     inbox.left = [replace(MAIL, id=8), replace(MAIL, id=9)]
     taken = await mail.take(8, 500.0)
     assert [each.id for each in taken] == [8, 9]
     assert [each.id for each in mail.held()] == [7, 8, 9]
-    assert inbox.waits == [WAIT_MAX, 0.0, 0.0], "a turn does not wait long"
+    assert inbox.waits == [TOOL_WAIT_MAX, 0.0, 0.0], "a turn does not wait long"
 
 
-async def test_what_the_model_is_done_with_is_held_no_more(mail: TurnMail) -> None:
+async def test_finished_messages_are_not_held_any_more(mail: TurnMail) -> None:
     await mail.done([7])
     assert mail.held() == ()
     assert mail.turn is not None
@@ -70,12 +70,12 @@ async def test_between_turns_there_is_no_mail(mail: TurnMail) -> None:
         await mail.done([7])
 
 
-async def test_urgent_mail_is_told_once_with_the_turns_mark(mail: TurnMail) -> None:
+async def test_urgent_mail_is_announced_once_with_the_turns_boundary(mail: TurnMail) -> None:
     assert mail.between_tools() is None
     assert mail.turn is not None
     mail.turn._urgent.append(replace(MAIL, id=8, body="stop"))
     note = mail.between_tools()
     assert note is not None
-    assert f"{mail.mark}\nstop\n{mail.mark}" in note
+    assert f"{mail.boundary}\nstop\n{mail.boundary}" in note
     assert [each.id for each in mail.held()] == [7, 8]
     assert mail.between_tools() is None

@@ -1,4 +1,4 @@
-"""Turns of the real Claude Code in a real hive: mail, tools, answers, what the model is told."""
+"""Turns of the real Claude Code in a real hive: mail, tools, answers, prompts."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_question_is_waited_for_and_its_answer_wakes_the_asker(swarm: Swarm) -
     swarm.until_activity("alice", "idle")
 
 
-def test_what_happens_in_a_turn_can_be_watched(swarm: Swarm) -> None:
+def test_the_events_of_a_turn_can_be_watched(swarm: Swarm) -> None:
     swarm.configure("alice")
     swarm.start()
     swarm.endpoint.script(
@@ -84,7 +84,7 @@ def test_what_happens_in_a_turn_can_be_watched(swarm: Swarm) -> None:
     assert [line["text"] for line in shown[1:]] == ["one", "that is all"]
 
 
-def test_two_agents_talk_and_an_answer_wakes_the_asker(swarm: Swarm) -> None:
+def test_two_agents_exchange_messages_and_an_answer_wakes_the_asker(swarm: Swarm) -> None:
     swarm.configure("alice", "bob")
     swarm.start()
     swarm.endpoint.script(
@@ -105,7 +105,7 @@ def test_two_agents_talk_and_an_answer_wakes_the_asker(swarm: Swarm) -> None:
     assert "ask bob" in swarm.endpoint.nth(3, "alice").text, "it is one conversation"
 
 
-def test_urgent_mail_is_told_between_tools_and_other_mail_after_the_turn(swarm: Swarm) -> None:
+def test_urgent_mail_arrives_between_tools_and_other_mail_after_the_turn(swarm: Swarm) -> None:
     swarm.configure("alice")
     swarm.start()
     held = threading.Event()
@@ -127,7 +127,7 @@ def test_urgent_mail_is_told_between_tools_and_other_mail_after_the_turn(swarm: 
     assert second["messages"] == [usual]
 
 
-def test_what_is_not_allowed_is_refused_and_the_turn_goes_on(swarm: Swarm) -> None:
+def test_a_call_that_is_not_allowed_is_refused_and_the_turn_goes_on(swarm: Swarm) -> None:
     swarm.configure("alice", claude='tools = ["Read", "Bash(echo:*)"]')
     swarm.start()
     swarm.endpoint.script(

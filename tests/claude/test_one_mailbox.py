@@ -54,13 +54,13 @@ def neighbour(
     return streaming(Path(env["HOME"]), env, "--allowedTools", "SendMessage")
 
 
-def heard(swarm: Swarm, begin: str) -> str:
-    """Wait until some model is told what begins like this, and return what it is told."""
+def prompt_with(swarm: Swarm, begin: str) -> str:
+    """Wait for a prompt that contains this beginning, and return it."""
 
-    def told(requests: Sequence[Asked]) -> str | None:
+    def find(requests: Sequence[Asked]) -> str | None:
         return next((each.last for each in requests if begin in each.last), None)
 
-    found: str = swarm.endpoint.wait(told, what=begin)
+    found: str = swarm.endpoint.wait(find, what=begin)
     return found
 
 
@@ -72,8 +72,10 @@ def test_where_there_is_a_socket_messages_are_refused(swarm: Swarm, env: dict[st
     [socket] = sockets_of(after_a_turn(swarm, **{**env, SWITCH: "1"}))
     with neighbour(swarm, env, socket) as session:
         session.ask("tell alice")
-        told = heard(swarm, "[Cross-session delivery notice] Your message to another session")
-    assert "that session is not accepting cross-session messages" in told
+        notice = prompt_with(
+            swarm, "[Cross-session delivery notice] Your message to another session"
+        )
+    assert "that session is not accepting cross-session messages" in notice
     swarm.send("alice", "go on")
     swarm.until_turns("alice", 2)
     first, second = swarm.endpoint.of("alice")
@@ -90,4 +92,4 @@ def test_nothing_but_the_setting_keeps_them_out(swarm: Swarm, env: dict[str, str
         [socket] = sockets_of(receiver.pid)
         with neighbour(swarm, env, socket) as session:
             session.ask("tell the other one")
-            assert BODY in heard(swarm, "Another Claude session sent a message")
+            assert BODY in prompt_with(swarm, "Another Claude session sent a message")

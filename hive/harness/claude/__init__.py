@@ -1,8 +1,8 @@
 """The driver `claude`: Claude Code as an agent, on the official SDK (extra `hyperhive[claude]`).
 
-One conversation per agent, resumed across restarts. The rules in `outcome`, `turn_log`, `prompt`,
-`compaction`, `session_file` and `permissions` are pure. Only `sdk_client`, `hearing`, `launch`,
-`starting` and `toolbox` know the SDK.
+One conversation per agent, resumed across restarts. `outcome`, `turn_log`, `prompt` and
+`permissions` are pure rules. Only `launch` and `sdk_client` import the SDK; the driver loads them
+late, since that takes a second.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PACKAGE = "claude_agent_sdk"
 
 
 def create(setup: DriverSetup) -> ClaudeDriver:
-    """Return the driver; what the entry point `claude` names.
+    """Return the driver; target of the entry point `claude`.
 
     Raises:
         ConfigError: When the extra is not installed, or a setting is wrong.

@@ -1,4 +1,4 @@
-"""Which account an agent uses, without telling anybody its credential; and whether it changed."""
+"""Identity of the account that an agent uses, without its credential, and changes of its login."""
 
 from __future__ import annotations
 
@@ -12,20 +12,24 @@ from typing import Any
 
 from attrs import frozen
 
-KEYS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
-"""Variables that hold a credential, the first that is set counts."""
+CREDENTIAL_VARIABLES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
+"""Variables that hold a credential; the first that is set counts."""
 
-PROVIDERS = ("CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CODE_USE_VERTEX", "CLAUDE_CODE_USE_FOUNDRY")
+PROVIDER_VARIABLES = (
+    "CLAUDE_CODE_USE_BEDROCK",
+    "CLAUDE_CODE_USE_VERTEX",
+    "CLAUDE_CODE_USE_FOUNDRY",
+)
+"""Variables that select another provider; they take precedence."""
 
-LENGTH = 16
+FINGERPRINT_LENGTH = 16
 """Hexadecimal digits of a fingerprint."""
 
+POLL_INTERVAL = 2.0
+"""Seconds between two checks for a new login."""
 
-LOOK = 2.0
-"""Seconds between two looks whether somebody has logged in."""
-
-RETRY = 600.0
-"""Seconds after which it is tried without such a sign."""
+RETRY_AFTER = 600.0
+"""Seconds until the next attempt if no new login is seen."""
 
 Stamp = tuple[str, int, int]
 
@@ -35,7 +39,7 @@ class Login:
     """The login that Claude Code uses here.
 
     Attributes:
-        environ: Its environment.
+        environ: Environment of Claude Code.
         home: Its home directory.
     """
 
@@ -43,16 +47,17 @@ class Login:
     home: Path
 
     def fingerprint(self) -> str:
-        """Return a word that is the same for all who use one account, and tells nothing of it.
+        """Return a hash that is the same for all users of one account and reveals nothing of it.
 
-        A login counts by the account that it belongs to, not by its token, which changes.
+        A login is identified by its account, not by its token, which changes.
         """
-        where = self.environ.get("ANTHROPIC_BASE_URL", "")
+        endpoint = self.environ.get("ANTHROPIC_BASE_URL", "")
         identity = _identity(self.environ, self.home)
-        return hashlib.sha256(f"{where}\n{identity}".encode()).hexdigest()[:LENGTH]
+        digest = hashlib.sha256(f"{endpoint}\n{identity}".encode()).hexdigest()
+        return digest[:FINGERPRINT_LENGTH]
 
     def stamp(self) -> Stamp:
-        """Return something that changes when somebody logs in."""
+        """Return a value that changes with each login: fingerprint, file time (ns), file size."""
         path = _config_dir(self.environ, self.home) / ".credentials.json"
         try:
             status = path.stat()
@@ -61,26 +66,26 @@ class Login:
         return self.fingerprint(), status.st_mtime_ns, status.st_size
 
     async def changed(self) -> None:
-        """Wait until somebody has logged in, or until it is time to try without such a sign."""
+        """Wait for a new login, but no longer than `RETRY_AFTER` seconds."""
         before = await asyncio.to_thread(self.stamp)
         with suppress(TimeoutError):
-            async with asyncio.timeout(RETRY):
+            async with asyncio.timeout(RETRY_AFTER):
                 await self._differs_from(before)
 
     async def _differs_from(self, before: Stamp) -> None:
-        # The file is written by a program of somebody else's, which tells nobody.
+        # Another program writes the file and sends no notification.
         while await asyncio.to_thread(self.stamp) == before:  # noqa: ASYNC110
-            await asyncio.sleep(LOOK)
+            await asyncio.sleep(POLL_INTERVAL)
 
 
 def _identity(environ: Mapping[str, str], home: Path) -> str:
-    for name in PROVIDERS:
+    for name in PROVIDER_VARIABLES:
         if environ.get(name):
             return name
-    for name in KEYS:
+    for name in CREDENTIAL_VARIABLES:
         if environ.get(name):
             return f"{name}={environ[name]}"
-    account = _read(_settings(environ, home)).get("oauthAccount")
+    account = _read_json(_settings_file(environ, home)).get("oauthAccount")
     if isinstance(account, dict) and account.get("accountUuid"):
         return f"account {account['accountUuid']}"
     return f"login of {_config_dir(environ, home)}"
@@ -91,12 +96,12 @@ def _config_dir(environ: Mapping[str, str], home: Path) -> Path:
     return Path(given) if given else home / ".claude"
 
 
-def _settings(environ: Mapping[str, str], home: Path) -> Path:
+def _settings_file(environ: Mapping[str, str], home: Path) -> Path:
     given = environ.get("CLAUDE_CONFIG_DIR")
     return Path(given) / ".claude.json" if given else home / ".claude.json"
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text())
     except (OSError, ValueError):

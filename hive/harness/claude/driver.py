@@ -1,4 +1,4 @@
-"""The driver: a turn of the conversation for each batch of mail, and what comes between turns."""
+"""The driver: one turn of the conversation per batch of mail, and compaction between turns."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from typing import Any
 from hive.clock import Clock, SystemClock
 from hive.errors import HiveError
 from hive.harness.claude.account import Login
-from hive.harness.claude.compaction import Fill
-from hive.harness.claude.errors import ConversationLostError, WidenedError
 from hive.harness.claude.outcome import (
     Broken,
     Finished,
+    HoldOffState,
     Interrupted,
     LoggedOut,
     Overflowed,
     Unavailable,
     Verdict,
+    turn_end,
 )
-from hive.harness.claude.prompt import wake_prompt
-from hive.harness.claude.session import Session
-from hive.harness.claude.session_file import Notebook, day_of
-from hive.harness.claude.talk import Talks
-from hive.harness.claude.turn_log import Standing, TurnLog, turn_end
+from hive.harness.claude.prompt import notes_prompt, wake_prompt
+from hive.harness.claude.session import ClaudeSession, Launcher
+from hive.harness.claude.session_file import SessionFile, day_of
+from hive.harness.claude.turn_events import ClaudeProcessError, UnexpectedToolsError
+from hive.harness.claude.turn_log import ContextFill, TurnLog
 from hive.harness.claude.turn_mail import TurnMail
 from hive.harness.drivers import DriverSetup
 from hive.harness.turn import Turn
@@ -41,30 +41,29 @@ from hive.wire.harness import Order
 logger = logging.getLogger(__name__)
 
 INTERRUPT_GRACE = 10.0
-"""Seconds in which an interrupted turn may end by itself; then the program is ended."""
+"""Seconds in which an interrupted turn may end by itself; then the process is ended."""
+
+MakeLauncher = Callable[[ClaudeConfig, Surroundings, TurnMail], Launcher]
 
 
-MakeTalks = Callable[[ClaudeConfig, Surroundings, TurnMail], Talks]
+def _sdk_launcher() -> MakeLauncher:
+    """Load the SDK, which takes a second, and return its launcher."""
+    from hive.harness.claude.launch import SdkLauncher
 
-
-def _real_talks() -> MakeTalks:
-    """Return what makes conversations with the real program; the SDK takes a second to load."""
-    from hive.harness.claude.starting import Starter
-
-    return Starter
+    return SdkLauncher
 
 
 class ClaudeDriver(TurnDriver):
     """Holds one conversation with Claude Code.
 
     Args:
-        setup: Time limit of a turn, and where to keep what must last.
-        settings: What the manifest says.
-        environ: What Claude Code inherits.
-        home: Whose login it is.
+        setup: Time limit of a turn in seconds, and the directory for persistent state.
+        settings: The manifest's settings.
+        environ: Environment that Claude Code inherits.
+        home: Home directory with the login.
         clock: Wall time.
-        random: Where jitter comes from.
-        talks: Makes what makes conversations; None is the real program.
+        random: Source of jitter.
+        launcher: Makes the launcher of Claude Code; None launches the real program.
     """
 
     def __init__(
@@ -76,7 +75,7 @@ class ClaudeDriver(TurnDriver):
         home: Path | None = None,
         clock: Clock | None = None,
         random: Random | None = None,
-        talks: MakeTalks | None = None,
+        launcher: MakeLauncher | None = None,
     ) -> None:
         self._setup = setup
         self._settings = settings
@@ -84,47 +83,47 @@ class ClaudeDriver(TurnDriver):
         self._clock = clock or SystemClock()
         self._random = random or Random()  # noqa: S311 - jitter
         self._mail = TurnMail(self._clock)
-        self._talks = talks
-        self._fill = Fill()
+        self._make_launcher = launcher
+        self._fill = ContextFill()
         self._failures = 0
         self._interrupted = False
-        self._ended = asyncio.Event()
-        self._ended.set()
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def open(self, surroundings: Surroundings) -> None:
-        """Find out which account it is, and which conversation there was."""
+        """Read the session file and report the account."""
         self._hive = surroundings
-        notebook = Notebook(self._setup.state / "claude" / "session.json")
-        await asyncio.to_thread(notebook.read)
-        make = self._talks
+        file = SessionFile(self._setup.state / "claude" / "session.json")
+        await asyncio.to_thread(file.read)
+        make = self._make_launcher
         if make is None:
-            make = await asyncio.to_thread(_real_talks)
-        talks = make(self._settings, surroundings, self._mail)
+            make = await asyncio.to_thread(_sdk_launcher)
+        launcher = make(self._settings, surroundings, self._mail)
         reporter = surroundings.reporter
-        self._session = Session(self._settings, notebook, reporter, self._clock, talks)
-        await self._tell_account()
+        self._session = ClaudeSession(self._settings, file, reporter, self._clock, launcher)
+        await self._report_account()
 
     async def turn(self, turn: Turn) -> TurnEnd:
-        """Have the model work on the messages of a turn."""
+        """Run one turn of the conversation on the messages of `turn`."""
         log = TurnLog()
         self._mail.begin(turn)
-        self._ended.clear()
+        self._idle.clear()
         try:
-            found = await self._in_time(self._converse(turn, log))
+            found = await self._within_time_limit(self._ask_about_mail(turn, log))
         finally:
             self._mail.end()
-            self._ended.set()
-        return await self._judge(found, log)
+            self._idle.set()
+        return await self._end_turn(found, log)
 
     async def interrupt(self) -> None:
-        """Make the turn that is under way end soon; if it does not, end the program."""
+        """Interrupt the current turn; end the process unless that works within the grace period."""
         self._interrupted = True
         try:
             async with asyncio.timeout(INTERRUPT_GRACE):
                 await self._session.interrupt()
-                await self._ended.wait()
-        except (TimeoutError, ConversationLostError):
-            await self._session.shut()
+                await self._idle.wait()
+        except (TimeoutError, ClaudeProcessError):
+            await self._session.close()
 
     async def rest(self) -> None:
         """Compact the conversation if it is nearly full, after the model has taken notes."""
@@ -132,36 +131,36 @@ class ClaudeDriver(TurnDriver):
             return
         reporter = self._hive.reporter
         before, started = reporter.activity, self._clock.now()
-        reporter.state(ActivityState.COMPACTING, self._fill.text)
+        reporter.state(ActivityState.COMPACTING, str(self._fill))
         log = TurnLog()
-        found = await self._in_time(self._take_notes_and_compact(log))
-        end = await self._judge(found, log)
-        self._fill = Fill()
+        found = await self._within_time_limit(self._take_notes_and_compact(log))
+        end = await self._end_turn(found, log)
+        self._fill = ContextFill()
         reporter.turn(end.recorded(started, self._clock.now(), wake="compaction"))
         reporter.state(before.state, before.about, before.until)
 
     async def recovered(self) -> None:
-        """Wait until somebody has logged in, or it is time to try without such a sign."""
+        """Wait for a new login, or until it is time for another attempt without one."""
         await self._login.changed()
-        await self._tell_account()
+        await self._report_account()
 
     async def close(self) -> None:
-        """End the program."""
-        await self._session.shut()
+        """End the process of Claude Code."""
+        await self._session.close()
 
     def begin_anew(self) -> None:
-        """Begin the next turn without what was said before."""
-        self._session.begin_anew()
+        """Begin a new conversation with the next turn."""
+        self._session.reset()
 
     def restarted(self, order: Order) -> None:
-        """Have the model told that it was restarted."""
-        self._session.restarted(order)
+        """Add a notice for the model that the agent was restarted."""
+        self._session.note_restart(order)
 
-    async def _converse(self, turn: Turn, log: TurnLog) -> Verdict:
-        """Ask about the mail; if the conversation does not fit, compact it once and ask again."""
+    async def _ask_about_mail(self, turn: Turn, log: TurnLog) -> Verdict:
+        """Send the mail as a prompt; if it does not fit, compact once and send it again."""
         try:
-            await self._session.ready()
-        except ConversationLostError as error:
+            await self._session.ensure_open()
+        except ClaudeProcessError as error:
             return Unavailable(str(error))
         if self._interrupted:
             return Interrupted()
@@ -169,24 +168,24 @@ class ClaudeDriver(TurnDriver):
             turn.messages,
             waiting=turn.waiting,
             now=self._clock.now(),
-            mark=self._mail.mark,
+            boundary=self._mail.boundary,
             notices=self._session.notices,
         )
-        found = await self._session.ask(text, log)
+        found = await self._session.query(text, log)
         if isinstance(found, Overflowed) and await self._session.compact(log) is None:
-            found = await self._session.ask(text, log)
+            found = await self._session.query(text, log)
         if isinstance(found, Finished):
-            self._session.told()
+            self._session.clear_notices()
         return found
 
     async def _take_notes_and_compact(self, log: TurnLog) -> Verdict:
-        await self._session.ready()
-        found = await self._session.ask(self._fill.notes_prompt(), log)
+        await self._session.ensure_open()
+        found = await self._session.query(notes_prompt(self._fill.percent, self._fill.window), log)
         failure = await self._session.compact(log)
         return found if failure is None else Broken(f"compacting failed: {failure}")
 
-    async def _in_time(self, work: Coroutine[Any, Any, Verdict]) -> Verdict:
-        """Return a verdict in any case; the program is ended if it is not to be trusted."""
+    async def _within_time_limit(self, work: Coroutine[Any, Any, Verdict]) -> Verdict:
+        """Return a verdict in any case; after a time-out or an error the process is ended."""
         limit = self._setup.time_limit
         self._interrupted = False
         try:
@@ -194,27 +193,27 @@ class ClaudeDriver(TurnDriver):
                 return await work
         except TimeoutError:
             found: Verdict = Broken(f"ended after the time limit of {limit:g} s")
-        except (ConversationLostError, WidenedError) as error:
+        except (ClaudeProcessError, UnexpectedToolsError) as error:
             found = Interrupted() if self._interrupted else Broken(str(error))
-        await self._session.shut()
+        await self._session.close()
         return found
 
-    async def _judge(self, found: Verdict, log: TurnLog) -> TurnEnd:
+    async def _end_turn(self, found: Verdict, log: TurnLog) -> TurnEnd:
         cost = await self._session.charge(log)
         self._fill = log.fill(self._fill)
-        standing = Standing(self._clock.now(), self._failures, self._session.day_ends)
+        state = HoldOffState(self._clock.now(), self._failures, self._session.budget_resets_at)
         self._failures = self._failures + 1 if isinstance(found, Unavailable) else 0
         if isinstance(found, LoggedOut):
-            await self._session.shut()
-            await self._tell_operator(found.reason)
-        return turn_end(found, log.usage(cost), standing, self._random)
+            await self._session.close()
+            await self._notify_operator(found.reason)
+        return turn_end(found, log.usage(cost), state, self._random)
 
-    async def _tell_account(self) -> None:
+    async def _report_account(self) -> None:
         account = await asyncio.to_thread(self._login.fingerprint)
         self._hive.reporter.uses(account=account)
 
-    async def _tell_operator(self, reason: str) -> None:
-        """Tell the operator that a login is missing, once a day."""
+    async def _notify_operator(self, reason: str) -> None:
+        """Send the operator a message about a missing login, at most once a day."""
         name = self._hive.me.name
         try:
             await self._hive.client.send(

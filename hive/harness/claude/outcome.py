@@ -1,21 +1,32 @@
-"""What the end of a turn means: done, or which kind of trouble. From typed events only."""
+"""Rules for the end of a turn: result -> verdict -> `TurnEnd`. Pure; from typed events only."""
 
 from __future__ import annotations
 
+from random import Random
+
 from attrs import frozen
 
-from hive.harness.claude.turn_events import Ended, UsageLimit
+from actors import Backoff
+from hive.harness.claude.turn_events import TurnResult, UsageLimit
+from hive.harness.drivers import Deferred, Done, Failed, Outcome, Rejected
+from hive.harness.gate import HoldOff
+from hive.harness.turn_drivers import TurnEnd, Usage
+from hive.wire.enums import ActivityState, TurnOutcome
 
-UNKNOWN_RESET = 300.0
-"""Seconds until a used-up account is tried again when nobody says when it resets."""
+DEFAULT_RESET = 300.0
+"""Seconds that a limited account waits when its reset time is unknown."""
 
-OVERLOADED = frozenset({500, 502, 503, 504, 529})
-"""HTTP statuses of a service that cannot answer just now."""
+BACK_OFF = Backoff(base=5.0, factor=2.0, cap=600.0, jitter=0.2)
+"""Delays between turns while the model is unavailable."""
 
-LOGIN = "authentication_failed"
-ACCOUNT = frozenset({"rate_limit", "billing_error"})
-SERVICE = frozenset({"overloaded", "server_error"})
+OVERLOAD_STATUSES = frozenset({500, 502, 503, 504, 529})
+"""HTTP statuses of a service that is temporarily unable to answer."""
+
 TOO_MANY_REQUESTS = 429
+
+LOGIN_ERROR = "authentication_failed"
+ACCOUNT_ERRORS = frozenset({"rate_limit", "billing_error"})
+SERVICE_ERRORS = frozenset({"overloaded", "server_error"})
 
 
 @frozen
@@ -30,7 +41,12 @@ class Overflowed:
 
 @frozen
 class UsedUp:
-    """The account may not be used before a time; None if nobody knows when."""
+    """The account's usage limit is reached.
+
+    Attributes:
+        until: Unix time at which it resets; None if unknown.
+        reason: Description of the error.
+    """
 
     until: float | None
     reason: str
@@ -38,21 +54,21 @@ class UsedUp:
 
 @frozen
 class Unavailable:
-    """The model cannot be asked now, through no fault of the mail's."""
+    """The model cannot be asked now, for a reason unrelated to the mail."""
 
     reason: str
 
 
 @frozen
 class LoggedOut:
-    """There is no login, or it is no longer valid."""
+    """There is no login, or it is not valid any more."""
 
     reason: str
 
 
 @frozen
 class BudgetSpent:
-    """The turn has cost what it may cost."""
+    """The turn's budget is spent."""
 
 
 @frozen
@@ -62,7 +78,7 @@ class Interrupted:
 
 @frozen
 class Broken:
-    """Anything else that is wrong."""
+    """Any other failure."""
 
     reason: str
 
@@ -70,41 +86,101 @@ class Broken:
 Verdict = (
     Finished | Overflowed | UsedUp | Unavailable | LoggedOut | BudgetSpent | Interrupted | Broken
 )
-"""The closed set of what the end of a turn can mean."""
+"""The closed set of ways in which a turn ends."""
 
 
 def verdict(  # noqa: PLR0911 - a table
-    ended: Ended, error: str | None = None, limit: UsageLimit | None = None
+    result: TurnResult, error: str | None = None, limit: UsageLimit | None = None
 ) -> Verdict:
-    """Return what an end means.
+    """Classify the end of a turn.
 
     Args:
-        ended: The end.
-        error: Claude Code's word for what went wrong when the model was asked last.
-        limit: The last that was heard of the account's usage.
+        result: The end.
+        error: Claude Code's error code of the last request to the model.
+        limit: The last known state of the account's usage limit.
     """
-    match ended.reason:
+    match result.reason:
         case "aborted_streaming" | "aborted_tools":
             return Interrupted()
         case "budget_exhausted":
             return BudgetSpent()
         case "prompt_too_long":
             return Overflowed()
-        case _ if not ended.failed:
+        case _ if not result.failed:
             return Finished()
-    words = ended.text or error or "unknown"
-    if ended.status == TOO_MANY_REQUESTS or error in ACCOUNT:
-        return _used_up(limit, words)
-    if error == LOGIN:
-        return LoggedOut(words)
-    if ended.status in OVERLOADED or error in SERVICE:
-        return Unavailable(f"the service cannot answer now: {words}")
-    if ended.status is None and error == "unknown":
-        return Unavailable(f"the service cannot be reached: {words}")
-    return Broken(words)
+    text = result.text or error or "unknown"
+    if result.status == TOO_MANY_REQUESTS or error in ACCOUNT_ERRORS:
+        return _used_up(limit, text)
+    if error == LOGIN_ERROR:
+        return LoggedOut(text)
+    if result.status in OVERLOAD_STATUSES or error in SERVICE_ERRORS:
+        return Unavailable(f"the service cannot answer now: {text}")
+    if result.status is None and error == "unknown":
+        return Unavailable(f"the service cannot be reached: {text}")
+    return Broken(text)
 
 
-def _used_up(limit: UsageLimit | None, words: str) -> UsedUp:
+def _used_up(limit: UsageLimit | None, text: str) -> UsedUp:
     if limit is None or not limit.rejected:
-        return UsedUp(None, words)
-    return UsedUp(limit.resets_at, words)
+        return UsedUp(None, text)
+    return UsedUp(limit.resets_at, text)
+
+
+@frozen
+class HoldOffState:
+    """State of the agent that determines how long it holds off after a turn.
+
+    Attributes:
+        now: Unix time.
+        failures: Consecutive turns before this one in which the model was unavailable.
+        budget_resets_at: Unix time at which the day's budget is renewed; None if some is left.
+    """
+
+    now: float
+    failures: int = 0
+    budget_resets_at: float | None = None
+
+
+def turn_end(found: Verdict, usage: Usage, state: HoldOffState, random: Random) -> TurnEnd:
+    """Return the outcome for the turn's mail, and the hold-off before the next turn, if any."""
+    match found:
+        case Finished():
+            return TurnEnd(Done(), TurnOutcome.DONE, usage)
+        case Interrupted():
+            reason = "cancelled by the operator"
+            return TurnEnd(Rejected(reason), TurnOutcome.CANCELLED, usage, note=reason)
+        case Overflowed():
+            reason = "the conversation does not fit into the model's context, even compacted"
+            return TurnEnd(Failed(reason), TurnOutcome.FAILED, usage)
+        case Broken(reason):
+            return TurnEnd(Failed(reason), TurnOutcome.FAILED, usage)
+        case BudgetSpent() if state.budget_resets_at is None:
+            reason = "the turn has cost what a turn may cost (turn_budget)"
+            return TurnEnd(Failed(reason), TurnOutcome.FAILED, usage)
+        case BudgetSpent() | UsedUp() | Unavailable() | LoggedOut():
+            return _deferred(found, usage, state, random)
+
+
+def _deferred(
+    found: BudgetSpent | UsedUp | Unavailable | LoggedOut,
+    usage: Usage,
+    state: HoldOffState,
+    random: Random,
+) -> TurnEnd:
+    """Return the end of a turn whose mail is deferred, at no cost of an attempt."""
+    match found:
+        case UsedUp(until, text):
+            until = state.now + DEFAULT_RESET if until is None else until
+            hold_off = HoldOff(ActivityState.LIMITED, text, until)
+        case BudgetSpent():
+            text = "the day has cost what a day may cost (day_budget)"
+            hold_off = HoldOff(ActivityState.LIMITED, text, state.budget_resets_at)
+        case Unavailable(text):
+            delay = BACK_OFF.delay(state.failures, random)
+            hold_off = HoldOff(ActivityState.WAITING, text, state.now + delay)
+        case LoggedOut(text):
+            hold_off = HoldOff(ActivityState.NEEDS_LOGIN, text)
+    limited = hold_off.state is ActivityState.LIMITED
+    word = TurnOutcome.LIMITED if limited else TurnOutcome.DEFERRED
+    outcome: Outcome = Deferred(hold_off.reason)
+    return TurnEnd(outcome, word, usage, hold_off, shared=isinstance(found, UsedUp))

@@ -1,4 +1,4 @@
-"""What the model may use, by the manifest alone."""
+"""Tools that the manifest allows the model to use."""
 
 from __future__ import annotations
 
@@ -7,21 +7,26 @@ from collections.abc import Sequence
 from hive.wire.claude import OWN_SERVER, ClaudeConfig
 
 
-def offered(settings: ClaudeConfig) -> tuple[str, ...]:
-    """Return the tools of Claude Code that the model is offered: those that some rule names."""
+def offered_tools(settings: ClaudeConfig) -> tuple[str, ...]:
+    """Return the built-in tools of Claude Code that some rule names; no other is offered."""
     return tuple(dict.fromkeys(rule.partition("(")[0] for rule in settings.tools))
 
 
-def allowed(settings: ClaudeConfig) -> tuple[str, ...]:
-    """Return the rules for what is done without asking; all else is refused."""
-    servers = [f"mcp__{OWN_SERVER}__*"]
+def allow_rules(settings: ClaudeConfig) -> tuple[str, ...]:
+    """Return the rules for calls that run without asking; all other calls are refused."""
+    servers = [f"{_prefix(OWN_SERVER)}*"]
     for name, server in settings.mcp.items():
-        servers += [f"mcp__{name}__{tool}" for tool in server.tools or ("*",)]
+        servers += [f"{_prefix(name)}{tool}" for tool in server.tools or ("*",)]
     return (*settings.tools, *servers)
 
 
-def widened(settings: ClaudeConfig, tools: Sequence[str]) -> tuple[str, ...]:
-    """Return what Claude Code offers the model beyond the manifest; it should be nothing."""
-    known = set(offered(settings))
-    servers = tuple(f"mcp__{name}__" for name in (OWN_SERVER, *settings.mcp))
+def unexpected_tools(settings: ClaudeConfig, tools: Sequence[str]) -> tuple[str, ...]:
+    """Return those of the tools on offer that the manifest does not allow; normally none."""
+    known = set(offered_tools(settings))
+    servers = tuple(_prefix(name) for name in (OWN_SERVER, *settings.mcp))
     return tuple(name for name in tools if name not in known and not name.startswith(servers))
+
+
+def _prefix(server: str) -> str:
+    """Return how Claude Code begins the names of an MCP server's tools."""
+    return f"mcp__{server}__"

@@ -1,7 +1,7 @@
-"""What the model is told: which mail there is, who vouches for what, what happened meanwhile.
+"""Prompts: the system prompt, mail as text, notices, notes before compaction.
 
-The facts about a message stand outside its body, and a mark that no sender can know stands around
-each body: nothing in a body can pass for a line of the hive.
+The facts about a message stand outside its body, and each body stands between two boundary lines
+that no sender can know: no part of a body can pass for a line of the hive.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from hive.client.api import Delivery
 from hive.harness.tools import message_fields
 
-SYSTEM = """\
+SYSTEM_PROMPT = """\
 You are {name}, {kind} of a hive: a group of agents and people on one machine that send each other \
 messages. You are woken when there is mail for you. Nobody watches what you write here: it reaches \
 nobody. To answer a message call the tool `reply`; to write to somebody `send`; to ask without \
@@ -25,22 +25,38 @@ somebody, perhaps you, may have begun the work before: look before you repeat it
 """
 
 URGENT_MAX = 8000
-"""Characters of urgent mail between two tool calls; Claude Code cuts a hook's text at 10000."""
+"""Characters of urgent mail after a tool call; Claude Code cuts a hook's text at 10000."""
 
-RESTARTED = (
+RESTARTED_NOTICE = (
     "You were restarted{when}{why}. This is the same conversation as before; what was running then "
     "is not running any more."
 )
 
-NEW_SESSION = (
+NEW_SESSION_NOTICE = (
     "This is a new conversation. What was said before is not here; your notes and files are."
+)
+
+COMPACT_COMMAND = "/compact"
+"""Claude Code's own command."""
+
+NOTES_PROMPT = (
+    "[hive] Your conversation is nearly full ({percent} % of {window} tokens) and will now be "
+    "compacted: a summary takes its place. Write down in your notes (NOTES.md in your working "
+    "directory) what must not be lost: decisions, open work, what you promised to whom. Do "
+    "nothing else in this turn."
 )
 
 
 def system_prompt(name: str, kind: str, more: str | None) -> str:
-    """Return what is added to Claude Code's own system prompt."""
+    """Return the addition to Claude Code's own system prompt.
+
+    Args:
+        name: The participant.
+        kind: Its kind, as the hive reports it.
+        more: Further text, which comes last.
+    """
     words = {"manager": "the manager agent", "peer": "a peer"}.get(kind, "an agent")
-    own = SYSTEM.format(name=name, kind=words)
+    own = SYSTEM_PROMPT.format(name=name, kind=words)
     return f"{own}\n{more}" if more else own
 
 
@@ -49,30 +65,30 @@ def wake_prompt(
     *,
     waiting: int,
     now: float,
-    mark: str,
+    boundary: str,
     notices: Iterable[str] = (),
 ) -> str:
     """Return the prompt of a turn.
 
     Args:
-        messages: What the turn is about.
-        waiting: How many more messages wait.
+        messages: Mail of the turn.
+        waiting: Number of further messages in the inbox.
         now: Unix time.
-        mark: A word that no sender can know.
-        notices: What the hive has to say beside the mail.
+        boundary: Line around each body, which no sender can know.
+        notices: Notices of the hive, which come first.
     """
     more = f"; {waiting} more wait, `recv` takes them" if waiting else ""
-    head = f"[hive] {_count(messages)} for you{more}. Each body stands between lines of {mark}."
+    head = f"[hive] {_count(messages)} for you{more}. Each body stands between lines of {boundary}."
     notes = [f"[hive] {notice}" for notice in notices]
-    return "\n\n".join([*notes, head, *(shown(each, now, mark) for each in messages)])
+    return "\n\n".join([*notes, head, *(message_text(each, now, boundary) for each in messages)])
 
 
-def urgent_note(messages: Sequence[Delivery], *, now: float, mark: str) -> str:
-    """Return what is told between two tool calls; a body that is too long is only announced."""
+def urgent_note(messages: Sequence[Delivery], *, now: float, boundary: str) -> str:
+    """Return the note after a tool call; a body that is too long is announced, not included."""
     head = f"[hive] {_count(messages)} of high priority came in meanwhile, now part of this turn."
     parts, left = [head], URGENT_MAX
     for message in messages:
-        text = shown(message, now, mark)
+        text = message_text(message, now, boundary)
         if len(text) > left:
             text = f"{_facts(message, now)}\nits body is too long here: call recv with again=true"
         parts.append(text)
@@ -80,18 +96,23 @@ def urgent_note(messages: Sequence[Delivery], *, now: float, mark: str) -> str:
     return "\n\n".join(parts)
 
 
-def shown(message: Delivery, now: float, mark: str) -> str:
-    """Return one message: the facts, then the body between marks."""
-    return f"{_facts(message, now)}\n{mark}\n{message.body}\n{mark}"
+def message_text(message: Delivery, now: float, boundary: str) -> str:
+    """Return one message: the facts, then the body between boundary lines."""
+    return f"{_facts(message, now)}\n{boundary}\n{message.body}\n{boundary}"
+
+
+def notes_prompt(percent: int, window: int | None) -> str:
+    """Return the prompt of the turn before compaction, with the fill of the context."""
+    return NOTES_PROMPT.format(percent=percent, window=window)
 
 
 def _facts(message: Delivery, now: float) -> str:
     fields = message_fields(message, now)
     del fields["body"]
-    return "\n".join(f"{name}: {_word(value)}" for name, value in fields.items())
+    return "\n".join(f"{name}: {_value_text(value)}" for name, value in fields.items())
 
 
-def _word(value: object) -> str:
+def _value_text(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -1,29 +1,33 @@
-"""The conversation over all restarts: resumed by its id, begun anew when that is asked for."""
+"""One agent's conversation with Claude Code: resumed by its id, in one process at a time."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Protocol
 
 import msgspec
 from attrs import define, field
 
 from hive.clock import Clock, rfc3339
-from hive.harness.claude.compaction import COMPACT
-from hive.harness.claude.errors import ConversationLostError, WidenedError
 from hive.harness.claude.outcome import BudgetSpent, Verdict
-from hive.harness.claude.permissions import widened
-from hive.harness.claude.prompt import NEW_SESSION, RESTARTED
+from hive.harness.claude.permissions import unexpected_tools
+from hive.harness.claude.prompt import COMPACT_COMMAND, NEW_SESSION_NOTICE, RESTARTED_NOTICE
 from hive.harness.claude.session_file import (
-    Kept,
-    Notebook,
+    SessionFile,
+    SessionRecord,
     charged,
-    in_session,
     next_day,
     spent_today,
+    with_session,
 )
-from hive.harness.claude.talk import Talk, Talks
-from hive.harness.claude.turn_events import Started
+from hive.harness.claude.turn_events import (
+    ClaudeProcessError,
+    Event,
+    TurnStarted,
+    UnexpectedToolsError,
+)
 from hive.harness.claude.turn_log import TurnLog
 from hive.harness.reporting import Reporter
 from hive.wire.claude import ClaudeConfig
@@ -31,148 +35,214 @@ from hive.wire.enums import LiveKind
 from hive.wire.harness import Order
 
 
+class ClaudeClient(Protocol):
+    """Client of one process of Claude Code, which holds a conversation."""
+
+    async def open(self) -> None:
+        """Start the process.
+
+        Raises:
+            ClaudeProcessError: When it cannot be started.
+        """
+        ...
+
+    def query(self, prompt: str, *, command: bool = False) -> AsyncGenerator[Event, None]:
+        """Send a prompt, and yield the events until the end of the turn.
+
+        Args:
+            prompt: The text.
+            command: Whether it is a command of Claude Code itself; any other text reaches the
+                model unchanged and uninterpreted.
+
+        Raises:
+            ClaudeProcessError: When the process ends before the turn does.
+        """
+        ...
+
+    async def interrupt(self) -> None:
+        """Request an early end of the current turn.
+
+        Raises:
+            ClaudeProcessError: When the process cannot be reached.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End the process and its children. Idempotent."""
+        ...
+
+
+class Launcher(Protocol):
+    """Launches processes of Claude Code."""
+
+    async def launch(self, session: str | None, budget: float | None) -> ClaudeClient:
+        """Return the client of a new process, not open yet.
+
+        Args:
+            session: The conversation to resume; None begins a new one.
+            budget: US dollars that the process may cost; None is no limit.
+        """
+        ...
+
+    async def can_resume(self, session: str) -> bool:
+        """Whether the conversation of that id is on disk."""
+        ...
+
+
 @define(eq=False)
-class Session:
-    """One agent's conversation, in one process of Claude Code at a time.
+class ClaudeSession:
+    """One agent's conversation, over all restarts of its process.
 
     Attributes:
-        notebook: Has been read.
-        talks: Makes the processes.
+        settings: The manifest's settings.
+        file: The session file, which has been read.
+        reporter: Receives live events, the model and the session id.
+        clock: Wall time.
+        launcher: Launches the processes.
     """
 
     settings: ClaudeConfig
-    notebook: Notebook
+    file: SessionFile
     reporter: Reporter
     clock: Clock
-    talks: Talks
-    _talk: Talk | None = field(default=None, init=False)
-    _anew: bool = field(default=False, init=False)
+    launcher: Launcher
+    _client: ClaudeClient | None = field(default=None, init=False)
+    _reset: bool = field(default=False, init=False)
     _notices: list[str] = field(factory=list, init=False)
 
-    def begin_anew(self) -> None:
-        """Forget the conversation before the next turn."""
-        self._anew = True
+    def reset(self) -> None:
+        """Begin a new conversation with the next turn."""
+        self._reset = True
 
-    def restarted(self, order: Order) -> None:
-        """Have the model told that it was restarted."""
+    def note_restart(self, order: Order) -> None:
+        """Add a notice for the model that the agent was restarted."""
         when = "" if order.at is None else f" (it ended at {rfc3339(order.at)})"
         why = "" if order.reason is None else f": {order.reason}"
-        self._notices = [RESTARTED.format(when=when, why=why)]
+        self._notices = [RESTARTED_NOTICE.format(when=when, why=why)]
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """What the model has to be told beside its mail."""
+        """Notices for the next prompt, beside the mail."""
         return tuple(self._notices)
 
-    def told(self) -> None:
-        """The model has been told."""
+    def clear_notices(self) -> None:
+        """Remove the notices, once the model has received them."""
         self._notices.clear()
 
     @property
-    def day_ends(self) -> float | None:
-        """Unix time at which the day's budget begins anew; None if it is not spent."""
+    def budget_resets_at(self) -> float | None:
+        """Unix time at which the day's budget is renewed; None if some of it is left."""
         left = self._left_today()
         return next_day(self.clock.now()) if left is not None and left <= 0 else None
 
-    async def ready(self) -> None:
-        """Have a process that holds the conversation.
+    async def ensure_open(self) -> None:
+        """Launch a process unless the present one can be used.
 
-        With a budget each turn has its own: Claude Code counts what one process costs.
-        """
-        budget = self._budget()
-        goes_on = self._talk is not None and budget is None and not self._anew
-        if goes_on or self.day_ends is not None:
-            return
-        await self.shut()
-        session = await self._resumed()
-        talk = await self.talks.start(session, budget)
-        try:
-            await talk.open()
-        except BaseException:
-            await talk.close()
-            raise
-        self._talk = talk
-
-    async def ask(self, prompt: str, log: TurnLog, *, command: bool = False) -> Verdict:
-        """Ask, and return what the end means.
-
-        A program that has died while nothing was asked is started anew.
+        With a budget each turn has its own process, since Claude Code limits the cost of a
+        process. Once the day's budget is spent, none is launched.
 
         Raises:
-            ConversationLostError: When Claude Code ends before the turn does.
-            WidenedError: When the model is offered what the manifest does not allow.
+            ClaudeProcessError: When Claude Code cannot be started.
         """
-        if self.day_ends is not None:
+        budget = self._budget()
+        usable = self._client is not None and budget is None and not self._reset
+        if usable or self.budget_resets_at is not None:
+            return
+        await self.close()
+        session = await self._session_to_resume()
+        client = await self.launcher.launch(session, budget)
+        try:
+            await client.open()
+        except BaseException:
+            await client.close()
+            raise
+        self._client = client
+
+    async def query(self, prompt: str, log: TurnLog, *, command: bool = False) -> Verdict:
+        """Send a prompt, record the events, and return the verdict on the result.
+
+        A process that died while idle is replaced, and the prompt is sent once more.
+
+        Raises:
+            ClaudeProcessError: When Claude Code ends before the turn does.
+            UnexpectedToolsError: When the model is offered tools that the manifest does not
+                allow.
+        """
+        if self.budget_resets_at is not None:
             return BudgetSpent()
         try:
-            return await self._ask(prompt, log, command=command)
-        except ConversationLostError:
-            ended_by_us = self._talk is None
+            return await self._query(prompt, log, command=command)
+        except ClaudeProcessError:
+            ended_by_us = self._client is None
             if ended_by_us or log.started is not None:
                 raise
-        await self.shut()
-        await self.ready()
-        return await self._ask(prompt, log, command=command)
+        await self.close()
+        await self.ensure_open()
+        return await self._query(prompt, log, command=command)
 
     async def compact(self, log: TurnLog) -> str | None:
-        """Compact the conversation; return why that failed, None if it did not."""
+        """Compact the conversation; return why that failed, None if it succeeded."""
         log.compacted = None
-        await self.ask(COMPACT, log, command=True)
+        await self.query(COMPACT_COMMAND, log, command=True)
         return "no word of it" if log.compacted is None else log.compacted.error
 
     async def charge(self, log: TurnLog) -> float | None:
-        """Keep what a turn has cost; return it in US dollars, None if it is not known."""
-        fresh, cost = charged(self.notebook.kept, log.total_cost, self.clock.now())
-        await self._keep(fresh)
+        """Save the cost of a turn; return it in US dollars, None if it is unknown."""
+        record, cost = charged(self.file.record, log.total_cost, self.clock.now())
+        await self._save(record)
         return cost
 
     async def interrupt(self) -> None:
-        """Make the turn that is under way end soon."""
-        if self._talk is not None:
-            await self._talk.interrupt()
+        """Request an early end of the current turn.
 
-    async def shut(self) -> None:
+        Raises:
+            ClaudeProcessError: When the process cannot be reached.
+        """
+        if self._client is not None:
+            await self._client.interrupt()
+
+    async def close(self) -> None:
         """End the process; the conversation stays on disk."""
-        talk, self._talk = self._talk, None
-        if talk is not None:
-            await talk.close()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
 
-    async def _ask(self, prompt: str, log: TurnLog, *, command: bool) -> Verdict:
-        assert self._talk is not None, "ready() comes first"
-        async with aclosing(self._talk.ask(prompt, command=command)) as events:
+    async def _query(self, prompt: str, log: TurnLog, *, command: bool) -> Verdict:
+        assert self._client is not None, "ensure_open() comes first"
+        async with aclosing(self._client.query(prompt, command=command)) as events:
             async for event in events:
-                if shown := log.hear(event):
-                    self.reporter.live(*shown)
-                if isinstance(event, Started):
-                    await self._started(event)
+                if live := log.record(event):
+                    self.reporter.live(*live)
+                if isinstance(event, TurnStarted):
+                    await self._on_started(event)
         return log.verdict()
 
-    async def _resumed(self) -> str | None:
-        """Return the session to go on with, and have the model told if things have changed."""
-        session = self.notebook.kept.session
-        anew, self._anew = self._anew, False
+    async def _session_to_resume(self) -> str | None:
+        """Return the id of the session to resume; add a notice if an earlier one is dropped."""
+        session = self.file.record.session
+        reset, self._reset = self._reset, False
         if session is None:
             return None
-        if not anew and await self.talks.can_resume(session):
+        if not reset and await self.launcher.can_resume(session):
             return session
-        if not anew:
+        if not reset:
             self.reporter.live(LiveKind.NOTE, f"the conversation {session} is not on disk any more")
-        self._notices = [NEW_SESSION]
-        await self._keep(msgspec.structs.replace(self.notebook.kept, session=None, total_cost=0.0))
+        self._notices = [NEW_SESSION_NOTICE]
+        await self._save(msgspec.structs.replace(self.file.record, session=None, total_cost=0.0))
         return None
 
-    async def _started(self, event: Started) -> None:
-        if more := widened(self.settings, event.tools):
-            raise WidenedError(more)
+    async def _on_started(self, event: TurnStarted) -> None:
+        if unexpected := unexpected_tools(self.settings, event.tools):
+            raise UnexpectedToolsError(unexpected)
         self.reporter.uses(model=event.model, session=event.session)
-        await self._keep(in_session(self.notebook.kept, event.session))
+        await self._save(with_session(self.file.record, event.session))
 
-    async def _keep(self, fresh: Kept) -> None:
-        if fresh != self.notebook.kept:
-            await asyncio.to_thread(self.notebook.write, fresh)
+    async def _save(self, record: SessionRecord) -> None:
+        if record != self.file.record:
+            await asyncio.to_thread(self.file.write, record)
 
     def _budget(self) -> float | None:
-        """Return what the next process may cost: a turn's budget, or what is left of the day's."""
+        """Return the budget of the next process: the turn's, or the rest of the day's."""
         budgets = [
             each for each in (self.settings.turn_budget, self._left_today()) if each is not None
         ]
@@ -181,4 +251,4 @@ class Session:
     def _left_today(self) -> float | None:
         if self.settings.day_budget is None:
             return None
-        return self.settings.day_budget - spent_today(self.notebook.kept, self.clock.now())
+        return self.settings.day_budget - spent_today(self.file.record, self.clock.now())

@@ -1,4 +1,4 @@
-"""What the driver keeps over restarts: which session it resumes, and what today has cost."""
+"""State that survives a restart of the harness: the session to resume, the cost of the day."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import msgspec
 from attrs import define, field
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """The file's content.
+class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Content of the session file.
 
     Attributes:
         session: Claude Code's id of the conversation.
-        total_cost: US dollars of that session, as Claude Code told last.
-        day: The day, in UTC, that `spent` is about.
+        total_cost: US dollars of that session, as Claude Code reported last.
+        day: The day, in UTC, of `spent`.
         spent: US dollars of that day.
     """
 
@@ -26,57 +26,64 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @define
-class Notebook:
-    """The file in the agent's state directory; what cannot be read is begun anew."""
+class SessionFile:
+    """The file in the agent's state directory.
+
+    Attributes:
+        path: Where it is.
+        record: Its content, as read or written last.
+    """
 
     path: Path
-    kept: Kept = field(factory=Kept)
+    record: SessionRecord = field(factory=SessionRecord)
 
     def read(self) -> None:
-        """Read the file, if there is one."""
+        """Read the file; one that is missing or invalid counts as empty."""
         try:
-            self.kept = msgspec.json.decode(self.path.read_bytes(), type=Kept)
+            self.record = msgspec.json.decode(self.path.read_bytes(), type=SessionRecord)
         except (FileNotFoundError, msgspec.DecodeError):
-            self.kept = Kept()
+            self.record = SessionRecord()
 
-    def write(self, kept: Kept) -> None:
-        """Replace the file as a whole."""
-        self.kept = kept
+    def write(self, record: SessionRecord) -> None:
+        """Replace the file atomically."""
+        self.record = record
         self.path.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.path.with_suffix(".new")
-        fresh.write_bytes(msgspec.json.encode(kept))
+        fresh.write_bytes(msgspec.json.encode(record))
         fresh.replace(self.path)
 
 
-def in_session(kept: Kept, session: str) -> Kept:
-    """Return what is kept once a session is known; a new one has cost nothing yet."""
-    if kept.session == session:
-        return kept
-    return msgspec.structs.replace(kept, session=session, total_cost=0.0)
+def with_session(record: SessionRecord, session: str) -> SessionRecord:
+    """Return the record of a session that has started; a new session has cost nothing yet."""
+    if record.session == session:
+        return record
+    return msgspec.structs.replace(record, session=session, total_cost=0.0)
 
 
-def charged(kept: Kept, total_cost: float | None, now: float) -> tuple[Kept, float | None]:
-    """Return what is kept after a turn, and what the turn has cost in US dollars.
+def charged(
+    record: SessionRecord, total_cost: float | None, now: float
+) -> tuple[SessionRecord, float | None]:
+    """Return the record after a turn, and the cost of the turn in US dollars.
 
-    Claude Code tells the cost of the whole session. After it was killed it may tell less than
-    before; what such a turn cost is then not known.
+    Claude Code reports the cost of the whole session. After a kill it may report less than
+    before; the cost of that turn is then unknown (None).
     """
     if total_cost is None:
-        return kept, None
-    known = total_cost >= kept.total_cost
-    cost = total_cost - kept.total_cost if known else None
-    spent = spent_today(kept, now) + (cost or 0.0)
-    fresh = msgspec.structs.replace(kept, total_cost=total_cost, day=day_of(now), spent=spent)
+        return record, None
+    known = total_cost >= record.total_cost
+    cost = total_cost - record.total_cost if known else None
+    spent = spent_today(record, now) + (cost or 0.0)
+    fresh = msgspec.structs.replace(record, total_cost=total_cost, day=day_of(now), spent=spent)
     return fresh, cost
 
 
-def spent_today(kept: Kept, now: float) -> float:
+def spent_today(record: SessionRecord, now: float) -> float:
     """Return the US dollars of today's turns."""
-    return kept.spent if kept.day == day_of(now) else 0.0
+    return record.spent if record.day == day_of(now) else 0.0
 
 
 def day_of(now: float) -> str:
-    """Return the day of a Unix time, in UTC."""
+    """Return the day of a Unix time, in UTC, as YYYY-MM-DD."""
     return datetime.fromtimestamp(now, UTC).date().isoformat()
 
 

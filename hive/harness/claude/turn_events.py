@@ -1,4 +1,4 @@
-"""What Claude Code says in a turn, as a closed set of typed events."""
+"""Typed events of a turn of Claude Code, and the errors that end one early."""
 
 from __future__ import annotations
 
@@ -6,13 +6,30 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
+from hive.errors import HiveError
+
+
+class ClaudeProcessError(HiveError):
+    """Claude Code ended, or cannot be started; the next turn starts a new process."""
+
+
+class UnexpectedToolsError(HiveError):
+    """Claude Code offers the model tools that the manifest does not allow; the turn is ended."""
+
+    def __init__(self, tools: tuple[str, ...]) -> None:
+        super().__init__(
+            f"Claude Code offers {', '.join(tools)}, which the manifest does not allow"
+        )
+
 
 @frozen
-class Started:
+class TurnStarted:
     """A turn has begun.
 
     Attributes:
-        tools: Everything that the model is offered.
+        session: Claude Code's id of the conversation.
+        model: The model in use.
+        tools: Names of all tools that the model is offered.
     """
 
     session: str
@@ -21,19 +38,19 @@ class Started:
 
 
 @frozen
-class Said:
-    """The model wrote something."""
+class TextWritten:
+    """The model wrote text."""
 
     text: str
 
 
 @frozen
-class Thought:
-    """The model was asked once.
+class ModelCalled:
+    """One request to the model.
 
     Attributes:
-        context: Tokens that it read: how full the context is.
-        error: Claude Code's word for what went wrong, if it did.
+        context: Tokens that the model read: the present size of the conversation.
+        error: Claude Code's error code; None if the request succeeded.
     """
 
     context: int
@@ -42,30 +59,42 @@ class Thought:
 
 @frozen
 class ToolCalled:
-    """The model calls a tool."""
+    """The model calls a tool.
+
+    Attributes:
+        name: The tool.
+        arguments: Its arguments, as JSON.
+    """
 
     name: str
     arguments: str
 
 
 @frozen
-class ToolAnswered:
-    """A tool has answered."""
+class ToolReturned:
+    """A tool call returned, with a result or an error."""
 
     text: str
     failed: bool
 
 
 @frozen
-class ToolRefused:
-    """Claude Code refused a call, by the allow-list."""
+class ToolDenied:
+    """Claude Code refused a tool call because no rule allows it."""
 
     name: str
 
 
 @frozen
 class Retrying:
-    """Claude Code asks the model again because the service failed."""
+    """Claude Code repeats a request to the model because the service failed.
+
+    Attributes:
+        status: HTTP status; None if there was no response.
+        error: Claude Code's error code.
+        attempt: Number of the next attempt.
+        delay: Seconds until then.
+    """
 
     status: int | None
     error: str
@@ -75,12 +104,12 @@ class Retrying:
 
 @frozen
 class UsageLimit:
-    """The account's usage changed its state.
+    """The state of the account's usage limit changed.
 
     Attributes:
-        rejected: Whether nothing more is answered.
+        rejected: Whether further requests are refused.
         resets_at: Unix time at which the window ends.
-        window: Which limit, in Claude Code's words.
+        window: Claude Code's name of the limit.
     """
 
     rejected: bool
@@ -90,29 +119,29 @@ class UsageLimit:
 
 @frozen
 class Compacting:
-    """The conversation is being compacted."""
+    """Compaction of the conversation has begun."""
 
 
 @frozen
 class Compacted:
-    """Compacting has ended.
+    """Compaction of the conversation has ended.
 
     Attributes:
-        error: Why it failed; None if it did not.
+        error: Why it failed; None if it succeeded.
     """
 
     error: str | None = None
 
 
 @frozen
-class Ended:
+class TurnResult:
     """The turn has ended.
 
     Attributes:
-        failed: Whether by an error.
-        reason: Claude Code's word for why it ended, if it has one.
+        failed: Whether it ended by an error.
+        reason: Claude Code's code for why it ended, if there is one.
         status: HTTP status of the request that failed, if one did.
-        text: The last text, or the error in words; only for people.
+        text: The last text, or a description of the error; for display only.
         total_cost: US dollars of the whole session.
         windows: Size of the context in tokens, by model.
     """
@@ -130,16 +159,16 @@ class Ended:
 
 
 Event = (
-    Started
-    | Said
-    | Thought
+    TurnStarted
+    | TextWritten
+    | ModelCalled
     | ToolCalled
-    | ToolAnswered
-    | ToolRefused
+    | ToolReturned
+    | ToolDenied
     | Retrying
     | UsageLimit
     | Compacting
     | Compacted
-    | Ended
+    | TurnResult
 )
-"""Everything that a turn tells."""
+"""The closed set of events in a turn."""

@@ -1,68 +1,88 @@
-"""The rules of a turn: what is heard becomes a record, its end becomes what happens next. Pure."""
+"""Accumulated events of a turn: its usage, its verdict, the fill of the context. Pure."""
 
 from __future__ import annotations
 
 from collections import Counter
-from random import Random
+from collections.abc import Mapping
 
 from attrs import define, field, frozen
 
-from actors import Backoff
-from hive.harness.claude.compaction import Fill, window_of
-from hive.harness.claude.outcome import (
-    UNKNOWN_RESET,
-    Broken,
-    BudgetSpent,
-    Finished,
-    Interrupted,
-    LoggedOut,
-    Overflowed,
-    Unavailable,
-    UsedUp,
-    Verdict,
-    verdict,
-)
+from hive.harness.claude.outcome import Broken, Verdict, verdict
 from hive.harness.claude.turn_events import (
     Compacted,
     Compacting,
-    Ended,
     Event,
+    ModelCalled,
     Retrying,
-    Said,
-    Started,
-    Thought,
-    ToolAnswered,
+    TextWritten,
     ToolCalled,
-    ToolRefused,
+    ToolDenied,
+    ToolReturned,
+    TurnResult,
+    TurnStarted,
     UsageLimit,
 )
-from hive.harness.drivers import Deferred, Done, Failed, Outcome, Rejected
-from hive.harness.gate import HoldOff
-from hive.harness.turn_drivers import TurnEnd, Usage
-from hive.wire.enums import ActivityState, LiveKind, TurnOutcome
+from hive.harness.turn_drivers import Usage
+from hive.wire.enums import LiveKind
 
-BACK_OFF = Backoff(base=5.0, factor=2.0, cap=600.0, jitter=0.2)
-"""Delays until a model that could not be asked is asked again."""
+LIVE_TEXT_MAX = 500
+"""Characters of a tool's arguments or result in the live feed."""
 
-SHOWN_MAX = 500
-"""Characters of a tool's arguments or answer that are shown."""
+TurnEvent = tuple[LiveKind, str]
 
-Shown = tuple[LiveKind, str]
+
+@frozen
+class ContextFill:
+    """How full the model's context is.
+
+    Attributes:
+        tokens: Tokens that the model read in its last request.
+        window: Tokens that it can read; None while unknown.
+    """
+
+    tokens: int = 0
+    window: int | None = None
+
+    def is_due(self, watermark: float) -> bool:
+        """Whether to compact: the fill has reached the watermark (0 to 1); 0 is never."""
+        return bool(self.window) and 0 < watermark <= self._fraction
+
+    @property
+    def percent(self) -> int:
+        """The fill in per cent of the window."""
+        return round(100 * self._fraction)
+
+    def __str__(self) -> str:
+        return f"{self.percent} % of {self.window} tokens"
+
+    @property
+    def _fraction(self) -> float:
+        return self.tokens / (self.window or 1)
+
+
+def window_of(model: str | None, windows: Mapping[str, int]) -> int | None:
+    """Return the context size of the model in use, as Claude Code reports it.
+
+    A turn may have used smaller models for small tasks.
+    """
+    if model is not None and model in windows:
+        return windows[model]
+    return max(windows.values(), default=None)
 
 
 @define
 class TurnLog:
-    """What was heard in one turn, which may ask the model more than once.
+    """Events of one turn, which may consist of several queries.
 
     Attributes:
-        started: The beginning.
-        context: Tokens that the model read when it was asked last.
+        started: The start of the last query.
+        context: Tokens that the model read in its last request.
         windows: Size of the context in tokens, by model.
-        compacted: How the last compaction ended.
+        compacted: Result of the last compaction.
         total_cost: US dollars of the whole session.
     """
 
-    started: Started | None = None
+    started: TurnStarted | None = None
     context: int = 0
     windows: dict[str, int] = field(factory=dict)
     compacted: Compacted | None = None
@@ -71,24 +91,25 @@ class TurnLog:
     _used: Counter[str] = field(factory=Counter)
     _error: str | None = None
     _limit: UsageLimit | None = None
-    _ended: Ended | None = None
+    _result: TurnResult | None = None
 
-    def hear(self, event: Event) -> Shown | None:  # noqa: PLR0911 - a table
-        """Take note of an event; return what is shown to whoever watches."""
+    def record(self, event: Event) -> TurnEvent | None:  # noqa: PLR0911 - a table
+        """Add an event; return its entry in the live feed, if it has one."""
         match event:
-            case Started():
-                self.started, self._error, self._ended = event, None, None
-            case Thought(context, error):
+            case TurnStarted():
+                self.started, self._error, self._result = event, None, None
+            case ModelCalled(context, error):
                 self.context = context or self.context
                 self._error = error
-            case Said(text):
+            case TextWritten(text):
                 return LiveKind.TEXT, text
             case ToolCalled(name, arguments):
                 self._tools[name] += 1
-                return LiveKind.TOOL, f"{name} {arguments[:SHOWN_MAX]}"
-            case ToolAnswered(text, failed):
-                return LiveKind.TOOL_RESULT, f"{'failed: ' if failed else ''}{text[:SHOWN_MAX]}"
-            case ToolRefused(name):
+                return LiveKind.TOOL, f"{name} {arguments[:LIVE_TEXT_MAX]}"
+            case ToolReturned(text, failed):
+                prefix = "failed: " if failed else ""
+                return LiveKind.TOOL_RESULT, f"{prefix}{text[:LIVE_TEXT_MAX]}"
+            case ToolDenied(name):
                 return LiveKind.NOTE, f"{name} is not allowed"
             case Retrying(status, error, attempt, delay):
                 cause = error if status is None else f"{error} ({status})"
@@ -100,23 +121,23 @@ class TurnLog:
             case Compacted(error):
                 self.compacted = event
                 return LiveKind.NOTE, f"compacting failed: {error}" if error else "compacted"
-            case Ended():
-                self._end(event)
+            case TurnResult():
+                self._add_result(event)
         return None
 
     def verdict(self) -> Verdict:
-        """Return what the end that was heard last means."""
-        if self._ended is None:
+        """Return the verdict on the last result."""
+        if self._result is None:
             return Broken("Claude Code has ended without a result")
-        return verdict(self._ended, self._error, self._limit)
+        return verdict(self._result, self._error, self._limit)
 
-    def fill(self, before: Fill) -> Fill:
-        """Return how full the conversation is now, and before if that was not told."""
+    def fill(self, before: ContextFill) -> ContextFill:
+        """Return the present fill; values that were not reported are those of `before`."""
         window = window_of(self.started.model if self.started else None, self.windows)
-        return Fill(self.context or before.context, window or before.window)
+        return ContextFill(self.context or before.tokens, window or before.window)
 
     def usage(self, cost: float | None) -> Usage:
-        """Return what the turn used."""
+        """Return the usage of the turn, with its cost in US dollars."""
         return Usage(
             model=self.started.model if self.started else None,
             input_tokens=self._used["input"],
@@ -127,72 +148,12 @@ class TurnLog:
             tools=dict(self._tools),
         )
 
-    def _end(self, ended: Ended) -> None:
-        self._ended = ended
-        self.windows.update(ended.windows)
-        self._used["input"] += ended.input_tokens
-        self._used["output"] += ended.output_tokens
-        self._used["cache read"] += ended.cache_read_tokens
-        self._used["cache write"] += ended.cache_write_tokens
-        if ended.total_cost is not None:
-            self.total_cost = ended.total_cost
-
-
-@frozen
-class Standing:
-    """What the end of a turn is judged by, beside the turn.
-
-    Attributes:
-        now: Unix time.
-        failures: Turns in a row before this one for which the model could not be asked.
-        day_ends: Unix time at which the day's budget begins anew, if it is spent.
-    """
-
-    now: float
-    failures: int = 0
-    day_ends: float | None = None
-
-
-def turn_end(found: Verdict, usage: Usage, standing: Standing, random: Random) -> TurnEnd:
-    """Return what becomes of a turn's mail, and why no further turn begins for now."""
-    match found:
-        case Finished():
-            return TurnEnd(Done(), TurnOutcome.DONE, usage)
-        case Interrupted():
-            reason = "cancelled by the operator"
-            return TurnEnd(Rejected(reason), TurnOutcome.CANCELLED, usage, note=reason)
-        case Overflowed():
-            reason = "the conversation does not fit into the model's context, even compacted"
-            return TurnEnd(Failed(reason), TurnOutcome.FAILED, usage)
-        case Broken(reason):
-            return TurnEnd(Failed(reason), TurnOutcome.FAILED, usage)
-        case BudgetSpent() if standing.day_ends is None:
-            reason = "the turn has cost what a turn may cost (turn_budget)"
-            return TurnEnd(Failed(reason), TurnOutcome.FAILED, usage)
-        case BudgetSpent() | UsedUp() | Unavailable() | LoggedOut():
-            return _held_off(found, usage, standing, random)
-
-
-def _held_off(
-    found: BudgetSpent | UsedUp | Unavailable | LoggedOut,
-    usage: Usage,
-    standing: Standing,
-    random: Random,
-) -> TurnEnd:
-    """Return the end of a turn that is no fault of its mail: it goes back, no attempt burned."""
-    match found:
-        case UsedUp(until, words):
-            until = standing.now + UNKNOWN_RESET if until is None else until
-            reason = HoldOff(ActivityState.LIMITED, words, until)
-        case BudgetSpent():
-            words = "the day has cost what a day may cost (day_budget)"
-            reason = HoldOff(ActivityState.LIMITED, words, standing.day_ends)
-        case Unavailable(words):
-            delay = BACK_OFF.delay(standing.failures, random)
-            reason = HoldOff(ActivityState.WAITING, words, standing.now + delay)
-        case LoggedOut(words):
-            reason = HoldOff(ActivityState.NEEDS_LOGIN, words)
-    limited = reason.state is ActivityState.LIMITED
-    word = TurnOutcome.LIMITED if limited else TurnOutcome.DEFERRED
-    outcome: Outcome = Deferred(reason.reason)
-    return TurnEnd(outcome, word, usage, reason, shared=isinstance(found, UsedUp))
+    def _add_result(self, result: TurnResult) -> None:
+        self._result = result
+        self.windows.update(result.windows)
+        self._used["input"] += result.input_tokens
+        self._used["output"] += result.output_tokens
+        self._used["cache read"] += result.cache_read_tokens
+        self._used["cache write"] += result.cache_write_tokens
+        if result.total_cost is not None:
+            self.total_cost = result.total_cost

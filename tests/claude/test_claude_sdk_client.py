@@ -1,0 +1,140 @@
+"""The SDK's messages as events. Needs the package."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("claude_agent_sdk", reason="the extra hyperhive[claude] is not installed")
+
+from claude_agent_sdk import (
+    AssistantMessage,
+    RateLimitEvent,
+    RateLimitInfo,
+    ResultMessage,
+    StreamEvent,
+    SystemMessage,
+    TextBlock,
+    ThinkingBlock,
+    ToolResultBlock,
+    ToolUseBlock,
+    UserMessage,
+)
+
+from hive.harness.claude.sdk_client import events_of
+from hive.harness.claude.turn_events import (
+    Compacted,
+    Compacting,
+    ModelCalled,
+    Retrying,
+    TextWritten,
+    ToolCalled,
+    ToolDenied,
+    ToolReturned,
+    TurnResult,
+    TurnStarted,
+    UsageLimit,
+)
+
+
+def system(subtype: str, **data) -> SystemMessage:
+    return SystemMessage(subtype, {"subtype": subtype, **data})
+
+
+def result(**fields) -> ResultMessage:
+    base = {
+        "subtype": "success",
+        "duration_ms": 1,
+        "duration_api_ms": 1,
+        "is_error": False,
+        "num_turns": 1,
+        "session_id": "s",
+    }
+    return ResultMessage(**{**base, **fields})
+
+
+USED = {"input_tokens": 5, "cache_read_input_tokens": 70, "cache_creation_input_tokens": None}
+
+
+@pytest.mark.parametrize(
+    ("message", "events"),
+    [
+        (
+            system("init", session_id="s", model="m", tools=["Read"]),
+            [TurnStarted("s", "m", ("Read",))],
+        ),
+        (
+            system(
+                "api_retry", error_status=529, error="overloaded", attempt=2, retry_delay_ms=500
+            ),
+            [Retrying(529, "overloaded", 2, 0.5)],
+        ),
+        (system("permission_denied", tool_name="Bash"), [ToolDenied("Bash")]),
+        (system("status", status="compacting"), [Compacting()]),
+        (system("status", status=None, compact_result="success"), [Compacted()]),
+        (
+            system("status", compact_result="failed", compact_error="too few"),
+            [Compacted("too few")],
+        ),
+        (system("something_new", status="x"), []),
+        (
+            AssistantMessage(
+                [
+                    ThinkingBlock("hm", "sig"),
+                    TextBlock("hello"),
+                    ToolUseBlock("t", "Read", {"a": 1}),
+                ],
+                "m",
+                usage=USED,
+            ),
+            [TextWritten("hello"), ToolCalled("Read", '{"a": 1}'), ModelCalled(75)],
+        ),
+        (
+            AssistantMessage([TextBlock("API Error: 429")], "<synthetic>", error="rate_limit"),
+            [ModelCalled(0, "rate_limit")],
+        ),
+        (AssistantMessage([TextBlock("x")], "m", parent_tool_use_id="t"), []),
+        (
+            UserMessage([ToolResultBlock("t", [{"type": "text", "text": "a"}, {"type": "image"}])]),
+            [ToolReturned("a\n[image]", failed=False)],
+        ),
+        (
+            UserMessage([ToolResultBlock("t", "no", is_error=True)]),
+            [ToolReturned("no", failed=True)],
+        ),
+        (UserMessage("summary"), []),
+        (
+            RateLimitEvent(RateLimitInfo("rejected", 5000, "five_hour"), "u", "s"),
+            [UsageLimit(rejected=True, resets_at=5000.0, window="five_hour")],
+        ),
+        (
+            RateLimitEvent(RateLimitInfo("allowed_warning"), "u", "s"),
+            [UsageLimit(rejected=False, resets_at=None, window=None)],
+        ),
+        (
+            result(
+                is_error=True,
+                terminal_reason="api_error",
+                api_error_status=429,
+                errors=["a", "b"],
+                total_cost_usd=0.5,
+                usage={"input_tokens": 3, "output_tokens": 2},
+                model_usage={"m": {"contextWindow": 200}},
+            ),
+            [
+                TurnResult(
+                    failed=True,
+                    reason="api_error",
+                    status=429,
+                    text="a; b",
+                    total_cost=0.5,
+                    input_tokens=3,
+                    output_tokens=2,
+                    windows={"m": 200},
+                )
+            ],
+        ),
+        (StreamEvent("u", "s", {}), []),
+    ],
+)
+def test_events_of_a_message(message, events) -> None:
+    assert list(events_of(message)) == events
