@@ -223,4 +223,4 @@ class ClaudeDriver(TurnDriver):
                 dedupe_key=f"needs-login-{day_of(self._clock.now())}",
             )
         except HiveError as error:
-            logger.warning("the operator was not told: %s", error)
+            logger.warning("cannot notify the operator of the missing login: %s", error)

@@ -155,7 +155,7 @@ def turn_end(found: Verdict, usage: Usage, state: HoldOffState, random: Random) 
         case Broken(reason):
             return TurnEnd(Failed(reason), TurnOutcome.FAILED, usage)
         case BudgetSpent() if state.budget_resets_at is None:
-            reason = "the turn has cost what a turn may cost (turn_budget)"
+            reason = "the turn's budget is spent (turn_budget)"
             return TurnEnd(Failed(reason), TurnOutcome.FAILED, usage)
         case BudgetSpent() | UsedUp() | Unavailable() | LoggedOut():
             return _deferred(found, usage, state, random)
@@ -173,7 +173,7 @@ def _deferred(
             until = state.now + DEFAULT_RESET if until is None else until
             hold_off = HoldOff(ActivityState.LIMITED, text, until)
         case BudgetSpent():
-            text = "the day has cost what a day may cost (day_budget)"
+            text = "the day's budget is spent (day_budget)"
             hold_off = HoldOff(ActivityState.LIMITED, text, state.budget_resets_at)
         case Unavailable(text):
             delay = BACK_OFF.delay(state.failures, random)

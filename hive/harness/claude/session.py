@@ -184,7 +184,7 @@ class ClaudeSession:
         """Compact the conversation; return why that failed, None if it succeeded."""
         log.compacted = None
         await self.query(COMPACT_COMMAND, log, command=True)
-        return "no word of it" if log.compacted is None else log.compacted.error
+        return "no result was reported" if log.compacted is None else log.compacted.error
 
     async def charge(self, log: TurnLog) -> float | None:
         """Save the cost of a turn; return it in US dollars, None if it is unknown."""
