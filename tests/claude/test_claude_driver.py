@@ -131,7 +131,7 @@ async def test_each_turn_has_its_own_boundary(scripted):
         re.findall(r"^-----\w+-----$", text, re.MULTILINE) for text in scripted.launcher.prompts
     )
     assert len(set(one)) == len(set(two)) == 1
-    assert set(one) != set(two), "a sender may have been told the last one"
+    assert set(one) != set(two), "a sender may know the last one"
 
 
 async def test_a_new_harness_resumes_the_conversation_and_the_restart_is_noticed_once(scripted):
@@ -336,7 +336,7 @@ async def test_the_operator_is_notified_once_a_day_of_a_missing_login(scripted):
     assert to == "operator"
     assert "alice cannot work: words" in body
     assert key == "needs-login-2024-10-04"
-    assert scripted.launcher.alive == 0, "the next process reads the login anew"
+    assert scripted.launcher.alive == 0, "the next process reads the login again"
 
 
 def test_without_the_package_the_driver_says_what_to_install(monkeypatch, tmp_path: Path) -> None:

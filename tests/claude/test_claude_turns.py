@@ -62,10 +62,10 @@ def test_a_question_is_waited_for_and_its_answer_wakes_the_asker(swarm: Swarm) -
     assert row["activity_about"] == "operator: merge or rebase?"
     [question] = swarm.ask("questions")["questions"]
     swarm.ask("answer", id=question["id"], answer="rebase")
-    told = swarm.endpoint.nth(3, "alice").last
-    assert "type: answer" in told
-    assert "operator_verified: true" in told
-    assert "rebase" in told
+    prompt = swarm.endpoint.nth(3, "alice").last
+    assert "type: answer" in prompt
+    assert "operator_verified: true" in prompt
+    assert "rebase" in prompt
     assert swarm.until_turns("alice", 2)[-1]["wake"] == "operator"
     swarm.until_activity("alice", "idle")
 

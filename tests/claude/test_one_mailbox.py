@@ -35,7 +35,7 @@ def env(swarm: Swarm) -> dict[str, str]:
 
 
 def after_a_turn(swarm: Swarm, **env: str) -> int:
-    """Start alice, let her have her first turn, and return the process of her Claude Code."""
+    """Start alice, run her first turn, and return the process id of her Claude Code."""
     swarm.configure("alice", **env)
     swarm.start()
     swarm.send("alice", "good morning")
