@@ -17,8 +17,8 @@ from typing import Any, NamedTuple
 from hive.client.blocking import Connection
 from hive.errors import HiveError
 from hive.harness import environment
-from hive.harness.news import LOOK_AT, News, described, headline, waiting
 from hive.harness.told import Told
+from hive.harness.unread import LOOK_AT, News, described, headline, waiting
 
 PATIENCE = 1.0
 """Seconds that the daemon may take for an answer: the user waits for their prompt to go."""

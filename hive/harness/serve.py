@@ -14,11 +14,11 @@ from attrs import frozen
 
 from hive.client.aio import SocketClient
 from hive.harness import environment
-from hive.harness.bell import Bell, Notice, Ring, ShellRing, TerminalRing, all_of
 from hive.harness.drivers import Driver, DriverSetup
+from hive.harness.notifier import Bell, Notice, Ring, ShellRing, TerminalRing, all_of
 from hive.harness.programs import write_to_stderr
 from hive.harness.registry import load_driver
-from hive.harness.serving import Harness
+from hive.harness.runtime import Harness
 from hive.harness.turn_drivers import TurnDriver
 
 PEER_DRIVER = "peer"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from hive.harness.news import News
+from hive.harness.unread import News
 
 SESSIONS = 32
 """Sessions that are remembered; the one that was told longest ago is forgotten first."""

@@ -11,7 +11,6 @@ from attrs import define, field
 from actors import Backoff
 from hive.client.api import AgentClient, Delivery
 from hive.errors import HiveError, StaleLeaseError
-from hive.harness.answering import Answerer
 from hive.harness.desk import BEATS_PER_LEASE, LAST_REQUEST, Desk, Taken
 from hive.harness.drivers import (
     Deferred,
@@ -24,6 +23,7 @@ from hive.harness.drivers import (
 )
 from hive.harness.gate import Gate
 from hive.harness.patience import until_reachable
+from hive.harness.replies import Answerer
 from hive.harness.reporting import Reporter, wake_of
 from hive.wire import WAIT_MAX
 from hive.wire.enums import ActivityState, NackMode, TurnOutcome

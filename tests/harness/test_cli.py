@@ -201,7 +201,7 @@ def test_a_verb_imports_nothing_slow(path):
     code = f"""
 import sys
 from hive.harness.cli import agent
-from hive.harness import verbs
+from hive.harness.cli import call as verbs
 try:
     agent(["status"])
 except SystemExit:

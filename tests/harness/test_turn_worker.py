@@ -15,7 +15,7 @@ from hive.clock import LoopClock
 from hive.errors import NotFoundError, StaleLeaseError
 from hive.harness.drivers import Deferred, Done, Failed, Rejected
 from hive.harness.gate import HoldOff
-from hive.harness.serving import Harness
+from hive.harness.runtime import Harness
 from hive.harness.turn import Turn
 from hive.harness.turn_drivers import Surroundings, TurnDriver, TurnEnd, Usage
 from hive.wire import agent as wire

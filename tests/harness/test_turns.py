@@ -14,7 +14,7 @@ from hive.client.aio import SocketClient
 from hive.client.api import Delivery
 from hive.errors import InboxFullError, NotAllowedError, StaleLeaseError, UnknownNameError
 from hive.harness.drivers import Deferred, Done, Failed, Outcome, Rejected, SavedText
-from hive.harness.serving import Harness
+from hive.harness.runtime import Harness
 from hive.wire import agent as wire
 from tests.harness.support.daemon import Daemon
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from hive.harness.hook import Event, answer, event_of, worth_telling
-from hive.harness.news import News, described, headline, waiting
 from hive.harness.told import SESSIONS, Told
+from hive.harness.unread import News, described, headline, waiting
 from tests.support.daemons import PROGRAMS, HiveOnDisk
 
 NOW = 1_700_000_600.0

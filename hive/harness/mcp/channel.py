@@ -16,8 +16,8 @@ from attrs import define, field
 from mcp.shared.message import SessionMessage
 
 from hive.client.api import AgentClient
-from hive.harness.bell import Bell
-from hive.harness.news import HINT, News, headline
+from hive.harness.notifier import Bell
+from hive.harness.unread import HINT, News, headline
 
 SETTLE = 2.0
 """Seconds from the question for the tools to the first line: what comes before Claude Code has

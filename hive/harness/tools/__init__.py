@@ -5,10 +5,10 @@ with fields, and raises `HiveError`, whose sentence a model can act on.
 """
 
 from hive.client.api import ManagerClient
-from hive.harness.tools.care import Care
 from hive.harness.tools.mail import Mail, message_fields
-from hive.harness.tools.people import People
-from hive.harness.tools.talk import Talk
+from hive.harness.tools.manager import Care
+from hive.harness.tools.participants import People
+from hive.harness.tools.questions import Talk
 from hive.harness.tools.tool import Tool
 from hive.harness.tools.tray import SessionTray, Tray
 

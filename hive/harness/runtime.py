@@ -14,12 +14,12 @@ from attrs import define, field, frozen
 
 from hive.client.api import Identity, ManagerClient, Role
 from hive.clock import Clock, SystemClock
-from hive.harness.answering import Answerer
 from hive.harness.desk import LAST_REQUEST, Desk
 from hive.harness.drivers import Driver
 from hive.harness.gate import Gate
 from hive.harness.orders import follow
 from hive.harness.patience import until_reachable
+from hive.harness.replies import Answerer
 from hive.harness.reporting import Reporter
 from hive.harness.turn_drivers import Surroundings, TurnDriver
 from hive.harness.turn_worker import TurnWorker

@@ -12,8 +12,8 @@ import click
 
 from hive.click_types import Seconds
 from hive.errors import INTERRUPTED, HiveError
+from hive.harness.cli.adapters import hook, mcp_verb
 from hive.harness.options import json_option, socket_option
-from hive.harness.session_verbs import hook, mcp_verb
 from hive.stdio import reopen_closed_stdio
 from hive.wire import WAIT_MAX
 
@@ -132,7 +132,7 @@ def send(socket: Path, as_json: bool, body: str | None, **given: Any) -> None:
 
     It is on disk when this ends with 0.
     """
-    from hive.harness import verbs
+    from hive.harness.cli import call as verbs
 
     request = {"cmd": "send", "body": verbs.body_of(body), **given}
     answer = verbs.ask(socket, request)
@@ -154,7 +154,7 @@ def send(socket: Path, as_json: bool, body: str | None, **given: Any) -> None:
 @click.option("--keep", is_flag=True, help="Do not ack: the messages go back when this ends.")
 def recv(socket: Path, as_json: bool, most: int, wait: float, keep: bool) -> None:
     """Print messages and ack them once they are printed."""
-    from hive.harness import verbs
+    from hive.harness.cli import call as verbs
 
     verbs.receive(socket, most=most, wait=wait, keep=keep, as_json=as_json)
 
@@ -167,7 +167,7 @@ def recv(socket: Path, as_json: bool, most: int, wait: float, keep: bool) -> Non
 @click.option("--transient", is_flag=True, help="Only ring: lost if nobody receives just now.")
 def wake(socket: Path, as_json: bool, label: str, body: str | None, transient: bool) -> None:
     """Put a message into the own inbox, from a script beside the agent."""
-    from hive.harness import verbs
+    from hive.harness.cli import call as verbs
 
     text = verbs.body_of(body)
     request = {"cmd": "wake", "from": label, "body": text, "transient": transient}
@@ -180,7 +180,7 @@ def wake(socket: Path, as_json: bool, label: str, body: str | None, transient: b
 @json_option
 def status(socket: Path, as_json: bool) -> None:
     """Print how many messages wait."""
-    from hive.harness import verbs
+    from hive.harness.cli import call as verbs
 
     answer = verbs.ask(socket, {"cmd": "status"})
     verbs.print_answer(answer, [str(answer["unread"])], as_json=as_json)
@@ -191,7 +191,7 @@ def status(socket: Path, as_json: bool) -> None:
 @json_option
 def whoami(socket: Path, as_json: bool) -> None:
     """Print who the daemon takes this socket for."""
-    from hive.harness import verbs
+    from hive.harness.cli import call as verbs
 
     answer = verbs.ask(socket, {"cmd": "whoami"})
     verbs.print_answer(answer, [f"{answer['name']} ({answer['kind']})"], as_json=as_json)
@@ -202,7 +202,7 @@ def whoami(socket: Path, as_json: bool) -> None:
 @json_option
 def who(socket: Path, as_json: bool) -> None:
     """List the participants with their presence."""
-    from hive.harness import verbs
+    from hive.harness.cli import call as verbs
 
     answer = verbs.ask(socket, {"cmd": "who"})
     lines = [verbs.presence_text(row) for row in answer["participants"]]
@@ -215,7 +215,7 @@ def who(socket: Path, as_json: bool) -> None:
 @click.argument("ids", nargs=-1, required=True, type=click.IntRange(min=1))
 def ack(socket: Path, lease: str | None, ids: tuple[int, ...]) -> None:
     """Say that the work for the messages with these IDS is done."""
-    from hive.harness import verbs
+    from hive.harness.cli import call as verbs
 
     verbs.ask(socket, {"cmd": "ack", "ids": list(ids), "lease": lease})
 
@@ -229,7 +229,7 @@ def ack(socket: Path, lease: str | None, ids: tuple[int, ...]) -> None:
 @click.argument("message", metavar="ID", type=click.IntRange(min=1))
 def nack(socket: Path, delay: float | None, message: int, **given: str | None) -> None:
     """Give the message ID back."""
-    from hive.harness import verbs
+    from hive.harness.cli import call as verbs
 
     verbs.ask(socket, {"cmd": "nack", "id": message, "delay_seconds": delay, **given})
 
@@ -240,7 +240,7 @@ def nack(socket: Path, delay: float | None, message: int, **given: str | None) -
 @click.argument("ids", metavar="ID...", type=click.IntRange(min=1), nargs=-1, required=True)
 def receipts(socket: Path, as_json: bool, ids: tuple[int, ...]) -> None:
     """Print what became of messages that this participant sent."""
-    from hive.harness import verbs
+    from hive.harness.cli import call as verbs
 
     answer = verbs.ask(socket, {"cmd": "receipts", "ids": list(ids)})
     lines = [line for row in answer["receipts"] for line in verbs.receipt_lines(row)]
@@ -253,7 +253,7 @@ def receipts(socket: Path, as_json: bool, ids: tuple[int, ...]) -> None:
 @click.argument("message", metavar="ID", type=click.IntRange(min=1))
 def verify(socket: Path, as_json: bool, message: int) -> None:
     """Print who sent the message ID, by the socket that it came in through."""
-    from hive.harness import verbs
+    from hive.harness.cli import call as verbs
 
     answer = verbs.ask(socket, {"cmd": "verify", "id": message})
     trusted = "" if answer["operator_verified"] else ", not from the operator"
@@ -267,7 +267,7 @@ def care_of_agents(verb: str, sentence: str) -> click.Command:
     @socket_option
     @click.argument("name")
     def command(socket: Path, name: str) -> None:
-        from hive.harness import verbs
+        from hive.harness.cli import call as verbs
 
         verbs.ask(socket, {"cmd": verb, "name": name})
 
@@ -281,7 +281,7 @@ def care_of_agents(verb: str, sentence: str) -> click.Command:
 @click.argument("name")
 def logs(socket: Path, as_json: bool, lines: int, name: str) -> None:
     """Print the last lines that the agent NAME printed."""
-    from hive.harness import verbs
+    from hive.harness.cli import call as verbs
 
     answer = verbs.ask(socket, {"cmd": "get_logs", "name": name, "lines": lines})
     verbs.print_answer(answer, answer["lines"], as_json=as_json)

@@ -18,8 +18,8 @@ from attrs import define, field, frozen
 
 from hive.client.api import AgentClient
 from hive.errors import HiveError
-from hive.harness.news import LOOK_AT, News, headline, waiting
 from hive.harness.programs import Program, Tee, run_program
+from hive.harness.unread import LOOK_AT, News, headline, waiting
 from hive.wire.codec import present
 
 logger = logging.getLogger(__name__)

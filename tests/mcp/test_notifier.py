@@ -16,7 +16,7 @@ from attrs import define, field
 
 from actors.testing import advance
 from hive.clock import LoopClock
-from hive.harness.bell import (
+from hive.harness.notifier import (
     LOOK_EVERY,
     RING_MAX,
     Bell,
@@ -26,7 +26,7 @@ from hive.harness.bell import (
     all_of,
     notice_bytes,
 )
-from hive.harness.news import News
+from hive.harness.unread import News
 from tests.harness.support.processes import Heard, gone
 from tests.mcp.conftest import Session
 from tests.support.daemons import PROGRAMS, HiveOnDisk, eventually
