@@ -1,6 +1,6 @@
-"""What runs beside an agent's own program: `hive-ag3nt` and, for the manager, `hive-m1nd`.
+"""The harness of an agent or a peer: the programs `hive-ag3nt` and, for the manager, `hive-m1nd`.
 
-`turns` receives messages and hands each to a driver, `command` is the driver that starts a program,
-`verbs` are the one-shot commands. Beside an interactive session stand `mcp`, which offers `tools`
-to its model, and `hook` and `bell`, which say that mail waits.
+`serve` starts the run loop of `runtime`: workers receive messages and pass each to a driver. `cli`
+has the command lines. For an interactive session there are `mcp`, which offers the functions of
+`tools` to its model, and `hook` and `notifier`, which report unread messages.
 """

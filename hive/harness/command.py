@@ -12,10 +12,10 @@ from pathlib import Path
 
 from hive.client.api import Delivery
 from hive.errors import ConfigError
-from hive.harness.answers import text_of
 from hive.harness.drivers import Deferred, Done, DriverSetup, Failed, Outcome, SavedText
 from hive.harness.message_forms import message_environment, message_json
 from hive.harness.programs import OUTPUT_MAX, Cut, Program, Ran, Tee, run_program, write_to_stderr
+from hive.harness.replies import reply_text
 
 ANSWER_MAX = 1 << 20
 """Bytes of the longest output that is read into memory, to be sent; longer than any message."""
@@ -130,7 +130,7 @@ def _answer(output: Path) -> str | SavedText | None:
     if size > ANSWER_MAX:
         return SavedText(output, size)
     with output.open("rb") as file:
-        text = text_of(file.read(ANSWER_MAX))
+        text = reply_text(file.read(ANSWER_MAX))
     _discard(output)
     return text
 

@@ -1,4 +1,4 @@
-"""What the hive tells a participant's programs by environment variables."""
+"""The environment variables by which the hive configures a participant's programs."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ STOP_TIMEOUT = "HIVE_STOP_TIMEOUT"
 DRIVER_SETTINGS = "HIVE_DRIVER_SETTINGS"
 
 DEFAULT_STOP_TIMEOUT = 10.0
-"""Seconds, where HIVE_STOP_TIMEOUT is not set."""
+"""Seconds, the default of HIVE_STOP_TIMEOUT."""
 
 
 def socket_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the participant's socket: HIVE_SOCKET, or where it is inside a container."""
+    """Return the path of the participant's socket: HIVE_SOCKET, or its path inside a container."""
     return Path(environ.get(SOCKET) or IN_CONTAINER_SOCKET)
 
 
 def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return the directory for what must last: HIVE_STATE, or the user's own (XDG base dirs)."""
+    """Return the state directory: HIVE_STATE, or one in the user's XDG state directory."""
     if environ.get(STATE):
         return Path(environ[STATE])
     base = environ.get("XDG_STATE_HOME") or Path(environ.get("HOME") or "/") / ".local" / "state"
@@ -32,12 +32,12 @@ def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def driver_settings(environ: Mapping[str, str] = os.environ) -> str | None:
-    """Return what the agent's manifest tells its driver: JSON in HIVE_DRIVER_SETTINGS."""
+    """Return the driver settings of the agent's manifest: JSON in HIVE_DRIVER_SETTINGS, or None."""
     return environ.get(DRIVER_SETTINGS) or None
 
 
 def stop_timeout(environ: Mapping[str, str] = os.environ) -> float:
-    """Return the seconds between SIGTERM and SIGKILL that the runtime gives.
+    """Return the seconds between the runtime's SIGTERM and its SIGKILL.
 
     Raises:
         ConfigError: When HIVE_STOP_TIMEOUT is not a positive number.
@@ -53,8 +53,8 @@ def stop_timeout(environ: Mapping[str, str] = os.environ) -> float:
 
 
 def drain_time(timeout: float) -> float:
-    """Return the part of the stop timeout in which work may end by itself.
+    """Return the seconds of the stop timeout in which work may end by itself.
 
-    The rest is for killing it and giving the message back, before the runtime kills everything.
+    The rest is for killing it and returning its messages, before the runtime kills all processes.
     """
     return max(timeout - 2.0, timeout / 2)

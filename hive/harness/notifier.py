@@ -1,6 +1,6 @@
-"""The bell of a peer: somebody is told that mail waits. It may fail; the inbox may not.
+"""Notifications about unread messages of a peer: a shell command, a sequence to a terminal.
 
-It looks at the inbox and leases nothing, so whatever becomes of it, the mail stays.
+The inbox is polled and nothing is leased, so a notification that fails loses no message.
 """
 
 from __future__ import annotations
@@ -19,114 +19,115 @@ from attrs import define, field, frozen
 from hive.client.api import AgentClient
 from hive.errors import HiveError
 from hive.harness.programs import Program, Tee, run_program
-from hive.harness.unread import LOOK_AT, News, headline, waiting
+from hive.harness.unread import RECENT_MAX, UnreadMessage, headline, unread_of
 from hive.wire.codec import present
 
 logger = logging.getLogger(__name__)
 
-LOOK_EVERY = 2.0
-"""Seconds between two looks at the inbox; what has come meanwhile is one ring."""
+POLL_INTERVAL = 2.0
+"""Seconds between two polls of the inbox. Messages of one interval share a notification."""
 
-RING_MAX = 10.0
-"""Seconds that a ring may take."""
+NOTIFY_TIMEOUT = 10.0
+"""Seconds that one notification may take."""
 
-Ring = Callable[[Sequence[News]], Awaitable[None]]
-"""Tells somebody that these messages wait."""
+Sink = Callable[[Sequence[UnreadMessage]], Awaitable[None]]
+"""Delivers one notification about these messages."""
 
 
 @define(eq=False)
-class Bell:
-    """Rings for mail that nobody has taken, once for each message.
+class UnreadNotifier:
+    """Polls the inbox and sends one notification about each unread message.
+
+    A message that was leased and returned to the inbox is notified about again.
 
     Attributes:
-        ring: What it does.
+        sink: Delivers the notifications.
         now: Wall clock, Unix time.
     """
 
     client: AgentClient
-    ring: Ring
+    sink: Sink
     now: Callable[[], float] = time.time
-    _rung: frozenset[int] = field(default=frozenset(), init=False)
+    _notified: frozenset[int] = field(default=frozenset(), init=False)
 
     async def run(self) -> None:
-        """Look and ring, for ever. While the daemon is away there is nothing to ring for."""
+        """Poll until cancelled. Errors of the daemon are ignored; the next poll tries again."""
         while True:
             with suppress(HiveError):
-                await self._look_and_ring()
-            await asyncio.sleep(LOOK_EVERY)
+                await self._poll()
+            await asyncio.sleep(POLL_INTERVAL)
 
-    async def _look_and_ring(self) -> None:
-        news = await self._look()
-        fresh = [each for each in news if each.id not in self._rung]
-        self._rung = frozenset(each.id for each in news)
-        if fresh:
-            await self._ring(fresh)
+    async def _poll(self) -> None:
+        unread = await self._unread()
+        new = [message for message in unread if message.id not in self._notified]
+        self._notified = frozenset(message.id for message in unread)
+        if new:
+            await self._notify(new)
 
-    async def _look(self) -> Sequence[News]:
+    async def _unread(self) -> Sequence[UnreadMessage]:
         if not await self.client.status():
             return ()
-        rows = await self.client.recent(LOOK_AT)
-        return waiting((present(row) for row in rows), self.now())
+        rows = await self.client.recent(RECENT_MAX)
+        return unread_of((present(row) for row in rows), self.now())
 
-    async def _ring(self, news: Sequence[News]) -> None:
-        """Ring within a time limit; a bell that is broken is no reason to end."""
+    async def _notify(self, messages: Sequence[UnreadMessage]) -> None:
+        """Notify within the time limit; log what fails, so that the next notification follows."""
         try:
-            async with asyncio.timeout(RING_MAX):
-                await self.ring(news)
+            async with asyncio.timeout(NOTIFY_TIMEOUT):
+                await self.sink(messages)
         except Exception as error:
             logger.warning("the bell failed: %s; the mail waits", error or type(error).__name__)
 
 
 @frozen
-class ShellRing:
-    """Runs a command of the shell, with the news in its environment and on standard input.
+class CommandSink:
+    """Runs a shell command, with the headline in its environment and on standard input.
 
     Attributes:
-        environ: What the command inherits.
-        tee: Called with what it writes to standard error.
+        environ: Environment that the command inherits.
+        tee: Called with the bytes that it writes to standard error.
     """
 
     command: str
     environ: Mapping[str, str]
     tee: Tee
 
-    async def __call__(self, news: Sequence[News]) -> None:
+    async def __call__(self, messages: Sequence[UnreadMessage]) -> None:
         """Run the command to its end."""
-        text = headline(news)
-        told = {"HIVE_NEWS": text, "HIVE_NEWS_COUNT": str(len(news))}
-        program = Program(("/bin/sh", "-c", self.command), {**self.environ, **told}, RING_MAX / 2)
-        nowhere = await asyncio.to_thread(os.open, os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        text = headline(messages)
+        added = {"HIVE_NEWS": text, "HIVE_NEWS_COUNT": str(len(messages))}
+        environment = {**self.environ, **added}
+        program = Program(("/bin/sh", "-c", self.command), environment, NOTIFY_TIMEOUT / 2)
+        null = await asyncio.to_thread(os.open, os.devnull, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            ran = await run_program(
-                program, stdin=f"{text}\n".encode(), stdout=nowhere, tee=self.tee
-            )
+            ran = await run_program(program, stdin=f"{text}\n".encode(), stdout=null, tee=self.tee)
         finally:
-            os.close(nowhere)
+            os.close(null)
         if ran.status:
             logger.warning("the bell command ended with status %d; the mail waits", ran.status)
 
 
-class Notice(StrEnum):
-    """How a terminal is told of something; which one it understands is the terminal's business."""
+class TerminalNotice(StrEnum):
+    """The control sequence of a notification; terminals differ in which one they support."""
 
     BELL = "bell"
     """The control character BEL: a sound, or a mark on the window."""
     OSC9 = "osc9"
-    """A desktop notification as iTerm2 began it."""
+    """A desktop notification as iTerm2 defined it."""
     OSC777 = "osc777"
-    """A desktop notification as rxvt-unicode began it."""
+    """A desktop notification as rxvt-unicode defined it."""
 
 
 @frozen
-class TerminalRing:
-    """Writes a notice to a terminal; the text on it stays as it is."""
+class TerminalSink:
+    """Writes a control sequence to a terminal; the text on the screen does not change."""
 
     terminal: Path
-    notice: Notice
+    notice: TerminalNotice
 
-    async def __call__(self, news: Sequence[News]) -> None:
-        """Write the notice; a terminal that is stopped is not waited for."""
-        await asyncio.to_thread(self._write, notice_bytes(self.notice, headline(news)))
+    async def __call__(self, messages: Sequence[UnreadMessage]) -> None:
+        """Write the sequence, without waiting for a terminal whose output is stopped."""
+        await asyncio.to_thread(self._write, terminal_sequence(self.notice, headline(messages)))
 
     def _write(self, data: bytes) -> None:
         fd = os.open(self.terminal, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -138,25 +139,25 @@ class TerminalRing:
             os.close(fd)
 
 
-def notice_bytes(notice: Notice, text: str) -> bytes:
-    """Return what tells a terminal of a text; nothing in the text can end the sequence."""
+def terminal_sequence(notice: TerminalNotice, text: str) -> bytes:
+    """Return the control sequence for a text, of which only printable ASCII is kept."""
     plain = "".join(char for char in text if char.isascii() and char.isprintable())
     match notice:
-        case Notice.BELL:
+        case TerminalNotice.BELL:
             return b"\a"
-        case Notice.OSC9:
+        case TerminalNotice.OSC9:
             return f"\x1b]9;{plain}\a".encode()
-        case Notice.OSC777:
+        case TerminalNotice.OSC777:
             return f"\x1b]777;notify;hive;{plain.replace(';', ',')}\a".encode()
 
 
-def all_of(rings: Sequence[Ring]) -> Ring:
-    """Return a ring that does several at once; one that fails does not keep the others."""
+def send_to_all(sinks: Sequence[Sink]) -> Sink:
+    """Return a sink that uses several at once; one that fails does not affect the others."""
 
-    async def ring(news: Sequence[News]) -> None:
-        ended = await asyncio.gather(*(each(news) for each in rings), return_exceptions=True)
+    async def send(messages: Sequence[UnreadMessage]) -> None:
+        ended = await asyncio.gather(*(sink(messages) for sink in sinks), return_exceptions=True)
         for error in ended:
             if isinstance(error, Exception):
                 raise error
 
-    return ring
+    return send

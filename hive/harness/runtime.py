@@ -1,4 +1,4 @@
-"""A harness as a whole: announce it, run its workers, and end them in good order."""
+"""The run time of a harness: announce it, run its workers, stop them within the drain time."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hive.harness.drivers import Driver
 from hive.harness.gate import Gate
 from hive.harness.orders import follow
 from hive.harness.patience import until_reachable
-from hive.harness.replies import Answerer
+from hive.harness.replies import ReplySender
 from hive.harness.reporting import Reporter
 from hive.harness.turn_drivers import Surroundings, TurnDriver
 from hive.harness.turn_worker import TurnWorker
@@ -30,17 +30,17 @@ logger = logging.getLogger(__name__)
 
 
 @define(eq=False)
-class Harness:
+class HarnessRuntime:
     """Serves one participant until it is cancelled.
 
     Attributes:
-        driver: Does the work; None receives nothing and leaves all mail in the inbox.
-        driver_name: What the daemon is told of it.
-        state: Directory for what must last.
-        drain: Seconds in which messages in work may end once a stop is asked for.
-        concurrency: Messages that are worked on at once; a conversation has one turn at a time.
-        answers: Whether what the driver answers is sent.
-        to_replies: Whether messages that are answers themselves are answered.
+        driver: Processes the messages; None receives none, and they stay in the inbox.
+        driver_name: Name of the driver, for the daemon.
+        state: State directory.
+        drain: Seconds in which messages in work may end after a stop is requested.
+        concurrency: Messages that are processed at once; a TurnDriver has one turn at a time.
+        answers: Whether the driver's answers are sent as replies.
+        to_replies: Whether messages that are replies themselves get a reply.
         clock: Wall time.
     """
 
@@ -56,10 +56,10 @@ class Harness:
     clock: Clock = field(factory=SystemClock)
 
     async def run(self) -> None:
-        """Serve for ever.
+        """Serve until cancelled.
 
-        Cancel it to stop: it receives nothing more, messages in work may end within the drain
-        time, what is then left is given back. Cancelling again ends the drain time.
+        When cancelled, it receives no more messages; messages in work may end within the drain
+        time, the rest are returned to the inbox. A second cancellation ends the drain time.
 
         Raises:
             HiveError: When the daemon refuses this harness.
@@ -77,13 +77,13 @@ class Harness:
     async def _serve(self, me: Identity, driver: Driver | TurnDriver, reporter: Reporter) -> None:
         gate = Gate(self.clock)
         ordered = asyncio.Event()
-        team = Team(self._workers(me, driver, gate, reporter, ordered))
+        group = WorkerGroup(self._workers(me, driver, gate, reporter, ordered))
         try:
             await reporter.flush()
-            orders = follow(self.client, gate, team, ordered)
-            await self._work(team.workers, reporter.run(), orders)
+            orders = follow(self.client, gate, group, ordered)
+            await self._work(group.workers, reporter.run(), orders)
         finally:
-            await _last_words(reporter)
+            await _flush_last_reports(reporter)
 
     def _workers(
         self,
@@ -97,23 +97,23 @@ class Harness:
         if isinstance(driver, TurnDriver):
             surroundings = Surroundings(self.client, me, reporter)
             return [TurnWorker(surroundings, driver, desk, gate, self.clock, self.random, ordered)]
-        answerer = Answerer(
+        replies = ReplySender(
             self.client,
             me.name,
             self.state,
             self.random,
-            answers=self.answers,
+            enabled=self.answers,
             to_replies=self.to_replies,
         )
         return [
-            Worker(self.client, driver, answerer, desk, self.random, gate, reporter)
+            Worker(self.client, driver, replies, desk, self.random, gate, reporter)
             for _ in range(self.concurrency)
         ]
 
     async def _work(
         self, workers: Sequence[Worker | TurnWorker], *beside: Coroutine[Any, Any, None]
     ) -> None:
-        """Run the workers; when cancelled, let those that are busy finish within the drain time."""
+        """Run the workers; when cancelled, wait for the busy ones, at most for the drain time."""
         tasks = [asyncio.create_task(worker.run()) for worker in workers]
         others = [asyncio.create_task(each) for each in beside]
         try:
@@ -141,24 +141,24 @@ class Harness:
 
 
 @frozen
-class Team:
-    """The workers of one harness, which obey together."""
+class WorkerGroup:
+    """The workers of one harness, as one receiver of orders."""
 
     workers: Sequence[Worker | TurnWorker]
 
     def cancel(self, reason: str) -> None:
-        """Interrupt what is worked on."""
+        """Interrupt all work."""
         for worker in self.workers:
             worker.cancel(reason)
 
     def begin_anew(self) -> None:
-        """Begin the next turn without what was said before."""
+        """Start the next turn in a new conversation."""
         for worker in self.workers:
             if isinstance(worker, TurnWorker):
                 worker.driver.begin_anew()
 
     def restarted(self, order: Order) -> None:
-        """Take note that the agent was restarted."""
+        """Pass on that the agent was restarted."""
         for worker in self.workers:
             if isinstance(worker, TurnWorker):
                 worker.driver.restarted(order)
@@ -166,7 +166,7 @@ class Team:
 
 @asynccontextmanager
 async def _opened(driver: Driver | TurnDriver, surroundings: Surroundings) -> AsyncIterator[None]:
-    """Have a driver that holds a conversation begin, and end."""
+    """Open a driver that holds a conversation, and close it at the end."""
     if not isinstance(driver, TurnDriver):
         yield
         return
@@ -177,10 +177,10 @@ async def _opened(driver: Driver | TurnDriver, surroundings: Surroundings) -> As
         await driver.close()
 
 
-async def _last_words(reporter: Reporter) -> None:
-    """Tell what is not told yet, if the daemon is there."""
+async def _flush_last_reports(reporter: Reporter) -> None:
+    """Send the pending reports, if the daemon is reachable."""
     try:
         async with asyncio.timeout(LAST_REQUEST):
             await reporter.flush()
     except TimeoutError:
-        logger.info("the daemon is away and does not hear of the last turn")
+        logger.info("the daemon is not reachable; the last turn is not reported")

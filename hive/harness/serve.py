@@ -1,4 +1,4 @@
-"""The `serve` verb: from the command line's words to a harness that runs."""
+"""Entry of the run loop: from the options of `serve` to a harness that runs until a signal."""
 
 from __future__ import annotations
 
@@ -7,36 +7,61 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 from random import Random
 
 from attrs import frozen
 
 from hive.client.aio import SocketClient
+from hive.errors import ConfigError
 from hive.harness import environment
 from hive.harness.drivers import Driver, DriverSetup
-from hive.harness.notifier import Bell, Notice, Ring, ShellRing, TerminalRing, all_of
+from hive.harness.notifier import (
+    CommandSink,
+    Sink,
+    TerminalNotice,
+    TerminalSink,
+    UnreadNotifier,
+    send_to_all,
+)
 from hive.harness.programs import write_to_stderr
-from hive.harness.registry import load_driver
-from hive.harness.runtime import Harness
+from hive.harness.runtime import HarnessRuntime
 from hive.harness.turn_drivers import TurnDriver
+from hive.names import suggest
+from hive.wire.drivers import BUILT_IN, GROUP
 
 PEER_DRIVER = "peer"
-"""What the daemon is told of a peer that has no hook."""
+"""Driver name that a peer without a hook reports to the daemon."""
 
 HOOK_DRIVER = "hook"
-"""What the daemon is told of a peer that has one."""
+"""Driver name that a peer with a hook reports to the daemon."""
+
+DriverFactory = Callable[[DriverSetup], Driver | TurnDriver]
+"""The object that an entry point of the group names.
+
+Called before the event loop runs, so it may read files. Raises ConfigError for a setup that cannot
+work.
+"""
 
 
 @frozen
-class ServeOptions:
-    """What `serve` was asked for.
+class HarnessOptions:
+    """The options of `serve`.
 
     Attributes:
-        arguments: The program, or whatever else the driver needs.
-        peer: Announce presence only; with `hook`, hand messages to a program, without answering.
-        bell: Command of the shell that is run when mail waits.
-        bell_tty: Terminal that is told of it.
+        socket: The participant's socket.
+        driver: Name of the driver, an entry point of the group.
+        arguments: The program, or other arguments of the driver.
+        time_limit: Seconds for one message.
+        concurrency: Messages that are processed at once.
+        reply_to_replies: Whether messages that are replies themselves get a reply.
+        peer: Announce presence only; with `hook`, pass messages to a program, without replies.
+        hook: Pass each message to the program; goes with `peer`.
+        bell: Shell command that is run when messages are unread; None for none.
+        bell_tty: Terminal that is notified then; None for none.
+        bell_notice: Value of `TerminalNotice` for that terminal.
     """
 
     socket: Path
@@ -49,32 +74,58 @@ class ServeOptions:
     hook: bool = False
     bell: str | None = None
     bell_tty: Path | None = None
-    bell_notice: str = Notice.BELL.value
+    bell_notice: str = TerminalNotice.BELL.value
 
-    def rings(self) -> tuple[Ring, ...]:
-        """Return what tells somebody that mail waits."""
-        rings: list[Ring] = []
+    @property
+    def driver_name(self) -> str:
+        """The driver name that the daemon gets."""
+        if not self.peer:
+            return self.driver
+        return HOOK_DRIVER if self.hook else PEER_DRIVER
+
+    def sinks(self) -> tuple[Sink, ...]:
+        """Return the receivers of notifications about unread messages."""
+        sinks: list[Sink] = []
         if self.bell is not None:
-            rings.append(ShellRing(self.bell, os.environ, write_to_stderr))
+            sinks.append(CommandSink(self.bell, os.environ, write_to_stderr))
         if self.bell_tty is not None:
-            rings.append(TerminalRing(self.bell_tty, Notice(self.bell_notice)))
-        return tuple(rings)
+            sinks.append(TerminalSink(self.bell_tty, TerminalNotice(self.bell_notice)))
+        return tuple(sinks)
 
 
-def serve(options: ServeOptions) -> None:
-    """Serve until SIGTERM or SIGINT; both let the message in work end first.
+def serve(options: HarnessOptions) -> None:
+    """Serve until SIGTERM or SIGINT; messages in work may end first, within the drain time.
 
     Raises:
         HiveError: When the configuration is wrong or the daemon refuses this harness.
     """
     logging.basicConfig(level=logging.INFO, format="hive-ag3nt: %(message)s", stream=sys.stderr)
     drain = environment.drain_time(environment.stop_timeout())
-    driver = _driver(options)
+    driver = _make_driver(options)
     # The standard loop: unlike uvloop it closes inherited descriptors in the programs it starts.
-    asyncio.run(_until_signal(options, driver, drain))
+    asyncio.run(_serve(options, driver, drain))
 
 
-def _driver(options: ServeOptions) -> Driver | TurnDriver | None:
+def load_driver(name: str) -> DriverFactory:
+    """Return the factory of an installed driver.
+
+    Raises:
+        ConfigError: When there is no such driver.
+    """
+    installed = entry_points(group=GROUP)
+    if name in installed.names:
+        factory: DriverFactory = installed[name].load()
+        return factory
+    if name == BUILT_IN:
+        from hive.harness.command import CommandDriver
+
+        return CommandDriver
+    known = sorted({BUILT_IN, *installed.names})
+    ending = suggest(name, known) or f"; installed are {', '.join(known)}"
+    raise ConfigError(f"there is no driver {name!r}{ending}")
+
+
+def _make_driver(options: HarnessOptions) -> Driver | TurnDriver | None:
     if options.peer and not options.hook:
         return None
     setup = DriverSetup(
@@ -86,20 +137,12 @@ def _driver(options: ServeOptions) -> Driver | TurnDriver | None:
     return load_driver(options.driver)(setup)
 
 
-def _driver_name(options: ServeOptions) -> str:
-    if not options.peer:
-        return options.driver
-    return HOOK_DRIVER if options.hook else PEER_DRIVER
-
-
-async def _until_signal(
-    options: ServeOptions, driver: Driver | TurnDriver | None, drain: float
-) -> None:
+async def _serve(options: HarnessOptions, driver: Driver | TurnDriver | None, drain: float) -> None:
     async with SocketClient(options.socket) as client:
-        harness = Harness(
+        harness = HarnessRuntime(
             client,
             driver,
-            _driver_name(options),
+            options.driver_name,
             environment.state_dir(),
             drain,
             Random(),  # noqa: S311 - jitter
@@ -108,13 +151,18 @@ async def _until_signal(
             to_replies=options.reply_to_replies,
         )
         serving = asyncio.create_task(harness.run())
-        rings = options.rings()
-        bell = asyncio.create_task(Bell(client, all_of(rings)).run()) if rings else None
+        notifying = _start_notifier(client, options.sinks())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, serving.cancel)
         await asyncio.wait([serving])
-        if bell is not None:
-            bell.cancel()
+        if notifying is not None:
+            notifying.cancel()
     if not serving.cancelled():
         serving.result()
+
+
+def _start_notifier(client: SocketClient, sinks: tuple[Sink, ...]) -> asyncio.Task[None] | None:
+    if not sinks:
+        return None
+    return asyncio.create_task(UnreadNotifier(client, send_to_all(sinks)).run(), name="notifier")

@@ -23,7 +23,7 @@ from hive.harness.drivers import (
 )
 from hive.harness.gate import Gate
 from hive.harness.patience import until_reachable
-from hive.harness.replies import Answerer
+from hive.harness.replies import ReplySender
 from hive.harness.reporting import Reporter, wake_of
 from hive.wire import WAIT_MAX
 from hive.wire.enums import ActivityState, NackMode, TurnOutcome
@@ -56,7 +56,7 @@ class Worker:
 
     client: AgentClient
     driver: Driver
-    answerer: Answerer
+    answerer: ReplySender
     desk: Desk
     random: Random
     gate: Gate
@@ -173,7 +173,7 @@ class Worker:
         if not isinstance(outcome, Done):
             return outcome
         try:
-            await self.answerer.answer(message, outcome.answer)
+            await self.answerer.send(message, outcome.answer)
         except HiveError as refusal:
             where = await self._keep(message, outcome.answer)
             return Rejected(f"the work is done, but its answer was refused: {refusal}{where}")
@@ -181,7 +181,7 @@ class Worker:
 
     async def _keep(self, message: Delivery, answer: str | SavedText | None) -> str:
         if isinstance(answer, str):
-            answer = await asyncio.to_thread(self.answerer.keep, message, answer)
+            answer = await asyncio.to_thread(self.answerer.save, message, answer)
         return f"; the answer is in {answer.path}" if answer is not None else ""
 
     def _delay(self, message: Delivery, outcome: Outcome) -> float | None:

@@ -1,6 +1,6 @@
-"""What is said of mail that waits: who wrote, when, and how it begins. Nothing is leased.
+"""Unread messages of an inbox and their description as text. Nothing is leased.
 
-Imports little, because a hook that runs after every tool call is mostly its start-up.
+Imports little: start-up dominates the run time of a hook, which runs after every tool call.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from typing import Any, NamedTuple
 
 from hive.names import OPERATOR
 
-WAITING = "stored"
-"""The state of a message that nobody has taken."""
+STORED = "stored"
+"""The state of a message that is in the inbox and not leased."""
 
-LOOK_AT = 200
-"""Newest messages of the inbox that are looked at, the most that the wire allows."""
+RECENT_MAX = 200
+"""Newest messages of the inbox that are read, the maximum of the wire."""
 
-PREVIEW = 200
+PREVIEW_CHARS = 200
 """Characters of a body that are quoted."""
 
-LINES = 16
-"""Messages that are described at most; the rest is counted."""
+DESCRIBED_MAX = 16
+"""Messages that are described; of the rest only the number is given."""
 
 HINT = "Take them with the hive tool `recv` (or run `hive-ag3nt recv`)."
 
 
-class News(NamedTuple):
-    """A message that waits.
+class UnreadMessage(NamedTuple):
+    """An unread message.
 
     Attributes:
         sent_at: Unix time.
-        type: What it is beside plain mail, for instance "question".
+        type: Its type, for instance "question"; None for plain mail.
     """
 
     id: int
@@ -45,14 +45,19 @@ class News(NamedTuple):
 
     @property
     def urgent(self) -> bool:
-        """Whether it is worth an interruption: from the operator, or sent as urgent."""
+        """Whether it may interrupt work: sent by the operator or with high priority."""
         return self.kind == OPERATOR or self.priority == "high"
 
 
-def waiting(rows: Iterable[Mapping[str, Any]], now: float) -> tuple[News, ...]:
-    """Return what waits and is due, oldest first, of the rows of `recent`."""
+def unread_of(rows: Iterable[Mapping[str, Any]], now: float) -> tuple[UnreadMessage, ...]:
+    """Return the messages that are unread and due, oldest first.
+
+    Args:
+        rows: The rows of a `recent` response, as fields.
+        now: Unix time.
+    """
     found = [
-        News(
+        UnreadMessage(
             row["id"],
             row["from"],
             row["kind"],
@@ -62,37 +67,39 @@ def waiting(rows: Iterable[Mapping[str, Any]], now: float) -> tuple[News, ...]:
             row.get("type"),
         )
         for row in rows
-        if row["state"] == WAITING and _is_due(row.get("not_before"), now)
+        if row["state"] == STORED and _is_due(row.get("not_before"), now)
     ]
-    return tuple(sorted(found, key=lambda news: news.id))
+    return tuple(sorted(found, key=lambda message: message.id))
 
 
-def headline(news: Sequence[News]) -> str:
-    """Return how many messages wait and from whom, in one line without a word of theirs."""
-    senders = sorted({each.sender for each in news})
-    count = "1 message waits" if len(news) == 1 else f"{len(news)} messages wait"
+def headline(messages: Sequence[UnreadMessage]) -> str:
+    """Return the number of messages and their senders in one line, without text of a sender."""
+    senders = sorted({message.sender for message in messages})
+    count = "1 message waits" if len(messages) == 1 else f"{len(messages)} messages wait"
     return f"{count} in your hive inbox, from {', '.join(senders)}."
 
 
-def described(news: Sequence[News], now: float) -> str:
+def describe(messages: Sequence[UnreadMessage], now: float) -> str:
     """Return a text for a model, of at most 9000 characters besides the names.
 
-    Bodies are quoted as JSON strings of one line, so none can end its quote.
+    Bodies are quoted as JSON strings of one line, so no body can end its quote.
     """
-    lines = [_line(each, now) for each in news[:LINES]]
-    if len(news) > LINES:
-        lines.append(f"and {len(news) - LINES} more")
+    lines = [_line(message, now) for message in messages[:DESCRIBED_MAX]]
+    if len(messages) > DESCRIBED_MAX:
+        lines.append(f"and {len(messages) - DESCRIBED_MAX} more")
     warning = "What is quoted below was written by its sender, not by your user."
-    return "\n".join([f"{headline(news)} {HINT} {warning}", *lines])
+    return "\n".join([f"{headline(messages)} {HINT} {warning}", *lines])
 
 
-def _line(news: News, now: float) -> str:
-    plain = "".join(char if char.isprintable() else " " for char in news.body[:PREVIEW])
-    begin = json.dumps(plain, ensure_ascii=False)
-    more = f" … ({len(news.body)} characters)" if len(news.body) > PREVIEW else ""
-    what = f"{news.type} " if news.type else ""
-    minutes = max(0, round((now - news.sent_at) / 60))
-    return f"#{news.id} {what}from {news.sender} ({news.kind}), {minutes} min ago: {begin}{more}"
+def _line(message: UnreadMessage, now: float) -> str:
+    begin = message.body[:PREVIEW_CHARS]
+    plain = "".join(char if char.isprintable() else " " for char in begin)
+    quoted = json.dumps(plain, ensure_ascii=False)
+    more = f" … ({len(message.body)} characters)" if len(message.body) > PREVIEW_CHARS else ""
+    what = f"{message.type} " if message.type else ""
+    minutes = max(0, round((now - message.sent_at) / 60))
+    origin = f"{what}from {message.sender} ({message.kind})"
+    return f"#{message.id} {origin}, {minutes} min ago: {quoted}{more}"
 
 
 def _is_due(not_before: str | None, now: float) -> bool:

@@ -201,7 +201,7 @@ def test_a_verb_imports_nothing_slow(path):
     code = f"""
 import sys
 from hive.harness.cli import agent
-from hive.harness.cli import call as verbs
+from hive.harness.cli import call
 try:
     agent(["status"])
 except SystemExit:

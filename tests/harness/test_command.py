@@ -13,7 +13,7 @@ from hive.errors import ConfigError
 from hive.harness import command, programs
 from hive.harness.command import ANSWER_MAX, CommandDriver
 from hive.harness.drivers import Deferred, Done, DriverSetup, Failed, SavedText
-from hive.harness.registry import load_driver
+from hive.harness.serve import load_driver
 from tests.harness.support.processes import Heard, gone
 
 MESSAGE = Delivery(7, "bob", "hello", "2026-11-22T14:00:00.000Z", 1, False, "l", "agent")

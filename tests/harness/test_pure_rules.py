@@ -8,13 +8,13 @@ from msgspec.structs import replace
 from hive.client.api import Delivery
 from hive.errors import ConfigError
 from hive.harness import environment
-from hive.harness.answers import text_of, too_long, wants_answer
 from hive.harness.command import verdict
 from hive.harness.desk import Desk, Taken
 from hive.harness.drivers import Deferred, Failed, SavedText
 from hive.harness.message_forms import message_environment, message_json
 from hive.harness.programs import Cut, Ran
-from hive.harness.registry import load_driver
+from hive.harness.replies import reply_text, too_long_notice, wants_reply
+from hive.harness.serve import load_driver
 
 MESSAGE = Delivery(
     id=7,
@@ -79,7 +79,7 @@ def test_a_message_as_environment():
 )
 def test_who_gets_an_answer(sender, in_reply_to, to_replies, wanted):
     message = replace(MESSAGE, sender=sender, in_reply_to=in_reply_to)
-    assert wants_answer(message, "alice", to_replies=to_replies) is wanted
+    assert wants_reply(message, "alice", to_replies=to_replies) is wanted
 
 
 @pytest.mark.parametrize(
@@ -96,11 +96,11 @@ def test_who_gets_an_answer(sender, in_reply_to, to_replies, wanted):
     ],
 )
 def test_output_as_text(output, text):
-    assert text_of(output) == text
+    assert reply_text(output) == text
 
 
 def test_a_text_that_is_too_long_is_named_with_its_place(tmp_path):
-    body = too_long(SavedText(tmp_path / "7-1.txt", 70000), "alice")
+    body = too_long_notice(SavedText(tmp_path / "7-1.txt", 70000), "alice")
     assert "70000 bytes" in body
     assert f"{tmp_path}/7-1.txt at alice" in body
 

@@ -15,7 +15,7 @@ from hive.clock import LoopClock
 from hive.errors import NotFoundError, StaleLeaseError
 from hive.harness.drivers import Deferred, Done, Failed, Rejected
 from hive.harness.gate import HoldOff
-from hive.harness.runtime import Harness
+from hive.harness.runtime import HarnessRuntime
 from hive.harness.turn import Turn
 from hive.harness.turn_drivers import Surroundings, TurnDriver, TurnEnd, Usage
 from hive.wire import agent as wire
@@ -83,7 +83,7 @@ async def serving(
     path = tmp_path / "mcp.sock"
     async with made or Daemon(path) as daemon, SocketClient(path, random=Random(1)) as client:
         clock = LoopClock(asyncio.get_running_loop(), epoch=0.0)
-        harness = Harness(
+        harness = HarnessRuntime(
             client, driver, "scripted", tmp_path, drain=5.0, random=Random(1), clock=clock
         )
         task = asyncio.create_task(harness.run())

@@ -14,7 +14,7 @@ from hive.client.aio import SocketClient
 from hive.client.api import Delivery
 from hive.errors import InboxFullError, NotAllowedError, StaleLeaseError, UnknownNameError
 from hive.harness.drivers import Deferred, Done, Failed, Outcome, Rejected, SavedText
-from hive.harness.runtime import Harness
+from hive.harness.runtime import HarnessRuntime
 from hive.wire import agent as wire
 from tests.harness.support.daemon import Daemon
 
@@ -70,7 +70,9 @@ async def serving(
     path = tmp_path / "mcp.sock"
     async with Daemon(path) as daemon, SocketClient(path, random=Random(1)) as client:
         options = {"drain": 5.0, **options}
-        harness = Harness(client, driver, "scripted", state=tmp_path, random=Random(1), **options)
+        harness = HarnessRuntime(
+            client, driver, "scripted", state=tmp_path, random=Random(1), **options
+        )
         task = asyncio.create_task(harness.run())
         try:
             yield daemon, task

@@ -1,4 +1,4 @@
-"""When a channel rings: `hive-ag3nt mcp --channel` without a client at its other end."""
+"""When a channel pushes a line: `hive-ag3nt mcp --channel` without a client at its other end."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actors.testing import advance
-from hive.harness.mcp.channel import METHOD, SETTLE, Channel
+from hive.harness.mcp.channel import METHOD, SETTLE_TIME, Channel
 from tests.mcp.conftest import Session
 
 pytestmark = pytest.mark.sim
@@ -23,7 +23,7 @@ async def test_no_line_before_the_client_has_taken_up_the_tools(session: Session
     await session.bob.send("damocles", "hello")
     channel.open()
     channel.open()
-    await advance(SETTLE - 0.1)
+    await advance(SETTLE_TIME - 0.1)
     assert pushed == []
     await advance(0.2)
     [line] = pushed

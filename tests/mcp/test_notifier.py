@@ -17,21 +17,21 @@ from attrs import define, field
 from actors.testing import advance
 from hive.clock import LoopClock
 from hive.harness.notifier import (
-    LOOK_EVERY,
-    RING_MAX,
-    Bell,
-    Notice,
-    ShellRing,
-    TerminalRing,
-    all_of,
-    notice_bytes,
+    NOTIFY_TIMEOUT,
+    POLL_INTERVAL,
+    CommandSink,
+    TerminalNotice,
+    TerminalSink,
+    UnreadNotifier,
+    send_to_all,
+    terminal_sequence,
 )
-from hive.harness.unread import News
+from hive.harness.unread import UnreadMessage
 from tests.harness.support.processes import Heard, gone
 from tests.mcp.conftest import Session
 from tests.support.daemons import PROGRAMS, HiveOnDisk, eventually
 
-HELLO = News(1, "bob", "peer", "hello", 0.0)
+HELLO = UnreadMessage(1, "bob", "peer", "hello", 0.0)
 
 
 @define(eq=False)
@@ -42,7 +42,7 @@ class Rings:
     broken: bool = False
     hangs: bool = False
 
-    async def __call__(self, news: Sequence[News]) -> None:
+    async def __call__(self, news: Sequence[UnreadMessage]) -> None:
         self.heard.append([each.id for each in news])
         if self.broken:
             raise OSError("no speaker")
@@ -67,7 +67,9 @@ class Rung:
 
 def rung(session: Session, rings: Rings) -> Rung:
     clock = LoopClock(asyncio.get_running_loop())
-    return Rung(rings, asyncio.ensure_future(Bell(session.client, rings, clock.now).run()))
+    return Rung(
+        rings, asyncio.ensure_future(UnreadNotifier(session.client, rings, clock.now).run())
+    )
 
 
 @pytest.mark.sim
@@ -76,7 +78,7 @@ async def test_what_comes_together_is_one_ring(session: Session) -> None:
         await advance(10)
         assert rings.heard == [], "nothing waits"
         ids = [(await session.bob.send("damocles", "hello")).id for _ in range(3)]
-        await advance(LOOK_EVERY + 0.1)
+        await advance(POLL_INTERVAL + 0.1)
         assert rings.heard == [ids]
         await advance(1000)
         assert rings.heard == [ids], "it does not nag"
@@ -111,9 +113,9 @@ async def test_a_bell_that_fails_or_hangs_goes_on(session: Session, rings: Rings
     rings.heard.clear()
     async with rung(session, rings):
         first = await session.bob.send("damocles", "one")
-        await advance(LOOK_EVERY + 1)
+        await advance(POLL_INTERVAL + 1)
         more = [(await session.bob.send("damocles", "more")).id for _ in range(2)]
-        await advance(RING_MAX + LOOK_EVERY)
+        await advance(NOTIFY_TIMEOUT + POLL_INTERVAL)
         assert rings.heard[:2] == [[first.id], more]
         assert await session.client.status() == 3
 
@@ -122,16 +124,17 @@ async def test_a_bell_that_fails_or_hangs_goes_on(session: Session, rings: Rings
 async def test_one_bell_that_fails_does_not_silence_another(session: Session) -> None:
     works, fails = Rings(), Rings(broken=True)
     async with Rung(
-        works, asyncio.ensure_future(Bell(session.client, all_of([fails, works])).run())
+        works,
+        asyncio.ensure_future(UnreadNotifier(session.client, send_to_all([fails, works])).run()),
     ):
         sent = await session.bob.send("damocles", "hello")
-        await advance(LOOK_EVERY + 1)
+        await advance(POLL_INTERVAL + 1)
         assert works.heard == fails.heard == [[sent.id]]
 
 
 async def test_a_command_gets_the_news_and_none_of_the_mail(tmp_path: Path) -> None:
     heard = Heard()
-    ring = ShellRing('cat >&2; echo "$HIVE_NEWS_COUNT $HIVE_NEWS" >&2', dict(os.environ), heard)
+    ring = CommandSink('cat >&2; echo "$HIVE_NEWS_COUNT $HIVE_NEWS" >&2', dict(os.environ), heard)
     await ring([HELLO])
     text = "1 message waits in your hive inbox, from bob."
     assert heard.data.decode() == f"{text}\n1 {text}\n"
@@ -139,7 +142,7 @@ async def test_a_command_gets_the_news_and_none_of_the_mail(tmp_path: Path) -> N
 
 async def test_a_command_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
     heard = Heard()
-    ring = ShellRing("echo $$ >&2; sleep 100", dict(os.environ), heard)
+    ring = CommandSink("echo $$ >&2; sleep 100", dict(os.environ), heard)
     ringing = asyncio.ensure_future(ring([HELLO]))
     pid = int(await heard.line())
     ringing.cancel()
@@ -150,20 +153,20 @@ async def test_a_command_that_is_cancelled_leaves_nothing(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("notice", "written"),
     [
-        (Notice.BELL, b"\a"),
-        (Notice.OSC9, b"\x1b]9;1 message; really\a"),
-        (Notice.OSC777, b"\x1b]777;notify;hive;1 message, really\a"),
+        (TerminalNotice.BELL, b"\a"),
+        (TerminalNotice.OSC9, b"\x1b]9;1 message; really\a"),
+        (TerminalNotice.OSC777, b"\x1b]777;notify;hive;1 message, really\a"),
     ],
 )
-def test_each_terminal_has_its_notice(notice: Notice, written: bytes) -> None:
-    assert notice_bytes(notice, "1 message; \x07\x1breally") == written
+def test_each_terminal_has_its_notice(notice: TerminalNotice, written: bytes) -> None:
+    assert terminal_sequence(notice, "1 message; \x07\x1breally") == written
 
 
 async def test_a_notice_goes_to_the_terminal_and_only_to_one(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     try:
         tty.setraw(theirs)
-        await TerminalRing(Path(os.ttyname(theirs)), Notice.BELL)([HELLO])
+        await TerminalSink(Path(os.ttyname(theirs)), TerminalNotice.BELL)([HELLO])
         assert os.read(ours, 10) == b"\a"
     finally:
         os.close(ours)
@@ -171,7 +174,7 @@ async def test_a_notice_goes_to_the_terminal_and_only_to_one(tmp_path: Path) -> 
     file = tmp_path / "file"
     file.write_text("keep me")
     with pytest.raises(OSError, match="is no terminal"):
-        await TerminalRing(file, Notice.BELL)([HELLO])
+        await TerminalSink(file, TerminalNotice.BELL)([HELLO])
     assert file.read_text() == "keep me"
 
 

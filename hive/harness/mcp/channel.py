@@ -1,8 +1,8 @@
-"""Pushing a line into a Claude Code session when mail comes, by its channels (a preview).
+"""Claude Code channels (a preview): pushes a line into a session when messages are unread.
 
-A channel is a bell and no more: Claude Code does not say whether the model saw the line, and drops
-it in silence where channels are not allowed. The mail stays in the inbox until it is acked. See
-the channels reference of Claude Code.
+A channel only notifies: Claude Code does not report whether the model saw the line, and drops it
+without an error where channels are not allowed. The messages stay in the inbox until they are
+acked. See the channels reference of Claude Code.
 """
 
 from __future__ import annotations
@@ -16,23 +16,25 @@ from attrs import define, field
 from mcp.shared.message import SessionMessage
 
 from hive.client.api import AgentClient
-from hive.harness.notifier import Bell
-from hive.harness.unread import HINT, News, headline
+from hive.harness.notifier import UnreadNotifier
+from hive.harness.unread import HINT, UnreadMessage, headline
 
-SETTLE = 2.0
-"""Seconds from the question for the tools to the first line: what comes before Claude Code has
-taken them up begins a turn without them."""
+SETTLE_TIME = 2.0
+"""Seconds from the client's request for the tools to the first line.
+
+A line that comes before Claude Code has registered the tools starts a turn without them.
+"""
 
 METHOD = "notifications/claude/channel"
-"""The notification that Claude Code listens to."""
+"""The MCP notification that carries a line."""
 
 CAPABILITY: dict[str, dict[str, Any]] = {"claude/channel": {}}
-"""What the server declares at the handshake; without it, Claude Code does not listen."""
+"""The capability that the server declares; without it, Claude Code ignores the lines."""
 
 
 @define(eq=False)
 class Channel:
-    """Tells the client of an MCP server that mail waits, once it has begun to ask for tools.
+    """Notifies the client of an MCP server about unread messages, once it has asked for the tools.
 
     Attributes:
         write: Writes to the server's client.
@@ -40,24 +42,25 @@ class Channel:
 
     client: AgentClient
     write: Callable[[SessionMessage], Awaitable[None]]
-    _bell: asyncio.Task[None] | None = field(default=None, init=False)
+    _notifying: asyncio.Task[None] | None = field(default=None, init=False)
 
     def open(self) -> None:
-        """Begin to push. Idempotent."""
-        if self._bell is None:
-            self._bell = asyncio.create_task(self._ring(), name="channel")
+        """Start to push lines. Idempotent."""
+        if self._notifying is None:
+            self._notifying = asyncio.create_task(self._notify(), name="channel")
 
     async def close(self) -> None:
-        """Push nothing more."""
-        if self._bell is not None:
-            self._bell.cancel()
-            await asyncio.wait([self._bell])
+        """Stop pushing lines."""
+        if self._notifying is not None:
+            self._notifying.cancel()
+            await asyncio.wait([self._notifying])
 
-    async def _ring(self) -> None:
-        await asyncio.sleep(SETTLE)
-        await Bell(self.client, self._push).run()
+    async def _notify(self) -> None:
+        await asyncio.sleep(SETTLE_TIME)
+        await UnreadNotifier(self.client, self._push).run()
 
-    async def _push(self, news: Sequence[News]) -> None:
-        params = {"content": f"{headline(news)} {HINT}", "meta": {"count": str(len(news))}}
+    async def _push(self, messages: Sequence[UnreadMessage]) -> None:
+        content = f"{headline(messages)} {HINT}"
+        params = {"content": content, "meta": {"count": str(len(messages))}}
         notification = types.JSONRPCNotification(jsonrpc="2.0", method=METHOD, params=params)
         await self.write(SessionMessage(notification))
