@@ -18,7 +18,7 @@ from hive.harness.claude.launch import (
     sdk_options,
     sdk_tool,
 )
-from hive.harness.tools import Tool
+from hive.harness.tools import ModelTool
 from hive.wire.claude import ClaudeConfig, McpServer
 
 SETTINGS = ClaudeConfig(
@@ -83,10 +83,10 @@ async def test_a_refusal_of_the_hive_is_an_error_result_of_the_tool() -> None:
     async def fine(arguments):
         return {"id": arguments["to"]}
 
-    refused = await sdk_tool(Tool("send", "d", {}, full)).handler({})
+    refused = await sdk_tool(ModelTool("send", "d", {}, full)).handler({})
     assert refused == {
         "content": [{"type": "text", "text": "bob's inbox is full"}],
         "is_error": True,
     }
-    done = await sdk_tool(Tool("send", "d", {}, fine)).handler({"to": 7})
+    done = await sdk_tool(ModelTool("send", "d", {}, fine)).handler({"to": 7})
     assert done == {"content": [{"type": "text", "text": '{"id": 7}'}]}

@@ -11,7 +11,7 @@ from attrs import define
 
 from hive.client.aio import SocketClient
 from hive.daemon.hive import Hive
-from hive.harness.tools import SessionTray, Tool, for_kind
+from hive.harness.tools import ModelTool, SessionTray, for_kind
 from tests.mcp.damocles import SWARM, Damocles
 from tests.support.daemons import HiveOnDisk
 from tests.support.hives import Site, site
@@ -28,7 +28,7 @@ class Session:
     client: SocketClient
     bob: SocketClient
     tray: SessionTray
-    tools: dict[str, Tool]
+    tools: dict[str, ModelTool]
 
     async def __call__(self, name: str, **arguments: Any) -> Any:
         return await self.tools[name].call(arguments)
@@ -37,7 +37,7 @@ class Session:
         return [message["body"] for message in (await self("recv", **arguments))["messages"]]
 
 
-def named(tools: Iterable[Tool]) -> dict[str, Tool]:
+def named(tools: Iterable[ModelTool]) -> dict[str, ModelTool]:
     return {tool.name: tool for tool in tools}
 
 

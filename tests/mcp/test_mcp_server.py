@@ -18,7 +18,7 @@ from attrs import define
 from mcp import Client, StdioServerParameters, stdio_client
 
 from hive.client.aio import SocketClient
-from hive.harness.mcp.server import INSTRUCTIONS, OF_THE_CHANNEL, make_server
+from hive.harness.mcp.server import CHANNEL_INSTRUCTIONS, INSTRUCTIONS, make_server
 from hive.harness.tools import SessionTray, for_kind
 from tests.support.daemons import PROGRAMS, HiveOnDisk
 
@@ -224,7 +224,7 @@ def test_a_channel_says_that_mail_waits_and_takes_none(hive: HiveOnDisk) -> None
 async def test_each_client_is_told_of_the_channel(hive: HiveOnDisk, mode: str) -> None:
     async with connected(hive, mode, "--channel") as client:
         assert client.server_capabilities.experimental == {"claude/channel": {}}
-        assert client.instructions == f"{INSTRUCTIONS}\n\n{OF_THE_CHANNEL}"
+        assert client.instructions == f"{INSTRUCTIONS}\n\n{CHANNEL_INSTRUCTIONS}"
         assert (await ask(client, "whoami"))["name"] == "damocles"
 
 

@@ -14,14 +14,14 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from hive.client.aio import SocketClient
-from hive.harness.tools import SessionTray, Tool, for_kind
+from hive.harness.tools import ModelTool, SessionTray, for_kind
 
 SNAPSHOT = Path(__file__).with_name("tools.json")
 
 MANAGERS = ["request_spawn", "kill", "start", "restart", "update", "request_apply_commit"]
 
 
-def tools(*, manager: bool = True) -> tuple[Tool, ...]:
+def tools(*, manager: bool = True) -> tuple[ModelTool, ...]:
     nobody = SocketClient(Path("/nonexistent"))
     return for_kind(nobody, manager=manager, tray=SessionTray(nobody))
 
@@ -42,7 +42,7 @@ def test_only_the_manager_has_the_care_of_others():
     assert [tool.name for tool in tools()] == [*others, *MANAGERS, "get_logs"]
 
 
-@pytest.mark.parametrize("tool", tools(), ids=lambda tool: cast("Tool", tool).name)
+@pytest.mark.parametrize("tool", tools(), ids=lambda tool: cast("ModelTool", tool).name)
 def test_a_schema_is_one_that_every_client_takes(tool):
     Draft202012Validator.check_schema(tool.schema)
     assert tool.schema["type"] == "object"

@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from hive.harness.mcp.server import OF_THE_CHANNEL
+from hive.harness.mcp.server import CHANNEL_INSTRUCTIONS
 from tests.mcp.damocles import Damocles, ack_the_newest
 from tests.support.claude_code import needs_claude, terminal
 from tests.support.messages_endpoint import hive, say
@@ -115,7 +115,7 @@ def test_mail_rings_in_an_interactive_session_which_then_takes_it(damocles: Damo
     line = "1 message waits in your hive inbox, from operator."
     assert f'<channel source="hive" count="1">\n{line}' in rung.last
     assert "mcp__hive__recv" in rung.tools, "the model can do what the line says"
-    assert OF_THE_CHANNEL.partition(":")[0] in json.dumps(received.body)
+    assert CHANNEL_INSTRUCTIONS.partition(":")[0] in json.dumps(received.body)
     assert "look at the build" not in rung.last
     assert '"body": "look at the build"' in received.last
     assert damocles.hive.status("damocles")["unread"] == 0

@@ -32,7 +32,7 @@ from hive.harness.claude.permissions import allow_rules, offered_tools
 from hive.harness.claude.prompt import system_prompt
 from hive.harness.claude.sdk_client import SdkClient
 from hive.harness.claude.turn_mail import TurnMail
-from hive.harness.tools import Tool, for_kind
+from hive.harness.tools import ModelTool, for_kind
 from hive.harness.turn_drivers import Surroundings
 from hive.names import MANAGER
 from hive.wire.claude import ONE_MAILBOX, OWN_SERVER, ClaudeConfig, McpServer
@@ -183,12 +183,12 @@ def sdk_options(
     )
 
 
-def mcp_server(tools: Iterable[Tool]) -> McpSdkServerConfig:
+def mcp_server(tools: Iterable[ModelTool]) -> McpSdkServerConfig:
     """Return an MCP server in this process that offers the hive's tools."""
     return create_sdk_mcp_server(OWN_SERVER, tools=[sdk_tool(tool) for tool in tools])
 
 
-def sdk_tool(tool: Tool) -> SdkMcpTool[Any]:
+def sdk_tool(tool: ModelTool) -> SdkMcpTool[Any]:
     """Return a tool of the hive as one of the SDK; a `HiveError` becomes an error result."""
 
     async def call(arguments: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The tools of the hive for any program that speaks MCP, over standard input and output.
+"""An MCP server with the tools of the hive, over standard input and output.
 
 Needs the extra `hyperhive[mcp]`; nothing else imports the MCP SDK.
 """

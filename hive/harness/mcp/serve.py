@@ -1,4 +1,4 @@
-"""The `mcp` verb: a server on standard input and output, beside one connection to the hive."""
+"""Entry of the `mcp` verb: an MCP server on standard input and output for one participant."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from typing import Literal
 from hive.client.aio import SocketClient
 from hive.client.api import Role
 from hive.errors import ConfigError, HiveError
-from hive.harness.tools import SessionTray, Tool, for_kind
+from hive.harness.tools import ModelTool, SessionTray, for_kind
 
 DRIVER = "mcp"
-"""What the daemon is told of this connection."""
+"""Driver name that this connection reports to the daemon."""
 
-PATIENCE = 15.0
-"""Seconds that a tool waits for a daemon that is away: it may just be restarting."""
+DAEMON_TIMEOUT = 15.0
+"""Seconds that a tool waits for a daemon that is not reachable: it may be restarting."""
 
 
 def serve(socket: Path, *, manager: bool, channel: bool) -> None:
     """Serve until standard input ends, or until SIGTERM or SIGINT.
 
-    That the hive cannot be reached ends nothing: each tool says so, until it can.
+    While the daemon is not reachable, each tool returns that as its error.
 
     Raises:
         ConfigError: When the MCP SDK is not installed.
     """
     logging.basicConfig(level=logging.WARNING, format="hive-ag3nt: %(message)s", stream=sys.stderr)
     try:
-        import mcp.server.stdio  # noqa: F401 - whether it is there
+        import mcp.server.stdio  # noqa: F401 - whether it is installed
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"this needs the MCP SDK ({error}); install it with: pip install 'hyperhive[mcp]'"
@@ -43,30 +43,30 @@ def serve(socket: Path, *, manager: bool, channel: bool) -> None:
 
 
 async def _until_end(socket: Path, *, manager: bool, channel: bool) -> None:
-    async with SocketClient(socket, patience=PATIENCE) as client:
+    async with SocketClient(socket, patience=DAEMON_TIMEOUT) as client:
         tray = SessionTray(client)
         tools = for_kind(client, manager=manager, tray=tray)
-        greeting = asyncio.create_task(_greet(client), name="hello")
+        announcing = asyncio.create_task(_announce(client), name="hello")
         serving = asyncio.create_task(_serve_stdio(client, tools, channel=channel), name="mcp")
-        await asyncio.wait([serving, _signal()], return_when=asyncio.FIRST_COMPLETED)
-        greeting.cancel()
+        await asyncio.wait([serving, _signal_received()], return_when=asyncio.FIRST_COMPLETED)
+        announcing.cancel()
         await tray.close()
         if serving.done():
             serving.result()
             return
-    # A thread of the SDK waits for standard input, and nothing but its end would end that.
+    # A thread of the SDK reads standard input and would block the exit until that ends.
     os._exit(0)
 
 
-def _signal() -> asyncio.Task[Literal[True]]:
-    """Return what is done once SIGTERM or SIGINT has come."""
-    came = asyncio.Event()
+def _signal_received() -> asyncio.Task[Literal[True]]:
+    """Return a task that ends at SIGTERM or SIGINT."""
+    received = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, came.set)
-    return asyncio.create_task(came.wait(), name="signals")
+        asyncio.get_running_loop().add_signal_handler(number, received.set)
+    return asyncio.create_task(received.wait(), name="signals")
 
 
-async def _serve_stdio(client: SocketClient, tools: Sequence[Tool], *, channel: bool) -> None:
+async def _serve_stdio(client: SocketClient, tools: Sequence[ModelTool], *, channel: bool) -> None:
     from mcp.server.runner import serve_loop
     from mcp.server.stdio import stdio_server
 
@@ -78,22 +78,22 @@ async def _serve_stdio(client: SocketClient, tools: Sequence[Tool], *, channel: 
             server = make_server(tools)
             await server.run(reading, writing, server.create_initialization_options())
             return
-        pushing = Channel(client, writing.send)
-        server = make_server(tools, pushing)
+        channel_lines = Channel(client, writing.send)
+        server = make_server(tools, channel_lines)
         options = server.create_initialization_options(experimental_capabilities=CAPABILITY)
         try:
-            # By the handshake only. A client that may choose takes MCP 2026-07-28, where a server
-            # says nothing unasked: to Claude Code that is no channel.
+            # With the handshake only: a client that may choose takes MCP 2026-07-28, in which a
+            # server sends nothing unasked, so Claude Code would have no channel.
             async with server.lifespan(server) as state:
                 await serve_loop(
                     server, reading, writing, lifespan_state=state, init_options=options
                 )
         finally:
-            await pushing.close()
+            await channel_lines.close()
 
 
-async def _greet(client: SocketClient) -> None:
-    """Say what speaks here, as soon as somebody listens, and again on each later connection."""
+async def _announce(client: SocketClient) -> None:
+    """Announce this client once the daemon is reachable; the client repeats it on reconnect."""
     while True:
         with suppress(HiveError):
             await client.hello(Role.TOOL, DRIVER)

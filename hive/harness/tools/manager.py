@@ -8,7 +8,7 @@ from attrs import frozen
 from msgspec import Meta
 
 from hive.client.api import ManagerClient
-from hive.harness.tools.tool import Arguments, Result, Tool, tool_of
+from hive.harness.tools.tool import Arguments, ModelTool, Result, make_tool
 from hive.wire.base import Name, Text
 
 LINES_MAX = 500
@@ -18,38 +18,38 @@ Agent = Annotated[Name, Meta(description="The agent's name.")]
 Why = Annotated[Text | None, Meta(description="For the operator, who decides: why.")]
 
 
-class RequestSpawn(Arguments):
+class RequestSpawnArguments(Arguments):
     """Ask the operator for a new agent; it is made only if they approve."""
 
     name: Agent
     description: Why = None
 
 
-class Kill(Arguments):
+class KillArguments(Arguments):
     """Stop an agent gracefully; its mail waits until it is started again."""
 
     name: Agent
 
 
-class Start(Arguments):
+class StartArguments(Arguments):
     """Start an agent that is stopped or has failed."""
 
     name: Agent
 
 
-class Restart(Arguments):
+class RestartArguments(Arguments):
     """Stop an agent gracefully and start it again."""
 
     name: Agent
 
 
-class Update(Arguments):
+class UpdateArguments(Arguments):
     """Apply an agent's approved configuration anew, which restarts it."""
 
     name: Agent
 
 
-class RequestApplyCommit(Arguments):
+class RequestApplyCommitArguments(Arguments):
     """Ask the operator to apply a commit of an agent's proposed configuration."""
 
     name: Agent
@@ -59,7 +59,7 @@ class RequestApplyCommit(Arguments):
     description: Why = None
 
 
-class GetLogs(Arguments):
+class GetLogsArguments(Arguments):
     """Read the last lines that an agent printed, newest last."""
 
     name: Agent
@@ -67,52 +67,52 @@ class GetLogs(Arguments):
 
 
 @frozen
-class Care:
+class ManagerTools:
     """The tools of the manager."""
 
     client: ManagerClient
 
-    def tools(self) -> tuple[Tool, ...]:
+    def tools(self) -> tuple[ModelTool, ...]:
         """Return the tools."""
         return (
-            tool_of(RequestSpawn, self.request_spawn),
-            tool_of(Kill, self.kill),
-            tool_of(Start, self.start),
-            tool_of(Restart, self.restart),
-            tool_of(Update, self.update),
-            tool_of(RequestApplyCommit, self.request_apply_commit),
-            tool_of(GetLogs, self.get_logs),
+            make_tool(RequestSpawnArguments, self.request_spawn),
+            make_tool(KillArguments, self.kill),
+            make_tool(StartArguments, self.start),
+            make_tool(RestartArguments, self.restart),
+            make_tool(UpdateArguments, self.update),
+            make_tool(RequestApplyCommitArguments, self.request_apply_commit),
+            make_tool(GetLogsArguments, self.get_logs),
         )
 
-    async def request_spawn(self, given: RequestSpawn) -> Result:
+    async def request_spawn(self, given: RequestSpawnArguments) -> Result:
         """Ask for a new agent."""
         return {"id": await self.client.request_spawn(given.name, given.description)}
 
-    async def kill(self, given: Kill) -> Result:
+    async def kill(self, given: KillArguments) -> Result:
         """Stop an agent."""
         await self.client.kill(given.name)
         return {"stopped": given.name}
 
-    async def start(self, given: Start) -> Result:
+    async def start(self, given: StartArguments) -> Result:
         """Start an agent."""
         await self.client.start(given.name)
         return {"started": given.name}
 
-    async def restart(self, given: Restart) -> Result:
+    async def restart(self, given: RestartArguments) -> Result:
         """Restart an agent."""
         await self.client.restart(given.name)
         return {"restarted": given.name}
 
-    async def update(self, given: Update) -> Result:
+    async def update(self, given: UpdateArguments) -> Result:
         """Apply an agent's configuration."""
         await self.client.update(given.name)
         return {"updated": given.name}
 
-    async def request_apply_commit(self, given: RequestApplyCommit) -> Result:
+    async def request_apply_commit(self, given: RequestApplyCommitArguments) -> Result:
         """Ask for a commit to be applied."""
         asked = self.client.request_apply_commit(given.name, given.commit_ref, given.description)
         return {"id": await asked}
 
-    async def get_logs(self, given: GetLogs) -> Result:
+    async def get_logs(self, given: GetLogsArguments) -> Result:
         """Read the end of an agent's log."""
         return {"lines": list(await self.client.get_logs(given.name, given.lines))}

@@ -8,49 +8,49 @@ from attrs import frozen
 from msgspec import Meta
 
 from hive.client.api import AgentClient
-from hive.harness.tools.tool import Arguments, Result, Tool, tool_of
+from hive.harness.tools.tool import Arguments, ModelTool, Result, make_tool
 from hive.wire.agent import STATUS_MAX
 from hive.wire.codec import present
 
 
-class Whoami(Arguments):
+class WhoamiArguments(Arguments):
     """Tell your own name in the hive, what you are there, and how much mail waits for you."""
 
 
-class Who(Arguments):
+class WhoArguments(Arguments):
     """List the participants of the hive: name, kind, whether they are there, what they do."""
 
 
-class SetStatus(Arguments):
+class SetStatusArguments(Arguments):
     """Set the line about you that the operator and the others see; an empty one clears it."""
 
     text: Annotated[str, Meta(max_length=STATUS_MAX, description="A few words.")]
 
 
 @frozen
-class People:
+class ParticipantTools:
     """The tools about participants, for one of them."""
 
     client: AgentClient
 
-    def tools(self) -> tuple[Tool, ...]:
+    def tools(self) -> tuple[ModelTool, ...]:
         """Return the tools."""
         return (
-            tool_of(Whoami, self.whoami),
-            tool_of(Who, self.who),
-            tool_of(SetStatus, self.set_status),
+            make_tool(WhoamiArguments, self.whoami),
+            make_tool(WhoArguments, self.who),
+            make_tool(SetStatusArguments, self.set_status),
         )
 
-    async def whoami(self, given: Whoami) -> Result:
+    async def whoami(self, given: WhoamiArguments) -> Result:
         """Tell who the daemon takes this connection for."""
         identity = await self.client.whoami()
         return {**present(identity), "unread": await self.client.status()}
 
-    async def who(self, given: Who) -> Result:
+    async def who(self, given: WhoArguments) -> Result:
         """List the participants."""
         return {"participants": [present(each) for each in await self.client.who()]}
 
-    async def set_status(self, given: SetStatus) -> Result:
+    async def set_status(self, given: SetStatusArguments) -> Result:
         """Set the status line."""
         await self.client.set_status(given.text)
         return {"status": given.text}

@@ -8,7 +8,7 @@ from attrs import frozen
 from msgspec import Meta
 
 from hive.client.api import AgentClient
-from hive.harness.tools.tool import Arguments, Result, Tool, tool_of
+from hive.harness.tools.tool import Arguments, ModelTool, Result, make_tool
 from hive.harness.tools.tray import Tray
 from hive.wire.base import Id, Lifetime, Name, Seconds, UnixTime
 from hive.wire.codec import present
@@ -16,7 +16,7 @@ from hive.wire.enums import LooseEnd, OnExpiry
 from hive.wire.questions import OPTIONS_MAX, Option
 
 
-class Ask(Arguments):
+class AskArguments(Arguments):
     """Ask the operator (the human) or another participant a question, without waiting.
 
     Returns the question's id at once. The answer comes as a message of type `answer` in your
@@ -46,14 +46,14 @@ class Ask(Arguments):
     ] = OnExpiry.DENY
 
 
-class Answer(Arguments):
+class AnswerArguments(Arguments):
     """Answer a question that you were asked; whoever asked gets it as a message."""
 
     id: Annotated[Id, Meta(description="The id of the question, which is its message's.")]
     answer: Annotated[str, Meta(min_length=1, description="The text, or the options chosen.")]
 
 
-class Remind(Arguments):
+class RemindArguments(Arguments):
     """Have a message sent to yourself later, even if you or the hive are restarted meanwhile.
 
     Give either `delay_seconds` or `at_unix_timestamp`.
@@ -64,11 +64,11 @@ class Remind(Arguments):
     at_unix_timestamp: Annotated[UnixTime | None, Meta(description="At this time.")] = None
 
 
-class LooseEnds(Arguments):
+class LooseEndsArguments(Arguments):
     """List your open questions, the questions you have to answer, and your reminders."""
 
 
-class Cancel(Arguments):
+class CancelArguments(Arguments):
     """Take back a reminder, a question or a message of yours.
 
     A message can be taken back only while nobody has received it.
@@ -79,7 +79,7 @@ class Cancel(Arguments):
 
 
 @frozen
-class Talk:
+class QuestionTools:
     """The tools for questions and reminders of one participant.
 
     Attributes:
@@ -89,17 +89,17 @@ class Talk:
     client: AgentClient
     tray: Tray
 
-    def tools(self) -> tuple[Tool, ...]:
+    def tools(self) -> tuple[ModelTool, ...]:
         """Return the tools."""
         return (
-            tool_of(Ask, self.ask),
-            tool_of(Answer, self.answer),
-            tool_of(Remind, self.remind),
-            tool_of(LooseEnds, self.loose_ends),
-            tool_of(Cancel, self.cancel),
+            make_tool(AskArguments, self.ask),
+            make_tool(AnswerArguments, self.answer),
+            make_tool(RemindArguments, self.remind),
+            make_tool(LooseEndsArguments, self.loose_ends),
+            make_tool(CancelArguments, self.cancel),
         )
 
-    async def ask(self, given: Ask) -> Result:
+    async def ask(self, given: AskArguments) -> Result:
         """Store a question."""
         number = await self.client.ask(
             given.question,
@@ -111,25 +111,25 @@ class Talk:
         )
         return {"id": number}
 
-    async def answer(self, given: Answer) -> Result:
+    async def answer(self, given: AnswerArguments) -> Result:
         """Answer a question; its message is done with that."""
         await self.client.answer(given.id, given.answer)
         if any(message.id == given.id for message in self.tray.held()):
             await self.tray.done([given.id])
         return {"answered": given.id}
 
-    async def remind(self, given: Remind) -> Result:
+    async def remind(self, given: RemindArguments) -> Result:
         """Store a reminder; the daemon refuses both times, or none, in a sentence."""
         number = await self.client.remind(
             given.message, delay=given.delay_seconds, at=given.at_unix_timestamp
         )
         return {"id": number}
 
-    async def loose_ends(self, given: LooseEnds) -> Result:
+    async def loose_ends(self, given: LooseEndsArguments) -> Result:
         """List what is open."""
         return present(await self.client.loose_ends())
 
-    async def cancel(self, given: Cancel) -> Result:
+    async def cancel(self, given: CancelArguments) -> Result:
         """Take something back."""
         await self.client.cancel(given.kind, given.id)
         return {"cancelled": given.id}

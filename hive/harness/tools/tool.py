@@ -16,7 +16,7 @@ Result = str | dict[str, Any]
 
 
 @frozen
-class Tool:
+class ModelTool:
     """One thing that a model can do in the hive.
 
     Attributes:
@@ -39,7 +39,7 @@ class Arguments(msgspec.Struct, forbid_unknown_fields=True):
 A = TypeVar("A", bound=Arguments)
 
 
-def tool_of(arguments: type[A], run: Callable[[A], Awaitable[Result]]) -> Tool:
+def make_tool(arguments: type[A], run: Callable[[A], Awaitable[Result]]) -> ModelTool:
     """Return the tool that checks `arguments` and then does `run`; it is called like `run`."""
     name = run.__name__
 
@@ -47,7 +47,7 @@ def tool_of(arguments: type[A], run: Callable[[A], Awaitable[Result]]) -> Tool:
         return await run(_checked(name, arguments, given))
 
     schema = _schema(arguments)
-    return Tool(name, " ".join(schema.pop("description").split()), schema, call)
+    return ModelTool(name, " ".join(schema.pop("description").split()), schema, call)
 
 
 def _checked(name: str, arguments: type[A], given: dict[str, Any]) -> A:
