@@ -297,19 +297,6 @@ class SocketClient:
         """Return the last lines that an agent printed."""
         return tuple((await self._call("get_logs", name=name, lines=lines))["lines"])
 
-    async def request_spawn(self, name: str, description: str | None = None) -> int:
-        """Ask the operator for a new agent; return the number of the request."""
-        return int((await self._once("request_spawn", name=name, description=description))["id"])
-
-    async def request_apply_commit(
-        self, name: str, commit_ref: str, description: str | None = None
-    ) -> int:
-        """Ask the operator to apply a commit of an agent's configuration; return its number."""
-        answer = await self._once(
-            "request_apply_commit", name=name, commit_ref=commit_ref, description=description
-        )
-        return int(answer["id"])
-
     def _care(self, cmd: str, **fields: Any) -> asyncio.Future[Fields]:
         return self._caller.request({"cmd": cmd, **fields}, Repeat.UNWRITTEN, CARE_TIMEOUT)
 

@@ -222,13 +222,3 @@ class ManagerClient(AgentClient, Protocol):
     async def get_logs(self, name: str, lines: int = 100) -> tuple[str, ...]:
         """Return the last lines that an agent printed."""
         ...
-
-    async def request_spawn(self, name: str, description: str | None = None) -> int:
-        """Ask the operator for a new agent; return the number of the request."""
-        ...
-
-    async def request_apply_commit(
-        self, name: str, commit_ref: str, description: str | None = None
-    ) -> int:
-        """Ask the operator to apply a commit of an agent's configuration; return its number."""
-        ...

@@ -5,12 +5,8 @@ What changes an agent's shape is not here: that needs the operator.
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import msgspec
-
 from hive.wire.agent import AgentRequest
-from hive.wire.base import Lines, Name, Request, Text
+from hive.wire.base import Lines, Name, Request
 
 
 class KillAgent(Request, tag="kill", kw_only=True, frozen=True):
@@ -44,29 +40,5 @@ class GetLogs(Request, tag="get_logs", kw_only=True, frozen=True):
     lines: Lines = 100
 
 
-class RequestSpawn(Request, tag="request_spawn", kw_only=True, frozen=True):
-    """Ask the operator for a new agent."""
-
-    name: Name
-    description: Text | None = None
-
-
-class RequestApplyCommit(Request, tag="request_apply_commit", kw_only=True, frozen=True):
-    """Ask the operator to apply a commit of an agent's proposed configuration."""
-
-    name: Name
-    commit_ref: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-    description: Text | None = None
-
-
-ManagerRequest = (
-    AgentRequest
-    | KillAgent
-    | StartAgent
-    | RestartAgent
-    | UpdateAgent
-    | GetLogs
-    | RequestSpawn
-    | RequestApplyCommit
-)
+ManagerRequest = AgentRequest | KillAgent | StartAgent | RestartAgent | UpdateAgent | GetLogs
 """Everything the manager's socket understands."""

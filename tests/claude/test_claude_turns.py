@@ -176,6 +176,6 @@ def test_the_manager_has_its_tools_and_a_refusal_is_one_it_can_act_on(swarm: Swa
         hive("restart", name="alise"), hive("get_logs", name="alice"), agent="hm1nd"
     )
     swarm.send("hm1nd", "care for alice")
-    assert "mcp__hive__request_spawn" in swarm.endpoint.nth(1, "hm1nd").tools
+    assert "mcp__hive__restart" in swarm.endpoint.nth(1, "hm1nd").tools
     assert "alise" in swarm.endpoint.nth(2, "hm1nd").last
     assert "serving alice" in swarm.endpoint.nth(3, "hm1nd").last

@@ -145,12 +145,11 @@ async def test_what_is_woken_says_so(hive: Hive) -> None:
     assert (got.type, got.label) == ("wake", "cron")
 
 
-async def test_the_manager_is_told_that_there_are_no_approvals(hive: Hive) -> None:
-    manager = await hive.client("hm1nd")
-    with pytest.raises(NotAllowedError, match="no approvals yet, so nothing was requested"):
-        await manager.request_spawn("carol", "needs hands")
-    with pytest.raises(NotAllowedError, match="no approvals yet, so nothing was requested"):
-        await manager.request_apply_commit("alice", "0123abc")
+@pytest.mark.parametrize("verb", ["request_spawn", "request_apply_commit"])
+async def test_the_manager_has_no_verbs_for_approvals(hive: Hive, verb: str) -> None:
+    async with connected(hive.paths.agent_socket("hm1nd")) as line:
+        code, error = await line.refused(verb, name="carol")
+        assert (code, f"unknown verb '{verb}'" in error) == ("bad_request", True), error
 
 
 async def test_the_manager_looks_after_the_others_but_not_itself(hive: Hive) -> None:

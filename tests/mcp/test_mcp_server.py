@@ -90,7 +90,8 @@ async def test_a_peer_asks_the_manager_something(hive: HiveOnDisk, mode: str) ->
 async def test_the_manager_has_its_care_tools(hive: HiveOnDisk) -> None:
     async with connected(hive, name="hm1nd", program="hive-m1nd") as client:
         offered = {tool.name for tool in (await client.list_tools()).tools}
-        assert {"kill", "start", "restart", "update", "get_logs", "request_spawn"} < offered
+        assert {"kill", "start", "restart", "update", "get_logs"} < offered
+        assert not {"request_spawn", "request_apply_commit"} & offered
         result = await client.call_tool("kill", {"name": "hm1nd"})
         assert result.is_error
         assert "cannot stop or restart itself" in result.content[0].text

@@ -18,7 +18,7 @@ from hive.harness.tools import ModelTool, SessionTray, for_kind
 
 SNAPSHOT = Path(__file__).with_name("tools.json")
 
-MANAGERS = ["request_spawn", "kill", "start", "restart", "update", "request_apply_commit"]
+MANAGERS = ["kill", "start", "restart", "update", "get_logs"]
 
 
 def tools(*, manager: bool = True) -> tuple[ModelTool, ...]:
@@ -39,7 +39,7 @@ def test_the_tools_are_those_of_the_snapshot():
 
 def test_only_the_manager_has_the_care_of_others():
     others = [tool.name for tool in tools(manager=False)]
-    assert [tool.name for tool in tools()] == [*others, *MANAGERS, "get_logs"]
+    assert [tool.name for tool in tools()] == [*others, *MANAGERS]
 
 
 @pytest.mark.parametrize("tool", tools(), ids=lambda tool: cast("ModelTool", tool).name)

@@ -66,13 +66,6 @@ class ManagerConnection(AgentConnection):
         await self._lifecycle.rebuild(self._other(request.name))
         return {}
 
-    @serves(wire.RequestSpawn, wire.RequestApplyCommit)
-    def _request(self, request: wire.RequestSpawn | wire.RequestApplyCommit) -> Fields:
-        raise NotAllowedError(
-            "this hive has no approvals yet, so nothing was requested; "
-            f"tell the operator with 'ask' what you want of {request.name!r} and why"
-        )
-
     @serves(wire.GetLogs)
     async def _get_logs(self, request: wire.GetLogs) -> Fields:
         return {"lines": await self._logs.last_lines(request.name, request.lines)}

@@ -9,20 +9,12 @@ from msgspec import Meta
 
 from hive.client.api import ManagerClient
 from hive.harness.tools.tool import Arguments, ModelTool, Result, make_tool
-from hive.wire.base import Name, Text
+from hive.wire.base import Name
 
 LINES_MAX = 500
 """Lines of a log that a model is shown at most."""
 
 Agent = Annotated[Name, Meta(description="The agent's name.")]
-Why = Annotated[Text | None, Meta(description="For the operator, who decides: why.")]
-
-
-class RequestSpawnArguments(Arguments):
-    """Ask the operator for a new agent; it is made only if they approve."""
-
-    name: Agent
-    description: Why = None
 
 
 class KillArguments(Arguments):
@@ -49,16 +41,6 @@ class UpdateArguments(Arguments):
     name: Agent
 
 
-class RequestApplyCommitArguments(Arguments):
-    """Ask the operator to apply a commit of an agent's proposed configuration."""
-
-    name: Agent
-    commit_ref: Annotated[
-        str, Meta(pattern="^[0-9a-f]{40}$", description="The full sha of the commit.")
-    ]
-    description: Why = None
-
-
 class GetLogsArguments(Arguments):
     """Read the last lines that an agent printed, newest last."""
 
@@ -75,18 +57,12 @@ class ManagerTools:
     def tools(self) -> tuple[ModelTool, ...]:
         """Return the tools."""
         return (
-            make_tool(RequestSpawnArguments, self.request_spawn),
             make_tool(KillArguments, self.kill),
             make_tool(StartArguments, self.start),
             make_tool(RestartArguments, self.restart),
             make_tool(UpdateArguments, self.update),
-            make_tool(RequestApplyCommitArguments, self.request_apply_commit),
             make_tool(GetLogsArguments, self.get_logs),
         )
-
-    async def request_spawn(self, given: RequestSpawnArguments) -> Result:
-        """Ask for a new agent."""
-        return {"id": await self.client.request_spawn(given.name, given.description)}
 
     async def kill(self, given: KillArguments) -> Result:
         """Stop an agent."""
@@ -107,11 +83,6 @@ class ManagerTools:
         """Apply an agent's configuration."""
         await self.client.update(given.name)
         return {"updated": given.name}
-
-    async def request_apply_commit(self, given: RequestApplyCommitArguments) -> Result:
-        """Ask for a commit to be applied."""
-        asked = self.client.request_apply_commit(given.name, given.commit_ref, given.description)
-        return {"id": await asked}
 
     async def get_logs(self, given: GetLogsArguments) -> Result:
         """Read the end of an agent's log."""
