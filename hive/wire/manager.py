@@ -1,6 +1,6 @@
-"""The verbs of the manager's socket: everything of an agent's socket and the care of the others.
+"""The verbs of the manager's socket: those of an agent's socket, and control of other agents.
 
-What changes an agent's shape is not here: that needs the operator.
+Verbs that change an agent's configuration are the operator's only.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class RestartAgent(Request, tag="restart", kw_only=True, frozen=True):
 
 
 class UpdateAgent(Request, tag="update", kw_only=True, frozen=True):
-    """Apply an agent's configuration anew."""
+    """Apply an agent's configuration again."""
 
     name: Name
 
@@ -41,4 +41,4 @@ class GetLogs(Request, tag="get_logs", kw_only=True, frozen=True):
 
 
 ManagerRequest = AgentRequest | KillAgent | StartAgent | RestartAgent | UpdateAgent | GetLogs
-"""Everything the manager's socket understands."""
+"""The requests of the manager's socket."""

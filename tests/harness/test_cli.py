@@ -189,7 +189,7 @@ async def test_mistakes_have_a_sentence_and_a_status(path, words, status, says):
 
 
 @pytest.mark.loops("asyncio")
-async def test_the_manager_has_the_verbs_of_an_agent_and_the_care_of_the_others(path):
+async def test_the_manager_has_the_verbs_of_an_agent_and_those_for_the_others(path):
     done = await run(path, "--help", program="manager")
     verbs = {line.split()[0] for line in done.out.split("Commands:")[1].splitlines() if line}
     assert {"send", "recv", "serve", "kill", "start", "restart", "update", "logs"} <= verbs
@@ -201,7 +201,6 @@ def test_a_verb_imports_nothing_slow(path):
     code = f"""
 import sys
 from hive.harness.cli import agent
-from hive.harness.cli import call
 try:
     agent(["status"])
 except SystemExit:
@@ -354,7 +353,7 @@ async def test_a_hook_gets_each_message_and_answers_nobody(path, tmp_path):
     assert json.loads(seen.read_bytes())["body"] == "knock"
 
 
-def test_a_socket_that_is_closed_to_the_user_is_told_by_whom_it_is_open_to(
+def test_an_error_about_a_socket_closed_to_the_user_names_the_user_it_is_open_to(
     path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path.touch()

@@ -161,7 +161,7 @@ def test_draining_leaves_time_to_give_back():
     assert environment.drain_time(1.0) == 0.5
 
 
-def test_an_unknown_driver_is_told_with_the_nearest():
+def test_the_error_for_an_unknown_driver_names_the_nearest():
     with pytest.raises(ConfigError, match="did you mean 'command'"):
         load_driver("comand")
 

@@ -1,4 +1,4 @@
-"""`hive-ag3nt hook`: tells of unread mail at the edges of turns, and never disturbs the session."""
+"""`hive-ag3nt hook`: reports unread mail at hook events, and never disturbs the session."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_controls_and_hidden_characters_are_not_passed_on():
     assert "\u202e" not in describe([unread(1, "\u202e")], NOW)
 
 
-def test_what_is_told_fits_into_what_claude_code_reads():
+def test_a_report_fits_into_what_claude_code_reads():
     many = [unread(number, '"\\' * 5000) for number in range(1, 100)]
     text = describe(many, NOW)
     assert len(text) < CONTEXT_MAX
@@ -94,7 +94,7 @@ def test_what_is_told_fits_into_what_claude_code_reads():
 # When
 
 
-def test_each_message_is_told_of_once(notified):
+def test_each_message_is_reported_once(notified):
     prompt = HookEvent("UserPromptSubmit", "s1")
     first = json.loads(hook_output(prompt, (unread(1),), notified, NOW, read_on=False))
     output = first["hookSpecificOutput"]
@@ -108,7 +108,7 @@ def test_each_message_is_told_of_once(notified):
     assert "#1" in hook_output(other, (unread(1),), notified, NOW, read_on=False)
 
 
-def test_a_session_that_starts_or_was_compacted_is_told_of_everything(notified):
+def test_a_session_that_starts_or_was_compacted_gets_everything(notified):
     start = HookEvent("SessionStart", "s1")
     for _ in range(2):
         assert "#1" in hook_output(start, (unread(1),), notified, NOW, read_on=False)
@@ -124,7 +124,7 @@ def test_only_what_is_urgent_comes_between_two_tool_calls(notified):
     assert [each.id for each in messages_to_report(prompt, mail, notified, read_on=False)] == [1]
 
 
-def test_at_the_end_of_a_turn_the_user_is_told_and_the_model_is_not(notified):
+def test_at_the_end_of_a_turn_the_user_is_notified_and_the_model_is_not(notified):
     said = json.loads(
         hook_output(HookEvent("Stop", "s1"), (unread(1),), notified, NOW, read_on=False)
     )

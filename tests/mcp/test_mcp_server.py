@@ -87,7 +87,7 @@ async def test_a_peer_asks_the_manager_something(hive: HiveOnDisk, mode: str) ->
         assert (await ask(client, "whoami"))["unread"] == 0
 
 
-async def test_the_manager_has_its_care_tools(hive: HiveOnDisk) -> None:
+async def test_the_manager_has_its_own_tools(hive: HiveOnDisk) -> None:
     async with connected(hive, name="hm1nd", program="hive-m1nd") as client:
         offered = {tool.name for tool in (await client.list_tools()).tools}
         assert {"kill", "start", "restart", "update", "get_logs"} < offered

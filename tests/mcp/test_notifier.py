@@ -1,4 +1,4 @@
-"""The bell of a peer: one ring for what has come, and whatever becomes of it, the mail stays."""
+"""Notifications about unread messages: one for what has come together; the mail stays."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ HELLO = UnreadMessage(1, "bob", "peer", "hello", 0.0)
 
 
 @define(eq=False)
-class Rings:
-    """A ring that notes what it rang for, and may fail or hang."""
+class RecordingSink:
+    """A sink that records what it was called with, and may fail or hang."""
 
-    heard: list[list[int]] = field(factory=list)
+    notified: list[list[int]] = field(factory=list)
     broken: bool = False
     hangs: bool = False
 
     async def __call__(self, news: Sequence[UnreadMessage]) -> None:
-        self.heard.append([each.id for each in news])
+        self.notified.append([each.id for each in news])
         if self.broken:
             raise OSError("no speaker")
         if self.hangs:
@@ -51,102 +51,106 @@ class Rings:
 
 
 @define(eq=False)
-class Rung:
-    """A bell at work."""
+class Running:
+    """A notifier that runs."""
 
-    rings: Rings
+    sink: RecordingSink
     task: asyncio.Task[None]
 
-    async def __aenter__(self) -> Rings:
-        return self.rings
+    async def __aenter__(self) -> RecordingSink:
+        return self.sink
 
     async def __aexit__(self, *error: object) -> None:
         self.task.cancel()
         await asyncio.wait([self.task])
 
 
-def rung(session: Session, rings: Rings) -> Rung:
+def notifying(session: Session, sink: RecordingSink) -> Running:
     clock = LoopClock(asyncio.get_running_loop())
-    return Rung(
-        rings, asyncio.ensure_future(UnreadNotifier(session.client, rings, clock.now).run())
+    return Running(
+        sink, asyncio.ensure_future(UnreadNotifier(session.client, sink, clock.now).run())
     )
 
 
 @pytest.mark.sim
-async def test_what_comes_together_is_one_ring(session: Session) -> None:
-    async with rung(session, Rings()) as rings:
+async def test_what_comes_together_is_one_notification(session: Session) -> None:
+    async with notifying(session, RecordingSink()) as sink:
         await advance(10)
-        assert rings.heard == [], "nothing waits"
+        assert sink.notified == [], "nothing waits"
         ids = [(await session.bob.send("damocles", "hello")).id for _ in range(3)]
         await advance(POLL_INTERVAL + 0.1)
-        assert rings.heard == [ids]
+        assert sink.notified == [ids]
         await advance(1000)
-        assert rings.heard == [ids], "it does not nag"
+        assert sink.notified == [ids], "no repetition"
         assert await session.client.status() == 3, "nothing is taken"
 
 
 @pytest.mark.sim
-async def test_what_went_back_rings_again(session: Session) -> None:
+async def test_what_went_back_is_notified_about_again(session: Session) -> None:
     sent = await session.bob.send("damocles", "hello")
-    async with rung(session, Rings()) as rings:
+    async with notifying(session, RecordingSink()) as sink:
         await advance(1)
         await session("recv")
         await advance(10)
         await session.tray.close()
         await advance(10)
-        assert rings.heard == [[sent.id], [sent.id]]
+        assert sink.notified == [[sent.id], [sent.id]]
 
 
 @pytest.mark.sim
-async def test_a_reminder_rings_when_it_is_due(session: Session) -> None:
+async def test_a_reminder_is_notified_about_when_it_is_due(session: Session) -> None:
     number = await session.client.remind("later", delay=500)
-    async with rung(session, Rings()) as rings:
+    async with notifying(session, RecordingSink()) as sink:
         await advance(490)
-        assert rings.heard == []
+        assert sink.notified == []
         await advance(20)
-        assert rings.heard == [[number]]
+        assert sink.notified == [[number]]
 
 
 @pytest.mark.sim
-@pytest.mark.parametrize("rings", [Rings(broken=True), Rings(hangs=True)], ids=["fails", "hangs"])
-async def test_a_bell_that_fails_or_hangs_goes_on(session: Session, rings: Rings) -> None:
-    rings.heard.clear()
-    async with rung(session, rings):
+@pytest.mark.parametrize(
+    "sink", [RecordingSink(broken=True), RecordingSink(hangs=True)], ids=["fails", "hangs"]
+)
+async def test_after_a_sink_that_fails_or_hangs_it_goes_on(
+    session: Session, sink: RecordingSink
+) -> None:
+    sink.notified.clear()
+    async with notifying(session, sink):
         first = await session.bob.send("damocles", "one")
         await advance(POLL_INTERVAL + 1)
         more = [(await session.bob.send("damocles", "more")).id for _ in range(2)]
         await advance(NOTIFY_TIMEOUT + POLL_INTERVAL)
-        assert rings.heard[:2] == [[first.id], more]
+        assert sink.notified[:2] == [[first.id], more]
         assert await session.client.status() == 3
 
 
 @pytest.mark.sim
-async def test_one_bell_that_fails_does_not_silence_another(session: Session) -> None:
-    works, fails = Rings(), Rings(broken=True)
-    async with Rung(
+async def test_a_sink_that_fails_does_not_affect_another(session: Session) -> None:
+    works, fails = RecordingSink(), RecordingSink(broken=True)
+    async with Running(
         works,
         asyncio.ensure_future(UnreadNotifier(session.client, send_to_all([fails, works])).run()),
     ):
         sent = await session.bob.send("damocles", "hello")
         await advance(POLL_INTERVAL + 1)
-        assert works.heard == fails.heard == [[sent.id]]
+        assert works.notified == fails.notified == [[sent.id]]
 
 
-async def test_a_command_gets_the_news_and_none_of_the_mail(tmp_path: Path) -> None:
+async def test_a_command_gets_the_headline_and_none_of_the_mail(tmp_path: Path) -> None:
     heard = Heard()
-    ring = CommandSink('cat >&2; echo "$HIVE_NEWS_COUNT $HIVE_NEWS" >&2', dict(os.environ), heard)
-    await ring([HELLO])
+    sink = CommandSink('cat >&2; echo "$HIVE_NEWS_COUNT $HIVE_NEWS" >&2', dict(os.environ), heard)
+    await sink([HELLO])
     text = "1 message waits in your hive inbox, from bob."
     assert heard.data.decode() == f"{text}\n1 {text}\n"
 
 
 async def test_a_command_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
     heard = Heard()
-    ring = CommandSink("echo $$ >&2; sleep 100", dict(os.environ), heard)
-    ringing = asyncio.ensure_future(ring([HELLO]))
+    sink = CommandSink("echo $$ >&2; sleep 100", dict(os.environ), heard)
+    running = asyncio.ensure_future(sink([HELLO]))
     pid = int(await heard.line())
-    ringing.cancel()
-    await asyncio.wait([ringing])
+    running.cancel()
+    await asyncio.wait([running])
     await gone(pid)
 
 
@@ -190,12 +194,14 @@ def hive(tmp_path: Path) -> Iterator[HiveOnDisk]:
     made.close()
 
 
-def test_a_peer_is_present_and_rings_and_its_mail_stays(hive: HiveOnDisk, tmp_path: Path) -> None:
-    rings = tmp_path / "rings"
+def test_a_peer_is_present_and_notifies_and_its_mail_stays(
+    hive: HiveOnDisk, tmp_path: Path
+) -> None:
+    calls = tmp_path / "calls"
     process = subprocess.Popen(
         [
             *(PROGRAMS / "hive-ag3nt", "serve", "--peer"),
-            *("--bell", f"echo $HIVE_NEWS_COUNT >> {rings}; sleep 100"),
+            *("--bell", f"echo $HIVE_NEWS_COUNT >> {calls}; sleep 100"),
             *("--bell-tty", str(tmp_path / "gone")),
         ],
         env={**hive.env, "HIVE_SOCKET": str(hive.socket_of("damocles"))},
@@ -204,9 +210,9 @@ def test_a_peer_is_present_and_rings_and_its_mail_stays(hive: HiveOnDisk, tmp_pa
     try:
         hive.until_state("damocles", "connected")
         hive.ok("send", "damocles", "hello")
-        eventually(lambda: rings.exists() and rings.read_text(), what="a ring")
+        eventually(lambda: calls.exists() and calls.read_text(), what="a notification")
         assert hive.status("damocles")["unread"] == 1
-        assert hive.state("damocles") == "connected", "a bell that hangs takes no presence"
+        assert hive.state("damocles") == "connected", "a command that hangs takes no presence"
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0, "nor does it hold up the end"
     finally:

@@ -1,4 +1,4 @@
-"""The tools for questions, reminders, people, and the manager's care."""
+"""The tools for questions, reminders, participants, and those of the manager."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ async def test_an_agent_has_no_tools_for_other_agents(session: Session) -> None:
     assert not {"kill", "start", "restart", "update", "get_logs"} & session.tools.keys()
 
 
-async def test_the_manager_cares_for_agents_but_not_for_itself(site: Site) -> None:
+async def test_the_manager_controls_agents_but_not_itself(site: Site) -> None:
     async with site.simulated(agents={"hm1nd": echo, "alice": echo}) as hive:
         await hive.until_state("alice", "running")
         client = await hive.client("hm1nd")

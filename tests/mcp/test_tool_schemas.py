@@ -37,7 +37,7 @@ def test_the_tools_are_those_of_the_snapshot():
     assert shown() == json.loads(SNAPSHOT.read_text())
 
 
-def test_only_the_manager_has_the_care_of_others():
+def test_only_the_manager_controls_others():
     others = [tool.name for tool in tools(manager=False)]
     assert [tool.name for tool in tools()] == [*others, *MANAGERS]
 

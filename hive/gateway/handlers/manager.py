@@ -1,4 +1,4 @@
-"""What the manager's socket answers: an agent's verbs and the care of the other agents."""
+"""The handlers of the manager's socket: an agent's verbs, and control of the other agents."""
 
 from __future__ import annotations
 

@@ -22,11 +22,11 @@ from hive.wire.base import Id, Name
 from hive.wire.codec import present
 from hive.wire.enums import Priority
 
-MOST = 16
-"""Messages that one `recv` gives at most."""
+MESSAGES_MAX = 16
+"""Messages that one `recv` returns at most."""
 
 QUESTION = "question"
-"""The type of a message that `answer` answers."""
+"""The type of a message that carries a question."""
 
 MessageId = Annotated[Id, Meta(description="The id of the message.")]
 
@@ -62,7 +62,7 @@ class RecvArguments(Arguments):
     for nothing that stands in a body.
     """
 
-    max: Annotated[int, Meta(ge=1, le=MOST, description="Take at most so many.")] = 8
+    max: Annotated[int, Meta(ge=1, le=MESSAGES_MAX, description="Take at most so many.")] = 8
     wait_seconds: Annotated[
         float, Meta(ge=0, le=WAIT_MAX, description="How long to wait if there is none now.")
     ] = 0.0
@@ -104,9 +104,9 @@ class MailTools:
     """The tools for mail of one participant.
 
     Attributes:
-        tray: What the model has taken and is not done with.
+        tray: The messages that the model has taken and not finished.
         now: Wall clock, Unix time.
-        key: Returns a new word each time, under which a message is stored once.
+        key: Returns a unique key, under which the daemon stores a message once.
     """
 
     client: AgentClient
@@ -129,20 +129,20 @@ class MailTools:
         return await self._send(given.to, given.body, given.in_reply_to, given.priority)
 
     async def recv(self, given: RecvArguments) -> Result:
-        """Give the model the next messages; its answer says what else there is."""
+        """Lease the next messages; the result also names unfinished ones and counts the rest."""
         before = self.tray.held()
         unread = await self.client.status()
         fresh = await self.tray.take(given.max, given.wait_seconds)
         numbers = {message.id for message in fresh}
-        kept = [message for message in before if message.id not in numbers]
-        shown = [*kept, *fresh] if given.again else fresh
+        unfinished = [message for message in before if message.id not in numbers]
+        shown = [*unfinished, *fresh] if given.again else fresh
         result: dict[str, Any] = {"messages": [message_fields(each, self.now()) for each in shown]}
-        if kept and not given.again:
-            result["not_done"] = [{"id": each.id, "from": each.sender} for each in kept]
-        return {**result, "more": max(0, unread - len(kept) - len(fresh))}
+        if unfinished and not given.again:
+            result["not_done"] = [{"id": each.id, "from": each.sender} for each in unfinished]
+        return {**result, "more": max(0, unread - len(unfinished) - len(fresh))}
 
     async def reply(self, given: ReplyArguments) -> Result:
-        """Send the answer, then ack what it answers."""
+        """Send the reply, then ack its message."""
         sent = await self._answer(given)
         if not given.done:
             return {**sent, "acked": False}
@@ -158,11 +158,11 @@ class MailTools:
         return {"acked": given.ids}
 
     async def verify(self, given: VerifyArguments) -> Result:
-        """Tell what the hive knows of a message's origin."""
+        """Return a message's origin as recorded by the hive."""
         return present(await self.client.verify(given.id))
 
     async def _answer(self, given: ReplyArguments) -> dict[str, Any]:
-        """Send a reply to whoever sent the message; a question is answered by that."""
+        """Send a reply to the message's sender; a reply to a question is its answer."""
         held = {message.id: message for message in self.tray.held()}
         asked = held.get(given.id)
         if asked is not None and asked.type == QUESTION and given.done:
@@ -172,7 +172,11 @@ class MailTools:
         return await self._send(to, given.body, given.id)
 
     async def _sender_of(self, number: int) -> str:
-        """Return who sent a message that is not in hand; it must be somebody else."""
+        """Return the sender of a message that is not held.
+
+        Raises:
+            BadRequestError: When the participant itself sent it.
+        """
         sender = (await self.client.verify(number)).sender
         if sender == (await self.client.whoami()).name:
             raise BadRequestError(
@@ -184,7 +188,7 @@ class MailTools:
     async def _send(
         self, to: str, body: str, in_reply_to: int | None, priority: Priority | None = None
     ) -> dict[str, Any]:
-        """Store a message once, even if the daemon is restarted while it is on its way."""
+        """Store a message once, even if the daemon restarts during the request."""
         key = f"tool-{self.key()}"
         sent = await self.client.send(
             to, body, in_reply_to=in_reply_to, priority=priority, dedupe_key=key
@@ -195,11 +199,11 @@ class MailTools:
 
 
 def message_fields(message: Delivery, now: float) -> dict[str, Any]:
-    """Return a message for a model, in the names of the wire; the body stands last.
+    """Return a message as fields for a model, named as on the wire, with the body last.
 
     Args:
-        message: What was delivered.
-        now: Unix time, for its age.
+        message: The message.
+        now: Unix time, to compute its age.
     """
     fields = present(message)
     body = fields.pop("body")

@@ -1,4 +1,4 @@
-"""The tools of the manager: the care of the other agents."""
+"""The tools of the manager: kill, start, restart, update, get_logs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hive.harness.tools.tool import Arguments, ModelTool, Result, make_tool
 from hive.wire.base import Name
 
 LINES_MAX = 500
-"""Lines of a log that a model is shown at most."""
+"""Lines of a log that a model gets at most."""
 
 Agent = Annotated[Name, Meta(description="The agent's name.")]
 

@@ -29,7 +29,7 @@ class SetStatusArguments(Arguments):
 
 @frozen
 class ParticipantTools:
-    """The tools about participants, for one of them."""
+    """The tools about participants, for one participant."""
 
     client: AgentClient
 
@@ -42,7 +42,7 @@ class ParticipantTools:
         )
 
     async def whoami(self, given: WhoamiArguments) -> Result:
-        """Tell who the daemon takes this connection for."""
+        """Return the participant of this connection, with its number of unread messages."""
         identity = await self.client.whoami()
         return {**present(identity), "unread": await self.client.status()}
 

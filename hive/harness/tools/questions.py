@@ -1,4 +1,4 @@
-"""The tools for what takes time: questions, reminders, and what is still open."""
+"""The tools for questions and reminders: ask, answer, remind, loose_ends, cancel."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class QuestionTools:
     """The tools for questions and reminders of one participant.
 
     Attributes:
-        tray: Where the message of a question lies until it is answered.
+        tray: The messages that the model has taken; that of an answered question is acked.
     """
 
     client: AgentClient
@@ -112,24 +112,24 @@ class QuestionTools:
         return {"id": number}
 
     async def answer(self, given: AnswerArguments) -> Result:
-        """Answer a question; its message is done with that."""
+        """Answer a question and ack its message."""
         await self.client.answer(given.id, given.answer)
         if any(message.id == given.id for message in self.tray.held()):
             await self.tray.done([given.id])
         return {"answered": given.id}
 
     async def remind(self, given: RemindArguments) -> Result:
-        """Store a reminder; the daemon refuses both times, or none, in a sentence."""
+        """Store a reminder; the daemon refuses a request with both times or none."""
         number = await self.client.remind(
             given.message, delay=given.delay_seconds, at=given.at_unix_timestamp
         )
         return {"id": number}
 
     async def loose_ends(self, given: LooseEndsArguments) -> Result:
-        """List what is open."""
+        """List open questions and reminders."""
         return present(await self.client.loose_ends())
 
     async def cancel(self, given: CancelArguments) -> Result:
-        """Take something back."""
+        """Cancel a reminder, a question or a message."""
         await self.client.cancel(given.kind, given.id)
         return {"cancelled": given.id}

@@ -1,4 +1,4 @@
-"""What a tool is: a name, a sentence, a schema and a function, all from one description."""
+"""Tools: name, description, JSON schema and function, derived from one arguments class."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Result = str | dict[str, Any]
 
 @frozen
 class ModelTool:
-    """One thing that a model can do in the hive.
+    """A function of the hive that a model can call.
 
     Attributes:
-        name: What the model calls it.
-        description: What it does, for the model.
+        name: Its name, unique among the tools.
+        description: Its description for the model.
         schema: JSON Schema of its arguments.
-        call: Does it. Raises HiveError, whose sentence says what the model can do about it.
+        call: Runs it. Raises HiveError with a sentence that the model can act on.
     """
 
     name: str
@@ -40,7 +40,7 @@ A = TypeVar("A", bound=Arguments)
 
 
 def make_tool(arguments: type[A], run: Callable[[A], Awaitable[Result]]) -> ModelTool:
-    """Return the tool that checks `arguments` and then does `run`; it is called like `run`."""
+    """Return a tool with the name of `run`, which validates its arguments before it calls `run`."""
     name = run.__name__
 
     async def call(given: dict[str, Any]) -> Result:
@@ -51,7 +51,7 @@ def make_tool(arguments: type[A], run: Callable[[A], Awaitable[Result]]) -> Mode
 
 
 def _checked(name: str, arguments: type[A], given: dict[str, Any]) -> A:
-    """Return the arguments that a model gave; it may write null for what it leaves out."""
+    """Return a model's arguments, validated; a null counts as left out."""
     present = {key: value for key, value in given.items() if value is not None}
     try:
         return msgspec.convert(present, arguments, strict=False)
@@ -66,24 +66,24 @@ def _checked(name: str, arguments: type[A], given: dict[str, Any]) -> A:
 
 
 def _schema(arguments: type[Arguments]) -> Schema:
-    """Return one flat object schema, without references and the null of optional arguments."""
+    """Return a flat object schema, without references and without null for optional arguments."""
     written = msgspec.json.encode(msgspec.json.schema(arguments))
     known = msgspec.json.decode(written)["$defs"]
     schema: Schema = known.pop(arguments.__name__)
     del schema["title"]
     schema["properties"] = {
-        name: _without_null(_with_words(argument, known))
+        name: _without_null(_with_enum(argument, known))
         for name, argument in schema["properties"].items()
     }
     return schema
 
 
-def _with_words(argument: Schema, known: Mapping[str, Schema]) -> Schema:
-    """Return an argument with the words of its enum in place of a reference to it."""
+def _with_enum(argument: Schema, known: Mapping[str, Schema]) -> Schema:
+    """Return an argument with the values of its enum in place of a reference to it."""
     if "$ref" not in argument:
         return argument
-    words = known[argument["$ref"].rpartition("/")[2]]["enum"]
-    return {key: value for key, value in argument.items() if key != "$ref"} | {"enum": words}
+    values = known[argument["$ref"].rpartition("/")[2]]["enum"]
+    return {key: value for key, value in argument.items() if key != "$ref"} | {"enum": values}
 
 
 def _without_null(argument: Schema) -> Schema:
