@@ -131,7 +131,7 @@ def nack(socket: Path, delay: float | None, message: int, **given: str | None) -
 @json_option
 @click.argument("ids", metavar="ID...", type=click.IntRange(min=1), nargs=-1, required=True)
 def receipts(socket: Path, as_json: bool, ids: tuple[int, ...]) -> None:
-    """Print the state and the steps of messages that this participant sent."""
+    """Print the state and the steps of sent messages."""
     answer = request(socket, {"cmd": "receipts", "ids": list(ids)})
     lines = [line for row in answer["receipts"] for line in receipt_lines(row)]
     print_answer(answer, lines, as_json=as_json)
