@@ -20,8 +20,8 @@ from hive.harness.claude.driver import INTERRUPT_GRACE, ClaudeDriver
 from hive.harness.claude.turn_events import ClaudeProcessError, Compacted, TurnResult, TurnStarted
 from hive.harness.desk import Desk
 from hive.harness.drivers import Deferred, Done, DriverSetup, Failed, Rejected
-from hive.harness.serve import load_driver
 from hive.harness.reporting import Reporter
+from hive.harness.serve import load_driver
 from hive.harness.turn import Turn
 from hive.harness.turn_drivers import Surroundings, TurnEnd
 from hive.wire.claude import ClaudeConfig
