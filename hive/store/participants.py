@@ -7,7 +7,6 @@ from typing import Any
 
 import attrs
 
-from hive.errors import NotFoundError
 from hive.store.records import Desired, Kind, ParticipantOrigin, ParticipantRecord
 from hive.store.schema import OPEN
 from hive.store.unit import Op
@@ -44,25 +43,6 @@ def delete(name: str, *, purge: bool) -> Op[None]:
         connection.execute("DELETE FROM participants WHERE name = ?", (name,))
         if purge:
             connection.execute(_PURGE, (name,))
-
-    return op
-
-
-def change(name: str, **values: Any) -> Op[None]:
-    """Change columns of one participant.
-
-    Raises:
-        NotFoundError: From the write, when no participant has that name.
-    """
-    unknown = values.keys() - set(_COLUMNS)
-    if unknown:
-        raise TypeError(f"a participant has no {sorted(unknown)}")
-    settings = ", ".join(f"{column} = ?" for column in values)
-    statement = f"UPDATE participants SET {settings} WHERE name = ?"  # noqa: S608 - checked above
-
-    def op(connection: sqlite3.Connection) -> None:
-        if connection.execute(statement, (*values.values(), name)).rowcount == 0:
-            raise NotFoundError(f"no participant {name!r} is registered")
 
     return op
 

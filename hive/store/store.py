@@ -13,7 +13,7 @@ from hive.store import events, participants
 from hive.store.engine import Engine, ThreadEngine
 from hive.store.errors import StoreClosedError, StoreError, StoreFullError, from_sqlite
 from hive.store.health import Health
-from hive.store.records import Desired, EventRecord, ParticipantRecord
+from hive.store.records import EventRecord, ParticipantRecord
 from hive.store.unit import Op, Query
 from hive.store.writer import Write, Writer
 
@@ -151,27 +151,6 @@ class Store:
     async def participants(self) -> tuple[ParticipantRecord, ...]:
         """Return every participant, sorted by name."""
         return await self.read(participants.all_of_them)
-
-    def set_desired(self, name: str, desired: Desired) -> asyncio.Future[None]:
-        """Keep what the operator wants of an agent."""
-        return self.write(participants.change(name, desired=desired))
-
-    def set_paused(self, name: str, paused: bool) -> asyncio.Future[None]:
-        """Keep whether a participant's mail is held back."""
-        return self.write(participants.change(name, paused=paused))
-
-    def set_status(self, name: str, text: str | None) -> asyncio.Future[None]:
-        """Keep the line that a participant shows the operator; None clears it."""
-        at = self._clock.now() if text else None
-        return self.write(participants.change(name, status_text=text or None, status_set_at=at))
-
-    def set_end(self, name: str, reason: str | None, restarts: int) -> asyncio.Future[None]:
-        """Keep why an agent ended the last time and how often it was restarted."""
-        return self.write(participants.change(name, last_reason=reason, restarts=restarts))
-
-    def touch_seen(self, name: str, at: float) -> asyncio.Future[None]:
-        """Keep when a participant last spoke, in wall seconds."""
-        return self.write(participants.change(name, last_seen=at))
 
     def append_event(
         self,

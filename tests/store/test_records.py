@@ -7,7 +7,6 @@ import pytest
 from attrs import evolve
 from msgspec.structs import replace
 
-from hive.errors import NotFoundError
 from hive.store import (
     Desired,
     Kind,
@@ -18,7 +17,6 @@ from hive.store import (
     StoreClosedError,
 )
 from hive.store.messages import highest_id, undelivered
-from hive.store.participants import change
 from tests.store.rows import message, storing
 
 ALICE = ParticipantRecord("alice", Kind.AGENT, created_at=1.5, manifest='{"driver":"command"}')
@@ -53,44 +51,6 @@ async def test_an_upsert_replaces_the_whole_record(store: Store) -> None:
     changed = evolve(DAMOCLES, kind=Kind.AGENT, description=None)
     await store.upsert_participant(changed)
     assert await store.participants() == (changed,)
-
-
-async def test_single_facts_change_alone(store: Store) -> None:
-    await store.upsert_participant(ALICE)
-    await store.set_desired("alice", Desired.STOPPED)
-    await store.set_paused("alice", True)
-    await store.touch_seen("alice", 9.0)
-    await store.set_end("alice", "killed by SIGKILL", 4)
-    [found] = await store.participants()
-    assert found == evolve(
-        ALICE,
-        desired=Desired.STOPPED,
-        paused=True,
-        last_seen=9.0,
-        last_reason="killed by SIGKILL",
-        restarts=4,
-    )
-
-
-async def test_a_status_line_has_its_time_and_empty_clears_both(store: Store) -> None:
-    await store.upsert_participant(ALICE)
-    await store.set_status("alice", "building")
-    [found] = await store.participants()
-    assert found.status_text == "building"
-    assert found.status_set_at is not None
-    await store.set_status("alice", "")
-    [found] = await store.participants()
-    assert (found.status_text, found.status_set_at) == (None, None)
-
-
-async def test_a_fact_about_nobody_is_refused(store: Store) -> None:
-    with pytest.raises(NotFoundError, match="'nobody'"):
-        await store.set_paused("nobody", True)
-
-
-async def test_a_column_that_does_not_exist_is_a_bug_of_the_caller() -> None:
-    with pytest.raises(TypeError, match="colour"):
-        change("alice", colour="red")
 
 
 async def test_a_deleted_participant_leaves_its_mail_unless_purged(store: Store) -> None:
