@@ -224,7 +224,3 @@ class HiveConfig:
         """Return every agent by its name, the manager first."""
         manager = {} if self.manager is None else {MANAGER: self.manager}
         return {**manager, **self.agents}
-
-    def policy(self, manifest: AgentManifest) -> RestartPolicy:
-        """Return the restart policy that holds for an agent of this hive."""
-        return manifest.restart or self.restart
