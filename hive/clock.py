@@ -14,6 +14,9 @@ from typing import Protocol
 
 from attrs import frozen
 
+MINUTE = 60.0
+"""Seconds of a minute, over which rates are counted."""
+
 
 class Clock(Protocol):
     """Tells the wall time in seconds since 1970-01-01T00:00Z."""

@@ -24,6 +24,9 @@ SYSTEM = "system"
 REMINDER = "reminder"
 """Sender of delayed messages that a participant left for itself; has no inbox."""
 
+WITHOUT_INBOX = frozenset({SYSTEM, REMINDER})
+"""Senders that have no inbox."""
+
 MANAGER_ALIAS = "manager"
 """What participants may call the manager when they send."""
 

@@ -13,8 +13,7 @@ from hive.names import (
     MANAGER,
     MANAGER_ALIAS,
     OPERATOR,
-    REMINDER,
-    SYSTEM,
+    WITHOUT_INBOX,
     inbox_key,
     suggest,
 )
@@ -25,8 +24,6 @@ Inboxes = Mapping[str, Inbox]
 Groups = Mapping[str, frozenset[str]]
 
 _NO_GROUPS: Groups = {}
-
-_MUTE = frozenset({SYSTEM, REMINDER})
 
 
 def recipients(
@@ -113,7 +110,7 @@ def one(to: str, inboxes: Inboxes) -> str:
     Raises:
         UnknownNameError: When there is none, with the nearest name that there is.
     """
-    if to in _MUTE:
+    if to in WITHOUT_INBOX:
         raise UnknownNameError(f"nothing was stored: {to!r} only sends, it has no inbox")
     name = inbox_key(to)
     inbox = inboxes.get(name)

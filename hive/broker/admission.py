@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hive.broker.inboxes import Inbox
+from hive.clock import MINUTE
 from hive.config import Limits
 from hive.errors import (
     BadRequestError,
@@ -11,8 +12,6 @@ from hive.errors import (
     RateLimitedError,
     TooLargeError,
 )
-
-MINUTE = 60.0
 
 
 def size_of(body: str, limits: Limits) -> int:

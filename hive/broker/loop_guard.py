@@ -19,10 +19,9 @@ from typing import NamedTuple
 
 from attrs import define, field
 
+from hive.clock import MINUTE
 from hive.store import Kind, Message
 from hive.store.messages import LINEAGE
-
-MINUTE = 60.0
 
 FEW_PAIRS = 1024
 """Directions between two whose times are kept, however old they are."""

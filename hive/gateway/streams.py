@@ -12,12 +12,9 @@ from hive.participants.participant import Participant
 from hive.participants.registry import Registry
 from hive.status.snapshot import Snapshot
 from hive.store import Store
-from hive.store.cursors import mail_after
+from hive.store.cursors import PAGE, mail_after
 from hive.store.messages import highest_id, newest
 from hive.wire.rows import EventRow
-
-PAGE = 200
-"""Events that are read at once for somebody who comes back."""
 
 
 def status_stream(registry: Registry, snapshot: Snapshot) -> Stream:

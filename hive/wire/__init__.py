@@ -14,3 +14,6 @@ VERSION = 1
 
 WAIT_MAX = 180.0
 """Longest long poll, in seconds."""
+
+SECONDS_MAX = 10 * 365 * 86400.0
+"""Ten years, the longest delay: a socket or a sleep cannot take any number."""

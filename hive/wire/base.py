@@ -10,13 +10,10 @@ from typing import Annotated
 
 import msgspec
 
-from hive.wire import VERSION
+from hive.wire import SECONDS_MAX, VERSION
 
 LINE_MAX = 1 << 20
 """Bytes of the longest line that is read; a longer one is refused and skipped."""
-
-SECONDS_MAX = 10 * 365 * 86400
-"""Ten years, the longest delay."""
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Text = Annotated[str, msgspec.Meta(max_length=4096)]

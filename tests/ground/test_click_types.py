@@ -4,18 +4,20 @@ import click
 import msgspec
 import pytest
 
-from hive.click_types import LONGEST, Seconds
-from hive.wire import base
+from hive.click_types import Seconds
+from hive.wire import SECONDS_MAX, base
 
 
 def test_what_is_taken_is_what_the_wire_takes():
     assert Seconds(min=0).convert("1.5", None, None) == 1.5
-    assert msgspec.convert(Seconds(min=0).convert(str(LONGEST), None, None), base.Seconds)
+    assert msgspec.convert(Seconds(min=0).convert(str(SECONDS_MAX), None, None), base.Seconds)
     with pytest.raises(msgspec.ValidationError):
-        msgspec.convert(LONGEST + 1, base.Seconds)
+        msgspec.convert(SECONDS_MAX + 1, base.Seconds)
 
 
-@pytest.mark.parametrize("word", ["nan", "inf", "-inf", "1e30", str(LONGEST + 1), "-1", "", "x"])
+@pytest.mark.parametrize(
+    "word", ["nan", "inf", "-inf", "1e30", str(SECONDS_MAX + 1), "-1", "", "x"]
+)
 def test_what_no_socket_and_no_sleep_could_take_is_refused(word):
     with pytest.raises(click.BadParameter):
         Seconds(min=0).convert(word, None, None)
