@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from functools import partial
 from typing import Any
 
@@ -15,52 +14,14 @@ from attrs import frozen
 from hive.clock import Clock, rfc3339
 from hive.store import EventRecord, Store
 from hive.store.cursors import events_after
+from hive.wire.enums import EventKind
 from hive.wire.rows import EventRow
+
+__all__ = ["END_EVENTS", "KEPT", "EventKind", "EventLog", "Listener"]
 
 logger = logging.getLogger(__name__)
 
 Listener = Callable[[EventRow], None]
-
-
-class EventKind(StrEnum):
-    """Everything that the diary can hold."""
-
-    DAEMON_STARTED = "daemon_started"
-    DAEMON_STOPPING = "daemon_stopping"
-    SPAWNED = "spawned"
-    STARTED = "started"
-    ADOPTED = "adopted"
-    ENDED = "ended"
-    REBOOTED = "rebooted"
-    EXTERNAL_RESTART = "external_restart"
-    RESTARTING = "restarting"
-    FAILED = "failed"
-    STOPPED = "stopped"
-    DESTROYED = "destroyed"
-    PAUSED = "paused"
-    RESUMED = "resumed"
-    PEER_REGISTERED = "peer_registered"
-    PEER_UNREGISTERED = "peer_unregistered"
-    CONNECTED = "connected"
-    DISCONNECTED = "disconnected"
-    STRAY = "stray"
-    TROUBLE = "trouble"
-    DEAD_LETTER = "dead_letter"
-    EXPIRED = "expired"
-    LOOP_TRIPPED = "loop_tripped"
-    LOOP_RESET = "loop_reset"
-    QUESTION_EXPIRED = "question_expired"
-    QUESTION_HELD = "question_held"
-    QUESTION_ESCALATED = "question_escalated"
-    QUESTION_CANCELLED = "question_cancelled"
-    LIMITED = "limited"
-    UNLIMITED = "unlimited"
-    NEEDS_LOGIN = "needs_login"
-    LOGGED_IN = "logged_in"
-    STORE_FAILED = "store_failed"
-    STORE_RECOVERED = "store_recovered"
-    EVENTS_LOST = "events_lost"
-
 
 KEPT = 1000
 """Most events that wait in memory for a store that takes no writes."""

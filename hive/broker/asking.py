@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hive.broker import addressing
-from hive.broker.notices import Notice, NoticeKind
+from hive.broker.notices import Notice
 from hive.broker.questions import Questions
 from hive.broker.rules import Rules
 from hive.broker.sessions import Session
@@ -33,7 +33,7 @@ from hive.store.unit import Op
 from hive.wire import questions as wire
 from hive.wire import turns
 from hive.wire.agent import Posting
-from hive.wire.enums import LooseEnd, OnExpiry
+from hive.wire.enums import EventKind, LooseEnd, OnExpiry
 
 OPEN_MAX = 50
 """Most open questions of one participant."""
@@ -143,7 +143,7 @@ class Asking:
             )
         self.questions.cancel(question, session.name, now.wall)
         if not self._take_back(question, f"question {question.id} was cancelled", now):
-            notice = _notice(NoticeKind.QUESTION_CANCELLED, question)
+            notice = _notice(EventKind.QUESTION_CANCELLED, question)
             self._rules.try_post(notice.post(question.target), now)
         self._answer(session, token)
 
@@ -235,16 +235,16 @@ class Asking:
         posting = Posting(to=question.asker, body=EXPIRED, in_reply_to=question.id)
         self._rules.try_post(Post(posting, MessageKind.ANSWER), now)
         self._take_back(question, f"the time of question {question.id} was over", now)
-        self._notify(_notice(NoticeKind.QUESTION_EXPIRED, question))
+        self._notify(_notice(EventKind.QUESTION_EXPIRED, question))
 
     def _escalate(self, question: Question, now: Moment) -> None:
         text = escalated_text(question, self._rules.limits.body_bytes)
         posting = Posting(to=OPERATOR, body=text, in_reply_to=question.id)
         self._rules.try_post(Post(posting, MessageKind.QUESTION), now)
-        self._notify(_notice(NoticeKind.QUESTION_ESCALATED, question))
+        self._notify(_notice(EventKind.QUESTION_ESCALATED, question))
 
     def _hold(self, question: Question, now: Moment) -> None:
-        notice = _notice(NoticeKind.QUESTION_HELD, question)
+        notice = _notice(EventKind.QUESTION_HELD, question)
         self._notify(notice)
         for name in dict.fromkeys((question.asker, OPERATOR)):
             self._rules.try_post(notice.post(name), now)
@@ -330,7 +330,7 @@ def _why_no_answer(number: int, kind: Kind | None = None) -> Op[HiveError]:
     return look
 
 
-def _notice(kind: NoticeKind, question: Question) -> Notice:
+def _notice(kind: EventKind, question: Question) -> Notice:
     detail = {
         "id": question.id,
         "asker": question.asker,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from typing import Any
 
 from attrs import frozen
@@ -14,22 +13,10 @@ from hive.broker.values import Post
 from hive.clock import rfc3339
 from hive.store import Kind, Message, MessageKind
 from hive.wire.agent import Posting
+from hive.wire.enums import EventKind
 
 NOTIFIED_SENDERS = frozenset({Kind.AGENT, Kind.MANAGER, Kind.PEER})
 """Senders who get a notice. The operator has `dead-letters`; notices of the system get none."""
-
-
-class NoticeKind(StrEnum):
-    """Everything that the broker tells of itself."""
-
-    DEAD_LETTER = "dead_letter"
-    EXPIRED = "expired"
-    LOOP_TRIPPED = "loop_tripped"
-    LOOP_RESET = "loop_reset"
-    QUESTION_EXPIRED = "question_expired"
-    QUESTION_HELD = "question_held"
-    QUESTION_ESCALATED = "question_escalated"
-    QUESTION_CANCELLED = "question_cancelled"
 
 
 @frozen
@@ -41,7 +28,7 @@ class Notice:
         detail: What else there is to say, as JSON values.
     """
 
-    kind: NoticeKind
+    kind: EventKind
     name: str
     detail: Mapping[str, Any]
 
@@ -49,13 +36,13 @@ class Notice:
     def of_expired(cls, message: Message) -> Notice:
         """Return what there is to say about a message whose time is over."""
         detail = {"id": message.id, "to": message.inbox, "sent_at": rfc3339(message.sent_at)}
-        return cls(NoticeKind.EXPIRED, message.inbox, detail)
+        return cls(EventKind.EXPIRED, message.inbox, detail)
 
     @classmethod
     def of_loop(cls, circuit: Circuit) -> Notice:
         """Return what there is to say about a circuit that has just opened."""
         detail = {"pair": list(circuit.pair), "reason": circuit.why}
-        return cls(NoticeKind.LOOP_TRIPPED, circuit.pair[0], detail)
+        return cls(EventKind.LOOP_TRIPPED, circuit.pair[0], detail)
 
     @classmethod
     def of_dead_letter(cls, message: Message) -> Notice:
@@ -67,7 +54,7 @@ class Notice:
             "attempts": message.attempts,
             "reason": message.reason,
         }
-        return cls(NoticeKind.DEAD_LETTER, message.inbox, detail)
+        return cls(EventKind.DEAD_LETTER, message.inbox, detail)
 
     def post(self, to: str) -> Post:
         """Return the message by which `system` tells a participant."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from hive.broker import addressing, admission, retry
 from hive.broker.delivery import DeliveryRules
 from hive.broker.inboxes import Inbox
-from hive.broker.notices import Notice, NoticeKind
+from hive.broker.notices import Notice
 from hive.broker.sessions import (
     COUNTED,
     DAEMON_ENDED,
@@ -33,7 +33,7 @@ from hive.store import Kind, Message, MessageKind, MessageState, Step, groups
 from hive.store.messages import Undelivered, by_id
 from hive.store.records import numbered
 from hive.wire import agent as wire
-from hive.wire.enums import NackMode, Priority
+from hive.wire.enums import EventKind, NackMode, Priority
 from hive.wire.rows import Received, Stored
 
 _STORED, _LEASED = MessageState.STORED, MessageState.LEASED
@@ -263,7 +263,7 @@ class Rules(DeliveryRules):
             self.table.release(message, now)
             self.sending.threads.reset_hops(message.id)
         detail = {"pair": list(circuit.pair), "released": len(circuit.parked)}
-        notice = Notice(NoticeKind.LOOP_RESET, circuit.pair[0], detail)
+        notice = Notice(EventKind.LOOP_RESET, circuit.pair[0], detail)
         self.table.effects.notices.append(notice)
         for name in circuit.pair:
             self._serve(self.table.inbox(name), now)

@@ -202,7 +202,7 @@ class Wiring:
             await asyncio.wait(self._requests)
 
     def _tell(self, notice: Notice) -> None:
-        self.events.record_with_commit(EventKind(notice.kind.value), notice.name, **notice.detail)
+        self.events.record_with_commit(notice.kind, notice.name, **notice.detail)
 
     def _maintenance(self) -> Maintenance:
         return Maintenance(
