@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Sequence
-from contextlib import suppress
 from errno import ENOSPC
 from pathlib import Path
 from tempfile import TemporaryFile
 
-from attrs import frozen
-
+from hive.locks import FileLock, LockHeldError
 from hive.store.errors import StoreFullError, StoreLockedError, StoreNotDurableError
 from hive.store.schema import MIGRATIONS, Migration, check, migrate, require_current
 
@@ -32,48 +29,38 @@ _FULL = 2
 """What `PRAGMA synchronous` answers for FULL."""
 
 
-@frozen
-class StoreLock:
-    """The right to be the one writer of a store, held by an open file (flock(2)).
+class StoreLock(FileLock):
+    """The right to be the one writer of a store.
 
     It is a file of its own: closing any descriptor of the database itself would drop the locks
     that SQLite holds on it in this process (sqlite.org/howtocorrupt.html, section 2.2).
+
+    Args:
+        store: The store's file; the lock's name is that with `.lock` behind it.
     """
 
-    descriptor: int
+    def __init__(self, store: Path) -> None:
+        super().__init__(store.with_name(store.name + ".lock"), 0o600)
+        self._store = store
 
-    @classmethod
-    def acquire(cls, path: Path) -> StoreLock:
-        """Take the lock of the store at `path`.
+    def acquire(self) -> None:
+        """Take the lock.
 
         Raises:
             StoreLockedError: When another process, or another store of this one, has it.
         """
-        beside = path.with_name(path.name + ".lock")
         try:
-            descriptor = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            super().acquire()
         except OSError as error:
             raise StoreLockedError(
-                f"the store's lock {beside} cannot be opened: {error.strerror}; "
+                f"the store's lock {self.path} cannot be opened: {error.strerror}; "
                 "check that the directory exists and may be written"
             ) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.pread(descriptor, 32, 0).decode().strip() or "unknown"
-            os.close(descriptor)
+        except LockHeldError as held:
             raise StoreLockedError(
-                f"the store {path} is already open in process {holder}; "
+                f"the store {self._store} is already open in process {held.pid or 'unknown'}; "
                 "only one may write it, so end that one first"
             ) from None
-        with suppress(OSError):  # on a full disk; the pid is for who reads it, not for the lock
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-        return cls(descriptor)
-
-    def release(self) -> None:
-        """Let another writer in."""
-        os.close(self.descriptor)
 
 
 def prepare(

@@ -228,7 +228,8 @@ class ThreadEngine:
     async def open(self, path: Path) -> None:
         """Take the one writer's lock, bring the file up to date, connect."""
         self._path = path
-        self._lock = await asyncio.to_thread(StoreLock.acquire, path)
+        lock = self._lock = StoreLock(path)
+        await asyncio.to_thread(lock.acquire)
         await asyncio.to_thread(prepare, path)
         await self._connect(path)
 
@@ -317,7 +318,8 @@ class InlineEngine:
 
     async def open(self, path: Path) -> None:
         """Take the one writer's lock, bring the file up to date, connect."""
-        self._lock = StoreLock.acquire(path)
+        lock = self._lock = StoreLock(path)
+        lock.acquire()
         prepare(path, self.connect)
         self._connection = self.connect(path, timeout=0, isolation_level=None)
         make_durable(self._connection)

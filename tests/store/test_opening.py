@@ -67,7 +67,9 @@ async def test_a_store_that_sqlite_will_not_sync_does_not_open(path: Path) -> No
     store = Store(path, InlineEngine(Lax))
     with pytest.raises(StoreNotDurableError, match="local file system"):
         await store.open()
-    StoreLock.acquire(path).release()
+    lock = StoreLock(path)
+    lock.acquire()
+    lock.release()
 
 
 def test_a_database_without_wal_is_refused() -> None:
