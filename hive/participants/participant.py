@@ -10,10 +10,9 @@ import asyncio
 import json
 from collections.abc import Mapping
 from enum import Enum, auto
-from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from hive.config import AgentManifest, manifest_from_json
 from hive.errors import ConfigError
@@ -24,9 +23,6 @@ from hive.participants.harness import HarnessConnection, RestartNotice
 from hive.participants.reboots import Reboots
 from hive.participants.turn_feed import TurnFeed
 from hive.store import EventRecord, ParticipantRecord
-
-_MANIFESTS: Final = 4096
-"""Manifests that are kept as read; more participants than that only cost time."""
 
 
 @frozen
@@ -146,6 +142,10 @@ class Participant:
         reported = [each for each in self.harnesses if each.activity is not None]
         return max(reported, key=lambda each: each.reported_at, default=None)
 
+    def change(self, **changes: Any) -> None:
+        """Change columns of the record in memory, and what is derived from them."""
+        self.record = evolve(self.record, **changes)
+
 
 @define(eq=False)
 class Peer(Participant):
@@ -154,15 +154,21 @@ class Peer(Participant):
     Attributes:
         sight: What its own service manager says about it; None if unknown or not observed.
         observed: What that sight is of.
+        observe: The unit or machine that is to be observed, from the record.
     """
 
     sight: Sight | None = None
     observed: str | None = None
+    observe: str | None = field(init=False)
 
-    @property
-    def observe(self) -> str | None:
-        """The unit or machine that is to be observed."""
-        return _observe_of(self.record.manifest or "{}")
+    def __attrs_post_init__(self) -> None:
+        self.observe = _observe_of(self.record.manifest)
+
+    def change(self, **changes: Any) -> None:
+        """Change columns of the record in memory, and what is derived from them."""
+        super().change(**changes)
+        if "manifest" in changes:
+            self.observe = _observe_of(self.record.manifest)
 
 
 @define(eq=False)
@@ -177,6 +183,8 @@ class Agent(Participant):
         reboots: How often its container has rebooted of late.
         turn: Held by the request that is just starting or stopping it.
         restarted: What its next harness must be told; None if it was told.
+        settings: The manifest of the record, read; if it cannot be used, one that sets nothing. The
+            start of the agent reports that; its stop does not depend on it.
     """
 
     running: Running | None = None
@@ -186,14 +194,16 @@ class Agent(Participant):
     reboots: Reboots = field(factory=Reboots)
     turn: asyncio.Lock = field(factory=asyncio.Lock)
     restarted: RestartNotice | None = None
+    settings: AgentManifest = field(init=False)
 
-    @property
-    def settings(self) -> AgentManifest:
-        """Its manifest; if that cannot be used any more, one that says nothing.
+    def __attrs_post_init__(self) -> None:
+        self.settings = _settings_of(self.record.manifest)
 
-        That it cannot be used is told when the agent is started. Stopping it never depends on that.
-        """
-        return _settings_of(self.record.manifest)
+    def change(self, **changes: Any) -> None:
+        """Change columns of the record in memory, and what is derived from them."""
+        super().change(**changes)
+        if "manifest" in changes:
+            self.settings = _settings_of(self.record.manifest)
 
     def note_restart(self, at: float, reason: str) -> None:
         """Keep for its next harness that it was restarted; only the latest time counts."""
@@ -201,16 +211,13 @@ class Agent(Participant):
             self.restarted = RestartNotice(at, reason)
 
 
-@lru_cache(maxsize=_MANIFESTS)
 def _settings_of(manifest: str) -> AgentManifest:
-    """Read an agent's manifest, once for each text: every status row asks for it."""
     try:
         return manifest_from_json(manifest)
     except ConfigError:
         return AgentManifest()
 
 
-@lru_cache(maxsize=_MANIFESTS)
 def _observe_of(manifest: str) -> str | None:
-    settings: dict[str, str] = json.loads(manifest)
+    settings: dict[str, str] = json.loads(manifest or "{}")
     return settings.get("observe")

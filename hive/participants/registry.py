@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import attrs
-
 from hive.clock import Clock
 from hive.errors import NotAllowedError, UnknownNameError
 from hive.event_log import EventKind, EventLog
@@ -127,13 +125,13 @@ class Registry:
         """
         if not self._takes_part(participant):
             raise UnknownNameError(f"{participant.name!r} does not take part in this hive any more")
-        participant.record = attrs.evolve(participant.record, **changes)
+        participant.change(**changes)
         self.changed(participant)
         await self._store.upsert_participant(participant.record)
 
     def note(self, participant: Participant, **changes: Any) -> None:
         """Change the record without waiting for the disk, for facts that may be lost in a crash."""
-        participant.record = attrs.evolve(participant.record, **changes)
+        participant.change(**changes)
         self.changed(participant)
         if not self._takes_part(participant):
             return

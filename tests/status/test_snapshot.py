@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -56,7 +58,7 @@ async def test_others_get_their_turn_while_many_rows_are_drawn(
     assert await turns_of_others(1) >= await turns_of_others(50) + 3
 
 
-async def test_a_manifest_is_read_once_for_each_text(
+async def test_a_manifest_is_read_when_it_changes_and_never_for_a_row(
     hive: Hive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
@@ -66,12 +68,36 @@ async def test_a_manifest_is_read_once_for_each_text(
         return manifest_from_json(text)
 
     monkeypatch.setattr(participant_module, "manifest_from_json", reading)
-    participant_module._settings_of.cache_clear()
-    alice = hive.parts.registry.agent("alice")
+    registry = hive.parts.registry
+    alice = registry.agent("alice")
     manifests = [AgentManifest(exec=("x",), stop_timeout=seconds) for seconds in (21.0, 22.0)]
     for manifest in manifests:
-        await hive.parts.registry.save(alice, manifest=manifest_to_json(manifest))
+        await registry.save(alice, manifest=manifest_to_json(manifest))
+        assert alice.settings == manifest
+        registry.seen(alice)
+        registry.note(alice, last_reason="exited")
         for _ in range(3):
             await hive.status("alice")
-        assert alice.settings == manifest
-    assert [read.count(manifest_to_json(each)) for each in manifests] == [1, 1]
+            await hive.parts.snapshot.rows()
+    assert read == [manifest_to_json(each) for each in manifests]
+
+
+async def test_what_a_peer_is_observed_by_is_read_when_it_changes_and_never_for_a_row(
+    hive: Hive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def reading(text: str) -> object:
+        read.append(text)
+        return json.loads(text)
+
+    monkeypatch.setattr(participant_module, "json", SimpleNamespace(loads=reading))
+    registry = hive.parts.registry
+    damocles = registry.peer("damocles")
+    for manifest, observed in (('{"observe": "a.service"}', "a.service"), ("{}", None)):
+        await registry.save(damocles, manifest=manifest)
+        assert damocles.observe == observed
+        registry.arrived(damocles)
+        registry.left(damocles)
+        await hive.parts.snapshot.rows()
+    assert read == ['{"observe": "a.service"}', "{}"]
