@@ -10,31 +10,9 @@ import pytest
 
 from actors.testing import advance, settle
 from hive.daemon.hive import Hive
-from tests.support.hives import Line, Site, connected, swarm
-from tests.support.runtimes import ScriptedRuntime
+from tests.support.hives import Line, connected
 
 pytestmark = pytest.mark.sim
-
-
-@pytest.fixture
-async def hive(site: Site) -> AsyncIterator[Hive]:
-    config = swarm("alice", "bob", peers=["damocles"], manager=True)
-    async with site.simulated(ScriptedRuntime(), config) as opened:
-        for name in ("alice", "bob", "hm1nd"):
-            await opened.until_state(name, "running")
-        yield opened
-
-
-@pytest.fixture
-async def alice(hive: Hive) -> AsyncIterator[Line]:
-    async with connected(hive.paths.agent_socket("alice")) as line:
-        yield line
-
-
-@pytest.fixture
-async def bob(hive: Hive) -> AsyncIterator[Line]:
-    async with connected(hive.paths.agent_socket("bob")) as line:
-        yield line
 
 
 async def test_the_socket_says_who_speaks(hive: Hive, alice: Line, bob: Line) -> None:

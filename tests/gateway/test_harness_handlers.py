@@ -23,15 +23,6 @@ HARNESS = {"role": "harness", "driver": "test"}
 
 
 @pytest.fixture
-async def hive(site: Site) -> AsyncIterator[Hive]:
-    config = swarm("alice", "bob", peers=["damocles"], manager=True)
-    async with site.simulated(ScriptedRuntime(), config) as opened:
-        for name in ("alice", "bob", "hm1nd"):
-            await opened.until_state(name, "running")
-        yield opened
-
-
-@pytest.fixture
 async def alice(hive: Hive) -> AsyncIterator[Line]:
     async with connected(hive.paths.agent_socket("alice")) as line:
         await line.ok("hello", **HARNESS)
@@ -42,12 +33,6 @@ async def alice(hive: Hive) -> AsyncIterator[Line]:
 async def bob(hive: Hive) -> AsyncIterator[Line]:
     async with connected(hive.paths.agent_socket("bob")) as line:
         await line.ok("hello", **HARNESS)
-        yield line
-
-
-@pytest.fixture
-async def host(hive: Hive) -> AsyncIterator[Line]:
-    async with connected(hive.paths.host_socket) as line:
         yield line
 
 

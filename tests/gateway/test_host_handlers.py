@@ -11,7 +11,7 @@ import pytest
 from actors.testing import advance, settle
 from hive.daemon.hive import Hive
 from hive.exits import Exited
-from tests.support.hives import Line, Site, connected, swarm
+from tests.support.hives import Line, connected
 from tests.support.runtimes import ScriptedRuntime
 
 pytestmark = pytest.mark.sim
@@ -22,20 +22,6 @@ COMPATIBLE = (
     "url",
 )
 """The fields of the existing host socket's status row, in their order."""
-
-
-@pytest.fixture
-async def runtime() -> ScriptedRuntime:
-    return ScriptedRuntime()
-
-
-@pytest.fixture
-async def hive(site: Site, runtime: ScriptedRuntime) -> AsyncIterator[Hive]:
-    config = swarm("alice", "bob", peers=["damocles"], manager=True)
-    async with site.simulated(runtime, config) as opened:
-        for name in ("alice", "bob", "hm1nd"):
-            await opened.until_state(name, "running")
-        yield opened
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from actors.testing import advance
 from hive.config import Limits
 from hive.daemon.hive import Hive
-from tests.support.hives import Line, Site, connected, swarm
+from tests.support.hives import Line, Site, swarm
 from tests.support.runtimes import ScriptedRuntime
 
 pytestmark = pytest.mark.sim
@@ -25,24 +25,6 @@ async def hive(site: Site) -> AsyncIterator[Hive]:
         for name in ("alice", "bob", "carol"):
             await opened.until_state(name, "running")
         yield opened
-
-
-@pytest.fixture
-async def alice(hive: Hive) -> AsyncIterator[Line]:
-    async with connected(hive.paths.agent_socket("alice")) as line:
-        yield line
-
-
-@pytest.fixture
-async def bob(hive: Hive) -> AsyncIterator[Line]:
-    async with connected(hive.paths.agent_socket("bob")) as line:
-        yield line
-
-
-@pytest.fixture
-async def host(hive: Hive) -> AsyncIterator[Line]:
-    async with connected(hive.paths.host_socket) as line:
-        yield line
 
 
 async def test_any_request_of_a_session_keeps_its_leases_alive(alice: Line, bob: Line) -> None:

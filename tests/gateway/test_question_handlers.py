@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from actors.testing import advance
@@ -13,25 +11,9 @@ from hive.daemon.hive import Hive
 from hive.errors import BadRequestError, ConflictError, NotAllowedError, NotFoundError
 from hive.wire.enums import ActivityState, LooseEnd, OnExpiry
 from hive.wire.harness import Activity
-from tests.support.hives import Line, Site, connected, swarm
-from tests.support.runtimes import ScriptedRuntime
+from tests.support.hives import Line, connected
 
 pytestmark = pytest.mark.sim
-
-
-@pytest.fixture
-async def hive(site: Site) -> AsyncIterator[Hive]:
-    config = swarm("alice", "bob", peers=["damocles"], manager=True)
-    async with site.simulated(ScriptedRuntime(), config) as opened:
-        for name in ("alice", "bob", "hm1nd"):
-            await opened.until_state(name, "running")
-        yield opened
-
-
-@pytest.fixture
-async def host(hive: Hive) -> AsyncIterator[Line]:
-    async with connected(hive.paths.host_socket) as line:
-        yield line
 
 
 async def test_a_question_goes_round(hive: Hive) -> None:
