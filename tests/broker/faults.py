@@ -1,7 +1,11 @@
 """A connection that fails, or dies, at a chosen statement."""
 
 import sqlite3
+from collections.abc import Callable, Coroutine
 from typing import Any
+
+from actors.testing import run_simulation
+from hive.errors import HiveError
 
 
 class Crash(BaseException):
@@ -60,3 +64,16 @@ class Faults:
             error = sqlite3.OperationalError("database or disk is full")
             error.sqlite_errorcode = sqlite3.SQLITE_FULL
             raise error
+
+
+def run_until_crash(
+    day: Callable[[Faults], Coroutine[Any, Any, None]], statement: int | None
+) -> Faults:
+    """Simulate a day whose process dies before a statement; None lets it live."""
+    faults = Faults()
+    faults.crash_at = statement
+    try:
+        run_simulation(lambda: day(faults))
+    except (Crash, HiveError):
+        assert faults.dead
+    return faults

@@ -9,11 +9,10 @@ import pytest
 from attrs import define, field
 
 from actors.testing import run_simulation
-from hive.errors import HiveError
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store
 from hive.wire.enums import NackMode
 from hive.wire.rows import Delivery
-from tests.broker.faults import Crash, Faults
+from tests.broker.faults import Faults, run_until_crash
 from tests.broker.post import Draft, Router, local_router
 
 
@@ -110,13 +109,8 @@ def check(path: Path, promises: Promises) -> None:
 
 
 def live_until(path: Path, statement: int | None) -> tuple[Faults, Promises]:
-    faults, promises = Faults(), Promises()
-    faults.crash_at = statement
-    try:
-        run_simulation(lambda: a_day(path, faults, promises))
-    except (Crash, HiveError):
-        assert faults.dead
-    return faults, promises
+    promises = Promises()
+    return run_until_crash(lambda faults: a_day(path, faults, promises), statement), promises
 
 
 def test_nothing_that_was_promised_is_lost_wherever_the_process_dies(tmp_path: Path) -> None:

@@ -11,11 +11,10 @@ from attrs import define, field
 
 from actors.testing import run_simulation
 from hive.config import Limits
-from hive.errors import HiveError
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store
 from hive.store.connection import prepare
 from hive.wire.enums import NackMode
-from tests.broker.faults import Crash, Faults
+from tests.broker.faults import Faults, run_until_crash
 from tests.broker.post import Draft, Router, Sent, local_router
 
 T = TypeVar("T")
@@ -100,13 +99,8 @@ async def loop(router: Router, promises: Promises) -> None:
 
 
 def live_until(path: Path, statement: int | None) -> tuple[Faults, Promises]:
-    faults, promises = Faults(), Promises()
-    faults.crash_at = statement
-    try:
-        run_simulation(lambda: a_day(path, faults, promises))
-    except (Crash, HiveError):
-        assert faults.dead
-    return faults, promises
+    promises = Promises()
+    return run_until_crash(lambda faults: a_day(path, faults, promises), statement), promises
 
 
 def check(path: Path, promises: Promises) -> None:

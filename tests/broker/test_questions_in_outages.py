@@ -11,13 +11,12 @@ from pathlib import Path
 import pytest
 from attrs import define, field
 
-from actors.testing import advance, run_simulation
+from actors.testing import advance
 from hive.clock import LoopClock
-from hive.errors import HiveError
 from hive.store import InlineEngine, Kind, Store, StoreFullError
 from hive.store.writer import PROBE_SECONDS
 from hive.wire.enums import LooseEnd
-from tests.broker.faults import Crash, Faults
+from tests.broker.faults import Faults, run_until_crash
 from tests.broker.post import local_router
 
 
@@ -65,13 +64,8 @@ def check(path: Path, told: Told) -> None:
 
 
 def live_until(path: Path, statement: int | None) -> tuple[Faults, Told]:
-    faults, told = Faults(), Told()
-    faults.crash_at = statement
-    try:
-        run_simulation(lambda: a_day(path, faults, told))
-    except (Crash, HiveError):
-        assert faults.dead
-    return faults, told
+    told = Told()
+    return run_until_crash(lambda faults: a_day(path, faults, told), statement), told
 
 
 def test_a_question_and_its_messages_are_one_wherever_the_process_dies(tmp_path: Path) -> None:
