@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hive.store import Store
+from hive.store import InlineEngine, Store, ThreadEngine
 from hive.store.connection import prepare
 from tests.store.old_files import ALL
 
@@ -18,9 +18,10 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def store(path: Path) -> AsyncIterator[Store]:
-    """An open store with threads of its own."""
-    async with Store(path) as opened:
+async def store(path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Store]:
+    """An open store: with threads of its own, or on the loop's thread in a simulation."""
+    engine = InlineEngine() if request.node.get_closest_marker("sim") else ThreadEngine()
+    async with Store(path, engine) as opened:
         yield opened
 
 

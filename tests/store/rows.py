@@ -6,12 +6,18 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
+from hive.config import Retention
 from hive.store import Kind, Message, MessageKind, Origin
 from hive.store.messages import Changes, highest_id, insertion, moving
 from hive.store.records import numbered
 from hive.store.unit import Op
 
 EPOCH = 1
+
+DAY = 86400.0
+NOW = 1000 * DAY
+KEEP = Retention(messages=30 * DAY, events=90 * DAY)
+"""Retention of tests whose wall time is `NOW`."""
 
 
 def message(number: int = 0, body: str = "hello", **more: Any) -> Message:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from attrs import evolve
 from msgspec.structs import replace
 
-from hive.config import Retention
-from hive.store import InlineEngine, Message, MessageKind, MessageState, Store, turns, usage_limits
+from hive.store import Message, MessageKind, MessageState, Store, turns, usage_limits
 from hive.store.messages import Changes
 from hive.store.questions import (
     Question,
@@ -27,19 +24,9 @@ from hive.store.retention import PIECE, sweep
 from hive.store.usage_limits import Limit
 from hive.wire.enums import OnExpiry, TurnOutcome
 from hive.wire.harness import TurnRecord
-from tests.store.rows import message, storing
+from tests.store.rows import DAY, KEEP, NOW, message, storing
 
 pytestmark = pytest.mark.sim
-
-DAY = 86400.0
-NOW = 1000 * DAY
-KEEP = Retention(messages=30 * DAY, events=90 * DAY)
-
-
-@pytest.fixture
-async def store(path: Path) -> AsyncIterator[Store]:
-    async with Store(path, InlineEngine()) as opened:
-        yield opened
 
 
 def question(number: int, **more: Any) -> Question:

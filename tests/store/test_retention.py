@@ -2,31 +2,19 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from actors.testing import advance, settle
-from hive.config import Retention
 from hive.errors import CursorTooOldError
 from hive.store import NO_ORIGIN, InlineEngine, MessageState, Receipt, Step, Store, receipts
 from hive.store.cursors import events_after, mail_after
 from hive.store.messages import Changes, highest_id, undelivered
 from hive.store.retention import PIECE, drop_messages, sweep
-from tests.store.rows import message, session_number, storing
+from tests.store.rows import DAY, KEEP, NOW, message, session_number, storing
 
 pytestmark = pytest.mark.sim
-
-DAY = 86400.0
-NOW = 1000 * DAY
-KEEP = Retention(messages=30 * DAY, events=90 * DAY)
-
-
-@pytest.fixture
-async def store(path: Path) -> AsyncIterator[Store]:
-    async with Store(path, InlineEngine()) as opened:
-        yield opened
 
 
 async def put(store: Store, *rows: tuple[float, str, float | None]) -> None:

@@ -1,23 +1,15 @@
 """Every message can be found again by its words, and by who, whose, when."""
 
 import sqlite3
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from hive.store import InlineEngine, MessageKind, MessageState, Store
+from hive.store import MessageKind, MessageState, Store
 from hive.store.cursors import PAGE, mail_after
 from hive.store.search import PIECE_ROWS, Wanted, catch_up, is_behind, match, search
 from tests.store.rows import message, storing
-
-
-@pytest.fixture
-async def store(path: Path) -> AsyncIterator[Store]:
-    async with Store(path, InlineEngine()) as opened:
-        yield opened
 
 
 async def put(

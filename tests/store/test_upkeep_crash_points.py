@@ -9,7 +9,6 @@ from shutil import copyfile
 import pytest
 
 from actors.testing import run_simulation
-from hive.config import Retention
 from hive.store import NO_ORIGIN, InlineEngine, MessageState, Store
 from hive.store.connection import prepare
 from hive.store.messages import highest_id
@@ -18,11 +17,7 @@ from hive.store.schema import version_of
 from hive.store.search import Wanted, catch_up, search
 from tests.broker.faults import Crash, Faults
 from tests.store.old_files import ALL, build, contents
-from tests.store.rows import message, put, session_number
-
-DAY = 86400.0
-NOW = 1000 * DAY
-KEEP = Retention(messages=30 * DAY, events=90 * DAY)
+from tests.store.rows import DAY, KEEP, NOW, message, put, session_number
 
 PIECE = 4
 """Few rows in one write, so that there are many writes."""

@@ -72,6 +72,28 @@ class GatedEngine:
         await self.inner.close()
 
 
+async def gated(path: Path) -> tuple[GatedEngine, Store]:
+    """Open a store whose commits wait."""
+    engine = GatedEngine(gated=True)
+    store = Store(path, engine)
+    await store.open()
+    return engine, store
+
+
+async def writing_slowly(path: Path) -> tuple[Store, asyncio.Future[None]]:
+    """Open a store whose thread is in the middle of a commit; return its write, too."""
+
+    def slow(connection: sqlite3.Connection) -> None:
+        time.sleep(0.05)
+        event("slow")(connection)
+
+    store = Store(path)
+    await store.open()
+    flying = store.write(slow)
+    await asyncio.sleep(0.01)
+    return store, flying
+
+
 def raises(error: Exception) -> Op[None]:
     def op(connection: sqlite3.Connection) -> None:
         event("never")(connection)
@@ -308,9 +330,7 @@ async def test_close_commits_what_waits(path: Path) -> None:
 
 @pytest.mark.sim
 async def test_close_waits_for_the_commit_under_way_and_for_what_waits_behind(path: Path) -> None:
-    engine = GatedEngine(gated=True)
-    store = Store(path, engine)
-    await store.open()
+    engine, store = await gated(path)
     steps: list[str] = []
     store.queue(Told("flying", steps))
     await settle()
@@ -328,14 +348,7 @@ async def test_close_waits_for_the_commit_under_way_and_for_what_waits_behind(pa
 
 
 async def test_close_waits_for_the_thread(path: Path) -> None:
-    def slow(connection: sqlite3.Connection) -> None:
-        time.sleep(0.05)
-        event("slow")(connection)
-
-    store = Store(path)
-    await store.open()
-    flying = store.write(slow)
-    await asyncio.sleep(0.01)
+    store, flying = await writing_slowly(path)
     await store.close()
     assert flying.done()
     async with Store(path) as again:
@@ -344,9 +357,7 @@ async def test_close_waits_for_the_thread(path: Path) -> None:
 
 @pytest.mark.sim
 async def test_a_close_that_is_cancelled_loses_nothing(path: Path) -> None:
-    engine = GatedEngine(gated=True)
-    store = Store(path, engine)
-    await store.open()
+    engine, store = await gated(path)
     flying = store.write(event("flying"))
     await settle()
     closing = asyncio.ensure_future(store.close())
@@ -361,9 +372,7 @@ async def test_a_close_that_is_cancelled_loses_nothing(path: Path) -> None:
 
 @pytest.mark.sim
 async def test_what_waits_when_the_writer_is_cancelled_hears_that_nobody_knows(path: Path) -> None:
-    engine = GatedEngine(gated=True)
-    store = Store(path, engine)
-    await store.open()
+    engine, store = await gated(path)
     steps: list[str] = []
     flying = Told("flying", steps)
     store.queue(flying)
@@ -388,14 +397,7 @@ async def test_what_waits_when_the_writer_is_cancelled_hears_that_nobody_knows(p
 
 
 async def test_a_commit_under_way_when_the_writer_is_cancelled_is_finished(path: Path) -> None:
-    def slow(connection: sqlite3.Connection) -> None:
-        time.sleep(0.05)
-        event("slow")(connection)
-
-    store = Store(path)
-    await store.open()
-    flying = store.write(slow)
-    await asyncio.sleep(0.01)
+    store, flying = await writing_slowly(path)
     writer_task().cancel()
     with pytest.raises(StoreClosedError, match="may or may not"):
         await flying
@@ -484,9 +486,7 @@ class Gone(BaseException):
 async def test_any_other_error_of_the_engine_ends_the_writer_and_is_raised_by_close(
     path: Path, error: BaseException
 ) -> None:
-    engine = GatedEngine(gated=True)
-    store = Store(path, engine)
-    await store.open()
+    engine, store = await gated(path)
     steps: list[str] = []
     flying, waiting = Told("flying", steps), Told("waiting", steps)
     store.queue(flying)
