@@ -116,14 +116,18 @@ class Inbox:
 
     def take(self, parked: Parked) -> list[Message]:
         """Remove and return the next messages that a receiver takes; none while it is paused."""
-        ready = self.ready
+        ready, max_bytes = self.ready, parked.max_bytes
         taken: list[Message] = []
+        size = 0
         while ready and not self.paused and len(taken) < parked.max:
-            first = ready[0]
-            if first[2].state is _STORED:
-                if parked.urgent and first[0] > HIGH:
+            rank, _, message = ready[0]
+            if message.state is _STORED:
+                if parked.urgent and rank > HIGH:
                     break
-                taken.append(first[2])
+                size += message.size
+                if taken and max_bytes is not None and size > max_bytes:
+                    break
+                taken.append(message)
             heapq.heappop(ready)
         return taken
 

@@ -67,16 +67,26 @@ class LocalSession(FutureSession):
         ack: Sequence[int] = (),
         queue: str | None = None,
         urgent: bool = False,
+        max_bytes: int | None = None,
     ) -> list[Delivery]:
         """Lease up to `max` messages, waiting up to `wait` seconds for the first.
 
         `ack` is done first. The result is empty when nothing came in time. With `queue`, the mail
-        is that of a work queue. With `urgent`, only messages of high priority are leased.
+        is that of a work queue. With `urgent`, only messages of high priority are leased. With
+        `max_bytes`, all bodies together have at most so many bytes, unless the first alone has
+        more.
 
         Raises:
             StaleLeaseError: One of `ack` was not held; nothing was leased.
         """
-        request = wire.Recv(max=max, wait_seconds=wait, ack=list(ack), queue=queue, urgent=urgent)
+        request = wire.Recv(
+            max=max,
+            wait_seconds=wait,
+            ack=list(ack),
+            queue=queue,
+            urgent=urgent,
+            max_bytes=max_bytes,
+        )
         rows: list[Delivery] = (await self.request(request)).messages
         return rows
 

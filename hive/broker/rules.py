@@ -300,7 +300,9 @@ class Rules(DeliveryRules):
                 return
         if self.table.expiries.entries:
             self._expire(now)
-        parked = Parked(session, token, inbox, request.max, request.urgent, not wait)
+        parked = Parked(
+            session, token, inbox, request.max, request.urgent, not wait, request.max_bytes
+        )
         if inbox.ready and (taken := inbox.take(parked)):
             self._grant(parked, taken, now)
         elif wait and request.max:

@@ -40,6 +40,7 @@ class Parked(msgspec.Struct, eq=False):
         max: Messages that it takes at most.
         urgent: Whether it takes only those of high priority.
         ordered: Whether later answers of the session wait for this one.
+        max_bytes: Bytes of all bodies at most, unless the first alone has more; None for no limit.
         until: When it stops to wait, in seconds of the loop.
         group: Those who wait as long; None before it waits.
     """
@@ -50,6 +51,7 @@ class Parked(msgspec.Struct, eq=False):
     max: int
     urgent: bool
     ordered: bool
+    max_bytes: int | None = None
     until: float = 0.0
     group: dict[Parked, None] | None = None
 

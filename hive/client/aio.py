@@ -122,15 +122,26 @@ class SocketClient:
         return Sent.of(answer)
 
     async def recv(
-        self, *, max: int = 1, wait: float = 0.0, ack: Sequence[int] = (), urgent: bool = False
+        self,
+        *,
+        max: int = 1,
+        wait: float = 0.0,
+        ack: Sequence[int] = (),
+        urgent: bool = False,
+        max_bytes: int | None = None,
     ) -> tuple[Delivery, ...]:
         """Lease up to `max` messages, waiting up to `wait` seconds for the first.
 
         Cancelling gives back what still arrives.
         """
-        request = {"cmd": "recv", "max": max, "wait_seconds": wait, "ack": list(ack) or None}
-        if urgent:
-            request["urgent"] = True
+        request = {
+            "cmd": "recv",
+            "max": max,
+            "wait_seconds": wait,
+            "ack": list(ack) or None,
+            "urgent": urgent or None,
+            "max_bytes": max_bytes,
+        }
         future = self._caller.request(request, Repeat.ALWAYS, wait + ANSWER_TIMEOUT)
         try:
             fields = await future

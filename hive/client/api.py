@@ -56,12 +56,19 @@ class AgentClient(Protocol):
         ...
 
     async def recv(
-        self, *, max: int = 1, wait: float = 0.0, ack: Sequence[int] = (), urgent: bool = False
+        self,
+        *,
+        max: int = 1,
+        wait: float = 0.0,
+        ack: Sequence[int] = (),
+        urgent: bool = False,
+        max_bytes: int | None = None,
     ) -> tuple[Delivery, ...]:
         """Lease up to `max` messages, waiting up to `wait` seconds for the first.
 
-        With `urgent`, only messages of high priority.
-        `ack` acknowledges messages in the same request. Cancelling gives back what still arrives.
+        With `urgent`, only messages of high priority. With `max_bytes`, all bodies together have
+        at most so many bytes, unless the first alone has more. `ack` acknowledges messages in the
+        same request. Cancelling gives back what still arrives.
         """
         ...
 

@@ -53,6 +53,8 @@ class Recv(Request, tag="recv", kw_only=True, frozen=True):
 
     `ack` acknowledges messages in the same request, which saves a round trip and a commit. With
     `queue`, the messages are those of a work queue. With `urgent`, only those of high priority.
+    With `max_bytes`, the first message always comes, and further ones as long as all bodies
+    together have at most so many bytes in UTF-8.
     """
 
     wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=WAIT_MAX)] = 0.0
@@ -60,6 +62,7 @@ class Recv(Request, tag="recv", kw_only=True, frozen=True):
     ack: Annotated[list[Id], msgspec.Meta(max_length=ACK_MAX)] = msgspec.field(default_factory=list)
     queue: Name | None = None
     urgent: bool = False
+    max_bytes: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 class Ack(Request, tag="ack", kw_only=True, frozen=True):

@@ -42,6 +42,11 @@ class Mail:
         return "parked" if self.parked else "leased" if self.session else "stored"
 
     @property
+    def size(self) -> float:
+        """Bytes of the body; those of the daemon's own mail are not modelled, they are many."""
+        return math.inf if self.sender == "system" else len(self.body.encode())
+
+    @property
     def pair(self) -> Pair:
         return frozenset((self.sender, self.inbox))
 
@@ -58,6 +63,7 @@ class Waiting:
     inbox: str
     count: int
     ends: float
+    max_bytes: float = math.inf
     got: list[tuple[int, int, bool]] | None = None
 
 
@@ -230,8 +236,10 @@ class Model:
 
     # Receiving
 
-    def recv(self, session: str, inbox: str, count: int, wait: float) -> Waiting:
-        waiting = Waiting(session, inbox, count, self.time + wait)
+    def recv(
+        self, session: str, inbox: str, count: int, wait: float, max_bytes: float = math.inf
+    ) -> Waiting:
+        waiting = Waiting(session, inbox, count, self.time + wait, max_bytes)
         if self.ready(inbox) and inbox not in self.paused:
             self.grant(waiting)
         elif wait:
@@ -242,7 +250,11 @@ class Model:
 
     def grant(self, waiting: Waiting) -> None:
         waiting.got = []
+        size = 0.0
         for mail in self.ready(waiting.inbox)[: waiting.count]:
+            size += mail.size
+            if waiting.got and size > waiting.max_bytes:
+                break
             mail.session = waiting.session
             mail.lease_ends = self.time + LEASE
             mail.attempts += 1

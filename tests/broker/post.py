@@ -157,8 +157,16 @@ class Router(MailQueries):
         ack: Sequence[int] = (),
         queue: str | None = None,
         urgent: bool = False,
+        max_bytes: int | None = None,
     ) -> asyncio.Future[tuple[Delivery, ...]]:
-        request = agent.Recv(max=max, wait_seconds=wait, ack=list(ack), queue=queue, urgent=urgent)
+        request = agent.Recv(
+            max=max,
+            wait_seconds=wait,
+            ack=list(ack),
+            queue=queue,
+            urgent=urgent,
+            max_bytes=max_bytes,
+        )
         return then(session.request(request), _rows)
 
     def ack(

@@ -122,9 +122,12 @@ class Rig:
         name: str = "",
         urgent: bool = False,
         queue: str | None = None,
+        max_bytes: int | None = None,
     ) -> Ear:
         ear = Ear(name)
-        request = wire.Recv(max=count, wait_seconds=wait, urgent=urgent, queue=queue)
+        request = wire.Recv(
+            max=count, wait_seconds=wait, urgent=urgent, queue=queue, max_bytes=max_bytes
+        )
         self.rules.recv(session, request, ear, self.now)
         self.collect()
         return ear

@@ -1,6 +1,7 @@
 """The broker on a real SQLite file against the model, over random days with crashes in them."""
 
 import asyncio
+import math
 import sqlite3
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -258,17 +259,34 @@ class BrokerMachine(RuleBasedStateMachine):
         queue=st.sampled_from([None, None, "jobs"]),
         count=st.integers(1, 4),
         wait=st.sampled_from([0.0, 0.0, 30.0, 150.0]),
+        max_bytes=st.sampled_from([None, None, 1, 11, 16]),
     )
-    def recv(self, data: st.DataObject, queue: str | None, count: int, wait: float) -> None:
-        self.take(self.a_session(data), queue, count, wait)
+    def recv(
+        self,
+        data: st.DataObject,
+        queue: str | None,
+        count: int,
+        wait: float,
+        max_bytes: int | None,
+    ) -> None:
+        self.take(self.a_session(data), queue, count, wait, max_bytes)
 
-    def take(self, session: str, queue: str | None, count: int, wait: float) -> None:
+    def take(
+        self,
+        session: str,
+        queue: str | None,
+        count: int,
+        wait: float,
+        max_bytes: int | None = None,
+    ) -> None:
         self.model.touch(session)
         inbox = self.model.sessions[session] if queue is None else QUEUE
-        waiting = self.model.recv(session, inbox, count, wait)
+        waiting = self.model.recv(session, inbox, count, wait, max_bytes or math.inf)
 
         async def begin() -> asyncio.Future[Any]:
-            return self.router.recv(self.sessions[session], max=count, wait=wait, queue=queue)
+            return self.router.recv(
+                self.sessions[session], max=count, wait=wait, queue=queue, max_bytes=max_bytes
+            )
 
         self.parked.append((waiting, self.run(begin())))
 

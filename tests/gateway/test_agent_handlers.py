@@ -10,6 +10,7 @@ import pytest
 
 from actors.testing import advance, settle
 from hive.daemon.hive import Hive
+from hive.wire.base import LINE_MAX
 from tests.support.hives import Line, connected
 
 pytestmark = pytest.mark.sim
@@ -87,6 +88,19 @@ async def test_a_long_poll_waits_without_holding_up_the_rest(alice: Line, bob: L
     parked = await bob.read()
     assert (parked["req"], parked["messages"][0]["body"]) == ("parked", "ring")
     assert (await bob.ok("recv", wait_seconds=5))["messages"] == []
+
+
+async def test_an_answer_of_a_limited_recv_is_a_line_that_any_client_can_read(
+    alice: Line, bob: Line
+) -> None:
+    for _ in range(20):
+        await alice.ok("send", to="bob", body="x" * 65536)
+    bob.write({"cmd": "recv", "max": 32, "max_bytes": 65536 * 15, "req": 1})
+    line = await bob.reader.readline()
+    assert line.count(b'"lease"') == 15
+    assert len(line) <= LINE_MAX
+    assert len((await bob.ok("recv", max=32, max_bytes=1))["messages"]) == 1
+    assert len((await bob.ok("recv", max=32))["messages"]) == 4
 
 
 async def test_recv_acks_in_the_same_request(alice: Line, bob: Line) -> None:

@@ -92,6 +92,8 @@ def test_the_existing_clients_request_lines_are_understood(line: bytes, expected
         (b'{"cmd":"recv","wait_seconds":NaN}', "not JSON"),
         (b'{"cmd":"recv","max":33}', "$.max"),
         (b'{"cmd":"recv","max":true}', "$.max"),
+        (b'{"cmd":"recv","max_bytes":0}', "$.max_bytes"),
+        (b'{"cmd":"recv","max_bytes":1.5}', "$.max_bytes"),
         (b'{"cmd":"recv","ack":"1"}', "$.ack"),
         (b'{"cmd":"ack","ids":[]}', "$.ids"),
         (b'{"cmd":"nack","id":1,"mode":"later"}', "$.mode"),
