@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -12,19 +13,22 @@ from pathlib import Path
 
 from hive.client.api import Delivery
 from hive.errors import ConfigError
-from hive.harness.drivers import Deferred, Done, DriverSetup, Failed, Outcome, SavedText
-from hive.harness.message_forms import message_environment, message_json
+from hive.harness.driver import Deferred, Done, DriverSetup, Failed, Outcome, SavedText
 from hive.harness.programs import OUTPUT_MAX, Cut, Program, Ran, Tee, run_program, write_to_stderr
 from hive.harness.replies import reply_text
+from hive.wire.codec import present
 
 ANSWER_MAX = 1 << 20
 """Bytes of the longest output that is read into memory, to be sent; longer than any message."""
 
-REASON_MAX = 2000
-"""Characters of the longest reason that is told to the hive."""
+LAST_WORDS_MAX = 2000
+"""Characters of standard error in a reason."""
 
 REASON_LINES = 20
 """Lines of standard error in a reason."""
+
+PREFIX = "HIVE_MESSAGE_"
+"""Begins the environment variables that describe the message."""
 
 
 class CommandDriver:
@@ -91,6 +95,38 @@ class CommandDriver:
         return verdict(ran, self._setup.time_limit)
 
 
+def message_json(message: Delivery) -> bytes:
+    """Return the message as one line of JSON, with the field names of the wire."""
+    fields = present(message)
+    del fields["lease"]
+    return json.dumps(fields).encode() + b"\n"
+
+
+def message_environment(message: Delivery, inherited: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a program that works on the message.
+
+    Variables of a message that the harness itself may have inherited are not passed on.
+    """
+    values = {
+        "ID": message.id,
+        "FROM": message.sender,
+        "KIND": message.kind,
+        "SENT_AT": message.sent_at,
+        "ATTEMPT": message.attempt,
+        "REDELIVERED": "true" if message.redelivered else "false",
+        "IN_REPLY_TO": message.in_reply_to,
+        "LABEL": message.label,
+    }
+    return {
+        **{name: value for name, value in inherited.items() if not name.startswith(PREFIX)},
+        **{
+            PREFIX + name: str(value).replace("\0", "\N{REPLACEMENT CHARACTER}")
+            for name, value in values.items()
+            if value is not None
+        },
+    }
+
+
 def verdict(ran: Ran, time_limit: float) -> Failed | Deferred:
     """Return what the end of a program that did not succeed means for its message.
 
@@ -112,8 +148,8 @@ def _reason(what: str, ran: Ran) -> str:
     if not ran.last_lines:
         return what
     words = "\n".join(ran.last_lines[-REASON_LINES:])
-    if len(words) > REASON_MAX:
-        words = "…" + words[-REASON_MAX:]
+    if len(words) > LAST_WORDS_MAX:
+        words = "…" + words[-LAST_WORDS_MAX:]
     return f"{what}; its last words:\n{words}"
 
 

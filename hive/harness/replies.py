@@ -15,8 +15,8 @@ from attrs import frozen
 from actors import Backoff
 from hive.client.api import AgentClient, Delivery
 from hive.errors import InboxFullError, RateLimitedError, TooLargeError
-from hive.harness.drivers import SavedText
-from hive.harness.patience import until_reachable
+from hive.harness.driver import SavedText
+from hive.harness.retry import until_reachable
 from hive.names import REMINDER, SYSTEM
 
 logger = logging.getLogger(__name__)

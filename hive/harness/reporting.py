@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from hive.client.api import AgentClient, Delivery
 from hive.clock import Clock
 from hive.errors import HiveError
-from hive.harness.patience import until_reachable
+from hive.harness.retry import until_reachable
 from hive.names import OPERATOR
 from hive.wire.enums import ActivityState, LiveKind
 from hive.wire.harness import Activity, TurnRecord

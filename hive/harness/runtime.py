@@ -14,16 +14,15 @@ from attrs import define, field, frozen
 
 from hive.client.api import Identity, ManagerClient, Role
 from hive.clock import Clock, SystemClock
-from hive.harness.desk import LAST_REQUEST, Desk
-from hive.harness.drivers import Driver
-from hive.harness.gate import Gate
-from hive.harness.orders import follow
-from hive.harness.patience import until_reachable
+from hive.harness.control import follow
+from hive.harness.driver import MessageDriver, Surroundings, TurnDriver
+from hive.harness.leases import LAST_REQUEST, Leases
+from hive.harness.message_turns import MessageTurns
+from hive.harness.pause import Pause
 from hive.harness.replies import ReplySender
 from hive.harness.reporting import Reporter
-from hive.harness.turn_drivers import Surroundings, TurnDriver
-from hive.harness.turn_worker import TurnWorker
-from hive.harness.turns import Worker
+from hive.harness.retry import until_reachable
+from hive.harness.worker import Worker
 from hive.wire.harness import Order
 
 logger = logging.getLogger(__name__)
@@ -45,7 +44,7 @@ class HarnessRuntime:
     """
 
     client: ManagerClient
-    driver: Driver | TurnDriver | None
+    driver: MessageDriver | TurnDriver | None
     driver_name: str
     state: Path
     drain: float
@@ -70,33 +69,15 @@ class HarnessRuntime:
         if self.driver is None:
             await asyncio.Event().wait()
             return
-        reporter = Reporter(self.client, self.clock)
-        async with _opened(self.driver, Surroundings(self.client, me, reporter)):
-            await self._serve(me, self.driver, reporter)
+        surroundings = Surroundings(self.client, me, Reporter(self.client, self.clock))
+        drivers = self._drivers(me, self.driver)
+        async with _opened(drivers, surroundings):
+            await self._serve(surroundings, drivers)
 
-    async def _serve(self, me: Identity, driver: Driver | TurnDriver, reporter: Reporter) -> None:
-        gate = Gate(self.clock)
-        ordered = asyncio.Event()
-        group = WorkerGroup(self._workers(me, driver, gate, reporter, ordered))
-        try:
-            await reporter.flush()
-            orders = follow(self.client, gate, group, ordered)
-            await self._work(group.workers, reporter.run(), orders)
-        finally:
-            await _flush_last_reports(reporter)
-
-    def _workers(
-        self,
-        me: Identity,
-        driver: Driver | TurnDriver,
-        gate: Gate,
-        reporter: Reporter,
-        ordered: asyncio.Event,
-    ) -> Sequence[Worker | TurnWorker]:
-        desk = Desk()
+    def _drivers(self, me: Identity, driver: MessageDriver | TurnDriver) -> Sequence[TurnDriver]:
+        """Return a turn driver for each worker."""
         if isinstance(driver, TurnDriver):
-            surroundings = Surroundings(self.client, me, reporter)
-            return [TurnWorker(surroundings, driver, desk, gate, self.clock, self.random, ordered)]
+            return [driver]
         replies = ReplySender(
             self.client,
             me.name,
@@ -105,15 +86,27 @@ class HarnessRuntime:
             enabled=self.answers,
             to_replies=self.to_replies,
         )
-        return [
-            Worker(self.client, driver, replies, desk, self.random, gate, reporter)
-            for _ in range(self.concurrency)
-        ]
+        return [MessageTurns(driver, replies) for _ in range(self.concurrency)]
 
-    async def _work(
-        self, workers: Sequence[Worker | TurnWorker], *beside: Coroutine[Any, Any, None]
-    ) -> None:
-        """Run the workers; when cancelled, wait for the busy ones, at most for the drain time."""
+    async def _serve(self, surroundings: Surroundings, drivers: Sequence[TurnDriver]) -> None:
+        reporter, leases = surroundings.reporter, Leases(self.client)
+        pause, known = Pause(self.clock), asyncio.Event()
+        group = WorkerGroup(
+            [
+                Worker(surroundings, driver, leases, pause, self.clock, self.random, known)
+                for driver in drivers
+            ]
+        )
+        try:
+            await reporter.flush()
+            control = follow(self.client, pause, group, known)
+            await self._work(group.workers, reporter.run(), leases.beat(), control)
+        finally:
+            await leases.close("the agent was stopped")
+            await _flush_last_reports(reporter)
+
+    async def _work(self, workers: Sequence[Worker], *beside: Coroutine[Any, Any, None]) -> None:
+        """Run the workers; when cancelled, let those that are busy finish within the drain time."""
         tasks = [asyncio.create_task(worker.run()) for worker in workers]
         others = [asyncio.create_task(each) for each in beside]
         try:
@@ -128,9 +121,7 @@ class HarnessRuntime:
         for task in ended:
             task.result()
 
-    async def _drain(
-        self, workers: Sequence[Worker | TurnWorker], tasks: Sequence[asyncio.Task[None]]
-    ) -> None:
+    async def _drain(self, workers: Sequence[Worker], tasks: Sequence[asyncio.Task[None]]) -> None:
         for worker, task in zip(workers, tasks, strict=True):
             worker.stopping = True
             if not worker.busy:
@@ -144,7 +135,7 @@ class HarnessRuntime:
 class WorkerGroup:
     """The workers of one harness, as one receiver of orders."""
 
-    workers: Sequence[Worker | TurnWorker]
+    workers: Sequence[Worker]
 
     def cancel(self, reason: str) -> None:
         """Interrupt all work."""
@@ -154,27 +145,24 @@ class WorkerGroup:
     def begin_anew(self) -> None:
         """Start the next turn in a new conversation."""
         for worker in self.workers:
-            if isinstance(worker, TurnWorker):
-                worker.driver.begin_anew()
+            worker.driver.begin_anew()
 
     def restarted(self, order: Order) -> None:
         """Pass on that the agent was restarted."""
         for worker in self.workers:
-            if isinstance(worker, TurnWorker):
-                worker.driver.restarted(order)
+            worker.driver.restarted(order)
 
 
 @asynccontextmanager
-async def _opened(driver: Driver | TurnDriver, surroundings: Surroundings) -> AsyncIterator[None]:
-    """Open a driver that holds a conversation, and close it at the end."""
-    if not isinstance(driver, TurnDriver):
-        yield
-        return
-    await driver.open(surroundings)
+async def _opened(drivers: Sequence[TurnDriver], surroundings: Surroundings) -> AsyncIterator[None]:
+    """Open the drivers, and close them behind the block."""
+    for driver in drivers:
+        await driver.open(surroundings)
     try:
         yield
     finally:
-        await driver.close()
+        for driver in drivers:
+            await driver.close()
 
 
 async def _flush_last_reports(reporter: Reporter) -> None:

@@ -17,7 +17,7 @@ from attrs import frozen
 from hive.client.aio import SocketClient
 from hive.errors import ConfigError
 from hive.harness import environment
-from hive.harness.drivers import Driver, DriverSetup
+from hive.harness.driver import DriverSetup, MessageDriver, TurnDriver
 from hive.harness.notifier import (
     CommandSink,
     Sink,
@@ -28,7 +28,6 @@ from hive.harness.notifier import (
 )
 from hive.harness.programs import write_to_stderr
 from hive.harness.runtime import HarnessRuntime
-from hive.harness.turn_drivers import TurnDriver
 from hive.names import suggest
 from hive.wire.drivers import BUILT_IN, GROUP
 
@@ -38,7 +37,7 @@ PEER_DRIVER = "peer"
 HOOK_DRIVER = "hook"
 """Driver name that a peer with a hook reports to the daemon."""
 
-DriverFactory = Callable[[DriverSetup], Driver | TurnDriver]
+DriverFactory = Callable[[DriverSetup], MessageDriver | TurnDriver]
 """The object that an entry point of the group names.
 
 Called before the event loop runs, so it may read files. Raises ConfigError for a setup that cannot
@@ -125,7 +124,7 @@ def load_driver(name: str) -> DriverFactory:
     raise ConfigError(f"there is no driver {name!r}{ending}")
 
 
-def _make_driver(options: HarnessOptions) -> Driver | TurnDriver | None:
+def _make_driver(options: HarnessOptions) -> MessageDriver | TurnDriver | None:
     if options.peer and not options.hook:
         return None
     setup = DriverSetup(
@@ -137,7 +136,9 @@ def _make_driver(options: HarnessOptions) -> Driver | TurnDriver | None:
     return load_driver(options.driver)(setup)
 
 
-async def _serve(options: HarnessOptions, driver: Driver | TurnDriver | None, drain: float) -> None:
+async def _serve(
+    options: HarnessOptions, driver: MessageDriver | TurnDriver | None, drain: float
+) -> None:
     async with SocketClient(options.socket) as client:
         harness = HarnessRuntime(
             client,

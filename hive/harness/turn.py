@@ -4,44 +4,34 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 
 from attrs import define, field
 
-from hive.client.api import AgentClient, Delivery
+from hive.client.api import Delivery
 from hive.errors import HiveError, NotFoundError
-from hive.harness.desk import BEATS_PER_LEASE, ENOUGH, Desk, Taken
+from hive.harness.leases import BATCH, BATCH_BYTES, RETRY_PAUSE, Leases
 from hive.wire import WAIT_MAX
 
 logger = logging.getLogger(__name__)
 
-MOST = 16
-"""Messages of one turn, as far as they are taken by themselves."""
-
-NO_DAEMON_PAUSE = 5.0
-"""Seconds until the next attempt to say that messages are in work."""
-
 
 @define(eq=False)
 class Turn:
-    """The mail of one turn, and the tray from which the hive's tools take.
+    """The messages of one turn; the hive's tools take mail from it (`LeasedMail`).
 
     A message is acked when the turn has succeeded, or when the model said that it is done with it.
 
     Attributes:
-        client: The participant's connection.
-        desk: What this harness holds.
+        leases: What this harness holds.
         waiting: How many more messages wait in the inbox, as far as is known.
     """
 
-    client: AgentClient
-    desk: Desk
+    leases: Leases
     waiting: int = 0
     _mail: dict[int, Delivery] = field(factory=dict, init=False)
     _done: set[int] = field(factory=set, init=False)
     _urgent: list[Delivery] = field(factory=list, init=False)
-    _stale: list[int] = field(factory=list, init=False)
 
     @property
     def messages(self) -> tuple[Delivery, ...]:
@@ -49,35 +39,46 @@ class Turn:
         return tuple(self._mail.values())
 
     @property
+    def size(self) -> int:
+        """Bytes of their bodies."""
+        return sum(len(each.body.encode()) for each in self._mail.values())
+
+    @property
     def finished(self) -> tuple[int, ...]:
-        """The ids of messages that the model said it is done with, or had done before."""
-        return (*self._stale, *(number for number in self._mail if number in self._done))
+        """The ids of messages that the model said it is done with."""
+        return tuple(number for number in self._mail if number in self._done)
 
     @property
     def unseen(self) -> tuple[Delivery, ...]:
-        """Urgent mail that is leased and that nobody has been shown."""
+        """Urgent messages that are leased and were not shown to the model."""
         return tuple(self._urgent)
 
     def held(self) -> tuple[Delivery, ...]:
         """Return what the model was given and is not done with, oldest first."""
         return tuple(each for each in self._mail.values() if each.id not in self._done)
 
-    async def take(self, most: int, wait: float) -> tuple[Delivery, ...]:
-        """Let up to `most` further messages join the turn, waiting for the first."""
-        taken: list[Delivery] = []
-        while len(taken) < most and sum(len(each.body) for each in taken) < ENOUGH:
-            fresh = self._new(await self.client.recv(max=1, wait=0.0 if taken else wait))
-            if not fresh:
-                break
-            taken += fresh
-            self.join(fresh)
-        return tuple(taken)
+    async def take(
+        self, most: int, wait: float, max_bytes: int = BATCH_BYTES
+    ) -> tuple[Delivery, ...]:
+        """Let up to `most` further messages join the turn, with one request.
 
-    async def done(self, ids: Sequence[int]) -> None:
-        """Take note that the model is done with messages.
+        Args:
+            most: Messages at most.
+            wait: Seconds to wait for the first.
+            max_bytes: Bytes of their bodies at most, unless the first alone has more.
 
         Raises:
-            NotFoundError: When one of them is not held.
+            HiveError: The request failed.
+        """
+        fresh = await self.leases.recv(most, wait=wait, max_bytes=max_bytes)
+        self.join(fresh)
+        return fresh
+
+    async def done(self, ids: Sequence[int]) -> None:
+        """Note that the model is done with messages.
+
+        Raises:
+            NotFoundError: One of them is not held.
         """
         held = {message.id for message in self.held()}
         if missing := [number for number in ids if number not in held]:
@@ -86,47 +87,24 @@ class Turn:
                 f"{', '.join(map(str, sorted(held))) or 'nothing'}"
             )
         self._done.update(ids)
+        self.leases.finish(ids)
 
-    def join(self, messages: Sequence[Delivery]) -> None:
-        """Let messages be a part of the turn."""
+    def join(self, messages: Iterable[Delivery]) -> None:
+        """Add messages to the turn."""
         self._mail.update({message.id: message for message in messages})
 
     def urgent(self) -> tuple[Delivery, ...]:
-        """Return the urgent mail that came since the last call; it is part of the turn now."""
+        """Return the urgent messages that came since the last call; now they join the turn."""
         fresh = tuple(self._urgent)
         self._urgent.clear()
         self.join(fresh)
         return fresh
 
     async def listen(self) -> None:
-        """Lease urgent mail while the turn lasts, until cancelled."""
+        """Lease urgent messages while the turn lasts, until cancelled."""
         while True:
             try:
-                messages = await self.client.recv(max=MOST, wait=WAIT_MAX, urgent=True)
+                self._urgent += await self.leases.recv(BATCH, wait=WAIT_MAX, urgent=True)
             except HiveError as error:
                 logger.info("no urgent mail for now: %s", error)
-                await asyncio.sleep(NO_DAEMON_PAUSE)
-            else:
-                self._urgent += self._new(messages)
-
-    async def beat(self) -> None:
-        """Keep the leases of the turn's mail, until cancelled."""
-        while True:
-            pause = NO_DAEMON_PAUSE
-            ids = [each.id for each in (*self.held(), *self._urgent)]
-            with suppress(HiveError):
-                pause = await self.client.heartbeat(ids) / BEATS_PER_LEASE
-            await asyncio.sleep(pause)
-
-    def _new(self, messages: Sequence[Delivery]) -> list[Delivery]:
-        """Return what this harness has not had before; what it did before is only acked again."""
-        fresh = []
-        for message in messages:
-            match self.desk.take(message):
-                case Taken.NEW:
-                    fresh.append(message)
-                case Taken.DONE:
-                    self._stale.append(message.id)
-                case Taken.IN_WORK:
-                    continue
-        return fresh
+                await asyncio.sleep(RETRY_PAUSE)

@@ -18,12 +18,19 @@ from hive.errors import ConfigError
 from hive.harness import claude
 from hive.harness.claude.driver import INTERRUPT_GRACE, ClaudeDriver
 from hive.harness.claude.turn_events import ClaudeProcessError, Compacted, TurnResult, TurnStarted
-from hive.harness.desk import Desk
-from hive.harness.drivers import Deferred, Done, DriverSetup, Failed, Rejected
+from hive.harness.driver import (
+    Cancelled,
+    Deferred,
+    Done,
+    DriverSetup,
+    Failed,
+    Surroundings,
+    TurnEnd,
+)
+from hive.harness.leases import Leases
 from hive.harness.reporting import Reporter
 from hive.harness.serve import load_driver
 from hive.harness.turn import Turn
-from hive.harness.turn_drivers import Surroundings, TurnEnd
 from hive.wire.claude import ClaudeConfig
 from hive.wire.enums import ActivityState, LiveKind, OrderKind, TurnOutcome
 from hive.wire.harness import Activity, Order, TurnRecord
@@ -86,7 +93,7 @@ class ScriptedDriver:
     async def turn(self, *script) -> TurnEnd:
         """Run a turn whose queries lead to these scripts."""
         self.launcher.script.extend(script)
-        turn = Turn(self.client, Desk())
+        turn = Turn(Leases(self.client))
         turn.join([MAIL])
         end = await self.driver.turn(turn)
         assert not self.launcher.script, "every query was sent"
@@ -244,7 +251,7 @@ async def test_an_interrupted_turn_ends_as_cancelled(scripted):
     await scripted.driver.interrupt()
     end = await turn
     assert (end.outcome, end.word) == (
-        Rejected("cancelled by the operator"),
+        Cancelled("cancelled by the operator"),
         TurnOutcome.CANCELLED,
     )
     assert scripted.launcher.interrupts == 1

@@ -22,9 +22,7 @@ from hive.harness.claude.outcome import (
     verdict,
 )
 from hive.harness.claude.turn_events import TurnResult, UsageLimit
-from hive.harness.drivers import Deferred, Done, Failed, Rejected
-from hive.harness.gate import HoldOff
-from hive.harness.turn_drivers import Usage
+from hive.harness.driver import Cancelled, Deferred, Done, Failed, HoldOff, Usage
 from hive.wire.enums import ActivityState, TurnOutcome
 
 FIVE_HOURS = UsageLimit(rejected=True, resets_at=5000.0, window="five_hour")
@@ -75,7 +73,7 @@ def end_of(found, **state):
     ("found", "outcome", "word"),
     [
         (Finished(), Done, TurnOutcome.DONE),
-        (Interrupted(), Rejected, TurnOutcome.CANCELLED),
+        (Interrupted(), Cancelled, TurnOutcome.CANCELLED),
         (Overflowed(), Failed, TurnOutcome.FAILED),
         (Broken("x"), Failed, TurnOutcome.FAILED),
         (BudgetSpent(), Failed, TurnOutcome.FAILED),

@@ -18,7 +18,7 @@ from hive.harness.claude.turn_events import (
     TurnStarted,
 )
 from hive.harness.claude.turn_log import ContextFill, TurnLog
-from hive.harness.turn_drivers import Usage
+from hive.harness.driver import Usage
 from hive.wire.enums import LiveKind
 
 

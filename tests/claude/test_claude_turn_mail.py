@@ -12,7 +12,7 @@ from hive.client.api import Delivery
 from hive.clock import SystemClock
 from hive.errors import NotFoundError
 from hive.harness.claude.turn_mail import TOOL_WAIT_MAX, TurnMail
-from hive.harness.desk import Desk
+from hive.harness.leases import Leases
 from hive.harness.turn import Turn
 
 MAIL = Delivery(7, "bob", "hi", "2026-11-22T14:00:00.000Z", 1, False, "l", "agent")
@@ -25,9 +25,10 @@ class Inbox:
     left: list[Delivery] = field(factory=list)
     waits: list[float] = field(factory=list)
 
-    async def recv(self, *, max: int, wait: float) -> tuple[Delivery, ...]:  # noqa: A002
+    async def recv(self, *, max: int, wait: float, **more: Any) -> tuple[Delivery, ...]:  # noqa: A002
         self.waits.append(wait)
-        return (self.left.pop(0),) if self.left else ()
+        given, self.left = self.left[:max], self.left[max:]
+        return tuple(given)
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def inbox() -> Any:
 @pytest.fixture
 def mail(inbox: Any) -> TurnMail:
     made = TurnMail(SystemClock())
-    turn = Turn(inbox, Desk())
+    turn = Turn(Leases(inbox))
     turn.join([MAIL])
     made.begin(turn)
     return made
@@ -49,7 +50,7 @@ async def test_messages_that_recv_takes_join_the_turn(mail: TurnMail, inbox: Any
     taken = await mail.take(8, 500.0)
     assert [each.id for each in taken] == [8, 9]
     assert [each.id for each in mail.held()] == [7, 8, 9]
-    assert inbox.waits == [TOOL_WAIT_MAX, 0.0, 0.0], "a turn does not wait long"
+    assert inbox.waits == [TOOL_WAIT_MAX], "one request, and a turn does not wait long"
 
 
 async def test_finished_messages_are_not_held_any_more(mail: TurnMail) -> None:

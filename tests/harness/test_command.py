@@ -12,7 +12,7 @@ from hive.client.api import Delivery
 from hive.errors import ConfigError
 from hive.harness import command, programs
 from hive.harness.command import ANSWER_MAX, CommandDriver
-from hive.harness.drivers import Deferred, Done, DriverSetup, Failed, SavedText
+from hive.harness.driver import Deferred, Done, DriverSetup, Failed, SavedText
 from hive.harness.serve import load_driver
 from tests.harness.support.processes import Heard, gone
 

@@ -8,11 +8,10 @@ import pytest
 
 from hive.client.api import Delivery, Identity
 from hive.clock import SystemClock
-from hive.harness.desk import Desk
-from hive.harness.drivers import Done, DriverSetup, Failed
+from hive.harness.driver import Done, DriverSetup, Failed, Surroundings, TurnDriver
+from hive.harness.leases import Leases
 from hive.harness.reporting import Reporter
 from hive.harness.turn import Turn
-from hive.harness.turn_drivers import Surroundings, TurnDriver
 from hive.wire.enums import TurnOutcome
 
 PAGE = Path(__file__).parents[2] / "docs" / "harness.md"
@@ -51,7 +50,7 @@ async def test_the_kind_that_takes_several_messages():
     assert isinstance(driver, TurnDriver)
     reporter = Reporter(client, SystemClock())
     await driver.open(Surroundings(client, Identity("alice", "agent"), reporter))
-    turn = Turn(client, Desk())
+    turn = Turn(Leases(client))
     turn.join([MAIL, Delivery(8, "carol", "two", "", 1, False, "l", "agent")])
     end = await driver.turn(turn)
     assert (end.outcome, end.word) == (Done(), TurnOutcome.DONE)

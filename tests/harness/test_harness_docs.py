@@ -10,7 +10,7 @@ from hive.client.api import Delivery
 from hive.errors import ExitStatus
 from hive.harness import environment
 from hive.harness.cli import agent
-from hive.harness.message_forms import message_environment, message_json
+from hive.harness.command import message_environment, message_json
 
 PAGE = Path(__file__).parents[2] / "docs" / "harness.md"
 MESSAGE = Delivery(

@@ -8,10 +8,8 @@ from msgspec.structs import replace
 from hive.client.api import Delivery
 from hive.errors import ConfigError
 from hive.harness import environment
-from hive.harness.command import verdict
-from hive.harness.desk import Desk, Taken
-from hive.harness.drivers import Deferred, Failed, SavedText
-from hive.harness.message_forms import message_environment, message_json
+from hive.harness.command import message_environment, message_json, verdict
+from hive.harness.driver import Deferred, Failed, SavedText
 from hive.harness.programs import Cut, Ran
 from hive.harness.replies import reply_text, too_long_notice, wants_reply
 from hive.harness.serve import load_driver
@@ -126,19 +124,6 @@ def test_a_reason_is_the_end_of_what_was_said_and_shows_that_it_is_cut():
     assert outcome.reason.startswith("exited with status 1; its last words:\n…")
     assert outcome.reason.endswith("8" * 1500)
     assert len(outcome.reason) < 2100
-
-
-def test_the_desk_knows_what_it_has():
-    desk = Desk()
-    assert desk.take(MESSAGE) is Taken.NEW
-    assert desk.take(replace(MESSAGE, lease="newer")) is Taken.IN_WORK
-    assert desk.lease(MESSAGE) == "newer"
-    desk.finish(MESSAGE)
-    assert desk.take(MESSAGE) is Taken.DONE
-    desk.acked((MESSAGE.id,))
-    assert desk.take(MESSAGE) is Taken.NEW
-    desk.put_back(MESSAGE)
-    assert desk.take(MESSAGE) is Taken.NEW
 
 
 def test_where_socket_and_state_are():

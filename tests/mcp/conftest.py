@@ -11,7 +11,7 @@ from attrs import define
 
 from hive.client.aio import SocketClient
 from hive.daemon.hive import Hive
-from hive.harness.tools import ModelTool, SessionTray, for_kind
+from hive.harness.tools import ModelTool, SessionMail, for_kind
 from tests.mcp.damocles import SWARM, Damocles
 from tests.support.daemons import HiveOnDisk
 from tests.support.hives import Site, site
@@ -27,7 +27,7 @@ class Session:
     hive: Hive
     client: SocketClient
     bob: SocketClient
-    tray: SessionTray
+    mail: SessionMail
     tools: dict[str, ModelTool]
 
     async def __call__(self, name: str, **arguments: Any) -> Any:
@@ -46,9 +46,9 @@ async def session(site: Site) -> AsyncIterator[Session]:
     """The session of the peer damocles."""
     async with site.simulated(peers=["damocles", "bob"]) as hive:
         client, bob = await hive.client("damocles"), await hive.client("bob")
-        tray = SessionTray(client)
-        yield Session(hive, client, bob, tray, named(for_kind(client, manager=False, tray=tray)))
-        await tray.close()
+        mail = SessionMail(client)
+        yield Session(hive, client, bob, mail, named(for_kind(client, manager=False, mail=mail)))
+        await mail.close()
 
 
 @pytest.fixture

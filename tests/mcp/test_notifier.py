@@ -92,7 +92,7 @@ async def test_what_went_back_is_notified_about_again(session: Session) -> None:
         await advance(1)
         await session("recv")
         await advance(10)
-        await session.tray.close()
+        await session.mail.close()
         await advance(10)
         assert sink.notified == [[sent.id], [sent.id]]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hive.client.aio import SocketClient
-from hive.harness.tools import SessionTray, for_kind
+from hive.harness.tools import SessionMail, for_kind
 from tests.support.daemons import PROGRAMS, HiveOnDisk
 
 PAGE = (Path(__file__).parents[2] / "docs" / "peers.md").read_text()
@@ -78,7 +78,7 @@ def test_every_tool_is_named_with_its_arguments():
             name if name in tool.schema["required"] else f"{name}?"
             for name in tool.schema["properties"]
         ]
-        for tool in for_kind(nobody, manager=True, tray=SessionTray(nobody))
+        for tool in for_kind(nobody, manager=True, mail=SessionMail(nobody))
     }
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from actors.testing import advance
 from hive.errors import BadRequestError, HiveError, NotAllowedError
-from hive.harness.tools import SessionTray, for_kind
+from hive.harness.tools import SessionMail, for_kind
 from tests.mcp.conftest import Session, named
 from tests.support.hives import Site, echo
 
@@ -79,7 +79,7 @@ async def test_the_manager_controls_agents_but_not_itself(site: Site) -> None:
     async with site.simulated(agents={"hm1nd": echo, "alice": echo}) as hive:
         await hive.until_state("alice", "running")
         client = await hive.client("hm1nd")
-        tools = named(for_kind(client, manager=True, tray=SessionTray(client)))
+        tools = named(for_kind(client, manager=True, mail=SessionMail(client)))
         await tools["kill"].call({"name": "alice"})
         assert (await hive.status("alice")).state == "stopped"
         await tools["start"].call({"name": "alice"})

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from hive.client.api import Delivery
 from hive.config.loading import load
 from hive.harness.command import CommandDriver
-from hive.harness.drivers import Done, DriverSetup, Failed, Outcome
+from hive.harness.driver import Done, DriverSetup, Failed, Outcome
 from tests.harness.support.processes import Heard
 
 PAGE = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()

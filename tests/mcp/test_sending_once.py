@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from hive.client.aio import SocketClient
-from hive.harness.tools import SessionTray, for_kind
+from hive.harness.tools import SessionMail, for_kind
 from hive.wire import agent as wire
 from tests.harness.support.daemon import Daemon
 from tests.mcp.conftest import named
@@ -15,7 +15,7 @@ from tests.mcp.conftest import named
 async def test_a_send_that_was_on_its_way_is_repeated_under_its_key(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path / "mcp.sock")
     async with daemon, SocketClient(daemon.path) as client:
-        tools = named(for_kind(client, manager=False, tray=SessionTray(client)))
+        tools = named(for_kind(client, manager=False, mail=SessionMail(client)))
         daemon.hold.add(wire.Send)
         sending = asyncio.ensure_future(tools["send"].call({"to": "bob", "body": "once"}))
         await daemon.until(lambda: daemon.of(wire.Send))

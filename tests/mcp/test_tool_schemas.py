@@ -14,7 +14,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from hive.client.aio import SocketClient
-from hive.harness.tools import ModelTool, SessionTray, for_kind
+from hive.harness.tools import ModelTool, SessionMail, for_kind
 
 SNAPSHOT = Path(__file__).with_name("tools.json")
 
@@ -23,7 +23,7 @@ MANAGERS = ["kill", "start", "restart", "update", "get_logs"]
 
 def tools(*, manager: bool = True) -> tuple[ModelTool, ...]:
     nobody = SocketClient(Path("/nonexistent"))
-    return for_kind(nobody, manager=manager, tray=SessionTray(nobody))
+    return for_kind(nobody, manager=manager, mail=SessionMail(nobody))
 
 
 def shown() -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from hive.errors import ConfigError
-from hive.harness.drivers import DriverSetup
+from hive.harness.driver import DriverSetup
 
 if TYPE_CHECKING:
     from hive.harness.claude.driver import ClaudeDriver

@@ -30,9 +30,8 @@ from hive.harness.claude.session_file import SessionFile, day_of
 from hive.harness.claude.turn_events import ClaudeProcessError, UnexpectedToolsError
 from hive.harness.claude.turn_log import ContextFill, TurnLog
 from hive.harness.claude.turn_mail import TurnMail
-from hive.harness.drivers import DriverSetup
+from hive.harness.driver import DriverSetup, Surroundings, TurnDriver, TurnEnd
 from hive.harness.turn import Turn
-from hive.harness.turn_drivers import Surroundings, TurnDriver, TurnEnd
 from hive.names import OPERATOR
 from hive.wire.claude import ClaudeConfig
 from hive.wire.enums import ActivityState

@@ -32,8 +32,8 @@ from hive.harness.claude.permissions import allow_rules, offered_tools
 from hive.harness.claude.prompt import system_prompt
 from hive.harness.claude.sdk_client import SdkClient
 from hive.harness.claude.turn_mail import TurnMail
+from hive.harness.driver import Surroundings
 from hive.harness.tools import ModelTool, for_kind
-from hive.harness.turn_drivers import Surroundings
 from hive.names import MANAGER
 from hive.wire.claude import ONE_MAILBOX, OWN_SERVER, ClaudeConfig, McpServer
 
@@ -116,7 +116,7 @@ class SdkLauncher:
         texts = [self.settings.system_prompt, await asyncio.to_thread(instructions, cwd)]
         more = "\n\n".join(text for text in texts if text)
         options = LaunchOptions(session, budget, system_prompt(me.name, me.kind, more))
-        tools = for_kind(self.hive.client, manager=me.name == MANAGER, tray=self.mail)
+        tools = for_kind(self.hive.client, manager=me.name == MANAGER, mail=self.mail)
         callbacks = Callbacks(mcp_server(tools), self._after_tool, _log_stderr)
         return SdkClient(
             sdk_options(self.settings, options, callbacks, cwd=cwd, environ=os.environ)

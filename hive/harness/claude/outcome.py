@@ -8,10 +8,8 @@ from attrs import frozen
 
 from actors import Backoff
 from hive.harness.claude.turn_events import TurnResult, UsageLimit
-from hive.harness.drivers import Deferred, Done, Failed, Outcome, Rejected
-from hive.harness.gate import HoldOff
-from hive.harness.turn_drivers import TurnEnd, Usage
-from hive.wire.enums import ActivityState, TurnOutcome
+from hive.harness.driver import Cancelled, Deferred, Done, Failed, HoldOff, TurnEnd, Usage
+from hive.wire.enums import ActivityState
 
 DEFAULT_RESET = 300.0
 """Seconds that a limited account waits when its reset time is unknown."""
@@ -145,18 +143,17 @@ def turn_end(found: Verdict, usage: Usage, state: HoldOffState, random: Random) 
     """Return the outcome for the turn's mail, and the hold-off before the next turn, if any."""
     match found:
         case Finished():
-            return TurnEnd(Done(), TurnOutcome.DONE, usage)
+            return TurnEnd(Done(), usage)
         case Interrupted():
-            reason = "cancelled by the operator"
-            return TurnEnd(Rejected(reason), TurnOutcome.CANCELLED, usage, note=reason)
+            return TurnEnd(Cancelled(), usage)
         case Overflowed():
             reason = "the conversation does not fit into the model's context, even compacted"
-            return TurnEnd(Failed(reason), TurnOutcome.FAILED, usage)
+            return TurnEnd(Failed(reason), usage)
         case Broken(reason):
-            return TurnEnd(Failed(reason), TurnOutcome.FAILED, usage)
+            return TurnEnd(Failed(reason), usage)
         case BudgetSpent() if state.budget_resets_at is None:
             reason = "the turn's budget is spent (turn_budget)"
-            return TurnEnd(Failed(reason), TurnOutcome.FAILED, usage)
+            return TurnEnd(Failed(reason), usage)
         case BudgetSpent() | UsedUp() | Unavailable() | LoggedOut():
             return _deferred(found, usage, state, random)
 
@@ -180,7 +177,4 @@ def _deferred(
             hold_off = HoldOff(ActivityState.WAITING, text, state.now + delay)
         case LoggedOut(text):
             hold_off = HoldOff(ActivityState.NEEDS_LOGIN, text)
-    limited = hold_off.state is ActivityState.LIMITED
-    word = TurnOutcome.LIMITED if limited else TurnOutcome.DEFERRED
-    outcome: Outcome = Deferred(hold_off.reason)
-    return TurnEnd(outcome, word, usage, hold_off, shared=isinstance(found, UsedUp))
+    return TurnEnd(Deferred(hold_off.reason), usage, hold_off, shared=isinstance(found, UsedUp))

@@ -22,7 +22,7 @@ from hive.harness.claude.turn_events import (
     TurnStarted,
     UsageLimit,
 )
-from hive.harness.turn_drivers import Usage
+from hive.harness.driver import Usage
 from hive.wire.enums import LiveKind
 
 LIVE_TEXT_MAX = 500

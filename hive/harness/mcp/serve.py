@@ -15,7 +15,7 @@ from typing import Literal
 from hive.client.aio import SocketClient
 from hive.client.api import Role
 from hive.errors import ConfigError, HiveError
-from hive.harness.tools import ModelTool, SessionTray, for_kind
+from hive.harness.tools import ModelTool, SessionMail, for_kind
 
 DRIVER = "mcp"
 """Driver name that this connection reports to the daemon."""
@@ -44,13 +44,13 @@ def serve(socket: Path, *, manager: bool, channel: bool) -> None:
 
 async def _until_end(socket: Path, *, manager: bool, channel: bool) -> None:
     async with SocketClient(socket, patience=DAEMON_TIMEOUT) as client:
-        tray = SessionTray(client)
-        tools = for_kind(client, manager=manager, tray=tray)
+        mail = SessionMail(client)
+        tools = for_kind(client, manager=manager, mail=mail)
         announcing = asyncio.create_task(_announce(client), name="hello")
         serving = asyncio.create_task(_serve_stdio(client, tools, channel=channel), name="mcp")
         await asyncio.wait([serving, _signal_received()], return_when=asyncio.FIRST_COMPLETED)
         announcing.cancel()
-        await tray.close()
+        await mail.close()
         if serving.done():
             serving.result()
             return

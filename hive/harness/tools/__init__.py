@@ -5,27 +5,28 @@ fields, or raises `HiveError` with a sentence that a model can act on.
 """
 
 from hive.client.api import ManagerClient
+from hive.harness.leases import LeasedMail
 from hive.harness.tools.mail import MailTools, message_fields
 from hive.harness.tools.manager import ManagerTools
 from hive.harness.tools.participants import ParticipantTools
 from hive.harness.tools.questions import QuestionTools
+from hive.harness.tools.session_mail import SessionMail
 from hive.harness.tools.tool import ModelTool
-from hive.harness.tools.tray import SessionTray, Tray
 
-__all__ = ["ModelTool", "SessionTray", "Tray", "for_kind", "message_fields"]
+__all__ = ["ModelTool", "SessionMail", "for_kind", "message_fields"]
 
 
-def for_kind(client: ManagerClient, *, manager: bool, tray: Tray) -> tuple[ModelTool, ...]:
+def for_kind(client: ManagerClient, *, manager: bool, mail: LeasedMail) -> tuple[ModelTool, ...]:
     """Return the tools of a participant.
 
     Args:
         client: Its connection.
         manager: Whether it is the manager, which also controls the other agents.
-        tray: The messages that the model has taken from its inbox and not finished.
+        mail: The messages that the model has taken from its inbox and not finished.
     """
     tools = (
-        *MailTools(client, tray).tools(),
-        *QuestionTools(client, tray).tools(),
+        *MailTools(client, mail).tools(),
+        *QuestionTools(client, mail).tools(),
         *ParticipantTools(client).tools(),
     )
     return (*tools, *ManagerTools(client).tools()) if manager else tools

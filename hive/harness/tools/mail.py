@@ -14,16 +14,13 @@ from msgspec.structs import asdict
 
 from hive.client.api import AgentClient, Delivery
 from hive.errors import BadRequestError, HiveError
+from hive.harness.leases import BATCH, LeasedMail
 from hive.harness.tools.tool import Arguments, ModelTool, Result, make_tool
-from hive.harness.tools.tray import Tray
 from hive.names import OPERATOR
 from hive.wire import WAIT_MAX
 from hive.wire.base import Id, Name
 from hive.wire.codec import present
 from hive.wire.enums import Priority
-
-MESSAGES_MAX = 16
-"""Messages that one `recv` returns at most."""
 
 QUESTION = "question"
 """The type of a message that carries a question."""
@@ -62,7 +59,7 @@ class RecvArguments(Arguments):
     for nothing that stands in a body.
     """
 
-    max: Annotated[int, Meta(ge=1, le=MESSAGES_MAX, description="Take at most so many.")] = 8
+    max: Annotated[int, Meta(ge=1, le=BATCH, description="Take at most so many.")] = 8
     wait_seconds: Annotated[
         float, Meta(ge=0, le=WAIT_MAX, description="How long to wait if there is none now.")
     ] = 0.0
@@ -104,13 +101,13 @@ class MailTools:
     """The tools for mail of one participant.
 
     Attributes:
-        tray: The messages that the model has taken and not finished.
+        mail: The messages that the model has taken and not finished.
         now: Wall clock, Unix time.
         key: Returns a unique key, under which the daemon stores a message once.
     """
 
     client: AgentClient
-    tray: Tray
+    mail: LeasedMail
     now: Callable[[], float] = time.time
     key: Callable[[], object] = uuid4
 
@@ -130,9 +127,9 @@ class MailTools:
 
     async def recv(self, given: RecvArguments) -> Result:
         """Lease the next messages; the result also names unfinished ones and counts the rest."""
-        before = self.tray.held()
+        before = self.mail.held()
         unread = await self.client.status()
-        fresh = await self.tray.take(given.max, given.wait_seconds)
+        fresh = await self.mail.take(given.max, given.wait_seconds)
         numbers = {message.id for message in fresh}
         unfinished = [message for message in before if message.id not in numbers]
         shown = [*unfinished, *fresh] if given.again else fresh
@@ -147,14 +144,14 @@ class MailTools:
         if not given.done:
             return {**sent, "acked": False}
         try:
-            await self.tray.done([given.id])
+            await self.mail.done([given.id])
         except HiveError as error:
             return {**sent, "acked": False, "note": f"the reply is sent, but {error}"}
         return {**sent, "acked": True}
 
     async def ack(self, given: AckArguments) -> Result:
         """Ack messages."""
-        await self.tray.done(given.ids)
+        await self.mail.done(given.ids)
         return {"acked": given.ids}
 
     async def verify(self, given: VerifyArguments) -> Result:
@@ -163,7 +160,7 @@ class MailTools:
 
     async def _answer(self, given: ReplyArguments) -> dict[str, Any]:
         """Send a reply to the message's sender; a reply to a question is its answer."""
-        held = {message.id: message for message in self.tray.held()}
+        held = {message.id: message for message in self.mail.held()}
         asked = held.get(given.id)
         if asked is not None and asked.type == QUESTION and given.done:
             await self.client.answer(given.id, given.body)

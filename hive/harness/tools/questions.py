@@ -8,8 +8,8 @@ from attrs import frozen
 from msgspec import Meta
 
 from hive.client.api import AgentClient
+from hive.harness.leases import LeasedMail
 from hive.harness.tools.tool import Arguments, ModelTool, Result, make_tool
-from hive.harness.tools.tray import Tray
 from hive.wire.base import Id, Lifetime, Name, Seconds, UnixTime
 from hive.wire.codec import present
 from hive.wire.enums import LooseEnd, OnExpiry
@@ -83,11 +83,11 @@ class QuestionTools:
     """The tools for questions and reminders of one participant.
 
     Attributes:
-        tray: The messages that the model has taken; that of an answered question is acked.
+        mail: The messages that the model has taken; that of an answered question is acked.
     """
 
     client: AgentClient
-    tray: Tray
+    mail: LeasedMail
 
     def tools(self) -> tuple[ModelTool, ...]:
         """Return the tools."""
@@ -114,8 +114,8 @@ class QuestionTools:
     async def answer(self, given: AnswerArguments) -> Result:
         """Answer a question and ack its message."""
         await self.client.answer(given.id, given.answer)
-        if any(message.id == given.id for message in self.tray.held()):
-            await self.tray.done([given.id])
+        if any(message.id == given.id for message in self.mail.held()):
+            await self.mail.done([given.id])
         return {"answered": given.id}
 
     async def remind(self, given: RemindArguments) -> Result:

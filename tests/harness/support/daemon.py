@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from itertools import count
+from itertools import accumulate, count
 from pathlib import Path
 from typing import cast
 
@@ -130,17 +130,22 @@ class Daemon:
             connection.serve_parked()
         self._changed.set()
 
-    def lease(self, connection: Connection, most: int, urgent: bool) -> list[Delivery]:
+    def lease(self, connection: Connection, request: wire.Recv) -> list[Delivery]:
         now = asyncio.get_running_loop().time()
         ready = [i for i in self.items.values() if i.state == "queued" and i.not_before <= now]
-        if urgent:
+        if request.urgent:
             ready = [item for item in ready if item.priority == "high"]
-        for item in ready[:most]:
+        ready = ready[: request.max]
+        if request.max_bytes is not None:
+            sizes = accumulate(len(item.body.encode()) for item in ready)
+            fit = sum(size <= request.max_bytes for size in sizes)
+            ready = ready[: max(1, fit)]
+        for item in ready:
             item.state, item.holder = "leased", connection
             item.attempts += 1
             item.deliveries += 1
             item.lease = f"{item.id}.{item.deliveries}"
-        return [item.row() for item in ready[:most]]
+        return [item.row() for item in ready]
 
     def order(self, kind: str, **facts: object) -> None:
         """Give an order to whoever waits for orders, or asks next."""
@@ -280,7 +285,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     def park(self, request: wire.Recv) -> bytes | None:
-        messages = self._daemon.lease(self, request.max, request.urgent)
+        messages = self._daemon.lease(self, request)
         if messages or not request.wait_seconds:
             return encode_ok(request.req, messages=messages)
         timer = asyncio.get_running_loop().call_later(
@@ -313,7 +318,7 @@ class Connection(asyncio.Protocol):
 
     def serve_parked(self) -> None:
         for key, (request, timer) in tuple(self._parked.items()):
-            messages = self._daemon.lease(self, request.max, request.urgent)
+            messages = self._daemon.lease(self, request)
             if messages:
                 timer.cancel()
                 del self._parked[key]

@@ -1,4 +1,4 @@
-"""The gate, what orders do to it, and what is told of it; on virtual time."""
+"""Pauses, what control commands do to them, and what is reported of them; on virtual time."""
 
 import asyncio
 
@@ -7,8 +7,8 @@ from attrs import define, field
 
 from hive.clock import LoopClock
 from hive.errors import BadRequestError, UnavailableError
-from hive.harness.gate import Gate, HoldOff
-from hive.harness.orders import follow, obey
+from hive.harness.control import follow, obey
+from hive.harness.pause import HoldOff, Pause
 from hive.harness.reporting import LIVE_KEPT, Reporter
 from hive.wire.enums import ActivityState, LiveKind, OrderKind, TurnOutcome
 from hive.wire.harness import Activity, Order, TurnRecord
@@ -68,42 +68,42 @@ class Worker:
         self.told.append(f"restarted: {order.reason}")
 
 
-async def test_neither_opens_what_the_other_has_shut():
-    gate = Gate(clock())
-    gate.shut("a", LIMIT)
-    gate.shut("b", HoldOff(ActivityState.PAUSED, "paused"))
-    gate.open("a")
-    assert gate.standing() == HoldOff(ActivityState.PAUSED, "paused")
-    gate.open("b")
-    assert gate.standing() is None
+async def test_neither_source_ends_the_pause_of_the_other():
+    pause = Pause(clock())
+    pause.begin("a", LIMIT)
+    pause.begin("b", HoldOff(ActivityState.PAUSED, "paused"))
+    pause.end("a")
+    assert pause.current() == HoldOff(ActivityState.PAUSED, "paused")
+    pause.end("b")
+    assert pause.current() is None
 
 
-async def test_the_longest_reason_is_the_one_that_is_told():
-    gate = Gate(clock())
-    gate.shut("a", LIMIT)
+async def test_the_longest_reason_is_the_one_that_is_reported():
+    pause = Pause(clock())
+    pause.begin("a", LIMIT)
     longer = HoldOff(ActivityState.LIMITED, "longer", 200.0)
-    gate.shut("b", longer)
-    assert gate.standing() == longer
-    gate.shut("b", HoldOff(ActivityState.LIMITED, "replaced", 50.0))
-    assert gate.standing() == LIMIT
+    pause.begin("b", longer)
+    assert pause.current() == longer
+    pause.begin("b", HoldOff(ActivityState.LIMITED, "replaced", 50.0))
+    assert pause.current() == LIMIT
 
 
-async def test_it_opens_by_itself_and_says_why_it_was_shut():
-    gate = Gate(clock())
+async def test_it_ends_by_itself_and_the_reason_is_reported_meanwhile():
+    pause = Pause(clock())
     reporter = Reporter(Listening(), clock())
-    gate.shut("a", LIMIT)
-    passing = asyncio.create_task(gate.passage(reporter))
+    pause.begin("a", LIMIT)
+    passing = asyncio.create_task(pause.until_over(reporter))
     await asyncio.sleep(1)
     assert reporter.activity == Activity(ActivityState.LIMITED, 0.0, "used up", 100.0)
     await passing
     assert asyncio.get_running_loop().time() == pytest.approx(100)
     assert reporter.activity.state is ActivityState.IDLE
-    await gate.passage(reporter)
+    await pause.until_over(reporter)
     assert asyncio.get_running_loop().time() == pytest.approx(100)
 
 
-async def test_waiting_ends_when_it_is_shut():
-    gate = Gate(clock())
+async def test_a_pause_ends_what_waits():
+    pause = Pause(clock())
     ended = asyncio.Event()
 
     async def wait() -> str:
@@ -113,10 +113,10 @@ async def test_waiting_ends_when_it_is_shut():
             ended.set()
         return "came"
 
-    assert await gate.while_open(wait()) == "came"
-    asyncio.get_running_loop().call_later(5, gate.shut, "a", LIMIT)
+    assert await pause.unless_paused(wait()) == "came"
+    asyncio.get_running_loop().call_later(5, pause.begin, "a", LIMIT)
     ended.clear()
-    assert await gate.while_open(wait()) is None
+    assert await pause.unless_paused(wait()) is None
     assert ended.is_set()
     assert asyncio.get_running_loop().time() == pytest.approx(15)
 
@@ -132,23 +132,23 @@ async def test_waiting_ends_when_it_is_shut():
         ([Order(1, OrderKind.UNLIMITED, at=0.0)], None),
     ],
 )
-async def test_what_orders_do_to_the_gate(orders, standing):
-    gate = Gate(clock())
+async def test_what_control_commands_do(orders, standing):
+    pause = Pause(clock())
     for order in orders:
-        obey(order, gate, Worker())
-    found = gate.standing()
+        obey(order, pause, Worker())
+    found = pause.current()
     assert (found.state if found else None) is standing
 
 
 async def test_a_limit_lasts_until_this_agents_own_moment():
-    gate = Gate(clock())
-    obey(Order(1, OrderKind.LIMITED, until=50.0, at=60.0, reason="weekly"), gate, Worker())
-    assert gate.standing() == HoldOff(ActivityState.LIMITED, "weekly", 60.0)
+    pause = Pause(clock())
+    obey(Order(1, OrderKind.LIMITED, until=50.0, at=60.0, reason="weekly"), pause, Worker())
+    assert pause.current() == HoldOff(ActivityState.LIMITED, "weekly", 60.0)
 
 
 async def test_orders_are_followed_and_acknowledged():
     hive, worker, ordered = Listening(), Worker(), asyncio.Event()
-    following = asyncio.create_task(follow(hive, Gate(clock()), worker, ordered))
+    following = asyncio.create_task(follow(hive, Pause(clock()), worker, ordered))
     hive.orders_given.put_nowait(UnavailableError("away"))
     hive.orders_given.put_nowait(())
     await ordered.wait()
@@ -168,7 +168,7 @@ async def test_orders_are_followed_and_acknowledged():
 async def test_a_daemon_that_gives_no_orders_holds_up_nobody():
     hive, ordered = Listening(), asyncio.Event()
     hive.orders_given.put_nowait(BadRequestError("no such verb"))
-    await follow(hive, Gate(clock()), Worker(), ordered)
+    await follow(hive, Pause(clock()), Worker(), ordered)
     assert ordered.is_set()
 
 

@@ -13,7 +13,7 @@ from attrs import define, field
 from hive.client.aio import SocketClient
 from hive.client.api import Delivery
 from hive.errors import InboxFullError, NotAllowedError, StaleLeaseError, UnknownNameError
-from hive.harness.drivers import Deferred, Done, Failed, Outcome, Rejected, SavedText
+from hive.harness.driver import Deferred, Done, Failed, Outcome, Rejected, SavedText
 from hive.harness.runtime import HarnessRuntime
 from hive.wire import agent as wire
 from tests.harness.support.daemon import Daemon
@@ -311,6 +311,51 @@ async def test_an_answer_whose_outcome_is_unknown_is_sent_again(tmp_path):
         await daemon.start()
         await daemon.until(lambda: daemon.state(posted) == "acked")
         assert [answer.in_reply_to for answer in daemon.sent] == [posted]
+
+
+async def test_an_outage_while_the_ack_waits_with_a_recv_repeats_no_work(tmp_path):
+    driver = always(Done("fine"))
+    async with serving(tmp_path, driver) as (daemon, _):
+        await idle(daemon, 1)
+        posted = daemon.post("x")
+        daemon.hold = {wire.Recv}
+        await idle(daemon, 2)
+        daemon.hold = set()
+        await daemon.stop()
+        assert daemon.state(posted) == "queued"
+        await asyncio.sleep(20)
+        await daemon.start()
+        await daemon.until(lambda: daemon.state(posted) == "acked")
+        assert len(driver.given) == 1
+        assert len(daemon.sent) == 1
+
+
+async def test_single_messages_cost_no_other_requests_about_mail(tmp_path):
+    async with serving(tmp_path, always(Done(None))) as (daemon, _):
+        last = [daemon.post(str(number)) for number in range(5)][-1]
+        await daemon.until(lambda: daemon.state(last) == "acked")
+        kinds = {type(one) for one in daemon.requests if not isinstance(one, BESIDE)}
+        assert kinds == {wire.Hello, wire.Whoami, wire.Recv}
+        assert {one.max for one in daemon.of(wire.Recv)} == {1}
+        assert len(daemon.of(wire.Recv)) == 6
+
+
+async def test_a_stop_in_the_middle_of_a_turn_acks_what_was_done_before(tmp_path):
+    driver, gate = gated()
+    async with serving(tmp_path, driver, concurrency=2, drain=5.0) as (daemon, task):
+        hanging = daemon.post("x")
+        await driver.has(1)
+        gate.set()
+        await daemon.until(lambda: daemon.state(hanging) == "acked")
+        gate.clear()
+        ids = [daemon.post("y"), daemon.post("z")]
+        await driver.has(3)
+        task.cancel()
+        await asyncio.wait([task])
+        assert [daemon.items[each].reasons for each in ids] == [
+            [("defer", "the agent was stopped")]
+        ] * 2
+        assert daemon.items[hanging].reasons == []
 
 
 async def test_several_at_once(tmp_path):

@@ -13,19 +13,27 @@ from hive.client.aio import SocketClient
 from hive.client.api import Delivery
 from hive.clock import LoopClock
 from hive.errors import NotFoundError, StaleLeaseError
-from hive.harness.drivers import Deferred, Done, Failed, Rejected
-from hive.harness.gate import HoldOff
+from hive.harness.driver import (
+    Cancelled,
+    Deferred,
+    Done,
+    Failed,
+    HoldOff,
+    Surroundings,
+    TurnDriver,
+    TurnEnd,
+    Usage,
+)
 from hive.harness.runtime import HarnessRuntime
 from hive.harness.turn import Turn
-from hive.harness.turn_drivers import Surroundings, TurnDriver, TurnEnd, Usage
 from hive.wire import agent as wire
-from hive.wire.enums import ActivityState, TurnOutcome
+from hive.wire.enums import ActivityState
 from hive.wire.rows import QuestionRow
 from tests.harness.support.daemon import Daemon
 
 pytestmark = pytest.mark.sim
 
-DONE = TurnEnd(Done(), TurnOutcome.DONE, Usage(model="m", input_tokens=7, tools={"Read": 2}))
+DONE = TurnEnd(Done(), Usage(model="m", input_tokens=7, tools={"Read": 2}))
 
 
 @define(eq=False)
@@ -136,7 +144,7 @@ async def test_a_turn_that_failed_burns_an_attempt_of_what_the_model_was_not_don
         await turn.done([joined[0].id])
         with pytest.raises(NotFoundError, match="you hold 1"):
             await turn.done([joined[0].id])
-        return TurnEnd(Failed("boom"), TurnOutcome.FAILED)
+        return TurnEnd(Failed("boom"))
 
     driver = Scripted(act)
     async with serving(tmp_path, driver) as daemon:
@@ -190,9 +198,9 @@ async def test_urgent_mail_that_came_too_late_begins_the_next_turn(tmp_path):
     assert all(item.attempts == 1 and item.state == "acked" for item in daemon.items.values())
 
 
-async def test_a_limit_gives_the_mail_back_and_shuts_the_gate_until_it_is_over(tmp_path):
+async def test_a_limit_gives_the_mail_back_and_no_turn_begins_until_it_is_over(tmp_path):
     limited = HoldOff(ActivityState.LIMITED, "5-hour limit", 1000.0)
-    end = TurnEnd(Deferred("5-hour limit"), TurnOutcome.LIMITED, hold_off=limited, shared=True)
+    end = TurnEnd(Deferred("5-hour limit"), hold_off=limited, shared=True)
     driver = ending(end, DONE)
     async with serving(tmp_path, driver) as daemon:
         asked = daemon.post("work")
@@ -210,7 +218,6 @@ async def test_a_limit_gives_the_mail_back_and_shuts_the_gate_until_it_is_over(t
 async def test_a_missing_login_holds_off_until_somebody_has_logged_in(tmp_path):
     end = TurnEnd(
         Deferred("log in"),
-        TurnOutcome.DEFERRED,
         hold_off=HoldOff(ActivityState.NEEDS_LOGIN, "log in"),
     )
     driver = ending(end, DONE)
@@ -226,7 +233,7 @@ async def test_a_missing_login_holds_off_until_somebody_has_logged_in(tmp_path):
 
 async def test_after_a_login_it_is_idle_even_if_no_mail_waits_any_more(tmp_path):
     hold_off = HoldOff(ActivityState.NEEDS_LOGIN, "log in")
-    driver = ending(TurnEnd(Deferred("log in"), TurnOutcome.DEFERRED, hold_off=hold_off))
+    driver = ending(TurnEnd(Deferred("log in"), hold_off=hold_off))
     async with serving(tmp_path, driver) as daemon:
         asked = daemon.post("work")
         await daemon.until(lambda: ("needs_login", "log in") in reports(daemon))
@@ -238,7 +245,7 @@ async def test_after_a_login_it_is_idle_even_if_no_mail_waits_any_more(tmp_path)
 
 async def test_a_limit_may_have_any_reason(tmp_path):
     limited = HoldOff(ActivityState.LIMITED, "x" * 10_000, 1000.0)
-    end = TurnEnd(Deferred("used up"), TurnOutcome.LIMITED, hold_off=limited, shared=True)
+    end = TurnEnd(Deferred("used up"), hold_off=limited, shared=True)
     async with serving(tmp_path, ending(end)) as daemon:
         daemon.post("work")
         await daemon.until(lambda: daemon.of(wire.Limited))
@@ -271,7 +278,7 @@ async def test_a_limit_that_another_agent_met_holds_off_this_one(tmp_path):
 async def test_cancel_interrupts_the_turn_and_makes_its_mail_dead_letters(tmp_path):
     async def act(turn: Turn) -> TurnEnd:
         await driver.interrupted.wait()
-        return TurnEnd(Rejected("cancelled by the operator"), TurnOutcome.CANCELLED)
+        return TurnEnd(Cancelled())
 
     driver = Scripted(act)
     async with serving(tmp_path, driver) as daemon:
@@ -379,3 +386,146 @@ async def test_whom_it_waits_for_is_said(tmp_path):
         )
         daemon.post("x")
         await daemon.until(lambda: ("waiting", "operator: merge or rebase?") in reports(daemon))
+
+
+@asynccontextmanager
+async def mail_waits(tmp_path: Path, driver: Scripted, *bodies: str) -> AsyncIterator[Daemon]:
+    """Serve, with mail that waits when the first turn may begin; `requests` begin there."""
+    async with serving(tmp_path, driver) as daemon:
+        daemon.order("pause")
+        await daemon.until(lambda: ("paused", "paused by the operator") in reports(daemon))
+        for body in bodies:
+            daemon.post(body)
+        daemon.requests.clear()
+        daemon.order("resume")
+        yield daemon
+
+
+def usual_recvs(daemon: Daemon) -> list[wire.Recv]:
+    return [one for one in daemon.of(wire.Recv) if not one.urgent]
+
+
+async def test_a_turn_gathers_its_mail_with_one_request(tmp_path):
+    driver = ending(DONE)
+    async with mail_waits(tmp_path, driver, *"abcdefghij") as daemon:
+        await daemon.until(lambda: driver.turns)
+        [recv] = usual_recvs(daemon)
+        assert (recv.max, recv.max_bytes, recv.wait_seconds) == (16, 24_000, 180.0)
+        assert len(daemon.of(wire.Status)) == 1
+    assert driver.turns == [tuple(range(1, 11))]
+
+
+async def test_a_turn_has_sixteen_messages_at_most_and_knows_how_many_wait(tmp_path):
+    waiting: list[int] = []
+
+    async def act(turn: Turn) -> TurnEnd:
+        waiting.append(turn.waiting)
+        return DONE
+
+    driver = Scripted(act)
+    async with mail_waits(tmp_path, driver, *"abcdefghijklmnopqrst") as daemon:
+        await daemon.until(lambda: len(driver.turns) == 2)
+        assert len(usual_recvs(daemon)) == 2
+    assert driver.turns == [tuple(range(1, 17)), tuple(range(17, 21))]
+    assert waiting == [4, 0]
+
+
+async def test_a_turn_has_as_many_messages_as_fit(tmp_path):
+    driver = ending(DONE)
+    async with mail_waits(tmp_path, driver, *["x" * 8_000] * 4, "y" * 60_000) as daemon:
+        await daemon.until(lambda: len(driver.turns) == 2)
+    assert driver.turns[0] == (1, 2, 3)
+
+
+async def test_what_comes_close_behind_the_first_message_joins_its_turn(tmp_path):
+    driver = ending(DONE)
+    async with serving(tmp_path, driver) as daemon:
+        await daemon.until(lambda: daemon.of(wire.Recv))
+        ids = tuple(daemon.post(body) for body in "abc")
+        await daemon.until(lambda: driver.turns)
+        assert [recv.max for recv in usual_recvs(daemon)] == [16, 15]
+    assert driver.turns == [ids]
+
+
+async def test_the_tool_recv_takes_several_messages_with_one_request(tmp_path):
+    taken: list[tuple[Delivery, ...]] = []
+
+    async def act(turn: Turn) -> TurnEnd:
+        for body in "bcde":
+            daemon.post(body)
+        before = len(usual_recvs(daemon))
+        taken.append(await turn.take(3, 0.0))
+        assert len(usual_recvs(daemon)) == before + 1
+        return DONE
+
+    driver = Scripted(act)
+    async with serving(tmp_path, driver) as daemon:
+        daemon.post("a")
+        await daemon.until(lambda: taken)
+    assert [each.body for each in taken[0]] == ["b", "c", "d"]
+
+
+async def test_an_outage_while_the_ack_is_under_way_repeats_no_turn(tmp_path):
+    driver = ending(DONE)
+    async with serving(tmp_path, driver) as daemon:
+        daemon.hold = {wire.Ack}
+        asked = daemon.post("once")
+        await daemon.until(lambda: daemon.of(wire.Ack))
+        daemon.hold = set()
+        await daemon.stop()
+        assert daemon.state(asked) == "queued"
+        await asyncio.sleep(20)
+        await daemon.start()
+        await daemon.until(lambda: daemon.state(asked) == "acked")
+    assert driver.turns == [(asked,)]
+
+
+async def test_an_outage_before_the_ack_can_be_sent_repeats_no_turn(tmp_path):
+    go = asyncio.Event()
+
+    async def act(turn: Turn) -> TurnEnd:
+        await go.wait()
+        return DONE
+
+    driver = Scripted(act)
+    async with serving(tmp_path, driver) as daemon:
+        asked = daemon.post("once")
+        await daemon.until(lambda: driver.turns)
+        await daemon.stop()
+        go.set()
+        await asyncio.sleep(20)
+        assert daemon.state(asked) == "queued"
+        await daemon.start()
+        await daemon.until(lambda: daemon.state(asked) == "acked")
+    assert driver.turns == [(asked,)]
+
+
+async def test_what_the_model_was_done_with_is_acked_even_if_the_agent_is_stopped(tmp_path):
+    async def act(turn: Turn) -> TurnEnd:
+        await turn.done([turn.messages[0].id])
+        told.set()
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    told = asyncio.Event()
+    driver = Scripted(act)
+    async with mail_waits(tmp_path, driver, "a", "b") as daemon:
+        await told.wait()
+    assert (daemon.state(1), daemon.items[1].reasons) == ("acked", [])
+    assert daemon.items[2].reasons == [("defer", "the agent was stopped")]
+
+
+async def test_the_reason_of_a_cancel_is_that_of_the_order(tmp_path):
+    async def act(turn: Turn) -> TurnEnd:
+        await driver.interrupted.wait()
+        return TurnEnd(Cancelled())
+
+    driver = Scripted(act)
+    async with serving(tmp_path, driver) as daemon:
+        asked = daemon.post("hang")
+        await daemon.until(lambda: driver.turns)
+        daemon.order("cancel", reason="too dear")
+        await daemon.until(lambda: daemon.state(asked) == "dead")
+        await daemon.until(lambda: daemon.of(wire.TurnRecord))
+    assert daemon.items[asked].reasons == [("reject", "too dear")]
+    assert daemon.of(wire.TurnRecord)[0].note == "too dear"

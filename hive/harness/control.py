@@ -1,4 +1,4 @@
-"""Following what the hive orders: pause, cancel, a new session, limits of the account."""
+"""Control commands of the hive: pause, cancel, a new session, limits of the account."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Protocol
 
 from hive.client.api import AgentClient
 from hive.errors import BadRequestError
-from hive.harness.gate import PAUSED, Gate, HoldOff
-from hive.harness.patience import until_reachable
+from hive.harness.driver import HoldOff
+from hive.harness.pause import Pause
+from hive.harness.retry import until_reachable
 from hive.wire import WAIT_MAX
 from hive.wire.enums import ActivityState, OrderKind
 from hive.wire.harness import Order
@@ -18,11 +19,16 @@ from hive.wire.harness import Order
 logger = logging.getLogger(__name__)
 
 OPERATOR = "operator"
+"""The source of a pause by the operator."""
+
 ACCOUNT = "account"
+"""The source of a pause because the account is used up."""
+
+PAUSED = HoldOff(ActivityState.PAUSED, "paused by the operator")
 
 
-class Obedient(Protocol):
-    """What has turns that orders are about."""
+class Controlled(Protocol):
+    """The turns that control commands are about."""
 
     def cancel(self, reason: str) -> None:
         """Interrupt the turn that is under way; without one, do nothing."""
@@ -37,46 +43,51 @@ class Obedient(Protocol):
         ...
 
 
-async def follow(client: AgentClient, gate: Gate, worker: Obedient, ordered: asyncio.Event) -> None:
-    """Obey until cancelled; a daemon that gives no orders is left alone.
+async def follow(
+    client: AgentClient, pause: Pause, turns: Controlled, known: asyncio.Event
+) -> None:
+    """Fetch control commands and obey them, until cancelled, or until the daemon knows none.
 
-    `ordered` is set once it is known what holds already.
+    `known` is set once what already holds is known, such as a pause.
+
+    Raises:
+        HiveError: The daemon refuses this harness.
     """
-    heard = 0
+    after = 0
     while True:
-        ask = partial(client.orders, wait=WAIT_MAX, after=heard)
+        ask = partial(client.orders, wait=WAIT_MAX, after=after)
         try:
             orders = await until_reachable(ask)
         except BadRequestError as refusal:
             logger.info("this daemon gives no orders: %s", refusal)
-            ordered.set()
+            known.set()
             return
         for order in orders:
             logger.info("ordered: %s", order.kind)
-            obey(order, gate, worker)
-            heard = order.seq
-        ordered.set()
+            obey(order, pause, turns)
+            after = order.seq
+        known.set()
 
 
-def obey(order: Order, gate: Gate, worker: Obedient) -> None:
-    """Do what one order says."""
+def obey(order: Order, pause: Pause, turns: Controlled) -> None:
+    """Carry out one command."""
     match order.kind:
         case OrderKind.PAUSE:
-            gate.shut(OPERATOR, PAUSED)
+            pause.begin(OPERATOR, PAUSED)
         case OrderKind.RESUME:
-            gate.open(OPERATOR)
+            pause.end(OPERATOR)
         case OrderKind.LIMITED:
-            gate.shut(ACCOUNT, _limit(order))
+            pause.begin(ACCOUNT, _limit(order))
         case OrderKind.UNLIMITED if order.at is not None:
-            gate.shut(ACCOUNT, _limit(order))
+            pause.begin(ACCOUNT, _limit(order))
         case OrderKind.UNLIMITED:
-            gate.open(ACCOUNT)
+            pause.end(ACCOUNT)
         case OrderKind.CANCEL:
-            worker.cancel(order.reason or "cancelled by the operator")
+            turns.cancel(order.reason or "cancelled by the operator")
         case OrderKind.NEW_SESSION:
-            worker.begin_anew()
+            turns.begin_anew()
         case OrderKind.RESTARTED:
-            worker.restarted(order)
+            turns.restarted(order)
 
 
 def _limit(order: Order) -> HoldOff:

@@ -1,4 +1,4 @@
-"""Repeating what failed only because the daemon is away."""
+"""Retry until the daemon is reachable."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 async def until_reachable(ask: Callable[[], Awaitable[T]]) -> T:
-    """Ask again until the daemon answers.
+    """Repeat a request until the daemon answers it.
 
     The client itself waits between its attempts to connect, and long before it gives up; a daemon
     that is upgraded or that starts late is no reason for a harness to end.

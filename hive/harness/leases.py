@@ -1,0 +1,280 @@
+"""Messages that are leased to this connection: in progress, or finished with their ack pending.
+
+After a connection was lost, the daemon delivers again what this harness still holds. The table
+recognizes it: a message in progress only gets its new lease, a finished one only its ack. Neither
+is worked on twice.
+
+Decisions are synchronous, requests come afterwards: `finish` and `give_back` only note what is to
+be sent, `flush` sends it. So a task that is cancelled between the two loses nothing: the
+next `flush` sends what is pending, at the latest that of `close`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Protocol
+
+from attrs import define, field, frozen
+
+from hive.client.api import AgentClient, Delivery
+from hive.errors import HiveError, StaleLeaseError, TimedOutError, UnavailableError
+from hive.wire.agent import RECV_MAX
+from hive.wire.enums import NackMode
+
+logger = logging.getLogger(__name__)
+
+BATCH = 16
+"""Messages that a model is given at once, at most."""
+
+BATCH_BYTES = 24_000
+"""Bytes of their bodies, unless the first alone has more: clients cut long results."""
+
+BEATS_PER_LEASE = 3
+"""Heartbeats while a lease lasts, so that one that is lost does no harm."""
+
+RETRY_PAUSE = 5.0
+"""Seconds until a background request, such as a heartbeat, is repeated after it failed."""
+
+LAST_REQUEST = 1.0
+"""Seconds for the last requests of a harness, such as putting messages back, while it ends."""
+
+
+class LeasedMail(Protocol):
+    """Messages that a model takes with `recv` and is done with after `reply` or `ack`.
+
+    The implementation decides when they are acked: that of an interactive session at once, that of
+    a turn when the turn ends.
+    """
+
+    def held(self) -> tuple[Delivery, ...]:
+        """Return what the model was given and is not done with, oldest first."""
+        ...
+
+    async def take(self, most: int, wait: float) -> tuple[Delivery, ...]:
+        """Lease up to `most` messages, waiting up to `wait` seconds for the first."""
+        ...
+
+    async def done(self, ids: Sequence[int]) -> None:
+        """Note that the model is done with these messages.
+
+        Raises:
+            NotFoundError: One of them is not held; then none is done.
+        """
+        ...
+
+
+@frozen
+class _Return:
+    """A nack that is pending."""
+
+    lease: str
+    mode: NackMode
+    reason: str
+    delay: float | None
+
+
+@define(eq=False)
+class Leases:
+    """The lease table of one connection. Several workers may share it.
+
+    A message goes through these states:
+
+        in progress    `recv` has returned it; heartbeats extend its lease
+        finished       the work is done, its ack is pending or under way
+        refused        finished, but the hive had taken it back before the ack: it will be
+                       delivered again and is acked then
+        returned       its nack is pending
+
+    An ack or a nack that failed for want of a connection stays pending. To repeat it is safe: a
+    repeated ack is no error, and a nack names the lease that it is about.
+    """
+
+    client: AgentClient
+    _in_progress: dict[int, Delivery] = field(factory=dict, init=False)
+    _finished: set[int] = field(factory=set, init=False)
+    _acks: dict[int, None] = field(factory=dict, init=False)
+    _returns: dict[int, _Return] = field(factory=dict, init=False)
+    _arrived: asyncio.Event = field(factory=asyncio.Event, init=False)
+
+    def held(self) -> tuple[Delivery, ...]:
+        """Return the messages in progress, oldest first."""
+        return tuple(self._in_progress.values())
+
+    async def recv(
+        self,
+        most: int = 1,
+        *,
+        wait: float = 0.0,
+        max_bytes: int | None = None,
+        urgent: bool = False,
+    ) -> tuple[Delivery, ...]:
+        """Lease messages that are new here; acks that are pending go with the request.
+
+        The arguments are those of the client's `recv`. What is only delivered again is not
+        returned, and the wait begins again after it. Cancelling gives back what still arrives.
+
+        Raises:
+            HiveError: The request failed; the acks stay pending.
+        """
+        while True:
+            try:
+                with self._sending_acks() as acks:
+                    messages = await self.client.recv(
+                        max=most, wait=wait, ack=acks, urgent=urgent, max_bytes=max_bytes
+                    )
+            except StaleLeaseError as error:
+                logger.info("%s; it is acked when it is delivered again", error)
+                continue
+            fresh = self._add(messages)
+            if fresh or not messages:
+                return fresh
+
+    def finish(self, ids: Iterable[int]) -> None:
+        """Note that the work for these messages is done, so that they are acked."""
+        for number in ids:
+            self._in_progress.pop(number, None)
+            self._finished.add(number)
+            self._acks[number] = None
+
+    def give_back(
+        self, message: Delivery, mode: NackMode, reason: str, delay: float | None = None
+    ) -> None:
+        """Note that a message in progress goes back, so that it is nacked.
+
+        Args:
+            message: A message in progress; any other is ignored.
+            mode: Whether that counts as an attempt, or is the last one.
+            reason: Why, at most 4096 characters.
+            delay: Seconds until it is delivered again.
+        """
+        held = self._in_progress.pop(message.id, None)
+        if held is not None:
+            self._returns[message.id] = _Return(held.lease, mode, reason, delay)
+
+    async def flush(self) -> bool:
+        """Send the acks and nacks that are pending.
+
+        Returns:
+            False if an ack was refused, since the hive had taken its message back.
+        """
+        nacks = [self._send_nack(number) for number in tuple(self._returns)]
+        if not nacks and not self._acks:
+            return True
+        accepted, _ = await asyncio.gather(self._send_acks(), asyncio.gather(*nacks))
+        return accepted
+
+    async def ack_returned(self) -> None:
+        """Ack finished messages that the hive had taken back: they are first in the inbox there.
+
+        What has something more urgent before it is acked when it is delivered again.
+
+        Raises:
+            HiveError: The request failed.
+        """
+        refused = len(self._finished) - len(self._acks)
+        messages = await self.client.recv(max=min(refused, RECV_MAX))
+        for message in self._add(messages):
+            self.give_back(message, NackMode.DEFER, "only looked at")
+        await self.flush()
+
+    async def beat(self, *, in_turn: bool = True) -> None:
+        """Extend the leases while there are any, and send again what failed; until cancelled.
+
+        Args:
+            in_turn: Whether to tell the hive that the messages are worked on.
+        """
+        while True:
+            while not (self._in_progress or self._acks or self._returns):
+                await self._arrived.wait()
+                self._arrived.clear()
+            self._arrived.clear()
+            pause = await self._beat(in_turn=in_turn)
+            await self.flush()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._arrived.wait()
+
+    async def close(self, reason: str) -> None:
+        """Send what is pending and put back what is in progress, because the harness ends."""
+        await self.put_back(self.held(), reason)
+
+    async def put_back(self, messages: Iterable[Delivery], reason: str) -> None:
+        """Put messages back now, without burning an attempt, together with all that is pending.
+
+        Takes a second at most: without a daemon, the end of the connection puts everything back.
+        """
+        for message in messages:
+            self.give_back(message, NackMode.DEFER, reason)
+        try:
+            async with asyncio.timeout(LAST_REQUEST):
+                await self.flush()
+        except TimeoutError:
+            logger.info("messages go back when the connection ends")
+
+    def _add(self, messages: Iterable[Delivery]) -> tuple[Delivery, ...]:
+        """Note deliveries; return those that are new."""
+        return tuple(message for message in messages if self._is_new(message))
+
+    def _is_new(self, message: Delivery) -> bool:
+        self._returns.pop(message.id, None)  # the hive has taken it back by itself
+        if message.id in self._finished:
+            self._acks[message.id] = None
+            return False
+        is_new = message.id not in self._in_progress
+        self._in_progress[message.id] = message
+        self._arrived.set()
+        return is_new
+
+    @contextmanager
+    def _sending_acks(self) -> Iterator[tuple[int, ...]]:
+        """Hand the pending acks to one request; those that it may not have done stay pending."""
+        acks = tuple(self._acks)
+        self._acks.clear()
+        try:
+            yield acks
+        except StaleLeaseError:
+            raise  # those that were held are acked, the others are delivered again
+        except BaseException:
+            self._acks = dict.fromkeys((*acks, *self._acks))
+            raise
+        self._finished.difference_update(acks)
+
+    async def _send_acks(self) -> bool:
+        try:
+            with self._sending_acks() as acks:
+                if acks:
+                    await self.client.ack(acks)
+        except HiveError as error:
+            logger.info("%s; it is acked later, or when it is delivered again", error)
+            return not isinstance(error, StaleLeaseError)
+        return True
+
+    async def _send_nack(self, number: int) -> None:
+        """Give a message back; if that is refused, the hive has taken it back already."""
+        nack = self._returns.pop(number, None)
+        if nack is None:
+            return
+        try:
+            await self.client.nack(
+                number, mode=nack.mode, delay=nack.delay, reason=nack.reason, lease=nack.lease
+            )
+        except (UnavailableError, TimedOutError, asyncio.CancelledError) as error:
+            if number not in self._in_progress:
+                self._returns[number] = nack
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            logger.info("message %d was not given back yet: %s", number, error)
+        except HiveError as refusal:
+            logger.info("message %d was not given back: %s", number, refusal)
+
+    async def _beat(self, *, in_turn: bool) -> float:
+        """Send a heartbeat; return the seconds until the next."""
+        ids = list(self._in_progress) if in_turn else []
+        try:
+            return await self.client.heartbeat(ids) / BEATS_PER_LEASE
+        except HiveError as error:
+            logger.info("no heartbeat: %s", error)
+            return RETRY_PAUSE

@@ -1,0 +1,272 @@
+"""The worker: receive, have a turn worked on, settle it, and again. One loop for every driver."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from random import Random
+
+from attrs import define, evolve, field
+
+from actors import Backoff
+from hive.client.api import Delivery
+from hive.clock import Clock
+from hive.errors import HiveError
+from hive.harness.control import ACCOUNT
+from hive.harness.driver import (
+    Cancelled,
+    Deferred,
+    Done,
+    Failed,
+    HoldOff,
+    Outcome,
+    Surroundings,
+    TurnDriver,
+    TurnEnd,
+)
+from hive.harness.leases import BATCH_BYTES, Leases
+from hive.harness.pause import Pause
+from hive.harness.reporting import Reporter, wake_of
+from hive.harness.retry import until_reachable
+from hive.harness.turn import Turn
+from hive.wire import WAIT_MAX
+from hive.wire.enums import ActivityState, NackMode
+
+logger = logging.getLogger(__name__)
+
+AFTER_FAILURE = Backoff(base=1.0, factor=2.0, cap=60.0, jitter=0.1)
+"""Delays before a message that failed is delivered again, by its attempt."""
+
+AFTER_DEFERRAL = 30.0
+"""Seconds before a message that was deferred is delivered again."""
+
+OWN_TURNS = "turns"
+"""The source of a pause that a turn's end began."""
+
+
+@define(eq=False)
+class Worker:
+    """Has a driver work in turns, one after the other.
+
+    Attributes:
+        surroundings: The connection and the reporter.
+        driver: Does the work.
+        leases: The lease table, shared by all workers of a harness.
+        pause: Decides whether a turn may begin.
+        clock: Wall time, for records.
+        random: Source of jitter.
+        known: Set once it is known whether the agent is paused or limited.
+        busy: Whether a turn is under way.
+        stopping: Set to end after that turn.
+    """
+
+    surroundings: Surroundings
+    driver: TurnDriver
+    leases: Leases
+    pause: Pause
+    clock: Clock
+    random: Random
+    known: asyncio.Event
+    busy: bool = field(default=False, init=False)
+    stopping: bool = field(default=False, init=False)
+    _driving: bool = field(default=False, init=False)
+    _cancelled: str = field(default="", init=False)
+    _interrupting: asyncio.Task[None] | None = field(default=None, init=False)
+    _left_over: tuple[Delivery, ...] = field(default=(), init=False)
+
+    async def run(self) -> None:
+        """Work until `stopping` is set, or until cancelled.
+
+        What is then leased stays in the lease table, whose `close` puts it back.
+
+        Raises:
+            HiveError: The daemon refuses this harness.
+        """
+        await self.known.wait()
+        while not self.stopping:
+            if self.pause.current() is not None:
+                await self._wait_for_the_end_of_the_pause()
+            turn = await self._gather()
+            if turn.messages:
+                await self._take_turn(turn)
+
+    def cancel(self, reason: str) -> None:
+        """Interrupt the turn that is under way; one that gathers its messages does not begin."""
+        self._cancelled = reason
+        if self._driving and (self._interrupting is None or self._interrupting.done()):
+            logger.info("interrupting the turn: %s", reason)
+            self._interrupting = asyncio.create_task(self.driver.interrupt())
+
+    @property
+    def _reporter(self) -> Reporter:
+        return self.surroundings.reporter
+
+    @property
+    def _converses(self) -> bool:
+        """Whether a turn may have several messages."""
+        return self.driver.batch > 1
+
+    # Before a turn
+
+    async def _wait_for_the_end_of_the_pause(self) -> None:
+        """Wait, and hold no messages meanwhile."""
+        if (reason := self.pause.current()) is not None:
+            self._put_back_left_over(reason)
+        await self.leases.flush()
+        await self.pause.until_over(self._reporter)
+
+    async def _gather(self) -> Turn:
+        """Return a turn with the messages that wait, or will come; empty if none may begin."""
+        turn = Turn(self.leases)
+        turn.join(self._left_over)
+        self._left_over = ()
+        if not turn.messages:
+            first = until_reachable(lambda: turn.take(self.driver.batch, WAIT_MAX))
+            await self.pause.unless_paused(first)
+        if turn.messages:
+            self.busy, self._cancelled = True, ""
+            if self._converses:
+                await self._gather_more(turn)
+        return turn
+
+    async def _gather_more(self, turn: Turn) -> None:
+        """Find out how many messages wait, and let those join a message that came alone.
+
+        A request that finds messages takes all that fit, so nothing more is asked for. One that
+        had to wait gets the first message alone, the moment it comes; if more came close behind,
+        they belong to the same turn.
+        """
+        unread = await until_reachable(self.surroundings.client.status)
+        room = BATCH_BYTES - turn.size
+        if len(turn.messages) == 1 < unread and room > 0:
+            await until_reachable(lambda: turn.take(self.driver.batch - 1, 0.0, room))
+        turn.waiting = max(0, unread - len(turn.messages))
+
+    # A turn
+
+    async def _take_turn(self, turn: Turn) -> None:
+        wake, started = wake_of(turn.messages), self._reporter.begin(turn.messages)
+        end = TurnEnd(Cancelled()) if self._cancelled else await self._drive(turn)
+        if self._cancelled and isinstance(end.outcome, Cancelled):
+            end = evolve(end, outcome=Cancelled(self._cancelled))
+        await self._settle(turn, end, wake, started)
+        self.busy = False
+        await self._afterwards(end)
+
+    async def _drive(self, turn: Turn) -> TurnEnd:
+        """Return how the driver's turn ended; a conversation gets urgent messages meanwhile."""
+        logger.info("a turn about %s", ", ".join(str(each.id) for each in turn.messages))
+        listening = asyncio.create_task(turn.listen()) if self._converses else None
+        self._driving = True
+        try:
+            return await self.driver.turn(turn)
+        except Exception as error:
+            logger.exception("the driver has a bug")
+            return TurnEnd(Failed(f"the driver raised {type(error).__name__}: {error}"))
+        finally:
+            self._driving = False
+            if listening is not None:
+                listening.cancel()  # not awaited: nothing may come between the end and its verdict
+
+    # The settlement: a turn's outcome becomes acks, nacks and a record. The promises about mail
+    # meet here: acked only when the work is done, an attempt burned only by a failure, no second
+    # run of what is done.
+    #
+    # It has two halves. `_decide` notes an ack or a nack for each message in the lease table. It
+    # does not await, and nothing awaits between the driver's return and it: so the verdict exists
+    # for all messages or for none. `flush` then sends what is noted. The simpler way, a request
+    # per message in a loop, would lose the verdict on the rest if it were cancelled in the middle:
+    # a message that failed would go back as if it had not been tried. Here a worker may be
+    # cancelled at any await:
+    #   - before the verdict: `Leases.close` defers the turn's messages, which burns no attempt,
+    #     and acks those that the model had said it was done with;
+    #   - in `flush`: what was not answered is still pending, and `Leases.close` sends it;
+    #   - after it: there is nothing left to do.
+    #
+    # Acks and nacks are written together and share a commit. Their order is free, since each is
+    # about another message. The record comes last, so that a turn that `hive-c0re turns` shows is
+    # settled, and in any case, so that one whose `flush` was cancelled is shown too.
+    #
+    # A conversation acks at once: it may compact itself for minutes next, or wait for a login, and
+    # a crash meanwhile would repeat the turn. With single messages the next request is a `recv`
+    # anyway; an ack that goes with it saves a round trip and a commit for each message.
+    #
+    # An outage needs no case of its own. With the connection all leases have ended, so an ack
+    # that is still pending will be refused; its message is delivered again, and the table, which
+    # knows it as finished, acks it then. Waiting here until the daemon answers would delay that.
+    async def _settle(self, turn: Turn, end: TurnEnd, wake: str, started: float) -> None:
+        self._decide(turn, end)
+        try:
+            if self._converses or not isinstance(end.outcome, Done):
+                await self.leases.flush()
+        finally:
+            ids = tuple(message.id for message in turn.messages)
+            record = end.recorded(started, self.clock.now(), wake=wake, messages=ids)
+            self._reporter.turn(record)
+
+    def _decide(self, turn: Turn, end: TurnEnd) -> None:
+        """Note what becomes of each message; urgent ones that were not shown come next."""
+        outcome = end.outcome
+        if isinstance(outcome, Done):
+            self.leases.finish(message.id for message in turn.held())
+        else:
+            logger.warning("the turn: %s", outcome.reason)
+            for message in turn.held():
+                delay = self._delay(message, outcome, end.hold_off)
+                self.leases.give_back(message, outcome.nack, outcome.reason, delay)
+        self._left_over = turn.unseen
+        if end.hold_off is not None:
+            self._put_back_left_over(end.hold_off)
+
+    def _delay(self, message: Delivery, outcome: Outcome, hold_off: HoldOff | None) -> float | None:
+        match outcome:
+            case Failed():
+                return AFTER_FAILURE.delay(message.attempt - 1, self.random)
+            case Deferred() if hold_off is None:
+                return AFTER_DEFERRAL
+            case _:
+                return None
+
+    def _put_back_left_over(self, reason: HoldOff) -> None:
+        for message in self._left_over:
+            self.leases.give_back(message, NackMode.DEFER, reason.reason)
+        self._left_over = ()
+
+    # After a turn
+
+    async def _afterwards(self, end: TurnEnd) -> None:
+        """Report the agent's state, and let the driver tidy up."""
+        if end.hold_off is not None:
+            await self._hold_off(end.hold_off, shared=end.shared)
+        elif self._converses:
+            await self._report_state(end.outcome)
+            if not self.stopping:
+                await self.driver.rest()
+        elif not self.leases.held():
+            self._reporter.state(ActivityState.IDLE)
+
+    async def _hold_off(self, reason: HoldOff, *, shared: bool) -> None:
+        self.pause.begin(ACCOUNT if shared else OWN_TURNS, reason)
+        self._reporter.state(reason.state, reason.reason, reason.until)
+        if shared and reason.until is not None:
+            self._reporter.limited(reason.until, reason.reason)
+        if reason.until is None:
+            await self.driver.recovered()
+            self.pause.end(OWN_TURNS)
+            self._reporter.state(ActivityState.IDLE)
+
+    async def _report_state(self, outcome: Outcome) -> None:
+        """Report that the turn failed, or for whose answer the agent waits, or that it is idle."""
+        if isinstance(outcome, Failed):
+            self._reporter.state(ActivityState.FAILED, outcome.reason)
+            return
+        try:
+            asked = (await self.surroundings.client.loose_ends()).asked
+        except HiveError as error:
+            logger.info("it is not known what is open: %s", error)
+            asked = ()
+        if asked:
+            about = f"{asked[0].to}: {asked[0].question}"[:200]
+            self._reporter.state(ActivityState.WAITING, about)
+        else:
+            self._reporter.state(ActivityState.IDLE)
