@@ -1,4 +1,4 @@
-"""Verbs about the daemon itself."""
+"""Verbs about the daemon and its store."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from hive.cli import output
+from hive import paths
+from hive.cli import options, output
 from hive.cli.requests import call
 
 _DIRECTORY = click.Path(file_okay=False, readable=False, path_type=Path)
@@ -61,3 +62,20 @@ def shutdown(keep_agents: bool) -> None:
     The daemon answers before it has ended.
     """
     call("shutdown", keep_agents=keep_agents)
+
+
+@click.command()
+@click.argument("file", type=click.Path(dir_okay=False, readable=False, path_type=Path))
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@options.as_json
+def backup(file: Path, force: bool, as_json: bool) -> None:
+    """Copy the store to a file, while everything runs.
+
+    The copy is the store of one moment. It is checked before it gets its name, so what is there is
+    whole.
+    """
+    from hive.store.backup import back_up
+
+    made = back_up(paths.find().database, file.absolute(), force=force)
+    if as_json:
+        output.document({"path": str(made.path), "bytes": made.size, "schema": made.version})

@@ -1,4 +1,4 @@
-"""Verbs about what became of mail: its life, dead letters, loops and groups."""
+"""Verbs of mail administration: traces, dead letters and loops."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import click
 from hive.cli import options, output
 from hive.cli.requests import call
 from hive.click_types import Seconds
-from hive.errors import NotFoundError, UnknownNameError
-from hive.names import suggest
+from hive.errors import NotFoundError
 from hive.view.escape import inline
 from hive.view.stream import message_lines, step_line
 
@@ -135,30 +134,3 @@ def reset_loop(one: str, other: str) -> None:
     What was parked is delivered, in order.
     """
     call("reset_loop", names=[one, other])
-
-
-@click.command()
-@click.argument("change", type=click.Choice(["list", "add", "remove"]))
-@click.argument("name", metavar="[GROUP]", required=False)
-@click.argument("members", metavar="[NAME...]", nargs=-1, shell_complete=options.complete_names)
-@options.as_json
-def group(change: str, name: str | None, members: tuple[str, ...], as_json: bool) -> None:
-    """Manage the groups that messages to '@group' go to."""
-    if change != "list":
-        if name is None or not members:
-            raise click.UsageError(f"'group {change}' needs a group and at least one name")
-        changed: dict[str, Any] = {change: list(members)}
-        call("change_group", name=name, **changed)
-        return
-    found = call("groups")["groups"]
-    if name is not None:
-        wanted = name.removeprefix("@")
-        if wanted not in found:
-            raise UnknownNameError(f"there is no group '@{wanted}'{suggest(wanted, found)}")
-        found = {wanted: found[wanted]}
-    if as_json:
-        output.document(found)
-    else:
-        output.lines(
-            [f"@{inline(each)}  {' '.join(map(inline, who))}" for each, who in found.items()]
-        )

@@ -1,4 +1,4 @@
-"""The verb that sends as the operator, and waits for the answer."""
+"""Verbs with which the operator sends messages and answers questions."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from hive.click_types import Seconds
 from hive.errors import BadRequestError, HiveError, TimedOutError
 from hive.names import EVERYONE
 from hive.view.escape import block, inline
+from hive.view.turns import question_lines
 
 ANSWER_WAIT = 600.0
 """Seconds that `send --wait` waits if it is not told: a turn of an agent may take minutes."""
@@ -106,6 +107,34 @@ def send(
         output.document({"id": sent["id"], "answer": answer})
     else:
         output.lines(block(answer["body"]))
+
+
+@click.command()
+@click.option("--all", "every", is_flag=True, help="Also those that are over, newest last.")
+@click.option("-n", "most", type=int, default=50, show_default=True, help="At most so many.")
+@options.as_json
+def questions(every: bool, most: int, as_json: bool) -> None:
+    """Show the questions that are open, oldest first."""
+    found = call("questions", all=every, max=most)["questions"]
+    if as_json:
+        output.document(found)
+        return
+    if not found:
+        output.hint("No questions.")
+    now = time.time()
+    for row in found:
+        output.lines(question_lines(row, now))
+
+
+@click.command()
+@click.argument("number", metavar="ID", type=click.IntRange(min=1))
+@click.argument("text", metavar="[TEXT]", required=False)
+def answer(number: int, text: str | None) -> None:
+    """Answer a question, whoever it was put to.
+
+    Without TEXT, or with -, the answer is read from standard input.
+    """
+    call("answer", id=number, answer=read_body(text, "TEXT"))
 
 
 def await_answer(

@@ -1,4 +1,4 @@
-"""Verbs about work queues, and the groups beside them."""
+"""Verbs about work queues and groups."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import click
 
 from hive.cli import options, output
 from hive.cli.requests import call
+from hive.errors import UnknownNameError
+from hive.names import suggest
 from hive.view.escape import inline
 
 
@@ -39,6 +41,33 @@ def remove_queue(name: str, force: bool) -> None:
     ended = call("remove_queue", name=name, force=force)["dead_letters"]
     if ended:
         output.hint(f"{ended} dead letters: hive-c0re dead-letters --inbox queue:{inline(name)}")
+
+
+@click.command()
+@click.argument("change", type=click.Choice(["list", "add", "remove"]))
+@click.argument("name", metavar="[GROUP]", required=False)
+@click.argument("members", metavar="[NAME...]", nargs=-1, shell_complete=options.complete_names)
+@options.as_json
+def group(change: str, name: str | None, members: tuple[str, ...], as_json: bool) -> None:
+    """Manage the groups that messages to '@group' go to."""
+    if change != "list":
+        if name is None or not members:
+            raise click.UsageError(f"'group {change}' needs a group and at least one name")
+        changed: dict[str, Any] = {change: list(members)}
+        call("change_group", name=name, **changed)
+        return
+    found = call("groups")["groups"]
+    if name is not None:
+        wanted = name.removeprefix("@")
+        if wanted not in found:
+            raise UnknownNameError(f"there is no group '@{wanted}'{suggest(wanted, found)}")
+        found = {wanted: found[wanted]}
+    if as_json:
+        output.document(found)
+    else:
+        output.lines(
+            [f"@{inline(each)}  {' '.join(map(inline, who))}" for each, who in found.items()]
+        )
 
 
 def _queue_line(row: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hive.cli.unit_file import unit_file
+from hive.cli.install import unit_file
 
 
 def values(text: str, key: str) -> list[str]:
