@@ -13,7 +13,7 @@ import click
 from hive.cli import options, output
 from hive.cli.requests import call, follow
 from hive.names import OPERATOR
-from hive.view.stream import message_lines
+from hive.view.lines import message_lines
 
 _AGO = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -10,8 +10,8 @@ import click
 from hive.cli import options, output
 from hive.cli.requests import call
 from hive.cli.requests import follow as stream
-from hive.view.escape import block
-from hive.view.stream import event_line
+from hive.view.lines import event_line
+from hive.view.terminal import block
 
 _FOLLOW = click.option("-f", "--follow", is_flag=True, help="Go on as it happens, until Ctrl-C.")
 

@@ -14,8 +14,8 @@ from hive.cli.requests import QUERY, call
 from hive.click_types import Seconds
 from hive.errors import BadRequestError, HiveError, TimedOutError
 from hive.names import EVERYONE
-from hive.view.escape import block, inline
-from hive.view.turns import question_lines
+from hive.view.lines import question_lines
+from hive.view.terminal import block, inline
 
 ANSWER_WAIT = 600.0
 """Seconds that `send --wait` waits if it is not told: a turn of an agent may take minutes."""

@@ -13,8 +13,8 @@ from hive.cli.requests import call
 from hive.click_types import Seconds
 from hive.errors import HiveError, UnknownNameError
 from hive.names import MANAGER, MANAGER_ALIAS, suggest
-from hive.view import glyphs, plain
-from hive.view.escape import inline
+from hive.view.status_lines import details, status_lines
+from hive.view.terminal import Glyphs, for_encoding, inline
 from hive.view.urgency import in_order
 
 _LAST_LINES = 10
@@ -62,7 +62,7 @@ def status(name: str | None, watch: float | None, as_json: bool) -> None:
 @options.as_json
 def tree(as_json: bool) -> None:
     """Draw the supervision tree."""
-    from hive.view.tree import tree_lines
+    from hive.view.lines import tree_lines
 
     root = call("tree")["tree"]
     if as_json:
@@ -120,7 +120,7 @@ def _show_one(row: Row, *, as_json: bool) -> None:
     if as_json:
         output.document(row)
     else:
-        output.lines(plain.details(row, time.time(), _glyphs()))
+        output.lines(details(row, time.time(), _glyphs()))
 
 
 def _show_all(rows: list[Row], *, as_json: bool) -> None:
@@ -131,7 +131,7 @@ def _show_all(rows: list[Row], *, as_json: bool) -> None:
     elif output.is_terminal():
         _draw(rows)
     else:
-        output.lines(plain.status_lines(rows, time.time()))
+        output.lines(status_lines(rows, time.time()))
 
 
 def _draw(rows: list[Row]) -> None:
@@ -161,9 +161,9 @@ def _watch(name: str | None, every: float, *, as_json: bool) -> None:
         if as_json:
             output.item(in_order(rows))
         else:
-            output.lines([*plain.status_lines(rows, time.time()), ""])
+            output.lines([*status_lines(rows, time.time()), ""])
         time.sleep(every)
 
 
-def _glyphs() -> glyphs.Glyphs:
-    return glyphs.for_encoding(output.encoding())
+def _glyphs() -> Glyphs:
+    return for_encoding(output.encoding())

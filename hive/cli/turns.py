@@ -9,7 +9,7 @@ import click
 from hive.cli import options, output
 from hive.cli.requests import call
 from hive.cli.requests import follow as stream
-from hive.view.turns import limit_line, live_lines, turn_line
+from hive.view.lines import limit_line, live_lines, turn_line
 
 
 @click.command()

@@ -172,7 +172,7 @@ def _print_line(line: str) -> None:
 
 
 def _event_line(row: EventRow) -> str:
-    from hive.view.stream import event_line
+    from hive.view.lines import event_line
 
     return event_line(
         {"seq": row.seq, "at": row.at, "event": row.event, "name": row.name, "detail": row.detail}

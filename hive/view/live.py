@@ -18,9 +18,8 @@ from rich.live import Live
 from rich.text import Text
 
 from hive.errors import HiveError
-from hive.view.escape import inline
-from hive.view.glyphs import for_encoding
 from hive.view.table import snapshot
+from hive.view.terminal import for_encoding, inline
 from hive.view.times import span
 from hive.view.urgency import Row
 

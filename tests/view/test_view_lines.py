@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hive.view.glyphs import ASCII, UNICODE
-from hive.view.stream import event_line, message_lines
-from hive.view.tree import tree_lines
+from hive.view.lines import event_line, message_lines, tree_lines
+from hive.view.terminal import ASCII, UNICODE
 
 TREE = {
     "path": "hive-c0re",

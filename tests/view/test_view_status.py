@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 
 from hive.view.columns import COLUMNS, DROPPED, FOR, NAME, NOTE, STATE, fit, note
-from hive.view.glyphs import ASCII, UNICODE
-from hive.view.plain import details, status_lines
+from hive.view.status_lines import details, status_lines
 from hive.view.table import STYLES, snapshot
+from hive.view.terminal import ASCII, UNICODE
 from hive.view.urgency import Urgency, in_order, summary, urgency
 
 WIDE = """\

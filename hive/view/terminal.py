@@ -1,4 +1,4 @@
-"""Text from agents, made safe for a terminal.
+"""What a terminal can show: text from agents made safe, and glyphs for its encoding.
 
 A body, a name or a reason comes from a program that may be compromised. Printed as it is, it could
 move the cursor, rewrite earlier lines, set the window title, or reorder what is read (bidirectional
@@ -8,6 +8,7 @@ overrides, CVE-2021-42574). Everything that does not print as itself is shown as
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 _UNSAFE = re.compile(
     "["
@@ -19,6 +20,30 @@ _UNSAFE = re.compile(
     "\ud800-\udfff"  # surrogates: bytes that were no UTF-8
     "]"
 )
+
+
+class Glyphs(NamedTuple):
+    """One set of signs. `marks` are by `Urgency`, in its order."""
+
+    marks: tuple[str, str, str, str, str]
+    branch: str
+    last_branch: str
+    trunk: str
+    gap: str
+    ellipsis: str
+
+
+UNICODE = Glyphs(("✖", "!", "●", "○", "◇"), "├── ", "└── ", "│   ", "    ", "…")
+ASCII = Glyphs(("x", "!", "*", "o", "-"), "|-- ", "`-- ", "|   ", "    ", "...")
+
+
+def for_encoding(encoding: str | None) -> Glyphs:
+    """Return the signs that an output of this encoding can show."""
+    try:
+        "".join((*UNICODE.marks, *UNICODE[1:])).encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return ASCII
+    return UNICODE
 
 
 def inline(text: object) -> str:

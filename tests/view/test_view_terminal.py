@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hive.clock import rfc3339
-from hive.view import glyphs, times
-from hive.view.escape import block, inline
+from hive.view import terminal, times
+from hive.view.terminal import block, inline
 
 TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
@@ -99,19 +99,19 @@ def test_a_time_that_nobody_knows_is_not_guessed(stamp, now):
 @pytest.mark.parametrize(
     ("encoding", "chosen"),
     [
-        ("utf-8", glyphs.UNICODE),
-        ("ascii", glyphs.ASCII),
-        ("latin-1", glyphs.ASCII),
-        ("no-such-encoding", glyphs.ASCII),
-        (None, glyphs.ASCII),
+        ("utf-8", terminal.UNICODE),
+        ("ascii", terminal.ASCII),
+        ("latin-1", terminal.ASCII),
+        ("no-such-encoding", terminal.ASCII),
+        (None, terminal.ASCII),
     ],
 )
 def test_signs_are_those_that_the_output_can_encode(encoding, chosen):
-    assert glyphs.for_encoding(encoding) is chosen
+    assert terminal.for_encoding(encoding) is chosen
 
 
 def test_ascii_signs_are_ascii_and_as_wide():
-    for plain, fancy in zip(glyphs.ASCII[1:5], glyphs.UNICODE[1:5], strict=True):
+    for plain, fancy in zip(terminal.ASCII[1:5], terminal.UNICODE[1:5], strict=True):
         assert plain.isascii()
         assert len(plain) == len(fancy)
-    assert all(len(mark) == 1 and mark.isascii() for mark in glyphs.ASCII.marks)
+    assert all(len(mark) == 1 and mark.isascii() for mark in terminal.ASCII.marks)

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hive.view.columns import COLUMNS, GAP, doing, known, natural_widths, state
-from hive.view.escape import block, inline
-from hive.view.glyphs import Glyphs
+from hive.view.terminal import Glyphs, block, inline
 from hive.view.times import UNKNOWN, age, until
 from hive.view.urgency import Row, in_order, urgency
 

@@ -1,0 +1,148 @@
+"""Rows as plain lines: messages, events, turns, questions, limits, the supervision tree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from hive.view.terminal import Glyphs, block, inline
+from hive.view.times import age, span, until
+
+Row = Mapping[str, Any]
+"""A row as the host socket sends it, see `hive.wire.rows`."""
+
+Node = Mapping[str, Any]
+"""A node as the host socket sends it, see `hive.wire.rows.TreeRow`."""
+
+
+def message_lines(row: Row, now: float) -> list[str]:
+    """Return one message of an inbox: a line about it, then its body, indented."""
+    head = f"#{inline(row['id'])}  {inline(row['from'])} -> {inline(row['to'])}"
+    head += f"  {age(row.get('sent_at'), now)} ago"
+    if row.get("in_reply_to") is not None:
+        head += f"  reply to #{inline(row['in_reply_to'])}"
+    if row.get("label"):
+        head += f"  label {inline(row['label'])}"
+    head += f"  [{inline(row.get('state') or 'unknown')}]"
+    if row.get("reason"):
+        head += f"  {inline(row['reason'])}"
+    return [head, *(f"    {line}".rstrip() for line in block(row["body"]))]
+
+
+def step_line(row: Row) -> str:
+    """Return one step of a message's life: when, what, which attempt, whose, why."""
+    parts = [inline(row["at"]), f"{inline(row['step']):<8}"]
+    if row.get("attempt") is not None:
+        parts.append(f"attempt {inline(row['attempt'])}")
+    if row.get("session"):
+        parts.append(inline(row["session"]))
+    if row.get("reason"):
+        parts.append(inline(row["reason"]))
+    return "  ".join(parts).rstrip()
+
+
+def event_line(row: Row) -> str:
+    """Return one event: its number, time, what happened to whom, and the details as `key=value`."""
+    parts = [inline(row["seq"]), inline(row["at"]), inline(row["event"])]
+    if row.get("name"):
+        parts.append(inline(row["name"]))
+    details = row.get("detail") or {}
+    return "  ".join(parts + [f"{inline(key)}={_detail(value)}" for key, value in details.items()])
+
+
+def turn_line(row: Row) -> str:
+    """Return one turn: when, how it ended, how long it took, what began it, what it cost."""
+    parts = [
+        inline(row["started_at"]),
+        f"{inline(row['outcome']):<9}",
+        f"{span(row.get('seconds') or 0.0):>4}",
+        inline(row["wake"]),
+    ]
+    if row.get("messages"):
+        parts.append("for " + ", ".join(f"#{inline(number)}" for number in row["messages"]))
+    if row.get("model"):
+        parts.append(inline(row["model"]))
+    parts.append(_tokens(row))
+    if row.get("cost_usd") is not None:
+        parts.append(f"${row['cost_usd']:.4f}")
+    if row.get("tools"):
+        used = (f"{inline(name)}={inline(count)}" for name, count in row["tools"].items())
+        parts.append(" ".join(used))
+    if row.get("note"):
+        parts.append(inline(row["note"]))
+    return "  ".join(parts)
+
+
+def live_lines(row: Row) -> list[str]:
+    """Return one live event: time of day and kind, then its text, indented where it goes on."""
+    first, *more = block(row["text"])
+    clock = inline(row["at"]).partition("T")[2].partition(".")[0]
+    return [f"{clock}  {inline(row['kind']):<11}  {first}".rstrip(), *(_indented(more, 23))]
+
+
+def question_lines(row: Row, now: float) -> list[str]:
+    """Return one question: a line about it, then what was asked and proposed, indented."""
+    head = f"#{inline(row['id'])}  {inline(row['asker'])} -> {inline(row['to'])}"
+    head += f"  {age(row.get('asked_at'), now)} ago  [{inline(row['state'])}]"
+    if row.get("expires_at") and row["state"] == "open":
+        head += f"  in {until(row['expires_at'], now)}: {inline(row['on_expiry'])}"
+    if row.get("answer") is not None:
+        head += f"  {inline(row.get('answered_by'))}: {inline(row['answer'])}"
+    options = [f"- {inline(option)}" for option in row.get("options") or ()]
+    return [head, *_indented([*block(row["question"]), *options], 4)]
+
+
+def limit_line(row: Row, now: float) -> str:
+    """Return one account: until when it is used up, who shares it, and why."""
+    names = " ".join(map(inline, row.get("names") or ())) or "nobody here"
+    due = f"until {inline(row['until'])} (in {until(row['until'], now)})"
+    return f"{inline(row['account'])}  {due}  {names}  {inline(row['reason'])}"
+
+
+def tree_lines(root: Node, glyphs: Glyphs) -> list[str]:
+    """Return the tree, one line per actor, children in the order in which they were started."""
+    return [_label(root), *_below(root, "", glyphs)]
+
+
+def _detail(value: object) -> str:
+    """Words stand as they are; whatever could be misread is quoted as JSON."""
+    if isinstance(value, str) and value and not set(value) & set(" =\"'"):
+        return inline(value)
+    return inline(json.dumps(value, ensure_ascii=False))
+
+
+def _tokens(row: Row) -> str:
+    cached = (row.get("cache_read_tokens") or 0) + (row.get("cache_write_tokens") or 0)
+    counted = [
+        f"{inline(row.get('input_tokens') or 0)} in",
+        f"{inline(row.get('output_tokens') or 0)} out",
+        *([f"{cached} cached"] if cached else []),
+    ]
+    return ", ".join(counted)
+
+
+def _indented(lines: list[str], width: int) -> list[str]:
+    return [f"{' ' * width}{line}".rstrip() for line in lines]
+
+
+def _below(node: Node, indent: str, glyphs: Glyphs) -> Iterator[str]:
+    children = node.get("children") or []
+    for child in children:
+        last = child is children[-1]
+        yield indent + (glyphs.last_branch if last else glyphs.branch) + _label(child)
+        yield from _below(child, indent + (glyphs.gap if last else glyphs.trunk), glyphs)
+
+
+def _label(node: Node) -> str:
+    """Name, kind and state; beyond that only what is out of the ordinary."""
+    parts = [str(node["path"]).rpartition("/")[2], node.get("kind"), node.get("state")]
+    if node.get("restarts"):
+        parts.append(f"restarts={node['restarts']}")
+    if node.get("mailbox"):
+        parts.append(f"mailbox={node['mailbox']}")
+    if node.get("current"):
+        parts.append(f"now: {node['current']}")
+    if node.get("last_exit"):
+        parts.append(f"last exit: {node['last_exit']}")
+    return "  ".join(inline(part) for part in parts if part)
