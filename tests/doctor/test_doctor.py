@@ -11,9 +11,8 @@ import pytest
 from hive.cli.main import main
 from hive.config import AgentManifest, Containers, HiveConfig, RuntimeName
 from hive.doctor.checks import examine, worst
-from hive.doctor.facts import Facts, Polkit, gather
+from hive.doctor.facts import DROP_IN, Facts, Orphans, Polkit, Where, files, gather
 from hive.doctor.fixes import apply_fixes
-from hive.doctor.orphans import DROP_IN, Orphans, Where, files
 from hive.errors import FailedError
 from hive.findings import Finding, Verdict
 
