@@ -6,25 +6,49 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar, TypeVarTuple, Unpack
 
+from actors.testing import SimulationLoop
 from hive.clock import LoopClock
 from hive.config import HiveConfig
 from hive.daemon.hive import Agent, Hive
 from hive.errors import TimedOutError
 from hive.store import InlineEngine
-from hive.testing.loop import ThreadlessLoop
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 DAY = 86_400.0
 """Seconds of a day."""
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - the name is made by `tempfile`
 """Where files live in memory: a simulation loses no power, so it need not wait for a disk."""
+
+
+class ThreadlessLoop(SimulationLoop):
+    """A simulation loop without threads: their work is done on the loop's own thread.
+
+    Threads end in an order that no seed repeats, and a hive that starts has many of them: each
+    socket is bound in one. Time stands still meanwhile, so it does no harm that they block. Only
+    work that waits for the loop itself would wait for ever.
+    """
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
+    ) -> asyncio.Future[T]:
+        """Call `func` now; its outcome is there in the loop's next turn, as that of a thread is."""
+        outcome: asyncio.Future[T] = self.create_future()
+        try:
+            value = func(*args)
+        except Exception as error:
+            self.call_soon(_settle, outcome, outcome.set_exception, error)
+        else:
+            self.call_soon(_settle, outcome, outcome.set_result, value)
+        return outcome
 
 
 def simulate(
@@ -95,3 +119,8 @@ async def _limited(awaited: Awaitable[T], seconds: float) -> T:
             f"the scenario did not end within {seconds:g} s of simulated time: it waits for what "
             "does not happen, or it needs a longer `within`"
         ) from None
+
+
+def _settle(outcome: asyncio.Future[Any], settle: Callable[[Any], None], value: object) -> None:
+    if not outcome.cancelled():
+        settle(value)
