@@ -20,7 +20,7 @@ from hive.stdio import reopen_closed_stdio
 PROGRAM = output.PROGRAM
 
 
-class Verb(NamedTuple):
+class LazyVerb(NamedTuple):
     """Where a verb is and what it does, known without importing it."""
 
     module: str
@@ -28,51 +28,59 @@ class Verb(NamedTuple):
 
 
 VERBS = {
-    "serve": Verb("daemon", "Run the daemon in the foreground."),
-    "shutdown": Verb("daemon", "End the daemon."),
-    "spawn": Verb("participants", "Create an agent and start it."),
-    "start": Verb("participants", "Start agents, also those that were parked as failed."),
-    "stop": Verb("participants", "Stop agents; they stay stopped until you start them."),
-    "restart": Verb("participants", "Stop agents gracefully and start them again."),
-    "rebuild": Verb("participants", "Build agents' containers anew and restart them."),
-    "kill": Verb("participants", "Stop agents; with --force, at once."),
-    "destroy": Verb("participants", "Remove an agent."),
-    "pause": Verb("participants", "Hold agents' mail back while they keep running."),
-    "resume": Verb("participants", "Let paused agents' mail flow again."),
-    "cancel": Verb("turns", "Interrupt the turns of agents."),
-    "new-session": Verb("turns", "Let agents begin their next turn without what was said before."),
-    "list": Verb("status", "Print the names of the agents."),
-    "status": Verb("status", "Show how all participants are, or one in detail."),
-    "tree": Verb("status", "Draw the supervision tree."),
-    "send": Verb("messages", "Send a message as the operator."),
-    "questions": Verb("messages", "Show the questions that are open, oldest first."),
-    "answer": Verb("messages", "Answer a question, whoever it was put to."),
-    "inbox": Verb("inboxes", "Show an inbox, newest message last."),
-    "search": Verb("inboxes", "Search all mail, newest message last."),
-    "trace": Verb("mail_admin", "Show the whole life of one message."),
-    "dead-letters": Verb("mail_admin", "Show messages that were given up."),
-    "replay": Verb("mail_admin", "Make dead letters deliverable again."),
-    "discard": Verb("mail_admin", "Give dead letters up for good."),
-    "loops": Verb("mail_admin", "Show the pairs of participants that looped."),
-    "reset-loop": Verb("mail_admin", "Let two participants talk again that looped."),
-    "group": Verb("queues", "Manage the groups that messages to '@group' go to."),
-    "queues": Verb("queues", "Show how full work queues and groups are."),
-    "remove-queue": Verb("queues", "Remove a work queue."),
-    "register-peer": Verb("participants", "Give a participant with its own lifecycle an inbox."),
-    "unregister-peer": Verb("participants", "Take a peer out of the routing."),
-    "turns": Verb(
+    "serve": LazyVerb("daemon", "Run the daemon in the foreground."),
+    "shutdown": LazyVerb("daemon", "End the daemon."),
+    "spawn": LazyVerb("participants", "Create an agent and start it."),
+    "start": LazyVerb("participants", "Start agents, also those that were parked as failed."),
+    "stop": LazyVerb("participants", "Stop agents; they stay stopped until you start them."),
+    "restart": LazyVerb("participants", "Stop agents gracefully and start them again."),
+    "rebuild": LazyVerb("participants", "Build agents' containers anew and restart them."),
+    "kill": LazyVerb("participants", "Stop agents; with --force, at once."),
+    "destroy": LazyVerb("participants", "Remove an agent."),
+    "pause": LazyVerb("participants", "Hold agents' mail back while they keep running."),
+    "resume": LazyVerb("participants", "Let paused agents' mail flow again."),
+    "cancel": LazyVerb("turns", "Interrupt the turns of agents."),
+    "new-session": LazyVerb(
+        "turns", "Let agents begin their next turn without what was said before."
+    ),
+    "list": LazyVerb("status", "Print the names of the agents."),
+    "status": LazyVerb("status", "Show how all participants are, or one in detail."),
+    "tree": LazyVerb("status", "Draw the supervision tree."),
+    "send": LazyVerb("messages", "Send a message as the operator."),
+    "questions": LazyVerb("messages", "Show the questions that are open, oldest first."),
+    "answer": LazyVerb("messages", "Answer a question, whoever it was put to."),
+    "inbox": LazyVerb("inboxes", "Show an inbox, newest message last."),
+    "search": LazyVerb("inboxes", "Search all mail, newest message last."),
+    "trace": LazyVerb("mail_admin", "Show the whole life of one message."),
+    "dead-letters": LazyVerb("mail_admin", "Show messages that were given up."),
+    "replay": LazyVerb("mail_admin", "Make dead letters deliverable again."),
+    "discard": LazyVerb("mail_admin", "Give dead letters up for good."),
+    "loops": LazyVerb("mail_admin", "Show the pairs of participants that looped."),
+    "reset-loop": LazyVerb("mail_admin", "Let two participants talk again that looped."),
+    "group": LazyVerb("queues", "Manage the groups that messages to '@group' go to."),
+    "queues": LazyVerb("queues", "Show how full work queues and groups are."),
+    "remove-queue": LazyVerb("queues", "Remove a work queue."),
+    "register-peer": LazyVerb(
+        "participants", "Give a participant with its own lifecycle an inbox."
+    ),
+    "unregister-peer": LazyVerb("participants", "Take a peer out of the routing."),
+    "turns": LazyVerb(
         "turns", "Show the turns of an agent, newest last: times, outcome, tokens, cost, tools."
     ),
-    "watch": Verb("turns", "Show what happens in an agent's turns, as it happens, until Ctrl-C."),
-    "limits": Verb("turns", "Show the accounts that are used up, until when, and who shares them."),
-    "logs": Verb("logs", "Show the last lines that an agent printed."),
-    "events": Verb("logs", "Show what happened in the hive."),
-    "doctor": Verb("doctor", "Examine machine and store; each finding says what to do."),
-    "install-unit": Verb(
+    "watch": LazyVerb(
+        "turns", "Show what happens in an agent's turns, as it happens, until Ctrl-C."
+    ),
+    "limits": LazyVerb(
+        "turns", "Show the accounts that are used up, until when, and who shares them."
+    ),
+    "logs": LazyVerb("logs", "Show the last lines that an agent printed."),
+    "events": LazyVerb("logs", "Show what happened in the hive."),
+    "doctor": LazyVerb("doctor", "Examine machine and store; each finding says what to do."),
+    "install-unit": LazyVerb(
         "install", "Print the unit file that makes the daemon a service of systemd."
     ),
-    "backup": Verb("daemon", "Copy the store to a file, while everything runs."),
-    "completion": Verb("install", "Print the script that completes names in a shell."),
+    "backup": LazyVerb("daemon", "Copy the store to a file, while everything runs."),
+    "completion": LazyVerb("install", "Print the script that completes names in a shell."),
 }
 """Every verb, in the order in which `--help` lists them."""
 
