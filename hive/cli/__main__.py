@@ -1,4 +1,4 @@
-"""Runs the operator's command line as `python -m hive.cli`."""
+"""Run the operator's command line: `python -m hive.cli`."""
 
 from __future__ import annotations
 

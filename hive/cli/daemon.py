@@ -17,16 +17,18 @@ _DIRECTORY = click.Path(file_okay=False, readable=False, path_type=Path)
 @click.option(
     "--config",
     type=click.Path(dir_okay=False, readable=False, path_type=Path),
-    help="The hive.toml to run; without it, what was spawned before.",
+    help="The hive.toml to run; without it, the agents that were spawned before.",
 )
-@click.option("--run-dir", type=_DIRECTORY, help="Where sockets are (HYPERHIVE_RUN_DIR).")
-@click.option("--state-dir", type=_DIRECTORY, help="Where all that lasts is (HYPERHIVE_STATE_DIR).")
-@click.option("--keep-agents", is_flag=True, help="Leave the agents running at the end.")
+@click.option("--run-dir", type=_DIRECTORY, help="Directory of the sockets (HYPERHIVE_RUN_DIR).")
+@click.option(
+    "--state-dir", type=_DIRECTORY, help="Directory of all durable files (HYPERHIVE_STATE_DIR)."
+)
+@click.option("--keep-agents", is_flag=True, help="Leave the agents running at shutdown.")
 @click.option(
     "--status/--no-status",
     "view",
     default=True,
-    help="Show a live status beneath the events, if on a terminal.",
+    help="Show a live status below the events, if on a terminal.",
 )
 def serve(
     config: Path | None,
@@ -35,17 +37,17 @@ def serve(
     keep_agents: bool,
     view: bool,
 ) -> int:
-    """Run the daemon in the foreground until it is asked to end."""
+    """Run the daemon in the foreground until it is shut down."""
     from hive.daemon.serve import ServeOptions, run
-    from hive.paths import Paths, find
+    from hive.paths import Paths
 
-    usual = find()
+    default = paths.find()
     status: int = run(
         ServeOptions(
             config=config,
             paths=Paths(
-                run_dir.absolute() if run_dir else usual.run_dir,
-                state_dir.absolute() if state_dir else usual.state_dir,
+                run_dir.absolute() if run_dir else default.run_dir,
+                state_dir.absolute() if state_dir else default.state_dir,
             ),
             keep_agents=keep_agents,
             view=view and output.is_terminal(),
@@ -57,22 +59,22 @@ def serve(
 @click.command()
 @click.option("--keep-agents", is_flag=True, help="Leave the agents running.")
 def shutdown(keep_agents: bool) -> None:
-    """End the daemon. Agents are stopped first, in reverse order, unless --keep-agents.
+    """Shut down the daemon. Agents are stopped first, in reverse order, unless --keep-agents.
 
-    The daemon answers before it has ended.
+    The verb returns before the daemon has ended.
     """
     call("shutdown", keep_agents=keep_agents)
 
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, readable=False, path_type=Path))
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 @options.as_json
 def backup(file: Path, force: bool, as_json: bool) -> None:
     """Copy the store to a file, while everything runs.
 
-    The copy is the store of one moment. It is checked before it gets its name, so what is there is
-    whole.
+    The copy is a snapshot of one moment. It is checked before it gets its name, so a file of that
+    name is complete.
     """
     from hive.store.backup import back_up
 

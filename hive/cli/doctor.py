@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 @click.option(
     "--config",
     type=click.Path(dir_okay=False, readable=False, path_type=Path),
-    help="The hive.toml that is to run here.",
+    help="The hive.toml to examine.",
 )
-@click.option("--db", "only_store", is_flag=True, help="Only the store: no daemon is no problem.")
-@click.option("--fix", is_flag=True, help="Mend what can be mended without any harm.")
+@click.option(
+    "--db", "only_store", is_flag=True, help="Only the store; a missing daemon is no problem."
+)
+@click.option("--fix", is_flag=True, help="Fix what can be fixed safely.")
 @options.as_json
 def doctor(config: Path | None, only_store: bool, fix: bool, as_json: bool) -> int:
     """Examine machine and store; each finding says what to do.
@@ -37,7 +39,7 @@ def doctor(config: Path | None, only_store: bool, fix: bool, as_json: bool) -> i
     from hive.findings import Verdict
 
     if only_store and (config or fix):
-        raise click.UsageError("--db looks only at the store; leave out --config and --fix")
+        raise click.UsageError("--db examines only the store; leave out --config and --fix")
     findings = _store(needed=not only_store)
     if not only_store:
         findings = [*_machine(config, fix=fix), *findings]
@@ -51,19 +53,19 @@ def _machine(config: Path | None, *, fix: bool) -> list[Finding]:
     known = _ask("list")
     agents = None if known is None else known["agents"]
     runtime = _ask("runtime")
-    wanted, findings = _wanted(config, runtime)
-    examined = _examine(wanted, agents)
+    examined_config, findings = _configuration(config, runtime)
+    examined = _examine(examined_config, agents)
     if fix and agents is None:
         output.complain("the daemon cannot be asked which agents exist, so nothing is removed")
     elif fix and apply_fixes(examined):
-        examined = _examine(wanted, agents)
-    return [*findings, *examined, *_hearing(runtime)]
+        examined = _examine(examined_config, agents)
+    return [*findings, *examined, *_event_source(runtime)]
 
 
-def _wanted(
+def _configuration(
     config: Path | None, runtime: dict[str, Any] | None
 ) -> tuple[HiveConfig, list[Finding]]:
-    """Return what is to run here, and what is to be said of the hive.toml that says so."""
+    """Return the configuration to examine, and the findings about its file."""
     from hive.config import HiveConfig, RuntimeName, load
     from hive.findings import Finding, Verdict
 
@@ -85,8 +87,8 @@ def _examine(config: HiveConfig, agents: list[str] | None) -> list[Finding]:
     return list(examine(gather(config, agents)))
 
 
-def _hearing(runtime: dict[str, Any] | None) -> list[Finding]:
-    """Say how the daemon learns that an agent has ended; nothing if it cannot be asked."""
+def _event_source(runtime: dict[str, Any] | None) -> list[Finding]:
+    """Return how the daemon learns that an agent has ended; nothing if it cannot be asked."""
     from hive.findings import Finding, Verdict
 
     if runtime is None:
@@ -94,7 +96,7 @@ def _hearing(runtime: dict[str, Any] | None) -> list[Finding]:
     sentence = f"the daemon {runtime['hearing']}"
     if runtime["hears"]:
         return [Finding("hearing", Verdict.OK, sentence)]
-    remedy = "see what d-bus says above; ends are noticed up to a second late until then"
+    remedy = "see the line d-bus above; until then, ends are noticed up to a second late"
     return [Finding("hearing", Verdict.WARNING, sentence, remedy)]
 
 
@@ -105,7 +107,7 @@ def _store(*, needed: bool) -> list[Finding]:
 
 
 def _daemon(*, needed: bool) -> Finding:
-    """Ask the daemon whether it can store anything."""
+    """Return whether the daemon can write to the store."""
     from hive.findings import Finding, Verdict
 
     try:
@@ -113,18 +115,18 @@ def _daemon(*, needed: bool) -> Finding:
     except UnavailableError as error:
         if needed:
             return Finding("daemon", Verdict.PROBLEM, str(error), "start it: hive-c0re serve")
-        return Finding("daemon", Verdict.OK, "none runs; this is the file alone")
+        return Finding("daemon", Verdict.OK, "no daemon runs; only the file was examined")
     except HiveError as error:
         return Finding("daemon", Verdict.WARNING, str(error))
     if answer["writable"]:
-        return Finding("daemon", Verdict.OK, f"stores what it is sent, {answer['durability']}")
-    seen = f"refuses what it is sent since {answer['since']}: {answer['trouble']}"
-    remedy = "end the cause; it takes up again by itself, unless the store is damaged or was moved"
-    return Finding("daemon", Verdict.PROBLEM, seen, remedy)
+        return Finding("daemon", Verdict.OK, f"the store accepts writes, {answer['durability']}")
+    sentence = f"the store refuses writes since {answer['since']}: {answer['trouble']}"
+    remedy = "remove the cause; writes resume unless the store is damaged or was moved"
+    return Finding("daemon", Verdict.PROBLEM, sentence, remedy)
 
 
 def _ask(cmd: str) -> dict[str, Any] | None:
-    """Return what the daemon answers; None if it cannot be asked."""
+    """Return the daemon's response; None if it cannot be asked."""
     try:
         return call(cmd)
     except HiveError:

@@ -1,4 +1,4 @@
-"""Verbs that look at mail: an inbox as it is and as it fills, and a search through all of them."""
+"""Verbs that read mail: one inbox, or a search through all of them."""
 
 from __future__ import annotations
 
@@ -19,20 +19,22 @@ _AGO = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 _SEARCH = 120.0
-"""Seconds for an answer: the first search of a large store indexes what it holds."""
+"""Timeout in seconds: the first search of a large store builds its index."""
 
-_MOST = click.option("-n", "most", type=int, default=50, show_default=True, help="At most so many.")
+_MOST = click.option(
+    "-n", "most", type=int, default=50, show_default=True, help="At most this many."
+)
 
 
 class PointInTime(click.ParamType[float]):
-    """A point in time: how long ago (`90m`, `2h`, `3d`), or a date with or without a time."""
+    """A point in time: an age (`90m`, `2h`, `3d`), or a date with or without a time."""
 
     name = "when"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Return wall seconds; a time without a zone is local."""
+        """Return seconds since the epoch; a time without a zone is local."""
         ago = _AGO.fullmatch(value)
         if ago:
             return time.time() - float(ago[1]) * _SECONDS[ago[2]]
@@ -44,9 +46,11 @@ class PointInTime(click.ParamType[float]):
 
 @click.command()
 @click.argument("name", default=OPERATOR, shell_complete=options.complete_names)
-@click.option("--unread", is_flag=True, help="Only what has not been read.")
-@click.option("--ack", is_flag=True, help="Mark what is shown as read (the operator's inbox only).")
-@click.option("-f", "--follow", "follows", is_flag=True, help="Go on as mail comes, until Ctrl-C.")
+@click.option("--unread", is_flag=True, help="Only unread mail.")
+@click.option(
+    "--ack", is_flag=True, help="Mark the shown mail as read (the operator's inbox only)."
+)
+@click.option("-f", "--follow", "follows", is_flag=True, help="Follow new mail until Ctrl-C.")
 @click.option("--after", type=click.IntRange(min=0), metavar="ID", help="Only mail after this.")
 @_MOST
 @options.as_json
@@ -60,7 +64,7 @@ def inbox(
     most: int,
     as_json: bool,
 ) -> None:
-    """Show an inbox, newest message last; by default your own. Looking leases nothing."""
+    """Show an inbox, newest message last; by default your own. This leases nothing."""
     if ack and name != OPERATOR:
         raise click.UsageError(f"--ack is for your own inbox; only {name} can ack its mail")
     if (follows or after) and (ack or unread):
@@ -74,9 +78,11 @@ def inbox(
 
 @click.command()
 @click.argument("text", required=False)
-@click.option("--from", "sender", metavar="NAME", help="Only what this participant sent.")
+@click.option("--from", "sender", metavar="NAME", help="Only mail from this participant.")
 @click.option("--inbox", "of_inbox", metavar="NAME", help="Only mail of this inbox.")
-@click.option("--thread", type=int, metavar="ID", help="Only the conversation that began with it.")
+@click.option(
+    "--thread", type=int, metavar="ID", help="Only the thread that began with this message."
+)
 @click.option("--since", type=PointInTime(), metavar="WHEN", help="Sent at this time or later.")
 @click.option("--until", type=PointInTime(), metavar="WHEN", help="Sent before this time.")
 @_MOST
@@ -92,9 +98,9 @@ def search(
     most: int,
     as_json: bool,
 ) -> None:
-    """Search all mail, newest message last; also what was read long ago.
+    """Search all mail, newest message last; also mail that was read long ago.
 
-    TEXT is words that must all be in the body; a word that ends with * is the beginning of one.
+    TEXT is words that must all be in the body; a word that ends with * is a prefix.
     """
     wanted = {
         "text": (text or "").strip() or None,
@@ -105,7 +111,7 @@ def search(
         "until": until,
     }
     if all(each is None for each in wanted.values()):
-        raise click.UsageError("say what to look for: TEXT, or one of the options")
+        raise click.UsageError("give TEXT or one of the options")
     _show(call("search", timeout=_SEARCH, max=most, **wanted), as_json)
 
 

@@ -1,4 +1,4 @@
-"""Verbs that print what installs the daemon and the program: a unit file, shell completion."""
+"""Verbs that print files to install: the daemon's unit file, a shell completion script."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ HARDENING = (
     *("ProtectClock=yes", "ProtectHostname=yes", "ProtectKernelLogs=yes"),
     *("ProtectKernelModules=yes", "LockPersonality=yes", "RestrictRealtime=yes"),
 )
-"""What the daemon never needs. It holds for agents of the process runtime, too."""
+"""Restrictions of the service; they apply to agents of the process runtime, too."""
 
 
 @click.command()
 @click.option(
     "--config",
     type=click.Path(dir_okay=False, readable=False, path_type=Path),
-    help="The hive.toml to serve; without it, what was spawned before.",
+    help="The hive.toml to run; without it, the agents that were spawned before.",
 )
 def install_unit(config: Path | None) -> None:
-    """Print the unit file that makes the daemon a service of systemd. Nothing is changed."""
+    """Print the unit file that makes the daemon a systemd service. Nothing is changed."""
     program = Path(sys.executable).parent / output.PROGRAM
     output.lines(unit_file(program, config and config.absolute()).splitlines())
 
@@ -48,27 +48,27 @@ def unit_file(program: Path, config: Path | None) -> str:
 
     Args:
         program: The absolute path of `hive-c0re`.
-        config: The hive.toml to serve; None serves what was spawned before.
+        config: The hive.toml to run; None for the agents that were spawned before.
     """
-    words = [str(program), "serve", "--no-status", "--keep-agents"]
-    words += [] if config is None else ["--config", str(config)]
+    command = [str(program), "serve", "--no-status", "--keep-agents"]
+    command += [] if config is None else ["--config", str(config)]
     lines = [
         *("[Unit]", "Description=hyperhive, the supervisor of a hive of coding agents"),
         *("Wants=dbus.socket", "After=dbus.socket network.target"),
         *("StartLimitIntervalSec=60", "StartLimitBurst=10"),
-        *("", "[Service]", "Type=notify", f"ExecStart={' '.join(map(_word, words))}"),
-        "# A hang is ended and started again; containers never notice.",
+        *("", "[Service]", "Type=notify", f"ExecStart={' '.join(map(_word, command))}"),
+        "# The watchdog restarts a daemon that hangs; containers keep running.",
         *("Restart=on-failure", "RestartSec=1s", "WatchdogSec=30s", "TimeoutStopSec=90s"),
         "# Agents of the process runtime outlive the daemon.",
         "KillMode=process",
-        "# Sockets are bound into containers that outlive the daemon: their directory stays.",
+        "# Containers outlive the daemon with its sockets bound into them: keep their directory.",
         *("RuntimeDirectory=hyperhive", "RuntimeDirectoryMode=0751"),
         *("RuntimeDirectoryPreserve=yes", "StateDirectory=hyperhive", "StateDirectoryMode=0750"),
         *(
             "Environment=HYPERHIVE_RUN_DIR=%t/hyperhive",
             "Environment=HYPERHIVE_STATE_DIR=%S/hyperhive",
         ),
-        "# nixos-container writes there; it is made now, since /etc is read-only afterwards.",
+        "# nixos-container writes there; create it now, since /etc is read-only afterwards.",
         *("ConfigurationDirectory=nixos-containers", "ReadWritePaths=/etc/nixos-containers"),
         *HARDENING,
         *("", "[Install]", "WantedBy=multi-user.target"),

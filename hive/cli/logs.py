@@ -1,4 +1,4 @@
-"""Verbs that show what happens, as it happens."""
+"""Verbs that show logs: the output of an agent, and the event log of the hive."""
 
 from __future__ import annotations
 
@@ -13,13 +13,20 @@ from hive.cli.requests import follow as stream
 from hive.view.lines import event_line
 from hive.view.terminal import block
 
-_FOLLOW = click.option("-f", "--follow", is_flag=True, help="Go on as it happens, until Ctrl-C.")
+_FOLLOW = click.option("-f", "--follow", is_flag=True, help="Follow new ones until Ctrl-C.")
 
 
 @click.command()
 @options.name
 @_FOLLOW
-@click.option("-n", "lines", type=int, default=100, show_default=True, help="Begin so many back.")
+@click.option(
+    "-n",
+    "lines",
+    type=int,
+    default=100,
+    show_default=True,
+    help="Begin with this many earlier ones.",
+)
 @options.as_json
 def logs(name: str, follow: bool, lines: int, as_json: bool) -> None:
     """Show the last lines that an agent printed."""
@@ -33,11 +40,13 @@ def logs(name: str, follow: bool, lines: int, as_json: bool) -> None:
 
 @click.command()
 @_FOLLOW
-@click.option("-n", "most", type=int, default=50, show_default=True, help="Begin so many back.")
+@click.option(
+    "-n", "most", type=int, default=50, show_default=True, help="Begin with this many earlier ones."
+)
 @click.option("--after", type=int, default=0, metavar="SEQ", help="Only events after this one.")
 @options.as_json
 def events(follow: bool, most: int, after: int, as_json: bool) -> None:
-    """Show what happened in the hive: number, time, event, whom it is about, details."""
+    """Show the event log of the hive: number, time, event, participant, details."""
     _show(
         _items("events", "events", follow=follow, max=most, after=after),
         lambda row: [event_line(row)],
@@ -47,7 +56,7 @@ def events(follow: bool, most: int, after: int, as_json: bool) -> None:
 
 
 def _items(cmd: str, field: str, *, follow: bool, **fields: Any) -> Iterator[Any]:
-    """Yield what the responses carry in a field: one response, or each of a stream."""
+    """Yield the items in a field of one response, or of each response of a stream."""
     if follow:
         for response in stream(cmd, follow=True, **fields):
             yield from response.get(field, ())

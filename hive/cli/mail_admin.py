@@ -17,17 +17,17 @@ from hive.view.terminal import inline
 ids = click.argument("ids", metavar="[ID...]", nargs=-1, type=click.IntRange(min=1))
 
 
-def chosen(command: options.F) -> options.F:
-    """Add the options that choose dead letters."""
+def selection(command: options.F) -> options.F:
+    """Add the options that select dead letters."""
     for option in (
-        click.option("--inbox", metavar="NAME", help="Those of this inbox."),
-        click.option("--sender", metavar="NAME", help="Those from this sender."),
+        click.option("--inbox", metavar="NAME", help="Only those of this inbox."),
+        click.option("--sender", metavar="NAME", help="Only those from this sender."),
         click.option(
             "--older-than",
             "older_than_seconds",
             type=Seconds(min=0),
             metavar="SECONDS",
-            help="Those given up so long ago.",
+            help="Only those that were given up at least this long ago.",
         ),
     ):
         command = option(command)
@@ -38,9 +38,9 @@ def chosen(command: options.F) -> options.F:
 @click.argument("number", metavar="ID", type=click.IntRange(min=1))
 @options.as_json
 def trace(number: int, as_json: bool) -> None:
-    """Show the whole life of one message.
+    """Show the trace of one message.
 
-    Each step is shown with its time, attempt and session.
+    Each step has its time, attempt, session and reason.
     """
     found = call("trace", id=number)
     if as_json:
@@ -52,15 +52,15 @@ def trace(number: int, as_json: bool) -> None:
 
 @click.command("dead-letters")
 @ids
-@chosen
-@click.option("-n", "most", type=int, default=50, show_default=True, help="At most so many.")
+@selection
+@click.option("-n", "most", type=int, default=50, show_default=True, help="At most this many.")
 @options.as_json
-def dead_letters(ids: tuple[int, ...], most: int, as_json: bool, **narrow: Any) -> None:
+def dead_letters(ids: tuple[int, ...], most: int, as_json: bool, **filters: Any) -> None:
     """Show messages that were given up.
 
-    The newest comes last; each has the reason.
+    The newest comes last, each with its reason.
     """
-    found = call("dead_letters", ids=list(ids) or None, max=most, **narrow)["messages"]
+    found = call("dead_letters", ids=list(ids) or None, max=most, **filters)["messages"]
     if as_json:
         output.document(found)
         return
@@ -73,37 +73,35 @@ def dead_letters(ids: tuple[int, ...], most: int, as_json: bool, **narrow: Any) 
 
 @click.command()
 @ids
-@chosen
-def replay(ids: tuple[int, ...], **narrow: Any) -> None:
+@selection
+def replay(ids: tuple[int, ...], **filters: Any) -> None:
     """Make dead letters deliverable again.
 
-    Say which; none given is an error. Prints their ids.
+    IDs or an option must select them. Prints the ids of those that were selected.
     """
-    _decide("replay", ids, narrow)
+    _apply("replay", ids, filters)
 
 
 @click.command()
 @ids
-@chosen
-def discard(ids: tuple[int, ...], **narrow: Any) -> None:
-    """Give dead letters up for good.
+@selection
+def discard(ids: tuple[int, ...], **filters: Any) -> None:
+    """Discard dead letters for good.
 
-    Say which; none given is an error. Prints their ids.
+    IDs or an option must select them. Prints the ids of those that were selected.
     """
-    _decide("discard", ids, narrow)
+    _apply("discard", ids, filters)
 
 
-def _decide(verb: str, ids: tuple[int, ...], narrow: dict[str, Any]) -> None:
-    if not ids and all(value is None for value in narrow.values()):
-        raise click.UsageError("say which: IDs, --inbox, --sender or --older-than; never all")
-    done = call(verb, ids=list(ids) or None, **narrow)["ids"]
+def _apply(verb: str, ids: tuple[int, ...], filters: dict[str, Any]) -> None:
+    if not ids and all(value is None for value in filters.values()):
+        raise click.UsageError("give IDs, --inbox, --sender or --older-than; none never means all")
+    done = call(verb, ids=list(ids) or None, **filters)["ids"]
     if not done and not ids:
         output.hint("No such dead letters.")
     output.lines([str(number) for number in done])
     if left := [str(number) for number in ids if number not in done]:
-        raise NotFoundError(
-            f"no such dead letter: {', '.join(left)}; 'hive-c0re trace ID' tells what became of it"
-        )
+        raise NotFoundError(f"no such dead letter: {', '.join(left)}; see 'hive-c0re trace ID'")
 
 
 @click.command()
@@ -129,8 +127,8 @@ def loops(as_json: bool) -> None:
 @click.argument("one", metavar="NAME", shell_complete=options.complete_names)
 @click.argument("other", metavar="NAME", shell_complete=options.complete_names)
 def reset_loop(one: str, other: str) -> None:
-    """Let two participants talk again that looped.
+    """Resume delivery between two participants that looped.
 
-    What was parked is delivered, in order.
+    Their parked messages are delivered in order.
     """
     call("reset_loop", names=[one, other])

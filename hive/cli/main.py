@@ -1,4 +1,4 @@
-"""The entry of `hive-c0re`: from a command line to a verb, and from an error to an exit status."""
+"""The entry point of `hive-c0re`: dispatches a verb, and maps an error to an exit status."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROGRAM = output.PROGRAM
 
 
 class LazyVerb(NamedTuple):
-    """Where a verb is and what it does, known without importing it."""
+    """Module and summary of a verb, known without importing it."""
 
     module: str
     summary: str
@@ -29,55 +29,47 @@ class LazyVerb(NamedTuple):
 
 VERBS = {
     "serve": LazyVerb("daemon", "Run the daemon in the foreground."),
-    "shutdown": LazyVerb("daemon", "End the daemon."),
+    "shutdown": LazyVerb("daemon", "Shut down the daemon."),
     "spawn": LazyVerb("participants", "Create an agent and start it."),
     "start": LazyVerb("participants", "Start agents, also those that were parked as failed."),
     "stop": LazyVerb("participants", "Stop agents; they stay stopped until you start them."),
     "restart": LazyVerb("participants", "Stop agents gracefully and start them again."),
-    "rebuild": LazyVerb("participants", "Build agents' containers anew and restart them."),
+    "rebuild": LazyVerb("participants", "Rebuild agents' containers and restart them."),
     "kill": LazyVerb("participants", "Stop agents; with --force, at once."),
     "destroy": LazyVerb("participants", "Remove an agent."),
-    "pause": LazyVerb("participants", "Hold agents' mail back while they keep running."),
-    "resume": LazyVerb("participants", "Let paused agents' mail flow again."),
+    "pause": LazyVerb("participants", "Hold back agents' mail while they keep running."),
+    "resume": LazyVerb("participants", "Deliver paused agents' mail again."),
     "cancel": LazyVerb("turns", "Interrupt the turns of agents."),
-    "new-session": LazyVerb(
-        "turns", "Let agents begin their next turn without what was said before."
-    ),
+    "new-session": LazyVerb("turns", "Begin the next turn of agents in a new session."),
     "list": LazyVerb("status", "Print the names of the agents."),
-    "status": LazyVerb("status", "Show how all participants are, or one in detail."),
+    "status": LazyVerb("status", "Show the state of all participants, or one in detail."),
     "tree": LazyVerb("status", "Draw the supervision tree."),
     "send": LazyVerb("messages", "Send a message as the operator."),
-    "questions": LazyVerb("messages", "Show the questions that are open, oldest first."),
-    "answer": LazyVerb("messages", "Answer a question, whoever it was put to."),
+    "questions": LazyVerb("messages", "Show open questions, oldest first."),
+    "answer": LazyVerb("messages", "Answer a question as the operator."),
     "inbox": LazyVerb("inboxes", "Show an inbox, newest message last."),
     "search": LazyVerb("inboxes", "Search all mail, newest message last."),
-    "trace": LazyVerb("mail_admin", "Show the whole life of one message."),
+    "trace": LazyVerb("mail_admin", "Show the trace of one message."),
     "dead-letters": LazyVerb("mail_admin", "Show messages that were given up."),
     "replay": LazyVerb("mail_admin", "Make dead letters deliverable again."),
-    "discard": LazyVerb("mail_admin", "Give dead letters up for good."),
+    "discard": LazyVerb("mail_admin", "Discard dead letters for good."),
     "loops": LazyVerb("mail_admin", "Show the pairs of participants that looped."),
-    "reset-loop": LazyVerb("mail_admin", "Let two participants talk again that looped."),
+    "reset-loop": LazyVerb("mail_admin", "Resume delivery between two participants that looped."),
     "group": LazyVerb("queues", "Manage the groups that messages to '@group' go to."),
     "queues": LazyVerb("queues", "Show how full work queues and groups are."),
     "remove-queue": LazyVerb("queues", "Remove a work queue."),
-    "register-peer": LazyVerb(
-        "participants", "Give a participant with its own lifecycle an inbox."
-    ),
-    "unregister-peer": LazyVerb("participants", "Take a peer out of the routing."),
+    "register-peer": LazyVerb("participants", "Register a participant with its own lifecycle."),
+    "unregister-peer": LazyVerb("participants", "Remove a peer."),
     "turns": LazyVerb(
         "turns", "Show the turns of an agent, newest last: times, outcome, tokens, cost, tools."
     ),
-    "watch": LazyVerb(
-        "turns", "Show what happens in an agent's turns, as it happens, until Ctrl-C."
-    ),
-    "limits": LazyVerb(
-        "turns", "Show the accounts that are used up, until when, and who shares them."
-    ),
+    "watch": LazyVerb("turns", "Follow the live events of an agent's turns, until Ctrl-C."),
+    "limits": LazyVerb("turns", "Show used-up accounts, until when, and which agents share them."),
     "logs": LazyVerb("logs", "Show the last lines that an agent printed."),
-    "events": LazyVerb("logs", "Show what happened in the hive."),
+    "events": LazyVerb("logs", "Show the event log of the hive."),
     "doctor": LazyVerb("doctor", "Examine machine and store; each finding says what to do."),
     "install-unit": LazyVerb(
-        "install", "Print the unit file that makes the daemon a service of systemd."
+        "install", "Print the unit file that makes the daemon a systemd service."
     ),
     "backup": LazyVerb("daemon", "Copy the store to a file, while everything runs."),
     "completion": LazyVerb("install", "Print the script that completes names in a shell."),
@@ -110,7 +102,7 @@ class LazyGroup(click.Group):
         """Find the verb of a command line.
 
         Raises:
-            click.UsageError: With the nearest right verb.
+            click.UsageError: There is no such verb; the sentence has the nearest one.
         """
         if args[0] not in VERBS and not ctx.resilient_parsing:
             raise click.UsageError(f"unknown verb {args[0]!r}{suggest(args[0], VERBS)}", ctx)
@@ -127,7 +119,7 @@ class LazyGroup(click.Group):
 def cli() -> None:
     """Supervise a hive of coding agents.
 
-    HYPERHIVE_RUN_DIR says where the daemon's socket is, if it is not in the usual place.
+    HYPERHIVE_RUN_DIR names the directory of the daemon's socket, if it is not the default.
     """
 
 
@@ -138,7 +130,7 @@ def main(args: Sequence[str] | None = None) -> int:
         args: Words after the program's name; by default those of this process.
     """
     reopen_closed_stdio()
-    # What an output cannot encode is shown as an escape: no name can make a verb fail.
+    # Characters that an output cannot encode are shown as escapes: no name makes a verb fail.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -161,7 +153,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
 
 def _usage(error: click.ClickException) -> str:
-    """Return what is wrong with a command line as one sentence that says where help is."""
+    """Return a usage error as one sentence that names the help."""
     sentence = " ".join(error.format_message().split()).rstrip(".")
     context = getattr(error, "ctx", None)
     return f"{sentence}; see '{context.command_path} --help'" if context else sentence

@@ -18,17 +18,17 @@ from hive.view.lines import question_lines
 from hive.view.terminal import block, inline
 
 ANSWER_WAIT = 600.0
-"""Seconds that `send --wait` waits if it is not told: a turn of an agent may take minutes."""
+"""Default of `send --wait` in seconds: a turn of an agent may take minutes."""
 
 _LOOKBACK = 200
-"""Newest messages of the operator's inbox among which an answer is looked for."""
+"""Number of newest messages in the operator's inbox that are searched for an answer."""
 
-_FIRST_LOOK, _SLOWEST_LOOK = 0.05, 0.5
-"""Seconds between looks for an answer: quick at first, then kinder to the daemon."""
+_SHORTEST_POLL, _LONGEST_POLL = 0.05, 0.5
+"""Seconds between polls for an answer: they double, to limit the load on the daemon."""
 
 
 class WaitSeconds(Seconds):
-    """A positive number of seconds; explains the trap of an option whose value may be left out."""
+    """Seconds of an option whose value is optional; its error says how to write the value."""
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -42,24 +42,34 @@ class WaitSeconds(Seconds):
             ) from None
 
 
-def posting(command: options.F) -> options.F:
-    """Add what a sender may say of a message."""
+def message_options(command: options.F) -> options.F:
+    """Add the options of a message."""
     for option in (
         click.option(
             "--priority",
             type=click.Choice(["low", "normal", "high"]),
-            help="Its place in the inbox.",
+            help="Its priority in the inbox.",
         ),
         click.option(
-            "--ttl", "ttl_seconds", type=Seconds(min=0), metavar="SECONDS", help="Give it up then."
+            "--ttl",
+            "ttl_seconds",
+            type=Seconds(min=0),
+            metavar="SECONDS",
+            help="Give it up after this time.",
         ),
         click.option(
-            "--delay", "delay_seconds", type=Seconds(min=0), metavar="SECONDS", help="Not before."
+            "--delay",
+            "delay_seconds",
+            type=Seconds(min=0),
+            metavar="SECONDS",
+            help="Deliver it after this time.",
         ),
         click.option(
             "--dedupe-key", metavar="KEY", help="Store it once, however often it is sent."
         ),
-        click.option("--supersede-key", metavar="KEY", help="Replace what is unread under KEY."),
+        click.option(
+            "--supersede-key", metavar="KEY", help="Replace the unread message under KEY."
+        ),
     ):
         command = option(command)
     return command
@@ -69,14 +79,14 @@ def posting(command: options.F) -> options.F:
 @options.name
 @click.argument("body", required=False)
 @click.option("--reply-to", type=int, metavar="ID", help="Answer this message.")
-@posting
+@message_options
 @click.option(
     "--wait",
     type=WaitSeconds(min=0),
     is_flag=False,
     flag_value=str(ANSWER_WAIT),
     metavar="[SECONDS]",
-    help=f"Wait for the answer ({ANSWER_WAIT:.0f} s if not said) and print it.",
+    help=f"Wait for the answer ({ANSWER_WAIT:.0f} s by default) and print it.",
 )
 @options.as_json
 def send(
@@ -90,18 +100,20 @@ def send(
     """Send a message as the operator and print its id once it is on disk.
 
     Without BODY, or with -, the body is read from standard input. NAME may be `manager`, `*` for
-    every agent, `@group`, or `queue:name` for whoever takes it first.
+    every agent, `@group`, or `queue:name` for one of its receivers.
     """
     if wait is not None and name == EVERYONE:
-        raise click.UsageError("--wait needs one recipient: answers to '*' could come from anybody")
+        raise click.UsageError(
+            "--wait needs one recipient: answers to '*' may come from every agent"
+        )
     sent = call("send", to=name, body=read_body(body, "BODY"), in_reply_to=reply_to, **given)
     if wait is None:
         _show_sent(sent, as_json=as_json)
         return
     try:
-        answer = await_answer(sent["id"], wait, look=_look, now=time.monotonic, sleep=time.sleep)
+        answer = await_answer(sent["id"], wait, fetch=_newest, now=time.monotonic, sleep=time.sleep)
     except KeyboardInterrupt:
-        output.complain(_stored(sent["id"], "you do not wait for its answer"))
+        output.complain(_stored(sent["id"], "the wait for its answer was interrupted"))
         raise
     if as_json:
         output.document({"id": sent["id"], "answer": answer})
@@ -110,11 +122,11 @@ def send(
 
 
 @click.command()
-@click.option("--all", "every", is_flag=True, help="Also those that are over, newest last.")
-@click.option("-n", "most", type=int, default=50, show_default=True, help="At most so many.")
+@click.option("--all", "every", is_flag=True, help="Also those that have ended, newest last.")
+@click.option("-n", "most", type=int, default=50, show_default=True, help="At most this many.")
 @options.as_json
 def questions(every: bool, most: int, as_json: bool) -> None:
-    """Show the questions that are open, oldest first."""
+    """Show open questions, oldest first."""
     found = call("questions", all=every, max=most)["questions"]
     if as_json:
         output.document(found)
@@ -130,7 +142,7 @@ def questions(every: bool, most: int, as_json: bool) -> None:
 @click.argument("number", metavar="ID", type=click.IntRange(min=1))
 @click.argument("text", metavar="[TEXT]", required=False)
 def answer(number: int, text: str | None) -> None:
-    """Answer a question, whoever it was put to.
+    """Answer a question as the operator.
 
     Without TEXT, or with -, the answer is read from standard input.
     """
@@ -141,7 +153,7 @@ def await_answer(
     sent: int,
     wait: float,
     *,
-    look: Callable[[float], list[dict[str, Any]]],
+    fetch: Callable[[float], list[dict[str, Any]]],
     now: Callable[[], float],
     sleep: Callable[[float], None],
 ) -> dict[str, Any]:
@@ -150,21 +162,21 @@ def await_answer(
     Args:
         sent: Id of the message that is answered.
         wait: Seconds to wait.
-        look: Returns the newest messages within a timeout in seconds.
-        now: Tells monotonic seconds.
+        fetch: Returns the newest messages of the operator's inbox; takes a timeout in seconds.
+        now: Returns monotonic seconds.
         sleep: Sleeps for seconds.
 
     Raises:
-        TimedOutError: When no answer came in time.
-        HiveError: When it cannot be looked for; like the other, it says that the message is stored.
+        TimedOutError: No answer came in time; the sentence says that the message is stored.
+        HiveError: The inbox cannot be read; the sentence says the same.
     """
     deadline = now() + wait
-    pause = _FIRST_LOOK
+    pause = _SHORTEST_POLL
     while True:
         try:
-            rows = look(QUERY)
+            rows = fetch(QUERY)
         except HiveError as error:
-            raise type(error)(_stored(sent, f"its answer cannot be looked for: {error}")) from None
+            raise type(error)(_stored(sent, f"its answer cannot be fetched: {error}")) from None
         for row in rows:
             if row.get("in_reply_to") == sent:
                 return row
@@ -172,15 +184,15 @@ def await_answer(
         if left <= 0:
             raise TimedOutError(_stored(sent, f"no answer came within {wait:g} s"))
         sleep(min(pause, left))
-        pause = min(pause * 2, _SLOWEST_LOOK)
+        pause = min(pause * 2, _LONGEST_POLL)
 
 
 def _stored(sent: int, why: str) -> str:
-    """Say why there is no answer, so that nobody sends again what is stored."""
+    """Return why there is no answer; it names the stored message, which must not be sent again."""
     return f"message {sent} is stored, but {why}; it will be in 'hive-c0re inbox' when it comes"
 
 
-def _look(timeout: float) -> list[dict[str, Any]]:
+def _newest(timeout: float) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = call("inbox", timeout=timeout, max=_LOOKBACK)["messages"]
     return found
 
@@ -193,11 +205,11 @@ def _show_sent(sent: dict[str, Any], *, as_json: bool) -> None:
 
 
 def read_body(argument: str | None, name: str) -> str:
-    """Return the text of a command line, or of standard input exactly as it is there.
+    """Return the text of an argument, or of standard input exactly as it is.
 
     Args:
-        argument: What the command line has; None or `-` for standard input.
-        name: What the command line calls it.
+        argument: The argument; None or `-` for standard input.
+        name: The name of the argument, for errors.
     """
     if argument is not None and argument != "-":
         return _utf8(argument.encode(errors="surrogateescape"), name)

@@ -13,7 +13,7 @@ from hive.errors import HiveError
 F = TypeVar("F", bound=Callable[..., Any])
 
 _COMPLETION_TIMEOUT = 1.0
-"""Seconds that a shell waits for names; a person is waiting with it."""
+"""Timeout in seconds; short, since a person waits at the shell."""
 
 
 def as_json(command: F) -> F:
@@ -22,21 +22,21 @@ def as_json(command: F) -> F:
 
 
 def timeout(command: F) -> F:
-    """Add `--timeout`, for verbs that wait until something has been done."""
+    """Add `--timeout`, for verbs that wait until the daemon has acted."""
     from hive.cli.requests import CHANGE
 
     return waiting(CHANGE)(command)
 
 
 def waiting(seconds: float) -> Callable[[F], F]:
-    """Return what adds `--timeout` with a default of its own."""
+    """Return a decorator that adds `--timeout` with this default in seconds."""
     return click.option(
         "--timeout",
         type=Seconds(min=0, min_open=True),
         default=seconds,
         show_default=True,
         metavar="SECONDS",
-        help="Wait at most this long; what was asked for may still happen later.",
+        help="Wait at most this long; the daemon may still act later.",
     )
 
 
@@ -57,7 +57,7 @@ def names(command: F) -> F:
 
 
 def complete_names(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
-    """Return the participants whose names begin as typed; none when the daemon is not there."""
+    """Return the participants whose names begin as typed; none if the daemon cannot be asked."""
     from hive.cli.requests import call
 
     try:

@@ -1,4 +1,4 @@
-"""What verbs print: lines for people, JSON for programs, sentences about trouble."""
+"""The output of verbs: lines for people, JSON for programs, errors in one sentence."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hive.view.terminal import block, inline
 PROGRAM = "hive-c0re"
 
 BROKEN_PIPE = 128 + signal.SIGPIPE
-"""Exit status when the reader of the output has gone, as after `… | head -1`."""
+"""Exit status when the reader of the output has closed it, as after `… | head -1`."""
 
 
 def lines(texts: Iterable[str]) -> None:
@@ -29,42 +29,42 @@ def lines(texts: Iterable[str]) -> None:
 def document(value: Any) -> None:
     """Print one JSON document.
 
-    It is all ASCII, so that not even raw text from agents can reach a terminal as control
-    characters, and reading it back gives exactly that text.
+    It is all ASCII, so that raw text from agents cannot reach a terminal as control characters;
+    reading the document gives exactly that text.
     """
-    lines([_plain_delete(json.dumps(value, indent=2))])
+    lines([_escape_delete(json.dumps(value, indent=2))])
 
 
 def item(value: Any) -> None:
     """Print one item of a stream as a line of JSON."""
-    lines([_plain_delete(json.dumps(value))])
+    lines([_escape_delete(json.dumps(value))])
 
 
 def complain(sentence: str) -> None:
-    """Print a sentence about trouble to standard error."""
+    """Print one sentence to standard error, after the name of the program."""
     sys.stderr.write(f"{PROGRAM}: {inline(sentence)}\n")
 
 
 def complain_at_length(text: str) -> None:
-    """Print what is wrong on several lines to standard error; the further ones are indented."""
+    """Print an error of several lines to standard error; further lines are indented."""
     first, *further = block(text)
     complain(first)
     sys.stderr.writelines(f"  {line.strip()}\n" for line in further)
 
 
 def hint(sentence: str) -> None:
-    """Tell a person, and only a person, something beside the output."""
+    """Print a hint to standard error; only if a person reads the output."""
     if is_terminal():
         sys.stderr.write(f"{sentence}\n")
 
 
 def is_terminal() -> bool:
-    """Return whether standard output is a terminal that can do more than print lines."""
+    """Return whether standard output is a terminal that can move its cursor."""
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def can_ask() -> bool:
-    """Return whether a person can type on standard input."""
+    """Return whether standard input is a terminal."""
     return bool(sys.stdin) and sys.stdin.isatty()
 
 
@@ -74,9 +74,9 @@ def encoding() -> str:
 
 
 def each(names: Iterable[str], act: Callable[[str], object]) -> None:
-    """Act on every name, whatever becomes of the others.
+    """Call `act` for every name, also after a failure.
 
-    Complains about each that fails; the exit status is that of the first failure.
+    Each failure is printed; the exit status is that of the first one.
     """
     failed: HiveError | None = None
     for name in names:
@@ -91,13 +91,13 @@ def each(names: Iterable[str], act: Callable[[str], object]) -> None:
         raise Exit(failed.exit_status)
 
 
-def _plain_delete(text: str) -> str:
+def _escape_delete(text: str) -> str:
     # The one control character that json leaves as it is.
     return text.replace("\x7f", "\\u007f")
 
 
 def _write(text: str) -> None:
-    # Not click.echo: it takes an ASCII output for a mistake and writes UTF-8 to it.
+    # Not click.echo: it writes UTF-8 to an output whose encoding is ASCII.
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

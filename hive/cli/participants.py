@@ -44,8 +44,8 @@ def spawn(
     """Create an agent and start it.
 
     PROGRAM is run once per message by the command driver: it gets the message on standard input
-    and answers on standard output. With --exec, PROGRAM runs all the time and speaks to the hive
-    by itself.
+    and answers on standard output. With --exec, PROGRAM runs all the time and connects to the
+    hive itself.
     """
     if as_agent and not program:
         raise click.UsageError("--exec needs a program: hive-c0re spawn NAME --exec -- PROGRAM")
@@ -53,7 +53,7 @@ def spawn(
         "spawn",
         timeout=timeout,
         name=name,
-        **({"exec" if as_agent else "run": _located(*program)} if program else {}),
+        **({"exec" if as_agent else "run": _resolved(*program)} if program else {}),
         env=env or None,
         cwd=str(cwd.absolute()) if cwd else None,
     )
@@ -74,7 +74,7 @@ def start(names: tuple[str, ...], timeout: float) -> None:
 def stop(names: tuple[str, ...], now: bool, timeout: float) -> None:
     """Stop agents; they stay stopped until you start them.
 
-    This wish survives a restart of the daemon and beats every automatic restart.
+    This survives a restart of the daemon and overrides every automatic restart.
     """
     call("stop", timeout=timeout, scope={"agent_names": list(names)}, graceful=not now)
 
@@ -91,13 +91,13 @@ def restart(names: tuple[str, ...], timeout: float) -> None:
 @options.names
 @options.waiting(BUILD)
 def rebuild(names: tuple[str, ...], timeout: float) -> None:
-    """Build agents' containers anew and restart them, one after the other."""
+    """Rebuild agents' containers and restart them, one after the other."""
     output.each(names, lambda name: call("rebuild", timeout=timeout, name=name))
 
 
 @click.command()
 @options.names
-@click.option("--force", is_flag=True, help="End it at once, without asking it.")
+@click.option("--force", is_flag=True, help="Kill it at once, without a graceful stop.")
 @options.timeout
 def kill(names: tuple[str, ...], force: bool, timeout: float) -> None:
     """Stop agents; with --force, at once. Several are stopped one after the other."""
@@ -119,14 +119,14 @@ def destroy(name: str, purge: bool, yes: bool, timeout: float) -> None:
 @click.command()
 @options.names
 def pause(names: tuple[str, ...]) -> None:
-    """Hold agents' mail back while they keep running; it waits in their inboxes."""
+    """Hold back agents' mail while they keep running; it waits in their inboxes."""
     output.each(names, lambda name: call("set_paused", name=name, paused=True))
 
 
 @click.command()
 @options.names
 def resume(names: tuple[str, ...]) -> None:
-    """Let paused agents' mail flow again."""
+    """Deliver paused agents' mail again."""
     output.each(names, lambda name: call("set_paused", name=name, paused=False))
 
 
@@ -139,7 +139,7 @@ def resume(names: tuple[str, ...]) -> None:
 def register_peer(
     name: str, broadcast: bool, description: str | None, observe: str | None, as_json: bool
 ) -> None:
-    """Give a participant with its own lifecycle an inbox and a socket, and print the socket.
+    """Register a participant with its own lifecycle, and print the path of its socket.
 
     Nothing in hyperhive can start, stop or restart it.
     """
@@ -159,12 +159,12 @@ def register_peer(
 @options.name
 @click.option("--force", is_flag=True, help="Even if it has unread mail.")
 def unregister_peer(name: str, force: bool) -> None:
-    """Take a peer out of the routing; refused while it has unread mail, unless --force."""
+    """Remove a peer; refused while it has unread mail, unless --force."""
     call("unregister_peer", name=name, force=force)
 
 
-def _located(program: str, *arguments: str) -> list[str]:
-    """Return a command line whose program does not depend on where the operator is.
+def _resolved(program: str, *arguments: str) -> list[str]:
+    """Return a command line whose program does not depend on the operator's directory.
 
     As in hive.toml, a program with a `/` is a path and any other is looked up on the agent's PATH.
     """
@@ -172,11 +172,11 @@ def _located(program: str, *arguments: str) -> list[str]:
 
 
 def _confirm(name: str, *, purge: bool) -> None:
-    """Let a person type the name of what is about to go.
+    """Ask a person to type the name of the agent that will be destroyed.
 
     Raises:
-        click.UsageError: When there is no person to ask.
-        NotAllowedError: When something else was typed.
+        click.UsageError: Standard input is not a terminal.
+        NotAllowedError: Another text was typed.
     """
     if not output.can_ask():
         raise click.UsageError(f"there is no terminal to confirm on; to destroy {name!r} add --yes")

@@ -18,21 +18,21 @@ from hive.view.terminal import inline
 def queues(as_json: bool) -> None:
     """Show how full work queues and groups are.
 
-    Of a queue: what waits and what is being worked on. Of a group: its members' unread mail.
+    A queue has its waiting and leased messages, a group the unread mail of its members.
     """
     found = call("queues")
     if as_json:
         output.document({"queues": found["queues"], "groups": found["groups"]})
         return
     if not found["queues"]:
-        output.hint("No queues. One begins with: hive-c0re send queue:NAME BODY")
+        output.hint("No queues. Create one: hive-c0re send queue:NAME BODY")
     output.lines([_queue_line(row) for row in found["queues"]])
     output.lines([_group_line(row) for row in found["groups"]])
 
 
 @click.command("remove-queue")
 @click.argument("name", metavar="NAME")
-@click.option("--force", is_flag=True, help="Even if it holds messages: they become dead letters.")
+@click.option("--force", is_flag=True, help="Even if it holds messages; they become dead letters.")
 def remove_queue(name: str, force: bool) -> None:
     """Remove a work queue.
 
@@ -66,7 +66,7 @@ def group(change: str, name: str | None, members: tuple[str, ...], as_json: bool
         output.document(found)
     else:
         output.lines(
-            [f"@{inline(each)}  {' '.join(map(inline, who))}" for each, who in found.items()]
+            [f"@{inline(each)}  {' '.join(map(inline, names))}" for each, names in found.items()]
         )
 
 

@@ -11,13 +11,13 @@ from hive.client import blocking
 from hive.errors import UnavailableError
 
 QUERY = 10.0
-"""Seconds within which the daemon answers a question."""
+"""Timeout in seconds of a request that only reads."""
 
 CHANGE = 120.0
-"""Seconds within which it has started or stopped what it was asked to."""
+"""Timeout in seconds of a request that starts or stops agents."""
 
 BUILD = 3600.0
-"""Seconds within which it has built what an agent's container is made of."""
+"""Timeout in seconds of a request that builds a container."""
 
 
 def call(cmd: str, *, timeout: float = QUERY, **fields: Any) -> dict[str, Any]:
@@ -29,17 +29,17 @@ def call(cmd: str, *, timeout: float = QUERY, **fields: Any) -> dict[str, Any]:
         fields: The verb's fields; those that are None are left out.
 
     Raises:
-        HiveError: What the daemon answered, or that it does not answer.
+        HiveError: The daemon has refused the request, or does not answer.
     """
     path = paths.find().host_socket
     return blocking.call(path, {"cmd": cmd, **fields}, timeout, warn=output.complain)
 
 
 def follow(cmd: str, **fields: Any) -> Iterator[dict[str, Any]]:
-    """Yield each response of a stream without an end.
+    """Yield the responses of a stream that has no end.
 
     Raises:
-        HiveError: As `call`; UnavailableError when the daemon ends the stream after all.
+        HiveError: As `call`; UnavailableError when the daemon closes the stream.
     """
     path = paths.find().host_socket
     yield from blocking.stream(path, {"cmd": cmd, **fields}, QUERY, warn=output.complain)

@@ -1,4 +1,4 @@
-"""Verbs that show how the hive is."""
+"""Verbs that show the state of the hive: names, status, supervision tree."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ def list_(peers: bool, as_json: bool) -> None:
     "--watch",
     type=Seconds(min=0.1),
     metavar="SECONDS",
-    help="Show it anew each so many seconds, until Ctrl-C.",
+    help="Refresh at this interval, until Ctrl-C.",
 )
 @options.as_json
 def status(name: str | None, watch: float | None, as_json: bool) -> None:
-    """Show how all participants are, or one in detail.
+    """Show the state of all participants, or one in detail.
 
-    Those that need you come first: failed, waiting, running, stopped, peers.
+    Those that need attention come first: failed, waiting, running, stopped, peers.
     """
     if watch is not None:
         _watch(name, watch, as_json=as_json)
@@ -71,29 +71,29 @@ def tree(as_json: bool) -> None:
         output.lines(tree_lines(root, _glyphs()))
 
 
-class _Trouble:
-    """Tells of the store's trouble once for each change, however often one looks."""
+class _StoreTrouble:
+    """Reports the trouble of the store once for each change."""
 
-    def __init__(self, tell: Callable[[str], None] = output.complain) -> None:
-        self.tell = tell
-        self._told: str | None = None
+    def __init__(self) -> None:
+        self.report: Callable[[str], None] = output.complain
+        self._last: str | None = None
 
-    def note(self, sentence: str | None) -> None:
-        """Tell what is new."""
-        if sentence == self._told:
+    def update(self, sentence: str | None) -> None:
+        """Report a change; None is a store without trouble."""
+        if sentence == self._last:
             return
-        self._told = sentence
-        self.tell(sentence or "the store takes again what it is sent")
+        self._last = sentence
+        self.report(sentence or "the store accepts writes again")
 
 
-def _rows(name: str | None, trouble: _Trouble | None = None) -> list[Row]:
+def _rows(name: str | None, trouble: _StoreTrouble | None = None) -> list[Row]:
     """Return all status rows, or the one of a name.
 
     Raises:
-        UnknownNameError: With the nearest right name.
+        UnknownNameError: No participant has the name; the sentence has the nearest one.
     """
     answer = call("agent_status")
-    (trouble or _Trouble()).note(answer.get("trouble"))
+    (trouble or _StoreTrouble()).update(answer.get("trouble"))
     rows: list[Row] = answer["agent_statuses"]
     if name is None:
         return rows
@@ -106,7 +106,7 @@ def _rows(name: str | None, trouble: _Trouble | None = None) -> list[Row]:
 
 
 def _with_last_lines(row: Row) -> Row:
-    """Add an agent's newest output to its row, unless the row has it or nobody can read it."""
+    """Add an agent's newest output to its row, unless the row has it; a peer has none."""
     if row.get("last_lines") or row.get("kind") == "peer":
         return row
     try:
@@ -144,18 +144,18 @@ def _draw(rows: list[Row]) -> None:
 
 
 def _watch(name: str | None, every: float, *, as_json: bool) -> None:
-    """Show rows again and again; Ctrl-C ends it."""
+    """Show rows at an interval of `every` seconds, until Ctrl-C."""
     if output.is_terminal() and not as_json:
         from hive.view.live import LiveView
 
-        # A wrong name or a missing daemon ends the verb now; later, the view waits it out.
-        trouble = _Trouble()
+        # A wrong name or a missing daemon ends the verb now; later, the view keeps trying.
+        trouble = _StoreTrouble()
         _rows(name, trouble)
         view = LiveView(lambda: _rows(name, trouble))
-        trouble.tell = view.print
+        trouble.report = view.print
         view.run(every)
         return
-    trouble = _Trouble()
+    trouble = _StoreTrouble()
     while True:
         rows = _rows(name, trouble)
         if as_json:

@@ -1,4 +1,4 @@
-"""Verbs about the turns of agents: what they were, what happens in one, how it is interrupted."""
+"""Verbs about the turns of agents and the usage limits of their accounts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from hive.view.lines import limit_line, live_lines, turn_line
 
 @click.command()
 @options.name
-@click.option("-n", "--max", "most", type=int, default=20, show_default=True, help="At most.")
+@click.option(
+    "-n", "--max", "most", type=int, default=20, show_default=True, help="At most this many."
+)
 @options.as_json
 def turns(name: str, most: int, as_json: bool) -> None:
     """Show the turns of an agent, newest last: times, outcome, tokens, cost, tools."""
@@ -29,10 +31,12 @@ def turns(name: str, most: int, as_json: bool) -> None:
 
 @click.command()
 @options.name
-@click.option("-n", "most", type=int, default=20, show_default=True, help="Begin so many back.")
+@click.option(
+    "-n", "most", type=int, default=20, show_default=True, help="Begin with this many earlier ones."
+)
 @options.as_json
 def watch(name: str, most: int, as_json: bool) -> None:
-    """Show what happens in an agent's turns, as it happens, until Ctrl-C."""
+    """Follow the live events of an agent's turns, until Ctrl-C."""
     for response in stream("watch", name=name, max=most):
         for row in response.get("live", ()):
             if as_json:
@@ -44,22 +48,22 @@ def watch(name: str, most: int, as_json: bool) -> None:
 @click.command()
 @options.names
 def cancel(names: tuple[str, ...]) -> None:
-    """Interrupt the turns of agents. Their messages go back, and are delivered again."""
+    """Interrupt the turns of agents. Their messages become dead letters."""
     output.each(names, lambda name: call("cancel_turn", name=name))
 
 
 @click.command("new-session")
 @options.names
 def new_session(names: tuple[str, ...]) -> None:
-    """Let agents begin their next turn without what was said before."""
+    """Begin the next turn of agents in a new session."""
     output.each(names, lambda name: call("new_session", name=name))
 
 
 @click.command()
-@click.option("--clear", metavar="ACCOUNT", help="Take it that this account can be used again.")
+@click.option("--clear", metavar="ACCOUNT", help="Treat this account as usable again.")
 @options.as_json
 def limits(clear: str | None, as_json: bool) -> None:
-    """Show the accounts that are used up, until when, and who shares them."""
+    """Show used-up accounts, until when, and which agents share them."""
     if clear is not None:
         call("clear_limit", account=clear)
         return

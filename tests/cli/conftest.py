@@ -28,7 +28,7 @@ Answer = Callable[[Any], list[Response]]
 
 @define
 class HostDaemon:
-    """What a test sees of the socket: the requests that came, and what is answered to them."""
+    """The daemon's side of the socket: the requests that arrived, and the responses to them."""
 
     path: Path
     requests: list[Request] = field(factory=list)
@@ -94,7 +94,7 @@ def _daemon(run_dir: Path) -> Iterator[HostDaemon]:
 
 @frozen
 class Ran:
-    """What became of a command line."""
+    """The result of a command line."""
 
     status: int
     out: str
@@ -106,7 +106,7 @@ Run = Callable[..., Ran]
 
 @pytest.fixture(name="hive")
 def _hive(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command line inside this process, with all that `main` does around it."""
+    """Run a command line inside this process, through `main`."""
 
     def run(*args: str) -> Ran:
         capsys.readouterr()
@@ -119,7 +119,7 @@ def _hive(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
 @pytest.fixture(name="program")
 def _program(run_dir: Path) -> Run:
-    """Run a command line as a program of its own."""
+    """Run a command line as a separate program."""
 
     def run(*args: str, stdin: str | None = None, **env: str) -> Ran:
         done = subprocess.run(
@@ -138,7 +138,7 @@ def _program(run_dir: Path) -> Run:
 
 
 _SIZE = frozenset({"COLUMNS", "LINES"})
-"""Variables that would win against the real size of a terminal."""
+"""Variables that would override the real size of a terminal."""
 
 
 @define

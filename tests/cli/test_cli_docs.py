@@ -1,4 +1,4 @@
-"""What is written down about the program is what the program does."""
+"""The documentation and the help of the program agree with its verbs and options."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever goes wrong: one sentence on standard error and the exit status that docs promise."""
+"""Errors: one sentence on standard error, and the documented exit status."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_a_refusal_cannot_write_on_the_terminal(daemon, hive):
 
 
 @pytest.mark.parametrize("verb", ["start", "stop", "restart", "kill", "pause", "resume"])
-def test_no_name_is_never_everybody(daemon, hive, verb):
+def test_no_name_never_means_all(daemon, hive, verb):
     ran = hive(verb)
 
     assert ran.status == ExitStatus.USAGE
@@ -90,7 +90,7 @@ def test_no_verb_at_all_shows_help_as_an_error(hive):
     assert "Verbs:" in ran.err
 
 
-def test_one_failing_name_does_not_hold_up_the_others(daemon, hive):
+def test_one_failing_name_does_not_stop_the_others(daemon, hive):
     refuse = {"b": errors.NotAllowedError("b is a peer"), "c": errors.UnknownNameError("no c")}
     daemon.answers[host.Restart] = lambda request: [refuse.get(request.name, {})]
 
@@ -101,7 +101,7 @@ def test_one_failing_name_does_not_hold_up_the_others(daemon, hive):
     assert ran.status == ExitStatus.REFUSED
 
 
-def test_a_daemon_that_went_away_is_reported_once(hive):
+def test_a_missing_daemon_is_reported_once(hive):
     ran = hive("restart", "a", "b")
 
     assert ran.status == ExitStatus.NO_DAEMON
@@ -136,7 +136,7 @@ def test_destroy_with_another_name_typed_does_nothing(daemon, terminal):
     assert daemon.requests == []
 
 
-def test_an_empty_body_from_a_terminal_is_a_question_not_a_hang(daemon, terminal):
+def test_a_missing_body_on_a_terminal_is_an_error_and_no_hang(daemon, terminal):
     shell = terminal("send", "bob")
 
     assert shell.end() == ExitStatus.USAGE
@@ -163,7 +163,7 @@ def test_a_word_of_the_command_line_that_is_not_text(daemon, hive):
 
 
 @pytest.mark.parametrize("verb", [["logs", "bob", "-f"], ["events", "-f"]])
-def test_a_stream_that_the_daemon_ends(hive, daemon, verb):
+def test_a_stream_that_the_daemon_closes(hive, daemon, verb):
     daemon.on(host.Logs, {"lines": ["one"]})
     daemon.on(host.Events, {"events": []})
     daemon.hang_up = True
@@ -174,7 +174,7 @@ def test_a_stream_that_the_daemon_ends(hive, daemon, verb):
     assert ran.err == "hive-c0re: hive-c0re has closed the stream; it is probably shutting down\n"
 
 
-def test_a_group_that_is_not_there_is_not_shown_as_an_empty_one(daemon, hive):
+def test_an_unknown_group_is_not_shown_as_an_empty_one(daemon, hive):
     daemon.on(host.Groups, {"groups": {"builders": ["bob"]}})
 
     ran = hive("group", "list", "@Bilders", "--json")
@@ -187,7 +187,9 @@ def test_a_group_that_is_not_there_is_not_shown_as_an_empty_one(daemon, hive):
 
 
 @pytest.mark.parametrize(("verb", "kind"), [("replay", host.Replay), ("discard", host.Discard)])
-def test_a_number_that_is_no_dead_letter_is_named_after_those_that_are(daemon, hive, verb, kind):
+def test_an_id_that_is_no_dead_letter_is_reported_after_the_others_were_handled(
+    daemon, hive, verb, kind
+):
     daemon.on(kind, {"ids": [4]})
 
     ran = hive(verb, "3", "4", "5")
@@ -196,7 +198,7 @@ def test_a_number_that_is_no_dead_letter_is_named_after_those_that_are(daemon, h
     assert ran.err.startswith("hive-c0re: no such dead letter: 3, 5; ")
 
 
-def test_a_message_whose_answer_cannot_be_waited_for_is_stored_all_the_same(daemon, hive):
+def test_a_message_whose_answer_cannot_be_awaited_is_stored(daemon, hive):
     daemon.on(host.OperatorSend, {"id": 7})
     daemon.on(host.ShowInbox, UnavailableError("the daemon stops"))
 

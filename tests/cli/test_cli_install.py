@@ -1,4 +1,4 @@
-"""The unit file of the daemon says what the daemon needs."""
+"""The unit file of the daemon."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ def values(text: str, key: str) -> list[str]:
     return [line.partition("=")[2] for line in text.splitlines() if line.startswith(f"{key}=")]
 
 
-def test_containers_and_their_sockets_outlive_the_daemon():
+def test_containers_and_their_sockets_survive_the_daemon():
     text = unit_file(Path("/opt/hive-c0re"), None)
     assert values(text, "KillMode") == ["process"]
     assert values(text, "RuntimeDirectoryPreserve") == ["yes"]

@@ -1,4 +1,4 @@
-"""What verbs print: for people, for pipes, for programs."""
+"""The output of verbs: for people, for pipes, for programs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ EVIL = "\x1b]0;owned\x07\x9b31m\u202eevil\x7f"
 
 
 def ago(**length: float) -> str:
-    """Return the wire time of a moment so long ago."""
+    """Return the wire time of a moment this long ago."""
     return rfc3339((datetime.now(UTC) - timedelta(**length)).timestamp())
 
 
@@ -64,7 +64,7 @@ def _rows(daemon):
     daemon.on(host.AgentStatus, {"agent_statuses": [PEER, FINE, FAILED]})
 
 
-def test_list_is_made_for_pipes(daemon, hive):
+def test_list_prints_one_name_a_line(daemon, hive):
     daemon.on(host.ListAgents, {"agents": ["alice", "bob"], "peers": ["damocles"]})
 
     assert hive("list").out == "alice\nbob\n"
@@ -106,7 +106,7 @@ def test_status_as_json_keeps_the_raw_text_and_the_source(hive, rows):
     assert all(char == "\n" or char.isprintable() for char in ran.out)
 
 
-def test_status_of_nobody_is_empty_in_a_pipe(daemon, hive):
+def test_status_without_participants_is_empty_in_a_pipe(daemon, hive):
     daemon.on(host.AgentStatus, {"agent_statuses": []})
 
     assert hive("status") == hive("status").__class__(0, "", "")
@@ -145,12 +145,12 @@ def test_status_of_one_whose_log_cannot_be_read(daemon, hive, rows):
     assert ran.err == "hive-c0re: its last lines cannot be shown: not now\n"
 
 
-def test_a_peer_has_no_log_to_ask_for(daemon, hive, rows):
+def test_the_log_of_a_peer_is_not_requested(daemon, hive, rows):
     assert hive("status", "damocles").status == 0
     assert daemon.requests == [host.AgentStatus()]
 
 
-def test_status_of_somebody_unknown(hive, rows):
+def test_status_of_an_unknown_name(hive, rows):
     ran = hive("status", "alcie")
 
     assert ran.status == ExitStatus.UNKNOWN_NAME
@@ -177,7 +177,7 @@ def test_tree(daemon, hive):
     assert json.loads(hive("tree", "--json").out)["children"][0]["path"] == "hive-c0re/store"
 
 
-def test_register_peer_prints_where_its_socket_is(daemon, hive):
+def test_register_peer_prints_the_path_of_its_socket(daemon, hive):
     daemon.on(host.RegisterPeer, {"socket": "/run/hyperhive/agents/p/mcp.sock"})
 
     assert hive("register-peer", "p").out == "/run/hyperhive/agents/p/mcp.sock\n"
@@ -302,7 +302,7 @@ def test_events_that_follow_are_one_line_of_json_each(daemon, hive):
         ["shutdown"],
     ],
 )
-def test_verbs_that_act_are_silent_when_all_went_well(daemon, hive, args):
+def test_verbs_that_act_are_silent_on_success(daemon, hive, args):
     ran = hive(*args)
 
     assert (ran.status, ran.out, ran.err) == (0, "", "")

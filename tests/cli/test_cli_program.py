@@ -1,4 +1,4 @@
-"""The program as a shell meets it: start-up, exit statuses, signals, pipes, terminals."""
+"""The program as run by a shell: start-up, exit statuses, signals, pipes, terminals."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def test_stdin_is_the_body(answers, program):
     assert answers.requests == [host.OperatorSend(to="alice", body="from a pipe\n")]
 
 
-def test_a_reader_that_goes_away_is_not_an_error_worth_words(answers, run_dir):
+def test_a_reader_that_closes_the_pipe_gets_no_error_message(answers, run_dir):
     answers.on(host.Logs, {"lines": ["x" * 100] * 5000})
 
     done = subprocess.run(
@@ -161,8 +161,8 @@ def test_sigint_ends_a_watch_in_a_pipe(answers, run_dir):
     assert "Traceback" not in err
 
 
-def troubles(daemon, *sentences):
-    """Answer each look at the status with the next trouble; then the daemon goes."""
+def answer_troubles(daemon, *sentences):
+    """Answer each request for the status with the next trouble, and then with unavailability."""
     left = iter(sentences)
 
     def answer(_):
@@ -174,23 +174,23 @@ def troubles(daemon, *sentences):
     daemon.answers[host.AgentStatus] = answer
 
 
-def test_a_watch_tells_of_trouble_once_for_each_change(daemon, hive):
-    troubles(daemon, None, "full", "full", "full", "damaged", None, None)
+def test_a_watch_reports_trouble_once_for_each_change(daemon, hive):
+    answer_troubles(daemon, None, "full", "full", "full", "damaged", None, None)
 
     ran = hive("status", "--watch", "0.1")
 
     assert ran.err.splitlines() == [
         "hive-c0re: full",
         "hive-c0re: damaged",
-        "hive-c0re: the store takes again what it is sent",
+        "hive-c0re: the store accepts writes again",
         "hive-c0re: gone",
     ]
 
 
-def test_a_watch_on_a_terminal_tells_of_trouble_above_the_view(daemon, terminal):
-    troubles(daemon, None, *["full"] * 3, *[None] * 1000)
+def test_a_watch_on_a_terminal_reports_trouble_above_the_view(daemon, terminal):
+    answer_troubles(daemon, None, *["full"] * 3, *[None] * 1000)
     shell = terminal("status", "--watch", "0.1")
-    shell.expect("takes again")
+    shell.expect("accepts writes again")
     shell.type("\x03")
 
     assert shell.end() == 130
@@ -210,7 +210,7 @@ def test_watch_on_a_terminal_repaints_in_place(answers, terminal):
     assert shell.seen.rindex("\x1b[?25h") > shell.seen.rindex("\x1b[?25l")
 
 
-def test_a_watch_of_nobody_ends_at_once(answers, terminal):
+def test_a_watch_of_an_unknown_name_ends_at_once(answers, terminal):
     shell = terminal("status", "nobody", "--watch", "30")
 
     assert shell.end() == 4

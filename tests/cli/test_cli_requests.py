@@ -1,4 +1,4 @@
-"""Each command line sends exactly the request that it should, and the wire takes it."""
+"""Each command line sends exactly the expected request, and the wire accepts it."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ CASES: dict[str, tuple[list[str], list[Any]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_is_sent(daemon, hive, case):
+def test_the_requests_of_a_command_line(daemon, hive, case):
     args, expected = CASES[case]
     daemon.on(host.ListAgents, {"agents": []})
     daemon.on(host.AgentStatus, ROWS)
@@ -178,7 +178,7 @@ def test_what_is_sent(daemon, hive, case):
     assert daemon.requests == expected
 
 
-def test_a_relative_directory_is_the_operators_not_the_daemons(daemon, hive, monkeypatch):
+def test_a_relative_directory_is_resolved_from_the_operators(daemon, hive, monkeypatch):
     monkeypatch.chdir("/usr")
 
     hive("spawn", "alice", "--cwd", "lib", "--", "true")
@@ -190,7 +190,7 @@ def test_a_relative_directory_is_the_operators_not_the_daemons(daemon, hive, mon
     ("program", "sent"),
     [("./agent.sh", "/usr/agent.sh"), ("lib/a", "/usr/lib/a"), ("/bin/a", "/bin/a"), ("a", "a")],
 )
-def test_a_relative_program_is_the_operators_not_the_daemons(
+def test_a_relative_program_is_resolved_from_the_operators_directory(
     daemon, hive, monkeypatch, program, sent
 ):
     monkeypatch.chdir("/usr")
@@ -248,7 +248,7 @@ def test_every_verb_of_the_program_is_covered_here():
     assert sent == set(VERBS) - unsent
 
 
-def test_the_socket_is_where_the_environment_says(hive, run_dir: Path):
+def test_the_environment_names_the_directory_of_the_socket(hive, run_dir: Path):
     ran = hive("list")
 
     assert ran.status == 3

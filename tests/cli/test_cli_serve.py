@@ -1,4 +1,4 @@
-"""What `serve` hands to the core."""
+"""The options that `serve` passes to the daemon."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ServeOptions:
 
 @pytest.fixture(name="served")
 def _served(monkeypatch) -> list[Any]:
-    """Take the core's place and return the options that it was given."""
+    """Replace the daemon's entry point and return the options that it receives."""
     given: list[Any] = []
 
     def run(options: ServeOptions) -> int:
@@ -34,13 +34,13 @@ def _served(monkeypatch) -> list[Any]:
             raise ConfigError("broken.toml:3: no such key")
         return 3 if options.keep_agents else 0
 
-    core = ModuleType("hive.daemon.serve")
-    core.ServeOptions, core.run = ServeOptions, run
-    monkeypatch.setitem(sys.modules, "hive.daemon.serve", core)
+    daemon = ModuleType("hive.daemon.serve")
+    daemon.ServeOptions, daemon.run = ServeOptions, run
+    monkeypatch.setitem(sys.modules, "hive.daemon.serve", daemon)
     return given
 
 
-def test_the_usual_places(hive, served, run_dir, monkeypatch, tmp_path):
+def test_the_default_directories(hive, served, run_dir, monkeypatch, tmp_path):
     monkeypatch.setenv("HYPERHIVE_STATE_DIR", str(tmp_path / "state"))
 
     assert hive("serve").status == 0
@@ -51,7 +51,7 @@ def test_the_usual_places(hive, served, run_dir, monkeypatch, tmp_path):
     assert options.paths.state_dir == tmp_path / "state"
 
 
-def test_other_places_are_absolute(hive, served, monkeypatch, tmp_path):
+def test_given_directories_are_made_absolute(hive, served, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
     hive("serve", "--config", "hive.toml", "--run-dir", "run", "--state-dir", "/var/x")
@@ -75,7 +75,7 @@ def test_the_view_is_for_terminals(hive, served, monkeypatch, args, terminal, vi
     assert served[0].view is view
 
 
-def test_the_exit_status_is_the_cores(hive, served):
+def test_the_exit_status_is_that_of_the_daemon(hive, served):
     assert hive("serve", "--keep-agents").status == ExitStatus.NO_DAEMON
 
 
@@ -100,9 +100,7 @@ def test_a_broken_configuration(hive, served):
     assert ran.err == "hive-c0re: broken.toml:3: no such key\n"
 
 
-def test_a_configuration_that_may_not_be_read_is_one_that_cannot_be_used(
-    hive, served, monkeypatch, tmp_path
-):
+def test_an_unreadable_configuration_is_a_configuration_error(hive, served, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     Path("broken.toml").touch()
     monkeypatch.setattr(os, "access", lambda *given, **named: False)

@@ -1,4 +1,4 @@
-"""What the verbs about turns, questions and limits print."""
+"""The output of the verbs about turns, questions and limits."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TURN = TurnRow(
 )
 
 
-def test_a_turn_is_one_line_with_what_it_cost(daemon, hive):
+def test_a_turn_is_one_line_with_its_cost(daemon, hive):
     daemon.on(turns.Turns, {"turns": [TURN]})
 
     ran = hive("turns", "alice")
@@ -52,7 +52,7 @@ def test_a_turn_is_one_line_with_what_it_cost(daemon, hive):
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_what_happens_is_shown_as_it_happens(daemon, hive, as_json):
+def test_watch_follows_the_live_events(daemon, hive, as_json):
     row = LiveRow(at="2026-05-01T10:00:00.000Z", kind="text", text=f"one\ntwo {EVIL}")
     daemon.on(turns.Watch, {}, {"live": [row]})
     daemon.hang_up = True
@@ -84,7 +84,7 @@ def question(**fields):
     return QuestionRow(**{**known, **fields})
 
 
-def test_a_question_shows_whom_it_is_for_and_what_was_proposed(daemon, hive):
+def test_a_question_shows_its_recipient_and_the_proposed_answers(daemon, hive):
     soon = (datetime.now(UTC) + timedelta(minutes=2, seconds=30)).timestamp()
     answered = {"state": "answered", "answer": "go", "answered_by": "operator"}
     rows = [question(expires_at=rfc3339(soon)), question(id=6, options=[], **answered)]
@@ -112,7 +112,7 @@ def test_an_answer_can_be_piped_in_and_a_second_one_is_refused(daemon, program):
     )
 
 
-def test_a_limit_shows_until_when_and_who_shares_it(daemon, hive):
+def test_a_limit_shows_its_end_and_the_agents_that_share_it(daemon, hive):
     until = (datetime.now(UTC) + timedelta(hours=3, minutes=5)).timestamp()
     row = LimitRow(
         account="acme",
@@ -130,7 +130,7 @@ def test_a_limit_shows_until_when_and_who_shares_it(daemon, hive):
     assert json.loads(hive("limits", "--json").out)[0]["account"] == "acme"
 
 
-def test_the_nearest_account_is_named_by_the_daemon(daemon, hive):
+def test_the_daemon_names_the_nearest_account(daemon, hive):
     daemon.on(turns.ClearLimit, NotFoundError("no limit of 'acne'; did you mean 'acme'?"))
 
     ran = hive("limits", "--clear", "acne")
@@ -140,7 +140,7 @@ def test_the_nearest_account_is_named_by_the_daemon(daemon, hive):
 
 
 @pytest.mark.parametrize("verb", ["cancel", "new-session"])
-def test_one_that_is_not_there_does_not_save_the_others(daemon, hive, verb):
+def test_one_failing_agent_does_not_stop_the_others(daemon, hive, verb):
     kind = {"cancel": turns.CancelTurn, "new-session": turns.NewSession}[verb]
     daemon.answers[kind] = lambda request: (
         [ConflictError("no harness of 'a' is connected")] if request.name == "a" else [{}]

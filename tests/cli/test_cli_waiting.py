@@ -1,4 +1,4 @@
-"""How `send --wait` looks for an answer, on a clock of its own."""
+"""How `send --wait` polls for an answer, on a fake clock."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from hive.cli.messages import await_answer
 from hive.errors import TimedOutError
 
 
-class Mailbox:
-    """The operator's inbox on a clock that only sleeping moves."""
+class Inbox:
+    """The operator's inbox, on a clock that advances only by sleeping."""
 
     def __init__(self, answer_at: float | None) -> None:
         self.time = 100.0
         self.answer_at = answer_at
-        self.naps: list[float] = []
+        self.sleeps: list[float] = []
 
-    def look(self, timeout: float) -> list[dict[str, object]]:
+    def fetch(self, timeout: float) -> list[dict[str, object]]:
         rows: list[dict[str, object]] = [{"id": 1, "in_reply_to": 41}, {"id": 2}]
         if self.answer_at is not None and self.time >= self.answer_at:
             rows += [{"id": 3, "in_reply_to": 42, "body": "done"}, {"id": 4, "in_reply_to": 42}]
@@ -24,37 +24,37 @@ class Mailbox:
 
     def sleep(self, seconds: float) -> None:
         assert seconds > 0
-        self.naps.append(seconds)
+        self.sleeps.append(seconds)
         self.time += seconds
 
     def wait(self, seconds: float) -> dict[str, object]:
-        return await_answer(42, seconds, look=self.look, now=lambda: self.time, sleep=self.sleep)
+        return await_answer(42, seconds, fetch=self.fetch, now=lambda: self.time, sleep=self.sleep)
 
 
-def test_an_answer_that_is_there_already():
-    mailbox = Mailbox(answer_at=0)
+def test_an_answer_that_has_already_arrived():
+    inbox = Inbox(answer_at=0)
 
-    assert mailbox.wait(0)["id"] == 3
-    assert mailbox.naps == []
-
-
-def test_it_looks_often_at_first_and_seldom_later():
-    mailbox = Mailbox(answer_at=110)
-
-    assert mailbox.wait(60)["body"] == "done"
-    assert mailbox.naps[:5] == [0.05, 0.1, 0.2, 0.4, 0.5]
-    assert set(mailbox.naps[4:]) == {0.5}
-    assert mailbox.time < 111
+    assert inbox.wait(0)["id"] == 3
+    assert inbox.sleeps == []
 
 
-def test_it_gives_up_on_time_and_says_what_to_do():
-    mailbox = Mailbox(answer_at=None)
+def test_polls_are_frequent_at_first_and_rare_later():
+    inbox = Inbox(answer_at=110)
+
+    assert inbox.wait(60)["body"] == "done"
+    assert inbox.sleeps[:5] == [0.05, 0.1, 0.2, 0.4, 0.5]
+    assert set(inbox.sleeps[4:]) == {0.5}
+    assert inbox.time < 111
+
+
+def test_it_gives_up_on_time_and_names_the_remedy():
+    inbox = Inbox(answer_at=None)
 
     with pytest.raises(TimedOutError, match=r"message 42 is stored.*'hive-c0re inbox'"):
-        mailbox.wait(7.3)
+        inbox.wait(7.3)
 
-    assert mailbox.time == pytest.approx(107.3)
+    assert inbox.time == pytest.approx(107.3)
 
 
-def test_an_answer_in_the_last_moment_counts():
-    assert Mailbox(answer_at=107.0).wait(7.0)["id"] == 3
+def test_an_answer_at_the_deadline_counts():
+    assert Inbox(answer_at=107.0).wait(7.0)["id"] == 3

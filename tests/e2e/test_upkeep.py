@@ -139,7 +139,7 @@ def test_a_full_disk_refuses_sends_shows_it_and_is_survived(
     assert "nothing is stored since" in status.stderr
     doctor = hive.run("doctor")
     assert doctor.returncode == 1
-    assert "refuses what it is sent since" in doctor.stdout
+    assert "the store refuses writes since" in doctor.stdout
     stored = [row["body"][:6] for row in hive.json("inbox", "ann")]
     assert stored[0] == "before"
     ballast.unlink()
@@ -169,7 +169,7 @@ def test_a_daemon_starts_on_a_full_disk_shows_and_refuses_until_there_is_room(
     assert [row["body"] for row in hive.json("inbox", "ann")] == ["before"]
     assert hive.status("ann")["unread"] == 1
     doctor = hive.run("doctor", "--db")
-    assert (doctor.returncode, "refuses what it is sent since" in doctor.stdout) == (1, True)
+    assert (doctor.returncode, "the store refuses writes since" in doctor.stdout) == (1, True)
     assert "integrity: could not be looked at" in doctor.stdout
     assert "put a backup in its place" not in doctor.stdout, "nothing is known to be damaged"
     ballast.unlink()
