@@ -1,4 +1,4 @@
-"""Is this machine fit to run a hive's containers, and what is to be done if not?
+"""Examination of this machine: findings about the needs of a hive's containers, with remedies.
 
-`facts` reads the machine, `checks` judges the facts: pure, and each with its remedy.
+`facts` reads the machine, `checks` judges the facts (pure), `fixes` carries out safe remedies.
 """

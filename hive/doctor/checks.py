@@ -12,13 +12,13 @@ Check = Callable[[Facts], Iterable[Finding]]
 
 
 def examine(facts: Facts) -> tuple[Finding, ...]:
-    """Return what is to be said of a machine, in the order of the checks."""
+    """Return the findings about a machine, in the order of the checks."""
     checks = COMMON if facts.runtime is RuntimeName.PROCESS else (*COMMON, *OF_CONTAINERS)
     return tuple(finding for check in checks for finding in check(facts))
 
 
 def worst(findings: Iterable[Finding]) -> Verdict:
-    """Return the gravest verdict."""
+    """Return the most severe verdict."""
     order = list(Verdict)
     return max((finding.verdict for finding in findings), key=order.index, default=Verdict.OK)
 
@@ -38,9 +38,9 @@ def _warning(check: str, sentence: str, remedy: str) -> Finding:
 def _run_dir(facts: Facts) -> Iterator[Finding]:
     match facts.preserve:
         case None:
-            yield _ok("run-dir", "the daemon is no service, so nothing removes its sockets")
+            yield _ok("run-dir", "the daemon is no systemd service, so its sockets are not removed")
         case "yes":
-            yield _ok("run-dir", "the sockets' directory outlives a restart of the daemon")
+            yield _ok("run-dir", "the sockets' directory survives a restart of the daemon")
         case _:
             yield _problem(
                 "run-dir",
@@ -69,7 +69,7 @@ def _programs(facts: Facts) -> Iterator[Finding]:
             "install the package systemd-container (Debian); nixos-container is NixOS's own",
         )
     else:
-        yield _ok("machined", "all programs that containers need are there")
+        yield _ok("machined", "all programs that containers need are installed")
 
 
 def _bus(facts: Facts) -> Iterator[Finding]:
@@ -86,12 +86,12 @@ def _bus(facts: Facts) -> Iterator[Finding]:
             "install and start D-Bus (the package dbus on Debian)",
         )
     else:
-        yield _ok("d-bus", "ends of containers are heard over D-Bus")
+        yield _ok("d-bus", "systemd reports the ends of containers over D-Bus")
 
 
 def _permissions(facts: Facts) -> Iterator[Finding]:
     if facts.root:
-        yield _ok("permissions", "root may start containers; polkit is not asked")
+        yield _ok("permissions", "root may start containers without polkit")
     else:
         yield _problem(
             "permissions",
@@ -111,7 +111,7 @@ def _origin(facts: Facts) -> Iterator[Finding]:
     elif facts.without_origin:
         yield _problem(
             "images",
-            f"nothing says what the containers of {', '.join(facts.without_origin)} are made of",
+            f"the containers of {', '.join(facts.without_origin)} have no {wanted}",
             f"set '{wanted}' in [containers] of hive.toml, or make the containers by hand",
         )
     else:
@@ -121,7 +121,7 @@ def _origin(facts: Facts) -> Iterator[Finding]:
 def _polkit(facts: Facts) -> Iterator[Finding]:
     match facts.polkit:
         case Polkit.NOT_ASKED:
-            yield _ok("polkit", "root is not asked by polkit")
+            yield _ok("polkit", "root needs no permission of polkit")
         case Polkit.ALLOWS:
             yield _ok("polkit", "polkit lets you open shells in containers")
         case Polkit.MISSING | Polkit.REFUSES:
@@ -136,12 +136,12 @@ def _polkit(facts: Facts) -> Iterator[Finding]:
 def _leftovers(facts: Facts) -> Iterator[Finding]:
     files = facts.orphans.files
     if not files:
-        yield _ok("leftovers", "no generated file of an agent that does not exist")
+        yield _ok("leftovers", "no generated files of agents that do not exist")
         return
     yield Finding(
         "leftovers",
         Verdict.WARNING,
-        f"generated files of {_nobody(facts)}: {_list(files)}",
+        f"generated files of {_of_no_agent(facts)}: {_list(files)}",
         "remove them, for instance with 'hive-c0re doctor --fix', then systemctl daemon-reload",
         files,
         (("systemctl", "daemon-reload"),),
@@ -154,18 +154,18 @@ def _units(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             "units",
             Verdict.WARNING,
-            f"systemd remembers failed units of {_nobody(facts)}: {_list(found.failed)}",
+            f"systemd lists failed units of {_of_no_agent(facts)}: {_list(found.failed)}",
             "systemctl reset-failed, for instance with 'hive-c0re doctor --fix'",
             commands=(("systemctl", "reset-failed", "--", *found.failed),),
         )
     if found.running:
         yield _warning(
             "units",
-            f"units of {_nobody(facts)} run: {_list(found.running)}",
-            "if no other hive has them, 'systemctl stop' them; they are never stopped by doctor",
+            f"units of {_of_no_agent(facts)} run: {_list(found.running)}",
+            "stop them with 'systemctl stop' if no other hive has them; doctor never stops a unit",
         )
     if not (found.failed or found.running):
-        yield _ok("units", "each unit that is called like ours belongs to an agent")
+        yield _ok("units", "each unit with our prefix belongs to an agent")
 
 
 def _containers(facts: Facts) -> Iterator[Finding]:
@@ -175,14 +175,14 @@ def _containers(facts: Facts) -> Iterator[Finding]:
         if names:
             yield _warning(
                 "containers",
-                f"containers of {_nobody(facts)}: {_list(names)}",
-                f"if nobody needs what is in them: {removal} NAME",
+                f"containers of {_of_no_agent(facts)}: {_list(names)}",
+                f"if their content is not needed: {removal} NAME",
             )
     if not (found.images or found.nixos):
-        yield _ok("containers", "each container that is called like ours belongs to an agent")
+        yield _ok("containers", "each container with our prefix belongs to an agent")
 
 
-def _nobody(facts: Facts) -> str:
+def _of_no_agent(facts: Facts) -> str:
     if facts.all_known:
         return "agents that do not exist"
     return "agents that hive.toml does not name (the daemon cannot be asked)"
@@ -200,14 +200,14 @@ def _restart(facts: Facts) -> Iterator[Finding]:
             "remove that setting; hive-c0re's own drop-in says Restart=no",
         )
     if not facts.restarting:
-        yield _ok("restart", "hive-c0re is the only one that restarts its containers")
+        yield _ok("restart", "only hive-c0re restarts its containers")
 
 
 COMMON: tuple[Check, ...] = (_run_dir,)
-"""What matters whatever agents run in."""
+"""Checks for every runtime."""
 
 OF_CONTAINERS: tuple[Check, ...] = (
     *(_systemd, _programs, _bus, _permissions, _polkit, _origin),
     *(_leftovers, _units, _containers, _restart),
 )
-"""What matters where agents run in containers."""
+"""Checks for runtimes with containers."""

@@ -1,4 +1,4 @@
-"""Facts about this machine, and what belongs to no agent. Blocking and read-only."""
+"""Facts about this machine, and the orphans on it. Blocking and read-only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROGRAMS = ("systemctl", "machinectl", "journalctl", "systemd-run", "systemd-nsp
 BUS_SOCKET = Path("/run/dbus/system_bus_socket")
 SERVICE = "hive-c0re.service"
 SHELL_ACTION = "org.freedesktop.machine1.shell"
-"""What polkit is asked before `machinectl shell` opens one; see org.freedesktop.machine1(5)."""
+"""The polkit action of `machinectl shell`, see org.freedesktop.machine1(5)."""
 
 DROP_IN = "50-hyperhive.conf"
 """The name of the drop-ins that the container runtimes write."""
@@ -31,12 +31,13 @@ UNITS = {
 }
 """The unit of a container under each runtime."""
 
-_SECONDS = 10.0
+_TIMEOUT = 10.0
+"""Seconds that a program has to answer."""
 
 
 @frozen
 class Orphans:
-    """What was found.
+    """Files, units and containers that belong to no agent.
 
     Attributes:
         files: Generated files of containers that do not run.
@@ -54,8 +55,8 @@ class Orphans:
 
 
 @frozen
-class Where:
-    """Where it is looked.
+class Directories:
+    """The directories in which orphans are searched.
 
     Attributes:
         run_dir: The hive's run directory.
@@ -71,7 +72,7 @@ class Where:
 
 
 class Polkit(Enum):
-    """What polkit says to this user's wish for a shell in a container."""
+    """The answer of polkit to a request of this user for a shell in a container."""
 
     NOT_ASKED = "root is never asked for"
     MISSING = "polkit is not installed"
@@ -81,14 +82,21 @@ class Polkit(Enum):
 
 @frozen(kw_only=True)
 class Facts:
-    """What was seen.
+    """The facts that the checks need.
 
     Attributes:
-        preserve: `RuntimeDirectoryPreserve=` of the daemon's service; None if it is none.
+        runtime: The runtime of the hive.
+        preserve: `RuntimeDirectoryPreserve=` of the daemon's service; None if it is no service.
+        booted: Whether systemd is the first process.
+        missing_programs: Programs that containers need and that are not on PATH.
+        bus_library: Whether the D-Bus library is installed.
+        bus_socket: Whether there is a system bus.
+        root: Whether this user is root.
         missing_images: Images that hive.toml names and this machine does not have.
-        without_origin: Agents without a container and without anything to make it of.
-        orphans: What belongs to no agent.
-        all_known: Whether the daemon has said which agents exist; else only hive.toml has.
+        without_origin: Agents without a container and without an image or flake to make it of.
+        polkit: Whether this user may open a shell in a container.
+        orphans: Files, units and containers that belong to no agent.
+        all_known: Whether the daemon has named all agents; otherwise only hive.toml has.
         restarting: Units of agents that systemd would restart, with their `Restart=`.
     """
 
@@ -108,11 +116,11 @@ class Facts:
 
 
 def gather(config: HiveConfig, known: Collection[str] | None) -> Facts:
-    """Look at this machine.
+    """Return the facts about this machine.
 
     Args:
-        config: The hive that is to run here.
-        known: All agents that exist, as the daemon says; None if it cannot be asked.
+        config: The configuration of the hive.
+        known: All agents, as the daemon lists them; None if it cannot be asked.
     """
     agents = {*config.all_agents(), *(known or ())}
     wanted = ("nixos-container",) if config.runtime is RuntimeName.NIXOS_CONTAINER else ()
@@ -128,33 +136,35 @@ def gather(config: HiveConfig, known: Collection[str] | None) -> Facts:
         missing_images=images,
         without_origin=_without_origin(config),
         polkit=_polkit(),
-        orphans=look(Where(paths.find().run_dir), agents),
+        orphans=find_orphans(Directories(paths.find().run_dir), agents),
         all_known=known is not None,
         restarting=_restarting(config.runtime, agents),
     )
 
 
-def look(where: Where, agents: Collection[str]) -> Orphans:
-    """Return what is left of agents that do not exist.
+def find_orphans(directories: Directories, agents: Collection[str]) -> Orphans:
+    """Return the orphans of agents that do not exist.
 
-    The files of a container that runs are no leftovers, whoever it belongs to.
+    The files of a container that runs are no orphans, even if it belongs to another hive.
     """
     owned = {container_name(name) for name in agents}
     units = dict(_units(owned))
     return Orphans(
-        files=files(where, agents),
+        files=orphaned_files(directories, agents),
         failed=tuple(sorted(unit for unit, state in units.items() if state == "failed")),
         running=tuple(sorted(u for u, state in units.items() if state in {"active", "activating"})),
-        images=tuple(_named(where.images.glob(f"{CONTAINER_PREFIX}*"), owned)),
-        nixos=tuple(_named(where.confs.glob(f"{CONTAINER_PREFIX}*.conf"), owned)),
+        images=tuple(_named(directories.images.glob(f"{CONTAINER_PREFIX}*"), owned)),
+        nixos=tuple(_named(directories.confs.glob(f"{CONTAINER_PREFIX}*.conf"), owned)),
     )
 
 
-def files(where: Where, agents: Collection[str]) -> tuple[Path, ...]:
+def orphaned_files(directories: Directories, agents: Collection[str]) -> tuple[Path, ...]:
     """Return the generated files that belong to no agent and to no container that runs."""
-    kept = {container_name(name) for name in agents}
-    kept |= {path.name for path in where.systemd.glob("machines/*")}
-    return tuple(sorted(path for path, container in _generated(where) if container not in kept))
+    in_use = {container_name(name) for name in agents}
+    in_use |= {path.name for path in directories.systemd.glob("machines/*")}
+    return tuple(
+        sorted(path for path, container in _generated(directories) if container not in in_use)
+    )
 
 
 def _polkit() -> Polkit:
@@ -162,8 +172,8 @@ def _polkit() -> Polkit:
         return Polkit.NOT_ASKED
     if shutil.which("pkcheck") is None:
         return Polkit.MISSING
-    asked = _output("pkcheck", f"--action-id={SHELL_ACTION}", f"--process={os.getpid()}")
-    return Polkit.REFUSES if asked is None else Polkit.ALLOWS
+    answer = _output("pkcheck", f"--action-id={SHELL_ACTION}", f"--process={os.getpid()}")
+    return Polkit.REFUSES if answer is None else Polkit.ALLOWS
 
 
 def _missing_images(config: HiveConfig) -> tuple[str, ...]:
@@ -207,27 +217,29 @@ def _preserve() -> str | None:
 
 
 def _restarting(runtime: RuntimeName, agents: Collection[str]) -> dict[str, str]:
-    """Return which units that have our drop-in systemd would restart all the same."""
+    """Return the units with our drop-in that systemd would restart, with their `Restart=`."""
     if runtime is RuntimeName.PROCESS or not agents:
         return {}
     units = [UNITS[runtime].format(container_name(name)) for name in sorted(agents)]
-    made = [unit for unit in units if Path("/run/systemd/system", f"{unit}.d", DROP_IN).exists()]
-    shown = _show("Id,Restart", made) if made else []
+    existing = [
+        unit for unit in units if Path("/run/systemd/system", f"{unit}.d", DROP_IN).exists()
+    ]
+    shown = _show("Id,Restart", existing) if existing else []
     return {unit["Id"]: unit["Restart"] for unit in shown if unit.get("Restart", "no") != "no"}
 
 
-def _generated(where: Where) -> Iterator[tuple[Path, str]]:
+def _generated(directories: Directories) -> Iterator[tuple[Path, str]]:
     """Yield each generated file with its container."""
-    for path in where.systemd.glob(f"system/*@*.service.d/{DROP_IN}"):
+    for path in directories.systemd.glob(f"system/*@*.service.d/{DROP_IN}"):
         yield path, path.parent.name.partition("@")[2].removesuffix(".service.d")
-    for path in where.systemd.glob(f"nspawn/{CONTAINER_PREFIX}*.nspawn"):
+    for path in directories.systemd.glob(f"nspawn/{CONTAINER_PREFIX}*.nspawn"):
         yield path, path.stem
-    for directory in (where.run_dir / "machines").glob("*"):
+    for directory in (directories.run_dir / "machines").glob("*"):
         yield from ((path, directory.name) for path in directory.rglob("*") if path.is_file())
 
 
 def _units(owned: Collection[str]) -> Iterator[tuple[str, str]]:
-    """Yield the units of containers that are called like ours, with their states."""
+    """Yield the units of containers with our prefix that no agent owns, with their states."""
     names = (f"{CONTAINER_PREFIX}*", MANAGER)
     patterns = [unit.format(name) for unit in UNITS.values() for name in names]
     for unit in _show("Id,ActiveState", patterns):
@@ -237,7 +249,7 @@ def _units(owned: Collection[str]) -> Iterator[tuple[str, str]]:
 
 
 def _named(paths: Iterator[Path], owned: Collection[str]) -> Iterator[str]:
-    """Yield the containers of paths that are nobody's; what is a link is declared by the host."""
+    """Yield the containers of paths that no agent owns; a link is declared by the host."""
     for path in sorted(paths):
         name = path.name.removesuffix(".conf")
         if name not in owned and not path.is_symlink():
@@ -245,9 +257,9 @@ def _named(paths: Iterator[Path], owned: Collection[str]) -> Iterator[str]:
 
 
 def _output(*argv: str) -> str | None:
-    """Return what a program prints; None if it cannot say."""
+    """Return the output of a program; None if it fails."""
     try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_SECONDS)
+        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_TIMEOUT)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout if done.returncode == 0 else None

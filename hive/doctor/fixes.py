@@ -1,4 +1,4 @@
-"""Carrying out what findings say can be done without any harm. Everything here blocks."""
+"""Carry out the safe remedies of findings. Blocking."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from hive.findings import Finding
 
 
 def apply_fixes(findings: Iterable[Finding]) -> bool:
-    """Remove files, and the directories that are empty then; run commands.
+    """Remove the removable files, and directories that are empty then; run the commands.
 
     Returns:
         Whether there was anything to do.
 
     Raises:
-        FailedError: Something could not be done, in the words of who refused it.
+        FailedError: A remedy failed; the sentence has the error of the system or of the program.
     """
     safe = [finding for finding in findings if finding.removable or finding.commands]
     for finding in safe:
@@ -28,13 +28,13 @@ def apply_fixes(findings: Iterable[Finding]) -> bool:
 
 
 def _remove(finding: Finding) -> None:
-    # The deepest first, so that each directory is empty when its last file goes.
+    # The deepest first, so that each directory is empty when its last file is removed.
     for path in sorted(finding.removable, key=lambda path: -len(path.parts)):
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise FailedError(f"{path} cannot be removed: {error.strerror}; try as root") from error
-        with suppress(OSError):  # not empty, or gone already
+        with suppress(OSError):  # not empty, or removed already
             path.parent.rmdir()
 
 

@@ -1,6 +1,6 @@
-"""What an operator sees: pure functions from the rows of the wire to text.
+"""Rendering for the operator: functions from the rows of the host socket to text.
 
-Rows are the plain dictionaries that the host socket answers with, and nothing here imports attrs,
-msgspec or asyncio: most command-line verbs use these modules, and start-up time is theirs. Only
-`table` and `live` import rich; they are for terminals.
+Rows are the plain dictionaries in the responses of the host socket. No module here imports attrs,
+msgspec or asyncio, since most command-line verbs import these modules and must start fast. Only
+`table` and `live`, which are for terminals, import rich.
 """

@@ -1,6 +1,6 @@
-"""The columns of the status table: what each one says, and which ones a narrow terminal loses.
+"""The columns of the status table: their cells, and which of them a narrow terminal drops.
 
-The table is the whole truth about columns; the plain and the rich rendering both read it.
+The plain and the rich rendering both use this table.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ GAP = 2
 """Spaces between columns."""
 
 NOTE_MIN = 32
-"""Cells below which the last column says too little; other columns are dropped before that."""
-
+"""Minimum cells of the last column; other columns are dropped to reach it."""
 
 _QUIET = frozenset({None, "unknown", "idle"})
-"""Activities that a note need not mention."""
+"""Activities that a note does not mention."""
 
 
 class Column(NamedTuple):
-    """One column: its title and what it says about a row at a wall time."""
+    """One column: its title, and its cell for a row at a wall time in seconds."""
 
     title: str
     cell: Callable[[Row, float], str]
@@ -38,13 +37,13 @@ def known(row: Row, field: str) -> str:
 
 
 def state(row: Row) -> str:
-    """Return the state in words; what is not known is called `unknown`."""
+    """Return the state in words; `unknown` if the row has none."""
     word = inline(row.get("state") or "unknown")
     return f"{word}, paused" if row.get("paused") else word
 
 
 def note(row: Row, now: float) -> str:
-    """Return the one thing to know: why it does not run, else what it says about itself."""
+    """Return the most important fact: why it does not run, or its activity and status text."""
     parts: list[str] = []
     if row.get("next_restart_at"):
         parts.append(f"restarts in {until(row['next_restart_at'], now)}")
@@ -61,7 +60,7 @@ def note(row: Row, now: float) -> str:
 
 
 def doing(row: Row, now: float) -> str:
-    """Return what a participant's harness says that it does, since when, and about what."""
+    """Return the activity that a harness has reported: since when, and about what."""
     words = f"{inline(row.get('activity') or 'unknown')} {age(row.get('activity_since'), now)}"
     if row.get("activity_until"):
         words += f", {until(row['activity_until'], now)} to go"
@@ -84,15 +83,15 @@ COLUMNS = (NAME, STATE, FOR, UNREAD, SEEN, KIND, RESTARTS, PID, SOURCE, NOTE)
 """All columns, left to right."""
 
 DROPPED = (PID, SOURCE, RESTARTS, KIND, SEEN, UNREAD)
-"""The order in which a narrow terminal loses columns. NAME, STATE, FOR and NOTE always stay."""
+"""The order in which a narrow terminal drops columns. NAME, STATE, FOR and NOTE always stay."""
 
 
 def fit(widths: Mapping[Column, int], width: int) -> dict[Column, int]:
-    """Return the columns that fit into a width, in order, and how wide each one is.
+    """Return the columns that fit into a width, in order, with the width of each.
 
     Args:
         widths: Cells that each column needs.
-        width: Cells there are.
+        width: Cells of the terminal.
     """
     shown = list(COLUMNS)
     for column in DROPPED:
@@ -104,7 +103,7 @@ def fit(widths: Mapping[Column, int], width: int) -> dict[Column, int]:
 
 
 def natural_widths(cells: Iterable[Sequence[str]]) -> dict[Column, int]:
-    """Return what each column needs, titles included, for rows of cells in column order."""
+    """Return the width of each column with its title, for rows of cells in column order."""
     widths = {column: len(column.title) for column in COLUMNS}
     for row in cells:
         for column, cell in zip(COLUMNS, row, strict=True):
@@ -113,11 +112,11 @@ def natural_widths(cells: Iterable[Sequence[str]]) -> dict[Column, int]:
 
 
 def cells(row: Row, now: float, glyphs: Glyphs) -> tuple[str, ...]:
-    """Return the text of every column for one row; the name carries the mark of its standing."""
+    """Return the text of every column for one row; the name has the mark of its urgency."""
     name, *rest = (column.cell(row, now) for column in COLUMNS)
     return (f"{glyphs.marks[urgency(row)]} {name}", *rest)
 
 
 def _others(columns: Sequence[Column], widths: Mapping[Column, int]) -> int:
-    """Return the cells that all columns but the last need, gaps included."""
+    """Return the cells that all columns but the note need, with gaps."""
     return sum(widths[column] + GAP for column in columns if column is not NOTE)

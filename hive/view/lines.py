@@ -12,9 +12,6 @@ from hive.view.times import age, span, until
 Row = Mapping[str, Any]
 """A row as the host socket sends it, see `hive.wire.rows`."""
 
-Node = Mapping[str, Any]
-"""A node as the host socket sends it, see `hive.wire.rows.TreeRow`."""
-
 
 def message_lines(row: Row, now: float) -> list[str]:
     """Return one message of an inbox: a line about it, then its body, indented."""
@@ -31,7 +28,7 @@ def message_lines(row: Row, now: float) -> list[str]:
 
 
 def step_line(row: Row) -> str:
-    """Return one step of a message's life: when, what, which attempt, whose, why."""
+    """Return one step of a trace: time, step, attempt, session, reason."""
     parts = [inline(row["at"]), f"{inline(row['step']):<8}"]
     if row.get("attempt") is not None:
         parts.append(f"attempt {inline(row['attempt'])}")
@@ -43,7 +40,7 @@ def step_line(row: Row) -> str:
 
 
 def event_line(row: Row) -> str:
-    """Return one event: its number, time, what happened to whom, and the details as `key=value`."""
+    """Return one event: number, time, kind, participant, and the details as `key=value`."""
     parts = [inline(row["seq"]), inline(row["at"]), inline(row["event"])]
     if row.get("name"):
         parts.append(inline(row["name"]))
@@ -52,7 +49,7 @@ def event_line(row: Row) -> str:
 
 
 def turn_line(row: Row) -> str:
-    """Return one turn: when, how it ended, how long it took, what began it, what it cost."""
+    """Return one turn: start, outcome, duration, trigger, messages, model, tokens, cost, tools."""
     parts = [
         inline(row["started_at"]),
         f"{inline(row['outcome']):<9}",
@@ -75,14 +72,14 @@ def turn_line(row: Row) -> str:
 
 
 def live_lines(row: Row) -> list[str]:
-    """Return one live event: time of day and kind, then its text, indented where it goes on."""
+    """Return one live event: time of day, kind and text; further lines are indented."""
     first, *more = block(row["text"])
     clock = inline(row["at"]).partition("T")[2].partition(".")[0]
     return [f"{clock}  {inline(row['kind']):<11}  {first}".rstrip(), *(_indented(more, 23))]
 
 
 def question_lines(row: Row, now: float) -> list[str]:
-    """Return one question: a line about it, then what was asked and proposed, indented."""
+    """Return one question: a line about it, then its text and the proposed answers, indented."""
     head = f"#{inline(row['id'])}  {inline(row['asker'])} -> {inline(row['to'])}"
     head += f"  {age(row.get('asked_at'), now)} ago  [{inline(row['state'])}]"
     if row.get("expires_at") and row["state"] == "open":
@@ -94,19 +91,19 @@ def question_lines(row: Row, now: float) -> list[str]:
 
 
 def limit_line(row: Row, now: float) -> str:
-    """Return one account: until when it is used up, who shares it, and why."""
-    names = " ".join(map(inline, row.get("names") or ())) or "nobody here"
+    """Return one used-up account: until when, the agents that share it, and the reason."""
+    names = " ".join(map(inline, row.get("names") or ())) or "no agent here"
     due = f"until {inline(row['until'])} (in {until(row['until'], now)})"
     return f"{inline(row['account'])}  {due}  {names}  {inline(row['reason'])}"
 
 
-def tree_lines(root: Node, glyphs: Glyphs) -> list[str]:
+def tree_lines(root: Row, glyphs: Glyphs) -> list[str]:
     """Return the tree, one line per actor, children in the order in which they were started."""
     return [_label(root), *_below(root, "", glyphs)]
 
 
 def _detail(value: object) -> str:
-    """Words stand as they are; whatever could be misread is quoted as JSON."""
+    """Return a word as it is, and any other value as JSON."""
     if isinstance(value, str) and value and not set(value) & set(" =\"'"):
         return inline(value)
     return inline(json.dumps(value, ensure_ascii=False))
@@ -126,7 +123,7 @@ def _indented(lines: list[str], width: int) -> list[str]:
     return [f"{' ' * width}{line}".rstrip() for line in lines]
 
 
-def _below(node: Node, indent: str, glyphs: Glyphs) -> Iterator[str]:
+def _below(node: Row, indent: str, glyphs: Glyphs) -> Iterator[str]:
     children = node.get("children") or []
     for child in children:
         last = child is children[-1]
@@ -134,8 +131,8 @@ def _below(node: Node, indent: str, glyphs: Glyphs) -> Iterator[str]:
         yield from _below(child, indent + (glyphs.gap if last else glyphs.trunk), glyphs)
 
 
-def _label(node: Node) -> str:
-    """Name, kind and state; beyond that only what is out of the ordinary."""
+def _label(node: Row) -> str:
+    """Return name, kind and state, and further facts only where they are unusual."""
     parts = [str(node["path"]).rpartition("/")[2], node.get("kind"), node.get("state")]
     if node.get("restarts"):
         parts.append(f"restarts={node['restarts']}")

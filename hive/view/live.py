@@ -1,8 +1,8 @@
-"""A small status view that redraws itself beneath what is printed.
+"""A live status view that redraws itself below the printed lines.
 
 It stays on the normal screen, so that the lines above it remain in the scroll-back. `rich.Live`
 cannot repaint lines that scrolled off (github.com/Textualize/rich/issues/3263), so the picture is
-cropped to the terminal before it is handed over.
+cropped to the height of the terminal first.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from hive.view.times import span
 from hive.view.urgency import Row
 
 _JOIN = 1.0
-"""Seconds that `stop` waits for the painter; a terminal held by Ctrl-S may never let it finish."""
+"""Seconds that `stop` waits for the thread; a terminal held by Ctrl-S may block it for ever."""
 
 
 class LiveView:
     """Paints snapshots of a hive in place.
 
-    When a snapshot cannot be had, the last picture stays, with a line that says how old it is.
+    When no snapshot is available, the last picture stays, with a line that says how old it is.
 
     Args:
-        source: Returns the status rows; may raise `HiveError`. Under `start` it is called on the
-            view's own thread, so it must only read what may be read from there.
-        console: Where to paint; by default standard output.
-        now: Tells the wall time in seconds.
+        source: Returns the status rows; may raise `HiveError`. After `start` it is called on the
+            view's own thread, so it must be safe to call from there.
+        console: The terminal to paint on; by default standard output.
+        now: Returns the wall time in seconds.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class LiveView:
         self._now = now
         self._glyphs = for_encoding(self._console.encoding)
         self._rows: Sequence[Row] = ()
-        self._fresh: float | None = None
+        self._updated_at: float | None = None
         self._live = Live(console=self._console, auto_refresh=False, vertical_overflow="crop")
         self._stopped = Event()
         self._thread: Thread | None = None
@@ -59,7 +59,7 @@ class LiveView:
     def __enter__(self) -> LiveView:
         """Begin to paint."""
         self._live.start()
-        # A hidden cursor would outlive a crash or Ctrl-Z of this program.
+        # A hidden cursor would stay hidden after a crash or Ctrl-Z of this program.
         self._console.show_cursor(True)
         self.refresh()
         return self
@@ -70,7 +70,7 @@ class LiveView:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Leave the last picture standing."""
+        """Stop painting; the last picture stays."""
         self._live.stop()
 
     def refresh(self) -> None:
@@ -78,13 +78,13 @@ class LiveView:
         self._live.update(self.picture(), refresh=True)
 
     def picture(self) -> RenderableType:
-        """Take a snapshot and return what it looks like on this console now."""
-        notice = self._look()
+        """Take a snapshot and return its picture for this console."""
+        notice = self._take_snapshot()
         return snapshot(
             self._rows,
             self._now(),
             width=self._console.width,
-            # The cursor waits on the line below the picture.
+            # The cursor is on the line below the picture.
             height=self._console.height - 1,
             glyphs=self._glyphs,
             notice=notice,
@@ -95,34 +95,37 @@ class LiveView:
         self._console.print(Text(inline(line)), highlight=False)
 
     def run(self, every: float) -> None:
-        """Paint at once and then each `every` seconds, until `stop` or an exception."""
+        """Paint at once and then every `every` seconds, until `stop` or an exception."""
         with self:
             while not self._stopped.wait(every):
                 self.refresh()
 
     def start(self, every: float) -> None:
-        """Do as `run` does on a thread of its own, so that a slow terminal holds nobody up."""
-        self._thread = Thread(target=self._run_quietly, args=(every,), name="view", daemon=True)
+        """Do as `run` on a separate thread, so that a slow terminal does not block the caller."""
+        self._thread = Thread(
+            target=self._run_until_closed, args=(every,), name="view", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
-        """End `run` or `start`, leaving the last picture standing."""
+        """End `run` or `start`; the last picture stays."""
         self._stopped.set()
         if self._thread is not None:
             self._thread.join(_JOIN)
 
-    def _run_quietly(self, every: float) -> None:
-        # The terminal may go away under a daemon that goes on.
+    def _run_until_closed(self, every: float) -> None:
+        # The terminal may be closed while the daemon runs on.
         with suppress(OSError):
             self.run(every)
 
-    def _look(self) -> str | None:
-        """Replace the rows by new ones; return what is wrong if there are none to have."""
+    def _take_snapshot(self) -> str | None:
+        """Replace the rows by new ones; return the error as a notice if there are none."""
         try:
             self._rows = self._source()
         except HiveError as error:
-            if self._fresh is None:
+            if self._updated_at is None:
                 return f"{inline(error)}; trying again"
-            return f"{inline(error)}; last data {span(self._now() - self._fresh)} ago, trying again"
-        self._fresh = self._now()
+            old = span(self._now() - self._updated_at)
+            return f"{inline(error)}; last data {old} ago, trying again"
+        self._updated_at = self._now()
         return None

@@ -1,6 +1,6 @@
-"""The status as plain lines: for pipes, files and terminals without abilities.
+"""The status as plain lines, for pipes, files and terminals without cursor control.
 
-Nothing is cut and no column is dropped: whoever reads a pipe can cut for themselves.
+Nothing is cut and no column is dropped: the reader of a pipe can do that.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hive.view.urgency import Row, in_order, urgency
 
 
 def status_lines(rows: Iterable[Row], now: float) -> list[str]:
-    """Return the status table as aligned lines, titles first; without marks, to suit `awk`."""
+    """Return the status table as aligned lines, titles first; without marks, for `awk`."""
     table = [[column.cell(row, now) for column in COLUMNS] for row in in_order(rows)]
     widths = natural_widths(table)
     titles = [column.title for column in COLUMNS]
@@ -22,7 +22,7 @@ def status_lines(rows: Iterable[Row], now: float) -> list[str]:
 
 
 def details(row: Row, now: float, glyphs: Glyphs) -> list[str]:
-    """Return everything about one participant, in the manner of `systemctl status`."""
+    """Return everything about one participant, as `systemctl status` does."""
     mark = glyphs.marks[urgency(row)]
     lines = [f"{mark} {inline(row.get('name'))} - {state(row)}"]
     facts = _facts(row, now)
@@ -36,7 +36,7 @@ def details(row: Row, now: float, glyphs: Glyphs) -> list[str]:
 
 
 def _facts(row: Row, now: float) -> list[tuple[str, str]]:
-    """The first facts are always shown, known or not; the rest only where there is something."""
+    """Return titles and values: the first ones always, the rest only where they have a value."""
     always = [
         ("Kind", known(row, "kind")),
         ("Since", _moment(row, "since", now)),
@@ -49,13 +49,13 @@ def _facts(row: Row, now: float) -> list[tuple[str, str]]:
         ("Last seen", _moment(row, "last_seen", now)),
     ]
     due = row.get("next_restart_at")
-    present = [
+    optional = [
         ("Restarts after", _delays(row.get("restart_delays"))),
         ("Next restart", f"in {until(due, now)} ({inline(due)})" if due else ""),
         ("Observed", inline(row.get("observed") or "")),
         ("Last end", _last_end(row, now)),
         ("Result", inline(row.get("last_result") or "")),
-        ("Status", _said(row, now)),
+        ("Status", _status_text(row, now)),
         ("Activity", _activity(row, now)),
         ("Reminders", inline(row.get("pending_reminders") or "")),
         ("Needs", ", ".join(word for word in ("login", "update") if row.get(f"needs_{word}"))),
@@ -66,11 +66,11 @@ def _facts(row: Row, now: float) -> list[tuple[str, str]]:
         ("Parent", inline(row.get("parent") or "")),
         ("URL", inline(row.get("url") or "")),
     ]
-    return always + [(title, value) for title, value in present if value]
+    return always + [(title, value) for title, value in optional if value]
 
 
 def _delays(seconds: Sequence[float] | None) -> str:
-    """Return the back-off as it will be, and what comes when it is used up."""
+    """Return the delays of the back-off, and the state after the last one."""
     if not seconds:
         return ""
     return ", ".join(f"{each:g} s" for each in seconds) + ", then failed"
@@ -95,10 +95,10 @@ def _activity(row: Row, now: float) -> str:
         return ""
     if not row.get("activity_at"):
         return inline(row["activity"])
-    return f"{doing(row, now)} (said {age(row['activity_at'], now)} ago)"
+    return f"{doing(row, now)} (reported {age(row['activity_at'], now)} ago)"
 
 
-def _said(row: Row, now: float) -> str:
+def _status_text(row: Row, now: float) -> str:
     text = row.get("status_text")
     if not text:
         return ""

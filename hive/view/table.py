@@ -1,7 +1,4 @@
-"""The status as a rich table that fits a terminal.
-
-Pure: what is drawn depends on the arguments alone.
-"""
+"""The status as a rich table that fits a terminal. Pure."""
 
 from __future__ import annotations
 
@@ -22,10 +19,10 @@ STYLES = {
     Urgency.STOPPED: "dim",
     Urgency.PEER: "cyan",
 }
-"""Colour of a row's mark, name and state; the words say the same."""
+"""Colour of a row's mark, name and state; the words have the same meaning."""
 
 _FRAME = 2
-"""Lines that are no rows: the titles and the summary."""
+"""Lines for the titles and the summary."""
 
 
 def snapshot(
@@ -37,16 +34,16 @@ def snapshot(
     glyphs: Glyphs,
     notice: str | None = None,
 ) -> RenderableType:
-    """Return the status table with a line that counts beneath it.
+    """Return the status table with a summary below it.
 
     Args:
         rows: Status rows in any order.
-        now: Wall time in seconds that ages refer to.
-        width: Cells of the terminal; narrow ones lose columns, see `columns.DROPPED`.
-        height: Lines there are; rows that do not fit are counted, the most urgent ones stay. None
-            for as many lines as it takes.
-        glyphs: The signs the terminal can show.
-        notice: Shown last, for instance that the daemon is gone and the picture is old.
+        now: Wall time in seconds, for ages.
+        width: Cells of the terminal; a narrow one drops columns, see `columns.DROPPED`.
+        height: Lines of the terminal; the most urgent rows are shown, the others counted. None for
+            all rows.
+        glyphs: The glyphs that the terminal can show.
+        notice: A last line, for instance that the daemon does not answer.
     """
     ordered = in_order(rows)
     room = _room(len(ordered), height, notice)
@@ -60,7 +57,7 @@ def snapshot(
 
 
 def _room(count: int, height: int | None, notice: str | None) -> int:
-    """Return how many rows fit; if not all, one line is kept to say so."""
+    """Return how many rows fit; if not all, one line is reserved to count the others."""
     if height is None:
         return count
     free = height - _FRAME - (1 if notice else 0)
@@ -99,7 +96,7 @@ def _styled(
 
 
 def _overflow(glyphs: Glyphs) -> OverflowMethod:
-    # rich's ellipsis is one Unicode character; where that cannot be shown, cut without a sign.
+    # rich's ellipsis is one Unicode character; without Unicode, cut without an ellipsis.
     return "ellipsis" if len(glyphs.ellipsis) == 1 else "crop"
 
 

@@ -1,8 +1,8 @@
-"""What a terminal can show: text from agents made safe, and glyphs for its encoding.
+"""Text for a terminal: escapes for text from agents, and glyphs by encoding.
 
 A body, a name or a reason comes from a program that may be compromised. Printed as it is, it could
-move the cursor, rewrite earlier lines, set the window title, or reorder what is read (bidirectional
-overrides, CVE-2021-42574). Everything that does not print as itself is shown as an escape.
+move the cursor, rewrite earlier lines, set the window title, or reorder the text (bidirectional
+overrides, CVE-2021-42574). Every character that does not print as itself is shown as an escape.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _UNSAFE = re.compile(
     "["
     "\x00-\x1f\x7f-\x9f"  # C0 with ESC, DEL, C1 with the one-byte CSI
     "\xad\u200b\u200c\u2060-\u2064\ufeff"  # invisible; the joiner of emoji, U+200D, stays
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f"  # change the direction of what follows
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f"  # change the direction of the text
     "\u2028\u2029"  # line breaks that are not newlines
     "\ufff9-\ufffb\U000e0000-\U000e007f"  # annotations and tags, invisible too
     "\ud800-\udfff"  # surrogates: bytes that were no UTF-8
@@ -23,7 +23,10 @@ _UNSAFE = re.compile(
 
 
 class Glyphs(NamedTuple):
-    """One set of signs. `marks` are by `Urgency`, in its order."""
+    """One set of glyphs; `marks` are by `Urgency`, in its order.
+
+    No glyph has a meaning alone: a word stands beside each.
+    """
 
     marks: tuple[str, str, str, str, str]
     branch: str
@@ -38,7 +41,7 @@ ASCII = Glyphs(("x", "!", "*", "o", "-"), "|-- ", "`-- ", "|   ", "    ", "...")
 
 
 def for_encoding(encoding: str | None) -> Glyphs:
-    """Return the signs that an output of this encoding can show."""
+    """Return the glyphs that an output of this encoding can show."""
     try:
         "".join((*UNICODE.marks, *UNICODE[1:])).encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):

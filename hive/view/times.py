@@ -1,11 +1,11 @@
-"""Times of the wire, as people read them: how long ago, how soon."""
+"""Times of the wire in words: how long ago, how soon."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 UNKNOWN = "-"
-"""Shown in place of a value that nobody knows."""
+"""Shown in place of an unknown value."""
 
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
@@ -18,13 +18,13 @@ def seconds(stamp: str | None) -> float | None:
         moment = datetime.fromisoformat(stamp)
     except ValueError:
         return None
-    # A time without an offset could be any zone's: unknown is truer than a guess.
+    # A time without an offset has no known zone.
     return moment.timestamp() if moment.tzinfo else None
 
 
-def span(length: float) -> str:
-    """Return a length in seconds in its largest unit: `4m`, `3h`; below zero counts as `0s`."""
-    whole = max(0, int(length))
+def span(duration: float) -> str:
+    """Return a duration in seconds in its largest unit: `4m`, `3h`; a negative one as `0s`."""
+    whole = max(0, int(duration))
     for size, unit in _UNITS:
         if whole >= size:
             return f"{whole // size}{unit}"
@@ -32,12 +32,12 @@ def span(length: float) -> str:
 
 
 def age(stamp: str | None, now: float) -> str:
-    """Return how long ago a time was, or `-` if it is not known."""
+    """Return how long ago a time was, or `-` if it is unknown."""
     then = seconds(stamp)
     return UNKNOWN if then is None else span(now - then)
 
 
 def until(stamp: str | None, now: float) -> str:
-    """Return how soon a time will be, or `-` if it is not known."""
+    """Return how soon a time will be, or `-` if it is unknown."""
     then = seconds(stamp)
     return UNKNOWN if then is None else span(then - now)

@@ -1,4 +1,4 @@
-"""How much a participant needs the operator: the word that order and colour derive from."""
+"""The urgency of a participant for the operator: it decides order and colour of rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOVING_STATES = frozenset({"starting", "stopping"})
 
 
 class Urgency(IntEnum):
-    """In the order in which rows are shown."""
+    """Urgency of a row, in the order in which rows are shown."""
 
     FAILED = 0
     WAITING = 1
@@ -24,11 +24,10 @@ class Urgency(IntEnum):
 
 
 def urgency(row: Row) -> Urgency:
-    """Return where a participant stands.
+    """Return the urgency of a participant.
 
-    `WAITING` is whatever does not go on by itself now: a restart that is due later, a login that is
-    needed, an agent that runs although it should not, a state that nobody could find out. A peer's
-    life is not ours: it is only ever a peer.
+    `WAITING` is a restart that is due later, a login that is needed, a stray container or an
+    unknown state. A peer is always `PEER`, since the hive does not manage its lifecycle.
     """
     if row.get("kind") == "peer":
         return Urgency.PEER
@@ -43,18 +42,18 @@ def urgency(row: Row) -> Urgency:
 
 
 def in_order(rows: Iterable[Row]) -> list[Row]:
-    """Return rows with those that need the operator first, by name within the same standing."""
+    """Return rows with the most urgent first, by name within the same urgency."""
     return sorted(rows, key=lambda row: (urgency(row), str(row.get("name"))))
 
 
 def summary(rows: Iterable[Row]) -> str:
-    """Return one line that counts: `3 agents: 1 failed, 2 running; 1 peer; 4 unread`."""
+    """Return the counts in one line: `3 agents: 1 failed, 2 running; 1 peer; 4 unread`."""
     rows = list(rows)
     counts = dict.fromkeys(Urgency, 0)
     for row in rows:
         counts[urgency(row)] += 1
     peers = counts.pop(Urgency.PEER)
-    words = [f"{count} {which.name.lower()}" for which, count in counts.items() if count]
+    words = [f"{count} {kind.name.lower()}" for kind, count in counts.items() if count]
     parts = [_count(len(rows) - peers, "agent") + (": " + ", ".join(words) if words else "")]
     if peers:
         parts.append(_count(peers, "peer"))

@@ -1,4 +1,4 @@
-"""Each thing that can be amiss is found, with what to do."""
+"""Each problem of a machine is found, with its remedy."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import pytest
 from hive.cli.main import main
 from hive.config import AgentManifest, Containers, HiveConfig, RuntimeName
 from hive.doctor.checks import examine, worst
-from hive.doctor.facts import DROP_IN, Facts, Orphans, Polkit, Where, files, gather
+from hive.doctor.facts import DROP_IN, Directories, Facts, Orphans, Polkit, gather, orphaned_files
 from hive.doctor.fixes import apply_fixes
 from hive.errors import FailedError
 from hive.findings import Finding, Verdict
@@ -19,12 +19,12 @@ from hive.findings import Finding, Verdict
 FIT = Facts(runtime=RuntimeName.MACHINECTL, preserve="yes")
 
 
-def amiss(facts: Facts) -> list[Finding]:
+def problems(facts: Facts) -> list[Finding]:
     return [found for found in examine(facts) if found.verdict is not Verdict.OK]
 
 
-def test_a_fit_machine_has_nothing_amiss() -> None:
-    assert amiss(FIT) == []
+def test_a_fit_machine_has_no_problems() -> None:
+    assert problems(FIT) == []
     checks = [found.check for found in examine(FIT)]
     assert len(checks) == len(set(checks)) == 11
 
@@ -51,10 +51,10 @@ def test_a_fit_machine_has_nothing_amiss() -> None:
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
-def test_what_is_amiss_is_found_with_its_remedy(
+def test_each_problem_is_found_with_its_remedy(
     changes: dict[str, Any], check: str, verdict: Verdict, remedy: str
 ) -> None:
-    [found] = amiss(attrs.evolve(FIT, **changes))
+    [found] = problems(attrs.evolve(FIT, **changes))
     assert (found.check, found.verdict) == (check, verdict)
     assert remedy in found.remedy
     assert worst(examine(attrs.evolve(FIT, **changes))) is verdict
@@ -62,21 +62,21 @@ def test_what_is_amiss_is_found_with_its_remedy(
 
 def test_processes_need_nothing_of_containers() -> None:
     unfit = attrs.evolve(FIT, runtime=RuntimeName.PROCESS, booted=False, root=False)
-    assert amiss(unfit) == []
+    assert problems(unfit) == []
 
 
-def test_what_runs_or_holds_data_is_never_mended() -> None:
+def test_running_units_and_containers_with_data_are_never_removed() -> None:
     found = Orphans(running=("u.service",), images=("h-x",), nixos=("h-y",))
     assert not apply_fixes(examine(attrs.evolve(FIT, orphans=found)))
 
 
-def test_without_the_daemon_only_hive_toml_says_who_exists() -> None:
+def test_without_the_daemon_only_hive_toml_names_agents() -> None:
     facts = attrs.evolve(FIT, orphans=Orphans(files=(Path("/x"),)), all_known=False)
-    [found] = amiss(facts)
+    [found] = problems(facts)
     assert "that hive.toml does not name (the daemon cannot be asked)" in found.sentence
 
 
-def test_only_files_of_agents_that_do_not_exist_are_left_over(tmp_path: Path) -> None:
+def test_only_files_of_agents_that_do_not_exist_are_orphans(tmp_path: Path) -> None:
     systemd, run_dir = tmp_path / "systemd", tmp_path / "run"
     for unit in ("systemd-nspawn@h-alice", "systemd-nspawn@h-gone", "systemd-nspawn@hm1nd"):
         (systemd / f"system/{unit}.service.d").mkdir(parents=True)
@@ -91,14 +91,14 @@ def test_only_files_of_agents_that_do_not_exist_are_left_over(tmp_path: Path) ->
     for name in ("h-alice", "h-gone"):
         (run_dir / "machines" / name).mkdir(parents=True)
         (run_dir / "machines" / name / "hive-agent.service").touch()
-    assert files(Where(run_dir, systemd), ["alice", "hm1nd"]) == (
+    assert orphaned_files(Directories(run_dir, systemd), ["alice", "hm1nd"]) == (
         run_dir / "machines/h-gone/hive-agent.service",
         systemd / "nspawn/h-gone.nspawn",
         systemd / f"system/systemd-nspawn@h-gone.service.d/{DROP_IN}",
     )
 
 
-def test_mending_removes_files_then_runs_commands(tmp_path: Path) -> None:
+def test_fixes_remove_files_then_run_commands(tmp_path: Path) -> None:
     leftover, theirs = tmp_path / "empty/a", tmp_path / "full/b"
     for path in (leftover, theirs, tmp_path / "full/c"):
         path.parent.mkdir(exist_ok=True)
@@ -114,7 +114,7 @@ def test_mending_removes_files_then_runs_commands(tmp_path: Path) -> None:
         apply_fixes([refused])
 
 
-def test_an_image_that_is_not_there_is_seen(tmp_path: Path) -> None:
+def test_a_missing_image_is_found(tmp_path: Path) -> None:
     agents = {"alice": AgentManifest(run=("x",)), "bob": AgentManifest(run=("x",), image="/no/b")}
     there = Containers(image=str(tmp_path))
     facts = gather(HiveConfig(RuntimeName.MACHINECTL, there, agents=agents), ())
@@ -124,7 +124,7 @@ def test_an_image_that_is_not_there_is_seen(tmp_path: Path) -> None:
     assert facts.without_origin == ("alice",)
 
 
-def test_the_verb_prints_findings_and_its_status_says_whether_one_is_a_problem(
+def test_the_verb_prints_findings_and_its_exit_status_shows_a_problem(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HYPERHIVE_RUN_DIR", str(tmp_path))

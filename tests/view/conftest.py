@@ -1,4 +1,4 @@
-"""A small hive at one moment, and a console whose every ability is given."""
+"""The rows of a small hive at one moment, and a console with given size, colours and encoding."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ NOW = 1_700_000_000.0
 
 
 def ago(seconds: float) -> str:
-    """Return the wire time of a moment so many seconds before `NOW`."""
+    """Return the wire time of a moment this many seconds before `NOW`."""
     return rfc3339(NOW - seconds)
 
 
 def status_row(name: str, state: str, **fields: Any) -> dict[str, Any]:
-    """Return a status row with little in it."""
+    """Return a status row with few fields."""
     known = {"kind": "agent", "running": state == "running", "failed": state == "failed"}
     return {"name": name, "state": state, "unread": 0, **known, **fields}
 
@@ -120,7 +120,7 @@ class _AsciiIO(StringIO):
 
 @pytest.fixture(name="draw")
 def _draw(console: Callable[..., Console]) -> Callable[..., list[str]]:
-    """Return what a renderable looks like, line by line, without trailing blanks."""
+    """Return the lines of a renderable, without trailing blanks."""
 
     def draw(renderable: RenderableType, *, width: int = 100) -> list[str]:
         target = console(width)

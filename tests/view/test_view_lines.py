@@ -1,4 +1,4 @@
-"""The tree, messages and events as lines."""
+"""Rows as plain lines: the tree, messages and events."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_the_details_of_an_event_can_be_read_back(value, shown):
     assert event_line(row) == f"9  2026-01-02T03:04:05Z  x  bob  k={shown}"
 
 
-def test_an_event_about_nobody_without_details():
+def test_an_event_without_participant_and_details():
     row = {"seq": 9, "at": "2026-01-02T03:04:05Z", "event": "started", "detail": {}}
 
     assert event_line(row) == "9  2026-01-02T03:04:05Z  started"

@@ -1,4 +1,4 @@
-"""The view that redraws itself: what it paints, keeps and leaves behind."""
+"""The live view: what it paints, and what stays when it ends."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ class Source:
         self.rows = rows
         self.error = None
         self.asked = 0
-        self.often = Event()
+        self.polled = Event()
 
     def __call__(self):
         self.asked += 1
         if self.asked > 2:
-            self.often.set()
+            self.polled.set()
         if self.error:
             raise self.error
         return self.rows
@@ -52,7 +52,7 @@ def picture(view, draw, width=100):
     return draw(view.picture(), width=width)
 
 
-def test_each_picture_is_of_now(source, wall, console, draw, row):
+def test_each_picture_is_current(source, wall, console, draw, row):
     view = LiveView(source, console=console(), now=wall)
     source.rows = [row("a", "running", since="2023-11-14T22:13:20Z")]
     assert picture(view, draw)[1].split()[:4] == ["●", "a", "running", "0s"]
@@ -73,36 +73,36 @@ def test_it_fits_the_terminal_with_a_line_for_the_cursor(source, wall, console, 
     assert lines[-2] == "… 2 more"
 
 
-def test_signs_follow_the_encoding(source, wall, console, draw):
+def test_glyphs_follow_the_encoding(source, wall, console, draw):
     view = LiveView(source, console=console(ascii_only=True), now=wall)
 
     assert all(line.isascii() for line in picture(view, draw))
 
 
-def test_a_daemon_that_is_gone_leaves_its_last_picture(source, wall, console, draw):
+def test_the_last_picture_stays_when_the_daemon_is_gone(source, wall, console, draw):
     view = LiveView(source, console=console(), now=wall)
     before = picture(view, draw)
     wall.time += 9
-    source.error = UnavailableError("nobody\x1b listens")
+    source.error = UnavailableError("no\x1b daemon")
 
     *after, notice = picture(view, draw)
 
     assert [line.split()[:3] for line in after] == [line.split()[:3] for line in before]
-    assert notice == "nobody\\x1b listens; last data 9s ago, trying again"
+    assert notice == "no\\x1b daemon; last data 9s ago, trying again"
 
     source.error = None
     assert len(picture(view, draw)) == len(before)
 
 
 def test_a_daemon_that_was_never_there(source, wall, console, draw):
-    source.error = UnavailableError("nobody\x1b listens")
+    source.error = UnavailableError("no\x1b daemon")
 
     lines = picture(LiveView(source, console=console(), now=wall), draw)
 
-    assert lines[-1] == "nobody\\x1b listens; trying again"
+    assert lines[-1] == "no\\x1b daemon; trying again"
 
 
-def test_it_repaints_in_place_and_leaves_the_last_picture(source, wall, console):
+def test_it_repaints_in_place_and_the_last_picture_stays(source, wall, console):
     target = console()
     with LiveView(source, console=target, now=wall) as view:
         first = target.file.getvalue()
@@ -117,7 +117,7 @@ def test_it_repaints_in_place_and_leaves_the_last_picture(source, wall, console)
     assert shown.count("\x1b[?25h") >= shown.count("\x1b[?25l")
 
 
-def test_a_line_is_printed_above_the_view_and_cannot_act(source, wall, console):
+def test_a_line_is_printed_above_the_view_and_escaped(source, wall, console):
     target = console()
     with LiveView(source, console=target, now=wall) as view:
         view.print("12  alice \x1b[2J [bold]ended")
@@ -127,11 +127,11 @@ def test_a_line_is_printed_above_the_view_and_cannot_act(source, wall, console):
     assert shown.index("ended") < shown.rindex("scout")
 
 
-def test_on_its_own_thread_until_stopped(source, wall, console):
+def test_it_paints_on_its_own_thread_until_stopped(source, wall, console):
     target = console()
     view = LiveView(source, console=target, now=wall)
     view.start(0.001)
-    assert source.often.wait(20)
+    assert source.polled.wait(20)
     view.stop()
     asked = source.asked
 
@@ -140,7 +140,7 @@ def test_on_its_own_thread_until_stopped(source, wall, console):
     assert source.asked == asked
 
 
-def test_a_terminal_that_goes_away_ends_the_view_only(source, wall, console):
+def test_a_closed_terminal_ends_only_the_view(source, wall, console):
     target = console()
     failed = Event()
 

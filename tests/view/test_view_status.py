@@ -1,4 +1,4 @@
-"""The status of a hive: order, words, plain lines, and golden pictures of the table."""
+"""The status of a hive: order, urgency, plain lines, and golden pictures of the table."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_all_rows_are_drawn_when_they_just_fit(swarm, now, draw):
     assert not any("more" in line for line in lines)
 
 
-def test_colour_says_what_the_words_say(swarm, now, console):
+def test_colour_has_the_meaning_of_the_words(swarm, now, console):
     target = console(120, colour=True)
     target.print(snapshot(swarm, now, width=120, glyphs=UNICODE))
     shown = target.file.getvalue()
@@ -111,7 +111,7 @@ def test_no_markup_and_no_escapes_from_agents(now, row, draw):
     assert lines[1].endswith("[red]x[/red] \\x1b[2J\\n:smile:")
 
 
-def test_a_hive_without_anybody(now, draw):
+def test_a_hive_without_participants(now, draw):
     assert draw(snapshot([], now, width=80, glyphs=UNICODE), width=80)[-1] == "0 agents; 0 unread"
 
 
@@ -132,7 +132,7 @@ def test_a_hive_without_anybody(now, draw):
         ({"state": "unknown", "kind": "peer", "needs_login": True}, Urgency.PEER),
     ],
 )
-def test_standing(row, fields, expected):
+def test_urgency(row, fields, expected):
     assert urgency(row("x", **fields)) is expected
 
 
@@ -144,21 +144,21 @@ def test_order_does_not_depend_on_the_order_of_the_rows(swarm):
         assert [each["name"] for each in in_order(swarm)] == expected
 
 
-def test_summary_counts_and_leaves_out_what_is_not_there(row):
+def test_summary_leaves_out_counts_of_zero(row):
     assert summary([row("a", "running", unread=3)]) == "1 agent: 1 running; 3 unread"
     assert summary([row("p", "away", kind="peer")]) == "0 agents; 1 peer; 0 unread"
 
 
-def test_columns_are_lost_in_the_documented_order():
+def test_columns_are_dropped_in_the_documented_order():
     widths = dict.fromkeys(COLUMNS, 8)
 
     shown = [set(fit(widths, width)) for width in range(200, 0, -1)]
 
-    lost = []
+    dropped = []
     for before, after in pairwise(shown):
         assert after <= before
-        lost += sorted(before - after, key=DROPPED.index)
-    assert tuple(lost) == DROPPED
+        dropped += sorted(before - after, key=DROPPED.index)
+    assert tuple(dropped) == DROPPED
     assert shown[-1] == {NAME, STATE, FOR, NOTE}
 
 
@@ -172,7 +172,7 @@ def test_columns_are_lost_in_the_documented_order():
         ({"state": "running", "needs_update": True, "status_text": "t"}, "needs update; t"),
     ],
 )
-def test_the_note_is_the_one_thing_to_know(row, now, fields, expected):
+def test_the_note_is_the_most_important_fact(row, now, fields, expected):
     assert NOTE.cell(row("x", **fields), now) == expected
 
 
@@ -235,7 +235,7 @@ def test_details_of_a_failed_agent(now, row):
     ]
 
 
-def test_details_say_what_is_not_known(now):
+def test_details_show_unknown_values(now):
     lines = details({"name": "x"}, now, ASCII)
 
     assert lines[0] == "o x - unknown"
@@ -252,7 +252,7 @@ def test_details_say_what_is_not_known(now):
     ]
 
 
-def test_what_an_agent_does_is_in_its_note_and_in_its_details(now):
+def test_the_activity_is_in_the_note_and_in_the_details(now):
     busy = {
         "name": "alice",
         "state": "running",
@@ -269,6 +269,6 @@ def test_what_an_agent_does_is_in_its_note_and_in_its_details(now):
     assert note({**busy, "activity": "idle"}, now) == "building"
     assert note({**busy, "activity": "unknown"}, now) == "building"
     shown = "\n".join(details(busy, now, ASCII))
-    assert "limited 10m, 1h to go: 5 hours used up (said 5s ago)" in shown
+    assert "limited 10m, 1h to go: 5 hours used up (reported 5s ago)" in shown
     assert "acme" in shown
     assert "unknown" in "\n".join(details({"name": "a", "activity": "unknown"}, now, ASCII))

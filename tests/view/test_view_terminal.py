@@ -1,4 +1,4 @@
-"""Escapes, ages and signs: the ground of everything that is shown."""
+"""Escapes, glyphs and times."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hive.clock import rfc3339
 from hive.view import terminal, times
 from hive.view.terminal import block, inline
 
-TURNS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+DIRECTIONS = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
 @given(st.text(st.characters(categories=None)))
-def test_nothing_that_acts_on_a_terminal_gets_through(text):
+def test_no_control_character_reaches_the_terminal(text):
     for char in inline(text):
         assert unicodedata.category(char) not in {"Cc", "Cs", "Zl", "Zp"}
-        assert unicodedata.bidirectional(char) not in TURNS
+        assert unicodedata.bidirectional(char) not in DIRECTIONS
 
 
 @given(st.text())
@@ -84,14 +84,14 @@ def test_span(seconds, shown):
     assert times.span(seconds) == shown
 
 
-def test_age_and_until_are_of_the_same_clock_as_the_wire(now):
+def test_age_and_until_read_the_times_of_the_wire(now):
     assert times.age(rfc3339(now - 250), now) == "4m"
     assert times.until(rfc3339(now + 12), now) == "12s"
     assert times.age("2023-11-14T23:13:20+01:00", now) == "0s"
 
 
 @pytest.mark.parametrize("stamp", [None, "", "yesterday", "2023-11-14T22:13:20"])
-def test_a_time_that_nobody_knows_is_not_guessed(stamp, now):
+def test_an_unknown_time_is_not_guessed(stamp, now):
     assert times.age(stamp, now) == "-"
     assert times.until(stamp, now) == "-"
 
@@ -106,11 +106,11 @@ def test_a_time_that_nobody_knows_is_not_guessed(stamp, now):
         (None, terminal.ASCII),
     ],
 )
-def test_signs_are_those_that_the_output_can_encode(encoding, chosen):
+def test_glyphs_are_those_that_the_output_can_encode(encoding, chosen):
     assert terminal.for_encoding(encoding) is chosen
 
 
-def test_ascii_signs_are_ascii_and_as_wide():
+def test_ascii_glyphs_are_ascii_and_as_wide():
     for plain, fancy in zip(terminal.ASCII[1:5], terminal.UNICODE[1:5], strict=True):
         assert plain.isascii()
         assert len(plain) == len(fancy)
