@@ -1,10 +1,10 @@
-"""What a test of a project that embeds a hive needs.
+"""Test kit for projects that embed a hive.
 
 `simulate` runs a scenario in simulated time, so that an hour of a hive takes milliseconds. The
-rest makes agents go wrong: `crash` from outside, `crashing`, `failing`, `hanging` and `slow` from
-inside. `hive.testing.plugin` brings it to pytest as fixtures.
+others inject faults into agents: `crash` from outside, `crashing`, `failing`, `hanging` and `slow`
+from inside. `hive.testing.plugin` has pytest fixtures.
 
-Everything is loaded on first use, since pytest loads the plugin at the start of every run.
+Everything is imported on first use, since pytest loads the plugin at the start of every run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
     "slow",
 ]
 
-_HOMES = {
+_MODULES = {
     "InjectedFault": "actors.testing",
     "advance": "actors.testing",
     "answering": "hive.client.answering",
@@ -43,4 +43,4 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'hive.testing' has no attribute {name!r}")
-    return getattr(import_module(_HOMES.get(name, "hive.testing.faults")), name)
+    return getattr(import_module(_MODULES.get(name, "hive.testing.faults")), name)

@@ -1,4 +1,4 @@
-"""Agents that go wrong: on their own, or when a test says so."""
+"""Faults of agents: by themselves, or on request of a test."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from hive.wire import WAIT_MAX
 
 
 async def crash(hive: Hive, name: str) -> None:
-    """End an agent as a crash of its machine would, in the middle of whatever it does.
+    """End an agent as a crash of its machine would, in the middle of its work.
 
-    Returns when it has ended; the hive hears of it in the next turn of the loop. What happens then
-    is up to the restart policy.
+    Returns when it has ended. The hive is notified in the next turn of the loop; then the restart
+    policy decides.
 
     Raises:
         UnknownNameError: There is no such agent.
@@ -33,9 +33,9 @@ def crashing(agent: Agent, *, after: float, times: int | None = None) -> Agent:
     """Return an agent that crashes some time after each of its first starts.
 
     Args:
-        agent: What it is until then, and for good after the last crash.
-        after: Seconds from a start to the crash.
-        times: How many starts crash; None for all.
+        agent: The agent between its crashes, and after the last one.
+        after: Seconds from a start to its crash.
+        times: Number of starts that crash; None for all.
     """
     starts = count(1)
 
@@ -56,11 +56,11 @@ def crashing(agent: Agent, *, after: float, times: int | None = None) -> Agent:
 
 
 def hanging(*, swallow: int = 0) -> Agent:
-    """Return an agent that takes one message and never finishes it, nor takes another.
+    """Return an agent that takes one message, never finishes it, and takes no other.
 
     Args:
-        swallow: How many cancellations it ignores. The first one is a stop's, which waits no longer
-            than its timeout; until the agent has ended after all, it cannot be started again.
+        swallow: Number of cancellations that it ignores. The first one is that of a stop, which
+            waits no longer than its timeout; the agent cannot be started before it has ended.
     """
 
     async def hanger(client: SocketClient) -> None:
@@ -75,7 +75,7 @@ def hanging(*, swallow: int = 0) -> Agent:
 def failing(answer: Answer, *, times: int = 1) -> Answer:
     """Return an answer, for `answering`, that raises at its first calls.
 
-    Each of them gives the message back as failed and ends the agent.
+    Each of these calls returns the message as failed and ends the agent.
     """
     calls = count(1)
 
@@ -89,7 +89,7 @@ def failing(answer: Answer, *, times: int = 1) -> Answer:
 
 
 def slow(answer: Answer, seconds: float) -> Answer:
-    """Return an answer, for `answering`, that takes so many seconds."""
+    """Return an answer, for `answering`, that takes this many seconds."""
 
     async def take_time(message: Delivery) -> str | None:
         await asyncio.sleep(seconds)

@@ -1,12 +1,12 @@
-"""A history of what clients of a broker did and saw, and the check that it could have happened.
+"""History of the calls of a broker's clients, and the check that it is consistent.
 
-Clients record each call when they begin it and when they know how it ended, as Jepsen does
-(jepsen.io): `ok`, `fail` (it certainly did not happen), or `info` (nobody knows, for instance
-because the connection broke). A call without an end counts as `info`. Bodies are unique, so a
-message is known by its body from its send to its ack.
+Clients record the beginning of each call and its end, as Jepsen does (jepsen.io): `ok`, `fail` (it
+certainly did not happen), or `info` (unknown, for instance because the connection broke). A call
+without an end counts as `info`. Bodies are unique, so a message is identified by its body from its
+send to its ack.
 
 The check needs no search through possible orders: for a queue of unique messages these axioms are
-enough, and each can say what exactly is wrong.
+sufficient, and each violation names its message.
 
     python -m hive.testing.history FILE...     check recorded histories, one JSON object a line
 """
@@ -27,7 +27,7 @@ from attrs import asdict, define, evolve, field, frozen
 
 
 class Verb(StrEnum):
-    """What a client did."""
+    """The verb of a call."""
 
     SEND = "send"
     RECV = "recv"
@@ -45,15 +45,17 @@ class Phase(StrEnum):
 
 @frozen
 class HistoryEvent:
-    """The beginning or the end of one call. A `recv` has one `ok` for each message that it got.
+    """The beginning or the end of one call. A `recv` has one `ok` for each received message.
 
     Attributes:
         at: Nanoseconds of the machine's monotonic clock, comparable between processes.
-        process: The client; it does one thing after the other.
-        call: Number of the call, which its beginning and end share.
-        inbox: Where to, or whose mail.
-        body: The message, where one is known.
-        id: The broker's number of it.
+        process: The client; its calls do not overlap.
+        call: Number of the call, the same at its beginning and its end.
+        verb: The verb of the call.
+        phase: The beginning or an end.
+        inbox: The recipient of a send, or the inbox that is read.
+        body: The message, if known.
+        id: The broker's id of the message.
         attempt: Number of the delivery.
         redelivered: Whether the broker marked the delivery as a repeat.
     """
@@ -71,19 +73,19 @@ class HistoryEvent:
 
 
 class Axiom(StrEnum):
-    """What must hold of every history."""
+    """The properties of a consistent history."""
 
     NO_LOSS = "no loss"
     NO_INVENTION = "no invention"
     MARKED_DUPLICATES = "duplicates are few and marked"
     SENDER_ORDER = "order of each sender"
     ACK_STABILITY = "acked stays acked"
-    LIVENESS = "all is read once faults stop"
+    LIVENESS = "all is read after the last fault"
 
 
 @frozen
 class Violation:
-    """An axiom that does not hold, and where one can see it."""
+    """An axiom that does not hold, with a sentence about the messages concerned."""
 
     axiom: Axiom
     sentence: str
@@ -94,10 +96,10 @@ class Violation:
 
 @define
 class Recorder:
-    """Writes one client's history down, each line at once: the client may be killed any time.
+    """Writes the history of one client; each line is flushed, since the client may be killed.
 
     Args:
-        file: Where lines go.
+        file: The file of the history.
         process: The client's name.
     """
 
@@ -106,7 +108,7 @@ class Recorder:
     _calls: Iterator[int] = field(factory=lambda: count(1), init=False)
 
     def invoke(self, verb: Verb, inbox: str, **facts: Any) -> HistoryEvent:
-        """Note the beginning of a call."""
+        """Record the beginning of a call."""
         begun = HistoryEvent(
             time.monotonic_ns(),
             self.process,
@@ -119,7 +121,7 @@ class Recorder:
         return self._write(begun)
 
     def end(self, begun: HistoryEvent, phase: Phase, **facts: Any) -> HistoryEvent:
-        """Note how a call ended."""
+        """Record the end of a call."""
         at = time.monotonic_ns()
         return self._write(evolve(begun, at=at, phase=phase, **facts))
 
@@ -130,9 +132,9 @@ class Recorder:
 
 
 def read(paths: Iterable[Path]) -> list[HistoryEvent]:
-    """Read the histories of several clients as one, in the order of time.
+    """Return the histories of several clients as one, in the order of time.
 
-    The last line of a client that was killed may be cut; it is left out.
+    An incomplete last line of a killed client is left out.
     """
     events = [
         HistoryEvent(**json.loads(line))
@@ -150,21 +152,21 @@ def check(
     drained: bool = True,
     most_deliveries: int = 1000,
 ) -> list[Violation]:
-    """Return everything that is wrong with a history; nothing if it could have happened.
+    """Return the violations of a history; none if it is consistent.
 
     Args:
         history: Events in the order of time.
         left: Bodies that are still in an inbox at the end.
-        drained: Whether faults have stopped and clients were given time: then all must be read.
-        most_deliveries: How often one message may be delivered.
+        drained: Whether clients had time to read everything after the last fault.
+        most_deliveries: Limit of the deliveries of one message.
     """
-    story = _Story.of(history)
+    index = _Index.of(history)
     found = [
-        *_no_loss(story, left),
-        *_no_invention(story),
-        *_marked_duplicates(story, most_deliveries),
-        *_sender_order(story),
-        *_ack_stability(story),
+        *_no_loss(index, left),
+        *_no_invention(index),
+        *_marked_duplicates(index, most_deliveries),
+        *_sender_order(index),
+        *_ack_stability(index),
     ]
     if drained:
         found += [Violation(Axiom.LIVENESS, f"{body!r} is still unread") for body in sorted(left)]
@@ -172,8 +174,8 @@ def check(
 
 
 @define
-class _Story:
-    """A history, sorted by what the axioms ask for."""
+class _Index:
+    """A history, indexed for the axioms."""
 
     invoked: dict[tuple[str, int], HistoryEvent] = field(factory=dict)
     sends: dict[str, HistoryEvent] = field(factory=dict)
@@ -183,11 +185,11 @@ class _Story:
     acked: dict[int, HistoryEvent] = field(factory=dict)
 
     @classmethod
-    def of(cls, history: Iterable[HistoryEvent]) -> _Story:
-        story = cls()
+    def of(cls, history: Iterable[HistoryEvent]) -> _Index:
+        index = cls()
         for event in history:
-            story.add(event)
-        return story
+            index.add(event)
+        return index
 
     def add(self, event: HistoryEvent) -> None:
         body = event.body or ""
@@ -206,33 +208,33 @@ class _Story:
                 self.acked.setdefault(event.id, event)
 
 
-def _no_loss(story: _Story, left: Collection[str]) -> Iterator[Violation]:
-    for body, event in story.sent.items():
-        if body not in story.deliveries and body not in left:
-            sentence = f"{body!r} was answered ok as {event.id}, and nobody ever got it"
+def _no_loss(index: _Index, left: Collection[str]) -> Iterator[Violation]:
+    for body, event in index.sent.items():
+        if body not in index.deliveries and body not in left:
+            sentence = f"{body!r} was answered ok as {event.id}, and was never delivered"
             yield Violation(Axiom.NO_LOSS, sentence)
 
 
-def _no_invention(story: _Story) -> Iterator[Violation]:
-    for body, deliveries in story.deliveries.items():
-        send, sent = story.sends.get(body), story.sent.get(body)
+def _no_invention(index: _Index) -> Iterator[Violation]:
+    for body, deliveries in index.deliveries.items():
+        send, sent = index.sends.get(body), index.sent.get(body)
         for got in deliveries:
             if send is None:
-                wrong = "nobody sent it"
-            elif body in story.refused:
+                wrong = "it was never sent"
+            elif body in index.refused:
                 wrong = "its send was refused"
             elif send.inbox != got.inbox:
                 wrong = f"it was sent to {send.inbox!r}"
             elif sent is not None and sent.id != got.id:
-                wrong = f"its sender was told the id {sent.id}"
+                wrong = f"the response to its send had the id {sent.id}"
             else:
                 continue
             sentence = f"{got.inbox!r} got {body!r} as {got.id}, but {wrong}"
             yield Violation(Axiom.NO_INVENTION, sentence)
 
 
-def _marked_duplicates(story: _Story, most: int) -> Iterator[Violation]:
-    for body, deliveries in story.deliveries.items():
+def _marked_duplicates(index: _Index, most: int) -> Iterator[Violation]:
+    for body, deliveries in index.deliveries.items():
         ordered = sorted(deliveries, key=lambda got: got.attempt)
         if len(ordered) > most:
             sentence = f"{body!r} was delivered {len(ordered)} times, {most} are allowed"
@@ -246,15 +248,15 @@ def _marked_duplicates(story: _Story, most: int) -> Iterator[Violation]:
                 yield Violation(Axiom.MARKED_DUPLICATES, sentence)
 
 
-def _sender_order(story: _Story) -> Iterator[Violation]:
-    """Ids grow with each sender's sends, and each receiver gets what is fresh by growing ids."""
+def _sender_order(index: _Index) -> Iterator[Violation]:
+    """Ids grow with each sender's sends, and first deliveries to a receiver have growing ids."""
     last: dict[tuple[str, str], HistoryEvent] = {}
-    for sent in sorted(story.sent.values(), key=lambda event: event.at):
+    for sent in sorted(index.sent.values(), key=lambda event: event.at):
         yield from _grows(last, (sent.process, sent.inbox), sent)
     last.clear()
-    fresh = [got for each in story.deliveries.values() for got in each if not got.redelivered]
-    for got in sorted(fresh, key=lambda event: event.at):
-        send = story.sends.get(got.body or "")
+    first = [got for each in index.deliveries.values() for got in each if not got.redelivered]
+    for got in sorted(first, key=lambda event: event.at):
+        send = index.sends.get(got.body or "")
         if send is not None:
             yield from _grows(last, (send.process, got.process), got)
 
@@ -270,18 +272,18 @@ def _grows(
         yield Violation(Axiom.SENDER_ORDER, f"{key[0]}: {sentence}")
 
 
-def _ack_stability(story: _Story) -> Iterator[Violation]:
-    for body, deliveries in story.deliveries.items():
+def _ack_stability(index: _Index) -> Iterator[Violation]:
+    for body, deliveries in index.deliveries.items():
         for got in deliveries:
-            acked = story.acked.get(got.id or 0)
-            asked = story.invoked.get((got.process, got.call), got)
+            acked = index.acked.get(got.id or 0)
+            asked = index.invoked.get((got.process, got.call), got)
             if acked is not None and asked.at > acked.at:
                 sentence = f"{body!r} ({got.id}) was acked, and then {got.process} got it again"
                 yield Violation(Axiom.ACK_STABILITY, sentence)
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Check the histories in files; print what is wrong and return 1 if anything is."""
+    """Print the violations of the histories in files; return 1 if there are any."""
     history = read(map(Path, arguments))
     found = check(history, drained=False)
     for violation in found:

@@ -1,8 +1,8 @@
 """The pytest plugin: fixtures for tests of a project that embeds a hive.
 
 pytest loads it at the start of every run where hyperhive is installed, used or not. So it imports
-nothing until a fixture asks for it, and it needs no async plugin: a simulation brings its own loop,
-and `make_hive` returns an async context manager that works under whichever plugin runs the test.
+nothing before a fixture is used. It needs no async plugin: a simulation has its own loop, and
+`make_hive` returns an async context manager that works with every async plugin.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def simulate_hive(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Any]:
     """Return `hive.testing.simulate` with a seed and with a state directory in `tmp_path`.
 
-    The seed is that of `--hive-seed`; a test that fails says it. A second call goes on where the
-    first one ended, as a daemon does that was restarted.
+    The seed is that of `--hive-seed`; the report of a failed test has it. A second call continues
+    the state of the first one, as a restarted daemon does.
     """
     from hive.testing.simulation import simulate
 
@@ -57,7 +57,7 @@ def simulate_hive(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..
 def make_hive(tmp_path: Path) -> Callable[..., Hive]:
     """Return `hive.Hive` with a state directory in `tmp_path`, for async tests in real time.
 
-    A second hive in the same test goes on where the first one ended.
+    A second hive in the same test continues the state of the first one.
     """
     from hive import Hive
 
@@ -68,7 +68,7 @@ def make_hive(tmp_path: Path) -> Callable[..., Hive]:
 def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Say the seed of a simulation that failed."""
+    """Add the seed of the simulation to the report of a failed test."""
     report = yield
     if report.failed and SEED in item.stash:
         seed = item.stash[SEED]

@@ -23,24 +23,24 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 DAY = 86_400.0
-"""Seconds of a day."""
+"""A day in seconds."""
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - the name is made by `tempfile`
-"""Where files live in memory: a simulation loses no power, so it need not wait for a disk."""
+"""A directory in memory: a simulation loses no power, so it need not wait for a disk."""
 
 
 class ThreadlessLoop(SimulationLoop):
-    """A simulation loop without threads: their work is done on the loop's own thread.
+    """A simulation loop that does the work of threads on its own thread.
 
-    Threads end in an order that no seed repeats, and a hive that starts has many of them: each
-    socket is bound in one. Time stands still meanwhile, so it does no harm that they block. Only
+    Threads end in an order that no seed repeats, and the start of a hive has many of them: each
+    socket is bound in one. They may block, since the virtual clock does not advance meanwhile. Only
     work that waits for the loop itself would wait for ever.
     """
 
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[Unpack[Ts]], T], *args: *Ts
     ) -> asyncio.Future[T]:
-        """Call `func` now; its outcome is there in the loop's next turn, as that of a thread is."""
+        """Call `func` now; its result is set in the loop's next turn, as that of a thread is."""
         outcome: asyncio.Future[T] = self.create_future()
         try:
             value = func(*args)
@@ -61,26 +61,25 @@ def simulate(
     state_dir: Path | str | None = None,
     within: float = 7 * DAY,
 ) -> T:
-    """Run `await scenario(hive)` in a hive of its own, in simulated time; return its result.
+    """Run `await scenario(hive)` in a new hive, in simulated time; return its result.
 
-    It is the real hive: its actors, its broker, its SQLite file, its sockets. Only time is not:
-    the clock moves on at once when nothing is left to do at the present moment. What may happen at
-    the same moment happens in an order drawn from the seed, so the same seed repeats the same
-    history, and other seeds find what depends on luck. It needs no async pytest plugin.
+    Actors, broker, SQLite file and sockets are real; only the clock is virtual: it advances as soon
+    as nothing is left to do at the present moment. The seed decides the order of everything that
+    may happen at the same moment: the same seed repeats the same history, and other seeds find
+    faults that depend on the order. It needs no async pytest plugin.
 
     Args:
-        scenario: What happens; `advance` lets time pass in it.
+        scenario: The scenario; `advance` lets time pass in it.
         agents: Agents as async functions, by name. Programs cannot be simulated.
         peers: Names of peers; `Hive.client` speaks for them.
         config: Limits and restart policy; no agents.
-        seed: Where interleavings, jitter and ids come from.
-        state_dir: Where the hive's files are; without one, they live in memory. Given the same one
-            again, the hive goes on where it was, but the clock starts anew.
+        seed: Seed of interleavings, jitter and ids.
+        state_dir: Directory of the hive's files; by default in memory. With the directory of an
+            earlier simulation, the hive continues its state, but the clock starts at zero.
         within: Simulated seconds after which the scenario has failed.
 
     Raises:
-        TimedOutError: The scenario did not end in time; if it waits for what nobody will ever do,
-            that shows at once.
+        TimedOutError: The scenario did not end in time, or waits although nothing is left to do.
     """
 
     async def run() -> T:
@@ -114,7 +113,7 @@ async def _limited(awaited: Awaitable[T], seconds: float) -> T:
             return await awaited
     except TimeoutError:
         if not limit.expired():
-            raise  # it is the scenario's own
+            raise  # the error is the scenario's own
         raise TimedOutError(
             f"the scenario did not end within {seconds:g} s of simulated time: it waits for what "
             "does not happen, or it needs a longer `within`"

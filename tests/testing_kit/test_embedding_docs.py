@@ -1,4 +1,4 @@
-"""What embedders are shown works as it stands: the page's examples and the example project."""
+"""The examples of the embedding page and the example project work as they are."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_tests_of_the_page_pass(tmp_path: Path) -> None:
     assert f"{len(TESTS)} passed" in run("-m", "pytest", *options, cwd=tmp_path)
 
 
-def test_the_page_lists_what_there_is() -> None:
+def test_the_page_lists_every_public_name() -> None:
     import hive.testing
 
     listed = set(TABLE_ENTRY.findall(PAGE.read_text()))

@@ -1,4 +1,4 @@
-"""Agents that go wrong on purpose: each in its own way, and no other."""
+"""Each injected fault has its own effect and no other."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def at(time: float) -> None:
     await advance(time - asyncio.get_running_loop().time())
 
 
-def test_a_crash_from_outside_is_restarted_and_its_message_comes_again() -> None:
+def test_a_crash_from_outside_is_restarted_and_its_message_redelivered() -> None:
     async def scenario(hive: Hive) -> None:
         message = await hive.send("alice", "work")
         await at(5)
@@ -39,7 +39,7 @@ def test_a_crash_from_outside_is_restarted_and_its_message_comes_again() -> None
     simulate(scenario, agents={"alice": worker, "bob": worker})
 
 
-def test_only_an_agent_that_runs_can_crash() -> None:
+def test_only_a_running_agent_can_crash() -> None:
     async def scenario(hive: Hive) -> None:
         await hive.stop("alice")
         with pytest.raises(ConflictError, match="'alice' does not run"):
@@ -62,7 +62,7 @@ def test_crashing_ends_the_first_starts_and_no_other() -> None:
     simulate(scenario, agents={"alice": crashing(worker, after=2, times=2)})
 
 
-def test_crashing_for_ever_ends_as_failed_by_the_rules() -> None:
+def test_crashing_without_end_exhausts_the_restart_budget() -> None:
     async def scenario(hive: Hive) -> None:
         row = await hive.until_state("alice", "failed")
         assert row.restarts == 3
@@ -72,7 +72,7 @@ def test_crashing_for_ever_ends_as_failed_by_the_rules() -> None:
     simulate(scenario, agents={"alice": crashing(hanging(), after=1)}, config=rules)
 
 
-def test_crashing_leaves_the_agents_own_end_and_errors_alone() -> None:
+def test_crashing_passes_on_the_exits_and_errors_of_the_agent() -> None:
     async def impatient(client: AgentClient) -> None:
         async with asyncio.timeout(1):
             await asyncio.Event().wait()
@@ -108,7 +108,7 @@ def test_hanging_holds_its_message_until_the_lease_ends_and_takes_no_other() -> 
     simulate(scenario, agents={"alice": hanging()}, config=config)
 
 
-def test_hanging_that_swallows_its_stop_holds_it_up_no_longer_than_the_timeout() -> None:
+def test_hanging_that_swallows_its_cancellation_delays_a_stop_by_its_timeout() -> None:
     async def scenario(hive: Hive) -> None:
         loop = asyncio.get_running_loop()
         await hive.send("alice", "work")
@@ -122,7 +122,7 @@ def test_hanging_that_swallows_its_stop_holds_it_up_no_longer_than_the_timeout()
     simulate(scenario, agents={"alice": hanging(swallow=1)})
 
 
-def test_failing_gives_the_message_back_until_it_succeeds() -> None:
+def test_failing_returns_the_message_until_it_succeeds() -> None:
     async def scenario(hive: Hive) -> None:
         message = await hive.send("alice", "work")
         assert await hive.answer_to(message, within=600) == "attempt 3, redelivered"

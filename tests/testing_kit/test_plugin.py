@@ -1,4 +1,4 @@
-"""The pytest plugin, in a pytest of its own: it helps, and harms nobody who does not use it."""
+"""The pytest plugin, in a separate pytest: its fixtures, and its cost for runs without them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ import asyncio
 async def echo(message):
     return "re: " + message.body
 
-async def talk(hive):
+async def exchange(hive):
     return await hive.answer_to(await hive.send("alice", "hi"))
 """
 
 
 def run(tmp_path: Path, source: str, *options: str, uses: str = USES) -> str:
-    """Run `source` as a test module in a pytest that knows of no plugin but what `options` name."""
+    """Run `source` as a test module in a pytest with only the plugins that `options` name."""
     (tmp_path / "test_inner.py").write_text(uses + source)
     (tmp_path / "pytest.ini").touch()
     command = [sys.executable, "-m", "pytest", "-v", "-W", "error", "-p", "no:cacheprovider"]
@@ -42,7 +42,7 @@ SIMULATED = """
 from hive.testing import answering
 
 def test_plain(simulate_hive):
-    assert simulate_hive(talk, agents={"alice": answering(echo)}) == "re: hi"
+    assert simulate_hive(exchange, agents={"alice": answering(echo)}) == "re: hi"
 
 def test_options_reach_simulate(simulate_hive, tmp_path):
     async def where(hive): return hive.paths.state_dir
@@ -51,7 +51,7 @@ def test_options_reach_simulate(simulate_hive, tmp_path):
     async def kinds(hive): return (await hive.status("damocles")).kind
     assert simulate_hive(kinds, peers=["damocles"]) == "peer"
 
-def test_a_second_call_goes_on_with_the_first_ones_mail(simulate_hive):
+def test_a_second_call_continues_with_the_mail_of_the_first(simulate_hive):
     async def write(hive):
         await hive.send("damocles", "hi")
     async def read(hive):
@@ -82,13 +82,13 @@ def test_fails_without_a_simulation(simulate_hive):
 
 
 @pytest.mark.parametrize(("options", "seed"), [((), 0), (("--hive-seed", "41"), 41)])
-def test_a_simulation_that_fails_says_its_seed(
+def test_the_report_of_a_failed_simulation_has_its_seed(
     tmp_path: Path, options: tuple[str, ...], seed: int
 ) -> None:
     output = run(tmp_path, SEEDED, "-p", "hyperhive", *options)
     assert "3 failed" in output
-    said = [line for line in output.splitlines() if "--hive-seed" in line]
-    assert said == [
+    reported = [line for line in output.splitlines() if "--hive-seed" in line]
+    assert reported == [
         f"seed {seed}: --hive-seed {seed} repeats it",
         "seed 5: --hive-seed 5 repeats it",
     ]
@@ -103,7 +103,7 @@ def test_without_a_plugin(make_hive, tmp_path):
     async def main():
         async with make_hive(agents={"alice": answering(echo)}) as hive:
             assert hive.paths.state_dir == tmp_path / "hive"
-            return await talk(hive)
+            return await exchange(hive)
     assert asyncio.run(main()) == "re: hi"
 """
 
@@ -111,7 +111,7 @@ WITH_ASYNCIO = """
 @pytest.mark.asyncio
 async def test_with_pytest_asyncio(make_hive):
     async with make_hive(agents={"alice": answering(echo)}) as hive:
-        assert await talk(hive) == "re: hi"
+        assert await exchange(hive) == "re: hi"
 """
 
 
@@ -138,7 +138,7 @@ def modules(tmp_path: Path, *options: str) -> set[str]:
     return set(json.loads(line.partition("MODULES")[2].rpartition("]")[0] + "]"))
 
 
-def test_whoever_does_not_use_the_plugin_does_not_pay_for_it(tmp_path: Path) -> None:
+def test_an_unused_plugin_imports_nothing(tmp_path: Path) -> None:
     added = modules(tmp_path, "-p", "hyperhive") - modules(tmp_path)
     assert {"hive", "hive.testing", "hive.testing.plugin"} <= added
     assert not {name for name in added if name.split(".")[0] in {"actors", "asyncio", "sqlite3"}}

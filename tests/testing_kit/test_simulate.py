@@ -1,4 +1,4 @@
-"""`hive.testing.simulate`: the real hive, another time."""
+"""`hive.testing.simulate`: a real hive in simulated time."""
 
 from __future__ import annotations
 
@@ -70,12 +70,12 @@ def test_programs_cannot_be_simulated() -> None:
         simulate(advance_an_hour, config=config)
 
 
-def test_a_scenario_that_takes_too_long_fails_in_words() -> None:
+def test_a_scenario_that_takes_too_long_times_out() -> None:
     with pytest.raises(TimedOutError, match="did not end within 60 s of simulated time"):
         simulate(advance_an_hour, agents={"alice": answering(echo)}, within=60)
 
 
-def test_threads_are_no_source_of_chance_and_their_errors_arrive() -> None:
+def test_threads_are_deterministic_and_raise_their_errors() -> None:
     async def scenario(hive: Hive) -> list[int]:
         order: list[int] = []
         await asyncio.gather(*(asyncio.to_thread(order.append, number) for number in range(20)))
@@ -93,7 +93,7 @@ def test_threads_are_no_source_of_chance_and_their_errors_arrive() -> None:
     assert orders[0] == orders[1] != orders[2]
 
 
-def test_a_scenario_keeps_its_own_errors() -> None:
+def test_a_scenario_raises_its_own_errors() -> None:
     async def impatient(hive: Hive) -> None:
         async with asyncio.timeout(1):
             await asyncio.Event().wait()
@@ -102,7 +102,7 @@ def test_a_scenario_keeps_its_own_errors() -> None:
         simulate(impatient)
 
 
-def test_waiting_for_what_nobody_does_is_reported_at_once() -> None:
+def test_a_deadlock_is_reported_at_once() -> None:
     async def forgotten(hive: Hive) -> None:
         await asyncio.Event().wait()
 
@@ -110,16 +110,16 @@ def test_waiting_for_what_nobody_does_is_reported_at_once() -> None:
         simulate(forgotten)
 
 
-# One seed, one history
+# Determinism by seed
 
 History = list[str]
 
 
 def busy_day(seed: int) -> History:
-    """Let four agents send each other mail and crash; return all that was written down."""
+    """Let four agents send each other mail and crash; return all events and messages."""
     names = ["anna", "bert", "cleo", "dora"]
 
-    def chatting(name: str) -> object:
+    def chatter(name: str) -> object:
         random = Random(f"{name} {seed}")
 
         async def agent(client: AgentClient) -> None:
@@ -146,11 +146,11 @@ def busy_day(seed: int) -> History:
             for mail in mail
         ]
 
-    agents = {name: chatting(name) for name in names}
+    agents = {name: chatter(name) for name in names}
     return simulate(scenario, agents=agents, seed=seed)  # type: ignore[arg-type]
 
 
-def test_the_same_seed_is_the_same_history_and_another_seed_is_another() -> None:
+def test_the_same_seed_has_the_same_history_and_another_seed_another() -> None:
     histories = [tuple(busy_day(seed)) for seed in (1, 1, 2, 3)]
     assert histories[0] == histories[1]
     assert len(set(histories)) == 3
@@ -158,9 +158,9 @@ def test_the_same_seed_is_the_same_history_and_another_seed_is_another() -> None
 
 
 def test_a_seed_repeats_its_history_in_another_process() -> None:
-    """Nothing may depend on the order of sets of strings, which differs between processes."""
+    """The order of sets of strings, which differs between processes, has no influence."""
     source = "from tests.testing_kit.test_simulate import busy_day; print(*busy_day(1), sep='\\n')"
-    told = [
+    outputs = [
         subprocess.run(
             [sys.executable, "-c", source],
             env={**os.environ, "PYTHONHASHSEED": hash_seed},
@@ -171,4 +171,4 @@ def test_a_seed_repeats_its_history_in_another_process() -> None:
         ).stdout
         for hash_seed in ("1", "2")
     ]
-    assert told[0] == told[1] == "\n".join(busy_day(1)) + "\n"
+    assert outputs[0] == outputs[1] == "\n".join(busy_day(1)) + "\n"

@@ -1,7 +1,7 @@
-"""A day of fifty agents that send each other mail, crash a thousand times and are stopped at will.
+"""A day of fifty agents that send each other mail, crash a thousand times and are often stopped.
 
-The day is lived once, in simulated time; each test then looks at one promise. Mail that nobody was
-told of (its sender crashed before the answer came) may exist or not, and is left out.
+The day is simulated once; each test checks one guarantee. Mail without a response (its sender
+crashed before) may exist or not, and is left out.
 """
 
 from __future__ import annotations
@@ -32,36 +32,36 @@ HOUR = 3600.0
 DAY = 24 * HOUR
 CRASHES = 1000
 NAMES = [f"agent{number}" for number in range(50)]
-BYSTANDERS = NAMES[:10]
-"""Nothing is ever done to these."""
+UNTOUCHED = NAMES[:10]
+"""Agents without injected faults."""
 VICTIMS = NAMES[10:]
 RULES = RestartPolicy(max_restarts=4, within=600, base=1, cap=30)
 
 
 @define
 class Day:
-    """What happened, as those saw it who took part."""
+    """The observations of the participants."""
 
     accepted: dict[int, tuple[str, str]] = Factory(dict)
-    """Sender and recipient of each message whose sender was told that it is stored."""
+    """Sender and recipient of each message whose send was answered."""
     first_seen: defaultdict[str, list[tuple[int, str]]] = Factory(lambda: defaultdict(list))
-    """Id and sender of what reached each agent, without repetitions."""
+    """Id and sender of the messages that each agent received, without redeliveries."""
     deliveries: Counter[int] = Factory(Counter)
     crashes: Counter[str] = Factory(Counter)
     stops: list[tuple[str, float, float]] = Factory(list)
-    """Agent, when its stop had been carried out, and when it was asked to start again."""
+    """Agent, time of the completed stop, and time of the next start."""
     starts: defaultdict[str, list[float]] = Factory(lambda: defaultdict(list))
-    """When the operator started an agent anew: its budget is whole again."""
+    """Times at which the operator started an agent, which resets its restart budget."""
     events: list[EventRow] = Factory(list)
     evening: dict[str, str] = Factory(dict)
-    """The state of each agent when the last hour was over."""
+    """The state of each agent after the last hour."""
     evening_accepted: dict[int, tuple[str, str]] = Factory(dict)
     evening_mail: dict[int, Message] = Factory(dict)
     morning_mail: dict[int, Message] = Factory(dict)
-    """What became of it once everyone had been started again."""
+    """The same mail after all agents were started again."""
 
     def of(self, name: str) -> list[tuple[float, str]]:
-        """Return when what happened to an agent, its comings and goings at its socket aside."""
+        """Return time and name of the events of an agent, without those of its connections."""
         return [
             (seconds(event), event.event)
             for event in self.events
@@ -70,7 +70,7 @@ class Day:
 
 
 def sorter(name: str, day: Day) -> Agent:
-    """Return an agent that passes each order on to a colleague, and keeps parcels."""
+    """Return an agent that answers each order with a parcel to a random agent."""
     random = Random(name)
 
     async def agent(client: SocketClient) -> None:
@@ -95,7 +95,7 @@ async def send(client: SocketClient, sender: str, to: str, body: str, day: Day) 
 
 
 async def orders(hive: Hive, day: Day) -> None:
-    """A peer orders something of everyone, twice an hour."""
+    """A peer sends an order to every agent, twice an hour."""
     damocles = await hive.client("damocles")
     while asyncio.get_running_loop().time() < DAY:
         for name in NAMES:
@@ -104,7 +104,7 @@ async def orders(hive: Hive, day: Day) -> None:
 
 
 async def chaos(hive: Hive, day: Day) -> None:
-    """Crash agents, often the same one several times, until there were enough crashes."""
+    """Crash agents, often the same one several times, until `CRASHES` is reached."""
     random = Random("chaos")
     victim = random.choice(VICTIMS)
     while day.crashes.total() < CRASHES:
@@ -119,16 +119,16 @@ async def chaos(hive: Hive, day: Day) -> None:
 
 
 async def operator(hive: Hive, day: Day) -> None:
-    """Stop somebody every hour, often while it crashes, and an hour later start all but the last.
+    """Stop an agent every hour, often while it crashes; start it an hour later, except the last.
 
-    Whoever has failed by then is started, too.
+    Agents that have failed by then are started, too.
     """
     random = Random("operator")
     loop = asyncio.get_running_loop()
     for _ in range(24):
         name = random.choice(VICTIMS)
-        hits = [stop_hard(hive, name, random.uniform(0, 3), day) for _ in range(2)]
-        await asyncio.gather(*hits, stop_late(hive, name, random.uniform(0, 3)))
+        crashes = [crash_late(hive, name, random.uniform(0, 3), day) for _ in range(2)]
+        await asyncio.gather(*crashes, stop_late(hive, name, random.uniform(0, 3)))
         stopped_at = loop.time()
         await asyncio.sleep(HOUR - 3)
         day.stops.append((name, stopped_at, loop.time()))
@@ -144,7 +144,7 @@ async def stop_late(hive: Hive, name: str, delay: float) -> None:
     await hive.stop(name)
 
 
-async def stop_hard(hive: Hive, name: str, delay: float, day: Day) -> None:
+async def crash_late(hive: Hive, name: str, delay: float, day: Day) -> None:
     await asyncio.sleep(delay)
     try:
         await crash(hive, name)
@@ -153,15 +153,15 @@ async def stop_hard(hive: Hive, name: str, delay: float, day: Day) -> None:
         pass
 
 
-async def live(hive: Hive, day: Day) -> None:
+async def run_day(hive: Hive, day: Day) -> None:
     day.events.extend(await hive.parts.events.recent(1000))
-    end_of_diary = hive.parts.events.subscribe(day.events.append)
+    unsubscribe = hive.parts.events.subscribe(day.events.append)
     await asyncio.gather(orders(hive, day), chaos(hive, day), operator(hive, day))
     await advance(HOUR)
     day.evening = {name: (await hive.status(name)).state for name in NAMES}
     day.evening_mail = await all_mail(hive)
     day.evening_accepted = dict(day.accepted)
-    end_of_diary()
+    unsubscribe()
     for name in VICTIMS:
         await hive.start(name)
     await advance(HOUR)
@@ -176,13 +176,13 @@ async def all_mail(hive: Hive) -> dict[int, Message]:
 def day() -> Day:
     day = Day()
     agents = {name: sorter(name, day) for name in NAMES}
-    # A day of crashes is no reason to give a message up.
+    # Crashes must not turn a message into a dead letter.
     config = HiveConfig(restart=RULES, limits=Limits(max_attempts=1000))
-    simulate(lambda hive: live(hive, day), agents=agents, peers=["damocles"], config=config)
+    simulate(lambda hive: run_day(hive, day), agents=agents, peers=["damocles"], config=config)
     return day
 
 
-def test_it_was_a_hard_day(day: Day) -> None:
+def test_the_day_had_many_faults(day: Day) -> None:
     assert day.crashes.total() >= CRASHES
     assert len(day.accepted) > 4000
     assert sum(count > 1 for count in day.deliveries.values()) > 50
@@ -200,7 +200,7 @@ def test_no_accepted_message_is_lost(day: Day) -> None:
             assert mail.state in {MessageState.ACKED, MessageState.STORED}
 
 
-def test_mail_waits_for_whoever_is_down_and_is_delivered_when_it_is_back(day: Day) -> None:
+def test_mail_waits_for_an_agent_that_is_down_and_is_delivered_after_its_start(day: Day) -> None:
     waiting = [mail for mail in day.evening_mail.values() if mail.state is MessageState.STORED]
     assert {day.evening[mail.inbox] for mail in waiting} == {"failed", "stopped"}
     assert {mail.state for mail in day.morning_mail.values()} == {MessageState.ACKED}
@@ -214,33 +214,33 @@ def test_first_deliveries_are_in_the_order_of_sending(day: Day) -> None:
             assert ids == sorted(ids), f"from {sender} to {name}"
 
 
-def test_bystanders_never_notice(day: Day) -> None:
-    for name in BYSTANDERS:
+def test_agents_without_faults_are_not_affected(day: Day) -> None:
+    for name in UNTOUCHED:
         assert day.of(name) == [(0.0, "started")]
         assert day.evening[name] == "running"
 
 
-def test_whoever_was_stopped_stays_stopped(day: Day) -> None:
+def test_a_stopped_agent_stays_stopped(day: Day) -> None:
     assert len(day.stops) == 24
     for name, begin, end in day.stops:
-        # Events tell the time in milliseconds, rounded.
+        # Events have their time in rounded milliseconds.
         assert not [what for at, what in day.of(name) if begin + 0.01 < at < end - 0.01]
 
 
-def test_every_crash_is_answered_by_the_rules(day: Day) -> None:
+def test_every_crash_is_handled_by_the_restart_policy(day: Day) -> None:
     for name in VICTIMS:
-        for at, answer, expected in answers(day, name):
-            assert answer == expected, f"{name} at {at}"
+        for at, reaction, expected in reactions(day, name):
+            assert reaction == expected, f"{name} at {at}"
     assert sum(event.event == "ended" for event in day.events) == day.crashes.total()
 
 
-def answers(day: Day, name: str) -> Iterator[tuple[float, str, str]]:
-    """Yield when an agent crashed, what the hive did then, and what a window kept by hand wants."""
+def reactions(day: Day, name: str) -> Iterator[tuple[float, str, str]]:
+    """Yield the time of each crash, the hive's reaction, and that of a reference window."""
     window: deque[float] = deque()
-    anew = deque(day.starts[name])
+    starts = deque(day.starts[name])
     for (at, what), (_, then) in pairwise(day.of(name)):
-        while anew and anew[0] <= at:
-            anew.popleft()
+        while starts and starts[0] <= at:
+            starts.popleft()
             window.clear()
         if what == "ended":
             window.append(at)

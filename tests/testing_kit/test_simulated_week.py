@@ -1,7 +1,7 @@
-"""A week of twenty agents that gossip, ask, remind themselves, crash, hang, and are stopped.
+"""A week of twenty agents that send mail, ask, set reminders, crash, hang, and are stopped.
 
-The week is lived once, in simulated time; each test then looks at one promise. Two of the agents
-thank each other for every thank-you, and five share an account that is used up once a day.
+The week is simulated once; each test checks one guarantee. Two of the agents reply to every reply
+of each other, and five share an account that is used up once a day.
 """
 
 from __future__ import annotations
@@ -42,36 +42,36 @@ FAULTY = NAMES[5:]
 """Agents that crash, hang and are stopped."""
 LONGEST_WORK = 300.0
 LONGEST_NAP = 900.0
-"""How long an agent without mail does not look for any, which saves fifty thousand polls."""
+"""Seconds that an agent without mail sleeps before its next poll, to save fifty thousand polls."""
 LONGEST_WAIT = 2 * HOUR
-"""How long mail may wait for an agent that is there: those before it, and a lease that hangs."""
+"""Seconds that mail may wait for a running agent: for earlier mail, and for a lease that hangs."""
 LIMITS = Limits(max_attempts=20, max_hops=8)
 
 
 @define
 class Week:
-    """What happened, as those saw it who took part."""
+    """The observations of the participants."""
 
     crashes: int = 0
     hangs: int = 0
     overdue: list[str] = Factory(list)
-    """What was found unacked in a round that should not have been, in words."""
+    """Sentences about messages that should have been acked."""
     rounds: int = 0
     loops: int = 0
-    """How often the circuit of the polite ones was reset."""
+    """Number of resets of the circuit between the polite agents."""
     released: float = 0.0
-    """When parked messages were let go for the last time."""
+    """Time of the last release of parked messages."""
     open_loops: list[tuple[str, str]] = Factory(list)
-    """The pairs that still looped in the end."""
+    """The pairs with an open circuit at the end."""
     limits: list[tuple[float, float]] = Factory(list)
-    """When the shared account was used up, and until when."""
+    """Beginning and end of each limit of the shared account."""
     works: list[tuple[str, float]] = Factory(list)
-    """Who began to work on a message, and when."""
+    """Agent and time of each beginning of work on a message."""
     early: list[str] = Factory(list)
-    """Reminders that came too soon."""
+    """Reminders that were delivered too early."""
     reminded: int = 0
     down: dict[str, float] = Factory(dict)
-    """Agents that the operator holds down, and those that were, with when they came back."""
+    """Agents that the operator has stopped, with the time of their next start."""
     mail: list[Message] = Factory(list)
     asked: list[Question] = Factory(list)
     turns: list[TurnRecord] = Factory(list)
@@ -83,13 +83,13 @@ def now() -> float:
 
 @define(eq=False)
 class Gossip:
-    """One life of an agent."""
+    """One run of an agent."""
 
     name: str
     client: SocketClient
     week: Week
     random: Random
-    heard: int = 0
+    last_order: int = 0
     limited: Order | None = field(default=None)
 
     async def live(self) -> None:
@@ -100,7 +100,7 @@ class Gossip:
             if not mail:
                 await asyncio.sleep(LONGEST_NAP)
             for message in mail:
-                await self.mind_orders()
+                await self.follow_orders()
                 if self.limited is not None:
                     await self.defer(message)
                 else:
@@ -110,9 +110,9 @@ class Gossip:
         account = "shared" if self.name in SHARERS else None
         await self.client.report(Activity(state, now(), about, account=account))
 
-    async def mind_orders(self) -> None:
-        for order in await self.client.orders(wait=0, after=self.heard):
-            self.heard = order.seq
+    async def follow_orders(self) -> None:
+        for order in await self.client.orders(wait=0, after=self.last_order):
+            self.last_order = order.seq
             if order.kind in {OrderKind.LIMITED, OrderKind.UNLIMITED}:
                 self.limited = order if order.kind is OrderKind.LIMITED else None
         if self.limited is not None and (self.limited.at or 0.0) <= now():
@@ -131,7 +131,7 @@ class Gossip:
             await self.work(message)
             await self.client.ack([message.id], lease=message.lease)
         except StaleLeaseError:
-            return  # it hung for too long, and somebody else has the message by now
+            return  # it hung for too long; the message was delivered again
         await self.report(ActivityState.IDLE)
         done = TurnRecord(began, now(), "message", TurnOutcome.DONE, messages=(message.id,))
         await self.client.turn(done)
@@ -179,7 +179,7 @@ class Gossip:
 
     @staticmethod
     async def try_to(tried: Awaitable[object]) -> None:
-        """Go on if the hive refuses, for instance because a question was answered meanwhile."""
+        """Ignore a refusal, for instance because a question was answered meanwhile."""
         with suppress(HiveError):
             await tried
 
@@ -193,8 +193,8 @@ def gossip(name: str, week: Week) -> Agent:
     return agent
 
 
-async def town_crier(hive: Hive) -> None:
-    """Tell somebody something every half an hour, and let the polite ones begin each morning."""
+async def send_rumours(hive: Hive) -> None:
+    """Send a message to a random agent, about every half an hour."""
     random = Random("crier")
     crier = await hive.client("crier")
     while asyncio.get_running_loop().time() < WEEK:
@@ -203,7 +203,7 @@ async def town_crier(hive: Hive) -> None:
 
 
 async def morning(hive: Hive, week: Week) -> None:
-    """Each day the operator lets those talk again who looped, and one meets the account's limit."""
+    """Each day reset all circuits, and report the limit of the shared account."""
     random = Random("morning")
     alpha = await hive.client("alpha")
     for _ in range(7):
@@ -228,7 +228,7 @@ async def use_up(hive: Hive, name: str, week: Week) -> None:
 
 
 async def chaos(hive: Hive, week: Week) -> None:
-    """Crash agents in the middle of whatever they do, and stop somebody for an hour at times."""
+    """Crash random agents, and sometimes stop one for an hour."""
     random = Random("chaos")
     while asyncio.get_running_loop().time() < WEEK - 3 * HOUR:
         await asyncio.sleep(random.uniform(0, HOUR))
@@ -248,7 +248,7 @@ async def chaos(hive: Hive, week: Week) -> None:
 
 
 async def inspector(hive: Hive, week: Week) -> None:
-    """Look into every inbox each hour for what should not be there any more."""
+    """Search every inbox each hour for messages that should have been acked."""
     while asyncio.get_running_loop().time() < WEEK:
         await asyncio.sleep(HOUR)
         week.rounds += 1
@@ -259,7 +259,7 @@ async def inspector(hive: Hive, week: Week) -> None:
 
 
 def overdue(message: Message, week: Week) -> str | None:
-    """Return why a message should have been acked by now, None while it is within its policy."""
+    """Return why a message should have been acked by now; None if it need not."""
     if message.state is MessageState.PARKED:
         return "parked" if now() - message.sent_at > DAY + 60 else None
     if message.state is MessageState.LEASED:
@@ -279,9 +279,9 @@ def overdue(message: Message, week: Week) -> str | None:
     return f"waited for {waited:.0f} s" if waited > LONGEST_WAIT else None
 
 
-async def live(hive: Hive, week: Week) -> None:
+async def run_week(hive: Hive, week: Week) -> None:
     await asyncio.gather(
-        town_crier(hive), morning(hive, week), chaos(hive, week), inspector(hive, week)
+        send_rumours(hive), morning(hive, week), chaos(hive, week), inspector(hive, week)
     )
     await advance(DAY)
     week.open_loops = [loop.pair for loop in hive.parts.mail.loops()]
@@ -300,7 +300,7 @@ def week() -> Week:
     agents = {name: gossip(name, week) for name in NAMES}
     config = HiveConfig(restart=RestartPolicy(max_restarts=50, within=HOUR), limits=LIMITS)
     simulate(
-        lambda hive: live(hive, week),
+        lambda hive: run_week(hive, week),
         agents=agents,
         peers=["crier"],
         config=config,
@@ -323,25 +323,25 @@ def test_no_message_is_ever_unacked_for_longer_than_its_policy_allows(week: Week
     assert week.overdue == []
 
 
-def test_in_the_end_all_is_read_but_what_is_held_back_on_purpose(week: Week) -> None:
+def test_in_the_end_only_parked_messages_are_unread(week: Week) -> None:
     left = [message for message in week.mail if message.ended_at is None and message.inbox in NAMES]
     assert {message.state for message in left} <= {MessageState.PARKED}
     assert not [message for message in week.mail if message.state is MessageState.DEAD]
     pairs = {tuple(sorted((message.sender, message.inbox))) for message in left}
-    assert pairs <= set(week.open_loops), "what is parked is what the operator is shown"
+    assert pairs <= set(week.open_loops), "the operator sees the circuit of every parked message"
 
 
-def test_no_chain_of_replies_goes_on_for_ever(week: Week) -> None:
+def test_no_chain_of_replies_is_endless(week: Week) -> None:
     assert max(message.hops for message in week.mail) <= LIMITS.max_hops + 1
     between = [m for m in week.mail if {m.sender, m.inbox} == set(POLITE)]
-    assert week.loops >= 3, "the polite ones did loop"
+    assert week.loops >= 3, "the polite agents did loop"
     begun = sum(message.hops == 0 for message in between)
-    assert begun < 70, "begun by somebody, or let go by the operator in the morning"
+    assert begun < 70, "begun by another agent, or after a reset of the circuit"
     assert len(between) <= begun * (LIMITS.max_hops + 2)
     assert len(week.mail) < 5000
 
 
-def test_every_question_comes_to_an_end_that_its_asker_hears_of_once(week: Week) -> None:
+def test_every_question_ends_and_its_asker_is_notified_once(week: Week) -> None:
     states = Counter(question.state for question in week.asked)
     assert states[QuestionState.ANSWERED] > 20
     assert states[QuestionState.EXPIRED] > 0
@@ -352,21 +352,21 @@ def test_every_question_comes_to_an_end_that_its_asker_hears_of_once(week: Week)
         assert answers[question.id] == over, question
 
 
-def test_no_reminder_comes_before_its_time(week: Week) -> None:
+def test_no_reminder_is_delivered_too_early(week: Week) -> None:
     assert week.early == []
 
 
-def test_nobody_begins_to_work_while_the_account_is_used_up(week: Week) -> None:
+def test_no_work_begins_while_the_account_is_used_up(week: Week) -> None:
     for began, until in week.limits:
-        # What was begun in the moment of the limit may go on.
+        # Work that began at the moment of the limit may continue.
         works = [at for name, at in week.works if name in SHARERS and began + 1 < at < until]
         assert works == []
     starts = sorted(at for name, at in week.works if name in SHARERS)
-    assert starts, "they work at other times"
+    assert starts, "the sharers work at other times"
 
 
-def test_every_finished_turn_is_kept(week: Week) -> None:
+def test_every_finished_turn_is_stored(week: Week) -> None:
     acked = {m.id for m in week.mail if m.state is MessageState.ACKED and m.inbox in NAMES}
-    told = {number for turn in week.turns for number in turn.messages}
-    assert len(told - acked) == 0
-    assert len(told) > 0.9 * len(acked)
+    recorded = {number for turn in week.turns for number in turn.messages}
+    assert len(recorded - acked) == 0
+    assert len(recorded) > 0.9 * len(acked)
