@@ -1,0 +1,250 @@
+"""The rules for names and sizes of modules, and the script that counts them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from tests import house
+
+MOST_LINES = 600
+PENDING = "to be renamed or merged"
+
+SAME_FILE_NAMES = {
+    # One subject, in the layers from a table to a verb of the command line.
+    "agent.py": "wire: the requests of an agent; gateway.handlers: their handlers",
+    "harness.py": "wire: the requests of a harness; gateway.handlers: their handlers",
+    "host.py": "wire: the requests of the operator; gateway.handlers: their handlers",
+    "inboxes.py": "broker: inboxes in memory; cli: the verbs that read them",
+    "mail_admin.py": "broker: mail administration; cli: its verbs",
+    "manager.py": "wire: the requests of the manager; gateway.handlers: their handlers",
+    "messages.py": "store: the table; broker: messages in memory; cli: the verbs that send them",
+    "participants.py": "store: the table; cli: the verbs about its rows",
+    "questions.py": "store: the table; broker: rules; wire: requests; gateway.handlers: handlers",
+    "rows.py": "wire: the rows of responses; gateway: conversion of records to them",
+    "turns.py": "store: the table; wire: requests; gateway.handlers: handlers; cli: verbs",
+    "usage_limits.py": "store: the table; participants: the limits in memory",
+    # One kind of module in several rooms.
+    "checks.py": "doctor: findings about the machine; store: findings about the file",
+    "errors.py": "hive: all errors; store, harness.claude: conversion of their libraries' errors",
+    "options.py": "options of the command lines of cli and harness, and of the Claude SDK",
+    # Still to do.
+    "actor.py": PENDING,
+    "answering.py": PENDING,
+    "connection.py": PENDING,
+    "drivers.py": PENDING,
+    "events.py": PENDING,
+    "hearing.py": PENDING,
+    "mail.py": PENDING,
+    "notices.py": PENDING,
+    "output.py": PENDING,
+    "records.py": PENDING,
+    "registry.py": PENDING,
+    "responses.py": PENDING,
+    "schema.py": PENDING,
+    "serve.py": PENDING,
+    "starting.py": PENDING,
+    "store.py": PENDING,
+    "talk.py": PENDING,
+    "tool.py": PENDING,
+    "turn.py": PENDING,
+    "values.py": PENDING,
+}
+"""File names that may occur more than once in a package, each with the reason."""
+
+SAME_CLASS_NAMES = {
+    "Ack": PENDING,
+    "Answer": PENDING,
+    "Ask": PENDING,
+    "Cancel": PENDING,
+    "Connection": PENDING,
+    "Ended": PENDING,
+    "GetLogs": PENDING,
+    "Kill": PENDING,
+    "LineBuffer": PENDING,
+    "Listener": PENDING,
+    "LooseEnds": PENDING,
+    "Notice": PENDING,
+    "Program": PENDING,
+    "Recv": PENDING,
+    "Remind": PENDING,
+    "RequestApplyCommit": PENDING,
+    "RequestSpawn": PENDING,
+    "Restart": PENDING,
+    "Run": PENDING,
+    "Send": PENDING,
+    "ServeOptions": PENDING,
+    "Session": PENDING,
+    "SetStatus": PENDING,
+    "Start": PENDING,
+    "Starter": PENDING,
+    "Step": PENDING,
+    "Talk": PENDING,
+    "Tool": PENDING,
+    "Unit": PENDING,
+    "Verify": PENDING,
+    "Who": PENDING,
+    "Whoami": PENDING,
+    "Wiring": PENDING,
+}
+"""Public classes that two modules of a package may define, each with the reason."""
+
+
+@pytest.fixture(scope="module")
+def modules() -> list[house.Module]:
+    return house.read(house.ROOT)
+
+
+def check(found: Mapping[str, list[str]], allowed: Mapping[str, str]) -> None:
+    """Fail unless exactly the allowed names were found."""
+    added = [
+        f"{name} is in {' and '.join(found[name])}: rename one" for name in found.keys() - allowed
+    ]
+    unneeded = [f"{name} occurs once: remove it from the list" for name in allowed.keys() - found]
+    assert sorted(added) + sorted(unneeded) == []
+
+
+def test_a_file_name_occurs_once_in_a_package(modules: list[house.Module]) -> None:
+    check(house.file_names(modules), SAME_FILE_NAMES)
+
+
+def test_a_public_class_name_occurs_once_in_a_package(modules: list[house.Module]) -> None:
+    check(house.class_names(modules), SAME_CLASS_NAMES)
+
+
+def test_no_module_is_too_long(modules: list[house.Module]) -> None:
+    assert [module.path for module in modules if module.lines > MOST_LINES] == []
+
+
+def test_every_room_has_a_docstring_of_one_sentence(modules: list[house.Module]) -> None:
+    rooms = [module for module in modules if module.path.name == "__init__.py"]
+    summaries = {module.name: module.docstring.partition("\n\n")[0] for module in rooms}
+    assert {module.room for module in modules} == {str(module.path.parent) for module in rooms}
+    assert [name for name, text in summaries.items() if not is_one_sentence(text)] == []
+
+
+def is_one_sentence(text: str) -> bool:
+    return text.endswith(".") and not any(f"{end} " in text for end in ".?!")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("One `hive.toml`, and more.", True),
+        ("", False),
+        ("No end", False),
+        ("One. Two.", False),
+        ("A question? An answer.", False),
+    ],
+)
+def test_one_sentence(text: str, expected: bool) -> None:
+    assert is_one_sentence(text) is expected
+
+
+def test_a_name_that_is_new_or_no_longer_needed_fails() -> None:
+    found = {"a.py": ["hive/x/a.py", "hive/y/a.py"], "b.py": ["hive/x/b.py", "hive/y/b.py"]}
+    check(found, {"a.py": "a reason", "b.py": "a reason"})
+    with pytest.raises(
+        AssertionError, match=r"b\.py is in hive/x/b\.py and hive/y/b\.py: rename one"
+    ):
+        check(found, {"a.py": "a reason"})
+    with pytest.raises(AssertionError, match=r"c\.py occurs once: remove it from the list"):
+        check(found, dict.fromkeys(["a.py", "b.py", "c.py"], "a reason"))
+
+
+# The script
+
+FIRST = '''"""A module.
+
+Two paragraphs.
+"""
+
+import os  # not a line of comments
+from hive import room
+from hive.room import second
+# a line of comments
+
+
+class Public:
+    """Documented."""
+
+    field = """a string
+    of two lines"""
+    """An attribute docstring."""
+
+    def method(self):
+        return 1
+
+    def _private(self):
+        pass
+
+
+class _Private:
+    def method(self):
+        pass
+'''
+
+SECOND = """
+class Public: pass
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    files = {
+        "actors/__init__.py": '"""Actors."""\n',
+        "actors/room/second.py": SECOND,
+        "hive/__init__.py": '"""A hive."""\n',
+        "hive/first.py": FIRST,
+        "hive/room/__init__.py": "",
+        "hive/room/second.py": SECOND,
+        "hive/room/first.py": "import hive.room.second\n",
+    }
+    for name, source in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(source)
+    return tmp_path
+
+
+def test_the_figures_of_a_module(tree: Path) -> None:
+    [first] = [module for module in house.read(tree) if str(module.path) == "hive/first.py"]
+    assert (first.name, first.room) == ("hive.first", "hive")
+    assert first.docstring.startswith("A module.")
+    assert (first.lines, first.code, first.imports) == (28, 13, 3)
+    assert (first.comments, first.docstrings) == (1, 6)
+    assert (first.classes, first.public_classes) == (2, ("Public",))
+    assert sorted(first.functions) == [2, 2, 2]
+    assert sorted(first.documented) == [False, True, True], "module, class and its public method"
+
+
+def test_names_that_occur_in_one_package_only_are_not_repeated(tree: Path) -> None:
+    modules = house.read(tree)
+    assert house.file_names(modules) == {"first.py": ["hive/first.py", "hive/room/first.py"]}
+    assert house.class_names(modules) == {"Public": ["hive/first.py", "hive/room/second.py"]}
+
+
+def test_a_module_with_one_importer(tree: Path) -> None:
+    assert house.single_importers(house.read(tree)) == {}
+    (tree / "hive/room/first.py").write_text("from hive.room.second import Public\n")
+    (tree / "hive/first.py").write_text("from hive import Hive\n")
+    found = house.single_importers(house.read(tree))
+    assert found == {"hive/room/second.py": "hive/room/first.py"}
+
+
+def test_the_table_has_a_row_for_each_room_and_each_package(
+    tree: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [" ".join(line.split()) for line in house.table(house.read(tree))]
+    titles = ["actors", "actors/room", "actors (all)", "hive", "hive/room", "hive (all)"]
+    assert all(row.startswith(title) for row, title in zip(rows[1:], titles, strict=True))
+    assert rows[-1] == "hive (all) 5 32 1 28 15 4 1 7 3 3 2.0 38%"
+    monkeypatch.setattr(house, "ROOT", tree)
+    house.main()
+    printed = capsys.readouterr().out
+    assert (
+        "File names used more than once (1)\n  first.py: hive/first.py, hive/room/first.py"
+        in printed
+    )
