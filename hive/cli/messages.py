@@ -189,7 +189,7 @@ def await_answer(
 
 def _stored(sent: int, why: str) -> str:
     """Return why there is no answer; it names the stored message, which must not be sent again."""
-    return f"message {sent} is stored, but {why}; it will be in 'hive-c0re inbox' when it comes"
+    return f"message {sent} is stored, but {why}; a later answer will be in 'hive-c0re inbox'"
 
 
 def _newest(timeout: float) -> list[dict[str, Any]]:
