@@ -1,9 +1,10 @@
-"""Routing and durable delivery between participants.
+"""Routing and durable delivery of messages between participants.
 
-`service` serves connections, `local_session` the daemon and embedders; `queries` reads without a
-request. Below the service are the pure rules: `rules` answers requests, `delivery` leases messages,
-`sending` admits them, `mail_admin` and `asking` decide about stored mail and about questions.
-`messages` holds the messages and their states, `inboxes` one queue, `sessions` the leases.
-Decisions gather in `effects` until the next commit. `admission`, `addressing`, `dedupe` and
-`loop_guard` are parts of sending.
+`service` serves requests and commits their effects; `local_session` is a session for the daemon and
+for embedders; `queries` reads without a request. Below the service are the pure rules: `rules`
+answers requests, `delivery` leases messages, `sending` admits them (with `admission` and
+`loop_guard`), `mail_admin` decides about stored mail, `questions` about questions and reminders.
+`messages` holds the messages and their states, `inboxes` the queues and their addresses, `sessions`
+the connections and the fence of their leases, `deadlines` what is due. What is decided gathers in
+`effects` until the next commit.
 """

@@ -1,6 +1,12 @@
-"""What a sender may store, and how fast: refused with the exact numbers."""
+"""Admission of messages: sizes, limits, rates and dedupe keys."""
 
 from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+import msgspec
+from attrs import define, field
 
 from hive.broker.inboxes import Inbox
 from hive.clock import MINUTE
@@ -12,10 +18,15 @@ from hive.errors import (
     RateLimitedError,
     TooLargeError,
 )
+from hive.store.messages import UsedKey
+from hive.wire.rows import Stored
+
+Owner = tuple[str, str]
+"""Sender and dedupe key."""
 
 
 def size_of(body: str, limits: Limits) -> int:
-    """Return the bytes of a body in UTF-8, if it may have that many.
+    """Return the bytes of a body in UTF-8, checked against the limit.
 
     Raises:
         BadRequestError: When it is not valid Unicode.
@@ -46,26 +57,27 @@ def require_text(text: str) -> int:
 
 
 def require_sent(number: int | None, last_id: int) -> None:
-    """Refuse to answer a message that never was.
+    """Require that the message that is replied to has existed.
 
     Raises:
-        NotFoundError: There was none of that number.
+        NotFoundError: No message has had that id.
     """
     if number is not None and not 0 < number <= last_id:
         raise NotFoundError(f"there is no message {number} to reply to; nothing was stored")
 
 
 def require_room(inbox: Inbox, size: int, limits: Limits, *, is_counted: bool) -> None:
-    """Refuse one more message of that size if an inbox cannot take it.
+    """Require room in an inbox for one more message.
 
     Args:
-        inbox: Where it would go.
-        size: Bytes of its body.
-        limits: What an inbox may hold.
-        is_counted: Whether the sender's messages are; those of the operator and the system are not.
+        inbox: The inbox of the recipient.
+        size: Bytes of the message's body.
+        limits: The limits of an inbox.
+        is_counted: Whether the number of messages is limited for this sender; not so for the
+            operator and the system.
 
     Raises:
-        InboxFullError: With the numbers.
+        InboxFullError: The inbox is full; the error has the numbers.
     """
     if is_counted and inbox.stored + inbox.leased >= limits.inbox_messages:
         raise InboxFullError(
@@ -81,17 +93,17 @@ def require_room(inbox: Inbox, size: int, limits: Limits, *, is_counted: bool) -
 
 
 def spend(sender: Inbox, limit: int, now: float) -> None:
-    """Count a message of a participant, or refuse it if that was too fast.
+    """Take a token for a message of a participant.
 
-    A token bucket that holds `limit` messages and fills up within a minute.
+    The bucket holds `limit` tokens and fills up within a minute.
 
     Args:
-        sender: Whose message it is.
+        sender: The inbox of the sender, which holds its bucket.
         limit: Messages of one sender within a minute.
         now: Monotonic seconds.
 
     Raises:
-        RateLimitedError: With the numbers, and when a message is possible again.
+        RateLimitedError: The bucket is empty; the error says when the next token is there.
     """
     left = sender.tokens
     if left is None:
@@ -109,6 +121,44 @@ def spend(sender: Inbox, limit: int, now: float) -> None:
 
 
 def give_back(sender: Inbox) -> None:
-    """Count the last message less: it was not stored."""
+    """Return the token of a message that was not stored."""
     if sender.tokens is not None:
         sender.tokens += 1
+
+
+@define(eq=False)
+class DedupeKeys:
+    """The answers to messages with a dedupe key, for as long as the window lasts.
+
+    Attributes:
+        window: Seconds for which a key counts.
+    """
+
+    window: float
+    _sent: dict[Owner, Stored] = field(factory=dict, init=False)
+    _order: deque[tuple[float, Owner]] = field(factory=deque, init=False)
+
+    def find(self, sender: str, key: str, now: float) -> Stored | None:
+        """Return the answer to the first message with a key, marked as a duplicate; else None."""
+        while self._order and self._order[0][0] <= now - self.window:
+            self._sent.pop(self._order.popleft()[1], None)
+        found = self._sent.get((sender, key))
+        return None if found is None else msgspec.structs.replace(found, duplicate=True)
+
+    def record(self, sender: str, key: str, sent: Stored, now: float) -> None:
+        """Record the answer to a message with a key; `now` is wall seconds."""
+        self._sent[sender, key] = sent
+        self._order.append((now, (sender, key)))
+
+    def load(self, used: Iterable[UsedKey]) -> None:
+        """Replace all keys by these, which are in the order of message ids."""
+        self._sent.clear()
+        self._order.clear()
+        for each in used:
+            owner = each.sender, each.key
+            before = self._sent.get(owner)
+            if before is None:
+                stored = Stored(ok=True, id=each.id, recipients=(each.inbox,))
+                self.record(*owner, stored, each.sent_at)
+            else:
+                before.recipients = (*before.recipients, each.inbox)

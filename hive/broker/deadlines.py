@@ -1,4 +1,4 @@
-"""Many deadlines, of which only the next one matters."""
+"""Deadlines: of keys in general, and of parked receivers."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ _SPARE = 64
 class Deadlines(Generic[K]):
     """A time for each key; setting, discarding and popping cost O(log n).
 
-    A discarded entry stays in the heap until it is due or until such entries are the majority:
-    an acked lease must not cost memory for the quarter of an hour that it could have lasted.
+    A discarded entry stays in the heap until it is due, or until such entries are the majority:
+    a key that is discarded early must not cost memory until its time comes.
 
     Attributes:
         entries: The keys, each with its entry in the heap.
@@ -38,7 +38,7 @@ class Deadlines(Generic[K]):
         return key in self.entries
 
     def set(self, key: K, when: float) -> None:
-        """Give `key` a time, in place of the one it may have."""
+        """Set the time of `key`, in place of the one that it may have."""
         self._entered += 1  # breaks ties, so that keys are never compared
         entry = self.entries[key] = (when, self._entered, key)
         heapq.heappush(self._heap, entry)
@@ -46,7 +46,7 @@ class Deadlines(Generic[K]):
             self._compact()
 
     def discard(self, key: K) -> None:
-        """Take `key` out if it is in."""
+        """Remove `key` if it is present."""
         self.entries.pop(key, None)
 
     def next(self) -> float | None:
@@ -61,7 +61,7 @@ class Deadlines(Generic[K]):
         return None if first is None else max(0.0, first - now)
 
     def pop_due(self, now: float) -> list[K]:
-        """Take out every key whose time has come, earliest first."""
+        """Remove and return every key that is due, earliest first."""
         due = []
         while (first := self.next()) is not None and first <= now:
             key = heapq.heappop(self._heap)[2]
@@ -70,7 +70,7 @@ class Deadlines(Generic[K]):
         return due
 
     def clear(self) -> None:
-        """Take every key out."""
+        """Remove every key."""
         self.entries.clear()
         self._heap.clear()
 
@@ -84,11 +84,12 @@ class Deadlines(Generic[K]):
 
 @define(eq=False)
 class Waits:
-    """Receivers that wait, grouped by how long: a group ends in the order in which it came.
+    """Deadlines of parked receivers, grouped by the length of their wait.
 
-    So to wait costs one entry in a dict, and only a group has a place in the heap. That place may
-    be too early, never too late: whoever was served meanwhile is not looked for in it. A group that
-    is empty stays for those who wait as long next time, until such groups are the majority.
+    Within a group, receivers time out in the order in which they were parked. So a receiver costs
+    one entry of a dict, and only a group has an entry in the heap. That entry may be too early,
+    never too late: it is not updated when its first receiver is served. An empty group stays for
+    the next receiver with the same wait, until such groups are the majority.
     """
 
     _groups: dict[float, dict[Parked, None]] = field(factory=dict, init=False)
@@ -96,7 +97,7 @@ class Waits:
     _room: int = field(default=_SPARE, init=False)
 
     def add(self, parked: Parked, wait: float, now: float) -> bool:
-        """Let one wait so many seconds from `now` on; return whether its group is new."""
+        """Add a receiver that waits `wait` seconds from `now`; return whether its group is new."""
         parked.until = now + wait
         group = self._groups.get(wait)
         if group is not None:
@@ -110,18 +111,18 @@ class Waits:
         return True
 
     def discard(self, parked: Parked) -> None:
-        """Let one wait no more, if it does."""
+        """Remove a receiver if it is present."""
         if parked.group is not None:
             parked.group.pop(parked, None)
 
     def next(self) -> float | None:
-        """Return a time before which nobody has waited long enough, None if nobody waits."""
+        """Return a time before which no receiver times out, None without receivers."""
         while self._heads and not self._groups[self._heads[0][1]]:
             del self._groups[heapq.heappop(self._heads)[1]]
         return self._heads[0][0] if self._heads else None
 
     def pop_due(self, now: float) -> list[Parked]:
-        """Take out those who have waited long enough, earliest first within a group."""
+        """Remove and return the receivers that time out, earliest first within a group."""
         due: list[Parked] = []
         while self._heads and self._heads[0][0] <= now:
             _, wait = heapq.heappop(self._heads)
@@ -136,12 +137,12 @@ class Waits:
         return due
 
     def clear(self) -> None:
-        """Let nobody wait any more."""
+        """Remove every receiver."""
         self._groups.clear()
         self._heads.clear()
 
     def _compact(self) -> None:
-        """Let go of the groups in which nobody waits."""
+        """Remove the empty groups."""
         self._heads = [head for head in self._heads if self._groups[head[1]]]
         heapq.heapify(self._heads)
         self._groups = {wait: self._groups[wait] for _, wait in self._heads}

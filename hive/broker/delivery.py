@@ -1,23 +1,21 @@
-"""Delivery: who gets what, for how long, and what becomes of what comes back.
+"""Delivery: leases, returns, expiry, and the receivers that wait.
 
-    served     mail that is there goes to who waits, first come first served, under a lease
-    returned   a lease is over: the message goes back to its place, or is a dead letter
-    expired    nobody had it in time
-    waited     a receiver has waited long enough and gets nothing
+    grant     deliverable messages are leased to parked receivers, in the order of their `recv`
+    return    a lease has ended: the message goes back to its place, or becomes a dead letter
+    expire    the time to live of a message has passed before it was leased
+    time out  a receiver has waited long enough; its answer is empty
 
 Pure: no I/O, no clock, no futures. Everything here changes the messages in memory at once and adds
-to `table.effects` what is to be done about it.
+to `table.effects` the rows, grants, answers and notices that follow.
 """
 
 from __future__ import annotations
 
-from hive.broker import retry
 from hive.broker.deadlines import Waits
-from hive.broker.effects import Grant
+from hive.broker.effects import Grant, Notice
 from hive.broker.inboxes import Inbox
 from hive.broker.messages import MessageTable
-from hive.broker.notices import NOTIFIED_SENDERS, Notice
-from hive.broker.sending import Sending
+from hive.broker.sending import SendingRules
 from hive.broker.sessions import LEASE_EXPIRED, FutureSession, Parked, Session
 from hive.broker.values import Moment, Post
 from hive.config import Limits
@@ -28,30 +26,36 @@ from hive.store.records import numbered
 from hive.store.schema import SYSTEM_SESSION
 from hive.wire.rows import Received
 
+FIRST_RETRY_DELAY, LONGEST_RETRY_DELAY = 1.0, 60.0
+"""Seconds before a failed message is delivered again: after its first failure, and at most."""
+
+NOTIFIED_SENDERS = frozenset({Kind.AGENT, Kind.MANAGER, Kind.PEER})
+"""Senders that get a notice about a dead letter. The operator has `dead-letters` instead."""
+
 _LEASED, _PARKED, _DEAD = MessageState.LEASED, MessageState.PARKED, MessageState.DEAD
 
 
 class DeliveryRules:
-    """What happens to mail by itself, as time passes and receivers come and go.
+    """Decides which receiver gets which message, and what follows when time passes.
 
     Args:
-        limits: What senders may store and how long a lease lasts.
-        epoch: Number of this life of the broker; part of every lease and session.
+        limits: Limits of senders and inboxes, and the length of a lease.
+        epoch: Number of this start of the broker; part of the id of every lease and session.
 
     Attributes:
-        handed_over: The newest lease whose mail has left the broker. Leases are numbered in the
-            order in which they are on disk, so any with a higher number has not.
-        table: The messages, their inboxes and sessions, and what was decided about them.
-        sending: The general way in.
-        system: Who sends what the daemon itself has to say.
-        is_due_changed: Whether something may be due earlier than before; whoever drives the rules
+        handed_over: The newest lease whose messages were handed over. Leases are numbered in the
+            order in which they are committed, so no lease with a higher number was.
+        table: The messages, their inboxes and sessions, and the effects of decisions.
+        sending: The rules of sending, for messages of every kind.
+        system: The session of the daemon's own messages.
+        is_due_changed: Whether something may be due earlier than before; the caller of the rules
             looks at `delay` then.
     """
 
     def __init__(self, limits: Limits, epoch: int = 0) -> None:
         self.limits = limits
         self.table = MessageTable()
-        self.sending = Sending(self.table, limits)
+        self.sending = SendingRules(self.table, limits)
         self.system = FutureSession(SYSTEM, Kind.SYSTEM)
         self.system.number = SYSTEM_SESSION
         self.system.is_open = self.system.is_written = True
@@ -71,7 +75,7 @@ class DeliveryRules:
             self._grant(parked, taken, now)
 
     def _first_waiting(self, inbox: Inbox) -> Parked | None:
-        """Return who gets a new plain message at once, None if it has to wait its turn."""
+        """Return the receiver of a new plain message, None if the message has to be queued."""
         if not inbox.parked or inbox.ready or inbox.paused:
             return None
         for parked in inbox.parked:
@@ -82,11 +86,11 @@ class DeliveryRules:
     def _grant(
         self, parked: Parked, messages: list[Message], now: Moment, *, is_new: bool = False
     ) -> None:
-        """Lease messages to a receiver; the row of a new one is yet to be made."""
+        """Lease messages to a receiver; of a new message, the caller makes the row."""
         table, session = self.table, parked.session
         lease = self._last_lease = self._last_lease + 1
         if not session.is_written:
-            table.introduce(parked.inbox, session)
+            table.ensure_rows(parked.inbox, session)
         effects = table.effects
         for message in messages:
             table.lease(message, session, lease, now)
@@ -101,9 +105,9 @@ class DeliveryRules:
             self.is_due_changed = True
 
     def withdraw(self, grant: Grant, now: Moment) -> None:
-        """Take back a grant that could not be handed over; no attempt is counted."""
+        """Return the messages of a grant that could not be handed over; no attempt is counted."""
         for message in filter(grant.is_current, grant.messages):
-            self.table.drop(message)
+            self.table.unassign(message)
             self.table.withdraw(message)
             self._serve(self.table.inboxes[message.inbox], now)
 
@@ -124,21 +128,21 @@ class DeliveryRules:
         parked.session.parked.remove(parked)
 
     def _answer_empty(self, parked: Parked) -> None:
-        """Let a receiver wait no more; it gets nothing."""
+        """Unpark a receiver and answer it without messages."""
         self.unpark(parked)
         nothing = Received(ok=True, messages=[])
         answer = (parked.session, parked.token, nothing, parked.ordered)
         self.table.effects.answers.append(answer)
 
     def unpark(self, parked: Parked) -> bool:
-        """Let a receiver wait no more; return whether it did."""
+        """Unpark a receiver; return whether it was parked."""
         if parked not in parked.inbox.parked:
             return False
         self._unpark(parked)
         return True
 
     def unpark_all(self) -> list[Parked]:
-        """Return all receivers that wait, which no longer do."""
+        """Unpark all receivers and return them."""
         found = [parked for inbox in self.table.inboxes.values() for parked in inbox.parked]
         for parked in found:
             self._unpark(parked)
@@ -148,9 +152,9 @@ class DeliveryRules:
     # Time
 
     def advance(self, now: Moment) -> None:
-        """Do what is due: mail and leases expire, deferred mail returns, receivers stop waiting."""
+        """Do what is due: messages and leases expire, deferred messages return, waits time out."""
         self._expire(now)
-        due = {inbox.name: inbox for inbox in self.table.wake_deferred(now)}
+        due = {inbox.name: inbox for inbox in self.table.queue_deferred(now)}
         if self._lease_due is not None and self._lease_due <= now.loop:
             due.update((inbox.name, inbox) for inbox in self._end_leases(now))
         for inbox in due.values():
@@ -158,7 +162,7 @@ class DeliveryRules:
         self.end_waits(now)
 
     def end_waits(self, now: Moment) -> None:
-        """Let go of the receivers that have waited long enough; all that may be done in trouble."""
+        """Answer the receivers whose wait has timed out; this writes nothing."""
         for parked in self._waits.pop_due(now.loop):
             self._answer_empty(parked)
 
@@ -176,11 +180,12 @@ class DeliveryRules:
         return min((each for each in (*due, lease) if each is not None), default=None)
 
     def _end_leases(self, now: Moment) -> list[Inbox]:
-        """Put back what was leased for too long, and note when to look again.
+        """End the leases that have expired, and set the time of the next check.
 
-        A lease lasts from when it began, or from its session's last sign of life. Both only move
-        on, and a session holds messages in the order of their leases: so of each session the first
-        one that lives says when to look, and no message has a timer of its own.
+        A lease lasts so long after its begin, or after the last request of its session, whichever
+        is later. Both times only grow, and a session holds messages in the order of their leases.
+        So the first lease of a session that has not expired gives the time of the next check, and
+        no message needs a timer.
         """
         lasts, nearest = self.limits.lease_seconds, None
         over: list[tuple[Session, Message]] = []
@@ -194,12 +199,12 @@ class DeliveryRules:
         self._lease_due = nearest
         for session, message in over:
             del session.held[message.id]
-            session.lose(message.id, LEASE_EXPIRED)
+            session.record_lost(message.id, LEASE_EXPIRED)
             self._return(message, LEASE_EXPIRED, now)
         return [self.table.inboxes[message.inbox] for _, message in over]
 
     def _expire(self, now: Moment) -> None:
-        """End what was not delivered in time, and tell its senders."""
+        """Expire the messages whose time to live has passed, and notify their senders."""
         table = self.table
         first = table.expiries.next()
         if first is None or first > now.wall:
@@ -207,7 +212,7 @@ class DeliveryRules:
         for number in sorted(table.expiries.pop_due(now.wall)):
             message = table.messages[number]
             if message.state is _LEASED:
-                continue  # is watched again when it goes back
+                continue  # `expiries` has it again once it is returned
             self._end(message, MessageState.EXPIRED, "its time was over before it was read", now)
             notice = Notice.of_expired(message)
             table.effects.notices.append(notice)
@@ -216,8 +221,8 @@ class DeliveryRules:
 
     # Ends and returns
 
-    def take_back(self, number: int, why: str, now: Moment) -> bool:
-        """End a message as expired, if nobody has it; return whether that was so."""
+    def recall(self, number: int, why: str, now: Moment) -> bool:
+        """Expire a message unless it is leased; return whether it was expired."""
         message = self.table.messages.get(number)
         if message is None or message.state is _LEASED:
             return False
@@ -238,7 +243,7 @@ class DeliveryRules:
     def _purge(self, name: str, why: str, now: Moment) -> int:
         found = [each for each in self.table.messages.values() if each.inbox == name]
         for message in found:
-            self.table.drop(message, lost=why)
+            self.table.unassign(message, lost=why)
             self._end(message, _DEAD, why, now)
         return len(found)
 
@@ -251,8 +256,8 @@ class DeliveryRules:
         step: Step = Step.RETURNED,
         rest: float = 0.0,
     ) -> None:
-        """Put a leased message back whose attempt is burnt, unless that was its last."""
-        final = retry.gave_up(message.attempts, self.limits.max_attempts, reason)
+        """Return a leased message; its attempt counts, and after the last it is a dead letter."""
+        final = why_given_up(message.attempts, self.limits.max_attempts, reason)
         if final is not None:
             self._end(message, _DEAD, final, now)
         else:
@@ -266,21 +271,21 @@ class DeliveryRules:
         *,
         step: Step,
         rest: float | None,
-        burn: bool = True,
+        counted: bool = True,
     ) -> None:
-        """Put a leased message back into its place, unless a newer one has taken that."""
+        """Put a leased message back into its place, unless a newer message supersedes it."""
         newer = self.table.successor(message)
         if newer is not None:
             self._end(message, MessageState.EXPIRED, f"superseded by message {newer.id}", now)
             return
         due = now.wall + rest if rest else None
-        self.table.requeue(message, reason, now, step=step, not_before=due, burn=burn)
+        self.table.requeue(message, reason, now, step=step, not_before=due, counted=counted)
         self.is_due_changed = True
 
-    # What the daemon has to say
+    # Messages of the daemon
 
     def try_post(self, post: Post, now: Moment) -> None:
-        """Send what the daemon itself has to say, if its receiver is here and can take it."""
+        """Send a message of the daemon; it is dropped if its recipient cannot take it."""
         try:
             stored = self.sending.post(self.system, post, now)
         except HiveError:
@@ -289,8 +294,22 @@ class DeliveryRules:
             self._serve(self.table.inboxes[reached], now)
 
     def notify_senders(self, now: Moment) -> None:
-        """Send the notices about messages that became dead letters since the last call, by id."""
+        """Notify the senders of messages that became dead letters since the last call, by id."""
         effects = self.table.effects
         found, effects.dead_letters = effects.dead_letters, []
         for sender, notice in sorted(found, key=lambda each: int(each[1].detail["id"])):
             self.try_post(notice.post(sender), now)
+
+
+def retry_delay(attempt: int) -> float:
+    """Return the seconds before the next delivery of a message whose attempt failed.
+
+    Args:
+        attempt: Number of the attempt that failed, from 1.
+    """
+    return min(LONGEST_RETRY_DELAY, FIRST_RETRY_DELAY * 2.0 ** min(attempt - 1, 16))
+
+
+def why_given_up(attempts: int, most: int, reason: str) -> str | None:
+    """Return why a message is not tried again, None if it is."""
+    return f"gave up after attempt {attempts} of {most}: {reason}" if attempts >= most else None

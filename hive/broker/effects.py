@@ -1,7 +1,7 @@
-"""What decisions lead to: rows to write, mail to hand over, answers to give, things to tell.
+"""Effects of decisions: rows to write, grants to hand over, answers to give, notices to publish.
 
-The rules add to one `Effects` while they decide. It becomes a commit: what is in it is written
-together, and after that everyone in it is answered.
+The rules add to one `Effects` while they decide. A commit writes its rows in one transaction, and
+then hands over its grants and gives its answers.
 """
 
 from __future__ import annotations
@@ -13,36 +13,79 @@ from typing import Any
 import msgspec
 from attrs import frozen
 
-from hive.broker.notices import Notice
+from hive.broker.loop_guard import Circuit
 from hive.broker.sessions import Parked, Session
-from hive.broker.values import Token, Value
+from hive.broker.values import Post, Token, Value, event
 from hive.clock import rfc3339
 from hive.store import Message, MessageKind, MessageState
 from hive.store.messages import Changes, Written, leasing, moving
 from hive.store.questions import Question, row_of
 from hive.store.records import lease_name
 from hive.store.unit import Op, Refused, guarded
-from hive.wire.rows import Delivery
+from hive.wire.enums import EventKind
+from hive.wire.rows import Delivery, Received
 
 _LEASED = MessageState.LEASED
 _PLAIN = MessageKind.MESSAGE
 
 PRIORITIES = {-1: "high", 0: None, 1: "low"}
-"""Names of the ranks of messages on the wire; the usual one is left out."""
+"""Names of the ranks of messages on the wire; `normal` is left out."""
+
+
+@frozen
+class Notice:
+    """Something that happened to messages, for the event log and for senders.
+
+    Attributes:
+        name: The participant that it is about.
+        detail: Further fields, as JSON values.
+    """
+
+    kind: EventKind
+    name: str
+    detail: Mapping[str, Any]
+
+    @classmethod
+    def of_expired(cls, message: Message) -> Notice:
+        """Return the notice about a message whose time to live has passed."""
+        detail = {"id": message.id, "to": message.inbox, "sent_at": rfc3339(message.sent_at)}
+        return cls(EventKind.EXPIRED, message.inbox, detail)
+
+    @classmethod
+    def of_loop(cls, circuit: Circuit) -> Notice:
+        """Return the notice about a circuit that has just opened."""
+        detail = {"pair": list(circuit.pair), "reason": circuit.why}
+        return cls(EventKind.LOOP_TRIPPED, circuit.pair[0], detail)
+
+    @classmethod
+    def of_dead_letter(cls, message: Message) -> Notice:
+        """Return the notice about a message that has just become a dead letter."""
+        detail = {
+            "id": message.id,
+            "from": message.sender,
+            "to": message.inbox,
+            "attempts": message.attempts,
+            "reason": message.reason,
+        }
+        return cls(EventKind.DEAD_LETTER, message.inbox, detail)
+
+    def post(self, to: str) -> Post:
+        """Return the message of `system` that has this notice."""
+        return event(to, self.kind.value, self.detail)
 
 
 class Grant(msgspec.Struct, eq=False):
-    """Mail for a receiver, to be handed over once its leases are on disk."""
+    """Messages with their lease, handed over to a receiver once the lease is on disk."""
 
     parked: Parked
     lease: int
     messages: list[Message]
 
     def rows(self, bodies: Mapping[int, str]) -> list[Delivery]:
-        """Return its messages as the wire delivers them: those that are still leased under it.
+        """Return the rows of the wire for the messages that are still leased under this lease.
 
         Args:
-            bodies: Those that memory has let go of, by id.
+            bodies: The bodies that are not in memory, by message id.
         """
         lease = lease_name(self.lease)
         return [
@@ -51,48 +94,53 @@ class Grant(msgspec.Struct, eq=False):
             if message.lease == self.lease and message.state is _LEASED
         ]
 
+    def hand_over(self, written: Written) -> bool:
+        """Answer the receiver; return False if it is gone and its messages must be returned."""
+        parked, rows = self.parked, self.rows(written.bodies)
+        received = Received(ok=True, messages=rows)
+        return parked.session.answer(parked.token, received, parked.ordered) or not rows
+
     def is_current(self, message: Message) -> bool:
-        """Return whether one of its messages is still leased under it."""
+        """Return whether a message is still leased under this lease."""
         return message.lease == self.lease and message.state is _LEASED
 
 
 @frozen
 class FromDisk:
-    """An answer that is made of what a write or a look at the disk returns.
+    """An answer that is made from the result of an operation in the commit's transaction.
 
     Attributes:
-        place: Where that is among what the commit returns.
-        finish: Makes the answer, and does in memory what follows from it.
+        place: Index of the result among `Written.values`.
+        finish: Makes the answer from the result, and updates memory.
     """
 
     place: int
     finish: Callable[[Any], Value]
 
     def of(self, written: Written) -> Value:
-        """Return the answer; if the write or look failed, without harm to others, its error."""
+        """Return the answer; if the operation failed, its error. It fails without the commit."""
         outcome = written.values[self.place]
         return outcome.error if isinstance(outcome, Refused) else self.finish(outcome.value)
 
 
 Answer = tuple[Session, Token, "Value | FromDisk | Grant", bool]
-"""Who is answered, which request, the answer, and whether in the order of requests."""
+"""Session, request, answer, and whether it is given in the order of requests."""
 
 
 class Effects(msgspec.Struct, eq=False):
-    """Everything that follows from what was decided since the last commit began.
+    """Everything that follows from the decisions since the last commit was collected.
 
     Attributes:
-        changes: What is written; `changed` joins it when the commit begins.
-        changed: Messages that are on disk, or are inserted with this commit, and have changed in
-            any way but a usual ack, by id. Their rows are made when the commit begins, so several
-            changes of one are one.
-        inserted: The messages that are new.
+        changes: The rows to write; those of `changed` are made when the commit is collected.
+        changed: Messages whose row on disk, or in this commit, is outdated in any way but by a
+            plain ack, by id. Several changes of a message are one row.
+        inserted: The new messages.
         questions: Questions whose row must be written, by id.
-        acking: Receivers that wait, and whose acks are in `changes`.
-        grants: Mail to hand over; what was not waited for is among the answers, too.
-        answers: What to answer, in order.
-        notices: What happened, for the event log and for senders.
-        dead_letters: Notices for the senders of messages that were just given up.
+        acking: Parked receivers whose acks are in `changes`.
+        grants: Messages to hand over. A grant to a receiver that did not park is also an answer.
+        answers: The answers to give, in order.
+        notices: Notices for the event log.
+        dead_letters: Senders of new dead letters, with the notice for each.
     """
 
     changes: Changes = msgspec.field(default_factory=Changes)
@@ -107,7 +155,7 @@ class Effects(msgspec.Struct, eq=False):
 
     @property
     def is_written(self) -> bool:
-        """Whether anything must be written but acks, which can wait for company."""
+        """Whether it has anything to write but plain acks, which may wait for the next commit."""
         return bool(self.changed or self.inserted or self.questions or self.changes.others)
 
     def ask_disk(
@@ -119,13 +167,13 @@ class Effects(msgspec.Struct, eq=False):
         *,
         ordered: bool = True,
     ) -> None:
-        """Let a write, or a look at the disk, join the commit, and answer what comes of it."""
+        """Add an operation to the commit's transaction; `finish` makes the answer of its result."""
         others = self.changes.others
         others.append(partial(guarded, op=op))
         self.answers.append((session, token, FromDisk(len(others) - 1, finish), ordered))
 
     def collect(self) -> Changes:
-        """Return the write that brings the rows on disk up to date, as they are now."""
+        """Return the changes that bring the disk to the present state of memory."""
         changes = self.changes
         for message in self.changed.values():
             if message.state is _LEASED and message.in_turn_at is None:
@@ -140,6 +188,58 @@ class Effects(msgspec.Struct, eq=False):
             if message.body is None
         ]
         return changes
+
+    def hand_over(self, written: Written) -> list[Grant]:
+        """Hand over the grants of parked receivers, then give all answers.
+
+        After an exception, `grants` and `answers` are those that were not reached, beginning with
+        the one that failed.
+
+        Returns:
+            The grants whose receivers are gone.
+        """
+        waited = iter([grant for grant in self.grants if not grant.parked.ordered])
+        answers = iter(self.answers)
+        grant = answer = None
+        unclaimed = []
+        try:
+            for grant in waited:
+                if not grant.hand_over(written):
+                    unclaimed.append(grant)  # noqa: PERF401 - the rest is refused on an error
+            grant = None
+            for answer in answers:
+                session, token, value, ordered = answer
+                if isinstance(value, Grant):
+                    if not value.hand_over(written):
+                        unclaimed.append(value)
+                elif isinstance(value, FromDisk):
+                    session.answer(token, value.of(written), ordered)
+                else:
+                    session.answer(token, value, ordered)
+        except Exception:
+            self.grants = [*filter(None, [grant]), *waited]
+            self.answers = [*filter(None, [answer]), *answers]
+            raise
+        return unclaimed
+
+    def refuse(self, error: Exception, unpark: Callable[[Parked], bool]) -> None:
+        """Answer everything with an error: the commit failed, or will not be tried.
+
+        Args:
+            error: The answer.
+            unpark: Unparks a receiver; returns whether it was parked.
+        """
+        for parked in self.acking:
+            if unpark(parked):
+                parked.session.answer(parked.token, error, parked.ordered)
+        for grant in self.grants:
+            if not grant.parked.ordered:
+                grant.parked.session.answer(grant.parked.token, error, ordered=False)
+        for session, token, _, ordered in self.answers:
+            session.answer(token, error, ordered)
+        self.acking.clear()
+        self.grants.clear()
+        self.answers.clear()
 
 
 def _row(message: Message, body: str, lease: str) -> Delivery:

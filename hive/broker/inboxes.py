@@ -1,13 +1,27 @@
-"""One inbox: its order, its numbers, who waits for it."""
+"""Inboxes: the queue of a participant, and the inboxes that an address names."""
 
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
+from hive.clock import rfc3339
+from hive.errors import UnknownNameError
+from hive.names import (
+    EVERYONE,
+    GROUP_PREFIX,
+    MANAGER,
+    MANAGER_ALIAS,
+    OPERATOR,
+    WITHOUT_INBOX,
+    inbox_key,
+    suggest,
+)
 from hive.store import Kind, Message, MessageState
+from hive.wire.rows import SkippedRow
 
 if TYPE_CHECKING:
     from hive.broker.sessions import Parked
@@ -17,17 +31,17 @@ _STORED = MessageState.STORED
 HIGH = -1
 """The rank of messages of high priority; see `RANKS`."""
 
-FEW_ENDED = 64
-"""Ended messages that may stay in the heap of an inbox, without their bodies."""
+ENDED_KEPT = 64
+"""Ended messages that may stay in the heap of an inbox; they have no body."""
 
 
 @frozen
 class InboxCounts:
-    """How full an inbox is.
+    """Number and size of the messages of an inbox.
 
     Attributes:
-        stored: Messages that wait, deferred ones included.
-        leased: Messages that are being worked on.
+        stored: Messages that are not leased; deferred and parked ones included.
+        leased: Messages under a lease.
         size: Bytes of the bodies of both.
     """
 
@@ -37,7 +51,7 @@ class InboxCounts:
 
     @property
     def unread(self) -> int:
-        """Everything that is not acked: delivered is not read."""
+        """Messages that are not acked; a delivered message counts as unread."""
         return self.stored + self.leased
 
 
@@ -47,22 +61,23 @@ class Inbox:
 
     Attributes:
         name: The inbox key.
-        number: Its row on disk; 0 until it gets its first message.
-        recipients: Its name, as the answer to a send says it.
-        kind: What its participant is; None while nobody of that name takes part and the mail waits.
-        broadcast: Whether it gets broadcasts.
-        paused: Whether its mail is held back.
-        stored: Messages that wait, deferred ones included.
-        leased: Messages that are being worked on.
+        number: Its row on disk; 0 until its first message.
+        recipients: A tuple of its name, for the answer to a send.
+        kind: The kind of its participant; None while no participant has the name.
+        broadcast: Whether it receives broadcasts if its participant is a peer.
+        paused: Whether its messages are not delivered at present.
+        stored: Messages that are not leased; deferred and parked ones included.
+        leased: Messages under a lease.
         size: Bytes of the bodies of both.
-        ready: A heap of what can be delivered: rank, id, message. What left the state `stored` is
-            dropped when it comes to the top.
-        parked: Receivers that wait, first come first served.
-        sessions: Open connections of its participant.
-        last_seen: Wall time of the last sign of life of its participant, None if there was none.
-        idle: Whether its participant is an agent that is meant to be stopped.
-        tokens: Messages that its participant may send at once; None before its first.
-        tokens_at: When that was so, in seconds of the loop.
+        ready: A heap of the deliverable messages: rank, id, message. A message that has left the
+            state `stored` is removed when it comes to the top.
+        parked: Parked receivers, in the order of their requests.
+        sessions: Number of open sessions of its participant.
+        last_seen: Wall time at which its participant was last connected, None for never.
+        idle: Whether its participant is an agent whose desired state is `stopped`.
+        tokens: Messages that its participant may send at once; None before its first. See
+            `admission.spend`.
+        tokens_at: Time of `tokens`, in seconds of the loop.
     """
 
     name: str
@@ -87,7 +102,7 @@ class Inbox:
 
     @property
     def counts(self) -> InboxCounts:
-        """How full it is now."""
+        """Number and size of its messages."""
         return InboxCounts(self.stored, self.leased, self.size)
 
     @property
@@ -96,26 +111,26 @@ class Inbox:
         return self.stored + self.leased
 
     @property
-    def is_forgotten(self) -> bool:
-        """Whether nothing is lost by dropping it."""
+    def is_unused(self) -> bool:
+        """Whether it has neither a participant nor messages, so that it can be deleted."""
         return self.kind is None and not self.unread
 
     @property
-    def is_heard(self) -> bool:
-        """Whether somebody waits for its mail at this moment."""
+    def has_receiver(self) -> bool:
+        """Whether a receiver waits for its messages, and it is not paused."""
         return not self.paused and any(parked.is_waiting for parked in self.parked)
 
-    def empty(self) -> None:
-        """Let go of all mail; who waits goes on waiting."""
+    def clear(self) -> None:
+        """Remove all messages; parked receivers stay parked."""
         self.ready.clear()
         self.stored = self.leased = self.size = 0
 
     def queue(self, message: Message) -> None:
-        """Put a stored message into its place: by priority, then by id."""
+        """Add a stored message in its place: by rank, then by id."""
         heapq.heappush(self.ready, (message.priority, message.id, message))
 
     def take(self, parked: Parked) -> list[Message]:
-        """Remove and return the next messages that a receiver takes; none while it is paused."""
+        """Remove and return the next messages for a receiver; none while the inbox is paused."""
         ready, max_bytes = self.ready, parked.max_bytes
         taken: list[Message] = []
         size = 0
@@ -132,14 +147,132 @@ class Inbox:
         return taken
 
     def next_served(self) -> tuple[Parked, list[Message]] | None:
-        """Take mail for the first of those who wait and can be given some; None if nobody can."""
+        """Return the first parked receiver that can get messages, with them; None without one."""
         for parked in list(self.parked) if self.ready else ():
             if parked.is_waiting and (taken := self.take(parked)):
                 return parked, taken
         return None
 
-    def forget_ended(self) -> None:
-        """Let go of ended messages that have not come to the top, once they are more than half."""
-        if len(self.ready) > 2 * self.stored + FEW_ENDED:
+    def compact(self) -> None:
+        """Remove the ended messages from the heap once they are more than half of it."""
+        if len(self.ready) > 2 * self.stored + ENDED_KEPT:
             self.ready = [entry for entry in self.ready if entry[2].state is _STORED]
             heapq.heapify(self.ready)
+
+
+Inboxes = Mapping[str, Inbox]
+Groups = Mapping[str, frozenset[str]]
+
+
+def recipients(
+    to: str,
+    sender: str,
+    inboxes: Inboxes,
+    groups: Groups,
+    *,
+    unseen_since: float,
+) -> tuple[list[str], list[SkippedRow]]:
+    """Return the inboxes that a message to several participants goes to, and those it skips.
+
+    Args:
+        to: `*` for a broadcast, or a group with its prefix.
+        sender: Name of the sender, which gets no copy.
+        inboxes: All inboxes, by name.
+        groups: Members of each group.
+        unseen_since: Wall time; a broadcast skips participants last seen before it.
+
+    Raises:
+        UnknownNameError: There is no such group, or no recipient.
+    """
+    if to == EVERYONE:
+        return _everyone(sender, inboxes, unseen_since)
+    return _members(to, sender, inboxes, groups)
+
+
+def is_single(to: str) -> bool:
+    """Return whether an address names one inbox, not a broadcast or a group."""
+    return to != EVERYONE and not to.startswith(GROUP_PREFIX)
+
+
+def _everyone(
+    sender: str, inboxes: Inboxes, unseen_since: float
+) -> tuple[list[str], list[SkippedRow]]:
+    found: list[str] = []
+    skipped: list[SkippedRow] = []
+    for inbox in sorted(inboxes.values(), key=lambda each: each.name):
+        if inbox.name == sender or not _receives_broadcasts(inbox):
+            continue
+        absence = _absence(inbox, unseen_since)
+        if absence is None:
+            found.append(inbox.name)
+        else:
+            skipped.append(_skipped(inbox.name, absence))
+    if not found:
+        reasons = "".join(f"; {each.name!r} {each.reason}" for each in skipped)
+        raise UnknownNameError(
+            f"nothing was stored: no other participant receives broadcasts{reasons}"
+        )
+    return found, skipped
+
+
+def _members(
+    to: str, sender: str, inboxes: Inboxes, groups: Groups
+) -> tuple[list[str], list[SkippedRow]]:
+    name = to.removeprefix(GROUP_PREFIX)
+    if name not in groups:
+        raise UnknownNameError(
+            f"nothing was stored: there is no group {to!r}{suggest(name, groups)}"
+        )
+    others = sorted(groups[name] - {sender})
+    here = [each for each in others if each in inboxes and inboxes[each].kind is not None]
+    if not here:
+        raise UnknownNameError(
+            f"nothing was stored: no other member of the group {to!r} is registered"
+        )
+    skipped = [_skipped(each, "is not registered") for each in others if each not in here]
+    return here, skipped
+
+
+def _absence(inbox: Inbox, unseen_since: float) -> str | None:
+    """Return why a broadcast skips a participant, None if it does not."""
+    if inbox.sessions:
+        return None
+    if inbox.last_seen is None:
+        return "was never connected and is stopped" if inbox.idle else None
+    if inbox.last_seen < unseen_since:
+        return f"was last seen at {rfc3339(inbox.last_seen)}"
+    return None
+
+
+def resolve(to: str, inboxes: Inboxes) -> str:
+    """Return the name of the one inbox that an address names.
+
+    Raises:
+        UnknownNameError: There is none; the error suggests the most similar name.
+    """
+    if to in WITHOUT_INBOX:
+        raise UnknownNameError(f"nothing was stored: {to!r} only sends, it has no inbox")
+    name = inbox_key(to)
+    inbox = inboxes.get(name)
+    if inbox is not None and inbox.kind is not None:
+        return name
+    if name == MANAGER:
+        raise UnknownNameError("nothing was stored: this hive has no manager")
+    raise UnknownNameError(
+        f"nothing was stored: no participant is named {to!r}{suggest(to, _known(inboxes))}"
+    )
+
+
+def _known(inboxes: Inboxes) -> Iterable[str]:
+    names = {inbox.name for inbox in inboxes.values() if inbox.kind is not None}
+    return sorted(names | {OPERATOR} | ({MANAGER_ALIAS} if MANAGER in names else set()))
+
+
+def _receives_broadcasts(inbox: Inbox) -> bool:
+    if inbox.kind is Kind.PEER:
+        return inbox.broadcast
+    return inbox.kind in {Kind.AGENT, Kind.MANAGER}
+
+
+def _skipped(name: str, why: str) -> SkippedRow:
+    return SkippedRow(name=name, reason=why)

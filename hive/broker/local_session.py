@@ -1,8 +1,8 @@
-"""Sessions without a connection: how the daemon itself, an embedder or a test sends and receives.
+"""Sessions without a connection, for the daemon itself, for embedders and for tests.
 
-A request is the same that comes through a socket, and so is its answer; who asks holds a future.
-Cancelling that cancels nothing but the waiting; a cancelled `recv` gets no mail. No time limit is
-put on it: the broker answers when the commit is over, whether it succeeded or not.
+Requests and answers are those of a socket; an answer comes as the result of a future. To cancel the
+future does not cancel the request; a cancelled `recv` gets no messages. The future has no timeout:
+the broker answers when the commit has ended, whether it succeeded or failed.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from hive.wire.rows import Delivery, Stored
 
 
 class LocalSession(FutureSession):
-    """A session whose requests are answered through futures.
+    """A session whose requests are answered through futures. It is open once constructed.
 
     Args:
         service: The broker.
-        name: Who speaks.
-        kind: What that is.
-        origin: What is said of where its messages come from.
+        name: The sender of its messages, and the inbox that it receives from.
+        kind: The kind of that participant.
+        origin: The origin that is recorded with its messages.
     """
 
     __slots__ = ("_service",)
@@ -39,11 +39,11 @@ class LocalSession(FutureSession):
         service.open_session(self)
 
     def close(self) -> None:
-        """End it: what it holds is deliverable again at once."""
+        """End the session; the messages that it holds are deliverable again at once."""
         self._service.close_session(self)
 
     def request(self, request: object) -> asyncio.Future[Any]:
-        """Ask anything of the broker; the value is a `hive.wire` response, or its fields.
+        """Make a request of any kind; the result is a `hive.wire` response, or its fields.
 
         Raises:
             HiveError: From the future.
@@ -54,7 +54,8 @@ class LocalSession(FutureSession):
         """Store a message; the options are those of `hive.wire.agent.Posting`.
 
         Raises:
-            HiveError: Nothing was stored; of an `UnavailableError` alone that is not known.
+            HiveError: Nothing was stored, unless it is an `UnavailableError`, after which that is
+                not known.
         """
         stored: Stored = await self.request(wire.Send(to=to, body=body, **options))
         return stored
@@ -71,13 +72,13 @@ class LocalSession(FutureSession):
     ) -> list[Delivery]:
         """Lease up to `max` messages, waiting up to `wait` seconds for the first.
 
-        `ack` is done first. The result is empty when nothing came in time. With `queue`, the mail
-        is that of a work queue. With `urgent`, only messages of high priority are leased. With
-        `max_bytes`, all bodies together have at most so many bytes, unless the first alone has
-        more.
+        The messages of `ack` are acked first. The result is empty if the wait timed out. With
+        `queue`, the messages are those of a work queue. With `urgent`, only messages of high
+        priority are leased. With `max_bytes`, all bodies together have at most so many bytes,
+        unless the first alone has more.
 
         Raises:
-            StaleLeaseError: One of `ack` was not held; nothing was leased.
+            StaleLeaseError: A message of `ack` was not held; nothing was leased.
         """
         request = wire.Recv(
             max=max,
@@ -91,10 +92,10 @@ class LocalSession(FutureSession):
         return rows
 
     async def ack(self, ids: Sequence[int], lease: str | None = None) -> None:
-        """End messages whose work is done. `lease` proves a delivery to another session.
+        """Ack messages; with `lease`, those that another session of the participant holds.
 
         Raises:
-            StaleLeaseError: Names each message that was not held, and why; the others are acked.
+            StaleLeaseError: It names each message that was not held, and why; the others are acked.
         """
         await self.request(wire.Ack(ids=list(ids), lease=lease))
 
@@ -107,9 +108,9 @@ class LocalSession(FutureSession):
         reason: str | None = None,
         lease: str | None = None,
     ) -> None:
-        """Give one message back, to be delivered again after `delay` seconds, or never.
+        """Return one message, to be delivered again after `delay` seconds, or never.
 
-        Without a delay, a message that failed rests for a while that doubles with each failure.
+        Without a delay, a failed message is deferred for a time that doubles with each failure.
 
         Raises:
             StaleLeaseError: The message was not held.

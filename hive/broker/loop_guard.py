@@ -1,13 +1,14 @@
-"""The loop guard: circuits that open when two participants only talk to each other.
+"""The loop guard: circuits that stop two participants that only answer each other.
 
-A pair trips when a chain of replies is too long, or when both sides send so many messages within a
-minute and the operator took no part. From then on its messages are parked: kept on disk, in order,
-and not delivered until the operator resets the circuit.
+The circuit of a pair opens when a chain of replies is too long, or when both sides have sent the
+allowed number of messages within a minute and the operator has sent neither any. From then on the
+messages of the pair are parked: stored in order, and not delivered until the operator resets the
+circuit.
 
-Of each side the times of its newest messages are kept, as many as are allowed within a minute: if
-the oldest of those is older than a minute, the pair does not loop. Where more than `TIMES` are
-allowed, only the time of every nth message is kept, and a loop is found up to n messages late. So
-the guard costs a pair a few bytes, however many messages pass and however many are allowed.
+For each direction, the guard keeps the times of the newest messages, as many as are allowed within
+a minute: if the oldest of them is older than a minute, the pair does not loop. Where more than
+`TIMES_MAX` are allowed, it keeps only the time of every nth message, and finds a loop up to n
+messages late. So its memory for a pair is bounded, however many messages are allowed.
 """
 
 from __future__ import annotations
@@ -23,24 +24,24 @@ from hive.clock import MINUTE
 from hive.store import Kind, Message
 from hive.store.messages import LINEAGE
 
-FEW_PAIRS = 1024
-"""Directions between two whose times are kept, however old they are."""
+PAIRS_KEPT = 1024
+"""Directions whose times are kept, however old they are."""
 
-TIMES = 1024
-"""Times kept of a direction at the most: 32 KiB."""
+TIMES_MAX = 1024
+"""Most times that are kept of a direction: 32 KiB."""
 
 Pair = tuple[str, str]
-"""Two participants, in the order of the alphabet."""
+"""Two participants, in alphabetical order."""
 
 
 @define(eq=False)
 class Circuit:
-    """A pair whose messages are parked.
+    """The open circuit of a pair.
 
     Attributes:
-        why: What tripped it.
-        since: When, in wall seconds.
-        parked: Its messages by id, in the order in which they were sent.
+        why: Why it opened.
+        since: Time at which it opened, in wall seconds.
+        parked: The parked messages of the pair by id, in the order in which they were sent.
     """
 
     pair: Pair
@@ -51,11 +52,11 @@ class Circuit:
 
 @define(eq=False)
 class Direction:
-    """What one participant sent another.
+    """The messages of one participant to another.
 
     Attributes:
-        times: When the newest messages were sent of which the time is kept, in monotonic seconds.
-        skip: Messages that pass now without a look at the time.
+        times: Times of the newest messages, in monotonic seconds.
+        skip: Number of next messages whose time is not kept.
     """
 
     times: deque[float]
@@ -63,42 +64,42 @@ class Direction:
 
     @property
     def is_full(self) -> bool:
-        """Whether it holds as many times as make a loop if the oldest is recent."""
+        """Whether it has as many times as make a loop if the oldest is recent."""
         return len(self.times) == self.times.maxlen
 
 
 @define(eq=False)
 class LoopGuard:
-    """All pairs.
+    """The circuits of all pairs.
 
     Attributes:
-        pair_rate: Messages within a minute, each way, that are no loop yet.
-        max_hops: Replies to replies that are no loop yet.
-        tripped: The circuits that are open, by pair.
+        pair_rate: Messages of each direction that are allowed within a minute.
+        max_hops: Allowed length of a chain of replies.
+        tripped: The open circuits, by pair.
     """
 
     pair_rate: int
     max_hops: int
     tripped: dict[Pair, Circuit] = field(factory=dict, init=False)
     _sent: dict[tuple[str, str], Direction] = field(factory=dict, init=False)
-    _calmed: dict[str, float] = field(factory=dict, init=False)
-    _room: int = field(default=FEW_PAIRS, init=False)
+    _operator_at: dict[str, float] = field(factory=dict, init=False)
+    _room: int = field(default=PAIRS_KEPT, init=False)
     _every: int = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._every = max(1, math.ceil(self.pair_rate / TIMES))
+        self._every = max(1, math.ceil(self.pair_rate / TIMES_MAX))
 
     def passes(self, sender: str, to: str, now: float) -> bool:
-        """Count a message from one to the other, unless it would make a loop; return whether not.
+        """Count a message of a pair, unless it makes a loop; return whether it was counted.
 
         Args:
-            sender: Who sends.
-            to: Whose inbox it is for.
+            sender: The sender.
+            to: The recipient.
             now: Monotonic seconds.
         """
         sent = self._sent.get((sender, to))
         if sent is None:
-            sent = self._begin(sender, to, now)
+            sent = self._add_direction(sender, to, now)
         elif sent.skip:
             sent.skip -= 1
             return True
@@ -109,12 +110,12 @@ class LoopGuard:
         return True
 
     def why_parked(self, sender: str, to: str, hops: int, now: float) -> str | None:
-        """Return why a message makes a loop; None if it does not, and is counted then.
+        """Return why a message makes a loop; None if it does not, in which case it is counted.
 
         Args:
-            sender: Who sends.
-            to: Whose inbox it is for.
-            hops: Length of the chain of replies that the message ends.
+            sender: The sender.
+            to: The recipient.
+            hops: Length of the chain of replies that ends with the message.
             now: Monotonic seconds.
         """
         if hops > self.max_hops:
@@ -123,9 +124,9 @@ class LoopGuard:
             return None
         return f"each has sent the other {self.pair_rate} messages within a minute"
 
-    def note_operator(self, name: str, now: float) -> None:
-        """Begin the count anew of a participant that the operator wrote to; `now` is monotonic."""
-        self._calmed[name] = now
+    def record_operator(self, name: str, now: float) -> None:
+        """Restart the counts of a participant that the operator wrote to; `now` is monotonic."""
+        self._operator_at[name] = now
 
     def trip(self, sender: str, to: str, why: str, now: float) -> Circuit:
         """Open the circuit of a pair; `now` is wall seconds."""
@@ -133,23 +134,23 @@ class LoopGuard:
         return circuit
 
     def find(self, sender: str, to: str) -> Circuit | None:
-        """Return the open circuit of a pair, None while the pair may talk."""
+        """Return the circuit of a pair if it is open, else None."""
         return self.tripped.get(pair(sender, to)) if self.tripped else None
 
     def reset(self, one: str, other: str) -> Circuit | None:
-        """Close the circuit of a pair and return it with what it parked, None if it is closed."""
+        """Close the circuit of a pair and return it with its messages; None if it was not open."""
         self._sent.pop((one, other), None)
         self._sent.pop((other, one), None)
         return self.tripped.pop(pair(one, other), None)
 
     def discard(self, message: Message) -> None:
-        """Let go of a parked message that came to its end."""
+        """Remove a parked message that has ended."""
         circuit = self.find(message.sender, message.inbox)
         if circuit is not None:
             circuit.parked.pop(message.id, None)
 
     def load(self, parked: Iterable[Message]) -> None:
-        """Open the circuits again whose messages are parked on disk."""
+        """Replace the circuits by those whose messages are parked on disk."""
         self.tripped.clear()
         for message in parked:
             circuit = self.find(message.sender, message.inbox) or self.trip(
@@ -157,12 +158,12 @@ class LoopGuard:
             )
             circuit.parked[message.id] = message
 
-    def _begin(self, sender: str, to: str, now: float) -> Direction:
-        """Begin to count a direction; what nobody used for a minute makes room for it."""
+    def _add_direction(self, sender: str, to: str, now: float) -> Direction:
+        """Add a direction; if there are many, remove those without a message for a minute."""
         if len(self._sent) >= self._room:
             since = now - MINUTE
             self._sent = {key: sent for key, sent in self._sent.items() if sent.times[-1] > since}
-            self._room = max(FEW_PAIRS, 2 * len(self._sent))
+            self._room = max(PAIRS_KEPT, 2 * len(self._sent))
         kept = max(1, math.ceil(self.pair_rate / self._every))
         sent = self._sent[sender, to] = Direction(deque(maxlen=kept))
         return sent
@@ -172,70 +173,70 @@ class LoopGuard:
         if back is None or not back.is_full:
             return False
         since = now - MINUTE
-        since = max(self._calmed.get(sender, since), self._calmed.get(to, since), since)
+        since = max(self._operator_at.get(sender, since), self._operator_at.get(to, since), since)
         return min(there.times[0], back.times[0]) > since
 
 
 def pair(one: str, other: str) -> Pair:
-    """Return two names in the order of the alphabet."""
+    """Return two names in alphabetical order."""
     return (one, other) if one < other else (other, one)
 
 
-class Descent(NamedTuple):
-    """Where a message comes from.
+class ThreadPosition(NamedTuple):
+    """The place of a message in its thread.
 
     Attributes:
-        thread: First message of its conversation; None if it begins one.
-        hops: Replies of agents since a person last had a hand in it.
+        thread: Id of the first message of the thread; None if this is the first.
+        hops: Replies of agents since the last message of a person.
     """
 
     thread: int | None
     hops: int
 
 
-FIRST = Descent(None, 0)
-"""Of a message that answers none."""
+NEW_THREAD = ThreadPosition(None, 0)
+"""The position of a message that is no reply."""
 
-_PEOPLE = frozenset({Kind.OPERATOR, Kind.SYSTEM})
+_RESETS_HOPS = frozenset({Kind.OPERATOR, Kind.SYSTEM})
 
 
 @define(eq=False)
 class Threads:
-    """Thread and hops of recent replies; a message that is not known here began its thread.
+    """Thread and hops of recent replies; any other message counts as the first of a thread.
 
-    A reply to something older than the newest `LINEAGE` replies begins a thread with that message.
+    A reply to a message older than the newest `LINEAGE` replies begins a thread with that message.
 
     Attributes:
-        messages: Those at hand, by id.
+        messages: The messages in memory, by id.
     """
 
     messages: Mapping[int, Message]
     _known: dict[int, tuple[int, int]] = field(factory=dict, init=False)
     _order: deque[int] = field(factory=deque, init=False)
 
-    def of_reply(self, answered: int | None, sender: Kind) -> Descent:
-        """Return the descent of a message that answers another, or none."""
+    def of_reply(self, answered: int | None, sender: Kind) -> ThreadPosition:
+        """Return the position of a message; `answered` is the message that it replies to."""
         if answered is None:
-            return FIRST
+            return NEW_THREAD
         thread, hops = self._find(answered)
-        return Descent(thread, 0 if sender in _PEOPLE else hops + 1)
+        return ThreadPosition(thread, 0 if sender in _RESETS_HOPS else hops + 1)
 
-    def note(self, number: int, descent: Descent) -> None:
-        """Remember a reply that was stored."""
-        if descent.thread is None:
+    def record(self, number: int, position: ThreadPosition) -> None:
+        """Record the position of a stored reply."""
+        if position.thread is None:
             return
-        self._known[number] = (descent.thread, descent.hops)
+        self._known[number] = (position.thread, position.hops)
         self._order.append(number)
         if len(self._order) > LINEAGE:
             self._known.pop(self._order.popleft(), None)
 
     def reset_hops(self, number: int) -> None:
-        """Note that a person let a message through: it counts as if a person had sent it."""
+        """Count a message as sent by a person, because a person released it."""
         if number in self._known:
             self._known[number] = (self._known[number][0], 0)
 
     def load(self, known: Mapping[int, tuple[int, int]]) -> None:
-        """Forget everything and remember these instead."""
+        """Replace all positions by these."""
         self._known = dict(known)
         self._order = deque(self._known)
 

@@ -1,7 +1,7 @@
-"""The care of mail: what the operator, and the daemon itself, may do with it.
+"""Mail administration: requests of the operator, and of the daemon, about stored messages.
 
-What is at its end is on disk alone, so there the disk decides first; memory follows once that is
-committed.
+Ended messages are only on disk. So what concerns them is decided by an operation in the commit's
+transaction, and memory is updated once that is committed.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hive.broker import addressing
+from hive.broker.inboxes import resolve
 from hive.broker.rules import Rules
-from hive.broker.sessions import Session
+from hive.broker.sessions import Decide, Session
 from hive.broker.values import MarkRead, Moment, Post, RemoveInbox, Token, Value
 from hive.errors import BadRequestError
 from hive.names import GROUP_PREFIX, QUEUE_PREFIX, check_group_name, inbox_key
@@ -22,7 +22,7 @@ from hive.wire.agent import Posting
 
 
 class MailAdmin:
-    """Decides about mail that was sent before, in memory.
+    """Decides about stored messages.
 
     Args:
         rules: The rules of delivery.
@@ -31,60 +31,84 @@ class MailAdmin:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
 
+    def decisions(self) -> Mapping[type, Decide]:
+        """Return the method that decides about each type of request."""
+        return {
+            agent.Wake: self.wake,
+            host.OperatorSend: self.send,
+            host.Replay: self.replay,
+            host.Discard: self.discard,
+            host.ResetLoop: self.reset_loop,
+            host.ChangeGroup: self.change_group,
+            host.RemoveQueue: self.remove_queue,
+            MarkRead: self.mark_read,
+            RemoveInbox: self.remove_inbox,
+        }
+
+    def send(self, session: Session, request: host.OperatorSend, token: Token, now: Moment) -> None:
+        """Send as the operator.
+
+        Raises:
+            HiveError: Nothing was stored; the message has the reason.
+        """
+        self._rules.post_and_answer(session, Post(request), token, now)
+
     def wake(self, session: Session, request: agent.Wake, token: Token, now: Moment) -> None:
-        """Put a message into a participant's own inbox, under a free label."""
+        """Store a message in the inbox of its sender, under a label."""
         posting = Posting(to=session.name, body=request.body)
         post = Post(posting, MessageKind.WAKE, request.label, request.transient)
         self._rules.post_and_answer(session, post, token, now)
 
     def mark_read(self, session: Session, request: MarkRead, token: Token, now: Moment) -> None:
-        """End messages that were read without a lease; answer how many."""
+        """Ack messages that were read without a lease; answer with their number."""
         count = self._rules.mark_read(request.name, request.ids, now)
         self._answer(session, token, count=count)
 
     def remove_inbox(
         self, session: Session, request: RemoveInbox, token: Token, now: Moment
     ) -> None:
-        """Take a participant out.
+        """Remove the inbox of a participant.
 
         Raises:
-            ConflictError: It has unread mail, and neither `force` nor `purge`.
-            UnknownNameError: Nobody of that name.
+            ConflictError: It has unread messages, and neither `force` nor `purge` is set.
+            UnknownNameError: There is no such participant.
         """
         self._rules.remove_inbox(request, now)
         self._answer(session, token)
 
     def replay(self, session: Session, request: host.Replay, token: Token, now: Moment) -> None:
-        """Make dead letters deliverable again; answer their ids.
+        """Make dead letters deliverable again; answer with their ids.
 
         Raises:
-            BadRequestError: Nothing narrows the choice.
+            BadRequestError: The request would select every dead letter.
         """
 
         def restored(messages: Sequence[Message]) -> Value:
             self._rules.restore(messages, now)
             return {"ids": [message.id for message in messages]}
 
-        op = dead_letters.replay(_narrowed(chosen(request, now.wall)), now.wall)
+        op = dead_letters.replay(_require_narrowed(dead_letter_filter(request, now.wall)), now.wall)
         self._rules.table.effects.ask_disk(session, token, op, restored)
 
     def discard(self, session: Session, request: host.Discard, token: Token, now: Moment) -> None:
-        """Give dead letters up for good; answer their ids.
+        """Expire dead letters; answer with their ids.
 
         Raises:
-            BadRequestError: Nothing narrows the choice.
+            BadRequestError: The request would select every dead letter.
         """
-        op = dead_letters.discard(_narrowed(chosen(request, now.wall)), now.wall)
+        op = dead_letters.discard(
+            _require_narrowed(dead_letter_filter(request, now.wall)), now.wall
+        )
         effects = self._rules.table.effects
         effects.ask_disk(session, token, op, lambda ids: {"ids": list(ids)})
 
     def reset_loop(
         self, session: Session, request: host.ResetLoop, token: Token, now: Moment
     ) -> None:
-        """Let a pair talk again and deliver what was parked; answer how many.
+        """Close the circuit of a pair and release its messages; answer with their number.
 
         Raises:
-            NotFoundError: The pair is not stopped.
+            NotFoundError: The circuit is not open.
         """
         one, other = map(inbox_key, request.names)
         self._answer(session, token, released=self._rules.reset_loop(one, other, now))
@@ -92,14 +116,14 @@ class MailAdmin:
     def change_group(
         self, session: Session, request: host.ChangeGroup, token: Token, now: Moment
     ) -> None:
-        """Put participants into a group, or take them out.
+        """Add participants to a group, or remove them.
 
         Raises:
-            UnknownNameError: One that is to be added does not take part.
+            UnknownNameError: There is no participant of a name that is to be added.
         """
         del now
         name = check_group_name(request.name.removeprefix(GROUP_PREFIX))
-        add = [addressing.one(each, self._rules.table.inboxes) for each in request.add]
+        add = [resolve(each, self._rules.table.inboxes) for each in request.add]
         remove = [inbox_key(each) for each in request.remove]
 
         def changed(members: Mapping[str, frozenset[str]]) -> Value:
@@ -112,11 +136,11 @@ class MailAdmin:
     def remove_queue(
         self, session: Session, request: host.RemoveQueue, token: Token, now: Moment
     ) -> None:
-        """Remove a work queue; answer how many messages became dead letters.
+        """Remove a work queue; answer with the number of messages that became dead letters.
 
         Raises:
             UnknownNameError: There is no such queue.
-            ConflictError: It holds messages, and no `force`.
+            ConflictError: It holds messages, and `force` is not set.
         """
         name = request.name.removeprefix(QUEUE_PREFIX)
         ended = self._rules.remove_queue(name, now, force=request.force)
@@ -126,8 +150,8 @@ class MailAdmin:
         self._rules.table.effects.answers.append((session, token, fields, True))
 
 
-def chosen(request: host.Chosen, now: float) -> DeadLetters:
-    """Return which dead letters a request is about; `now` is wall seconds."""
+def dead_letter_filter(request: host.Chosen, now: float) -> DeadLetters:
+    """Return the filter for the dead letters of a request; `now` is wall seconds."""
     age = request.older_than_seconds
     return DeadLetters(
         ids=tuple(request.ids) if request.ids is not None else None,
@@ -137,7 +161,7 @@ def chosen(request: host.Chosen, now: float) -> DeadLetters:
     )
 
 
-def _narrowed(letters: DeadLetters) -> DeadLetters:
+def _require_narrowed(letters: DeadLetters) -> DeadLetters:
     if letters.is_everything:
         raise BadRequestError("say which dead letters: by id, inbox, sender or age; never all")
     return letters

@@ -1,14 +1,14 @@
-"""All messages that are not at their end, and every way in which one changes its state.
+"""The messages that have not ended, and every change of their state.
 
     stored --lease--> leased --end--> acked | expired | dead
       ^ ^                |
       | +----requeue-----+         stored --end--> acked | expired | dead
       +--release-- parked          parked --end--> expired | dead
 
-One method for each arrow; nothing else assigns a state. Each adds to the effects what must be
-written: the row of a new message as it is made; the message whose row is behind; its receipts. The
-most frequent change, the ack of a message whose row is as it was leased, is only its id and time.
-No I/O, no clock, no futures.
+A new message is stored or parked; after that there is one method for each arrow, and nothing else
+assigns a state. Each method adds to the effects what must be written: the row of a new message, a
+message whose row is outdated, its receipts. The most frequent change, the ack of a message whose
+row is up to date, is written as an id and a time. No I/O, no clock, no futures.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ from hive.store.messages import insertion
 _STORED, _LEASED, _ACKED = MessageState.STORED, MessageState.LEASED, MessageState.ACKED
 
 BODY_OVERHEAD = 256
-"""Bytes of a message in memory beside its body."""
+"""Estimated bytes of a message in memory beside its body."""
 
-Succession = tuple[str, str, str]
+SupersedeKey = tuple[str, str, str]
 """Sender, inbox and supersede key."""
 
 
 @define(eq=False)
 class MessageTable:
-    """The messages in memory and the inboxes that they are in.
+    """The messages in memory, their inboxes and sessions, and the effects of decisions.
 
     Attributes:
-        last_id: The highest id ever given to a message.
-        effects: What has been decided and not been written yet.
-        inboxes: By name, also those whose participant is away.
-        messages: By id.
-        sessions: Those that are open, by number.
-        keyed: The messages at hand for each sender, inbox and supersede key, by id.
-        deferred: When messages that are not due yet are, in wall seconds.
-        expiries: When messages that nobody has are given up, in wall seconds.
-        body_bytes: Bytes of the bodies that are held in memory.
-        numbers: The row of each inbox that was ever written to, by name.
+        last_id: The highest id that a message ever had.
+        effects: The effects that are not in a commit yet.
+        inboxes: All inboxes by name, also those without a participant.
+        messages: The messages by id.
+        sessions: The open sessions by number.
+        keyed: The messages with a supersede key, by sender, inbox and key, then by id.
+        deferred: Times at which deferred messages are due, in wall seconds.
+        expiries: Times at which unleased messages expire, in wall seconds.
+        body_bytes: Bytes of the bodies in memory.
+        numbers: The row of each inbox on disk, by name.
     """
 
     last_id: int = 0
@@ -56,26 +56,26 @@ class MessageTable:
     inboxes: dict[str, Inbox] = field(factory=dict, init=False)
     messages: dict[int, Message] = field(factory=dict, init=False)
     sessions: dict[int, Session] = field(factory=dict, init=False)
-    keyed: dict[Succession, dict[int, Message]] = field(factory=dict, init=False)
+    keyed: dict[SupersedeKey, dict[int, Message]] = field(factory=dict, init=False)
     deferred: Deadlines[int] = field(factory=Deadlines, init=False)
     expiries: Deadlines[int] = field(factory=Deadlines, init=False)
     body_bytes: int = field(default=0, init=False)
     numbers: dict[str, int] = field(factory=dict, init=False)
 
     def take_effects(self) -> Effects:
-        """Return what has been decided since the last call."""
+        """Return the effects since the last call, and begin new ones."""
         effects, self.effects = self.effects, Effects()
         return effects
 
     def inbox(self, name: str) -> Inbox:
-        """Return the inbox of that name, made if need be."""
+        """Return the inbox of that name; it is created if there is none."""
         found = self.inboxes.get(name)
         if found is None:
             found = self.inboxes[name] = Inbox(name, self.numbers.get(name, 0))
         return found
 
-    def hold(self, message: Message, inbox: Inbox) -> None:
-        """Take a message in, in the state that it has."""
+    def add(self, message: Message, inbox: Inbox) -> None:
+        """Add a message in its present state, which is not queued by this."""
         inbox.size += message.size
         if message.state is _LEASED:
             inbox.leased += 1
@@ -85,19 +85,19 @@ class MessageTable:
         if message.body is not None:
             self.body_bytes += message.size + BODY_OVERHEAD
         if message.supersede_key is not None:
-            self.keyed.setdefault(succession(message), {})[message.id] = message
+            self.keyed.setdefault(supersede_key_of(message), {})[message.id] = message
 
     def put(self, message: Message, inbox: Inbox, sender: Session) -> None:
-        """Take in a new message, stored or parked, under the next id."""
-        self.hold(message, inbox)
+        """Add a new message, stored or parked, with its row."""
+        self.add(message, inbox)
         if message.state is _STORED:
             self._queue(message, inbox)
-        self.introduce(inbox, sender)
+        self.ensure_rows(inbox, sender)
         self.effects.inserted.append(message)
         self.effects.changes.whole += insertion(message, inbox.number, sender.number)
 
-    def introduce(self, inbox: Inbox, session: Session) -> None:
-        """Have the rows that a message names written with it, unless they are on disk."""
+    def ensure_rows(self, inbox: Inbox, session: Session) -> None:
+        """Add the rows of an inbox and a session to the effects, unless they are on disk."""
         if not inbox.number:
             inbox.number = self.numbers[inbox.name] = len(self.numbers) + 1
             self.effects.changes.inboxes.append((inbox.number, inbox.name))
@@ -106,9 +106,10 @@ class MessageTable:
             self.effects.changes.sessions.append(session.row())
 
     def lease(self, message: Message, session: Session, lease: int, now: Moment) -> None:
-        """Hand a stored message to a session; this is the delivery that is counted.
+        """Lease a stored message to a session; attempts and deliveries are counted here.
 
-        Unless its row is yet to be made, it must be noted as changed.
+        The caller adds the message to `effects.changed`, unless it makes the message's row after
+        this.
         """
         inbox = self.inboxes[message.inbox]
         inbox.stored -= 1
@@ -125,8 +126,8 @@ class MessageTable:
         message.reason = None
         session.held[message.id] = message
 
-    def begin(self, message: Message, now: Moment) -> None:
-        """Note that the receiver of a leased message works on it; only the first time counts."""
+    def mark_in_turn(self, message: Message, now: Moment) -> None:
+        """Record that the receiver of a leased message works on it; only the first time counts."""
         if message.in_turn_at is None:
             message.in_turn_at = now.wall
             self.effects.changed[message.id] = message
@@ -139,22 +140,22 @@ class MessageTable:
         *,
         step: Step = Step.RETURNED,
         not_before: float | None = None,
-        burn: bool = True,
+        counted: bool = True,
     ) -> None:
-        """Put a leased message back into its place; `burn` keeps the attempt counted."""
+        """Return a leased message to its place; `counted` says whether its attempt counts."""
         steps = self.effects.changes.receipts
         steps += receipts.delivery(message)
         steps.append(Receipt(message.id, now.wall, step, message.attempts, message.session, reason))
-        self._give_back(message, reason, not_before, burn=burn)
+        self._put_back(message, reason, not_before, counted=counted)
 
     def withdraw(self, message: Message) -> None:
-        """Undo a lease whose delivery never left the daemon."""
+        """Undo a lease whose message was not handed over."""
         gone = "its receiver had gone before it was delivered"
-        self._give_back(message, gone, None, burn=False)
+        self._put_back(message, gone, None, counted=False)
         message.deliveries -= 1
 
     def release(self, message: Message, now: Moment) -> None:
-        """Let a parked message be delivered after all, as if a person had sent it now."""
+        """Queue a parked message, as if a person had sent it now."""
         parked = Receipt(message.id, message.sent_at, Step.PARKED, reason=message.reason)
         self.effects.changes.receipts += [
             parked,
@@ -167,58 +168,58 @@ class MessageTable:
         self.effects.changed[message.id] = message
 
     def restore(self, message: Message) -> None:
-        """Take in a stored message that was at its end on disk and is not any more."""
+        """Add a message that was a dead letter on disk and is stored again."""
         inbox = self.inbox(message.inbox)
-        self.hold(message, inbox)
+        self.add(message, inbox)
         self._queue(message, inbox)
 
     def ack(self, message: Message, now: Moment) -> None:
-        """End a leased message whose work is done."""
+        """End a leased message as acked."""
         inbox = self.inboxes[message.inbox]
         inbox.leased -= 1
-        self._let_go(message, inbox)
+        self._remove(message, inbox)
         message.state = _ACKED
         message.ended_at = now.wall
         effects = self.effects
         if message.id in effects.changed:
-            return  # its whole row is written
+            return  # its row is written as a whole
         effects.changes.acked += (message.id, now.wall)
 
     def end(self, message: Message, state: MessageState, reason: str | None, now: Moment) -> None:
-        """Bring a message to its end and let it go."""
+        """End a message of any state and remove it."""
         inbox = self.inboxes[message.inbox]
         if message.state is _LEASED:
             inbox.leased -= 1
         else:
             inbox.stored -= 1
-        self._let_go(message, inbox)
+        self._remove(message, inbox)
         message.state = state
         message.ended_at = now.wall
         message.reason = reason
-        inbox.forget_ended()
+        inbox.compact()
         self.effects.changed[message.id] = message
 
     def holder(self, message: Message) -> Session | None:
-        """Return the session that a message was delivered to last, if it is still open."""
+        """Return the session of a message's last lease, if it is open."""
         return self.sessions.get(message.session)
 
-    def drop(self, message: Message, lost: str | None = None) -> None:
-        """Take a message from its holder, who is told why when it was `lost`."""
+    def unassign(self, message: Message, lost: str | None = None) -> None:
+        """Remove a message from its holder; with `lost`, record there why it was lost."""
         holder = self.holder(message)
         if holder is None or holder.held.pop(message.id, None) is None:
             return
         if lost is not None:
-            holder.lose(message.id, lost)
+            holder.record_lost(message.id, lost)
 
     def successor(self, message: Message) -> Message | None:
-        """Return the newest message that takes the place of this one, None if there is none."""
+        """Return the newest message that supersedes this one, None if there is none."""
         if message.supersede_key is None:
             return None
-        newest = max(self.keyed[succession(message)])
-        return self.keyed[succession(message)][newest] if newest > message.id else None
+        newest = max(self.keyed[supersede_key_of(message)])
+        return self.keyed[supersede_key_of(message)][newest] if newest > message.id else None
 
-    def wake_deferred(self, now: Moment) -> list[Inbox]:
-        """Make deferred messages deliverable whose time has come; return their inboxes."""
+    def queue_deferred(self, now: Moment) -> list[Inbox]:
+        """Queue the deferred messages that are due; return their inboxes."""
         woken = []
         for number in self.deferred.pop_due(now.wall):
             message = self.messages[number]
@@ -227,16 +228,16 @@ class MessageTable:
             woken.append(inbox)
         return woken
 
-    def forget_body(self, message: Message) -> None:
-        """Let go of a body that is on disk; who needs it reads it there."""
+    def evict_body(self, message: Message) -> None:
+        """Remove a body from memory; it is read from disk with the next grant."""
         if message.body is not None and message.id in self.messages:
             message.body = None
             self.body_bytes -= message.size + BODY_OVERHEAD
 
     def load(self, messages: Iterable[Message], last_id: int, numbers: dict[str, int]) -> None:
-        """Forget everything and hold these instead, in the state that they were read in.
+        """Replace all messages by these, in the state that they have on disk.
 
-        Of what was decided, answers alone are kept.
+        Of the effects, only the answers stay.
         """
         self.messages.clear()
         self.effects = Effects(answers=self.effects.answers)
@@ -246,16 +247,16 @@ class MessageTable:
         self.body_bytes = 0
         self.numbers = numbers
         for inbox in self.inboxes.values():
-            inbox.empty()
+            inbox.clear()
             inbox.number = numbers.get(inbox.name, 0)
         self.last_id = max(self.last_id, last_id)
         for message in messages:
             inbox = self.inbox(message.inbox)
-            self.hold(message, inbox)
+            self.add(message, inbox)
             if message.state is _STORED:
                 self._queue(message, inbox)
 
-    def _let_go(self, message: Message, inbox: Inbox) -> None:
+    def _remove(self, message: Message, inbox: Inbox) -> None:
         number = message.id
         inbox.size -= message.size
         del self.messages[number]
@@ -267,22 +268,22 @@ class MessageTable:
         if message.expires_at is not None:
             self.expiries.discard(number)
         if message.supersede_key is not None:
-            self._forget_key(message)
+            self._remove_key(message)
 
-    def _forget_key(self, message: Message) -> None:
-        key = succession(message)
+    def _remove_key(self, message: Message) -> None:
+        key = supersede_key_of(message)
         del self.keyed[key][message.id]
         if not self.keyed[key]:
             del self.keyed[key]
 
-    def _give_back(
-        self, message: Message, reason: str, not_before: float | None, *, burn: bool
+    def _put_back(
+        self, message: Message, reason: str, not_before: float | None, *, counted: bool
     ) -> None:
         inbox = self.inboxes[message.inbox]
         inbox.leased -= 1
         inbox.stored += 1
         message.state = _STORED
-        message.attempts -= 0 if burn else 1
+        message.attempts -= 0 if counted else 1
         message.leased_at = message.in_turn_at = None
         message.not_before = not_before
         message.reason = reason
@@ -298,6 +299,6 @@ class MessageTable:
             self.deferred.set(message.id, message.not_before)
 
 
-def succession(message: Message) -> Succession:
-    """Return what a message shares with those that it replaces and that replace it."""
+def supersede_key_of(message: Message) -> SupersedeKey:
+    """Return the key that a message shares with those that it supersedes."""
     return message.sender, message.inbox, message.supersede_key or ""

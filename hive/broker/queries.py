@@ -1,4 +1,4 @@
-"""Looking at mail: numbers from the broker's memory, messages from the disk, leasing nothing."""
+"""Queries about messages, without a lease: counts from memory, messages from the store."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ from hive.store.questions import Question
 
 _EMPTY = InboxCounts(0, 0, 0)
 
-_OWN = frozenset({MessageKind.EVENT, MessageKind.REMINDER})
-"""Messages by which nobody else speaks to a participant."""
+_UNCOUNTED_KINDS = frozenset({MessageKind.EVENT, MessageKind.REMINDER})
+"""Messages that a participant has from itself or from the daemon."""
 
 
 @frozen
 class QueueCounts:
-    """How full a work queue is.
+    """Number and size of the messages of a work queue.
 
     Attributes:
-        name: Without its prefix.
-        receivers: How many wait for its next message.
+        name: Name of the queue, without its prefix.
+        receivers: Number of parked receivers.
     """
 
     name: str
@@ -47,13 +47,13 @@ class QueueCounts:
 
 
 class MailQueries:
-    """How full each inbox is, which groups there are, who loops, and what was written.
+    """Queries about inboxes, groups, circuits, questions and messages.
 
-    It looks straight into the memory of the broker; while there is none that is empty.
+    They read the memory of the broker directly; until the broker is open that is empty.
 
     Args:
         service: The broker.
-        store: Where mail is read without leasing it.
+        store: The store, from which messages are read.
     """
 
     def __init__(self, service: BrokerService, store: Store) -> None:
@@ -65,31 +65,33 @@ class MailQueries:
         return self._service.rules.sending.groups
 
     def loops(self) -> tuple[Circuit, ...]:
-        """Return the pairs whose messages are parked."""
+        """Return the open circuits."""
         return tuple(self._service.rules.sending.guard.tripped.values())
 
     def counts(self, name: str) -> InboxCounts:
-        """Return how full an inbox is; all zeros when there is none of that name."""
+        """Return the counts of an inbox; zeros if there is none of that name."""
         inbox = self._service.rules.table.inboxes.get(inbox_key(name))
         return inbox.counts if inbox is not None else _EMPTY
 
     def unread(self, name: str) -> int:
-        """Return how many messages of an inbox are not acked."""
+        """Return the number of messages of an inbox that are not acked."""
         return self.counts(name).unread
 
     def written_since(self, name: str, since: float) -> int:
-        """Return how many unread messages people and participants sent after a wall time."""
+        """Return the number of unread messages that others sent after a wall time."""
         return sum(
-            message.inbox == name and message.sent_at > since and message.kind not in _OWN
+            message.inbox == name
+            and message.sent_at > since
+            and message.kind not in _UNCOUNTED_KINDS
             for message in self._service.rules.table.messages.values()
         )
 
     def reminders(self, name: str) -> int:
-        """Return how many reminders of a participant are still to come."""
-        return self._service.asking.pending(name)
+        """Return the number of pending reminders of a participant."""
+        return self._service.question_rules.pending(name)
 
     def queues(self) -> tuple[QueueCounts, ...]:
-        """Return how full each work queue is, by name."""
+        """Return the counts of each work queue, sorted by name."""
         return tuple(
             QueueCounts(name.removeprefix(QUEUE_PREFIX), inbox.counts, len(inbox.parked))
             for name, inbox in sorted(self._service.rules.table.inboxes.items())
@@ -97,11 +99,11 @@ class MailQueries:
         )
 
     def names(self) -> tuple[str, ...]:
-        """Return the names of all inboxes, also of those whose participant is away."""
+        """Return the names of all inboxes, also of those without a participant."""
         return tuple(sorted(self._service.rules.table.inboxes))
 
     def sessions(self) -> Sequence[int]:
-        """Return the numbers of the sessions that are open."""
+        """Return the numbers of the open sessions."""
         return tuple(self._service.rules.table.sessions)
 
     async def open_questions_of(self, name: str) -> tuple[list[Question], list[Message]]:
@@ -117,10 +119,10 @@ class MailQueries:
         return (await self._store.read(questions.open_questions))[:count]
 
     async def message(self, number: int) -> Message:
-        """Return one message whole.
+        """Return one message with all its fields.
 
         Raises:
-            NotFoundError: There is none of that number.
+            NotFoundError: There is no message of that id.
         """
         found = await self._store.read(one(number))
         if found is None:
@@ -128,10 +130,10 @@ class MailQueries:
         return found
 
     async def trace(self, number: int) -> tuple[Message, list[Receipt]]:
-        """Return one message whole, and every step of its life in order.
+        """Return one message and its trace.
 
         Raises:
-            NotFoundError: There is none of that number.
+            NotFoundError: There is no message of that id.
         """
         message, written = await self._store.read(
             lambda c: (one(number)(c), receipts.of(number)(c))
@@ -142,11 +144,11 @@ class MailQueries:
 
     async def dead_letters(
         self,
-        chosen: DeadLetters,
+        letters: DeadLetters,
         max: int = 50,  # noqa: A002 - the name on the wire
     ) -> Sequence[Message]:
-        """Return the newest of these dead letters, oldest first."""
-        return await self._store.read(dead_letters.newest(chosen, max))
+        """Return the newest dead letters that a filter matches, oldest first."""
+        return await self._store.read(dead_letters.newest(letters, max))
 
     async def inbox(
         self,
@@ -155,7 +157,7 @@ class MailQueries:
         *,
         unread_only: bool = False,
     ) -> tuple[Message, ...]:
-        """Return the newest messages of an inbox, oldest first, without leasing any.
+        """Return the newest messages of an inbox, oldest first.
 
         Raises:
             UnknownNameError: There is no such inbox.

@@ -1,24 +1,58 @@
-"""The life of a question.
+"""Questions and reminders: their states, and the messages that carry them.
 
-    open --overdue--> expired | held | escalated        (as its asker wished)
+    open --overdue--> expired | held | escalated        (by the `on_expiry` of the question)
     open, held, escalated --answer--> answered
     open, held, escalated --cancel--> cancelled
 
-One table for all of it, one method for each arrow. Each adds the question to the effects, so that
-its row is written. No I/O, no clock, no futures.
+`QuestionTable` has one method for each arrow, and adds the question to the effects, so that its row
+is written. `QuestionRules` decides about requests and sends the messages: a question and its answer
+are messages, and the id of a question is that of its message. A reminder is a deferred message.
+
+No I/O, no clock, no futures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from attrs import define, field
 
 from hive.broker.deadlines import Deadlines
+from hive.broker.effects import Notice
+from hive.broker.inboxes import resolve
 from hive.broker.messages import MessageTable
-from hive.names import OPERATOR
-from hive.store.questions import Question, QuestionState
-from hive.wire.enums import OnExpiry
+from hive.broker.rules import Rules
+from hive.broker.sessions import Decide, Session
+from hive.broker.values import Moment, Post, Token
+from hive.clock import rfc3339
+from hive.errors import (
+    BadRequestError,
+    ConflictError,
+    HiveError,
+    InboxFullError,
+    NotAllowedError,
+    NotFoundError,
+)
+from hive.names import OPERATOR, QUEUE_PREFIX
+from hive.store import Kind, Message, MessageKind
+from hive.store.messages import one as message_of
+from hive.store.questions import Question, QuestionState, one
+from hive.store.unit import Op
+from hive.wire import questions as wire
+from hive.wire import turns
+from hive.wire.agent import Posting
+from hive.wire.enums import EventKind, LooseEnd, OnExpiry
+
+OPEN_MAX = 50
+"""Most open questions of one participant."""
+
+PENDING_MAX = 50
+"""Most pending reminders of one participant."""
+
+EXPIRED = "[expired]"
+"""The answer to a question that has expired."""
+
 
 WHEN_OVERDUE: Mapping[tuple[OnExpiry, bool], QuestionState] = {
     (OnExpiry.DENY, False): QuestionState.EXPIRED,
@@ -28,19 +62,19 @@ WHEN_OVERDUE: Mapping[tuple[OnExpiry, bool], QuestionState] = {
     (OnExpiry.ESCALATE, False): QuestionState.ESCALATED,
     (OnExpiry.ESCALATE, True): QuestionState.HELD,
 }
-"""What becomes of a question whose time is over, by what its asker wished and whether it was put to
-the operator, above whom there is nobody."""
+"""State of an overdue question, by its `on_expiry` and whether its target is the operator, beyond
+whom nothing can be escalated."""
 
 ENDS = frozenset({QuestionState.ANSWERED, QuestionState.EXPIRED, QuestionState.CANCELLED})
 
 
 @define(eq=False)
-class Questions:
-    """The questions that are not at their end.
+class QuestionTable:
+    """The questions that have not ended.
 
     Attributes:
-        table: Whose effects their rows join.
-        open: By id, in the order in which they were asked.
+        table: The table of messages, for its effects.
+        open: The questions by id, in the order in which they were asked.
     """
 
     table: MessageTable
@@ -48,21 +82,21 @@ class Questions:
     _overdue: Deadlines[int] = field(factory=Deadlines, init=False)
 
     def put(self, question: Question) -> None:
-        """Take in a new question."""
+        """Add a new question."""
         self._hold(question)
         self._write(question)
 
     def answer(self, question: Question, by: str, text: str, now: float) -> None:
-        """Note what was answered, and by whom; `now` is wall seconds."""
+        """End a question as answered; `by` is the sender of the answer, `now` is wall seconds."""
         question.answer = text
         self._end(question, QuestionState.ANSWERED, by, now)
 
     def cancel(self, question: Question, by: str, now: float) -> None:
-        """Note that a question was taken back."""
+        """End a question as cancelled; `now` is wall seconds."""
         self._end(question, QuestionState.CANCELLED, by, now)
 
     def pop_overdue(self, now: float) -> list[Question]:
-        """Move every question on whose time is over; return them, earliest first."""
+        """Change the state of every overdue question; return them, earliest first."""
         due = [self.open[number] for number in self._overdue.pop_due(now)]
         for question in due:
             state = WHEN_OVERDUE[question.on_expiry, question.target == OPERATOR]
@@ -78,11 +112,11 @@ class Questions:
         return self._overdue.next()
 
     def asked_by(self, name: str) -> int:
-        """Return how many open questions a participant has asked."""
+        """Return the number of open questions that a participant has asked."""
         return sum(question.asker == name for question in self.open.values())
 
     def load(self, found: Iterable[Question]) -> None:
-        """Forget everything and hold these instead."""
+        """Replace all questions by these."""
         self.open.clear()
         self._overdue.clear()
         for question in found:
@@ -103,3 +137,344 @@ class Questions:
         self._overdue.discard(question.id)
         del self.open[question.id]
         self._write(question)
+
+
+class QuestionRules:
+    """Decides about questions and reminders. `now` is the moment of the request.
+
+    Args:
+        rules: The rules of delivery, which send the messages.
+    """
+
+    def __init__(self, rules: Rules) -> None:
+        self._rules = rules
+        self._table = rules.table
+        self.questions = QuestionTable(rules.table)
+        self._reminders: dict[str, set[int]] = {}
+
+    def decisions(self) -> Mapping[type, Decide]:
+        """Return the method that decides about each type of request."""
+        return {
+            wire.Ask: self.ask,
+            wire.Answer: self.answer,
+            turns.AnswerQuestion: self.answer,
+            wire.Remind: self.remind,
+            wire.Cancel: self.cancel,
+        }
+
+    # Questions
+
+    def ask(self, session: Session, request: wire.Ask, token: Token, now: Moment) -> None:
+        """Send a question; answer with its id.
+
+        Raises:
+            HiveError: Nothing was stored; the message has the reason.
+        """
+        target = self._target(session, request)
+        options = tuple(request.options)
+        text = question_text(request.question, options, multi=request.multi)
+        number = self._post(session, target, text, MessageKind.QUESTION, now)
+        expires = None if request.ttl_seconds is None else now.wall + request.ttl_seconds
+        question = Question(
+            number,
+            session.name,
+            target,
+            request.question,
+            options,
+            request.multi,
+            request.on_expiry,
+            now.wall,
+            expires,
+        )
+        self.questions.put(question)
+        self._answer(session, token, id=number)
+
+    def _target(self, session: Session, request: wire.Ask) -> str:
+        """Return the inbox that a question goes to.
+
+        Raises:
+            BadRequestError: It is the asker's own inbox, or a work queue.
+            InboxFullError: The asker has too many open questions.
+            UnknownNameError: There is no such participant.
+        """
+        to = request.to or OPERATOR
+        target = resolve(to, self._table.inboxes)
+        if target == session.name or target.startswith(QUEUE_PREFIX):
+            whom = "yourself" if target == session.name else "a work queue"
+            raise BadRequestError(
+                f"{to!r} is {whom}, and a question needs somebody else who can answer it; "
+                "nothing was stored"
+            )
+        if self.questions.asked_by(session.name) >= OPEN_MAX:
+            raise InboxFullError(
+                f"{session.name!r} has {OPEN_MAX} open questions and {OPEN_MAX} are allowed; "
+                "nothing was stored: cancel some, or wait for answers"
+            )
+        return target
+
+    def answer(
+        self,
+        session: Session,
+        request: wire.Answer | turns.AnswerQuestion,
+        token: Token,
+        now: Moment,
+    ) -> None:
+        """Send an answer to the asker of a question.
+
+        Raises:
+            HiveError: Nothing was stored; the message has the reason.
+        """
+        question = self.questions.open.get(request.id)
+        if question is None:
+            self._refuse_from_disk(session, token, _why_no_answer(request.id, session.kind))
+            return
+        if session.name != question.target and session.kind is not Kind.OPERATOR:
+            raise NotAllowedError(
+                f"question {question.id} was put to {question.target!r}; only {question.target!r} "
+                "and the operator may answer it"
+            )
+        text = request.answer
+        self._post(session, question.asker, text, MessageKind.ANSWER, now, in_reply_to=question.id)
+        self.questions.answer(question, session.name, text, now.wall)
+        self._recall(question, f"question {question.id} was answered by {session.name}", now)
+        self._answer(session, token)
+
+    def _cancel_question(
+        self, session: Session, request: wire.Cancel, token: Token, now: Moment
+    ) -> None:
+        """Cancel a question; if its target has read it already, notify the target."""
+        question = self.questions.open.get(request.id)
+        if question is None:
+            self._refuse_from_disk(session, token, _why_no_answer(request.id))
+            return
+        if question.asker != session.name:
+            raise NotAllowedError(
+                f"question {question.id} is {question.asker!r}'s; only its asker may cancel it"
+            )
+        self.questions.cancel(question, session.name, now.wall)
+        if not self._recall(question, f"question {question.id} was cancelled", now):
+            notice = _notice(EventKind.QUESTION_CANCELLED, question)
+            self._rules.try_post(notice.post(question.target), now)
+        self._answer(session, token)
+
+    # Reminders
+
+    def remind(self, session: Session, request: wire.Remind, token: Token, now: Moment) -> None:
+        """Store a deferred message in the sender's own inbox; answer with its id.
+
+        Raises:
+            HiveError: Nothing was stored; the message has the reason.
+        """
+        if self.pending(session.name) >= PENDING_MAX:
+            raise InboxFullError(
+                f"{session.name!r} has {PENDING_MAX} reminders to come and {PENDING_MAX} are "
+                "allowed; nothing was stored: cancel some first"
+            )
+        number = self._post(
+            session,
+            session.name,
+            request.message,
+            MessageKind.REMINDER,
+            now,
+            delay_seconds=request.delay_seconds,
+            not_before=request.at_unix_timestamp,
+        )
+        self._reminders.setdefault(session.name, set()).add(number)
+        self._answer(session, token, id=number)
+
+    def pending(self, name: str) -> int:
+        """Return the number of pending reminders of a participant."""
+        ids = self._reminders.get(name)
+        if ids is None:
+            return 0
+        ids.intersection_update([number for number in ids if number in self._table.deferred])
+        if not ids:
+            del self._reminders[name]
+        return len(ids)
+
+    # Questions, reminders and other messages
+
+    def cancel(self, session: Session, request: wire.Cancel, token: Token, now: Moment) -> None:
+        """Cancel an open question, a pending reminder or an unleased message of the participant.
+
+        Raises:
+            HiveError: Nothing was changed; the message has the reason.
+        """
+        if request.kind is LooseEnd.QUESTION:
+            self._cancel_question(session, request, token, now)
+            return
+        message = self._table.messages.get(request.id)
+        if message is None:
+            self._refuse_from_disk(session, token, _why_not_cancelled(request, session.name))
+            return
+        _require_own(message, request, session.name)
+        if not self._rules.recall(message.id, f"cancelled by {session.name}", now):
+            raise ConflictError(
+                f"{request.kind.value} {message.id} was delivered to {message.inbox!r} at "
+                f"{rfc3339(message.leased_at or now.wall)}; it cannot be taken back any more"
+            )
+        self._answer(session, token)
+
+    def load(self, found: Iterable[Question]) -> None:
+        """Replace all questions by those on disk, and find the pending reminders."""
+        self.questions.load(found)
+        self._reminders.clear()
+        for message in self._table.messages.values():
+            if message.kind is MessageKind.REMINDER and message.id in self._table.deferred:
+                self._reminders.setdefault(message.inbox, set()).add(message.id)
+
+    # Time
+
+    def advance(self, now: Moment) -> None:
+        """Change the state of overdue questions, and send what follows from that."""
+        for question in self.questions.pop_overdue(now.wall):
+            match question.state:
+                case QuestionState.EXPIRED:
+                    self._expire(question, now)
+                case QuestionState.ESCALATED:
+                    self._escalate(question, now)
+                case _:
+                    self._hold(question, now)
+
+    def delay(self, now: Moment) -> float | None:
+        """Return the seconds until `advance` has something to do, None for never."""
+        due = self.questions.next_overdue()
+        return None if due is None else max(0.0, due - now.wall)
+
+    def _expire(self, question: Question, now: Moment) -> None:
+        posting = Posting(to=question.asker, body=EXPIRED, in_reply_to=question.id)
+        self._rules.try_post(Post(posting, MessageKind.ANSWER), now)
+        self._recall(question, f"the time of question {question.id} was over", now)
+        self._notify(_notice(EventKind.QUESTION_EXPIRED, question))
+
+    def _escalate(self, question: Question, now: Moment) -> None:
+        text = escalated_text(question, self._rules.limits.body_bytes)
+        posting = Posting(to=OPERATOR, body=text, in_reply_to=question.id)
+        self._rules.try_post(Post(posting, MessageKind.QUESTION), now)
+        self._notify(_notice(EventKind.QUESTION_ESCALATED, question))
+
+    def _hold(self, question: Question, now: Moment) -> None:
+        notice = _notice(EventKind.QUESTION_HELD, question)
+        self._notify(notice)
+        for name in dict.fromkeys((question.asker, OPERATOR)):
+            self._rules.try_post(notice.post(name), now)
+
+    def _notify(self, notice: Notice) -> None:
+        self._table.effects.notices.append(notice)
+
+    def _recall(self, question: Question, why: str, now: Moment) -> bool:
+        """Expire the unleased messages that carry a question; return whether there was one."""
+        numbers = [question.id]
+        if question.on_expiry is OnExpiry.ESCALATE:
+            numbers += [
+                message.id
+                for message in self._table.messages.values()
+                if message.kind is MessageKind.QUESTION and message.in_reply_to == question.id
+            ]
+        taken = [self._rules.recall(number, why, now) for number in numbers]
+        return any(taken)
+
+    def _post(
+        self,
+        session: Session,
+        to: str,
+        body: str,
+        kind: MessageKind,
+        now: Moment,
+        **options: Any,
+    ) -> int:
+        """Send to one inbox and return the message's id."""
+        stored = self._rules.post(session, Post(Posting(to=to, body=body, **options), kind), now)
+        assert isinstance(stored.id, int)
+        return stored.id
+
+    def _answer(self, session: Session, token: Token, **fields: Any) -> None:
+        self._table.effects.answers.append((session, token, fields, True))
+
+    def _refuse_from_disk(self, session: Session, token: Token, why: Op[HiveError]) -> None:
+        """Refuse a request about something that is not in memory, with a reason read from disk."""
+        self._table.effects.ask_disk(session, token, why, lambda error: error)
+
+
+def question_text(question: str, options: tuple[str, ...], *, multi: bool) -> str:
+    """Return the body of the message that carries a question."""
+    if not options:
+        return question
+    how = "Choose any of these, or answer in your own words:"
+    if not multi:
+        how = "Choose one of these, or answer in your own words:"
+    return "\n".join([question, "", how, *(f"- {option}" for option in options)])
+
+
+def escalated_text(question: Question, most: int) -> str:
+    """Return the body of the message that escalates a question, in at most so many bytes.
+
+    A question that does not fit is left out as a whole: `hive-c0re questions` shows it.
+    """
+    head = (
+        f"{question.asker} has asked {question.target}, who did not answer in time. "
+        f"To answer question {question.id} is up to you:"
+    )
+    asked = question_text(question.text, question.options, multi=question.multi)
+    whole = f"{head}\n\n{asked}"
+    return whole if len(whole.encode()) <= most else f"{head} 'hive-c0re questions' shows it."
+
+
+def why_closed(question: Question) -> str:
+    """Return why a question that has ended takes no answer."""
+    when = rfc3339(question.ended_at or question.asked_at)
+    if question.state is QuestionState.EXPIRED:
+        return f"question {question.id} expired at {when}; it takes no answer any more"
+    return f"question {question.id} was {question.state.value} by {question.ended_by!r} at {when}"
+
+
+def _why_no_answer(number: int, kind: Kind | None = None) -> Op[HiveError]:
+    shows = "'hive-c0re questions'" if kind is Kind.OPERATOR else "'loose_ends'"
+
+    def look(connection: Any) -> HiveError:
+        found = one(number)(connection)
+        if found is None:
+            return NotFoundError(f"there is no question {number}; {shows} shows those open")
+        return ConflictError(why_closed(found))
+
+    return look
+
+
+def _notice(kind: EventKind, question: Question) -> Notice:
+    detail = {
+        "id": question.id,
+        "asker": question.asker,
+        "to": question.target,
+        "question": question.text[:200],
+    }
+    return Notice(kind, question.asker, detail)
+
+
+def _why_not_cancelled(request: wire.Cancel, name: str) -> Op[HiveError]:
+    def look(connection: Any) -> HiveError:
+        found = message_of(request.id)(connection)
+        try:
+            _require_own(found, request, name)
+        except HiveError as error:
+            return error
+        assert found is not None
+        when = rfc3339(found.ended_at or found.sent_at)
+        return ConflictError(
+            f"{request.kind.value} {found.id} is {found.state.value} since {when}; "
+            "there is nothing to cancel"
+        )
+
+    return look
+
+
+def _require_own(message: Message | None, request: wire.Cancel, name: str) -> None:
+    """Require that a message is of the kind that is to be cancelled, and the participant's own."""
+    what = request.kind.value
+    is_reminder = message is not None and message.kind is MessageKind.REMINDER
+    if message is None or is_reminder != (request.kind is LooseEnd.REMINDER):
+        raise NotFoundError(f"there is no {what} {request.id}")
+    owner = message.inbox if is_reminder else message.sender
+    if owner != name:
+        raise NotAllowedError(f"{what} {message.id} is not yours; only its owner may cancel it")
+    if message.kind is MessageKind.QUESTION:
+        raise BadRequestError(f"message {message.id} is a question; cancel it with kind 'question'")

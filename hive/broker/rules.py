@@ -1,31 +1,33 @@
-"""The rules: what may be asked about mail, and what is decided.
+"""The rules that decide about requests: send, receive, ack, and the lives of inboxes and queues.
 
-Pure: no I/O, no clock, no futures. Each verb takes the session that asks, its request as it came
-over the wire, the token of its answer and the moment. It changes the messages in memory at once and
-adds to `table.effects` what is to be done about it: rows to write, mail to hand over, the answer.
-Whoever drives the rules writes the rows first and hands over and answers afterwards.
+Pure: no I/O, no clock, no futures. The method for a request takes its session, the struct of the
+wire, the token of the answer and the moment. It changes memory at once and adds to `table.effects`
+what follows: rows to write, grants, the answer. The caller writes the rows first; it hands over and
+answers once they are committed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from hive.broker import addressing, admission, retry
-from hive.broker.delivery import DeliveryRules
-from hive.broker.inboxes import Inbox
-from hive.broker.notices import Notice
+from hive.broker import admission
+from hive.broker.delivery import DeliveryRules, retry_delay
+from hive.broker.effects import Notice
+from hive.broker.inboxes import Inbox, resolve
 from hive.broker.sessions import (
     COUNTED,
     DAEMON_ENDED,
     REQUEUED,
     SESSION_ENDED,
+    Decide,
     Parked,
     Session,
-    fate,
+    Stale,
     stale_error,
+    why_ended,
     why_not_held,
 )
-from hive.broker.values import Moment, Post, RemoveInbox, Stale, Token, Value
+from hive.broker.values import Moment, Post, RemoveInbox, Token, Value
 from hive.config import Limits
 from hive.errors import ConflictError, NotFoundError, UnknownNameError
 from hive.names import OPERATOR, QUEUE_PREFIX, check_group_name, suggest
@@ -42,10 +44,10 @@ _MESSAGE, _NORMAL = MessageKind.MESSAGE, Priority.NORMAL
 
 
 class Rules(DeliveryRules):
-    """The state machine of all inboxes.
+    """The state machine of all inboxes and sessions.
 
     Attributes:
-        queues: Names of the work queues.
+        queues: Names of the work queues, in the order in which they were added.
     """
 
     def __init__(self, limits: Limits, epoch: int = 0) -> None:
@@ -53,6 +55,19 @@ class Rules(DeliveryRules):
         self.queues: dict[str, None] = {}
         self._last_session = numbered(epoch, 0)
         self.add_inbox(OPERATOR, Kind.OPERATOR)
+
+    def decisions(self) -> Mapping[type, Decide]:
+        """Return the method that decides about each type of request."""
+        return {
+            wire.Send: self.send,
+            wire.Recv: self.recv,
+            wire.Ack: self.ack,
+            wire.AckTurn: self.ack_turn,
+            wire.Nack: self.nack,
+            wire.RequeueInflight: self.requeue_inflight,
+            wire.Heartbeat: self.heartbeat,
+            Post: self.post_and_answer,
+        }
 
     # Inboxes and sessions
 
@@ -65,7 +80,7 @@ class Rules(DeliveryRules):
         last_seen: float | None = None,
         idle: bool = False,
     ) -> None:
-        """Let a participant take part; mail that waits under its name is its own again."""
+        """Add a participant; the messages that are stored under its name are its own."""
         inbox = self.table.inbox(name)
         inbox.kind = kind
         inbox.broadcast = broadcast
@@ -73,15 +88,17 @@ class Rules(DeliveryRules):
         inbox.idle = idle
 
     def remove_inbox(self, request: RemoveInbox, now: Moment) -> None:
-        """Take a participant out.
+        """Remove a participant.
 
-        Unread mail stays for whoever registers under the name again; with `purge` it is dead.
+        With `force` its unread messages stay for a participant that is added under the name; with
+        `purge` they become dead letters.
 
         Raises:
-            ConflictError: When it has unread mail and neither `force` nor `purge`.
+            ConflictError: It has unread messages, and neither `force` nor `purge` is set.
+            UnknownNameError: There is no such participant.
         """
         table = self.table
-        inbox = table.inbox(addressing.one(request.name, table.inboxes))
+        inbox = table.inbox(resolve(request.name, table.inboxes))
         if inbox.unread and not (request.force or request.purge):
             raise ConflictError(
                 f"{inbox.name!r} has {inbox.unread} unread messages; "
@@ -92,17 +109,17 @@ class Rules(DeliveryRules):
         inbox.kind = None
         if request.purge:
             self._purge(inbox.name, "its inbox was purged", now)
-        if inbox.is_forgotten:
+        if inbox.is_unused:
             del table.inboxes[inbox.name]
 
     def pause_inbox(self, name: str, paused: bool, now: Moment) -> None:
-        """Hold an inbox's mail back, or let it flow again."""
+        """Stop the deliveries from an inbox, or resume them."""
         inbox = self.table.inbox(name)
         inbox.paused = paused
         self._serve(inbox, now)
 
     def open_session(self, session: Session, now: Moment) -> None:
-        """Note a new connection, and number it."""
+        """Add a session and number it."""
         session.number = self._last_session = self._last_session + 1
         session.inbox = self.table.inbox(session.name)
         session.is_open = True
@@ -112,7 +129,7 @@ class Rules(DeliveryRules):
         self.table.sessions[session.number] = session
 
     def close_session(self, session: Session, now: Moment) -> None:
-        """Forget a connection: its mail is deliverable again at once."""
+        """Remove a session; the messages that it holds are deliverable again at once."""
         if self.table.sessions.pop(session.number, None) is None:
             return
         session.is_open = False
@@ -134,13 +151,13 @@ class Rules(DeliveryRules):
     # Sending
 
     def send(self, session: Session, request: wire.Send, token: Token, now: Moment) -> None:
-        """Store a message in the inboxes that it is for.
+        """Store a message in the inboxes of its recipients.
 
-        A plain message to one participant, which is nearly every one, is dealt with here; whatever
-        is unusual about it, `post` knows.
+        The common case, a plain message to one participant, is decided here, in one function; every
+        other case is left to `post`.
 
         Raises:
-            HiveError: When nothing was stored, with the reason.
+            HiveError: Nothing was stored; the message has the reason.
         """
         table, limits = self.table, self.limits
         inbox, sender = table.inboxes.get(request.to), session.inbox
@@ -182,8 +199,8 @@ class Rules(DeliveryRules):
             body=request.body,
         )
         if not (inbox.number and session.is_written):
-            table.introduce(inbox, session)
-        table.hold(message, inbox)
+            table.ensure_rows(inbox, session)
+        table.add(message, inbox)
         parked = self._first_waiting(inbox)
         if parked is None:
             inbox.queue(message)
@@ -210,26 +227,26 @@ class Rules(DeliveryRules):
         effects.answers.append((session, token, stored, True))
 
     def post_and_answer(self, session: Session, post: Post, token: Token, now: Moment) -> None:
-        """Store a message of any kind and answer with what became of it.
+        """Store a message of any kind and answer with its id.
 
         Raises:
-            HiveError: When nothing was stored, with the reason.
+            HiveError: Nothing was stored; the message has the reason.
         """
         stored = self.post(session, post, now)
         self.table.effects.answers.append((session, token, stored, True))
 
     def post(self, session: Session, post: Post, now: Moment) -> Stored:
-        """Store a message of any kind in the inboxes that it is for.
+        """Store a message of any kind in the inboxes of its recipients.
 
         Raises:
-            HiveError: When nothing was stored, with the reason.
+            HiveError: Nothing was stored; the message has the reason.
         """
-        queue = self._begin_queue(session, post.posting.to)
+        queue = self._create_queue(session, post.posting.to)
         try:
             stored = self.sending.post(session, post, now)
         finally:
             if queue is not None:
-                self._keep_queue(queue, now)
+                self._store_queue(queue, now)
         self.is_due_changed = True
         if not stored.duplicate:
             self._follow_up(now)
@@ -238,7 +255,7 @@ class Rules(DeliveryRules):
         return stored
 
     def _follow_up(self, now: Moment) -> None:
-        """End what was replaced, and tell those whose circuit opened."""
+        """Expire superseded messages, and notify the pairs whose circuit has opened."""
         sending = self.sending
         replaced, sending.replaced = sending.replaced, []
         for message, successor in replaced:
@@ -251,10 +268,10 @@ class Rules(DeliveryRules):
                 self.try_post(notice.post(name), now)
 
     def reset_loop(self, one: str, other: str, now: Moment) -> int:
-        """Let a pair talk again and deliver what was parked, in order; return how much.
+        """Close the circuit of a pair and queue its messages, in order; return their number.
 
         Raises:
-            NotFoundError: When the pair's circuit is not open.
+            NotFoundError: The circuit is not open.
         """
         circuit = self.sending.guard.reset(one, other)
         if circuit is None:
@@ -270,7 +287,7 @@ class Rules(DeliveryRules):
         return len(circuit.parked)
 
     def restore(self, messages: Iterable[Message], now: Moment) -> None:
-        """Take in dead letters that are deliverable again on disk."""
+        """Add dead letters that were made deliverable again on disk."""
         for message in messages:
             if message.id not in self.table.messages:
                 self._ensure_inbox(message)
@@ -280,12 +297,12 @@ class Rules(DeliveryRules):
     # Receiving
 
     def recv(self, session: Session, request: wire.Recv, token: Token, now: Moment) -> None:
-        """Ack, then grant mail to a receiver: at once if there is any, else within its wait.
+        """Ack, then grant messages to the receiver, or park it until there are any.
 
-        The mail is that of the session's participant, or of a work queue.
+        The messages are those of the session's participant, or of a work queue.
 
         Raises:
-            UnknownNameError: When there is no such queue.
+            UnknownNameError: There is no such queue.
         """
         inbox, wait = session.inbox, request.wait_seconds
         assert inbox is not None
@@ -294,7 +311,8 @@ class Rules(DeliveryRules):
         if request.ack:
             stale = self._ack(session, request.ack, None, now)
             if stale:
-                # An ack that is only repeated is no error; no mail for now, and it asks again.
+                # To repeat an ack is no error, but only the disk can tell; so this `recv` gets no
+                # messages, and the receiver repeats it.
                 nothing = Received(ok=True, messages=[])
                 self._answer_stale(session, token, stale, nothing, ordered=not wait)
                 return
@@ -315,30 +333,30 @@ class Rules(DeliveryRules):
     def heartbeat(
         self, session: Session, request: wire.Heartbeat, token: Token, now: Moment
     ) -> None:
-        """Note that a session is alive and works on these messages."""
+        """Record that the receiver works on these messages; any request extends its leases."""
         stale: list[Stale] = []
         for number in request.ids:
             message = self._held(session, number, None)
             if isinstance(message, Stale):
                 stale.append(message)
             else:
-                self.table.begin(message, now)
+                self.table.mark_in_turn(message, now)
         done = {"lease_seconds": self.limits.lease_seconds}
         self._answer_stale(session, token, stale, done)
 
     # Ending
 
     def ack(self, session: Session, request: wire.Ack, token: Token, now: Moment) -> None:
-        """Note that the work for these messages is done; answer which it cannot be said of."""
+        """End these messages as acked; the answer names those that the session does not hold."""
         stale = self._ack(session, request.ids, request.lease, now)
         self._answer_stale(session, token, stale, {}, lease=request.lease)
 
     def _ack(
         self, session: Session, ids: Sequence[int], lease: str | None, now: Moment
     ) -> list[Stale]:
-        """End these messages; return those that are not held.
+        """End these messages as acked; return those that are not held.
 
-        A message counts as held if it is leased to this session, or under the given lease.
+        A message is held if it is leased to this session, or under the given lease.
         """
         table, held = self.table, session.held
         stale: list[Stale] = []
@@ -350,14 +368,14 @@ class Rules(DeliveryRules):
                     stale.append(found)
                     continue
                 message = found
-                table.drop(message)
+                table.unassign(message)
             table.ack(message, now)
         return stale
 
     def ack_turn(self, session: Session, request: wire.AckTurn, token: Token, now: Moment) -> None:
-        """Ack all that was handed to a session; answer what it held and lost since last time.
+        """Ack all messages that were handed over to a session; the answer names those it lost.
 
-        What is leased to it and still on the way to the disk is mail of its next turn.
+        A message whose lease is not committed yet belongs to the next turn of the session.
         """
         del request
         held, session.held = session.held, {}
@@ -371,26 +389,27 @@ class Rules(DeliveryRules):
         self._answer_stale(session, token, stale, {})
 
     def nack(self, session: Session, request: wire.Nack, token: Token, now: Moment) -> None:
-        """Give one message back.
+        """Return one message.
 
-        `DEFER` burns no attempt. `FAIL` burns one, and without a delay the message rests for a
-        while that doubles with each failure. `REJECT` makes it a dead letter.
+        With `DEFER` the attempt does not count. With `FAIL` it counts, and without a delay the
+        message is deferred for a time that doubles with each failure. `REJECT` makes it a dead
+        letter.
         """
         message = self._held(session, request.id, request.lease)
         if isinstance(message, Stale):
             self._answer_stale(session, token, [message], {}, lease=request.lease, is_ack=False)
             return
-        self.table.drop(message)
+        self.table.unassign(message)
         reason, delay = request.reason, request.delay_seconds
         match request.mode:
             case NackMode.REJECT:
                 self._end(message, _DEAD, reason or "rejected by its receiver", now)
             case NackMode.DEFER:
                 self._put_back(
-                    message, reason or "deferred", now, step=Step.NACKED, rest=delay, burn=False
+                    message, reason or "deferred", now, step=Step.NACKED, rest=delay, counted=False
                 )
             case NackMode.FAIL:
-                rest = retry.pause(message.attempts) if delay is None else delay
+                rest = retry_delay(message.attempts) if delay is None else delay
                 why = reason or "its receiver failed"
                 self._return(message, why, now, step=Step.NACKED, rest=rest)
         self._serve(self.table.inboxes[message.inbox], now)
@@ -399,7 +418,7 @@ class Rules(DeliveryRules):
     def requeue_inflight(
         self, session: Session, request: wire.RequeueInflight, token: Token, now: Moment
     ) -> None:
-        """Put back all that any session of this session's participant holds; answer how many."""
+        """Return the messages of all sessions of the participant; answer with their number."""
         del request
         session.lost = None
         places: list[str] = []
@@ -407,7 +426,7 @@ class Rules(DeliveryRules):
             held, other.held = other.held, {}
             for message in held.values():
                 if other is not session:
-                    other.lose(message.id, REQUEUED)
+                    other.record_lost(message.id, REQUEUED)
                 self._return(message, REQUEUED, now)
                 places.append(message.inbox)
         for name in dict.fromkeys(places):
@@ -416,7 +435,7 @@ class Rules(DeliveryRules):
         self.table.effects.answers.append((session, token, requeued, True))
 
     def mark_read(self, name: str, ids: Iterable[int], now: Moment) -> int:
-        """End messages that were read without a lease, as the operator does; return how many."""
+        """End messages as acked that were read without a lease; return their number."""
         count = 0
         for number in ids:
             message = self.table.messages.get(number)
@@ -426,7 +445,7 @@ class Rules(DeliveryRules):
         return count
 
     def _held(self, by: Session, number: int, lease: str | None) -> Message | Stale:
-        """Return a message that a session holds, itself or by the lease that it shows."""
+        """Return a message that a session holds, or holds by the lease that it names."""
         message = self.table.messages.get(number)
         if message is None:
             return Stale(number, None)
@@ -444,41 +463,48 @@ class Rules(DeliveryRules):
         is_ack: bool = True,
         ordered: bool = True,
     ) -> None:
-        """Answer an ack, or a nack; the disk is asked about messages that are not in memory.
+        """Answer an ack or a nack; messages that are not in memory are looked up on disk.
 
-        `done` is the answer if nothing is amiss.
+        Args:
+            session: The session that made the request.
+            token: The request.
+            stale: The messages that are not held.
+            done: The answer if none is stale; one whose ack is only repeated is not.
+            lease: The lease that the request named.
+            is_ack: Whether the request is an ack.
+            ordered: Whether the answer is given in the order of requests.
         """
         effects = self.table.effects
         missing = [each.id for each in stale if each.why is None]
         if not missing:
-            told = [f"message {each.id} {each.why}" for each in stale]
-            answer = stale_error(told) if told else done
+            sentences = [f"message {each.id} {each.why}" for each in stale]
+            answer = stale_error(sentences) if sentences else done
             effects.answers.append((session, token, answer, ordered))
             return
 
         def finish(rows: dict[int, Message]) -> Value:
             whys = [
-                (each.id, each.why or fate(rows.get(each.id), session, lease, is_ack=is_ack))
+                (each.id, each.why or why_ended(rows.get(each.id), session, lease, is_ack=is_ack))
                 for each in stale
             ]
-            told = [f"message {number} {why}" for number, why in whys if why]
-            return stale_error(told) if told else done
+            sentences = [f"message {number} {why}" for number, why in whys if why]
+            return stale_error(sentences) if sentences else done
 
         effects.ask_disk(session, token, by_id(missing), finish, ordered=ordered)
 
     # Work queues
 
     def add_queue(self, name: str) -> None:
-        """Let a work queue be sent to and received from."""
+        """Add a work queue."""
         self.queues[name] = None
         self.add_inbox(QUEUE_PREFIX + name, Kind.QUEUE)
 
     def remove_queue(self, name: str, now: Moment, *, force: bool) -> int:
-        """Let a work queue be no more; return how many messages became dead letters with it.
+        """Remove a work queue; return the number of its messages, which become dead letters.
 
         Raises:
-            UnknownNameError: When there is no such queue.
-            ConflictError: When it holds messages, and no `force`.
+            UnknownNameError: There is no such queue.
+            ConflictError: It holds messages, and `force` is not set.
         """
         inbox = self._queue(name)
         if inbox.unread and not force:
@@ -487,12 +513,12 @@ class Rules(DeliveryRules):
                 "let them be done, or force its removal and they become dead letters"
             )
         ended = self._purge(inbox.name, "its queue was removed", now)
-        self._drop_queue(name)
+        self._remove_queue(name)
         self.table.effects.changes.others.append(groups.remove_queue(name))
         return ended
 
-    def _begin_queue(self, session: Session, to: str) -> str | None:
-        """A queue begins with the first message that the operator sends to it; return its name."""
+    def _create_queue(self, session: Session, to: str) -> str | None:
+        """Add the queue that the operator sends a first message to; return its name, else None."""
         if session.kind is not Kind.OPERATOR or not to.startswith(QUEUE_PREFIX):
             return None
         name = check_group_name(to.removeprefix(QUEUE_PREFIX))
@@ -501,15 +527,15 @@ class Rules(DeliveryRules):
         self.add_queue(name)
         return name
 
-    def _keep_queue(self, name: str, now: Moment) -> None:
-        """Keep a queue that has just begun, unless its first message was not stored."""
+    def _store_queue(self, name: str, now: Moment) -> None:
+        """Write a new queue to disk, or remove it if its first message was not stored."""
         if self.table.inboxes[QUEUE_PREFIX + name].unread:
             self.table.effects.changes.others.append(groups.add_queue(name, now.wall))
         else:
-            self._drop_queue(name)
+            self._remove_queue(name)
 
-    def _drop_queue(self, name: str) -> None:
-        """Let a queue be no more, whose messages have gone; who waits for any gets nothing."""
+    def _remove_queue(self, name: str) -> None:
+        """Remove a queue without messages; its parked receivers are answered without any."""
         del self.queues[name]
         inbox = self.table.inboxes.pop(QUEUE_PREFIX + name)
         for parked in list(inbox.parked):
@@ -521,7 +547,7 @@ class Rules(DeliveryRules):
         return self.table.inboxes[QUEUE_PREFIX + name]
 
     def _ensure_inbox(self, message: Message) -> None:
-        """Make sure that a message's inbox is there; mail of a queue that is gone makes it anew."""
+        """Create the inbox of a message if there is none; a removed queue is added again."""
         if not message.inbox.startswith(QUEUE_PREFIX):
             self.table.inbox(message.inbox)
         elif (name := message.inbox.removeprefix(QUEUE_PREFIX)) not in self.queues:
@@ -530,16 +556,16 @@ class Rules(DeliveryRules):
     # Restart
 
     def load(self, found: Undelivered, now: Moment) -> None:
-        """Take over what is on disk, in place of everything in memory but sessions and inboxes.
+        """Replace everything in memory but sessions and inboxes by the state on disk.
 
-        A lease whose session is still open goes on; any other is over.
+        A lease whose session is still open continues; any other has ended.
         """
         table = self.table
         for session in table.sessions.values():
             session.held.clear()
             session.is_written = False
         for name in self.queues.keys() - set(found.queues):
-            self._drop_queue(name)
+            self._remove_queue(name)
         table.load(found.rows, found.last_id, dict(found.inboxes))
         self.sending.load(found)
         for name in found.queues:

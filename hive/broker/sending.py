@@ -1,7 +1,7 @@
-"""Taking messages in: what a request to send becomes, in whose inboxes, or why it is refused.
+"""Sending: the admission of a message, its recipients, and its place in their inboxes.
 
-This is the general way, for everything that a sender may say and for what the daemon itself sends.
-A plain message to one participant goes the short way, `Rules.send`.
+These are the rules for messages of every kind, those of the daemon included. `Rules.send` has a
+shorter path for plain messages to one participant.
 """
 
 from __future__ import annotations
@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from attrs import define, field
 from msgspec import UNSET
 
-from hive.broker import addressing, admission
-from hive.broker.dedupe import Keys
-from hive.broker.inboxes import Inbox
-from hive.broker.loop_guard import Circuit, Descent, LoopGuard, Threads
-from hive.broker.messages import MessageTable, succession
+from hive.broker import admission
+from hive.broker.inboxes import Inbox, is_single, recipients, resolve
+from hive.broker.loop_guard import Circuit, LoopGuard, ThreadPosition, Threads
+from hive.broker.messages import MessageTable, supersede_key_of
 from hive.broker.sessions import COUNTED, Session
 from hive.broker.values import Moment, Post
 from hive.config import Limits
@@ -28,17 +27,17 @@ from hive.wire.enums import Priority
 from hive.wire.rows import SkippedRow, Stored
 
 RANKS = {Priority.HIGH: -1, Priority.NORMAL: 0, Priority.LOW: 1}
-"""What goes first among the messages of an inbox; within a rank, the lower id."""
+"""Rank of each priority; the lowest rank is delivered first, and within a rank the lowest id."""
 
 
 @define(eq=False)
-class Sending:
-    """Decides about what is to be sent and puts it into the table.
+class SendingRules:
+    """Decides about messages to be sent and adds them to the table.
 
     Attributes:
         groups: Members of each group.
-        replaced: Messages that a newer one took the place of since the last look, and which.
-        tripped: Circuits that opened since the last look.
+        replaced: Superseded messages that the caller must expire, each with the id of the newer.
+        tripped: Circuits that have opened, about which the caller must notify the pair.
     """
 
     table: MessageTable
@@ -46,33 +45,33 @@ class Sending:
     groups: Mapping[str, frozenset[str]] = field(factory=dict)
     replaced: list[tuple[Message, int]] = field(factory=list, init=False)
     tripped: list[Circuit] = field(factory=list, init=False)
-    keys: Keys = field(init=False)
+    keys: admission.DedupeKeys = field(init=False)
     guard: LoopGuard = field(init=False)
     threads: Threads = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.keys = Keys(self.limits.dedupe_window)
+        self.keys = admission.DedupeKeys(self.limits.dedupe_window)
         self.guard = LoopGuard(self.limits.pair_rate, self.limits.max_hops)
         self.threads = Threads(self.table.messages)
 
     def post(self, session: Session, post: Post, now: Moment) -> Stored:
-        """Put a message into the inboxes that it is for.
+        """Store a message in the inboxes of its recipients.
 
         Raises:
-            HiveError: When nothing was stored, with the reason.
+            HiveError: Nothing was stored; the message has the reason.
         """
         key = post.posting.dedupe_key
         if key is not None:
             before = self.keys.find(session.name, key, now.wall)
             if before is not None:
                 return before
-        stored = self._count(session, post, now)
+        stored = self._post_counted(session, post, now)
         if key is not None and stored.id is not UNSET:
-            self.keys.remember(session.name, key, stored, now.wall)
+            self.keys.record(session.name, key, stored, now.wall)
         return stored
 
     def load(self, found: Undelivered) -> None:
-        """Take over what is on disk, in place of what came from disk before."""
+        """Replace groups, dedupe keys, threads and circuits by those on disk."""
         self.replaced.clear()
         self.tripped.clear()
         self.groups = found.groups
@@ -80,8 +79,8 @@ class Sending:
         self.threads.load(found.lineage)
         self.guard.load(row for row in found.rows if row.state is MessageState.PARKED)
 
-    def _count(self, session: Session, post: Post, now: Moment) -> Stored:
-        """Send the message of a session whose messages may be counted, if they are stored."""
+    def _post_counted(self, session: Session, post: Post, now: Moment) -> Stored:
+        """Store a message; it counts against the rate of its sender if it was stored."""
         if not session.is_counted or session.inbox is None:
             return self._distribute(session, post, now)
         admission.spend(session.inbox, self.limits.rate, now.loop)
@@ -95,30 +94,30 @@ class Sending:
         posting = post.posting
         if post.label is not None:
             admission.require_text(post.label)
-        letter = _Letter(
+        admitted = _AdmittedMessage(
             session,
             post,
             admission.size_of(posting.body, self.limits),
             self.threads.of_reply(posting.in_reply_to, _author_kind(session, post)),
         )
         admission.require_sent(posting.in_reply_to, self.table.last_id)
-        if addressing.is_one(posting.to):
-            return self._deliver(letter, now)
-        return self._broadcast(letter, now)
+        if is_single(posting.to):
+            return self._deliver(admitted, now)
+        return self._broadcast(admitted, now)
 
-    def _deliver(self, letter: _Letter, now: Moment) -> Stored:
+    def _deliver(self, admitted: _AdmittedMessage, now: Moment) -> Stored:
         inboxes = self.table.inboxes
-        inbox = inboxes[addressing.one(letter.post.posting.to, inboxes)]
-        self._require_room(inbox, letter)
-        if letter.post.transient and not inbox.is_heard:
+        inbox = inboxes[resolve(admitted.post.posting.to, inboxes)]
+        self._require_room(inbox, admitted)
+        if admitted.post.transient and not inbox.has_receiver:
             return Stored(ok=True, id=UNSET, recipients=())
-        message = self._store(letter, inbox, now)
+        message = self._store(admitted, inbox, now)
         return Stored(ok=True, id=message.id, recipients=inbox.recipients, parked=message.reason)
 
-    def _broadcast(self, letter: _Letter, now: Moment) -> Stored:
-        names, skipped = addressing.recipients(
-            letter.post.posting.to,
-            letter.session.name,
+    def _broadcast(self, admitted: _AdmittedMessage, now: Moment) -> Stored:
+        names, skipped = recipients(
+            admitted.post.posting.to,
+            admitted.session.name,
             self.table.inboxes,
             self.groups,
             unseen_since=now.wall - self.limits.unseen_after,
@@ -128,13 +127,13 @@ class Sending:
         for name in names:
             inbox = self.table.inboxes[name]
             try:
-                self._require_room(inbox, letter)
+                self._require_room(inbox, admitted)
             except HiveError as error:
                 refused.append(error)
                 skipped.append(SkippedRow(name=name, reason=str(error)))
                 continue
-            if not letter.post.transient or inbox.is_heard:
-                stored.append(self._store(letter, inbox, now))
+            if not admitted.post.transient or inbox.has_receiver:
+                stored.append(self._store(admitted, inbox, now))
         if refused and not stored:
             raise refused[0]
         return Stored(
@@ -145,30 +144,30 @@ class Sending:
             parked=next((message.reason for message in stored if message.reason), None),
         )
 
-    def _require_room(self, inbox: Inbox, letter: _Letter) -> None:
-        counted = _author_kind(letter.session, letter.post) in COUNTED
-        admission.require_room(inbox, letter.size, self.limits, is_counted=counted)
+    def _require_room(self, inbox: Inbox, admitted: _AdmittedMessage) -> None:
+        counted = _author_kind(admitted.session, admitted.post) in COUNTED
+        admission.require_room(inbox, admitted.size, self.limits, is_counted=counted)
 
-    def _store(self, letter: _Letter, inbox: Inbox, now: Moment) -> Message:
+    def _store(self, admitted: _AdmittedMessage, inbox: Inbox, now: Moment) -> Message:
         self.table.last_id += 1
-        message = letter.message(self.table.last_id, inbox.name, now.wall)
-        self.threads.note(message.id, letter.descent)
-        self._watch_for_loops(message, inbox, now)
+        message = admitted.message(self.table.last_id, inbox.name, now.wall)
+        self.threads.record(message.id, admitted.position)
+        self._check_loop(message, inbox, now)
         if message.supersede_key is not None:
             self._replace(message)
-        self.table.put(message, inbox, letter.session)
+        self.table.put(message, inbox, admitted.session)
         return message
 
     def _replace(self, message: Message) -> None:
-        for older in self.table.keyed.get(succession(message), {}).values():
+        for older in self.table.keyed.get(supersede_key_of(message), {}).values():
             if older.state is not MessageState.LEASED:
                 self.replaced.append((older, message.id))
 
-    def _watch_for_loops(self, message: Message, inbox: Inbox, now: Moment) -> None:
-        """Park a message whose sender and receiver loop."""
+    def _check_loop(self, message: Message, inbox: Inbox, now: Moment) -> None:
+        """Park a message if the circuit of its pair is open, or opens with it."""
         sender, to, guard = message.sender, inbox.name, self.guard
         if message.sender_kind is Kind.OPERATOR:
-            guard.note_operator(to, now.loop)
+            guard.record_operator(to, now.loop)
         if sender == to or message.sender_kind not in COUNTED or inbox.kind not in COUNTED:
             return
         circuit = guard.find(sender, to)
@@ -184,16 +183,16 @@ class Sending:
 
 
 @define(eq=False)
-class _Letter:
-    """A message that was admitted, before it has an id: the same for each of its recipients."""
+class _AdmittedMessage:
+    """A message after its admission, without recipient and id."""
 
     session: Session
     post: Post
     size: int
-    descent: Descent
+    position: ThreadPosition
 
     def message(self, number: int, inbox: str, now: float) -> Message:
-        """Return it as what an inbox holds; `now` is wall seconds."""
+        """Return the copy for one inbox; `now` is wall seconds."""
         post, posting = self.post, self.post.posting
         return Message(
             number,
@@ -206,23 +205,23 @@ class _Letter:
             MessageState.STORED,
             posting.in_reply_to,
             post.label,
-            self.descent.thread,
+            self.position.thread,
             RANKS[posting.priority],
             _due(posting, now),
             None if posting.ttl_seconds is None else now + posting.ttl_seconds,
             posting.dedupe_key,
             posting.supersede_key,
-            self.descent.hops,
+            self.position.hops,
             body=posting.body,
         )
 
 
 def _author_kind(session: Session, post: Post) -> Kind:
-    """Return what the sender of a message is; a reminder is sent by nobody."""
+    """Return the kind of a message's sender; for a reminder that is the system."""
     return Kind.SYSTEM if post.kind is MessageKind.REMINDER else session.kind
 
 
 def _due(posting: Posting, now: float) -> float | None:
-    """Return the wall time before which a message is not delivered, None for at once."""
+    """Return the wall time before which a message is deferred, None if it is not."""
     when = now + posting.delay_seconds if posting.delay_seconds else posting.not_before
     return when if when is not None and when > now else None

@@ -1,18 +1,8 @@
-"""The broker at work: between those who ask, the clock and the store.
+"""The broker service: serves requests, commits what the rules decide, and answers.
 
-The rules decide at once, in memory, within the call that asks. What they decided is written with
-the next commit, and whatever depends on it (the answer "sent", the mail for a receiver, the answer
-to an ack) waits for that:
-
-    decide     the rules change memory and add to the effects
-    queue      a `Commit` takes its place with the writer; more effects gather
-    collect    the writer is free: the effects leave as one write
-    committed  mail is handed over, then requests are answered, in the order in which they came
-    failed     memory is ahead of the disk: everyone is told so, and the mail is read again
-
-Commits end in the order in which they began, and the answers in one are in the order of requests.
-Nothing is taken in between a commit that failed and the time when the disk was read again. No
-request has a task or a future; there is one timer for everything that is due.
+The rules decide at once, in memory, within the call that makes the request. The answer, and the
+messages that a decision delivers, wait for the next commit. `Commit` describes how that works, why,
+and where to be careful. `Broker` is the actor that supervises the service.
 """
 
 from __future__ import annotations
@@ -20,17 +10,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
-from attrs import define
+from attrs import define, frozen
 
-from hive.broker.asking import Asking
-from hive.broker.effects import Effects, FromDisk, Grant
+from actors import Actor, ExitReason
+from hive.broker.effects import Effects, FromDisk, Grant, Notice
 from hive.broker.mail_admin import MailAdmin
-from hive.broker.notices import Tell, ignore
+from hive.broker.questions import QuestionRules
 from hive.broker.rules import Rules
-from hive.broker.sessions import FutureSession, Session
-from hive.broker.values import MarkRead, Moment, Post, RemoveInbox, Token
+from hive.broker.sessions import Decide, FutureSession, Session
+from hive.broker.values import Moment, Token
 from hive.clock import Clock
 from hive.config import Limits
 from hive.errors import HiveError, NotFoundError, UnavailableError
@@ -38,103 +28,150 @@ from hive.store import Kind, Store, StoreClosedError, StoreError
 from hive.store.messages import Changes, Epoch, Written, next_epoch, undelivered
 from hive.store.questions import open_questions
 from hive.timer import Timer
-from hive.wire import agent, host, questions, turns
 from hive.wire.rows import Received
 
-Decide: TypeAlias = Callable[[Session, Any, Token, Moment], None]
-"""Decides about one request: of whom, what, the token of its answer, at which moment."""
+NoticeSink = Callable[[Notice], None]
+"""Records a notice, in the event log of a daemon."""
 
 RETRY_SECONDS = 1.0
-"""Pause between attempts to read the mail again after a failure."""
+"""Seconds between attempts to read the messages again after a failure."""
 
 ACK_SECONDS = 0.02
-"""How long acks that nobody waits for may wait for a commit that they can join."""
+"""Seconds that the acks of parked receivers may wait for a commit."""
 
 LONGEST_SLEEP = 60.0
-"""The wall clock may be set at any time, so deferred mail is looked at this often at least."""
+"""Longest delay of the timer, in seconds: the wall clock, which decides when deferred messages are
+due, may be set at any time."""
 
 MAX_BODIES = 16 * 1024 * 1024
-"""Bytes of all bodies in memory, above which new ones are read back from disk when needed."""
+"""Bytes of all bodies in memory, above which new bodies are only on disk once committed."""
+
+
+def ignore(notice: Notice) -> None:
+    """Drop a notice."""
 
 
 @define(eq=False)
 class Commit:
-    """What one commit carries, as the store's writer sees it: see `hive.store.writer.Write`."""
+    """Effects on their way through the store's writer; implements `hive.store.writer.Write`."""
+
+    # How a commit works, and why
+    # ---------------------------
+    # "ok" means "on disk", and an fsync takes longer than all else that a message needs. One fsync
+    # for each request would bound the hive; a task or future for each would cost more than the
+    # request. So memory is written behind, many requests at a time:
+    #
+    # - Queue. The rules have changed memory and added to `table.effects`. The commit holds that
+    #   very object and takes its place with the writer; later decisions still add to it.
+    # - Collect. The writer is free. The effects become one transaction, in which several changes of
+    #   a message are one update of its row. Later decisions add to new effects, which are the next
+    #   commit.
+    # - Committed. Grants are handed over, and answers given in the order of the requests.
+    # - Failed. Memory is ahead of the disk, and what was decided later builds on it, so no single
+    #   request can be undone. All are refused, and memory is replaced by the state on disk. A
+    #   parked `recv` stays, unless its ack was in the commit.
+    #
+    # One fsync is the time in which the next commit gathers, so batches grow with the load. To
+    # delay each commit by a fixed time instead would slow down an idle hive and gain nothing under
+    # load. Only the acks of parked receivers, for which no client waits, wait `ACK_SECONDS` for a
+    # commit to join: a receiver that takes one message at a time would cost two commits for each.
+    #
+    # Commits end in the order in which they were collected, so answers are in order without any
+    # bookkeeping. A request that writes nothing waits for the commits in flight, too: what it saw
+    # may not be on disk yet.
+    #
+    # The numbers of leases and sessions begin with the epoch, which `open` increments, so an ack
+    # from before a restart never matches a lease from after it. Within an epoch they grow in the
+    # order of commits. So the newest lease that was handed over (`handed_over`) says of each
+    # message that is read back after a failure whether its receiver can have it.
+    #
+    # Pitfalls: a failed commit may be on disk all the same, so its requests get `unavailable`, not
+    # a plain refusal. An operation of `Effects.ask_disk` may fail alone, so it changes memory only
+    # in `finish`. There must be no `await` between a decision and its `_perform`. An exception that
+    # is no answer leaves memory in an unknown state: `crash` refuses everything, and the supervisor
+    # opens the service again, with the state on disk.
 
     service: BrokerService
     effects: Effects
 
     def collect(self) -> Changes:
-        """Take everything that has been decided until now."""
+        """Return the changes of all decisions until now."""
         self.service.begin_commit(self)
         return self.effects.collect()
 
     def committed(self, written: Written) -> None:
-        """Hand over and answer."""
+        """Hand over the grants and give the answers."""
         try:
             self.service.end_commit(self, written)
         except Exception as error:
             self.service.crash(error)
 
     def failed(self, error: Exception) -> None:
-        """Tell everyone that it is not known to have happened."""
+        """Answer every request with an error: it may have been written, or not."""
         self.service.fail_commit(self, error)
 
 
 class BrokerService:
-    """Serves requests while it is open. Everything runs on the loop's thread.
+    """Serves requests while it is open, on the loop's thread.
 
-    It is one object over all lives of the broker: each `open` begins one, with the next epoch.
+    The object stays the same over restarts of the broker's actor; each `open` begins a new epoch
+    with new rules.
 
     Args:
-        store: Where mail is kept; must be open before the broker is.
-        limits: What senders may store and how long a lease lasts.
+        store: The store of the messages; it must be open before the broker is.
+        limits: Limits of senders and inboxes, and the length of a lease.
         clock: Wall time.
-        tell: Takes notices to the event log.
+        publish: Records notices in the event log.
 
     Attributes:
-        rules: Who may send what, who gets what, who may ack it; those of this life.
-        asking: Questions and reminders.
+        rules: The rules of this epoch.
+        question_rules: The rules about questions and reminders.
     """
 
-    def __init__(self, store: Store, limits: Limits, clock: Clock, tell: Tell = ignore) -> None:
+    def __init__(
+        self, store: Store, limits: Limits, clock: Clock, publish: NoticeSink = ignore
+    ) -> None:
         self._store = store
         self._limits = limits
-        self._tell = tell
+        self._publish = publish
         self._clock = clock
         self.rules = Rules(limits)
-        self.asking = Asking(self.rules)
-        self._table: Mapping[type, Decide] = {}
+        self.question_rules = QuestionRules(self.rules)
+        self._decisions: Mapping[type, Decide] = {}
         self._queued: Commit | None = None
-        self._flights: deque[Commit] = deque()
+        self._in_flight: deque[Commit] = deque()
         self._trouble: UnavailableError | None = _NOT_OPEN
         self._crashed: Callable[[Exception], object] = _raise
         self._is_open = self._has_epoch = self._is_closing = False
         self._recovery: asyncio.Task[None] | None = None
-        self._alarm = Timer()
-        self._soon: asyncio.TimerHandle | None = None
-        self._idle: asyncio.Future[None] | None = None
+        self._timer = Timer()
+        self._ack_timer: asyncio.TimerHandle | None = None
+        self._drained: asyncio.Future[None] | None = None
 
-    # Life
+    # Start and stop
 
     async def open(self, crashed: Callable[[Exception], object] | None = None) -> None:
-        """Begin a new epoch and take over the mail on disk; all leases are over.
+        """Begin a new epoch and load the messages from disk; all earlier leases have ended.
 
-        While the store takes no writes, nothing is taken in and what it has is shown.
+        While the store takes no writes, every request is refused, and queries show what is on disk.
 
         Args:
-            crashed: Is told of a bug that escaped from the rules. From then on everything is
-                refused until the broker is opened again.
+            crashed: Called with an exception of the rules that is no answer. From then on every
+                request is refused until the broker is opened again.
 
         Raises:
-            StoreError: When the store cannot be read.
+            StoreError: The store cannot be read.
         """
         self._loop = asyncio.get_running_loop()
         self._crashed = crashed or _raise
         self._has_epoch = self._is_closing = False
         self.rules = Rules(self._limits, await self._store.read(next_epoch))
-        self.asking = Asking(self.rules)
-        self._table = _decisions(self.rules, self.asking, MailAdmin(self.rules))
+        self.question_rules = QuestionRules(self.rules)
+        self._decisions = {
+            **self.rules.decisions(),
+            **self.question_rules.decisions(),
+            **MailAdmin(self.rules).decisions(),
+        }
         try:
             await self._begin_epoch()
         except StoreError as error:
@@ -144,12 +181,12 @@ class BrokerService:
         await self._load()
         self._is_open = True
         if self._has_epoch:
-            self._serve_again()
+            self._resume()
         else:
             self._recovery = self._loop.create_task(self._recover(), name="broker recovery")
 
     async def close(self) -> None:
-        """Write what is decided, answer everyone, take nothing more in. Idempotent."""
+        """Refuse further requests, commit what is decided and answer all requests. Idempotent."""
         if not self._is_open:
             return
         self._is_open = False
@@ -157,28 +194,28 @@ class BrokerService:
             self._queue()
         self._is_closing = self._trouble is None
         self._trouble = UnavailableError("the broker is stopping; connect again")
-        self._alarm.cancel()
-        self._cancel_soon()
+        self._timer.cancel()
+        self._cancel_ack_timer()
         if self._recovery is not None:
             self._recovery.cancel()
             await asyncio.wait([self._recovery])
-        self._dismiss(self._trouble)
-        if self._queued is not None or self._flights:
-            self._idle = self._loop.create_future()
-            await self._idle
+        self._end_sessions(self._trouble)
+        if self._queued is not None or self._in_flight:
+            self._drained = self._loop.create_future()
+            await self._drained
 
     # Requests
 
     def handle(self, session: Session, request: object, token: Token) -> None:
-        """Serve one request of a session, which is answered when its outcome is on disk.
+        """Decide about a request; its session is answered when the outcome is on disk.
 
         Args:
-            session: Who asks; it is alive.
-            request: What: a request of the wire, or one of those in `hive.broker.values`.
-            token: What the session knows the request by.
+            session: The session that makes the request.
+            request: A request of the wire, or one of `hive.broker.values`.
+            token: Identifies the request to its session.
 
         Raises:
-            HiveError: At once: it is refused, and the session is to be told why.
+            HiveError: The request is refused; the session gets no other answer.
             NotFoundError: The session is not open.
         """
         if self._trouble is not None:
@@ -188,19 +225,19 @@ class BrokerService:
         now = Moment(self._loop.time(), self._clock.now())
         session.alive_at = now.loop
         try:
-            self._table[type(request)](session, request, token, now)
+            self._decisions[type(request)](session, request, token, now)
         except HiveError:
-            self._settle(now)
+            self._perform(now)
             raise
         except Exception as error:
             raise self.crash(error) from error
-        self._settle(now)
+        self._perform(now)
 
     def ask(self, request: object, session: FutureSession | None = None) -> asyncio.Future[Any]:
-        """Ask something as the daemon itself, or as a session whose answers are futures.
+        """Make a request of the daemon itself, or of a session whose tokens are futures.
 
-        No time limit is put on the future: it is answered when the commit is over, whether that
-        succeeded or not.
+        The future has no timeout: it is done when the commit has ended, whether it succeeded or
+        failed.
 
         Raises:
             HiveError: From the future.
@@ -213,14 +250,14 @@ class BrokerService:
         return future
 
     def open_session(self, session: Session) -> None:
-        """Note a connection, and number it. Without a broker there is nothing to keep."""
+        """Add a session and number it. Does nothing unless the broker is open."""
         if self._is_open:
-            self._note(lambda now: self.rules.open_session(session, now))
+            self._apply(lambda now: self.rules.open_session(session, now))
 
     def close_session(self, session: Session) -> None:
-        """Forget a connection: what it holds is deliverable again at once."""
+        """Remove a session; the messages that it holds are deliverable again at once."""
         if self._is_open:
-            self._note(lambda now: self.rules.close_session(session, now))
+            self._apply(lambda now: self.rules.close_session(session, now))
 
     def add_inbox(
         self,
@@ -231,47 +268,47 @@ class BrokerService:
         last_seen: float | None = None,
         idle: bool = False,
     ) -> None:
-        """Let a participant take part; mail that waits under its name is its own again.
+        """Add a participant; the messages that are stored under its name are its own.
 
         Args:
             name: The inbox key.
-            kind: What the participant is.
-            broadcast: Whether a peer gets broadcasts.
-            last_seen: Wall time of its last sign of life before this daemon.
-            idle: Whether it is an agent that is meant to be stopped.
+            kind: The kind of the participant.
+            broadcast: Whether it receives broadcasts if it is a peer.
+            last_seen: Wall time at which it was last connected, before this daemon.
+            idle: Whether it is an agent whose desired state is `stopped`.
         """
         if self._is_open:
             self.rules.add_inbox(name, kind, broadcast=broadcast, last_seen=last_seen, idle=idle)
 
     def pause_inbox(self, name: str, paused: bool) -> None:
-        """Hold an inbox's mail back, or let it flow again."""
+        """Stop the deliveries from an inbox, or resume them."""
         if self._is_open:
-            self._note(lambda now: self.rules.pause_inbox(name, paused, now))
+            self._apply(lambda now: self.rules.pause_inbox(name, paused, now))
 
-    def _note(self, decide: Callable[[Moment], None]) -> None:
-        """Take in something that is not answered."""
+    def _apply(self, decide: Callable[[Moment], None]) -> None:
+        """Decide about something that has no answer."""
         now = self._now()
         try:
             decide(now)
         except Exception as error:
             self.crash(error)
         else:
-            self._settle(now)
+            self._perform(now)
 
     def _now(self) -> Moment:
         return Moment(self._loop.time(), self._clock.now())
 
     # Commits
 
-    def _settle(self, now: Moment) -> None:
-        """Have everything written, told and handed over that the rules have just decided."""
+    def _perform(self, now: Moment) -> None:
+        """Publish notices, queue a commit or answer, as the decisions since the last call need."""
         rules = self.rules
         effects = rules.table.effects
         try:
             if effects.dead_letters:
                 rules.notify_senders(now)
             if effects.notices:
-                self._publish(effects)
+                self._publish_notices(effects)
             if self._queued is None:
                 if self._trouble is not None:
                     self._refuse_unwritten(effects, self._trouble)
@@ -279,27 +316,27 @@ class BrokerService:
                     self._queue()
                 elif effects.answers:
                     self._answer_or_join(effects)
-                elif effects.changes.acked and self._soon is None:
-                    self._soon = self._loop.call_later(ACK_SECONDS, self._queue)
+                elif effects.changes.acked and self._ack_timer is None:
+                    self._ack_timer = self._loop.call_later(ACK_SECONDS, self._queue)
             if rules.is_due_changed:
-                self._set_alarm(now)
+                self._set_timer(now)
         except Exception as error:
             self.crash(error)
 
     def _queue(self) -> None:
-        """Have a commit take its place with the writer; it takes along what gathers until then."""
-        if self._soon is not None:
-            self._cancel_soon()
+        """Queue a commit with the writer; decisions join it until it is collected."""
+        if self._ack_timer is not None:
+            self._cancel_ack_timer()
         if self._queued is None and (self._trouble is None or self._is_closing):
             self._queued = Commit(self, self.rules.table.effects)
             self._store.queue(self._queued)
 
     def _answer_or_join(self, effects: Effects) -> None:
-        """Answer those for whom nothing has to be written, once what was before them is on disk."""
+        """Answer requests that write nothing, once the commits before them have ended."""
         if effects.changes.acked:
             self._queue()
-        elif self._flights:
-            self._flights[-1].effects.answers += effects.answers
+        elif self._in_flight:
+            self._in_flight[-1].effects.answers += effects.answers
             effects.answers.clear()
         else:
             answers, effects.answers = effects.answers, []
@@ -308,87 +345,64 @@ class BrokerService:
                 session.answer(token, value, ordered)
 
     def begin_commit(self, commit: Commit) -> None:
-        """Let what is decided from now on gather for the next commit."""
-        self._flights.append(commit)
+        """Begin new effects; those of the commit are complete."""
+        self._in_flight.append(commit)
         if self._queued is commit:
             self._queued = None
             self.rules.table.take_effects()
 
     def end_commit(self, commit: Commit, written: Written) -> None:
-        """Hand over all mail and give all answers: what they wait for is on disk.
+        """Hand over the grants and give the answers of a commit.
 
-        Mail that was waited for goes first, since its place among the answers is free: who has it
-        acks it and waits again before the next message is sent, which then finds a receiver, and
-        needs one commit where it would need one for itself and a second for its lease.
+        Grants to parked receivers go first; their place among the answers is free. Their receivers
+        ack and wait again before the senders send the next message, which is then leased with its
+        own commit and needs no second one.
         """
-        self._flights.popleft()
+        self._in_flight.popleft()
         effects, table = commit.effects, self.rules.table
         if effects.grants:
             self.rules.handed_over = effects.grants[-1].lease
-        left = self._hand_out(effects, written)
+        try:
+            unclaimed = effects.hand_over(written)
+        except Exception as error:
+            effects.refuse(_bug_error(error), self.rules.unpark)
+            raise
         if table.body_bytes > MAX_BODIES:
             for message in effects.inserted:
-                table.forget_body(message)
-        if left or written.values:
+                table.evict_body(message)
+        if unclaimed or written.values:
             now = self._now()
-            for grant in left:
+            for grant in unclaimed:
                 self.rules.withdraw(grant, now)
-            self._settle(now)
-        if self._idle is not None:
-            self._end_if_idle()
+            self._perform(now)
+        if self._drained is not None:
+            self._finish_close()
 
-    def _hand_out(self, effects: Effects, written: Written) -> list[Grant]:
-        """Do what `end_commit` says; return the grants whose receivers have gone."""
-        waited = iter([grant for grant in effects.grants if not grant.parked.ordered])
-        answers = iter(effects.answers)
-        grant = answer = None
-        left = []
-        try:
-            for grant in waited:
-                if not _hand_over(grant, written):
-                    left.append(grant)  # noqa: PERF401 - what is not reached is refused
-            grant = None
-            for answer in answers:
-                session, token, value, ordered = answer
-                if isinstance(value, Grant):
-                    if not _hand_over(value, written):
-                        left.append(value)
-                elif isinstance(value, FromDisk):
-                    session.answer(token, value.of(written), ordered)
-                else:
-                    session.answer(token, value, ordered)
-        except Exception as error:
-            effects.grants = [*filter(None, [grant]), *waited]
-            effects.answers = [*filter(None, [answer]), *answers]
-            self._refuse(effects, _by_a_bug(error))
-            raise
-        return left
+    def _finish_close(self) -> None:
+        if self._drained is not None and self._queued is None and not self._in_flight:
+            drained, self._drained = self._drained, None
+            drained.set_result(None)
 
-    def _end_if_idle(self) -> None:
-        if self._idle is not None and self._queued is None and not self._flights:
-            idle, self._idle = self._idle, None
-            idle.set_result(None)
-
-    def _publish(self, effects: Effects) -> None:
+    def _publish_notices(self, effects: Effects) -> None:
         notices, effects.notices = effects.notices, []
         for notice in notices if self._trouble is None else ():
-            self._tell(notice)
+            self._publish(notice)
 
-    def _cancel_soon(self) -> None:
-        if self._soon is not None:
-            self._soon.cancel()
-            self._soon = None
+    def _cancel_ack_timer(self) -> None:
+        if self._ack_timer is not None:
+            self._ack_timer.cancel()
+            self._ack_timer = None
 
     # Trouble
 
     def fail_commit(self, commit: Commit, error: Exception) -> None:
-        """Let go of all that memory is ahead of the disk with, and begin to read the disk.
+        """Refuse the requests of a failed commit and all after it, and begin to read the disk.
 
-        A commit may fail alone, by a fault of its own. What gathered behind it goes with it: it
-        builds on rows that are not there.
+        Also when only this commit is faulty, and not the store, the decisions after it are refused:
+        they build on its rows.
         """
-        if commit in self._flights:
-            self._flights.remove(commit)
+        if commit in self._in_flight:
+            self._in_flight.remove(commit)
         if not isinstance(error, HiveError):
             context = {"message": "the store refused what the broker wrote", "exception": error}
             self._loop.call_exception_handler(context)
@@ -399,61 +413,47 @@ class BrokerService:
                 f"so try again soon: {error}"
             )
         self._is_closing = False
-        self._refuse(commit.effects, error)
-        self._refuse(self._abandon(), error)
+        commit.effects.refuse(error, self.rules.unpark)
+        self._abandon().refuse(error, self.rules.unpark)
         recovers = self._recovery is not None and not self._recovery.done()
         if not isinstance(error, StoreClosedError) and self._is_open and not recovers:
             self._recovery = self._loop.create_task(self._recover(), name="broker recovery")
-        self._end_if_idle()
+        self._finish_close()
 
     def _abandon(self) -> Effects:
-        """Return what was decided and not written; a commit that is queued will find nothing."""
+        """Return the effects that are in no commit in flight; a queued commit becomes empty."""
         queued, self._queued = self._queued, None
         effects = self.rules.table.take_effects()
         if queued is not None:
             queued.effects = Effects()
         return effects
 
-    def _refuse(self, effects: Effects, error: Exception) -> None:
-        """Tell those who wait for a commit that it will not be."""
-        for parked in effects.acking:
-            if self.rules.unpark(parked):
-                parked.session.answer(parked.token, error, parked.ordered)
-        for grant in effects.grants:
-            if not grant.parked.ordered:
-                grant.parked.session.answer(grant.parked.token, error, ordered=False)
-        for session, token, _, ordered in effects.answers:
-            session.answer(token, error, ordered)
-        effects.acking.clear()
-        effects.grants.clear()
-        effects.answers.clear()
-
     def _refuse_unwritten(self, effects: Effects, trouble: UnavailableError) -> None:
-        """Refuse what cannot be written now; who has just waited long enough gets nothing."""
+        """Refuse what cannot be written in trouble; a `recv` that times out is answered."""
         for session, token, value, ordered in effects.answers:
             if isinstance(value, Received):
                 session.answer(token, value, ordered)
             else:
                 session.answer(token, trouble, ordered)
         effects.answers.clear()
-        self._refuse(effects, trouble)
+        effects.refuse(trouble, self.rules.unpark)
         if self._is_closing and effects.is_written:
             self._queue()
 
     def _refusal(self, trouble: UnavailableError) -> UnavailableError:
-        """Return why nothing is taken in: while the store takes no writes, its own words."""
+        """Return why requests are refused; while the store takes no writes, its own reason."""
         store = self._store.health.trouble
         if store is None or self._recovery is None or self._recovery.done():
             return trouble
         return UnavailableError(str(store.refusal()))
 
     async def _recover(self) -> None:
-        """Read the disk at once, so that what is shown is true, and again when it takes writes."""
+        """Load the state on disk, for queries at once, and again when the store takes writes."""
         while True:
             try:
                 await self._load()
                 if self._store.health.trouble is not None:
-                    self._settle(self._now())  # nobody can be given anything, and is told so
+                    self._perform(self._now())  # `_load` granted messages, which are refused
                     await self._store.health.until_good()
                     await self._load()
                 await self._begin_epoch()
@@ -462,11 +462,11 @@ class BrokerService:
             except StoreError:
                 await asyncio.sleep(RETRY_SECONDS)
             else:
-                self._serve_again()
+                self._resume()
                 return
 
     async def _begin_epoch(self) -> None:
-        """Write the new epoch down, once, as it was foreseen; nothing is delivered before that."""
+        """Write the epoch that `open` has read, once; nothing is delivered before that."""
         if not self._has_epoch:
             await self._store.write(Epoch(self._clock.now()))
             self._has_epoch = True
@@ -477,28 +477,28 @@ class BrokerService:
             lambda connection: (undelivered(since)(connection), open_questions(connection))
         )
         self.rules.load(found, self._now())
-        self.asking.load(questions)
+        self.question_rules.load(questions)
 
-    def _serve_again(self) -> None:
+    def _resume(self) -> None:
         self._trouble = None
-        self._settle(self._now())
+        self._perform(self._now())
 
     def crash(self, error: Exception) -> UnavailableError:
-        """Take nothing more in: after a bug nobody knows what memory is worth."""
-        self._trouble = _by_a_bug(error)
+        """Refuse everything from now on: after a bug, memory may be wrong."""
+        self._trouble = _bug_error(error)
         self._is_closing = False
-        self._alarm.cancel()
-        self._cancel_soon()
+        self._timer.cancel()
+        self._cancel_ack_timer()
         if self._recovery is not None:
             self._recovery.cancel()
-        self._refuse(self._abandon(), self._trouble)
-        self._dismiss(self._trouble)
-        self._end_if_idle()
+        self._abandon().refuse(self._trouble, self.rules.unpark)
+        self._end_sessions(self._trouble)
+        self._finish_close()
         self._crashed(error)
         return self._trouble
 
-    def _dismiss(self, why: UnavailableError) -> None:
-        """Answer all who wait for mail, and let go of all sessions."""
+    def _end_sessions(self, why: UnavailableError) -> None:
+        """Answer all parked receivers with an error, and end all sessions."""
         for parked in self.rules.unpark_all():
             parked.session.answer(parked.token, why, parked.ordered)
         for session in self.rules.table.sessions.values():
@@ -506,68 +506,69 @@ class BrokerService:
 
     # Time
 
-    def _set_alarm(self, now: Moment) -> None:
+    def _set_timer(self, now: Moment) -> None:
         if self._trouble is None:
-            delays = (self.rules.delay(now), self.asking.delay(now))
+            delays = (self.rules.delay(now), self.question_rules.delay(now))
         else:
             delays = (self.rules.wait_delay(now), None)
         known = [delay for delay in delays if delay is not None]
         if known and self._is_open:
-            self._alarm.set(now.loop + min(*known, LONGEST_SLEEP), self._on_alarm)
+            self._timer.set(now.loop + min(*known, LONGEST_SLEEP), self._on_timer)
 
-    def _on_alarm(self) -> None:
+    def _on_timer(self) -> None:
         now = self._now()
         try:
             if self._trouble is None:
                 self.rules.advance(now)
-                self.asking.advance(now)
+                self.question_rules.advance(now)
             else:
-                self.rules.end_waits(now)  # the rest is done once it can be written
+                self.rules.end_waits(now)  # the rest must be written, so it waits for the store
         except Exception as error:
             self.crash(error)
             return
-        self._settle(now)
-        self._set_alarm(now)
+        self._perform(now)
+        self._set_timer(now)
 
 
-def _decisions(rules: Rules, asking: Asking, mail_admin: MailAdmin) -> Mapping[type, Decide]:
-    """Return who decides about each request."""
-    return {
-        agent.Send: rules.send,
-        agent.Recv: rules.recv,
-        agent.Ack: rules.ack,
-        agent.AckTurn: rules.ack_turn,
-        agent.Nack: rules.nack,
-        agent.RequeueInflight: rules.requeue_inflight,
-        agent.Heartbeat: rules.heartbeat,
-        agent.Wake: mail_admin.wake,
-        host.OperatorSend: lambda session, request, token, now: rules.post_and_answer(
-            session, Post(request), token, now
-        ),
-        Post: rules.post_and_answer,
-        questions.Ask: asking.ask,
-        questions.Answer: asking.answer,
-        turns.AnswerQuestion: asking.answer,
-        questions.Remind: asking.remind,
-        questions.Cancel: asking.cancel,
-        host.Replay: mail_admin.replay,
-        host.Discard: mail_admin.discard,
-        host.ResetLoop: mail_admin.reset_loop,
-        host.ChangeGroup: mail_admin.change_group,
-        host.RemoveQueue: mail_admin.remove_queue,
-        MarkRead: mail_admin.mark_read,
-        RemoveInbox: mail_admin.remove_inbox,
-    }
+@frozen
+class Bug:
+    """An exception of the rules that is no answer to a request."""
+
+    error: Exception
 
 
-def _hand_over(grant: Grant, written: Written) -> bool:
-    """Give a receiver its mail; return False if it has gone, so that the mail must go back."""
-    parked, rows = grant.parked, grant.rows(written.bodies)
-    received = Received(ok=True, messages=rows)
-    return parked.session.answer(parked.token, received, parked.ordered) or not rows
+class Broker(Actor[Bug]):
+    """The actor that owns the start, the stop and the crash of the service.
+
+    Requests do not pass its mailbox: they call the service directly, on the loop. An exception of
+    the rules crashes this actor, and its supervisor starts it again.
+
+    Args:
+        service: The broker service.
+    """
+
+    def __init__(self, service: BrokerService) -> None:
+        self._service = service
+
+    async def on_start(self) -> None:
+        """Open the service, which loads the messages on disk."""
+        await self._service.open(lambda error: self.context.ref.tell(Bug(error)))
+
+    def receive(self, message: Bug) -> None:
+        """Crash with the exception of the rules.
+
+        Raises:
+            Exception: The bug.
+        """
+        raise message.error
+
+    async def on_stop(self, reason: ExitReason) -> None:
+        """Close the service, which commits what is decided."""
+        del reason
+        await self._service.close()
 
 
-def _by_a_bug(error: Exception) -> UnavailableError:
+def _bug_error(error: Exception) -> UnavailableError:
     return UnavailableError(
         "the broker did not answer and starts again, so look before repeating the request: "
         f"{type(error).__name__}: {error}"

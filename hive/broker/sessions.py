@@ -1,17 +1,20 @@
-"""Connections of participants: what each waits for, is handed, lost, and the fence around it.
+"""Sessions: the connections of participants, their parked receivers, and the fence of leases.
 
-A session answers its own requests: a connection to a socket by writing a line, an embedder's by
-completing a future. To the rules it is a record.
+A session answers its own requests: a connection to a socket writes a line, the session of an
+embedder completes a future. For the rules it is a record.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import msgspec
+from attrs import frozen
 
 from hive.broker.inboxes import Inbox
-from hive.broker.values import Token, Value
+from hive.broker.values import Moment, Token, Value
 from hive.clock import rfc3339
 from hive.errors import StaleLeaseError
 from hive.names import QUEUE_PREFIX
@@ -23,26 +26,26 @@ SESSION_ENDED = "the session that held it ended"
 DAEMON_ENDED = "the daemon that had delivered it ended"
 REQUEUED = "its participant put all its mail back"
 
-LOST_KEPT = 1000
-"""Lost messages that a session can be told of; those that were lost first are forgotten."""
+LOST_MAX = 1000
+"""Most lost messages that a session records; the oldest are removed first."""
 
 COUNTED = frozenset({Kind.AGENT, Kind.MANAGER, Kind.PEER})
-"""Whose messages are counted: who may be too fast, or one side of a loop."""
+"""Senders that have a rate limit and can be a side of a loop."""
 
 
 class Parked(msgspec.Struct, eq=False):
-    """A `recv` that may wait: a record, not a task.
+    """The receiver of a `recv`, which may wait: a record, not a task.
 
     Attributes:
-        session: Who receives.
-        token: What the session knows the request by.
-        inbox: Whose mail it is.
-        max: Messages that it takes at most.
-        urgent: Whether it takes only those of high priority.
-        ordered: Whether later answers of the session wait for this one.
-        max_bytes: Bytes of all bodies at most, unless the first alone has more; None for no limit.
-        until: When it stops to wait, in seconds of the loop.
-        group: Those who wait as long; None before it waits.
+        session: The session that receives.
+        token: The request, as the session knows it.
+        inbox: The inbox of the messages.
+        max: Most messages that it takes.
+        urgent: Whether it takes only messages of high priority.
+        ordered: Whether it is answered in the order of requests, because it does not wait.
+        max_bytes: Most bytes of all bodies, unless the first alone has more; None for no limit.
+        until: Time at which its wait ends, in seconds of the loop.
+        group: The receivers with the same wait; None before it is parked.
     """
 
     session: Session
@@ -57,7 +60,7 @@ class Parked(msgspec.Struct, eq=False):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether somebody still waits for what it gets."""
+        """Whether its session still waits for the answer."""
         return self.session.waits(self.token)
 
 
@@ -65,18 +68,18 @@ class Session:
     """One connection of a participant, of the operator, or of the daemon itself.
 
     Attributes:
-        number: The broker's life and a counter; 0 until it is opened.
-        name: Whose it is.
-        kind: What that is.
-        is_counted: Whether what it sends counts against a rate and as a side of a loop.
-        origin: Who is at its other end.
-        inbox: That participant's; set when it is opened.
+        number: Epoch of the broker and a counter; 0 until it is opened.
+        name: The name of its participant.
+        kind: The kind of its participant.
+        is_counted: Whether its messages count against the rate limit and for loops.
+        origin: Socket and process at its other end.
+        inbox: The inbox of its participant; set when it is opened.
         is_open: Whether it was opened and not closed.
-        is_written: Whether its row is on disk, or in a commit that is under way.
-        alive_at: When it last asked for anything, in seconds of the loop.
-        held: The messages that are leased to it by id, in the order of their delivery.
+        is_written: Whether its row is on disk, or in the effects or a commit.
+        alive_at: Time of its last request, in seconds of the loop.
+        held: The messages that are leased to it by id, in the order of their leases.
         lost: Messages that it held and lost since its last `ack_turn`, and why; None for none.
-        parked: Its requests that wait for mail; None for none.
+        parked: Its parked receivers; None for none.
     """
 
     __slots__ = (
@@ -112,45 +115,49 @@ class Session:
         return f"<{type(self).__name__} {session_name(self.name, self.number)}>"
 
     def answer(self, token: Token, value: Value, ordered: bool = True) -> bool:
-        """Answer a request; return False if nobody waited for that any more.
+        """Answer a request; return False if the client does not wait for it any more.
 
         Args:
             token: The request.
             value: The answer.
-            ordered: Whether it comes in the order of requests; not so if it is mail that was
-                waited for, which must not hold up others.
+            ordered: Whether it is given in the order of requests; not so for a parked receiver,
+                whose answer must not delay others.
         """
         raise NotImplementedError
 
     def waits(self, token: Token) -> bool:
-        """Return whether a request still waits for its answer."""
+        """Return whether the client still waits for the answer to a request."""
         raise NotImplementedError
 
-    def lose(self, number: int, why: str) -> None:
-        """Note that a message which it held was taken from it."""
+    def record_lost(self, number: int, why: str) -> None:
+        """Record that it has lost a message that it held."""
         if self.lost is None:
             self.lost = {}
-        elif len(self.lost) >= LOST_KEPT:
+        elif len(self.lost) >= LOST_MAX:
             del self.lost[next(iter(self.lost))]
         self.lost[number] = why
 
     def row(self) -> tuple[object, ...]:
-        """Return its row."""
+        """Return the values of its row on disk."""
         origin = self.origin
         socket = origin.socket or None
         return (self.number, self.name, self.kind.value, socket, origin.pid, origin.uid, origin.gid)
 
 
-class FutureSession(Session):
-    """A session whose requests are known by the futures that they are answered through.
+Decide: TypeAlias = Callable[[Session, Any, Token, Moment], None]
+"""Decides about a request: takes the session, the request, the token of its answer, the moment."""
 
-    Cancelling one cancels nothing but the waiting; a cancelled `recv` gets no mail.
+
+class FutureSession(Session):
+    """A session whose tokens are futures.
+
+    To cancel a future does not cancel the request; a cancelled `recv` gets no messages.
     """
 
     __slots__ = ()
 
     def answer(self, token: Token, value: Value, ordered: bool = True) -> bool:
-        """Complete the future of a request; return False if nobody waits for it any more."""
+        """Complete the future of a request; return False if it is done already."""
         del ordered
         future: asyncio.Future[Value] = token
         if future.done():
@@ -162,22 +169,35 @@ class FutureSession(Session):
         return True
 
     def waits(self, token: Token) -> bool:
-        """Return whether the future of a request still waits."""
+        """Return whether the future of a request is not done."""
         return not token.done()
+
+
+@frozen
+class Stale:
+    """A message that a session does not hold, so that it can neither ack nor nack it.
+
+    Attributes:
+        id: The id of the message.
+        why: The reason; None if the message is not in memory, and must be looked up on disk.
+    """
+
+    id: int
+    why: str | None
 
 
 def why_not_held(
     message: Message, session: Session, lease: str | None, holder: Session | None
 ) -> str | None:
-    """Return why a session cannot ack a message that is at hand, None if it can.
+    """Return why a session does not hold a message, None if it does.
 
     Args:
-        message: Which one.
-        session: Who wants to.
-        lease: What it shows as proof; without one, it must be the holder itself.
-        holder: The session that the message was delivered to last, if it is still open.
+        message: A message that has not ended.
+        session: The session that wants to ack or nack it.
+        lease: The lease that it names; without one, the message must be leased to the session.
+        holder: The session of the message's last lease, if it is open.
     """
-    if not _is_for(message, session, holder):
+    if not _belongs_to(message, session, holder):
         return "is not in this inbox"
     if message.state is not MessageState.LEASED:
         return _why_not_leased(message)
@@ -187,8 +207,8 @@ def why_not_held(
     return None
 
 
-def _is_for(message: Message, session: Session, holder: Session | None) -> bool:
-    """Whether a message is in the inbox of a session, or came to its participant by a queue."""
+def _belongs_to(message: Message, session: Session, holder: Session | None) -> bool:
+    """Return whether a message is in the session's inbox, or its participant's from a queue."""
     if not message.inbox.startswith(QUEUE_PREFIX):
         return message.inbox == session.name
     return holder is not None and holder.name == session.name
@@ -203,22 +223,28 @@ def _why_not_leased(message: Message) -> str:
 
 
 def queue_holder(message: Message) -> str | None:
-    """Return to whom a message of a work queue was delivered last, None for any other."""
+    """Return the last holder of a message of a work queue; None for any other message."""
     return message.holder if message.inbox.startswith(QUEUE_PREFIX) else None
 
 
-def stale_error(told: list[str]) -> StaleLeaseError:
-    """Return the error that says of each of several messages why it could not be acked."""
-    return StaleLeaseError("; ".join(told) + "; whatever else was asked for is done")
+def stale_error(sentences: list[str]) -> StaleLeaseError:
+    """Return the error with the reason for each message that was not acked."""
+    return StaleLeaseError("; ".join(sentences) + "; whatever else was asked for is done")
 
 
-def fate(
+def why_ended(
     message: Message | None, session: Session, lease: str | None, *, is_ack: bool
 ) -> str | None:
-    """Return why a message that is at its end on disk cannot be acked or given back.
+    """Return why a message that is not in memory cannot be acked or nacked.
 
-    To repeat an ack is no error, since its answer may have been lost: None. To give back what was
-    acked is one.
+    To repeat an ack is no error, because its answer may have been lost: the result is None. To nack
+    an acked message is one.
+
+    Args:
+        message: The message on disk; None if there is none of that id.
+        session: The session that wants to ack or nack it.
+        lease: The lease that it names, if any.
+        is_ack: Whether it wants to ack.
     """
     if message is None:
         return "does not exist"

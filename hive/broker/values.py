@@ -1,7 +1,9 @@
-"""What goes into the broker and what comes out of it."""
+"""Values of requests and answers: moment, token, and the requests that the wire does not have."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import msgspec
@@ -15,8 +17,8 @@ from hive.wire.base import Response
 class Moment(msgspec.Struct, frozen=True, gc=False):
     """One instant on both clocks, in seconds.
 
-    `loop` is monotonic and decides about leases and waits; `wall` is shown to people, kept on disk,
-    and decides when a delayed message is due.
+    `loop` is monotonic and decides about leases and waits; `wall` is shown to people, stored, and
+    decides when a deferred message is due.
     """
 
     loop: float
@@ -24,21 +26,21 @@ class Moment(msgspec.Struct, frozen=True, gc=False):
 
 
 Token: TypeAlias = Any
-"""What a session knows one of its requests by: the broker gives it back with the answer."""
+"""Identifies a request to its session; the broker passes it back with the answer."""
 
 Value: TypeAlias = "Response | dict[str, Any] | Exception"
-"""An answer: the response, the fields of one, or why there is none."""
+"""An answer: a response, the fields of one, or an error."""
 
 
 @frozen
 class Post:
-    """A message that is more than a participant may say of one.
+    """A message with attributes that participants cannot set by `send`.
 
     Attributes:
-        posting: Whom it is for, what it says, and when.
-        kind: Why it is sent.
-        label: A free word that is shown with it.
-        transient: It only rings: it is not kept when nobody waits for mail at that moment.
+        posting: Recipients, body and options.
+        kind: The kind of message.
+        label: Free text that is shown with it.
+        transient: Dropped unless a receiver is waiting.
     """
 
     posting: Posting
@@ -47,9 +49,15 @@ class Post:
     transient: bool = False
 
 
+def event(to: str, name: str, detail: Mapping[str, Any]) -> Post:
+    """Return a message of kind `event`, whose body is a JSON object of `event` and the detail."""
+    body = json.dumps({"event": name, **detail})
+    return Post(Posting(to=to, body=body), MessageKind.EVENT)
+
+
 @frozen
 class MarkRead:
-    """End messages that were read without a lease; answers `count`."""
+    """Ack messages that were read without a lease; answered with their number as `count`."""
 
     name: str
     ids: tuple[int, ...]
@@ -57,25 +65,12 @@ class MarkRead:
 
 @frozen
 class RemoveInbox:
-    """Take a participant out of the routing.
+    """Remove a participant.
 
-    Unread mail stays for its return, or is dead with `purge`; with neither that nor `force` it is a
-    reason to refuse.
+    If it has unread messages, they stay for its return with `force`, become dead letters with
+    `purge`, and otherwise the request is refused.
     """
 
     name: str
     force: bool = False
     purge: bool = False
-
-
-@frozen
-class Stale:
-    """A message that could not be acked or given back.
-
-    Attributes:
-        id: Which one.
-        why: What happened to it; None when it is not in memory and the disk must be asked.
-    """
-
-    id: int
-    why: str | None

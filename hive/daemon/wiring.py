@@ -24,10 +24,9 @@ from actors import (
     SupervisorRef,
     SupervisorSpec,
 )
-from hive.broker.actor import Broker
-from hive.broker.notices import Notice
+from hive.broker.effects import Notice
 from hive.broker.queries import MailQueries
-from hive.broker.service import BrokerService
+from hive.broker.service import Broker, BrokerService
 from hive.clock import Clock
 from hive.config import HiveConfig
 from hive.daemon.maintenance import Maintenance
@@ -35,15 +34,13 @@ from hive.daemon.runtimes import observer_of, runtime_state
 from hive.daemon.store_actor import StoreActor, report_trouble
 from hive.errors import UnavailableError
 from hive.event_log import END_EVENTS, EventKind, EventLog
-from hive.gateway.connection import Connection, Served
+from hive.gateway.connection import Connection, GatewayContext
 from hive.gateway.dispatch import Fields
-from hive.gateway.handlers.agent import ParticipantServices
-from hive.gateway.handlers.agent_connection import AgentConnection
-from hive.gateway.handlers.host_connection import HostConnection
-from hive.gateway.handlers.host_services import HostServices
+from hive.gateway.handlers.agent import AgentConnection
+from hive.gateway.handlers.host import HostConnection
 from hive.gateway.handlers.manager import ManagerConnection
-from hive.gateway.operator_socket import OperatorSocket
-from hive.gateway.participant_sockets import GatewaySockets
+from hive.gateway.handlers.services import HostServices, ParticipantServices
+from hive.gateway.sockets import OperatorSocket, ParticipantSockets
 from hive.machines.runtime import Runtime
 from hive.names import MANAGER
 from hive.participants.agent_actor import AgentServices
@@ -112,7 +109,7 @@ class Wiring:
         limits = self._config.limits
         self.broker = BrokerService(self.store, limits, outside.clock, self._tell)
         self.mail = MailQueries(self.broker, self.store)
-        self._sockets = GatewaySockets(outside.paths, self._connection)
+        self._sockets = ParticipantSockets(outside.paths, self._connection)
         specs = spec_of(outside.paths, outside.inside)
         services = AgentServices(
             self.broker, self._sockets, outside.runtime, self.registry, self.events, specs
@@ -138,7 +135,7 @@ class Wiring:
         )
 
     def _make_gateway(self, shutdown: Callable[[bool], None]) -> None:
-        self._served = Served(self.broker, self._requests, asyncio.get_running_loop())
+        self._context = GatewayContext(self.broker, self._requests, asyncio.get_running_loop())
         self._agent_services = ParticipantServices(
             self.mail,
             self.registry,
@@ -166,15 +163,15 @@ class Wiring:
 
     def _connection(self, participant: Participant, path: str) -> Connection:
         """Make the connection of who comes in through a participant's socket."""
-        served, services = self._served, self._agent_services
+        context, services = self._context, self._agent_services
         if participant.name == MANAGER:
             return ManagerConnection(
-                participant, path, served, services, lifecycle=self.lifecycle, logs=self.logs
+                participant, path, context, services, lifecycle=self.lifecycle, logs=self.logs
             )
-        return AgentConnection(participant, path, served, services)
+        return AgentConnection(participant, path, context, services)
 
     def _host_connection(self) -> Connection:
-        return HostConnection(self._served, self._host_services)
+        return HostConnection(self._context, self._host_services)
 
     def _gateway(self) -> OperatorSocket:
         return OperatorSocket(self._outside.paths.host_socket, self._host_connection)

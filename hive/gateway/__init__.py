@@ -1,5 +1,6 @@
-"""The sockets: host.sock, manager.sock and one agents/<name>/mcp.sock per participant.
+"""The sockets: host.sock, manager.sock and one agents/<name>/mcp.sock for each participant.
 
-`connection` speaks the wire, `listener` binds a socket, `origin` asks the kernel who is there, and
-`agent_verbs`, `manager_verbs`, `host_verbs` and what they are made of say what each request means.
+`sockets` binds them and accepts connections, `connection` speaks the wire with one client,
+`dispatch` finds the handler of a request, `responses` makes the lines of answers. `handlers` has
+the verbs; `rows` and `streams` are their answers in the form of the wire.
 """

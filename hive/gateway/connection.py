@@ -1,20 +1,22 @@
-"""One client's connection: lines in, answers out, in order.
+"""The connection of one client: lines in, answers out, in order.
 
-An `asyncio.Protocol` rather than streams: no task and no buffer object exists for a client that
-waits. It *is* the client's session with the broker: it calls the broker as it decodes a request,
-and the broker answers it when the outcome is on disk. uvloop joins what is written to one client in
-one turn of the loop.
+It is an `asyncio.Protocol`, so that no task and no stream buffer exists for a client that waits. It
+is also the client's session with the broker: it calls the broker as it decodes a request, and the
+broker answers it when the outcome is on disk. uvloop joins what is written to one client in one
+turn of the loop.
 
-Order costs nothing as long as only the broker is asked, because that answers in the order in which
-it was asked: such an answer is owed and goes out as it comes. Any other answer that has to wait, or
-that comes while something is owed, gets a `ResponseSlot`, and from then on every request gets one,
-until all slots are empty again.
+The broker answers in the order of requests, so its answers are counted and written as they come.
+Any other answer that comes later, or while an answer of the broker is pending, gets a
+`ResponseSlot`; from then on every request gets one, until all slots are empty again.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import select
+import socket
+import struct
 from collections import deque
 from collections.abc import Coroutine, Mapping
 from typing import Any, ClassVar, Protocol, cast
@@ -25,10 +27,9 @@ from hive.broker.service import BrokerService
 from hive.broker.sessions import Session
 from hive.broker.values import Token, Value
 from hive.errors import HiveError, TooLargeError, UnavailableError
-from hive.gateway.dispatch import Answer, Fields, Handler, LongPoll, Stream, table_of
-from hive.gateway.peer_credentials import has_hung_up, peer_credentials
-from hive.gateway.responses import Req, ResponseSlot, failure, line_of
-from hive.store import Kind
+from hive.gateway.dispatch import Answer, Fields, Handler, LongPoll, Stream, handler_table
+from hive.gateway.responses import Req, ResponseSlot, error_line, response_line
+from hive.store import Kind, Origin
 from hive.wire.agent import Recv
 from hive.wire.base import LINE_MAX, Request
 from hive.wire.codec import MALFORMED, RequestDecoder, encode_error, encode_ok, request_id
@@ -37,24 +38,27 @@ from hive.wire.framing import LineBuffer, TooLong
 logger = logging.getLogger(__name__)
 
 WRITE_DEADLINE = 30.0
-"""Seconds that a client may leave its answers unread before it is disconnected."""
+"""Seconds for which a client may leave its answers unread before it is disconnected."""
 
-FAREWELL = 1.0
-"""Seconds that a client is given to read its last answers when we disconnect it."""
+CLOSE_TIMEOUT = 1.0
+"""Seconds for which a client may read its last answers when the daemon disconnects it."""
 
 MAX_OUTSTANDING = 1024
-"""Requests that one connection may have under way before no more are read from it."""
+"""Unanswered requests of one connection, above which it is not read from."""
+
+
+_UCRED = struct.Struct("3i")
 
 
 @frozen
-class Served:
-    """What all connections of a gateway share.
+class GatewayContext:
+    """The objects that all connections of a gateway share.
 
     Attributes:
-        broker: Who decides about mail.
-        running: Holds the tasks of long requests, which outlive their connection: an operator who
-            interrupts `hive-c0re restart` has not interrupted the restart.
-        loop: Where all of this runs.
+        broker: The broker service.
+        running: Tasks of long requests. They outlive their connection: to interrupt the command
+            `hive-c0re restart` does not interrupt the restart.
+        loop: The event loop.
     """
 
     broker: BrokerService
@@ -63,14 +67,14 @@ class Served:
 
 
 class Acceptor(Protocol):
-    """A listening socket, as the connections see it that came in through it."""
+    """A listening socket as its connections see it."""
 
-    def made(self, connection: Connection) -> None:
-        """Note that a client is there."""
+    def connected(self, connection: Connection) -> None:
+        """Add a connection that was made."""
         ...
 
-    def lost(self, connection: Connection) -> None:
-        """Note that a client has gone."""
+    def disconnected(self, connection: Connection) -> None:
+        """Remove a connection that was lost."""
         ...
 
 
@@ -78,30 +82,30 @@ class Connection(Session, asyncio.Protocol):
     """Serves one client.
 
     Args:
-        name: Who speaks here.
-        kind: What that is.
-        path: The socket that it came in through.
-        served: What all connections share.
+        name: The name of the socket's participant.
+        kind: The kind of that participant.
+        path: The path of the socket.
+        context: The objects that all connections share.
 
     Attributes:
-        decoder: Knows the requests of this socket.
-        to_broker: Requests that the broker decides about, and answers by itself.
-        handlers: The handler of each request, of this class and its bases.
-        acceptor: The socket that it came in through, which keeps account of it; None without one.
+        decoder: Decodes the requests of this socket.
+        to_broker: Types of requests that the broker answers itself.
+        handlers: The handler of each type of request, from this class and its bases.
+        acceptor: The listening socket; None without one.
     """
 
     __slots__ = (
-        "_has_ended",
-        "_held_up",
-        "_leaving",
+        "_context",
+        "_is_closing",
         "_lines",
-        "_owed",
+        "_ordered",
         "_path",
-        "_served",
+        "_reading_paused",
+        "_received_eof",
         "_slots",
         "_stream",
         "_transport",
-        "_waiting",
+        "_unordered",
         "_write_deadline",
         "acceptor",
     )
@@ -112,89 +116,89 @@ class Connection(Session, asyncio.Protocol):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.handlers = table_of(cls, Connection.ask_broker)
+        cls.handlers = handler_table(cls, Connection.ask_broker)
 
-    def __init__(self, name: str, kind: Kind, path: str, served: Served) -> None:
+    def __init__(self, name: str, kind: Kind, path: str, context: GatewayContext) -> None:
         super().__init__(name, kind)
         self._path = path
-        self._served = served
+        self._context = context
         self._transport: asyncio.Transport | None = None
         self._lines: LineBuffer | None = None
         self._slots: deque[ResponseSlot] | None = None
-        self._owed = 0
-        self._waiting = 0
-        self._held_up = False
-        self._leaving = False
-        self._has_ended = False
+        self._ordered = 0
+        self._unordered = 0
+        self._reading_paused = False
+        self._is_closing = False
+        self._received_eof = False
         self._stream: asyncio.Task[None] | None = None
         self._write_deadline: asyncio.TimerHandle | None = None
         self.acceptor: Acceptor | None = None
 
-    # What the loop tells
+    # Callbacks of the loop
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Find out who is there and open its session."""
+        """Read the peer credentials and open the session."""
         # uvloop's transports are not subclasses of asyncio.Transport.
         self._transport = cast("asyncio.Transport", transport)
         if self.acceptor is not None:
-            self.acceptor.made(self)
-        if self._leaving:
+            self.acceptor.connected(self)
+        if self._is_closing:
             self.abort()
             return
         self.origin = peer_credentials(transport, self._path)
-        self._served.broker.open_session(self)
+        self._context.broker.open_session(self)
         self.opened()
 
     def data_received(self, data: bytes) -> None:
-        """Answer the requests that these bytes complete."""
+        """Serve the requests that these bytes complete."""
         if self._lines is None and data.find(b"\n") == len(data) - 1 <= LINE_MAX:
             if self._stream is None:
-                self._take(data)
+                self._handle_line(data)
         else:
-            self._take_pieces(data)
-        if self._slots or self._owed + self._waiting > MAX_OUTSTANDING:
-            self._regulate()
+            self._handle_chunk(data)
+        if self._slots or self._ordered + self._unordered > MAX_OUTSTANDING:
+            self._update_reading()
 
     def eof_received(self) -> bool:
-        """The client asks no more; return whether the connection stays, for answers to come.
+        """Return whether the connection stays open for pending answers.
 
-        Who has only closed its sending end, as a shell's pipe does, still reads. Who has gone
-        altogether is let go of at once, and so is who reads a stream.
+        A client that has only closed its sending end, as a shell's pipe does, still reads them. One
+        that has hung up is disconnected at once, and so is the reader of a stream.
         """
         assert self._transport is not None
         is_waiting = bool(self._under_way) and self._stream is None
-        self._has_ended = is_waiting and not has_hung_up(self._transport)
-        return self._has_ended
+        self._received_eof = is_waiting and not has_hung_up(self._transport)
+        return self._received_eof
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of everything; a request that was never finished with a newline is dropped."""
+        """Close the session; a request without its newline is dropped."""
         if self._write_deadline is not None:
             self._write_deadline.cancel()
         if self._stream is not None:
             self._stream.cancel()
         self._transport = None
-        self._served.broker.close_session(self)
+        self._context.broker.close_session(self)
         self.closed()
         if self.acceptor is not None:
-            self.acceptor.lost(self)
+            self.acceptor.disconnected(self)
 
     def pause_writing(self) -> None:
-        """The client reads too slowly: take no more requests, and do not wait for ever."""
-        self._write_deadline = self._served.loop.call_later(WRITE_DEADLINE, self.abort)
-        self._regulate()
+        """Stop reading, because the client reads too slowly, and set its deadline."""
+        self._write_deadline = self._context.loop.call_later(WRITE_DEADLINE, self.abort)
+        self._update_reading()
 
     def resume_writing(self) -> None:
-        """The client has read its answers."""
-        if self._write_deadline is not None and not self._leaving:
+        """Read again, because the client has read its answers."""
+        if self._write_deadline is not None and not self._is_closing:
             self._write_deadline.cancel()
             self._write_deadline = None
-        self._regulate()
+        self._update_reading()
 
     def opened(self) -> None:
-        """The client is there."""
+        """Called when the session is open."""
 
     def closed(self) -> None:
-        """The client has gone: let go of everything that it held."""
+        """Called when the connection has ended, after the session was closed."""
 
     # Ends
 
@@ -204,13 +208,13 @@ class Connection(Session, asyncio.Protocol):
             self._transport.abort()
 
     def close(self) -> None:
-        """Disconnect, once what was written is read; a client that does not read is cut off."""
-        self._leaving = True
+        """Disconnect once the client has read what was written, or after `CLOSE_TIMEOUT`."""
+        self._is_closing = True
         if self._transport is None:
             return
         if self._write_deadline is not None:
             self._write_deadline.cancel()
-        self._write_deadline = self._served.loop.call_later(FAREWELL, self.abort)
+        self._write_deadline = self._context.loop.call_later(CLOSE_TIMEOUT, self.abort)
         self._transport.close()
 
     def _write(self, line: bytes) -> bool:
@@ -223,121 +227,121 @@ class Connection(Session, asyncio.Protocol):
 
     # Requests
 
-    def _take_pieces(self, data: bytes) -> None:
-        """Take what is not just one line; what is unfinished is kept."""
+    def _handle_chunk(self, data: bytes) -> None:
+        """Handle data that is not exactly one line; an incomplete line is buffered."""
         if self._lines is None:
             self._lines = LineBuffer()
         for line in self._lines.feed(data):
             if self._stream is not None:
                 break
             if isinstance(line, TooLong):
-                self._say(encode_error(_too_long(line.limit)))
+                self._respond(encode_error(_too_long(line.limit)))
             else:
-                self._take(line)
+                self._handle_line(line)
         if self._lines.is_empty:
             self._lines = None
 
-    def _take(self, line: bytes) -> None:
+    def _handle_line(self, line: bytes) -> None:
         decoder = self.decoder
         try:
             request = decoder.decode_quickly(line)
         except MALFORMED as error:
-            self._say(encode_error(decoder.explain(line, error), request_id(line)))
+            self._respond(encode_error(decoder.explain(line, error), request_id(line)))
             return
         try:
             answer = self.handlers[type(request)](self, request)
         except Exception as error:
-            self._say(failure(error, request.req, request.verb))
+            self._respond(error_line(error, request.req, request.verb))
             return
         if answer is not None:
             self._answer_with(request, answer)
 
     def ask_broker(self, request: Request) -> None:
-        """Ask the broker. It answers in order, but for a `recv` that may wait."""
+        """Pass a request to the broker, which answers in order except to a `recv` that may wait."""
         if type(request) is Recv and request.wait_seconds:
-            self._waiting += 1
+            self._unordered += 1
             token: Token = request.req
             ordered = False
         elif self._slots:
             token, ordered = self._open_slot(request.req), True
         else:
-            self._owed += 1
+            self._ordered += 1
             token, ordered = request.req, True
         try:
-            self._served.broker.handle(self, request, token)
+            self._context.broker.handle(self, request, token)
         except HiveError as error:
             if ordered and type(token) is not ResponseSlot:
-                self._owed -= 1  # it may be the only answer that is not owed
-                self._say(line_of(error, request.req, request.verb))
+                self._ordered -= 1  # no other answer of the broker may be pending
+                self._respond(response_line(error, request.req, request.verb))
             else:
                 self.answer(token, error, ordered)
 
     def answer(self, token: Token, value: Value, ordered: bool = True) -> bool:
-        """Put the answer of the broker into its place; see `Session.answer`."""
+        """Write an answer of the broker, or put it into its slot; see `Session.answer`."""
         if self._transport is None:
             return False
         is_written = True
         if type(token) is ResponseSlot:
-            token.line = line_of(value, token.req, "request")
+            token.line = response_line(value, token.req, "request")
         else:
-            is_written = self._write(line_of(value, token, "request"))
+            is_written = self._write(response_line(value, token, "request"))
             if ordered:
-                self._owed -= 1
+                self._ordered -= 1
             else:
-                self._waiting -= 1
-        if self._slots or self._held_up or self._has_ended:
-            self._answered()
+                self._unordered -= 1
+        if self._slots or self._reading_paused or self._received_eof:
+            self._after_answer()
         return is_written
 
     def waits(self, token: Token) -> bool:
-        """Return whether an answer would be written; not so once the connection ends."""
+        """Return whether an answer would be written: not once the connection ends."""
         transport = self._transport
         return transport is not None and not transport.is_closing()
 
     # Answers
 
     def _answer_with(self, request: Request, answer: Answer) -> None:
-        """Answer with what a handler has returned."""
-        self.alive_at = self._served.loop.time()
+        """Respond with the answer that a handler has returned."""
+        self.alive_at = self._context.loop.time()
         if isinstance(answer, Stream):
             self._begin_stream(request, answer)
         elif isinstance(answer, LongPoll):
-            self._waiting += 1
+            self._unordered += 1
             answer.future.add_done_callback(lambda done: self._poll_ended(request, done))
         elif asyncio.iscoroutine(answer):
             self._run(request, answer)
         else:
-            self._say(line_of(answer, request.req, request.verb))
+            self._respond(response_line(answer, request.req, request.verb))
 
     def _run(self, request: Request, answer: Coroutine[Any, Any, Fields]) -> None:
         slot = self._open_slot(request.req)
 
         def ended(done: asyncio.Task[Fields]) -> None:
-            self._served.running.discard(done)
-            slot.line = line_of(_outcome(done), request.req, request.verb)
-            self._answered()
+            self._context.running.discard(done)
+            slot.line = response_line(_outcome(done), request.req, request.verb)
+            self._after_answer()
 
-        task = self._served.loop.create_task(answer)
-        self._served.running.add(task)
+        task = self._context.loop.create_task(answer)
+        self._context.running.add(task)
         task.add_done_callback(ended)
 
     def _poll_ended(self, request: Request, done: asyncio.Future[Fields]) -> None:
-        self._waiting -= 1
-        self._write(line_of(_outcome(done), request.req, request.verb))
-        self._answered()
+        self._unordered -= 1
+        self._write(response_line(_outcome(done), request.req, request.verb))
+        self._after_answer()
 
-    def _answered(self) -> None:
-        """Go on after an answer."""
+    def _after_answer(self) -> None:
+        """Write the answers that waited for this one, and update the state of the connection."""
         if self._slots:
-            self._take_out()
-        if self._held_up:
-            self._regulate()
-        if self._has_ended and not self._under_way:
+            self._flush_slots()
+        if self._reading_paused:
+            self._update_reading()
+        if self._received_eof and not self._under_way:
             self.close()
 
-    def _say(self, line: bytes) -> None:
-        """Answer at once, which is still after those who asked before."""
-        if self._owed or self._slots:
+    def _respond(self, line: bytes) -> None:
+        """Write a response in its place in the order of requests."""
+        if self._ordered or self._slots:
             self._open_slot(None).line = line
         else:
             self._write(line)
@@ -349,47 +353,47 @@ class Connection(Session, asyncio.Protocol):
         self._slots.append(slot)
         return slot
 
-    def _take_out(self) -> None:
-        """Take the answers whose turn it is out of their slots."""
+    def _flush_slots(self) -> None:
+        """Write the answers at the head of the slots."""
         slots = self._slots
-        while slots and not self._owed and slots[0].line is not None:
+        while slots and not self._ordered and slots[0].line is not None:
             self._write(slots[0].line)
             slots.popleft()
 
     @property
     def _under_way(self) -> int:
-        """Answers that are yet to come, or wait for their turn."""
-        return self._owed + self._waiting + (len(self._slots) if self._slots else 0)
+        """Number of answers that are not written yet."""
+        return self._ordered + self._unordered + (len(self._slots) if self._slots else 0)
 
-    def _regulate(self) -> None:
-        """Read on only while the client reads too and not too much is under way."""
+    def _update_reading(self) -> None:
+        """Pause reading while the client does not read, or too many requests are unanswered."""
         if self._transport is None or self._transport.is_closing():
             return
-        held_up = self._write_deadline is not None or self._under_way > MAX_OUTSTANDING
-        if held_up and not self._held_up:
+        paused = self._write_deadline is not None or self._under_way > MAX_OUTSTANDING
+        if paused and not self._reading_paused:
             self._transport.pause_reading()
-        elif self._held_up and not held_up:
+        elif self._reading_paused and not paused:
             self._transport.resume_reading()
-        self._held_up = held_up
+        self._reading_paused = paused
 
     # Streams
 
     def _begin_stream(self, request: Request, stream: Stream) -> None:
-        self._say(encode_ok(request.req))
+        self._respond(encode_ok(request.req))
         run = stream.run(lambda fields: self._push(request.req, fields))
-        self._stream = self._served.loop.create_task(run)
+        self._stream = self._context.loop.create_task(run)
         self._stream.add_done_callback(lambda done: self._stream_ended(request.req, done))
 
     def _stream_ended(self, req: Req, done: asyncio.Task[None]) -> None:
         error = None if done.cancelled() else done.exception()
         if isinstance(error, HiveError):
-            self._say(encode_error(error, req))
+            self._respond(encode_error(error, req))
         elif error is not None:
-            logger.error("a stream to a client broke off", exc_info=error)
+            logger.error("a stream to a client failed", exc_info=error)
         self.close()
 
     def _push(self, req: Req, fields: Fields) -> None:
-        self._say(encode_ok(req, **fields))
+        self._respond(encode_ok(req, **fields))
 
 
 def _outcome(done: asyncio.Future[Fields]) -> Fields | BaseException:
@@ -400,3 +404,24 @@ def _outcome(done: asyncio.Future[Fields]) -> Fields | BaseException:
 
 def _too_long(limit: int) -> TooLargeError:
     return TooLargeError(f"a line may have {limit} bytes; this one was longer and was skipped")
+
+
+def has_hung_up(transport: asyncio.BaseTransport) -> bool:
+    """Return whether the peer has closed a connection in both directions; see poll(2)."""
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if sock is None or sock.fileno() < 0:
+        return True
+    poll = select.poll()
+    poll.register(sock.fileno(), 0)  # POLLHUP is always reported
+    return bool(poll.poll(0))
+
+
+def peer_credentials(transport: asyncio.BaseTransport, path: str) -> Origin:
+    """Return the peer of a connection: pid, uid and gid from SO_PEERCRED of unix(7).
+
+    The ids are those seen from the daemon's own namespaces; a pid of 0 is a process outside them.
+    """
+    sock: socket.socket = transport.get_extra_info("socket")
+    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    pid, uid, gid = _UCRED.unpack(raw)
+    return Origin(socket=path, pid=pid, uid=uid, gid=gid)

@@ -1,8 +1,8 @@
-"""How the verbs of a socket are put together, and what a verb may answer with.
+"""Dispatch: the table of handlers of a class of connections, and the answers of handlers.
 
-A class of connections has one table, from each type of request to the method that handles it. It is
-made once, of the methods marked with `serves` in the class and its bases, and of the requests named
-in `to_broker`, which the broker answers by itself.
+The table has the handler of each type of request. It is made once for a class, from the methods
+marked with `serves` in the class and its bases, and from the types in `to_broker`, which the broker
+answers itself.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ Push = Callable[[Fields], None]
 
 @frozen
 class Stream:
-    """The answer of a verb that goes on talking: a bare ok, then whatever `run` pushes.
+    """An answer of many lines: an empty ok, then each response that `run` pushes.
 
-    `run` is cancelled when the client goes; the connection is closed when `run` ends.
+    `run` is cancelled when the client disconnects; the connection is closed when `run` ends.
     """
 
     run: Callable[[Push], Coroutine[Any, Any, None]]
@@ -34,13 +34,13 @@ class Stream:
 
 @frozen
 class LongPoll:
-    """The answer that a future will have; it does not hold up later requests."""
+    """An answer that is the result of a future, and does not delay later answers."""
 
     future: asyncio.Future[Fields]
 
 
 Answer = Fields | Coroutine[Any, Any, Fields] | Stream | LongPoll | None
-"""What a handler returns; None if the broker answers by itself."""
+"""The answer of a handler; None if the broker answers itself."""
 
 Handler = Callable[[Any, Any], Answer]
 
@@ -59,16 +59,16 @@ def serves(*requests: type[Request]) -> Callable[[M], M]:
     return mark
 
 
-def table_of(cls: type, ask_broker: Handler) -> Mapping[type[Request], Handler]:
+def handler_table(cls: type, ask_broker: Handler) -> Mapping[type[Request], Handler]:
     """Return the handlers of a class of connections, those of its bases included.
 
     Args:
-        cls: Whose methods are looked through, and whose `to_broker`.
-        ask_broker: Handles what is in there.
+        cls: The class of connections.
+        ask_broker: The handler of the requests in `to_broker`.
     """
     table: dict[type[Request], Handler] = {}
     for base in reversed(cls.__mro__):
         table.update(dict.fromkeys(vars(base).get("to_broker", ()), ask_broker))
-        for participant in vars(base).values():
-            table.update(dict.fromkeys(getattr(participant, _SERVES, ()), participant))
+        for attribute in vars(base).values():
+            table.update(dict.fromkeys(getattr(attribute, _SERVES, ()), attribute))
     return table

@@ -1,4 +1,4 @@
-"""The lines that answer requests, and how an error is shown to a client."""
+"""Responses: the lines that answer requests, and the errors that a client is shown."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ from hive.wire.codec import encode_error, encode_ok, encode_struct
 logger = logging.getLogger(__name__)
 
 Req = str | int | None
-"""What a request may carry so that its answer is known by it."""
+"""The optional id of a request, which its response repeats."""
 
 
 @define(eq=False)
 class ResponseSlot:
-    """The place of an answer that comes later, or must wait for answers that come later.
+    """The place of a late answer in the order of answers.
 
     Attributes:
-        req: That of its request.
-        line: The answer, once it is there.
+        req: The id of its request.
+        line: The line of the answer; None until it is known.
     """
 
     req: Req = None
     line: bytes | None = None
 
 
-def line_of(value: Any, req: Req, verb: str) -> bytes:
-    """Return the line of an answer; one that cannot be put as JSON is a fault of ours.
+def response_line(value: Any, req: Req, verb: str) -> bytes:
+    """Return the line of an answer; an answer that JSON cannot express is logged as a bug.
 
     Args:
         value: A response, the fields of one, or an error.
-        req: That of the request.
-        verb: Its name.
+        req: The id of the request.
+        verb: The name of the request.
     """
     try:
         if isinstance(value, Response):
             value.req = req
             return encode_struct(value) + b"\n"
         if isinstance(value, BaseException):
-            return failure(value, req, verb)
+            return error_line(value, req, verb)
         return encode_ok(req, **value)
     except Exception as error:
-        return failure(error, req, verb)
+        return error_line(error, req, verb)
 
 
-def failure(error: BaseException, req: Req, verb: str) -> bytes:
-    """Return the line that says why a request was refused, or failed."""
-    return encode_error(present(error, verb), req)
+def error_line(error: BaseException, req: Req, verb: str) -> bytes:
+    """Return the line of an error."""
+    return encode_error(client_error(error, verb), req)
 
 
-def present(error: BaseException, verb: str) -> HiveError:
-    """Return an error as a client may see it; our own faults are logged and named as such."""
+def client_error(error: BaseException, verb: str) -> HiveError:
+    """Return the error that a client is shown; a bug is logged and named as such."""
     if isinstance(error, HiveError):
         return error
     if isinstance(error, ActorDied | MailboxFull):

@@ -1,4 +1,4 @@
-"""From messages to the rows by which somebody who only looks sees them."""
+"""Rows of the wire for messages, questions, reminders and turns that are shown."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from collections.abc import Iterable
 
 from hive.broker.effects import PRIORITIES
 from hive.clock import rfc3339
+from hive.participants.turn_feed import TurnEvent
 from hive.store import Message, MessageKind, Receipt
-from hive.wire.rows import InboxRow, ReceiptRow, StepRow
+from hive.store.questions import Question
+from hive.wire.harness import TurnRecord
+from hive.wire.rows import InboxRow, LiveRow, QuestionRow, ReceiptRow, ReminderRow, StepRow, TurnRow
 
 
 def inbox_row(entry: Message) -> InboxRow:
-    """Return a message as somebody who only looks sees it."""
+    """Return the row of a message that is shown without a lease."""
     return InboxRow(
         id=entry.id,
         sender=entry.sender,
@@ -34,7 +37,7 @@ def inbox_row(entry: Message) -> InboxRow:
 
 
 def step_rows(steps: Iterable[Receipt]) -> list[StepRow]:
-    """Return the steps of a message's life."""
+    """Return the rows of a message's trace."""
     return [
         StepRow(
             step=each.step.value,
@@ -48,14 +51,72 @@ def step_rows(steps: Iterable[Receipt]) -> list[StepRow]:
 
 
 def receipt_row(message: Message, steps: Iterable[Receipt]) -> ReceiptRow:
-    """Return what became of a message, for its sender."""
+    """Return the trace of a message for its sender."""
     return ReceiptRow(
         id=message.id, to=message.inbox, state=message.state.value, steps=step_rows(steps)
     )
 
 
+def question_row(question: Question, now: float) -> QuestionRow:
+    """Return the row of a question at the wall time `now`."""
+    return QuestionRow(
+        id=question.id,
+        asker=question.asker,
+        to=question.target,
+        question=question.text,
+        options=list(question.options),
+        multi=question.multi,
+        state=question.state.value,
+        asked_at=rfc3339(question.asked_at),
+        age_seconds=round(max(0.0, now - question.asked_at), 3),
+        on_expiry=question.on_expiry.value,
+        expires_at=None if question.expires_at is None else rfc3339(question.expires_at),
+        answer=question.answer,
+        answered_by=question.ended_by if question.answer is not None else None,
+        ended_at=None if question.ended_at is None else rfc3339(question.ended_at),
+    )
+
+
+def reminder_row(message: Message, now: float) -> ReminderRow:
+    """Return the row of a reminder at the wall time `now`."""
+    return ReminderRow(
+        id=message.id,
+        message=message.body or "",
+        set_at=rfc3339(message.sent_at),
+        age_seconds=round(max(0.0, now - message.sent_at), 3),
+        due_at=rfc3339(message.not_before or message.sent_at),
+    )
+
+
+def turn_row(name: str, number: int, record: TurnRecord) -> TurnRow:
+    """Return the row of a finished turn of a participant."""
+    return TurnRow(
+        id=number,
+        name=name,
+        started_at=rfc3339(record.started_at),
+        ended_at=rfc3339(record.ended_at),
+        seconds=round(record.ended_at - record.started_at, 3),
+        wake=record.wake,
+        outcome=record.outcome.value,
+        model=record.model,
+        messages=list(record.messages),
+        input_tokens=record.input_tokens,
+        output_tokens=record.output_tokens,
+        cache_read_tokens=record.cache_read_tokens,
+        cache_write_tokens=record.cache_write_tokens,
+        cost_usd=record.cost_usd,
+        tools=dict(record.tools),
+        note=record.note,
+    )
+
+
+def live_row(event: TurnEvent) -> LiveRow:
+    """Return the row of an event of a turn."""
+    return LiveRow(at=rfc3339(event.at), kind=event.kind.value, text=event.text)
+
+
 def _type(kind: MessageKind) -> str | None:
-    """Return what a message is, if it is anything but plain mail."""
+    """Return the kind of a message as the wire has it; None for a plain message."""
     return None if kind is MessageKind.MESSAGE else kind.value
 
 

@@ -1,4 +1,4 @@
-"""The answers that go on talking: status changes, events, log lines, mail as it comes."""
+"""Streams: status changes, events, log lines, messages and turn events as they happen."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator
 
 from hive.event_log import EventLog
 from hive.gateway.dispatch import Fields, Push, Stream
-from hive.gateway.rows import inbox_row
+from hive.gateway.rows import inbox_row, live_row
 from hive.participants.participant import Participant
 from hive.participants.registry import Registry
+from hive.participants.turn_feed import TurnEvent, TurnFeed
 from hive.status.snapshot import Snapshot
 from hive.store import Store
 from hive.store.cursors import PAGE, mail_after
@@ -43,7 +44,7 @@ def status_stream(registry: Registry, snapshot: Snapshot) -> Stream:
 
 
 def event_stream(events: EventLog, limit: int, after: int) -> Stream:
-    """Push the newest events, or all behind `after`; then each new one; no gap, no repeats."""
+    """Push the newest events, or all after `after`; then each new one, without gap or repeat."""
 
     async def run(push: Push) -> None:
         arrived: asyncio.Queue[EventRow] = asyncio.Queue()
@@ -81,13 +82,13 @@ def log_stream(lines: AsyncIterator[str]) -> Stream:
 
 
 async def next_mail(store: Store, inbox: str, cursor: int) -> Fields:
-    """Return the next mail behind a cursor, and where to go on."""
+    """Return the next messages after a cursor, and the new cursor."""
     page = await store.read(mail_after(inbox, cursor))
     return {"messages": [inbox_row(message) for message in page.rows], "cursor": page.cursor}
 
 
 def mail_stream(store: Store, inbox: str, limit: int, cursor: int) -> Stream:
-    """Push an inbox's newest mail, or all behind a cursor; then whatever comes in."""
+    """Push the newest messages of an inbox, or all after a cursor; then each new one."""
 
     async def run(push: Push) -> None:
         arrived = asyncio.Event()
@@ -110,9 +111,26 @@ def mail_stream(store: Store, inbox: str, limit: int, cursor: int) -> Stream:
 
 
 async def _newest_mail(store: Store, inbox: str, limit: int, push: Push) -> int:
-    """Push the newest mail and return the cursor behind it."""
+    """Push the newest messages and return the cursor after them."""
     found, last = await store.read(
         lambda connection: (newest(inbox, limit)(connection), highest_id(connection))
     )
     push({"messages": [inbox_row(message) for message in found], "cursor": last})
     return last
+
+
+def live_stream(feed: TurnFeed, count: int) -> Stream:
+    """Push the newest events of a feed, then each new one."""
+
+    async def run(push: Push) -> None:
+        arrived: asyncio.Queue[TurnEvent] = asyncio.Queue()
+        unsubscribe = feed.watch(arrived.put_nowait)
+        try:
+            for event in feed.newest(count):
+                push({"live": [live_row(event)]})
+            while True:
+                push({"live": [live_row(await arrived.get())]})
+        finally:
+            unsubscribe()
+
+    return Stream(run)

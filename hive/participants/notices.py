@@ -7,8 +7,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from hive.broker.notices import event as event_post
 from hive.broker.service import BrokerService
+from hive.broker.values import event as event_post
 from hive.event_log import EventKind
 from hive.names import MANAGER, OPERATOR
 from hive.participants.registry import Registry

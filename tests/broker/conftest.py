@@ -1,4 +1,4 @@
-"""A broker on a real SQLite file."""
+"""Fixtures: a broker on a real SQLite file."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -6,26 +6,26 @@ from pathlib import Path
 import pytest
 
 from hive.store import Kind, Store
-from tests.broker.post import Router, local_router
+from tests.broker.client import BrokerClient, local_broker
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the store of this test is."""
+    """Return the path of the test's store."""
     return tmp_path / "hive.sqlite"
 
 
 @pytest.fixture
 async def store(path: Path) -> AsyncIterator[Store]:
-    """An open store with threads of its own."""
+    """An open store with its own threads."""
     async with Store(path) as opened:
         yield opened
 
 
 @pytest.fixture
-async def router(store: Store) -> AsyncIterator[Router]:
+async def broker(store: Store) -> AsyncIterator[BrokerClient]:
     """A broker with two agents."""
-    async with local_router(store) as opened:
+    async with local_broker(store) as opened:
         for name in ("alice", "bob"):
             opened.add_inbox(name, Kind.AGENT)
         yield opened

@@ -1,4 +1,4 @@
-"""A connection that fails, or dies, at a chosen statement."""
+"""A SQLite connection that fails, or crashes, at a chosen statement."""
 
 import sqlite3
 from collections.abc import Callable, Coroutine
@@ -9,17 +9,17 @@ from hive.errors import HiveError
 
 
 class Crash(BaseException):
-    """The process is gone: nothing after this point happened."""
+    """Simulates the end of the process: nothing after it is executed."""
 
 
 class Faults:
-    """What goes wrong on the connections of one engine.
+    """Faults of the connections of one engine.
 
     Attributes:
-        statements: How many statements have run.
-        crash_at: The number of the statement before which the process dies.
-        full: Whether the disk is full: every commit fails.
-        poison: A value with which a statement fails alone; None for none.
+        statements: Number of statements that have run.
+        crash_at: Number of the statement before which the process crashes.
+        full: Whether the disk is full, so that every commit fails.
+        poison: A value that makes any statement that binds it fail; None for none.
     """
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class Faults:
             raise error
 
     def before(self, sql: str) -> None:
-        """Count a statement, and fail if it is its turn."""
+        """Count a statement, and fail if it is the chosen one."""
         if self.dead:
             raise Crash
         self.statements += 1

@@ -1,4 +1,4 @@
-"""The contract of the broker once more, as plainly as possible: lists, and loops over them."""
+"""A model of the broker for comparison: plain lists, and loops over them."""
 
 import math
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ Pair = frozenset[str]
 
 @define(eq=False)
 class Mail:
-    """A message that is not at its end."""
+    """A message that has not ended."""
 
     id: int
     inbox: str
@@ -57,7 +57,7 @@ class Mail:
 
 @define(eq=False)
 class Waiting:
-    """A receiver that is parked."""
+    """A parked receiver."""
 
     session: str
     inbox: str
@@ -69,7 +69,7 @@ class Waiting:
 
 @define(eq=False)
 class Model:
-    """What a correct broker does, one step at a time."""
+    """The expected behaviour of the broker, one step at a time."""
 
     time: float = 0.0
     last_id: int = 0
@@ -85,7 +85,7 @@ class Model:
     waiting: list[Waiting] = field(factory=list)
     paused: set[str] = field(factory=set)
 
-    # What is where
+    # State
 
     def ready(self, inbox: str) -> list[Mail]:
         waiting = [
@@ -99,7 +99,7 @@ class Model:
         return [mail for mail in self.mail if mail.session == session]
 
     def workers(self) -> list[str]:
-        """Return the sessions for which mail is there."""
+        """Return the sessions that have deliverable mail."""
         return [
             session
             for session, name in sorted(self.sessions.items())
@@ -127,11 +127,11 @@ class Model:
         people = sender in {"operator", "system"}
         answered = self.hops.get(reply_to or 0, 0)
         self.hops[mail.id] = 0 if reply_to is None or people else answered + 1
-        tells = self.park_if_looping(mail)
+        pair = self.park_if_looping(mail)
         for older in [each for each in self.mail if each.is_like(mail) and each.id < mail.id]:
             if older.session is None:
                 self.end(older)
-        for name in tells:
+        for name in pair:
             self.send("system", name, "loop_tripped")
         self.serve()
         return mail.id
@@ -143,7 +143,7 @@ class Model:
         return mail
 
     def send_to_all(self, sender: str, names: Iterable[str], body: str) -> list[int]:
-        """All are stored before anybody is told of a loop or is served."""
+        """Send to several inboxes: all copies are stored before any notice or delivery."""
         stored = [self.store(sender, name, body) for name in sorted(names) if name != sender]
         for mail in stored:
             self.park_if_looping(mail)
@@ -151,7 +151,7 @@ class Model:
         return [mail.id for mail in stored]
 
     def park_if_looping(self, mail: Mail) -> list[str]:
-        """Return whom to tell that a circuit has opened."""
+        """Park a message of a looping pair; return the pair if its circuit opens."""
         if mail.sender == mail.inbox or not mail.pair <= set(NAMES):
             return []
         trips = mail.pair not in self.tripped and self.hops.get(mail.id, 0) > MAX_HOPS
@@ -224,7 +224,7 @@ class Model:
                     self.send("system", mail.sender, f"expired {mail.id}")
 
     def follow_up(self) -> None:
-        """Whatever an operation has led to: mail expires, is handed out, senders are told."""
+        """Do what follows an operation: mail expires or is delivered, senders are notified."""
         self.expire()
         self.serve()
         self.tell_senders()
@@ -290,7 +290,7 @@ class Model:
         return len(held)
 
     def ack_turn(self, session: str) -> set[int]:
-        """End what a session holds; return what it has lost."""
+        """Ack all that a session holds; return what it has lost."""
         for mail in self.held(session):
             self.end(mail)
         lost, self.lost[session] = self.lost[session], set()
@@ -334,7 +334,7 @@ class Model:
     # The broker
 
     def reload(self) -> None:
-        """Only what is parked keeps a circuit open over a look at the disk."""
+        """Load the state on disk; only circuits with parked messages stay open."""
         self.tripped = {mail.pair for mail in self.mail if mail.parked}
 
     def restart(self) -> None:

@@ -1,11 +1,10 @@
-"""Drives the pure rules by hand: time is a number, receivers are records."""
+"""Drives the pure rules directly: time is a number, receivers are records."""
 
 from typing import Any
 
 from attrs import define, field
 
-from hive.broker.effects import FromDisk, Grant
-from hive.broker.notices import Notice
+from hive.broker.effects import FromDisk, Grant, Notice
 from hive.broker.rules import Rules
 from hive.broker.sessions import Session
 from hive.broker.values import Moment, RemoveInbox
@@ -14,7 +13,7 @@ from hive.errors import StaleLeaseError
 from hive.store import Kind, Message
 from hive.wire import agent as wire
 from hive.wire.enums import NackMode
-from tests.broker.post import Draft, Sent
+from tests.broker.client import Draft, Sent
 
 WALL = 1_700_000_000.0
 
@@ -22,15 +21,15 @@ DONE = "; whatever else was asked for is done"
 
 
 @define(eq=False)
-class Ear:
-    """A receiver; set `expired` to let it give up."""
+class Receiver:
+    """A receiver; `expired` says that it does not wait any more."""
 
     name: str = ""
     expired: bool = False
 
 
 class RigSession(Session):
-    """A session that is answered by the desk."""
+    """A session whose answers the rig collects."""
 
     __slots__ = ()
 
@@ -40,19 +39,19 @@ class RigSession(Session):
 
 @define(eq=False)
 class Rig:
-    """Rules with three agents, a manager and two peers, of which one hears broadcasts.
+    """Rules with three agents, a manager and two peers, of which one receives broadcasts.
 
     Attributes:
         grants: Mail that was granted, by receiver.
-        answers: What else was answered, by whoever asked.
-        notices: What was told to the event log.
+        answers: Other answers, by receiver.
+        notices: The notices that were published.
     """
 
     limits: Limits = field(factory=Limits)
     rules: Rules = field(init=False)
     time: float = 0.0
-    grants: dict[Ear, Grant] = field(factory=dict, init=False)
-    answers: dict[Ear, Any] = field(factory=dict, init=False)
+    grants: dict[Receiver, Grant] = field(factory=dict, init=False)
+    answers: dict[Receiver, Any] = field(factory=dict, init=False)
     notices: list[Notice] = field(factory=list, init=False)
     senders: dict[tuple[str, Kind], RigSession] = field(factory=dict, init=False)
 
@@ -70,7 +69,7 @@ class Rig:
 
     @property
     def messages(self) -> dict[int, Message]:
-        """Everything that is not at its end."""
+        """The messages that have not ended."""
         return self.rules.table.messages
 
     def session(self, participant: str = "bob", kind: Kind = Kind.AGENT) -> RigSession:
@@ -90,7 +89,9 @@ class Rig:
         if found is None or not found.is_open:
             found = self.senders[name, kind] = self.session(name, kind)
             assert found.inbox is not None
-            found.inbox.sessions -= 1  # it only speaks: the tests say who is connected
+            found.inbox.sessions -= (
+                1  # not opened: the tests decide which participants are connected
+            )
         return found
 
     # Sending
@@ -99,7 +100,7 @@ class Rig:
         self, to: str = "bob", body: str = "hi", *, sender: str = "alice", **more: Any
     ) -> Sent:
         draft = Draft(sender, more.pop("sender_kind", Kind.AGENT), to, body, **more)
-        session, token = self.sender(draft.sender, draft.sender_kind), Ear()
+        session, token = self.sender(draft.sender, draft.sender_kind), Receiver()
         request = draft.request()
         decide = self.rules.send if isinstance(request, wire.Send) else self.rules.post_and_answer
         try:
@@ -123,23 +124,23 @@ class Rig:
         urgent: bool = False,
         queue: str | None = None,
         max_bytes: int | None = None,
-    ) -> Ear:
-        ear = Ear(name)
+    ) -> Receiver:
+        receiver = Receiver(name)
         request = wire.Recv(
             max=count, wait_seconds=wait, urgent=urgent, queue=queue, max_bytes=max_bytes
         )
-        self.rules.recv(session, request, ear, self.now)
+        self.rules.recv(session, request, receiver, self.now)
         self.collect()
-        return ear
+        return receiver
 
-    def got(self, ear: Ear) -> list[Message] | None:
-        """What a receiver was granted; None while it waits."""
-        if ear in self.grants:
-            return list(self.grants[ear].messages)
-        return list(self.answers[ear].messages) if ear in self.answers else None
+    def got(self, receiver: Receiver) -> list[Message] | None:
+        """Return the messages of a receiver; None while it waits."""
+        if receiver in self.grants:
+            return list(self.grants[receiver].messages)
+        return list(self.answers[receiver].messages) if receiver in self.answers else None
 
-    def ids(self, ear: Ear) -> list[int] | None:
-        got = self.got(ear)
+    def ids(self, receiver: Receiver) -> list[int] | None:
+        got = self.got(receiver)
         return None if got is None else [message.id for message in got]
 
     def take(self, session: Session, count: int = 1) -> list[int]:
@@ -173,21 +174,21 @@ class Rig:
         return self.ends(self.rules.heartbeat, session, wire.Heartbeat(ids=list(ids)))
 
     def requeue_inflight(self, session: Session) -> int:
-        token = Ear()
+        token = Receiver()
         self.rules.requeue_inflight(session, wire.RequeueInflight(), token, self.now)
         self.collect()
         count: int = self.answers.pop(token)["requeued"]
         return count
 
     def ends(self, verb: Any, session: Session, request: object) -> dict[int, str]:
-        token = Ear()
+        token = Receiver()
         verb(session, request, token, self.now)
         self.collect()
         answer = self.answers.pop(token)
         if not isinstance(answer, StaleLeaseError):
             return {}
-        told = str(answer).removesuffix(DONE).split("; message ")
-        split = (each.removeprefix("message ").split(" ", 1) for each in told)
+        sentences = str(answer).removesuffix(DONE).split("; message ")
+        split = (each.removeprefix("message ").split(" ", 1) for each in sentences)
         return {int(number): why for number, why in split}
 
     def remove_inbox(self, name: str, *, force: bool = False, purge: bool = False) -> None:
@@ -202,14 +203,14 @@ class Rig:
         self.collect()
 
     def collect(self) -> None:
-        """Take what was decided; the disk has nothing."""
+        """Collect the effects of decisions; lookups on disk find nothing."""
         self.rules.notify_senders(self.now)
         effects = self.rules.table.take_effects()
         self.notices += effects.notices
         for grant in effects.grants:
-            ear = grant.parked.token
-            assert ear not in self.grants, "granted twice"
-            self.grants[ear] = grant
+            receiver = grant.parked.token
+            assert receiver not in self.grants, "granted twice"
+            self.grants[receiver] = grant
             self.rules.handed_over = grant.lease
         for _, token, value, _ in effects.answers:
             if isinstance(value, Grant):

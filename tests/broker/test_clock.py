@@ -1,4 +1,4 @@
-"""A wall clock that jumps back and forth changes when deferred mail is due, and nothing else."""
+"""A wall clock that jumps changes when deferred messages are due, and nothing else."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from hive.clock import LoopClock
 from hive.config import Limits
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store
 from hive.wire.enums import NackMode
-from tests.broker.post import Draft, Router, local_router
+from tests.broker.client import BrokerClient, Draft, local_broker
 
 pytestmark = pytest.mark.sim
 
@@ -20,8 +20,8 @@ DAY = 86400.0
 
 
 @define
-class Wall:
-    """A wall clock that somebody sets."""
+class SettableClock:
+    """A wall clock that the test sets."""
 
     steady: LoopClock
     ahead: float = 0.0
@@ -31,66 +31,70 @@ class Wall:
 
 
 @pytest.fixture
-async def wall() -> Wall:
-    return Wall(LoopClock(asyncio.get_running_loop()))
+async def wall() -> SettableClock:
+    return SettableClock(LoopClock(asyncio.get_running_loop()))
 
 
 @pytest.fixture
-async def router(path: Path, wall: Wall) -> AsyncIterator[Router]:
+async def broker(path: Path, wall: SettableClock) -> AsyncIterator[BrokerClient]:
     store = Store(path, InlineEngine(), clock=wall)
-    async with store, local_router(store, clock=wall) as opened:
+    async with store, local_broker(store, clock=wall) as opened:
         opened.add_inbox("bob", Kind.AGENT)
         yield opened
 
 
-async def send(router: Router, body: str) -> None:
-    await router.send(Draft("alice", Kind.AGENT, "bob", body))
+async def send(broker: BrokerClient, body: str) -> None:
+    await broker.send(Draft("alice", Kind.AGENT, "bob", body))
 
 
 async def test_order_is_the_order_of_sends_whatever_the_clock_says(
-    router: Router, wall: Wall
+    broker: BrokerClient, wall: SettableClock
 ) -> None:
     for number, ahead in enumerate((0.0, -1000 * DAY, 1000 * DAY, -DAY, 0.0)):
         wall.ahead = ahead
-        await send(router, str(number))
-    got = await router.recv(router.open_session("bob", NO_ORIGIN), max=8)
+        await send(broker, str(number))
+    got = await broker.recv(broker.open_session("bob", NO_ORIGIN), max=8)
     assert [each.body for each in got] == ["0", "1", "2", "3", "4"]
 
 
 @pytest.mark.parametrize("ahead", [1000 * DAY, -1000 * DAY])
-async def test_a_lease_lasts_as_long_as_it_lasts(router: Router, wall: Wall, ahead: float) -> None:
-    session, other = (router.open_session("bob", NO_ORIGIN) for _ in range(2))
-    await send(router, "held")
-    [held] = await router.recv(session)
+async def test_a_lease_lasts_as_long_as_it_lasts(
+    broker: BrokerClient, wall: SettableClock, ahead: float
+) -> None:
+    session, other = (broker.open_session("bob", NO_ORIGIN) for _ in range(2))
+    await send(broker, "held")
+    [held] = await broker.recv(session)
     wall.ahead = ahead
     await advance(Limits().lease_seconds - 1)
-    assert await router.recv(other) == ()
+    assert await broker.recv(other) == ()
     await advance(2)
-    [again] = await router.recv(other)
+    [again] = await broker.recv(other)
     assert (again.id, again.attempt, again.redelivered) == (held.id, 2, True)
 
 
 async def test_deferred_mail_comes_when_the_clock_jumps_past_its_time(
-    router: Router, wall: Wall
+    broker: BrokerClient, wall: SettableClock
 ) -> None:
-    session = router.open_session("bob", NO_ORIGIN)
-    await send(router, "later")
-    [held] = await router.recv(session)
-    await router.nack(session, held.id, NackMode.DEFER, delay=3600.0)
-    waiting = router.recv(session, wait=170.0)
+    session = broker.open_session("bob", NO_ORIGIN)
+    await send(broker, "later")
+    [held] = await broker.recv(session)
+    await broker.nack(session, held.id, NackMode.DEFER, delay=3600.0)
+    waiting = broker.recv(session, wait=170.0)
     wall.ahead = 2 * 3600.0
     [again] = await waiting
     assert (again.id, again.attempt) == (held.id, 1)
 
 
-async def test_deferred_mail_waits_on_when_the_clock_jumps_back(router: Router, wall: Wall) -> None:
-    session = router.open_session("bob", NO_ORIGIN)
-    await send(router, "later")
-    [held] = await router.recv(session)
-    await router.nack(session, held.id, NackMode.DEFER, delay=60.0)
+async def test_deferred_mail_waits_on_when_the_clock_jumps_back(
+    broker: BrokerClient, wall: SettableClock
+) -> None:
+    session = broker.open_session("bob", NO_ORIGIN)
+    await send(broker, "later")
+    [held] = await broker.recv(session)
+    await broker.nack(session, held.id, NackMode.DEFER, delay=60.0)
     wall.ahead = -300.0
     await advance(120.0)
-    assert await router.recv(session) == ()
+    assert await broker.recv(session) == ()
     await advance(300.0)
-    [again] = await router.recv(session)
+    [again] = await broker.recv(session)
     assert again.id == held.id

@@ -1,27 +1,27 @@
-"""Attempts, rests, dead letters and what the operator does about them."""
+"""Attempts, retry delays, dead letters, and what the operator can do with them."""
 
 import json
 
 import pytest
 
-from hive.broker import retry
+from hive.broker.delivery import retry_delay
 from hive.config import Limits
 from hive.errors import BadRequestError, NotFoundError
 from hive.store import NO_ORIGIN, Kind, MessageState, Step
 from hive.store.dead_letters import DeadLetters
 from hive.store.records import session_name
 from hive.wire.enums import NackMode
-from tests.broker.post import Draft, Router
+from tests.broker.client import BrokerClient, Draft
 from tests.broker.rig import Rig
 
 HELLO = Draft("alice", Kind.AGENT, "bob", "hello")
 
 
-def test_a_message_that_fails_rests_longer_each_time() -> None:
-    assert [retry.pause(attempt) for attempt in (1, 2, 3, 6, 7, 1000)] == [1, 2, 4, 32, 60, 60]
+def test_a_message_that_fails_is_deferred_longer_each_time() -> None:
+    assert [retry_delay(attempt) for attempt in (1, 2, 3, 6, 7, 1000)] == [1, 2, 4, 32, 60, 60]
 
 
-def test_a_failure_rests_unless_its_receiver_says_how_long() -> None:
+def test_a_failed_message_is_deferred_unless_the_nack_has_a_delay() -> None:
     rig = Rig()
     rig.send()
     session = rig.session()
@@ -34,7 +34,7 @@ def test_a_failure_rests_unless_its_receiver_says_how_long() -> None:
     assert rig.take(session) == [held]
 
 
-def test_a_message_that_rests_holds_no_other_up() -> None:
+def test_a_deferred_message_after_a_failure_holds_no_other_up() -> None:
     rig = Rig()
     first, second = rig.send_many(2)
     session = rig.session()
@@ -57,7 +57,7 @@ def test_the_last_attempt_makes_a_dead_letter_and_deferring_is_no_attempt() -> N
     rig.nack(session, held, NackMode.FAIL, reason="two")
     assert message.state is MessageState.DEAD
     assert message.reason == "gave up after attempt 2 of 2: two"
-    assert [news.kind.value for news in rig.notices] == ["dead_letter"]
+    assert [notice.kind.value for notice in rig.notices] == ["dead_letter"]
 
 
 def test_a_receiver_that_dies_each_time_or_never_answers_uses_attempts_up() -> None:
@@ -73,60 +73,62 @@ def test_a_receiver_that_dies_each_time_or_never_answers_uses_attempts_up() -> N
     assert message.reason == "gave up after attempt 2 of 2: its lease expired"
 
 
-async def give_up(router: Router, session: str, reason: str) -> int:
-    sent = await router.send(HELLO)
-    [got] = await router.recv(session)
-    await router.nack(session, got.id, NackMode.REJECT, reason=reason)
+async def give_up(broker: BrokerClient, session: str, reason: str) -> int:
+    sent = await broker.send(HELLO)
+    [got] = await broker.recv(session)
+    await broker.nack(session, got.id, NackMode.REJECT, reason=reason)
     assert sent.id is not None
     return sent.id
 
 
 async def test_a_dead_letter_is_kept_whole_and_replayed_with_all_its_attempts(
-    router: Router,
+    broker: BrokerClient,
 ) -> None:
-    session = router.open_session("bob", NO_ORIGIN)
-    number = await give_up(router, session, "never")
-    [letter] = await router.dead_letters(DeadLetters())
+    session = broker.open_session("bob", NO_ORIGIN)
+    number = await give_up(broker, session, "never")
+    [letter] = await broker.dead_letters(DeadLetters())
     assert (letter.id, letter.body, letter.reason) == (number, "hello", "never")
-    waiting = router.recv(session, wait=30)
-    assert await router.replay(ids=[number]) == [number]
+    waiting = broker.recv(session, wait=30)
+    assert await broker.replay(ids=[number]) == [number]
     [again] = await waiting
     assert (again.id, again.body, again.attempt, again.redelivered) == (number, "hello", 1, True)
-    await router.ack(session, [number])
-    assert await router.dead_letters(DeadLetters()) == []
-    assert await router.replay(ids=[number]) == [], "it is no dead letter any more"
+    await broker.ack(session, [number])
+    assert await broker.dead_letters(DeadLetters()) == []
+    assert await broker.replay(ids=[number]) == [], "it is no dead letter any more"
 
 
-async def test_dead_letters_are_chosen_by_inbox_sender_and_age_and_never_by_omission(
-    router: Router,
+async def test_dead_letters_are_selected_by_inbox_sender_and_age_and_never_by_omission(
+    broker: BrokerClient,
 ) -> None:
-    session = router.open_session("bob", NO_ORIGIN)
-    number = await give_up(router, session, "never")
-    for verb in (router.replay, router.discard):
+    session = broker.open_session("bob", NO_ORIGIN)
+    number = await give_up(broker, session, "never")
+    for verb in (broker.replay, broker.discard):
         with pytest.raises(BadRequestError, match="never all"):
             await verb()
         assert await verb(inbox="alice") == []
         assert await verb(sender="bob") == []
         assert await verb(older_than_seconds=1e9) == []
-    assert await router.discard(inbox="bob", sender="alice", older_than_seconds=0) == [number]
-    message = await router.message(number)
+    assert await broker.discard(inbox="bob", sender="alice", older_than_seconds=0) == [number]
+    message = await broker.message(number)
     assert message.state is MessageState.EXPIRED
-    assert router.unread("bob") == 0
+    assert broker.unread("bob") == 0
 
 
-async def test_the_trace_has_every_step_with_attempt_session_and_reason(router: Router) -> None:
-    session = router.open_session("bob", NO_ORIGIN)
-    sent = await router.send(HELLO)
+async def test_the_trace_has_every_step_with_attempt_session_and_reason(
+    broker: BrokerClient,
+) -> None:
+    session = broker.open_session("bob", NO_ORIGIN)
+    sent = await broker.send(HELLO)
     assert sent.id is not None
-    await router.recv(session)
-    await router.begin(session, [sent.id])
-    await router.nack(session, sent.id, NackMode.FAIL, delay=0, reason="first")
-    await router.recv(session)
-    await router.nack(session, sent.id, NackMode.REJECT, reason="second")
-    await router.replay(ids=[sent.id])
-    await router.recv(session)
-    await router.ack(session, [sent.id])
-    message, steps = await router.trace(sent.id)
+    await broker.recv(session)
+    await broker.begin(session, [sent.id])
+    await broker.nack(session, sent.id, NackMode.FAIL, delay=0, reason="first")
+    await broker.recv(session)
+    await broker.nack(session, sent.id, NackMode.REJECT, reason="second")
+    await broker.replay(ids=[sent.id])
+    await broker.recv(session)
+    await broker.ack(session, [sent.id])
+    message, steps = await broker.trace(sent.id)
     assert message.state is MessageState.ACKED
     assert [(each.step, each.attempt, each.reason) for each in steps] == [
         (Step.STORED, 0, None),
@@ -142,14 +144,14 @@ async def test_the_trace_has_every_step_with_attempt_session_and_reason(router: 
     assert {each.session_name for each in steps} == {None, session_name("bob", session.number)}
     assert [each.at for each in steps] == sorted(each.at for each in steps)
     with pytest.raises(NotFoundError, match="no message 99"):
-        await router.trace(99)
+        await broker.trace(99)
 
 
-# The sender is told
+# Notices to senders
 
 
 def notices(rig: Rig, name: str) -> list[dict[str, object]]:
-    """Take what `system` tells a participant."""
+    """Receive the events that `system` has sent to a participant."""
     got = rig.got(rig.recv(rig.session(name), 32)) or []
     return [json.loads(message.body or "") for message in got if message.sender == "system"]
 
@@ -157,7 +159,7 @@ def notices(rig: Rig, name: str) -> list[dict[str, object]]:
 @pytest.mark.parametrize(
     ("sender", "kind"), [("alice", Kind.AGENT), ("hm1nd", Kind.MANAGER), ("damocles", Kind.PEER)]
 )
-def test_the_sender_of_a_dead_letter_is_told_which_and_why(sender: str, kind: Kind) -> None:
+def test_the_sender_of_a_dead_letter_is_notified_which_and_why(sender: str, kind: Kind) -> None:
     rig = Rig()
     rig.send(sender=sender, sender_kind=kind)
     session = rig.session()
@@ -176,7 +178,7 @@ def test_the_sender_of_a_dead_letter_is_told_which_and_why(sender: str, kind: Ki
     ]
 
 
-def test_a_sender_is_told_also_when_all_attempts_were_used_or_the_inbox_was_purged() -> None:
+def test_a_sender_is_notified_also_when_all_attempts_were_used_or_the_inbox_was_purged() -> None:
     rig = Rig(Limits(max_attempts=1))
     first, second = rig.send_many(2)
     session = rig.session()
@@ -184,20 +186,20 @@ def test_a_sender_is_told_also_when_all_attempts_were_used_or_the_inbox_was_purg
     rig.close(session)
     rig.remove_inbox("bob", force=False, purge=True)
     rig.collect()
-    assert [(told["id"], told["reason"]) for told in notices(rig, "alice")] == [
+    assert [(event["id"], event["reason"]) for event in notices(rig, "alice")] == [
         (first, "gave up after attempt 1 of 1: the session that held it ended"),
         (second, "its inbox was purged"),
     ]
 
 
-def test_the_operator_is_told_by_the_diary_alone() -> None:
+def test_the_operator_gets_only_an_event() -> None:
     rig = Rig()
     rig.send(sender="operator", sender_kind=Kind.OPERATOR)
     session = rig.session()
     rig.nack(session, *rig.take(session), NackMode.REJECT)
     rig.collect()
     assert rig.rules.table.inboxes["operator"].unread == 0
-    assert [news.kind.value for news in rig.notices] == ["dead_letter"]
+    assert [notice.kind.value for notice in rig.notices] == ["dead_letter"]
 
 
 def test_a_notice_that_dies_itself_makes_no_further_notice() -> None:
@@ -208,11 +210,11 @@ def test_a_notice_that_dies_itself_makes_no_further_notice() -> None:
     rig.collect()
     rig.nack(alice, *rig.take(alice), NackMode.REJECT)
     rig.collect()
-    assert [news.kind.value for news in rig.notices] == ["dead_letter"] * 2
+    assert [notice.kind.value for notice in rig.notices] == ["dead_letter"] * 2
     assert not rig.messages
 
 
-def test_a_sender_that_has_gone_is_not_told_and_harms_nobody() -> None:
+def test_a_sender_that_was_removed_gets_no_notice() -> None:
     rig = Rig()
     rig.send()
     session = rig.session()
@@ -222,15 +224,15 @@ def test_a_sender_that_has_gone_is_not_told_and_harms_nobody() -> None:
     assert not rig.messages
 
 
-def test_all_that_is_put_back_at_once_may_die_while_its_sender_waits_for_mail() -> None:
+def test_all_returned_messages_may_become_dead_letters_while_their_sender_waits() -> None:
     rig = Rig(Limits(max_attempts=1))
     rig.send("alice", sender="alice")
     rig.send("alice", sender="alice")
     holder = rig.session("alice")
     rig.take(holder, 2)
-    ear = rig.recv(holder, 8, wait=60)
+    receiver = rig.recv(holder, 8, wait=60)
     assert rig.requeue_inflight(holder) == 2
     rig.collect()
     rig.advance(1)
-    assert rig.ids(ear) == [3], "the first notice; the second waits in the inbox"
+    assert rig.ids(receiver) == [3], "the first notice; the second waits in the inbox"
     assert rig.rules.table.inboxes["alice"].unread == 2

@@ -1,4 +1,4 @@
-"""The heap of deadlines against the obvious dictionary, and waits in groups."""
+"""The heap of deadlines compared with a dictionary, and the groups of waits."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,7 +54,7 @@ def test_discarded_entries_do_not_pile_up() -> None:
     assert len(deadlines._heap) < 200
 
 
-def test_clear_forgets_everything() -> None:
+def test_clear_removes_everything() -> None:
     deadlines: Deadlines[str] = Deadlines()
     deadlines.set("a", 1.0)
     deadlines.clear()
@@ -74,7 +74,7 @@ def parked() -> Parked:
     return Parked(Session("bob", Kind.AGENT), None, Inbox("bob"), 1, False, False)
 
 
-def test_who_waits_longer_than_others_ends_later_and_who_is_served_does_not_end() -> None:
+def test_a_longer_wait_ends_later_and_a_served_receiver_does_not_time_out() -> None:
     waits = Waits()
     long, short, served = parked(), parked(), parked()
     assert waits.add(long, 60.0, 0.0)
@@ -89,7 +89,7 @@ def test_who_waits_longer_than_others_ends_later_and_who_is_served_does_not_end(
     assert waits.next() is None
 
 
-def test_groups_in_which_nobody_waits_any_more_cost_nothing_in_the_end() -> None:
+def test_empty_groups_of_receivers_are_removed_in_the_end() -> None:
     waits = Waits()
     last = parked()
     waits.add(last, 180.0, 0.0)

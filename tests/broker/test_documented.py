@@ -1,10 +1,10 @@
-"""What docs/delivery.md says in numbers and names is what the code does."""
+"""The numbers and names in docs/delivery.md are those of the code."""
 
 import re
 from pathlib import Path
 
 import hive.broker
-from hive.broker.asking import OPEN_MAX, PENDING_MAX
+from hive.broker.questions import OPEN_MAX, PENDING_MAX
 from hive.config import Limits
 from hive.participants.usage_limits import SPREAD
 from hive.store import MessageKind, MessageState
@@ -48,11 +48,11 @@ def test_every_state_is_documented() -> None:
     assert named <= set(MessageState)
 
 
-def test_every_way_to_give_back_is_documented() -> None:
-    assert [row[0] for row in table("Giving back")] == list(NackMode)
+def test_every_nack_mode_is_documented() -> None:
+    assert [row[0] for row in table("Nacks")] == list(NackMode)
 
 
-def test_every_wish_and_every_state_of_a_question_is_documented() -> None:
+def test_every_on_expiry_and_every_state_of_a_question_is_documented() -> None:
     wishes, states = OnExpiry, list(QuestionState)
     rows = [row[0] for row in table("Questions")]
     assert rows[: len(wishes)] == list(wishes)
@@ -61,9 +61,9 @@ def test_every_wish_and_every_state_of_a_question_is_documented() -> None:
 
 
 def test_every_order_is_documented() -> None:
-    rows = [row[0] for row in table("What a harness tells and hears")]
+    rows = [row[0] for row in table("Verbs of a harness")]
     assert rows[-len(OrderKind) :] == list(OrderKind)
-    assert f"up to {SPREAD:.0f} seconds behind" in TEXT
+    assert f"up to {SPREAD:.0f} seconds after" in TEXT
 
 
 def test_every_type_of_message_is_documented() -> None:

@@ -1,4 +1,4 @@
-"""A commit that fails by a fault of its own takes along what was built on it, and nothing else."""
+"""A commit that fails alone takes along the decisions that build on it, and nothing else."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,8 +18,8 @@ from hive.store import NO_ORIGIN, InlineEngine, Kind, Store
 from hive.store.errors import StoreLogMissingError
 from hive.store.writer import Write
 from hive.wire import agent
+from tests.broker.client import BrokerClient, Draft, local_broker
 from tests.broker.faults import Faults
-from tests.broker.post import Draft, Router, local_router
 
 pytestmark = pytest.mark.sim
 
@@ -44,137 +44,137 @@ async def store(path: Path, faults: Faults) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def router(store: Store) -> AsyncIterator[Router]:
+async def broker(store: Store) -> AsyncIterator[BrokerClient]:
     asyncio.get_running_loop().set_exception_handler(lambda _, context: None)
-    async with local_router(store) as opened:
+    async with local_broker(store) as opened:
         for name in ("alice", "bob", "carol", "dave"):
             opened.add_inbox(name, Kind.AGENT)
         yield opened
 
 
 async def in_flight(asked: asyncio.Future[Any]) -> asyncio.Future[Any]:
-    """Let the commit of a request begin, and not end."""
+    """Wait until the commit of a request has begun; it has not ended."""
     await asyncio.sleep(0)
     assert not asked.done()
     return asked
 
 
-async def bodies(router: Router, name: str) -> list[str | None]:
-    return [message.body for message in await router.inbox(name)]
+async def bodies(broker: BrokerClient, name: str) -> list[str | None]:
+    return [message.body for message in await broker.inbox(name)]
 
 
-async def test_what_was_decided_behind_it_is_refused_and_not_written(router: Router) -> None:
-    failing = await in_flight(router.send(mail(POISON, to="carol")))
-    behind = router.send(mail("behind", to="carol"))
+async def test_what_was_decided_behind_it_is_refused_and_not_written(broker: BrokerClient) -> None:
+    failing = await in_flight(broker.send(mail(POISON, to="carol")))
+    behind = broker.send(mail("behind", to="carol"))
     for refused in (failing, behind):
         with pytest.raises(UnavailableError):
             await refused
     await advance(1)
-    await router.send(mail("for dave", to="dave"))
-    await router.send(mail("for carol", to="carol"))
-    assert await bodies(router, "dave") == ["for dave"]
-    assert await bodies(router, "carol") == ["for carol"]
+    await broker.send(mail("for dave", to="dave"))
+    await broker.send(mail("for carol", to="carol"))
+    assert await bodies(broker, "dave") == ["for dave"]
+    assert await bodies(broker, "carol") == ["for carol"]
 
 
-async def test_a_nack_behind_it_leaves_disk_and_memory_of_one_mind(router: Router) -> None:
-    session = router.open_session("bob", NO_ORIGIN)
-    await router.send(mail("kept"))
-    [held] = await router.recv(session)
-    failing = await in_flight(router.send(mail(POISON)))
-    behind = router.nack(session, held.id, delay=0)
+async def test_a_nack_behind_it_leaves_disk_and_memory_consistent(broker: BrokerClient) -> None:
+    session = broker.open_session("bob", NO_ORIGIN)
+    await broker.send(mail("kept"))
+    [held] = await broker.recv(session)
+    failing = await in_flight(broker.send(mail(POISON)))
+    behind = broker.nack(session, held.id, delay=0)
     for refused in (failing, behind):
         with pytest.raises(UnavailableError):
             await refused
     await advance(1)
-    [message] = await router.inbox("bob")
-    assert (message.state.value, router.counts("bob").leased) == ("leased", 1)
-    await router.ack(session, [held.id])
+    [message] = await broker.inbox("bob")
+    assert (message.state.value, broker.counts("bob").leased) == ("leased", 1)
+    await broker.ack(session, [held.id])
 
 
-async def test_what_comes_after_it_is_written_once(router: Router) -> None:
-    failing = await in_flight(router.send(mail(POISON)))
-    behind = router.send(mail("behind"))
+async def test_a_commit_after_it_is_written_once(broker: BrokerClient) -> None:
+    failing = await in_flight(broker.send(mail(POISON)))
+    behind = broker.send(mail("behind"))
     await asyncio.wait([failing, behind])
     await advance(1)
-    await asyncio.gather(*(router.send(mail(str(number))) for number in range(5)))
-    assert await bodies(router, "bob") == ["0", "1", "2", "3", "4"]
+    await asyncio.gather(*(broker.send(mail(str(number))) for number in range(5)))
+    assert await bodies(broker, "bob") == ["0", "1", "2", "3", "4"]
 
 
 async def test_a_commit_that_is_queued_behind_it_finds_nothing_and_takes_nothing(
-    router: Router, store: Store, monkeypatch: pytest.MonkeyPatch
+    broker: BrokerClient, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = router.open_session("bob", NO_ORIGIN)
-    await router.send(mail("acked"))
-    [held] = await router.recv(session)
+    session = broker.open_session("bob", NO_ORIGIN)
+    await broker.send(mail("acked"))
+    [held] = await broker.recv(session)
     queued: list[Write] = []
     monkeypatch.setattr(store, "queue", queued.append)
-    first = router.send(mail("first"))
+    first = broker.send(mail("first"))
     queued[0].collect()
-    second = router.send(mail("second"))
+    second = broker.send(mail("second"))
     queued[0].failed(RuntimeError("its own fault"))
     await asyncio.wait([first, second])
     await advance(1)
-    waiting = router.recv(session, ack=[held.id], wait=60)
+    waiting = broker.recv(session, ack=[held.id], wait=60)
     for place in (1, 2):
         queued[place].committed(await store.write(queued[place].collect()))
         await advance(ACK_SECONDS)
-    assert [message.state.value for message in await router.inbox("bob")] == ["acked"]
+    assert [message.state.value for message in await broker.inbox("bob")] == ["acked"]
     waiting.cancel()
 
 
 async def test_mail_of_a_commit_that_failed_and_is_on_disk_all_the_same_goes_back_uncounted(
-    router: Router, store: Store, monkeypatch: pytest.MonkeyPatch
+    broker: BrokerClient, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = router.open_session("bob", NO_ORIGIN)
-    await router.send(mail("kept"))
+    session = broker.open_session("bob", NO_ORIGIN)
+    await broker.send(mail("kept"))
     with monkeypatch.context() as patch:
         queued: list[Write] = []
         patch.setattr(store, "queue", queued.append)
-        asked = router.recv(session)
+        asked = broker.recv(session)
         await store.write(queued[0].collect())
         queued[0].failed(StoreLogMissingError("the log is gone"))
     with pytest.raises(StoreLogMissingError):
         await asked
     await advance(1)
-    assert router.counts("bob").leased == 0
-    [got] = await router.recv(session)
+    assert broker.counts("bob").leased == 0
+    [got] = await broker.recv(session)
     assert (got.body, got.attempt) == ("kept", 1)
 
 
-async def test_a_look_at_the_disk_that_fails_harms_nobody_else(
-    router: Router, faults: Faults
+async def test_a_lookup_on_disk_that_fails_affects_no_other_request(
+    broker: BrokerClient, faults: Faults
 ) -> None:
-    session = router.open_session("bob", NO_ORIGIN)
+    session = broker.open_session("bob", NO_ORIGIN)
     faults.poison = 4711
-    failing = router.ack(session, [4711])
-    beside = router.send(mail("beside"))
+    failing = broker.ack(session, [4711])
+    beside = broker.send(mail("beside"))
     with pytest.raises(Exception, match="poison"):
         await failing
     await beside
-    assert await bodies(router, "bob") == ["beside"]
+    assert await bodies(broker, "bob") == ["beside"]
 
 
-async def test_a_bug_while_mail_is_handed_over_leaves_nobody_waiting(
+async def test_a_bug_while_mail_is_handed_over_leaves_no_request_unanswered(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     crashes: list[Exception] = []
     service = BrokerService(store, Limits(), LoopClock(asyncio.get_running_loop()))
     await service.open(crashes.append)
-    router = Router(service, store)
+    broker = BrokerClient(service, store)
     for name in ("alice", "bob"):
-        router.add_inbox(name, Kind.AGENT)
+        broker.add_inbox(name, Kind.AGENT)
 
     def fail(grant: Grant, bodies: object) -> list[Any]:
         raise RuntimeError("a bug")
 
-    sessions = [router.open_session("bob", NO_ORIGIN) for _ in range(2)]
+    sessions = [broker.open_session("bob", NO_ORIGIN) for _ in range(2)]
     monkeypatch.setattr(Grant, "rows", fail)
     asked = [
         sessions[0].request(agent.Recv(wait_seconds=60)),
-        router.send(mail("1")),
-        router.send(mail("2")),
-        router.recv(sessions[1]),
-        router.send(mail("3")),
+        broker.send(mail("1")),
+        broker.send(mail("2")),
+        broker.recv(sessions[1]),
+        broker.send(mail("3")),
     ]
     await settle()
     assert all(isinstance(each.exception(), UnavailableError) for each in asked)
@@ -182,13 +182,13 @@ async def test_a_bug_while_mail_is_handed_over_leaves_nobody_waiting(
     await service.close()
 
 
-async def test_mail_that_nobody_takes_at_the_end_burns_no_attempt(store: Store) -> None:
-    async with local_router(store) as router:
-        router.add_inbox("bob", Kind.AGENT)
-        await router.send(mail("kept"))
-        session = LocalSession(router.service, "bob", Kind.AGENT)
+async def test_mail_that_cannot_be_handed_over_at_the_end_uses_no_attempt(store: Store) -> None:
+    async with local_broker(store) as broker:
+        broker.add_inbox("bob", Kind.AGENT)
+        await broker.send(mail("kept"))
+        session = LocalSession(broker.service, "bob", Kind.AGENT)
         session.request(agent.Recv()).cancel()
-    async with local_router(store) as router:
-        router.add_inbox("bob", Kind.AGENT)
-        [got] = await router.recv(router.open_session("bob", NO_ORIGIN))
+    async with local_broker(store) as broker:
+        broker.add_inbox("bob", Kind.AGENT)
+        [got] = await broker.recv(broker.open_session("bob", NO_ORIGIN))
         assert (got.attempt, got.redelivered) == (1, False)

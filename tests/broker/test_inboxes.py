@@ -1,4 +1,4 @@
-"""Participants come, go and come back; their mail stays."""
+"""Participants are added, removed and added again; their mail stays."""
 
 import tracemalloc
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from hive.broker.inboxes import FEW_ENDED
+from hive.broker.inboxes import ENDED_KEPT
 from hive.broker.sessions import DAEMON_ENDED
 from hive.config import Limits
 from hive.errors import ConflictError, UnknownNameError
@@ -27,7 +27,7 @@ def test_an_inbox_with_unread_mail_is_not_removed_unless_forced() -> None:
         rig.send("damocles")
 
 
-def test_mail_survives_the_way_from_peer_to_nothing_to_agent() -> None:
+def test_mail_survives_while_its_participant_is_removed_and_added_as_another_kind() -> None:
     rig = Rig()
     ids = rig.send_many(2, "damocles")
     rig.remove_inbox("damocles", force=True, purge=False)
@@ -134,7 +134,7 @@ def test_after_a_reload_in_the_same_life_open_sessions_keep_their_leases() -> No
     assert rig.take(third) == [lost]
 
 
-def test_a_reload_keeps_who_waits_and_serves_them() -> None:
+def test_a_reload_keeps_parked_receivers_and_serves_them() -> None:
     rig = Rig()
     rig.rules.pause_inbox("carol", True, rig.now)
     waiting = rig.recv(rig.session(), wait=30)
@@ -151,7 +151,7 @@ def test_ids_are_never_used_twice_even_if_the_disk_has_fewer() -> None:
     assert rig.send().ids == (6,)
 
 
-def test_what_was_replaced_takes_no_memory_while_nobody_reads() -> None:
+def test_superseded_messages_take_no_memory_without_a_reader() -> None:
     rig = Rig(Limits(rate=10**6))
     tracemalloc.start()
     try:
@@ -180,5 +180,5 @@ def test_mail_that_ended_does_not_pile_up_before_what_waits(steps: list[str], ti
         elif step == "read":
             rig.ack(session, *rig.take(session))
         elif rig.messages:
-            rig.rules.take_back(min(rig.messages), "not wanted", rig.now)
-        assert len(inbox.ready) <= 2 * inbox.stored + FEW_ENDED
+            rig.rules.recall(min(rig.messages), "not wanted", rig.now)
+        assert len(inbox.ready) <= 2 * inbox.stored + ENDED_KEPT

@@ -1,4 +1,4 @@
-"""Acks and their fences, and every way in which a delivery is undone."""
+"""Acks and their fence, and every way in which a lease ends without one."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def test_another_session_needs_the_lease_to_ack() -> None:
     assert rig.ack_turn(holder) == {}
 
 
-def test_nobody_acks_the_mail_of_another_participant() -> None:
+def test_no_participant_acks_the_mail_of_another() -> None:
     rig, _, [held] = leased()
     carol = rig.session("carol")
     assert rig.ack(carol, held, lease="7-1") == {held: "is not in this inbox"}
@@ -89,7 +89,7 @@ def test_a_lease_lasts_its_time_and_a_heartbeat_extends_it() -> None:
     assert (message.state, message.reason) == (MessageState.STORED, LEASE_EXPIRED)
 
 
-def test_an_expired_lease_serves_who_waits() -> None:
+def test_an_expired_lease_serves_a_parked_receiver() -> None:
     rig, _, [held] = leased()
     waiting = rig.recv(rig.session(), wait=500)
     rig.advance(100)
@@ -98,7 +98,7 @@ def test_an_expired_lease_serves_who_waits() -> None:
     assert (message.attempts, message.deliveries) == (2, 2)
 
 
-def test_the_end_of_a_session_gives_its_mail_back_at_once() -> None:
+def test_the_end_of_a_session_returns_its_mail_at_once() -> None:
     rig, session, held = leased(2)
     waiting = rig.recv(rig.session(), 32, wait=500)
     rig.close(session)
@@ -142,7 +142,7 @@ def test_a_nack_is_fenced_like_an_ack() -> None:
     assert rig.ack(session, held) == {}
 
 
-def test_requeue_inflight_gives_back_what_any_session_of_the_participant_holds() -> None:
+def test_requeue_inflight_returns_what_any_session_of_the_participant_holds() -> None:
     rig, old, held = leased(2)
     new = rig.session()
     rig.send("carol")
@@ -153,7 +153,7 @@ def test_requeue_inflight_gives_back_what_any_session_of_the_participant_holds()
     assert rig.ack_turn(old) == dict.fromkeys(held, REQUEUED)
 
 
-def test_a_grant_that_nobody_took_is_undone_without_a_trace() -> None:
+def test_a_grant_that_is_not_handed_over_is_undone_without_a_trace() -> None:
     rig = Rig()
     session = rig.session()
     waiting = rig.recv(session, wait=5)

@@ -1,11 +1,11 @@
-"""The loop guard counts exactly where few messages are allowed, and holds little wherever."""
+"""The loop guard counts exactly where few messages are allowed; its memory is bounded."""
 
 import tracemalloc
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hive.broker.loop_guard import FEW_PAIRS, MINUTE, TIMES, LoopGuard
+from hive.broker.loop_guard import MINUTE, PAIRS_KEPT, TIMES_MAX, LoopGuard
 
 DIRECTIONS = (("alice", "bob"), ("bob", "alice"))
 
@@ -26,7 +26,7 @@ def test_as_many_pass_as_a_count_of_all_messages_allows(
             passed[way].append(now)
 
 
-@given(st.integers(TIMES - 1, 5 * TIMES))
+@given(st.integers(TIMES_MAX - 1, 5 * TIMES_MAX))
 def test_a_loop_of_many_is_found_and_not_before(pair_rate: int) -> None:
     guard, passed = LoopGuard(pair_rate, 32), 0
     while all(guard.passes(*way, passed * 0.001) for way in DIRECTIONS):
@@ -35,7 +35,7 @@ def test_a_loop_of_many_is_found_and_not_before(pair_rate: int) -> None:
 
 
 def test_a_minute_ends_a_count_of_many() -> None:
-    pair_rate = 3 * TIMES
+    pair_rate = 3 * TIMES_MAX
     guard = LoopGuard(pair_rate, 32)
     for moment in range(10 * pair_rate):
         now = moment * 2 * MINUTE / pair_rate
@@ -51,16 +51,16 @@ def test_the_memory_of_a_pair_does_not_grow_with_what_is_allowed() -> None:
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert held < 64 * TIMES
+    assert held < 64 * TIMES_MAX
 
 
-def test_the_memory_does_not_grow_with_pairs_that_fell_silent() -> None:
+def test_the_memory_does_not_grow_with_idle_pairs() -> None:
     guard = LoopGuard(60, 32)
     tracemalloc.start()
     try:
-        for moment in range(20 * FEW_PAIRS):
+        for moment in range(20 * PAIRS_KEPT):
             assert guard.passes(f"agent-{moment}", "bob", moment * MINUTE / 100)
         held, _ = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert held < 4096 * FEW_PAIRS
+    assert held < 4096 * PAIRS_KEPT

@@ -1,4 +1,4 @@
-"""Agents that only talk to each other are stopped, visibly, and lose nothing."""
+"""Pairs of agents that loop are stopped, are reported, and lose no message."""
 
 import json
 
@@ -7,7 +7,7 @@ import pytest
 from hive.config import Limits
 from hive.errors import NotFoundError
 from hive.store import NO_ORIGIN, Kind, MessageState, Step, Store
-from tests.broker.post import Draft, local_router
+from tests.broker.client import Draft, local_broker
 from tests.broker.rig import Rig
 
 
@@ -33,11 +33,11 @@ def test_a_pair_that_is_too_busy_both_ways_is_parked() -> None:
     assert rig.rules.table.inboxes["bob"].unread == 5, "nothing is lost, and the notice came"
 
 
-def test_both_sides_and_the_operator_are_told_once() -> None:
+def test_both_sides_and_the_operator_are_notified_once() -> None:
     rig = tripped()
     rig.send("bob", sender="alice")
     rig.send("bob", sender="alice")
-    assert [news.kind.value for news in rig.notices] == ["loop_tripped"]
+    assert [notice.kind.value for notice in rig.notices] == ["loop_tripped"]
     for name in ("alice", "bob"):
         got = rig.got(rig.recv(rig.session(name), 32)) or []
         [notice] = [message for message in got if message.sender == "system"]
@@ -53,7 +53,7 @@ def test_much_mail_one_way_is_no_loop_and_a_minute_later_nothing_is() -> None:
     assert rig.send("bob", sender="alice").parked is None
 
 
-def test_what_the_operator_writes_starts_the_count_anew() -> None:
+def test_a_message_of_the_operator_restarts_the_count() -> None:
     rig = tripped()
     rig.send("alice", sender="operator", sender_kind=Kind.OPERATOR)
     rig.time += 0.001
@@ -89,25 +89,25 @@ def test_the_reset_delivers_what_was_parked_in_order() -> None:
 
 async def test_a_restart_keeps_the_circuit_open(store: Store) -> None:
     limits = Limits(max_hops=1)
-    async with local_router(store, limits) as router:
+    async with local_broker(store, limits) as broker:
         for name in ("alice", "bob"):
-            router.add_inbox(name, Kind.AGENT)
-        first = await router.send(Draft("alice", Kind.AGENT, "bob", "1"))
-        second = await router.send(Draft("bob", Kind.AGENT, "alice", "2", in_reply_to=first.id))
-        third = await router.send(Draft("alice", Kind.AGENT, "bob", "3", in_reply_to=second.id))
+            broker.add_inbox(name, Kind.AGENT)
+        first = await broker.send(Draft("alice", Kind.AGENT, "bob", "1"))
+        second = await broker.send(Draft("bob", Kind.AGENT, "alice", "2", in_reply_to=first.id))
+        third = await broker.send(Draft("alice", Kind.AGENT, "bob", "3", in_reply_to=second.id))
         assert third.parked
-    async with local_router(store, limits) as router:
+    async with local_broker(store, limits) as broker:
         for name in ("alice", "bob"):
-            router.add_inbox(name, Kind.AGENT)
-        [circuit] = router.loops()
+            broker.add_inbox(name, Kind.AGENT)
+        [circuit] = broker.loops()
         assert (circuit.pair, circuit.why) == (("alice", "bob"), third.parked)
-        session = router.open_session("bob", NO_ORIGIN)
-        got = await router.recv(session, max=32)
+        session = broker.open_session("bob", NO_ORIGIN)
+        got = await broker.recv(session, max=32)
         assert third.id not in [message.id for message in got]
-        assert await router.reset_loop("alice", "bob") == 1
-        [released] = await router.recv(session)
+        assert await broker.reset_loop("alice", "bob") == 1
+        [released] = await broker.recv(session)
         assert (released.id, released.body) == (third.id, "3")
-        _, steps = await router.trace(released.id)
+        _, steps = await broker.trace(released.id)
         assert [each.step for each in steps] == [
             Step.STORED,
             Step.PARKED,

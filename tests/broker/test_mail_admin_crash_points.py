@@ -1,4 +1,4 @@
-"""The process dies before every SQL statement of what is done about mail beside delivering it."""
+"""A crash before every SQL statement of mail administration, each followed by a restart."""
 
 import sqlite3
 from collections.abc import Awaitable
@@ -14,8 +14,8 @@ from hive.config import Limits
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store
 from hive.store.connection import prepare
 from hive.wire.enums import NackMode
+from tests.broker.client import BrokerClient, Draft, Sent, local_broker
 from tests.broker.faults import Faults, run_until_crash
-from tests.broker.post import Draft, Router, Sent, local_router
 
 T = TypeVar("T")
 
@@ -24,8 +24,8 @@ LIMITS = Limits(max_hops=0)
 
 
 @define
-class Promises:
-    """In which states each message may be found; while a request is on its way, in two."""
+class Recorded:
+    """The states in which each message may be found; two while a request is in flight."""
 
     allowed: dict[int, set[str]] = field(factory=dict)
     queues: set[str] = field(factory=set)
@@ -33,7 +33,7 @@ class Promises:
     finished: bool = False
 
     async def to_become(self, state: str, doing: Awaitable[T], *ids: int) -> T:
-        """Wait until something was done that brings messages into a state."""
+        """Wait for a request that brings messages into a state."""
         for number in ids:
             self.allowed[number].add(state)
         done = await doing
@@ -53,87 +53,87 @@ def job() -> Draft:
     return Draft("operator", Kind.OPERATOR, "queue:jobs", "job")
 
 
-async def a_day(path: Path, faults: Faults, promises: Promises) -> None:
+async def scenario(path: Path, faults: Faults, recorded: Recorded) -> None:
     engine = InlineEngine(faults.connection_class())
-    async with Store(path, engine) as store, local_router(store, LIMITS) as router:
+    async with Store(path, engine) as store, local_broker(store, LIMITS) as broker:
         for name in ("alice", "bob"):
-            router.add_inbox(name, Kind.AGENT)
-        await care_for_letters(router, promises)
-        await supersede(router, promises)
-        await loop(router, promises)
-        await router.change_group("team", add=("alice",))
-        promises.groups = True
-    promises.finished = True
+            broker.add_inbox(name, Kind.AGENT)
+        await care_for_letters(broker, recorded)
+        await supersede(broker, recorded)
+        await loop(broker, recorded)
+        await broker.change_group("team", add=("alice",))
+        recorded.groups = True
+    recorded.finished = True
 
 
-async def care_for_letters(router: Router, promises: Promises) -> None:
-    session = router.open_session("bob", NO_ORIGIN)
-    number = await promises.to_store(router.send(job()))
-    promises.queues = {"jobs"}
+async def care_for_letters(broker: BrokerClient, recorded: Recorded) -> None:
+    session = broker.open_session("bob", NO_ORIGIN)
+    number = await recorded.to_store(broker.send(job()))
+    recorded.queues = {"jobs"}
 
     async def reject() -> None:
-        await router.recv(session, queue="jobs")
-        await promises.to_become("dead", router.nack(session, number, NackMode.REJECT), number)
+        await broker.recv(session, queue="jobs")
+        await recorded.to_become("dead", broker.nack(session, number, NackMode.REJECT), number)
 
     await reject()
-    assert await promises.to_become("stored", router.replay(ids=[number]), number) == [number]
+    assert await recorded.to_become("stored", broker.replay(ids=[number]), number) == [number]
     await reject()
-    await promises.to_become("expired", router.discard(ids=[number]), number)
-    left = await promises.to_store(router.send(job()))
-    await promises.to_become("dead", router.remove_queue("jobs", force=True), left)
-    promises.queues = set()
+    await recorded.to_become("expired", broker.discard(ids=[number]), number)
+    left = await recorded.to_store(broker.send(job()))
+    await recorded.to_become("dead", broker.remove_queue("jobs", force=True), left)
+    recorded.queues = set()
 
 
-async def supersede(router: Router, promises: Promises) -> None:
+async def supersede(broker: BrokerClient, recorded: Recorded) -> None:
     draft = Draft("alice", Kind.AGENT, "bob", "news", supersede_key="k")
-    old = await promises.to_store(router.send(draft))
-    new = promises.to_store(router.send(draft))
-    await promises.to_become("expired", new, old)
+    old = await recorded.to_store(broker.send(draft))
+    new = recorded.to_store(broker.send(draft))
+    await recorded.to_become("expired", new, old)
 
 
-async def loop(router: Router, promises: Promises) -> None:
-    number = await promises.to_store(router.send(Draft("alice", Kind.AGENT, "bob", "ping")))
+async def loop(broker: BrokerClient, recorded: Recorded) -> None:
+    number = await recorded.to_store(broker.send(Draft("alice", Kind.AGENT, "bob", "ping")))
     answer = Draft("bob", Kind.AGENT, "alice", "pong", in_reply_to=number)
-    parked = await promises.to_store(router.send(answer), "parked")
-    await promises.to_become("stored", router.reset_loop("alice", "bob"), parked)
+    parked = await recorded.to_store(broker.send(answer), "parked")
+    await recorded.to_become("stored", broker.reset_loop("alice", "bob"), parked)
 
 
-def live_until(path: Path, statement: int | None) -> tuple[Faults, Promises]:
-    promises = Promises()
-    return run_until_crash(lambda faults: a_day(path, faults, promises), statement), promises
+def live_until(path: Path, statement: int | None) -> tuple[Faults, Recorded]:
+    recorded = Recorded()
+    return run_until_crash(lambda faults: scenario(path, faults, recorded), statement), recorded
 
 
-def check(path: Path, promises: Promises) -> None:
-    queues, groups = run_simulation(lambda: next_daemon(path))
+def check(path: Path, recorded: Recorded) -> None:
+    queues, groups = run_simulation(lambda: restart(path))
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         states = dict(connection.execute("SELECT id, state FROM messages").fetchall())
-    for number, allowed in promises.allowed.items():
+    for number, allowed in recorded.allowed.items():
         assert states[number] in allowed
-    if promises.finished:
-        assert queues == promises.queues
+    if recorded.finished:
+        assert queues == recorded.queues
     else:
-        assert promises.queues <= queues <= {"jobs"} or promises.queues == {"jobs"}
-    assert ("team" in groups) >= promises.groups
+        assert recorded.queues <= queues <= {"jobs"} or recorded.queues == {"jobs"}
+    assert ("team" in groups) >= recorded.groups
 
 
-async def next_daemon(path: Path) -> tuple[set[str], set[str]]:
-    """Let the next daemon take everything over; return its queues and groups."""
-    async with Store(path, InlineEngine()) as store, local_router(store, LIMITS) as router:
-        return {each.name for each in router.queues()}, set(router.groups())
+async def restart(path: Path) -> tuple[set[str], set[str]]:
+    """Start another broker on the store; return its queues and groups."""
+    async with Store(path, InlineEngine()) as store, local_broker(store, LIMITS) as broker:
+        return {each.name for each in broker.queues()}, set(broker.groups())
 
 
 def test_what_was_answered_about_mail_is_so_wherever_the_process_dies(tmp_path: Path) -> None:
     made, whole = tmp_path / "made.sqlite", tmp_path / "whole.sqlite"
     prepare(made)
     copyfile(made, whole)
-    faults, promises = live_until(whole, None)
-    assert promises.finished
-    check(whole, promises)
-    assert len(promises.allowed) == 6
+    faults, recorded = live_until(whole, None)
+    assert recorded.finished
+    check(whole, recorded)
+    assert len(recorded.allowed) == 6
     assert faults.statements > 60
     for statement in range(1, faults.statements + 1):
         path = Path(copyfile(made, tmp_path / f"{statement}.sqlite"))
-        died, promises = live_until(path, statement)
+        died, recorded = live_until(path, statement)
         assert died.dead
-        check(path, promises)
+        check(path, recorded)

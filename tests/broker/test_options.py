@@ -1,4 +1,4 @@
-"""What a sender may say of a message: keys, times, priority, threads, groups, queues."""
+"""Options of a send: keys, times, priority, threads, groups, queues."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ from hive.errors import (
 )
 from hive.store import NO_ORIGIN, Kind, MessageState, Store
 from hive.wire.enums import NackMode, Priority
-from tests.broker.post import Draft, Router, local_router
+from tests.broker.client import BrokerClient, Draft, local_broker
 from tests.broker.rig import WALL, Rig
 
 
@@ -42,7 +42,7 @@ def test_what_is_not_due_is_not_delivered() -> None:
     assert rig.take(session, 8) == [later]
 
 
-def test_what_was_not_delivered_in_time_is_given_up_and_its_sender_told() -> None:
+def test_a_message_that_expires_is_reported_to_its_sender() -> None:
     rig = Rig()
     number = rig.send(ttl=10).ids[0]
     message = rig.messages[number]
@@ -51,8 +51,8 @@ def test_what_was_not_delivered_in_time_is_given_up_and_its_sender_told() -> Non
     assert rig.take(rig.session()) == []
     [notice] = rig.got(rig.recv(rig.session("alice"))) or []
     assert notice.sender == "system"
-    told = json.loads(notice.body or "")
-    assert (told["event"], told["id"], told["to"]) == ("expired", number, "bob")
+    event = json.loads(notice.body or "")
+    assert (event["event"], event["id"], event["to"]) == ("expired", number, "bob")
 
 
 def test_what_is_worked_on_does_not_expire_until_it_goes_back() -> None:
@@ -83,10 +83,10 @@ async def test_a_key_is_remembered_over_a_restart(store: Store) -> None:
     draft = Draft("alice", Kind.AGENT, "*", "all", dedupe_key="k")
     sent = []
     for _ in range(2):
-        async with local_router(store) as router:
+        async with local_broker(store) as broker:
             for name in ("bob", "carol"):
-                router.add_inbox(name, Kind.AGENT)
-            sent.append(await router.send(draft))
+                broker.add_inbox(name, Kind.AGENT)
+            sent.append(await broker.send(draft))
     assert (sent[1].ids, sent[1].recipients) == (sent[0].ids, sent[0].recipients)
     assert [each.duplicate for each in sent] == [False, True]
 
@@ -125,7 +125,7 @@ def test_replies_keep_the_thread_also_when_what_they_answer_has_ended() -> None:
     assert messages[third].hops == 2
 
 
-def test_a_sender_that_is_too_fast_is_told_when_it_may_go_on() -> None:
+def test_a_sender_that_is_too_fast_is_refused_with_the_time_to_wait() -> None:
     rig = Rig(Limits(rate=60))
     rig.send_many(60)
     with pytest.raises(RateLimitedError, match=r"60 messages.*60 are allowed.*in 1\.0 s"):
@@ -149,7 +149,7 @@ def test_what_is_refused_does_not_count_against_the_rate() -> None:
         rig.send()
 
 
-def test_a_broadcast_passes_over_who_was_not_seen_for_long_and_names_it() -> None:
+def test_a_broadcast_skips_participants_not_seen_for_long_and_names_them() -> None:
     rig = Rig(Limits(unseen_after=100))
     rig.rules.add_inbox("gone", Kind.AGENT, last_seen=WALL - 101)
     rig.rules.add_inbox("never", Kind.AGENT, idle=True)
@@ -162,70 +162,72 @@ def test_a_broadcast_passes_over_who_was_not_seen_for_long_and_names_it() -> Non
     assert "gone" in rig.send("*").recipients
 
 
-async def test_a_group_is_all_its_members_but_the_sender(router: Router, store: Store) -> None:
-    await router.change_group("ops", add=["alice", "bob"])
-    assert (await router.send(Draft("alice", Kind.AGENT, "@ops", "x"))).recipients == ("bob",)
-    assert (await router.send(operator("@ops"))).recipients == ("alice", "bob")
-    await router.change_group("ops", remove=["alice"])
-    async with local_router(store) as later:
+async def test_a_group_is_all_its_members_but_the_sender(
+    broker: BrokerClient, store: Store
+) -> None:
+    await broker.change_group("ops", add=["alice", "bob"])
+    assert (await broker.send(Draft("alice", Kind.AGENT, "@ops", "x"))).recipients == ("bob",)
+    assert (await broker.send(operator("@ops"))).recipients == ("alice", "bob")
+    await broker.change_group("ops", remove=["alice"])
+    async with local_broker(store) as later:
         later.add_inbox("bob", Kind.AGENT)
         assert (await later.send(operator("@ops"))).recipients == ("bob",)
     with pytest.raises(UnknownNameError, match="no group '@opps'; did you mean 'ops'"):
-        await router.send(operator("@opps"))
+        await broker.send(operator("@opps"))
     with pytest.raises(UnknownNameError, match="'nobody'"):
-        await router.change_group("ops", add=["nobody"])
+        await broker.change_group("ops", add=["nobody"])
 
 
-async def test_each_message_of_a_queue_goes_to_one_participant(router: Router) -> None:
+async def test_each_message_of_a_queue_goes_to_one_participant(broker: BrokerClient) -> None:
     with pytest.raises(UnknownNameError):
-        await router.send(Draft("alice", Kind.AGENT, "queue:build", "x"))
-    alice, bob = (router.open_session(name, NO_ORIGIN) for name in ("alice", "bob"))
+        await broker.send(Draft("alice", Kind.AGENT, "queue:build", "x"))
+    alice, bob = (broker.open_session(name, NO_ORIGIN) for name in ("alice", "bob"))
     with pytest.raises(UnknownNameError, match="no queue 'build'"):
-        await router.recv(alice, queue="build")
-    await router.send(operator("queue:build", "one"))
-    await router.send(Draft("alice", Kind.AGENT, "queue:build", "two"))
-    [one] = await router.recv(alice, queue="build")
-    [two] = await router.recv(bob, queue="build")
+        await broker.recv(alice, queue="build")
+    await broker.send(operator("queue:build", "one"))
+    await broker.send(Draft("alice", Kind.AGENT, "queue:build", "two"))
+    [one] = await broker.recv(alice, queue="build")
+    [two] = await broker.recv(bob, queue="build")
     assert (one.body, two.body) == ("one", "two")
     with pytest.raises(Exception, match="not in this inbox"):
-        await router.ack(bob, [one.id], one.lease)
-    await router.ack(bob, [two.id])
-    waiting = router.recv(bob, queue="build", wait=30)
-    router.close_session(alice)
+        await broker.ack(bob, [one.id], one.lease)
+    await broker.ack(bob, [two.id])
+    waiting = broker.recv(bob, queue="build", wait=30)
+    broker.close_session(alice)
     [again] = await waiting
     assert (again.id, again.attempt) == (one.id, 2)
 
 
 async def test_a_queue_does_not_begin_with_a_message_that_is_not_stored(
-    router: Router, store: Store
+    broker: BrokerClient, store: Store
 ) -> None:
-    await router.send(operator("bob", dedupe_key="k"))
+    await broker.send(operator("bob", dedupe_key="k"))
     with pytest.raises(TooLargeError):
-        await router.send(operator("queue:build", "x" * 70_000))
-    assert (await router.send(operator("queue:build", dedupe_key="k"))).duplicate
-    assert router.queues() == ()
-    async with local_router(store) as later:
+        await broker.send(operator("queue:build", "x" * 70_000))
+    assert (await broker.send(operator("queue:build", dedupe_key="k"))).duplicate
+    assert broker.queues() == ()
+    async with local_broker(store) as later:
         assert later.queues() == ()
 
 
-async def test_an_ack_of_a_message_of_a_queue_may_be_repeated(router: Router) -> None:
-    alice, bob = (router.open_session(name, NO_ORIGIN) for name in ("alice", "bob"))
-    await router.send(operator("queue:build", "one"))
-    [one] = await router.recv(alice, queue="build")
+async def test_an_ack_of_a_message_of_a_queue_may_be_repeated(broker: BrokerClient) -> None:
+    alice, bob = (broker.open_session(name, NO_ORIGIN) for name in ("alice", "bob"))
+    await broker.send(operator("queue:build", "one"))
+    [one] = await broker.recv(alice, queue="build")
     for _ in range(2):
-        await router.ack(alice, [one.id])
+        await broker.ack(alice, [one.id])
     with pytest.raises(StaleLeaseError, match="not in this inbox"):
-        await router.ack(bob, [one.id])
+        await broker.ack(bob, [one.id])
 
 
-async def test_what_was_acked_cannot_be_given_back(router: Router) -> None:
-    bob = router.open_session("bob", NO_ORIGIN)
-    await router.send(operator("bob"))
-    [one] = await router.recv(bob)
-    await router.ack(bob, [one.id])
-    await router.ack(bob, [one.id])
+async def test_what_was_acked_cannot_be_given_back(broker: BrokerClient) -> None:
+    bob = broker.open_session("bob", NO_ORIGIN)
+    await broker.send(operator("bob"))
+    [one] = await broker.recv(bob)
+    await broker.ack(bob, [one.id])
+    await broker.ack(bob, [one.id])
     with pytest.raises(StaleLeaseError, match="is acked at"):
-        await router.nack(bob, one.id)
+        await broker.nack(bob, one.id)
 
 
 def with_a_queue() -> Rig:
@@ -241,12 +243,12 @@ def test_a_queue_that_holds_mail_is_removed_by_force_only() -> None:
         rig.rules.remove_queue("build", rig.now, force=False)
     assert rig.rules.remove_queue("build", rig.now, force=True) == 1
     rig.collect()
-    assert [news.detail["reason"] for news in rig.notices] == ["its queue was removed"]
+    assert [notice.detail["reason"] for notice in rig.notices] == ["its queue was removed"]
     with pytest.raises(UnknownNameError):
         rig.send("queue:build")
 
 
-def test_who_works_on_mail_of_a_removed_queue_hears_of_it() -> None:
+def test_the_holder_of_mail_of_a_removed_queue_is_refused_with_the_reason() -> None:
     rig = with_a_queue()
     rig.send("queue:build")
     session = rig.session()
@@ -256,30 +258,30 @@ def test_who_works_on_mail_of_a_removed_queue_hears_of_it() -> None:
     assert list(rig.ack_turn(session).values()) == ["its queue was removed"]
 
 
-def test_who_waits_for_a_removed_queue_is_answered_with_nothing() -> None:
+def test_a_receiver_of_a_removed_queue_gets_an_empty_answer() -> None:
     rig = with_a_queue()
-    ear = rig.recv(rig.session(), wait=60.0, queue="build")
+    receiver = rig.recv(rig.session(), wait=60.0, queue="build")
     rig.rules.remove_queue("build", rig.now, force=False)
     rig.collect()
-    assert rig.got(ear) == []
+    assert rig.got(receiver) == []
     assert rig.rules.delay(rig.now) is None
 
 
 async def test_a_removed_queue_stays_away_and_comes_back_with_its_mail(path: Path) -> None:
     async with Store(path) as store:
-        async with local_router(store) as router:
-            kept = (await router.send(operator("queue:build", "one"))).ids
-            await router.send(operator("queue:empty", "two"))
+        async with local_broker(store) as broker:
+            kept = (await broker.send(operator("queue:build", "one"))).ids
+            await broker.send(operator("queue:empty", "two"))
             for name in ("build", "empty"):
-                await router.remove_queue(name, force=True)
-        async with local_router(store) as router:
-            assert router.queues() == ()
-            assert await router.replay(ids=list(kept)) == list(kept)
-        async with local_router(store) as router:
-            [queue] = router.queues()
+                await broker.remove_queue(name, force=True)
+        async with local_broker(store) as broker:
+            assert broker.queues() == ()
+            assert await broker.replay(ids=list(kept)) == list(kept)
+        async with local_broker(store) as broker:
+            [queue] = broker.queues()
             assert (queue.name, queue.counts.stored, queue.receivers) == ("build", 1, 0)
-            session = router.open_session("bob", NO_ORIGIN)
-            assert [got.id for got in await router.recv(session, queue="build")] == list(kept)
+            session = broker.open_session("bob", NO_ORIGIN)
+            assert [got.id for got in await broker.recv(session, queue="build")] == list(kept)
 
 
 def test_a_newer_message_replaces_all_that_are_unread_also_those_that_came_back() -> None:
@@ -308,7 +310,7 @@ def test_a_dead_letter_that_is_replayed_does_not_hide_the_newest_from_the_next()
     assert rig.take(session, 8) == [newest]
 
 
-def test_who_held_mail_of_a_removed_queue_before_has_lost_nothing_by_that() -> None:
+def test_an_earlier_holder_of_mail_of_a_removed_queue_has_lost_nothing() -> None:
     rig = with_a_queue()
     rig.send("queue:build")
     session = rig.session()

@@ -1,4 +1,4 @@
-"""Questions where the process dies or the disk fails: a question and its message are one."""
+"""Questions when the process crashes or the disk fails: question and message share a commit."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ from hive.clock import LoopClock
 from hive.store import InlineEngine, Kind, Store, StoreFullError
 from hive.store.writer import PROBE_SECONDS
 from hive.wire.enums import LooseEnd
+from tests.broker.client import local_broker
 from tests.broker.faults import Faults, run_until_crash
-from tests.broker.post import local_router
 
 
 @define
-class Told:
-    """What the broker had said before it died."""
+class Answered:
+    """The answers of the broker before its crash."""
 
     asked: list[int] = field(factory=list)
     answered: list[int] = field(factory=list)
     cancelled: list[int] = field(factory=list)
 
 
-async def a_day(path: Path, faults: Faults, told: Told) -> None:
+async def scenario(path: Path, faults: Faults, answered: Answered) -> None:
     clock = LoopClock(asyncio.get_running_loop())
     engine = InlineEngine(faults.connection_class())
-    async with Store(path, engine) as store, local_router(store, clock=clock) as router:
+    async with Store(path, engine) as store, local_broker(store, clock=clock) as broker:
         for name in ("alice", "bob"):
-            router.add_inbox(name, Kind.AGENT)
+            broker.add_inbox(name, Kind.AGENT)
         for text in ("one", "two", "three"):
-            told.asked.append(await router.ask("alice", text, to="bob", ttl_seconds=60))
-        one, two, _ = told.asked
-        await note(told.answered, one, router.answer("bob", one, "y"))
-        await note(told.cancelled, two, router.cancel("alice", LooseEnd.QUESTION, two))
+            answered.asked.append(await broker.ask("alice", text, to="bob", ttl_seconds=60))
+        one, two, _ = answered.asked
+        await note(answered.answered, one, broker.answer("bob", one, "y"))
+        await note(answered.cancelled, two, broker.cancel("alice", LooseEnd.QUESTION, two))
         await advance(60)
 
 
@@ -48,7 +48,7 @@ async def note(done: list[int], number: int, doing: Awaitable[None]) -> None:
     done.append(number)
 
 
-def check(path: Path, told: Told) -> None:
+def check(path: Path, answered: Answered) -> None:
     with closing(sqlite3.connect(path)) as connection:
         states = dict(connection.execute("SELECT id, state FROM questions").fetchall())
         carried = connection.execute("SELECT id FROM messages WHERE kind = 'question'").fetchall()
@@ -56,45 +56,45 @@ def check(path: Path, told: Told) -> None:
             "SELECT in_reply_to, count(*) FROM messages WHERE kind = 'answer' GROUP BY in_reply_to"
         ).fetchall()
     assert set(states) == {number for (number,) in carried}
-    assert set(told.asked) <= set(states)
-    assert {states[number] for number in told.answered} <= {"answered"}
-    assert {states[number] for number in told.cancelled} <= {"cancelled"}
+    assert set(answered.asked) <= set(states)
+    assert {states[number] for number in answered.answered} <= {"answered"}
+    assert {states[number] for number in answered.cancelled} <= {"cancelled"}
     over = {number for number, state in states.items() if state in {"answered", "expired"}}
     assert dict(replies) == dict.fromkeys(over, 1), "an end and its answer are one"
 
 
-def live_until(path: Path, statement: int | None) -> tuple[Faults, Told]:
-    told = Told()
-    return run_until_crash(lambda faults: a_day(path, faults, told), statement), told
+def live_until(path: Path, statement: int | None) -> tuple[Faults, Answered]:
+    answered = Answered()
+    return run_until_crash(lambda faults: scenario(path, faults, answered), statement), answered
 
 
 def test_a_question_and_its_messages_are_one_wherever_the_process_dies(tmp_path: Path) -> None:
-    faults, told = live_until(tmp_path / "whole.sqlite", None)
-    check(tmp_path / "whole.sqlite", told)
-    assert (len(told.asked), len(told.answered), len(told.cancelled)) == (3, 1, 1)
+    faults, answered = live_until(tmp_path / "whole.sqlite", None)
+    check(tmp_path / "whole.sqlite", answered)
+    assert (len(answered.asked), len(answered.answered), len(answered.cancelled)) == (3, 1, 1)
     opening = 30
     for statement in range(opening, faults.statements + 1):
         path = tmp_path / f"{statement}.sqlite"
-        died, told = live_until(path, statement)
+        died, answered = live_until(path, statement)
         assert died.dead
-        if path.exists() and told.asked:
-            check(path, told)
+        if path.exists() and answered.asked:
+            check(path, answered)
 
 
 @pytest.mark.sim
 async def test_a_question_that_could_not_be_stored_is_not_open(path: Path) -> None:
     faults = Faults()
     engine = InlineEngine(faults.connection_class())
-    async with Store(path, engine) as store, local_router(store) as router:
+    async with Store(path, engine) as store, local_broker(store) as broker:
         for name in ("alice", "bob"):
-            router.add_inbox(name, Kind.AGENT)
-        kept = await router.ask("alice", "kept", to="bob", ttl_seconds=60)
+            broker.add_inbox(name, Kind.AGENT)
+        kept = await broker.ask("alice", "kept", to="bob", ttl_seconds=60)
         faults.full = True
         with pytest.raises(StoreFullError):
-            await router.answer("bob", kept, "yes")
+            await broker.answer("bob", kept, "yes")
         faults.full = False
         await advance(PROBE_SECONDS)
-        questions, _ = await router.open_questions_of("alice")
+        questions, _ = await broker.open_questions_of("alice")
         assert [question.id for question in questions] == [kept]
-        await router.answer("bob", kept, "yes")
-        assert await router.open_questions_of("alice") == ([], [])
+        await broker.answer("bob", kept, "yes")
+        assert await broker.open_questions_of("alice") == ([], [])

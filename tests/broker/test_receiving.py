@@ -1,9 +1,9 @@
-"""Order, long polls, pauses."""
+"""Receiving: order, long polls, pauses."""
 
 from hive.store import MessageState
 from hive.store.records import lease_name
 from hive.wire.enums import NackMode
-from tests.broker.rig import Ear, Rig
+from tests.broker.rig import Receiver, Rig
 
 
 def test_messages_come_in_the_order_of_their_ids_up_to_the_count() -> None:
@@ -34,7 +34,7 @@ def test_a_lease_names_epoch_and_grant_and_counts_the_attempt() -> None:
     assert rig.messages[2].state is MessageState.STORED
 
 
-def test_who_waits_is_served_by_the_next_message() -> None:
+def test_a_parked_receiver_gets_the_next_message() -> None:
     rig = Rig()
     waiting = rig.recv(rig.session(), wait=30)
     assert rig.got(waiting) is None
@@ -43,7 +43,7 @@ def test_who_waits_is_served_by_the_next_message() -> None:
     assert list(rig.send().ids) == rig.ids(waiting)
 
 
-def test_those_who_wait_are_served_in_the_order_they_came() -> None:
+def test_parked_receivers_are_served_in_the_order_of_their_requests() -> None:
     rig = Rig()
     first = rig.recv(rig.session(), wait=30)
     second = rig.recv(rig.session(), wait=30)
@@ -51,7 +51,7 @@ def test_those_who_wait_are_served_in_the_order_they_came() -> None:
     assert (rig.ids(first), rig.ids(second)) == ([ids[0]], [ids[1]])
 
 
-def test_who_has_given_up_gets_nothing_and_holds_nobody_up() -> None:
+def test_a_receiver_that_was_cancelled_gets_nothing_and_delays_no_other() -> None:
     rig = Rig()
     gone = rig.recv(rig.session(), wait=30)
     waiting = rig.recv(rig.session(), wait=30)
@@ -116,11 +116,11 @@ def test_requeued_mail_goes_back_to_its_place() -> None:
     assert rig.take(second, 32) == ids
 
 
-def test_all_who_wait_can_be_told_that_the_broker_ends() -> None:
+def test_all_parked_receivers_can_be_unparked_when_the_broker_stops() -> None:
     rig = Rig()
     ears = [rig.recv(rig.session(), wait=30) for _ in range(2)]
     assert [parked.token for parked in rig.rules.unpark_all()] == ears
     assert rig.rules.delay(rig.now) is None
-    assert isinstance(ears[0], Ear)
+    assert isinstance(ears[0], Receiver)
     rig.send()
     assert rig.got(ears[0]) is None

@@ -1,4 +1,4 @@
-"""Who gets a message, and why one is refused."""
+"""Recipients of a message, and the reasons of refusals."""
 
 import pytest
 
@@ -34,7 +34,7 @@ def test_without_a_manager_the_alias_is_refused() -> None:
         rig.send("manager")
 
 
-def test_a_broadcast_goes_to_agents_manager_and_willing_peers_but_not_to_its_sender() -> None:
+def test_a_broadcast_goes_to_agents_manager_and_opted_in_peers_but_not_to_its_sender() -> None:
     rig = Rig()
     sent = rig.send("*", sender="bob")
     assert sent.recipients == ("alice", "carol", "hm1nd", "listener")
@@ -44,11 +44,11 @@ def test_a_broadcast_goes_to_agents_manager_and_willing_peers_but_not_to_its_sen
     assert kinds == {MessageKind.BROADCAST}
 
 
-def test_a_broadcast_that_nobody_hears_is_refused() -> None:
+def test_a_broadcast_without_recipients_is_refused() -> None:
     rig = Rig()
     for name in ("bob", "carol", "hm1nd", "listener"):
         rig.remove_inbox(name)
-    with pytest.raises(UnknownNameError, match="nobody else"):
+    with pytest.raises(UnknownNameError, match="no other participant receives broadcasts"):
         rig.send("*", sender="alice")
 
 
@@ -115,7 +115,7 @@ def test_operator_and_system_are_exempt_from_the_count(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", list(Kind))
-def test_nobody_is_exempt_from_the_bytes(kind: Kind) -> None:
+def test_no_sender_is_exempt_from_the_byte_limit(kind: Kind) -> None:
     rig = Rig(Limits(inbox_bytes=10))
     rig.send(body="123456")
     with pytest.raises(InboxFullError, match=r"6 of 10 bytes.*has 5"):
@@ -147,7 +147,7 @@ def test_a_reply_must_name_a_message_that_was() -> None:
     assert rig.messages[reply].in_reply_to == first
 
 
-def test_a_transient_message_is_kept_only_if_somebody_waits() -> None:
+def test_a_transient_message_is_stored_only_if_a_receiver_waits() -> None:
     rig = Rig()
     assert rig.send(transient=True).id is None
     assert rig.rules.table.inboxes["bob"].unread == 0
@@ -156,7 +156,7 @@ def test_a_transient_message_is_kept_only_if_somebody_waits() -> None:
     assert rig.send(transient=True).ids == tuple(rig.ids(waiting) or ())
 
 
-def test_a_transient_message_does_not_ring_for_who_has_given_up_or_is_paused() -> None:
+def test_a_transient_message_ignores_cancelled_receivers_and_paused_inboxes() -> None:
     rig = Rig()
     waiting = rig.recv(rig.session(), wait=5)
     rig.rules.pause_inbox("bob", True, rig.now)

@@ -1,4 +1,4 @@
-"""The broker on a real SQLite file against the model, over random days with crashes in them."""
+"""The broker on a real SQLite file compared with the model, over random runs with crashes."""
 
 import asyncio
 import math
@@ -21,9 +21,9 @@ from hive.config import Limits
 from hive.errors import StaleLeaseError
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store, StoreFullError
 from hive.wire.enums import NackMode, Priority
+from tests.broker.client import BrokerClient, Draft, Sent, local_broker
 from tests.broker.faults import Faults
 from tests.broker.model import LEASE, MAX_HOPS, MOST, NAMES, QUEUE, TEAM, Mail, Model, Waiting
-from tests.broker.post import Draft, Router, Sent, local_router
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ names = st.sampled_from(NAMES)
 
 
 def holds(some: Callable[[Model], object]) -> Callable[[Any], Any]:
-    """Let a rule run only if something is so in the model."""
+    """Run a rule only if a condition holds in the model."""
     return precondition(lambda machine: some(machine.model))
 
 
@@ -46,7 +46,7 @@ def leased(model: Model) -> list[Mail]:
 
 
 class BrokerMachine(RuleBasedStateMachine):
-    """One rule for each thing that can happen to a broker."""
+    """One rule for each kind of request and fault."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,19 +73,19 @@ class BrokerMachine(RuleBasedStateMachine):
         self.runner = asyncio.Runner(loop_factory=lambda: SimulationLoop(self.seed))
         self.stack = AsyncExitStack()
         self.started_at = self.model.time
-        self.router = self.run(self.open_router())
+        self.broker = self.run(self.open_broker())
         for name in NAMES:
             self.connect(name)
 
-    async def open_router(self) -> Router:
+    async def open_broker(self) -> BrokerClient:
         loop = asyncio.get_running_loop()
         clock = LoopClock(loop, EPOCH + self.started_at)
         engine = InlineEngine(self.faults.connection_class())
         store = await self.stack.enter_async_context(Store(self.path, engine, clock=clock))
-        router = await self.stack.enter_async_context(local_router(store, LIMITS, clock))
+        broker = await self.stack.enter_async_context(local_broker(store, LIMITS, clock))
         for name in NAMES:
-            router.add_inbox(name, Kind.AGENT)
-        return router
+            broker.add_inbox(name, Kind.AGENT)
+        return broker
 
     def run(self, awaitable: Awaitable[T]) -> T:
         async def settled() -> T:
@@ -96,14 +96,14 @@ class BrokerMachine(RuleBasedStateMachine):
         return self.runner.run(settled())
 
     def call(self, method: str, *args: Any, **more: Any) -> Any:
-        async def made_on_the_loop() -> Any:
-            return await getattr(self.router, method)(*args, **more)
+        async def called_on_the_loop() -> Any:
+            return await getattr(self.broker, method)(*args, **more)
 
-        return self.run(made_on_the_loop())
+        return self.run(called_on_the_loop())
 
     def tell(self, method: str, *args: Any) -> Any:
         async def told_on_the_loop() -> Any:
-            return getattr(self.router, method)(*args)
+            return getattr(self.broker, method)(*args)
 
         return self.run(told_on_the_loop())
 
@@ -115,7 +115,7 @@ class BrokerMachine(RuleBasedStateMachine):
         assert mail.session is not None
         return mail.session, mail
 
-    # What is sent
+    # Sending
 
     def send_draft(self, sender: str, to: str, body: str, **more: Any) -> Sent:
         kind = Kind.OPERATOR if sender == "operator" else Kind.AGENT
@@ -183,7 +183,7 @@ class BrokerMachine(RuleBasedStateMachine):
         assert list(sent.ids) == expected
         self.out_of_turn |= {mail.id for mail in self.model.mail if mail.parked}
 
-    # What the operator does
+    # Requests of the operator
 
     @holds(lambda model: model.dead)
     @rule(data=st.data())
@@ -217,7 +217,7 @@ class BrokerMachine(RuleBasedStateMachine):
         self.model.serve()
         self.tell("pause_inbox", name, paused)
 
-    # What participants do
+    # Requests of participants
 
     def connect(self, name: str) -> None:
         session: LocalSession = self.tell("open_session", name, NO_ORIGIN)
@@ -240,7 +240,7 @@ class BrokerMachine(RuleBasedStateMachine):
         doing=st.sampled_from(["ack", "answer", "answer", "defer", "fail", "reject", "hold"]),
     )
     def work(self, data: st.DataObject, count: int, doing: str) -> None:
-        """What most days are made of: mail that is there is taken, and something is done."""
+        """The most frequent rule: deliverable mail is received, and something is done with it."""
         session = data.draw(st.sampled_from(self.model.workers()))
         held = {mail.id for mail in self.model.held(session)}
         self.take(session, None, count, 0.0)
@@ -284,7 +284,7 @@ class BrokerMachine(RuleBasedStateMachine):
         waiting = self.model.recv(session, inbox, count, wait, max_bytes or math.inf)
 
         async def begin() -> asyncio.Future[Any]:
-            return self.router.recv(
+            return self.broker.recv(
                 self.sessions[session], max=count, wait=wait, queue=queue, max_bytes=max_bytes
             )
 
@@ -366,7 +366,7 @@ class BrokerMachine(RuleBasedStateMachine):
         self.model.touch(session)
         self.call("begin", self.sessions[session], [mail.id])
 
-    # What happens to the broker
+    # Faults and restarts
 
     @rule(seconds=st.sampled_from([1, 9, 30, 99, 100]))
     def advance(self, seconds: int) -> None:
@@ -374,12 +374,12 @@ class BrokerMachine(RuleBasedStateMachine):
         self.run(advance(seconds))
 
     @precondition(lambda machine: machine.calm > 5)
-    @rule(mishap=st.sampled_from(["commit fails", "crash", "stop"]), to=names)
-    def mishap(self, mishap: str, to: str) -> None:
-        """Only now and then, so that something is done in between."""
+    @rule(fault=st.sampled_from(["commit fails", "crash", "stop"]), to=names)
+    def fault(self, fault: str, to: str) -> None:
+        """Inject a fault; `calm` makes that rare, so that requests happen in between."""
         self.calm = 0
-        if mishap != "commit fails":
-            self.reopen(crash=mishap == "crash")
+        if fault != "commit fails":
+            self.reopen(crash=fault == "crash")
         elif not self.model.waiting:
             self.commit_fails(to)
 
@@ -408,7 +408,7 @@ class BrokerMachine(RuleBasedStateMachine):
     def forget_parked(self) -> None:
         for _, future in self.parked:
             if future.done() and not future.cancelled():
-                future.exception()  # those who waited were told
+                future.exception()  # pending requests were answered with it
         self.parked.clear()
 
     def teardown(self) -> None:
@@ -418,7 +418,7 @@ class BrokerMachine(RuleBasedStateMachine):
         self.forget_parked()
         self.directory.cleanup()
 
-    # What must always hold
+    # Invariants
 
     @invariant()
     def receivers_have_what_the_model_says(self) -> None:
@@ -441,7 +441,7 @@ class BrokerMachine(RuleBasedStateMachine):
 
     @invariant()
     def what_is_on_disk_and_shown_is_what_the_model_says(self) -> None:
-        if not hasattr(self, "router"):
+        if not hasattr(self, "broker"):
             return
         with closing(sqlite3.connect(self.path)) as connection:
             rows = connection.execute(
@@ -456,8 +456,8 @@ class BrokerMachine(RuleBasedStateMachine):
         assert {number for (number,) in dead} == set(self.model.dead)
         for name in (*NAMES, QUEUE):
             unread = sum(mail.inbox == name for mail in self.model.mail)
-            assert self.router.unread(name) == unread
-        assert {frozenset(loop.pair) for loop in self.router.loops()} == self.model.tripped
+            assert self.broker.unread(name) == unread
+        assert {frozenset(loop.pair) for loop in self.broker.loops()} == self.model.tripped
 
 
 @pytest.mark.timeout(600)  # 300 examples of the `ci` profile take a minute or two

@@ -1,4 +1,4 @@
-"""Receiving only what is urgent, beside others who take everything."""
+"""Receivers of urgent mail beside receivers of all mail."""
 
 from hive.wire.enums import Priority
 from tests.broker.rig import Rig
@@ -15,7 +15,7 @@ def test_only_what_is_of_high_priority_is_leased() -> None:
     assert rig.take(session, 8) == usual
 
 
-def test_who_waits_for_urgent_mail_lets_other_mail_pass_to_others() -> None:
+def test_a_receiver_of_urgent_mail_leaves_other_mail_to_others() -> None:
     rig = Rig()
     urgent = rig.recv(rig.session(), wait=30, urgent=True)
     usual = rig.recv(rig.session(), wait=30)
@@ -28,7 +28,7 @@ def test_who_waits_for_urgent_mail_lets_other_mail_pass_to_others() -> None:
     assert rig.take(rig.session()) == [waiting]
 
 
-def test_urgent_mail_goes_to_whoever_came_first() -> None:
+def test_urgent_mail_goes_to_the_first_receiver() -> None:
     rig = Rig()
     anything = rig.recv(rig.session(), wait=30)
     urgent = rig.recv(rig.session(), wait=30, urgent=True)

@@ -1,4 +1,4 @@
-"""Every test here may have a hive of its own, or one with two agents, a manager and a peer."""
+"""Fixtures: a hive for each test, or one with two agents, a manager and a peer."""
 
 from collections.abc import AsyncIterator
 

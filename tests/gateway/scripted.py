@@ -1,4 +1,4 @@
-"""A connection whose verbs do what a test says, and whose broker answers when it says so."""
+"""A connection whose verbs a test scripts, and whose broker answers when the test lets it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from attrs import define, field
 
 from hive.errors import ConflictError, UnavailableError
-from hive.gateway.connection import Connection, Served
+from hive.gateway.connection import Connection, GatewayContext
 from hive.gateway.dispatch import Answer, Fields, LongPoll, Push, Stream, serves
 from hive.store import Kind
 from hive.wire.agent import Recv
@@ -56,11 +56,11 @@ class Fail(Request, tag="fail", kw_only=True, frozen=True):
 
 
 class Busy(Request, tag="busy", frozen=True):
-    """Asked of a broker that refuses even to be asked."""
+    """Refused by the broker at once."""
 
 
 class Post(Request, tag="post", kw_only=True, frozen=True):
-    """Asked of the broker, which answers in order when the test lets it."""
+    """Answered by the broker, in order, when the test lets it."""
 
     name: str
 
@@ -72,29 +72,29 @@ DECODER: RequestDecoder[Request] = RequestDecoder(
 
 @define(eq=False)
 class ScriptedBroker:
-    """Takes requests and answers them when it is told to, in their order.
+    """Answers requests in their order, when the test calls `commit`.
 
     Attributes:
-        asked: Who asked what, by the token of the answer.
+        asked: Session and request, by token.
     """
 
     asked: list[tuple[Connection, Request, object]] = field(factory=list)
 
     def open_session(self, session: object) -> None:
-        """A client has come."""
+        """Add a session."""
 
     def close_session(self, session: object) -> None:
-        """A client has gone."""
+        """Remove a session."""
 
     def handle(self, session: Connection, request: Request, token: object) -> None:
-        """Take one request in."""
+        """Record a request."""
         session.script.asked.append(request)  # type: ignore[attr-defined]
         if isinstance(request, Busy):
             raise UnavailableError("nobody is there")
         self.asked.append((session, request, token))
 
     def commit(self) -> None:
-        """Answer everything."""
+        """Answer all requests."""
         asked, self.asked = self.asked, []
         for session, request, token in asked:
             name = request.name if isinstance(request, Post) else "mail"
@@ -103,7 +103,7 @@ class ScriptedBroker:
 
 @define(eq=False)
 class Script:
-    """What a connection is to do, and what it was asked."""
+    """The script of a connection, and the requests that it had."""
 
     asked: list[Request] = field(factory=list)
     futures: dict[str, asyncio.Future[Fields]] = field(
@@ -117,7 +117,7 @@ class Script:
 
 
 class ScriptedConnection(Connection):
-    """Answers as its script says."""
+    """A connection that follows a script."""
 
     __slots__ = ("script",)
 
@@ -126,8 +126,8 @@ class ScriptedConnection(Connection):
 
     def __init__(self, script: Script) -> None:
         loop = asyncio.get_running_loop()
-        served = Served(script.broker, script.running, loop)  # type: ignore[arg-type]
-        super().__init__("tester", Kind.PEER, "", served)
+        context = GatewayContext(script.broker, script.running, loop)  # type: ignore[arg-type]
+        super().__init__("tester", Kind.PEER, "", context)
         self.script = script
 
     def closed(self) -> None:
@@ -177,7 +177,7 @@ async def served(*, buffer: int | None = None) -> AsyncIterator[Client]:
     """Connect a client to a scripted connection.
 
     Args:
-        buffer: Bytes that the kernel keeps for a client that does not read.
+        buffer: Bytes that the kernel buffers for a client that does not read.
     """
     ours, theirs = socket.socketpair()
     if buffer is not None:

@@ -1,4 +1,4 @@
-"""What a participant may ask at its own socket, and that nobody speaks for another."""
+"""The verbs of a participant's socket, and that its client is that participant only."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.hives import Line, connected
 pytestmark = pytest.mark.sim
 
 
-async def test_the_socket_says_who_speaks(hive: Hive, alice: Line, bob: Line) -> None:
+async def test_the_socket_decides_the_sender(hive: Hive, alice: Line, bob: Line) -> None:
     identity = await alice.ok("whoami")
     assert (identity["name"], identity["kind"]) == ("alice", "agent")
     sent = await alice.ok("send", to="bob", body="hi")
@@ -58,7 +58,7 @@ async def test_a_message_is_leased_acked_and_gone(alice: Line, bob: Line) -> Non
     assert [(row["body"], row["state"]) for row in seen] == [("one", "acked"), ("two", "acked")]
 
 
-async def test_what_is_given_back_comes_again(alice: Line, bob: Line) -> None:
+async def test_a_returned_message_is_delivered_again(alice: Line, bob: Line) -> None:
     await alice.ok("send", to="bob", body="work")
     [first] = (await bob.ok("recv"))["messages"]
     await bob.ok("nack", id=first["id"], mode="fail", reason="not today")
@@ -71,7 +71,7 @@ async def test_what_is_given_back_comes_again(alice: Line, bob: Line) -> None:
     assert (await bob.ok("recv"))["messages"] == []
 
 
-async def test_a_lost_connection_gives_its_mail_back_at_once(hive: Hive, alice: Line) -> None:
+async def test_a_lost_connection_returns_its_mail_at_once(hive: Hive, alice: Line) -> None:
     await alice.ok("send", to="bob", body="work")
     async with connected(hive.paths.agent_socket("bob")) as first:
         assert (await first.ok("recv"))["messages"]
@@ -110,11 +110,11 @@ async def test_recv_acks_in_the_same_request(alice: Line, bob: Line) -> None:
     assert (await bob.ok("status"))["unread"] == 0
 
 
-async def test_a_broadcast_tells_whom_it_reached(alice: Line) -> None:
+async def test_a_broadcast_names_its_recipients(alice: Line) -> None:
     assert (await alice.ok("send", to="*", body="all"))["recipients"] == ["bob", "hm1nd"]
 
 
-async def test_mail_to_nobody_is_refused_with_the_nearest_name(alice: Line) -> None:
+async def test_mail_to_an_unknown_name_is_refused_with_the_nearest_one(alice: Line) -> None:
     code, error = await alice.refused("send", to="bbo", body="x")
     assert (code, "'bob'" in error) == ("unknown_name", True)
     code, error = await alice.refused("send", to="bob", body="x" * 70_000)
@@ -131,7 +131,7 @@ async def test_a_status_line_is_shown_and_cleared(hive: Hive, alice: Line) -> No
     assert (row.status_text, row.status_set_at) == (None, None)
 
 
-async def test_a_script_rings_under_its_label(alice: Line) -> None:
+async def test_a_wake_has_its_label(alice: Line) -> None:
     await alice.ok("wake", body="tests are green", **{"from": "ci"})
     [message] = (await alice.ok("recv"))["messages"]
     assert (message["from"], message["label"], message["body"]) == (
@@ -141,7 +141,7 @@ async def test_a_script_rings_under_its_label(alice: Line) -> None:
     )
 
 
-async def test_a_transient_ring_is_heard_now_or_never(hive: Hive, alice: Line) -> None:
+async def test_a_transient_wake_is_dropped_unless_a_receiver_waits(hive: Hive, alice: Line) -> None:
     answer = await alice.ok("wake", body="nobody", transient=True, **{"from": "ci"})
     assert "id" not in answer
     assert (await alice.ok("status"))["unread"] == 0
@@ -207,7 +207,9 @@ async def test_the_manager_has_an_agents_verbs_on_both_its_sockets(
         await inside.ok("get_logs", name="alice")
 
 
-async def test_the_manager_cares_for_the_others(hive: Hive, manager: Line) -> None:
+async def test_the_manager_controls_the_lifecycle_of_other_agents(
+    hive: Hive, manager: Line
+) -> None:
     await manager.ok("kill", name="alice")
     assert (await hive.status("alice")).state == "stopped"
     await manager.ok("start", name="alice")
@@ -232,7 +234,7 @@ async def test_the_manager_cannot_target_itself(
 
 
 @pytest.mark.parametrize("verb", ["kill", "start", "restart", "update", "get_logs"])
-async def test_the_manager_cannot_reach_a_peers_life(manager: Line, verb: str) -> None:
+async def test_the_manager_cannot_change_the_lifecycle_of_a_peer(manager: Line, verb: str) -> None:
     code, error = await manager.refused(verb, name="damocles")
     assert (code, "is a peer" in error) == ("not_allowed", True)
     code, _ = await manager.refused(verb, name="nobody")
@@ -240,7 +242,7 @@ async def test_the_manager_cannot_reach_a_peers_life(manager: Line, verb: str) -
 
 
 @pytest.mark.parametrize("verb", ["spawn", "destroy", "register_peer", "shutdown", "set_paused"])
-async def test_what_changes_a_hives_shape_is_the_operators(manager: Line, verb: str) -> None:
+async def test_verbs_that_change_participants_are_the_operators(manager: Line, verb: str) -> None:
     code, error = await manager.refused(verb, name="alice")
     assert (code, "unknown verb" in error) == ("bad_request", True)
 

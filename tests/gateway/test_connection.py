@@ -1,4 +1,4 @@
-"""One client's connection: every line is answered, in order, and nobody can hold it up for ever."""
+"""A connection: every line is answered in order, and no client can block it for ever."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.testing import advance, run_simulation, settle
-from hive.gateway.connection import FAREWELL, MAX_OUTSTANDING, WRITE_DEADLINE
+from hive.gateway.connection import CLOSE_TIMEOUT, MAX_OUTSTANDING, WRITE_DEADLINE
 from hive.gateway.dispatch import Push
 from hive.wire.base import LINE_MAX
 from tests.gateway.scripted import Client, served
@@ -49,7 +49,7 @@ async def test_answers_come_in_the_order_of_the_requests() -> None:
         assert (bad["ok"], bad["code"], bad["error"]) == (False, "conflict", "taken")
 
 
-async def test_a_parked_request_holds_up_nobody_and_carries_its_own_number() -> None:
+async def test_a_parked_request_delays_no_other_and_is_answered_under_its_own_number() -> None:
     async with served() as client:
         client.line.write(
             {"cmd": "park", "name": "p", "req": "parked"}, {"cmd": "say", "text": "x", "req": 7}
@@ -71,13 +71,13 @@ async def test_answers_of_one_turn_leave_in_one_write() -> None:
 
 
 def _first_read(descriptor: int) -> bytes:
-    """Return what a socket has when something has come: a write is there whole, or not at all."""
+    """Return the first data of a socket: a write arrives as a whole, or not at all."""
     select.select([descriptor], [], [])
     with socket.socket(fileno=os.dup(descriptor)) as peeking:
         return peeking.recv(1 << 16, socket.MSG_PEEK)
 
 
-async def test_who_cannot_be_asked_holds_up_nobody() -> None:
+async def test_a_broker_that_refuses_delays_no_other_answer() -> None:
     async with served() as client:
         client.line.write({"cmd": "busy", "req": 1}, {"cmd": "say", "text": "next"})
         refusal, following = await read(client, 2)
@@ -88,7 +88,7 @@ async def test_who_cannot_be_asked_holds_up_nobody() -> None:
 # Answers of the broker
 
 
-async def test_what_the_broker_owes_comes_before_what_was_asked_later() -> None:
+async def test_a_pending_answer_of_the_broker_comes_before_later_ones() -> None:
     async with served() as client:
         client.line.write(
             {"cmd": "post", "name": "a"},
@@ -119,7 +119,7 @@ async def test_the_broker_waits_for_work_that_was_asked_before_and_work_for_the_
         assert texts(*await read(client, 3)) == ["first", "a", "last"]
 
 
-async def test_a_recv_that_waits_holds_up_nobody_and_is_answered_when_its_mail_is_there() -> None:
+async def test_a_recv_that_waits_delays_no_other_and_is_answered_when_its_mail_is_there() -> None:
     async with served() as client:
         client.line.write(
             {"cmd": "recv", "wait_seconds": 60, "req": "r"}, {"cmd": "say", "text": "next"}
@@ -191,7 +191,7 @@ def _ask(verb: str, number: str) -> dict[str, Any]:
         (b"", "not JSON"),
     ],
 )
-async def test_a_malformed_line_is_answered_and_the_connection_lives_on(
+async def test_a_malformed_line_is_answered_and_the_connection_stays_open(
     line: bytes, says: str
 ) -> None:
     async with served() as client:
@@ -235,7 +235,7 @@ async def test_a_line_may_come_in_pieces() -> None:
         assert (await client.line.read())["text"] == "whole"
 
 
-# Clients that do not read, or ask too much
+# Clients that do not read, or make too many requests
 
 
 @pytest.mark.sim
@@ -270,7 +270,7 @@ async def test_a_client_that_reads_again_in_time_misses_nothing() -> None:
 
 @pytest.mark.sim
 @pytest.mark.parametrize("verb", ["later", "park"])
-async def test_whoever_has_too_much_under_way_is_not_read_any_more(verb: str) -> None:
+async def test_a_client_with_too_many_unanswered_requests_is_not_read_from(verb: str) -> None:
     async with served() as client:
         names = [str(number) for number in range(MAX_OUTSTANDING + 1)]
         client.line.write(*[{"cmd": verb, "name": name} for name in names])
@@ -299,7 +299,7 @@ async def test_answers_that_wait_behind_another_are_under_way_too() -> None:
 
 
 @pytest.mark.sim
-async def test_closing_writes_what_is_ready_but_waits_for_nobody_for_ever() -> None:
+async def test_closing_writes_ready_answers_but_does_not_wait_for_ever() -> None:
     async with served(buffer=4096) as client:
         assert await client.line.ok("say", text="x")
         client.line.writer.transport.pause_reading()  # type: ignore[attr-defined]
@@ -308,7 +308,7 @@ async def test_closing_writes_what_is_ready_but_waits_for_nobody_for_ever() -> N
         client.connection.close()
         await settle()
         assert not client.script.closed.is_set(), "there is still something to be read"
-        await advance(FAREWELL)
+        await advance(CLOSE_TIMEOUT)
         assert client.script.closed.is_set()
 
 
@@ -326,7 +326,7 @@ async def test_closing_delivers_the_last_answer() -> None:
 # Clients that close one direction, or both
 
 
-async def test_who_closes_only_its_sending_end_still_gets_every_answer() -> None:
+async def test_a_client_that_closes_its_sending_end_still_gets_every_answer() -> None:
     async with served() as client:
         client.line.write(
             {"cmd": "later", "name": "slow"},
@@ -345,7 +345,7 @@ async def test_who_closes_only_its_sending_end_still_gets_every_answer() -> None
         await client.script.closed.wait()
 
 
-async def test_who_has_gone_altogether_is_not_waited_for() -> None:
+async def test_a_client_that_hung_up_is_disconnected_at_once() -> None:
     async with served() as client:
         client.line.write({"cmd": "later", "name": "slow"}, {"cmd": "park", "name": "p"})
         await until(lambda: len(client.script.asked) == 2)
@@ -444,14 +444,14 @@ async def test_a_stream_that_breaks_closes_the_connection_and_is_logged(
         client.line.write({"cmd": "watch"})
         assert texts(*await read(client, 2)) == [None, "last words"]
         assert await client.line.reader.read() == b""
-    assert "broke off" in caplog.text
+    assert "a stream to a client failed" in caplog.text
     assert "the pump broke" in caplog.text
 
 
-# Faults, and what outlives a connection
+# Bugs, and requests that outlive their connection
 
 
-async def test_long_work_outlives_the_client_who_asked_for_it() -> None:
+async def test_a_long_request_outlives_its_connection() -> None:
     async with served() as client:
         client.line.write({"cmd": "work", "name": "restart"})
         await until(lambda: client.script.running)
@@ -474,7 +474,7 @@ async def test_work_that_is_cancelled_is_answered_as_unavailable() -> None:
         assert (answer["code"], "shutting down" in answer["error"]) == ("unavailable", True)
 
 
-async def test_a_fault_of_ours_is_named_as_such_and_logged(
+async def test_a_bug_is_named_as_such_and_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async with served() as client:
@@ -488,7 +488,7 @@ async def test_a_fault_of_ours_is_named_as_such_and_logged(
 
 
 @pytest.mark.parametrize("verb", ["later", "park", "work"])
-async def test_an_answer_that_json_cannot_hold_is_a_fault_and_holds_up_nobody(
+async def test_an_answer_that_json_cannot_express_is_a_bug_and_delays_no_other(
     verb: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with served() as client:

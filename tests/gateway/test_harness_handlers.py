@@ -1,4 +1,4 @@
-"""What a harness tells and is told, and that it is forgotten with its connection."""
+"""Reports of a harness, orders to it, and their end with its connection."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def kinds(line: Line, **fields: Any) -> list[str]:
         ("orders", {}),
     ],
 )
-async def test_these_verbs_are_for_harnesses_alone(
+async def test_these_verbs_are_refused_without_a_hello_as_harness(
     hive: Hive, verb: str, fields: dict[str, Any]
 ) -> None:
     async with connected(hive.paths.agent_socket("alice")) as tool:
@@ -112,7 +112,7 @@ async def test_the_latest_report_of_several_connections_counts(hive: Hive, alice
     assert (await hive.status("alice")).activity == "idle"
 
 
-async def test_a_missing_login_is_shown_and_the_operator_is_told_once(
+async def test_a_missing_login_is_shown_and_the_operator_is_notified_once(
     hive: Hive, alice: Line
 ) -> None:
     for _ in range(2):
@@ -146,7 +146,7 @@ async def test_a_turn_ends_after_it_began(alice: Line) -> None:
     assert (code, "cannot end before it began" in error) == ("bad_request", True)
 
 
-async def test_whoever_watches_sees_what_was_and_what_comes(hive: Hive, alice: Line) -> None:
+async def test_watch_pushes_past_and_future_events(hive: Hive, alice: Line) -> None:
     await alice.ok("live", kind="text", text="one")
     await alice.ok("live", kind="tool", text="send")
     async with connected(hive.paths.host_socket) as watcher:
@@ -188,7 +188,7 @@ async def test_a_poll_ends_empty_after_its_time_and_holds_nothing_else_up(alice:
     assert (answer["req"], answer["orders"]) == (1, [])
 
 
-async def test_what_was_not_heard_is_told_again(alice: Line, host: Line) -> None:
+async def test_an_order_that_was_not_received_is_sent_again(alice: Line, host: Line) -> None:
     [resume] = await orders(alice)
     await host.ok("cancel_turn", name="alice")
     await host.ok("new_session", name="alice")
@@ -199,14 +199,14 @@ async def test_what_was_not_heard_is_told_again(alice: Line, host: Line) -> None
 
 
 @pytest.mark.parametrize("verb", ["cancel_turn", "new_session"])
-async def test_nobody_is_ordered_who_is_not_there(hive: Hive, host: Line, verb: str) -> None:
+async def test_an_order_to_an_absent_harness_is_refused(hive: Hive, host: Line, verb: str) -> None:
     code, error = await host.refused(verb, name="alice")
     assert (code, "no harness of 'alice' is connected" in error) == ("conflict", True)
     code, _ = await host.refused(verb, name="nobody")
     assert code == "unknown_name"
 
 
-async def test_a_new_connection_is_told_what_holds_now(hive: Hive, host: Line) -> None:
+async def test_a_new_connection_gets_the_current_orders(hive: Hive, host: Line) -> None:
     await host.ok("set_paused", name="alice", paused=True)
     async with connected(hive.paths.agent_socket("alice")) as line:
         await line.ok("hello", **HARNESS)
@@ -237,20 +237,20 @@ async def share(*lines: Line, account: str = "acme") -> None:
         await orders(line)
 
 
-async def test_a_limit_is_told_to_all_who_share_the_account_each_with_its_own_time(
+async def test_a_limit_is_sent_to_all_agents_of_the_account_each_with_its_own_time(
     hive: Hive, alice: Line, bob: Line, host: Line
 ) -> None:
     await share(alice, bob)
     until = now() + 3600
     await limit(alice, until)
     for name, line in (("alice", alice), ("bob", bob)):
-        told = (await orders(line))[-1]
-        assert (told["order"], told["until"], told["reason"]) == (
+        received = (await orders(line))[-1]
+        assert (received["order"], received["until"], received["reason"]) == (
             "limited",
             until,
             "5 hours used up",
         )
-        assert told["at"] == until + spread(name, until)
+        assert received["at"] == until + spread(name, until)
     assert spread("alice", until) != spread("bob", until)
     [row] = (await host.ok("limits"))["limits"]
     assert (row["account"], row["reported_by"], row["names"]) == ("acme", "alice", ["alice", "bob"])
@@ -278,16 +278,14 @@ async def test_a_limit_without_end_is_refused(alice: Line) -> None:
     assert (code, "at most 35 days ahead" in error) == ("bad_request", True)
 
 
-async def test_an_account_that_can_be_used_again_is_told_of_too(
-    alice: Line, bob: Line, host: Line
-) -> None:
+async def test_the_end_of_a_limit_is_sent_too(alice: Line, bob: Line, host: Line) -> None:
     await share(alice, bob)
     await limit(alice, now() + 3600)
     await bob.ok("unlimited", account="acme")
     for line in (alice, bob):
-        told = (await orders(line))[-1]
-        assert told["order"] == "unlimited"
-        assert now() <= told["at"] <= now() + SPREAD
+        received = (await orders(line))[-1]
+        assert received["order"] == "unlimited"
+        assert now() <= received["at"] <= now() + SPREAD
     await limit(alice, now() + 3600)
     await host.ok("clear_limit", account="acme")
     assert (await kinds(bob))[-1] == "unlimited"
@@ -295,7 +293,7 @@ async def test_an_account_that_can_be_used_again_is_told_of_too(
     assert (code, "no limit of an account 'acme'" in error) == ("not_found", True)
 
 
-async def test_whoever_comes_later_hears_of_the_limit(hive: Hive, alice: Line) -> None:
+async def test_a_later_connection_gets_the_limit(hive: Hive, alice: Line) -> None:
     await share(alice)
     await limit(alice, now() + 3600)
     async with connected(hive.paths.agent_socket("bob")) as line:
@@ -331,7 +329,7 @@ async def idle(client: SocketClient) -> None:
     await asyncio.Event().wait()
 
 
-async def test_a_restarted_agent_is_told_until_it_has_heard(site: Site) -> None:
+async def test_a_restart_is_reported_to_its_agent_until_it_was_received(site: Site) -> None:
     async with site.simulated(agents={"alice": idle}) as hive:
         await hive.until_state("alice", "running")
         path = hive.paths.agent_socket("alice")
@@ -342,23 +340,23 @@ async def test_a_restarted_agent_is_told_until_it_has_heard(site: Site) -> None:
         await advance(20)
         await hive.until_state("alice", "running")
         for count in (0, 1):
-            *_, told = await greeting(path)
-            assert (told["order"], told["at"]) == ("restarted", ended)
+            *_, received = await greeting(path)
+            assert (received["order"], received["at"]) == ("restarted", ended)
             since = f"unread messages since: {count}" if count else "nobody has written since"
-            assert told["reason"].endswith(f"; {since}")
+            assert received["reason"].endswith(f"; {since}")
             await hive.send("alice", "are you there?")
-        await greeting(path, hear=True)
+        await greeting(path, acknowledge=True)
         assert [each["order"] for each in await greeting(path)] == ["resume"]
 
 
-async def greeting(path: Path, *, hear: bool = False) -> list[dict[str, Any]]:
-    """Return what a new connection of a harness is told first; `hear` says that it was heard."""
+async def greeting(path: Path, *, acknowledge: bool = False) -> list[dict[str, Any]]:
+    """Return the first orders of a new connection; with `acknowledge`, report them as received."""
     async with connected(path) as line:
         await line.ok("hello", **HARNESS)
-        told = await orders(line)
-        if hear:
-            await orders(line, after=told[-1]["seq"])
-        return told
+        received = await orders(line)
+        if acknowledge:
+            await orders(line, after=received[-1]["seq"])
+        return received
 
 
 async def test_a_restart_costs_no_mail_and_acks_none(site: Site) -> None:
@@ -379,7 +377,7 @@ async def test_a_restart_costs_no_mail_and_acks_none(site: Site) -> None:
 
 
 @pytest.mark.parametrize("there", [True, False])
-async def test_a_daemon_that_takes_an_agent_over_tells_it_of_a_restart_only_if_nobody_did(
+async def test_a_daemon_that_adopts_an_agent_reports_a_restart_only_if_none_was_reported(
     site: Site, there: bool
 ) -> None:
     runtime = ScriptedRuntime()
@@ -390,10 +388,10 @@ async def test_a_daemon_that_takes_an_agent_over_tells_it_of_a_restart_only_if_n
     await advance(20)
     await hive.until_state("alice", "running")
     if there:
-        await greeting(hive.paths.agent_socket("alice"), hear=True)
+        await greeting(hive.paths.agent_socket("alice"), acknowledge=True)
     await hive.close(keep_agents=True)
     await advance(5)
     async with site.simulated(runtime, swarm("alice")) as again:
         await again.until_state("alice", "running")
-        told = await greeting(again.paths.agent_socket("alice"))
-        assert [each["order"] for each in told] == ["resume", *([] if there else ["restarted"])]
+        received = await greeting(again.paths.agent_socket("alice"))
+        assert [each["order"] for each in received] == ["resume", *([] if there else ["restarted"])]

@@ -1,4 +1,4 @@
-"""The operator's socket: every verb once, through the wire."""
+"""The operator's socket: every verb once, over the wire."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ async def rows(operator: Line) -> dict[str, dict[str, Any]]:
 
 
 async def until(line: Line, fits: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
-    """Read a stream until something fits, and return that."""
+    """Read a stream until a line matches, and return it."""
     while not fits(answer := await line.read()):
         pass
     return answer
 
 
-# Looking
+# Verbs that show
 
 
 async def test_list_names_agents_and_peers(operator: Line) -> None:
@@ -105,7 +105,7 @@ async def test_logs_are_the_last_lines(operator: Line, runtime: ScriptedRuntime)
     assert await operator.reader.read() == b"", "the log has ended, so the stream does"
 
 
-# Acting
+# Verbs that change
 
 
 async def test_stop_and_start_take_a_scope(operator: Line, runtime: ScriptedRuntime) -> None:
@@ -157,7 +157,7 @@ async def test_restart_and_rebuild_make_a_new_container(hive: Hive, operator: Li
     assert len(seen) == 3
 
 
-async def test_an_agent_whose_container_does_not_build_goes_on(
+async def test_an_agent_whose_container_does_not_build_keeps_running(
     operator: Line, runtime: ScriptedRuntime
 ) -> None:
     before = (await rows(operator))["alice"]["pid"]
@@ -193,7 +193,7 @@ async def test_spawn_and_destroy(operator: Line, runtime: ScriptedRuntime) -> No
         ({"run": ["a"], "cwd": "here"}, "absolute"),
     ],
 )
-async def test_a_spawn_that_makes_no_sense_says_why(
+async def test_an_invalid_spawn_is_refused_with_the_reason(
     operator: Line, fields: dict[str, Any], says: str
 ) -> None:
     code, error = await operator.refused("spawn", name="carol", **fields)
@@ -208,7 +208,7 @@ async def test_a_pause_shows(operator: Line) -> None:
     assert (await rows(operator))["alice"]["paused"] is False
 
 
-async def test_peers_come_and_go(hive: Hive, operator: Line) -> None:
+async def test_peers_are_registered_and_unregistered(hive: Hive, operator: Line) -> None:
     answer = await operator.ok("register_peer", name="box-b", description="the other box")
     assert answer["socket"] == str(hive.paths.agent_socket("box-b"))
     async with connected(hive.paths.agent_socket("box-b")) as peer:
@@ -277,7 +277,7 @@ async def test_shutdown_is_answered_before_the_hive_ends(hive: Hive, operator: L
 # Streams
 
 
-async def test_a_subscription_tells_of_every_change_until_it_is_final(
+async def test_a_subscription_pushes_every_change_until_the_last(
     hive: Hive, operator: Line, runtime: ScriptedRuntime
 ) -> None:
     assert await operator.ok("subscribe_agent_status") == {"version": 1, "ok": True}

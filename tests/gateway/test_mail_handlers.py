@@ -1,4 +1,4 @@
-"""What senders may say and learn of their mail, and the operator's care of it, over sockets."""
+"""Options and receipts of senders, and mail administration by the operator, over sockets."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ async def test_any_request_of_a_session_keeps_its_leases_alive(alice: Line, bob:
     assert (await bob.ok("status"))["unread"] == 0
 
 
-async def test_without_a_sign_of_life_the_lease_ends_and_a_late_heartbeat_hears_of_it(
+async def test_without_requests_the_lease_ends_and_a_late_heartbeat_is_refused(
     alice: Line, bob: Line
 ) -> None:
     await alice.ok("send", to="bob", body="long work")
@@ -103,7 +103,7 @@ async def test_options_of_a_send_come_through(alice: Line, bob: Line) -> None:
     assert (code, "priority" in error) == ("bad_request", True)
 
 
-async def test_the_operator_replays_what_was_given_up(host: Line, alice: Line, bob: Line) -> None:
+async def test_the_operator_replays_dead_letters(host: Line, alice: Line, bob: Line) -> None:
     sent = await alice.ok("send", to="bob", body="work")
     for _ in range(2):
         [held] = (await bob.ok("recv"))["messages"]
@@ -162,6 +162,6 @@ async def test_the_manager_is_meant_by_either_of_its_names(host: Line, alice: Li
 @pytest.mark.parametrize(
     "verb", ["trace", "replay", "discard", "dead_letters", "reset_loop", "change_group"]
 )
-async def test_the_care_of_mail_is_the_operators(alice: Line, verb: str) -> None:
+async def test_mail_administration_is_the_operators(alice: Line, verb: str) -> None:
     code, error = await alice.refused(verb)
     assert (code, "unknown verb" in error) == ("bad_request", True)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.sim
 
 
 async def answers(line: Line, *requests: dict[str, Any]) -> list[dict[str, Any]]:
-    """Send requests at once and return what comes, in the order in which it comes."""
+    """Send requests at once and return the answers, in the order in which they come."""
     line.write(*(request | {"req": number} for number, request in enumerate(requests)))
     return [await line.read() for _ in requests]
 

@@ -1,4 +1,4 @@
-"""Questions and reminders at the sockets: who may ask, answer, see and take back."""
+"""Questions and reminders over sockets: who may ask, answer, see and cancel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.hives import Line, connected
 pytestmark = pytest.mark.sim
 
 
-async def test_a_question_goes_round(hive: Hive) -> None:
+async def test_a_question_is_asked_shown_and_answered_over_sockets(hive: Hive) -> None:
     alice, damocles = await hive.client("alice"), await hive.client("damocles")
     number = await alice.ask("deploy?", options=["yes", "no"], to="damocles", ttl=60)
     assert [q.id for q in (await alice.loose_ends()).asked] == [number]
@@ -37,7 +37,7 @@ async def test_a_question_goes_round(hive: Hive) -> None:
     assert await alice.loose_ends() == await damocles.loose_ends() == LooseEnds()
 
 
-async def test_who_answers_no_question_is_told_where_the_open_ones_are(
+async def test_an_answer_without_a_question_is_refused_with_where_the_open_ones_are(
     hive: Hive, host: Line
 ) -> None:
     alice = await hive.client("alice")
@@ -109,7 +109,7 @@ async def test_a_reminder_needs_one_time(hive: Hive) -> None:
             assert (code, "one of 'delay_seconds' and" in error) == ("bad_request", True)
 
 
-async def test_a_message_is_taken_back_while_nobody_has_it(hive: Hive) -> None:
+async def test_a_message_can_be_cancelled_until_it_is_leased(hive: Hive) -> None:
     alice, bob = await hive.client("alice"), await hive.client("bob")
     first, second = [(await alice.send("bob", "hi")).id for _ in range(2)]
     assert first is not None
@@ -120,7 +120,7 @@ async def test_a_message_is_taken_back_while_nobody_has_it(hive: Hive) -> None:
         await alice.cancel(LooseEnd.MESSAGE, second)
 
 
-async def test_what_is_woken_says_so(hive: Hive) -> None:
+async def test_a_wake_has_its_type(hive: Hive) -> None:
     alice = await hive.client("alice")
     await alice.wake("cron", "ding")
     [got] = await alice.recv()
@@ -134,7 +134,7 @@ async def test_the_manager_has_no_verbs_for_approvals(hive: Hive, verb: str) -> 
         assert (code, f"unknown verb '{verb}'" in error) == ("bad_request", True), error
 
 
-async def test_the_manager_looks_after_the_others_but_not_itself(hive: Hive) -> None:
+async def test_the_manager_stops_and_restarts_others_but_not_itself(hive: Hive) -> None:
     manager = await hive.client("hm1nd")
     await manager.kill("alice")
     assert (await hive.status("alice")).state == "stopped"

@@ -1,4 +1,4 @@
-"""An answer made of a struct is, byte for byte, the line that its fields make."""
+"""The line of a struct is, byte for byte, that of its fields."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from hive.errors import FailedError
-from hive.gateway.responses import line_of
+from hive.gateway.responses import response_line
 from hive.wire.codec import encode_error, encode_ok
 from hive.wire.rows import Delivery, Received, SkippedRow, Stored
 
@@ -46,16 +46,16 @@ ROW = Delivery(
 def test_a_response_with_a_struct_is_the_line_that_its_fields_make(
     response: Received | Stored, fields: dict[str, object], req: str | int | None
 ) -> None:
-    assert line_of(response, req, "send") == encode_ok(req, **fields)
+    assert response_line(response, req, "send") == encode_ok(req, **fields)
 
 
 def test_an_error_is_the_line_of_a_refusal() -> None:
     error = FailedError("no")
-    assert line_of(error, 7, "send") == encode_error(error, 7)
+    assert response_line(error, 7, "send") == encode_error(error, 7)
 
 
 def test_what_cannot_be_put_as_json_is_answered_as_a_bug(caplog: pytest.LogCaptureFixture) -> None:
-    line = line_of({"odd": object()}, 7, "list")
+    line = response_line({"odd": object()}, 7, "list")
     answer = msgspec.json.decode(line)
     assert (answer["ok"], answer["code"], answer["req"]) == (False, "failed", 7)
     assert "a bug in hive-c0re: 'list' failed" in caplog.text

@@ -1,4 +1,4 @@
-"""Events are followed without a gap and without repeats, whatever happens while they are read."""
+"""Events are followed without gap and repeat, also those that happen during the first read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.sim
 
 @define(eq=False)
 class ActorEvents:
-    """A diary in which something happens while it is being read for the first time."""
+    """An event log that gets an event during its first read."""
 
     written: list[EventRow] = field(factory=list)
     before_reading: int = 0

@@ -1,70 +1,29 @@
-"""What an agent's or a peer's socket answers.
+"""Handlers of a participant's socket.
 
-Who speaks is decided when the connection is made, by the socket it came in through; no field of any
-request can change it. Requests about mail go to the broker as they are.
+The socket of a connection decides which participant its client is; no field of a request can change
+that. Requests about messages are passed to the broker.
 """
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from attrs import frozen
-
-from hive.broker.queries import MailQueries
 from hive.broker.sessions import queue_holder
-from hive.clock import Clock, rfc3339
+from hive.clock import rfc3339
 from hive.errors import NotFoundError
-from hive.gateway.connection import Connection, Served
 from hive.gateway.dispatch import Fields, serves
-from hive.gateway.rows import inbox_row, receipt_row
-from hive.participants.harness_link import Harnesses
-from hive.participants.participant import Participant
-from hive.participants.registry import Registry
-from hive.status.snapshot import Snapshot
+from hive.gateway.handlers.harness import HarnessHandlers
+from hive.gateway.handlers.services import ParticipantConnection
+from hive.gateway.rows import inbox_row, question_row, receipt_row, reminder_row
 from hive.store import Kind, Message
 from hive.wire import agent as wire
 from hive.wire import questions
 from hive.wire.base import Request
-
-
-@frozen
-class ParticipantServices:
-    """What the verbs of a participant's socket need.
-
-    Attributes:
-        host: The name of this machine, for `whoami`.
-    """
-
-    mail: MailQueries
-    registry: Registry
-    snapshot: Snapshot
-    clock: Clock
-    harnesses: Harnesses
-    host: str
-
-
-class ParticipantConnection(Connection):
-    """A connection to a participant's socket, before it has any verb.
-
-    Args:
-        participant: Whose socket it is.
-        path: Where that is.
-        served: What all connections share.
-        services: What answers are made of.
-    """
-
-    __slots__ = ("participant", "services")
-
-    def __init__(
-        self, participant: Participant, path: str, served: Served, services: ParticipantServices
-    ) -> None:
-        super().__init__(participant.name, participant.record.kind, path, served)
-        self.participant = participant
-        self.services = services
+from hive.wire.codec import RequestDecoder
 
 
 class AgentHandlers(ParticipantConnection):
-    """The verbs that are about the participant itself and its mail."""
+    """The verbs about the participant itself, its messages and its open items."""
 
     __slots__ = ()
 
@@ -131,9 +90,41 @@ class AgentHandlers(ParticipantConnection):
         )
         return {}
 
+    @serves(questions.ListLooseEnds)
+    async def _loose_ends(self, request: questions.ListLooseEnds) -> Fields:
+        name, now = self.participant.name, self.services.clock.now()
+        asked, reminders = await self.services.mail.open_questions_of(name)
+        return {
+            "questions_asked": [question_row(q, now) for q in asked if q.asker == name],
+            "questions_to_answer": [question_row(q, now) for q in asked if q.target == name],
+            "reminders": [reminder_row(message, now) for message in reminders],
+        }
+
+
+class AgentConnection(AgentHandlers, HarnessHandlers):
+    """A connection to the socket of an agent or a peer."""
+
+    __slots__ = ()
+
+    decoder: ClassVar[RequestDecoder[Request]] = RequestDecoder(wire.AgentRequest)
+
+    def opened(self) -> None:
+        """Record that the participant is connected."""
+        self.services.registry.seen(self.participant)
+
+    def closed(self) -> None:
+        """Remove the state that a harness has reported on this connection."""
+        self.unregister_harness()
+
+    @serves(wire.Hello)
+    def _hello(self, request: wire.Hello) -> Fields:
+        if request.role == "harness":
+            self.register_harness()
+        return self._whoami(request)
+
 
 def verified_fields(message: Message) -> Fields:
-    """Return what the hive itself knows of a message's origin."""
+    """Return the origin of a message as the hive has recorded it."""
     return {
         "id": message.id,
         "from": message.sender,

@@ -1,6 +1,6 @@
-"""The verbs of a harness, as a participant's socket answers them.
+"""Handlers of the verbs of a harness, on a participant's socket.
 
-A connection that has not said hello as a harness is refused.
+They are refused on a connection that has not sent `hello` with role `harness`.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ import asyncio
 from collections.abc import Callable
 
 from hive.errors import ConflictError, NotAllowedError
-from hive.gateway.connection import Served
+from hive.gateway.connection import GatewayContext
 from hive.gateway.dispatch import Answer, Fields, LongPoll, serves
-from hive.gateway.handlers.agent import ParticipantConnection, ParticipantServices
+from hive.gateway.handlers.services import ParticipantConnection, ParticipantServices
 from hive.participants.harness import HarnessConnection
 from hive.participants.participant import Participant
 from hive.wire import harness as wire
@@ -19,29 +19,33 @@ from hive.wire.harness import Order
 
 
 class HarnessHandlers(ParticipantConnection):
-    """What one connection says of its agent's turns, and hears of orders.
+    """The verbs by which a harness reports turns and limits, and polls for orders.
 
     Attributes:
-        harness: The harness that said hello here, None before it did.
-        poll: Its wait for orders.
+        harness: The harness of this connection; None before its `hello`.
+        poll: Its pending poll for orders; None without one.
     """
 
     __slots__ = ("harness", "poll")
 
     def __init__(
-        self, participant: Participant, path: str, served: Served, services: ParticipantServices
+        self,
+        participant: Participant,
+        path: str,
+        context: GatewayContext,
+        services: ParticipantServices,
     ) -> None:
-        super().__init__(participant, path, served, services)
+        super().__init__(participant, path, context, services)
         self.harness: HarnessConnection | None = None
         self.poll: Poll | None = None
 
-    def arrive(self) -> None:
-        """Note that this connection is a harness. Idempotent."""
+    def register_harness(self) -> None:
+        """Register this connection as a harness. Idempotent."""
         if self.harness is None:
             self.harness = self.services.harnesses.arrived(self.participant)
 
-    def leave(self) -> None:
-        """Forget what was reported here. Idempotent."""
+    def unregister_harness(self) -> None:
+        """Remove the harness of this connection and what it has reported. Idempotent."""
         if self.poll is not None:
             self.poll.end()
         if self.harness is not None:
@@ -100,7 +104,7 @@ class HarnessHandlers(ParticipantConnection):
 
 
 class Poll:
-    """A harness that waits for its next order: a record and a timer, not a task."""
+    """A pending poll for orders: a record and a timer, not a task."""
 
     def __init__(
         self, harness: HarnessConnection, request: wire.PollOrders, ended: Callable[[], None]
@@ -114,7 +118,7 @@ class Poll:
         harness.orders.ring_with(self.end)
 
     def end(self) -> None:
-        """Answer with whatever there is now."""
+        """Answer with the orders that there are now, if any."""
         self._timer.cancel()
         self._harness.orders.ring_with(None)
         self._ended()

@@ -1,6 +1,6 @@
-"""What host.sock answers: everything an operator may ask for.
+"""Handlers of host.sock, the socket of the operator.
 
-Only this socket carries operator authority; nothing here can be reached from an agent's socket.
+Only this socket has operator authority; no other socket reaches these handlers.
 """
 
 from __future__ import annotations
@@ -8,20 +8,28 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import ClassVar
 
 from hive.broker.values import MarkRead
+from hive.clock import rfc3339
 from hive.config import AgentManifest
 from hive.errors import BadRequestError, HiveError, NotAllowedError, NotFoundError
 from hive.gateway.dispatch import Answer, Fields, Stream, serves
-from hive.gateway.handlers.host_services import OperatorConnection
+from hive.gateway.handlers.mail import MailHandlers
+from hive.gateway.handlers.services import OperatorConnection
+from hive.gateway.handlers.turns import TurnHandlers
 from hive.gateway.rows import inbox_row
 from hive.gateway.streams import event_stream, log_stream, mail_stream, next_mail, status_stream
 from hive.names import OPERATOR
+from hive.store.connection import DURABILITY
 from hive.wire import host as wire
+from hive.wire.base import Request
+from hive.wire.codec import RequestDecoder
+from hive.wire.host import HostRequest
 
 
 class HostHandlers(OperatorConnection):
-    """The verbs about agents and peers, inboxes and the daemon itself."""
+    """The verbs about agents and peers, inboxes, the store and the daemon itself."""
 
     __slots__ = ()
 
@@ -75,7 +83,7 @@ class HostHandlers(OperatorConnection):
         return {}
 
     async def _each(self, scope: wire.Scope, verb: Callable[[str], Awaitable[None]]) -> None:
-        """Apply a verb to every named agent at once, after all names were found to be agents."""
+        """Apply a verb to all named agents concurrently, if every name is an agent's."""
         if not scope.agent_names:
             raise BadRequestError("the scope names no agent; an empty scope never means everyone")
         for name in scope.agent_names:
@@ -173,14 +181,39 @@ class HostHandlers(OperatorConnection):
     async def _last_lines(self, request: wire.Logs) -> Fields:
         return {"lines": await self.services.logs.last_lines(request.name, request.lines)}
 
+    @serves(wire.StoreState)
+    def _store_state(self, request: wire.StoreState) -> Fields:
+        """Return whether the store takes writes."""
+        store = self.services.store
+        found = store.health.trouble
+        return {
+            "path": str(store.path),
+            "writable": found is None,
+            "durability": DURABILITY,
+            "trouble": None if found is None else str(found.error),
+            "since": None if found is None else rfc3339(found.since),
+        }
+
+    @serves(wire.RuntimeState)
+    def _runtime_state(self, request: wire.RuntimeState) -> Fields:
+        return self.services.runtime()
+
     @serves(wire.Shutdown)
     def _shutdown(self, request: wire.Shutdown) -> Fields:
         self.services.shutdown(request.keep_agents)
         return {}
 
 
+class HostConnection(HostHandlers, MailHandlers, TurnHandlers):
+    """A connection to host.sock."""
+
+    __slots__ = ()
+
+    decoder: ClassVar[RequestDecoder[Request]] = RequestDecoder(HostRequest)
+
+
 def _raise_together(errors: list[BaseException]) -> None:
-    """Raise the errors of several agents as one that has the sentences of all."""
+    """Raise the errors of several agents as one error with the sentences of all."""
     if not errors:
         return
     first = errors[0]
@@ -190,10 +223,10 @@ def _raise_together(errors: list[BaseException]) -> None:
 
 
 def _manifest(request: wire.Spawn) -> AgentManifest:
-    """Return the manifest of an agent that is created by command.
+    """Return the manifest of an agent that `spawn` creates.
 
     Raises:
-        BadRequestError: When the request names no program, or two.
+        BadRequestError: The request names no program, or two.
     """
     if (request.run is None) == (request.exec is None):
         raise BadRequestError(
@@ -212,7 +245,7 @@ def _manifest(request: wire.Spawn) -> AgentManifest:
 
 
 def _directory(path: str | None) -> Path | None:
-    """Return the working directory of a request; a relative one would mean the daemon's own."""
+    """Return the working directory of a request; a relative one would be the daemon's."""
     if path is None:
         return None
     directory = Path(path)

@@ -1,20 +1,22 @@
-"""The operator's care of mail: traces, dead letters, loops, groups, queues."""
+"""Handlers of mail administration: traces, dead letters, loops, groups, queues, search."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from hive.broker.mail_admin import chosen
+from hive.broker.mail_admin import dead_letter_filter
 from hive.clock import rfc3339
 from hive.gateway.dispatch import Fields, serves
-from hive.gateway.handlers.host_services import OperatorConnection
+from hive.gateway.handlers.services import OperatorConnection
 from hive.gateway.rows import inbox_row, step_rows
+from hive.names import inbox_key
+from hive.store.search import Wanted, search
 from hive.wire import host as wire
 from hive.wire.base import Request
 
 
 class MailHandlers(OperatorConnection):
-    """The verbs of host.sock that are about mail that was sent before."""
+    """The verbs of host.sock about messages."""
 
     __slots__ = ()
 
@@ -34,7 +36,7 @@ class MailHandlers(OperatorConnection):
 
     @serves(wire.ListDeadLetters)
     async def _dead_letters(self, request: wire.ListDeadLetters) -> Fields:
-        letters = chosen(request, self.services.clock.now())
+        letters = dead_letter_filter(request, self.services.clock.now())
         found = await self.services.mail.dead_letters(letters, request.max)
         return {"messages": [inbox_row(each) for each in found]}
 
@@ -80,3 +82,17 @@ class MailHandlers(OperatorConnection):
                 for name, members in sorted(mail.groups().items())
             ],
         }
+
+    @serves(wire.Search)
+    async def _search(self, request: wire.Search) -> Fields:
+        """Search all messages."""
+        wanted = Wanted(
+            request.text,
+            None if request.sender is None else inbox_key(request.sender),
+            None if request.inbox is None else inbox_key(request.inbox),
+            request.thread,
+            request.since,
+            request.until,
+        )
+        found = await search(self.services.store, wanted, request.max)
+        return {"messages": [inbox_row(message) for message in found]}

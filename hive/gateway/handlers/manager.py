@@ -1,14 +1,14 @@
-"""The handlers of the manager's socket: an agent's verbs, and control of the other agents."""
+"""Handlers of the manager's socket: those of an agent, and the lifecycle of other agents."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
 from hive.errors import NotAllowedError
-from hive.gateway.connection import Served
+from hive.gateway.connection import GatewayContext
 from hive.gateway.dispatch import Fields, serves
-from hive.gateway.handlers.agent import ParticipantServices
-from hive.gateway.handlers.agent_connection import AgentConnection
+from hive.gateway.handlers.agent import AgentConnection
+from hive.gateway.handlers.services import ParticipantServices
 from hive.names import MANAGER_ALIAS
 from hive.participants.lifecycle import Lifecycle
 from hive.participants.participant import Participant
@@ -29,13 +29,13 @@ class ManagerConnection(AgentConnection):
         self,
         participant: Participant,
         path: str,
-        served: Served,
+        context: GatewayContext,
         services: ParticipantServices,
         *,
         lifecycle: Lifecycle,
         logs: MachineLogs,
     ) -> None:
-        super().__init__(participant, path, served, services)
+        super().__init__(participant, path, context, services)
         self._lifecycle = lifecycle
         self._logs = logs
 

@@ -1,25 +1,23 @@
-"""Turns, questions and accounts, as host.sock answers them."""
+"""Handlers of host.sock about turns, questions and usage limits."""
 
 from __future__ import annotations
 
-import asyncio
 from typing import ClassVar
 
 from hive.clock import rfc3339
-from hive.gateway.dispatch import Fields, Push, Stream, serves
-from hive.gateway.handlers.host_services import OperatorConnection
-from hive.gateway.handlers.questions import question_row
-from hive.participants.turn_feed import TurnEvent, TurnFeed
+from hive.gateway.dispatch import Fields, Stream, serves
+from hive.gateway.handlers.services import OperatorConnection
+from hive.gateway.rows import question_row, turn_row
+from hive.gateway.streams import live_stream
 from hive.store.usage_limits import Limit
 from hive.wire import turns as wire
 from hive.wire.base import Request
 from hive.wire.enums import OrderKind
-from hive.wire.harness import TurnRecord
-from hive.wire.rows import LimitRow, LiveRow, TurnRow
+from hive.wire.rows import LimitRow
 
 
 class TurnHandlers(OperatorConnection):
-    """The operator's view of what agents do, and the words to them that are no mail."""
+    """The verbs that show turns, questions and limits, and those that give control orders."""
 
     __slots__ = ()
 
@@ -74,46 +72,3 @@ class TurnHandlers(OperatorConnection):
                 for participant, _ in self.services.harnesses.sharers(limit.account)
             ],
         )
-
-
-def live_stream(feed: TurnFeed, count: int) -> Stream:
-    """Push the newest events of a feed, then each new one."""
-
-    async def run(push: Push) -> None:
-        arrived: asyncio.Queue[TurnEvent] = asyncio.Queue()
-        unsubscribe = feed.watch(arrived.put_nowait)
-        try:
-            for event in feed.newest(count):
-                push({"live": [_live_row(event)]})
-            while True:
-                push({"live": [_live_row(await arrived.get())]})
-        finally:
-            unsubscribe()
-
-    return Stream(run)
-
-
-def turn_row(name: str, number: int, record: TurnRecord) -> TurnRow:
-    """Return a finished turn of a participant as it is shown."""
-    return TurnRow(
-        id=number,
-        name=name,
-        started_at=rfc3339(record.started_at),
-        ended_at=rfc3339(record.ended_at),
-        seconds=round(record.ended_at - record.started_at, 3),
-        wake=record.wake,
-        outcome=record.outcome.value,
-        model=record.model,
-        messages=list(record.messages),
-        input_tokens=record.input_tokens,
-        output_tokens=record.output_tokens,
-        cache_read_tokens=record.cache_read_tokens,
-        cache_write_tokens=record.cache_write_tokens,
-        cost_usd=record.cost_usd,
-        tools=dict(record.tools),
-        note=record.note,
-    )
-
-
-def _live_row(event: TurnEvent) -> LiveRow:
-    return LiveRow(at=rfc3339(event.at), kind=event.kind.value, text=event.text)

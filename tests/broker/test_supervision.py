@@ -1,4 +1,4 @@
-"""The broker inside an actor system: the same promises, and a life that is supervised."""
+"""The broker in an actor system, under a supervisor."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator
 import pytest
 
 from actors import ActorSystem, ChildSpec, ChildState, SupervisorRef, SupervisorSpec
-from hive.broker.actor import Broker
-from hive.broker.service import BrokerService
+from hive.broker.service import Broker, BrokerService
 from hive.clock import SystemClock
 from hive.config import Limits
 from hive.errors import InboxFullError, NotFoundError, StaleLeaseError, UnavailableError
 from hive.store import NO_ORIGIN, Kind, Store
-from tests.broker.post import Draft, Router
+from tests.broker.client import BrokerClient, Draft
 
 
 @pytest.fixture
@@ -28,68 +27,68 @@ async def root(service: BrokerService) -> AsyncIterator[SupervisorRef]:
 
 
 @pytest.fixture
-async def router(root: SupervisorRef, service: BrokerService, store: Store) -> Router:
+async def broker(root: SupervisorRef, service: BrokerService, store: Store) -> BrokerClient:
     await root.child("broker")
-    router = Router(service, store)
-    router.add_inbox("bob", Kind.AGENT)
-    return router
+    broker = BrokerClient(service, store)
+    broker.add_inbox("bob", Kind.AGENT)
+    return broker
 
 
 def hello(body: str = "hello") -> Draft:
     return Draft("alice", Kind.AGENT, "bob", body)
 
 
-async def test_a_message_goes_all_the_way(router: Router) -> None:
-    session = router.open_session("bob", NO_ORIGIN)
-    waiting = router.recv(session, wait=60)
-    sent = await router.send(hello())
+async def test_a_message_is_sent_received_and_acked_over_sockets(broker: BrokerClient) -> None:
+    session = broker.open_session("bob", NO_ORIGIN)
+    waiting = broker.recv(session, wait=60)
+    sent = await broker.send(hello())
     [got] = await waiting
     assert (got.id, got.body) == (sent.id, "hello")
-    assert router.unread("bob") == 1
-    await router.ack(session, [got.id])
-    assert router.unread("bob") == 0
+    assert broker.unread("bob") == 1
+    await broker.ack(session, [got.id])
+    assert broker.unread("bob") == 0
 
 
-async def test_refusals_do_not_harm_the_actor(router: Router, root: SupervisorRef) -> None:
-    session = router.open_session("bob", NO_ORIGIN)
-    await router.send(hello())
-    await router.send(hello())
+async def test_refusals_do_not_harm_the_actor(broker: BrokerClient, root: SupervisorRef) -> None:
+    session = broker.open_session("bob", NO_ORIGIN)
+    await broker.send(hello())
+    await broker.send(hello())
     with pytest.raises(InboxFullError):
-        await router.send(hello())
+        await broker.send(hello())
     with pytest.raises(StaleLeaseError):
-        await router.ack(session, [1])
+        await broker.ack(session, [1])
     assert (await root.child("broker")).restarts == 0
 
 
-async def test_a_cancelled_recv_gets_no_mail(router: Router) -> None:
-    session = router.open_session("bob", NO_ORIGIN)
-    gone = router.recv(session, wait=60)
+async def test_a_cancelled_recv_gets_no_mail(broker: BrokerClient) -> None:
+    session = broker.open_session("bob", NO_ORIGIN)
+    gone = broker.recv(session, wait=60)
     await asyncio.sleep(0)
     gone.cancel()
-    await router.send(hello())
-    [got] = await router.recv(session)
+    await broker.send(hello())
+    [got] = await broker.recv(session)
     assert (got.attempt, got.redelivered) == (1, False)
 
 
 async def test_a_bug_restarts_the_broker_from_what_is_on_disk(
-    router: Router, root: SupervisorRef, monkeypatch: pytest.MonkeyPatch
+    broker: BrokerClient, root: SupervisorRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = router.open_session("bob", NO_ORIGIN)
-    await router.send(hello("kept"))
-    await router.recv(session)
-    waiting = router.recv(session, wait=60)
+    session = broker.open_session("bob", NO_ORIGIN)
+    await broker.send(hello("kept"))
+    await broker.recv(session)
+    waiting = broker.recv(session, wait=60)
     with monkeypatch.context() as patch:
         patch.setattr("hive.broker.admission.spend", lambda *_: 1 / 0)
         with pytest.raises(UnavailableError, match=r"look before.*division by zero"):
-            await router.send(hello())
+            await broker.send(hello())
     with pytest.raises(UnavailableError, match="starts again"):
         await waiting
     await back(root)
     with pytest.raises(NotFoundError, match="connect again"):
-        await router.recv(session)
-    router.add_inbox("bob", Kind.AGENT)
-    again = router.open_session("bob", NO_ORIGIN)
-    [got] = await router.recv(again, wait=60)
+        await broker.recv(session)
+    broker.add_inbox("bob", Kind.AGENT)
+    again = broker.open_session("bob", NO_ORIGIN)
+    [got] = await broker.recv(again, wait=60)
     assert (got.body, got.attempt, got.redelivered) == ("kept", 2, True)
 
 
@@ -103,24 +102,24 @@ async def back(root: SupervisorRef) -> None:
 
 
 async def test_what_waits_for_a_commit_during_a_bug_is_answered(
-    router: Router, root: SupervisorRef, monkeypatch: pytest.MonkeyPatch
+    broker: BrokerClient, root: SupervisorRef, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        sending = router.send(hello("decided"))
+        sending = broker.send(hello("decided"))
         patch.setattr("hive.broker.admission.spend", lambda *_: 1 / 0)
-        failing = router.send(hello())
+        failing = broker.send(hello())
         for future in (sending, failing):
             with pytest.raises(UnavailableError, match="look before"):
                 await future
     await back(root)
 
 
-async def test_a_stop_answers_those_who_wait(router: Router, root: SupervisorRef) -> None:
-    waiting = router.recv(router.open_session("bob", NO_ORIGIN), wait=60)
-    sent = await router.send(Draft("operator", Kind.OPERATOR, "operator", "to myself"))
+async def test_a_stop_answers_parked_receivers(broker: BrokerClient, root: SupervisorRef) -> None:
+    waiting = broker.recv(broker.open_session("bob", NO_ORIGIN), wait=60)
+    sent = await broker.send(Draft("operator", Kind.OPERATOR, "operator", "to myself"))
     assert sent.id == 1
     await root.terminate_child("broker")
     with pytest.raises(UnavailableError, match="stopping"):
         await waiting
     with pytest.raises(UnavailableError, match="stopping"):
-        await router.send(hello())
+        await broker.send(hello())

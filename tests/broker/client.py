@@ -1,4 +1,4 @@
-"""A broker as tests drive it: one object that sends for anybody and takes every request."""
+"""A broker for tests: one object that makes every request, for any participant."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 from attrs import define, field
 
 from hive.broker.local_session import LocalSession
-from hive.broker.notices import event
 from hive.broker.queries import MailQueries
 from hive.broker.service import BrokerService
-from hive.broker.values import MarkRead, Post, RemoveInbox
+from hive.broker.values import MarkRead, Post, RemoveInbox, event
 from hive.clock import Clock, SystemClock
 from hive.config import Limits
 from hive.names import OPERATOR
@@ -21,7 +20,7 @@ from hive.wire.rows import Delivery, Received, SkippedRow, Stored
 
 
 class Draft(NamedTuple):
-    """A message and who sends it."""
+    """A message and its sender."""
 
     sender: str
     sender_kind: Kind
@@ -59,13 +58,13 @@ class Draft(NamedTuple):
         )
 
     def request(self) -> agent.Send | Post:
-        """Return what the broker is asked."""
+        """Return the request for the broker."""
         posting = self.posting()
         return posting if self.is_plain else Post(posting, self.kind, self.label, self.transient)
 
 
 class Sent(NamedTuple):
-    """The answer to a send. The messages of a broadcast have ids one after the other."""
+    """The answer to a send. The copies of a broadcast have consecutive ids."""
 
     ids: tuple[int, ...]
     recipients: tuple[str, ...]
@@ -75,7 +74,7 @@ class Sent(NamedTuple):
 
     @classmethod
     def of(cls, stored: Stored) -> "Sent":
-        """Return what a response says."""
+        """Return the answer of a response."""
         first = stored.id if isinstance(stored.id, int) else 0
         count = len(stored.recipients) if first else 0
         return cls(
@@ -93,7 +92,7 @@ class Sent(NamedTuple):
 
 
 def then(asked: asyncio.Future[Any], make: Any) -> asyncio.Future[Any]:
-    """Return a future of what is made of another's result; cancelling it cancels that."""
+    """Return a future of the converted result of another; cancelling it cancels that."""
     made: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     def over(done: asyncio.Future[Any]) -> None:
@@ -111,8 +110,8 @@ def then(asked: asyncio.Future[Any], make: Any) -> asyncio.Future[Any]:
     return made
 
 
-class Router(MailQueries):
-    """Sends for anybody, through one session for each sender."""
+class BrokerClient(MailQueries):
+    """Makes requests for any participant, through one session for each sender."""
 
     def __init__(self, service: BrokerService, store: Store) -> None:
         super().__init__(service, store)
@@ -222,7 +221,7 @@ class Router(MailQueries):
     def cancel(self, name: str, what: Any, number: int) -> asyncio.Future[Any]:
         return self.ask_as(name, questions.Cancel(kind=what, id=number))
 
-    # The operator's care
+    # Mail administration
 
     def replay(self, **chosen: Any) -> asyncio.Future[Sequence[int]]:
         return then(self.ask_operator(host.Replay(**chosen)), lambda fields: fields["ids"])
@@ -250,10 +249,10 @@ def _rows(received: Received) -> tuple[Delivery, ...]:
 
 
 @define
-class local_router:  # noqa: N801 - read as a function
+class local_broker:  # noqa: N801 - read as a function
     """Runs a broker on an open store for the length of a `with` block.
 
-    No generator: a test that lets the process die leaves it open, and nobody closes it then.
+    It is no generator: a test that simulates a crash leaves it open, and it must stay so.
     """
 
     store: Store
@@ -261,10 +260,10 @@ class local_router:  # noqa: N801 - read as a function
     clock: Clock = field(factory=SystemClock)
     service: BrokerService = field(init=False)
 
-    async def __aenter__(self) -> Router:
+    async def __aenter__(self) -> BrokerClient:
         self.service = BrokerService(self.store, self.limits, self.clock)
         await self.service.open()
-        return Router(self.service, self.store)
+        return BrokerClient(self.service, self.store)
 
     async def __aexit__(self, *details: object) -> None:
         await self.service.close()

@@ -1,4 +1,4 @@
-"""A listening socket: whose it is, what it replaces, and that nothing of it stays behind."""
+"""Listening sockets: permissions, stale files, and the cleanup after each way to end."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from pathlib import Path
 import pytest
 
 from hive.errors import BadRequestError, FailedError
-from hive.gateway import listener as module
-from hive.gateway.connection import Connection
-from hive.gateway.listener import Listener
-from hive.gateway.peer_credentials import peer_credentials
+from hive.gateway import sockets as module
+from hive.gateway.connection import Connection, peer_credentials
+from hive.gateway.sockets import Listener
 from tests.gateway.scripted import Script, ScriptedConnection
 from tests.support.hives import Line, Site, connected
 
@@ -47,7 +46,7 @@ async def test_the_socket_is_for_its_owner_and_group_only(site: Site) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to any group")
-async def test_the_admin_group_is_let_in_where_it_exists(site: Site) -> None:
+async def test_the_admin_group_may_use_the_socket_where_it_exists(site: Site) -> None:
     name = next(entry.gr_name for entry in grp.getgrall() if entry.gr_gid != os.getegid())
     path = site.run_dir / "a.sock"
     async with listening(path, group=name):
@@ -64,7 +63,7 @@ async def test_a_leftover_socket_is_replaced(site: Site) -> None:
         assert await line.ok("say", text="x")
 
 
-async def test_a_path_that_the_kernel_cannot_bind_is_refused_with_a_way_out(site: Site) -> None:
+async def test_a_path_that_the_kernel_cannot_bind_is_refused_with_a_remedy(site: Site) -> None:
     with pytest.raises(BadRequestError, match="HYPERHIVE_RUN_DIR"):
         Listener(site.run_dir / ("x" * 120), connection_to(Script()))
 
@@ -77,7 +76,7 @@ async def test_a_directory_that_cannot_be_made_is_named(site: Site) -> None:
     await listener.close()
 
 
-async def test_closing_disconnects_everyone_and_says_so_to_their_verbs(site: Site) -> None:
+async def test_closing_disconnects_all_clients_and_answers_their_requests(site: Site) -> None:
     path = site.run_dir / "a.sock"
     script = Script()
     listener = Listener(path, connection_to(script))
@@ -90,9 +89,9 @@ async def test_closing_disconnects_everyone_and_says_so_to_their_verbs(site: Sit
     await listener.close()
 
 
-# asyncio's own server forgets whom it has just accepted when it is closed in that moment.
+# asyncio's server loses a connection that it has just accepted when it is closed at that moment.
 @pytest.mark.loops("uvloop")
-async def test_whoever_is_just_connecting_is_disconnected_too(site: Site) -> None:
+async def test_a_client_that_is_just_connecting_is_disconnected_too(site: Site) -> None:
     path = site.run_dir / "a.sock"
     listener = Listener(path, connection_to(Script()))
     await listener.open()
@@ -146,7 +145,7 @@ async def test_an_opening_that_is_cancelled_while_it_binds_leaves_nothing(
     assert not path.exists()
 
 
-async def test_the_kernel_says_who_is_there() -> None:
+async def test_the_peer_credentials_come_from_the_kernel() -> None:
     ours, theirs = socket.socketpair()
     with theirs:
         transport, _ = await asyncio.get_running_loop().create_unix_connection(
