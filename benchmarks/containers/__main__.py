@@ -17,8 +17,8 @@ from hive.config.model import Bind
 from hive.exits import Ended
 from hive.machines.runtime import MachineSpec, Running
 from hive.machines.systemd import machinectl
-from hive.machines.systemd.containers import ContainerRuntime
-from hive.machines.systemd.units import Settings
+from hive.machines.systemd.container_runtime import ContainerRuntime
+from hive.machines.systemd.unit_files import Settings
 from hive.paths import Paths
 from tests.testbed.host import ROOT
 from tests.testbed.tree import make_image
@@ -49,7 +49,7 @@ class Agent:
 
     async def start(self) -> None:
         """Start it and note that it runs."""
-        self.running = await self.runtime.start(self.spec, self._heard)
+        self.running = await self.runtime.ensure_running(self.spec, self._heard)
         self.up.set()
 
     def _heard(self, ended: Ended) -> None:
@@ -140,12 +140,10 @@ async def main() -> None:
     await runtime.open()
     agents = [Agent(runtime, spec(paths, f"a{number}")) for number in range(MANY + 1)]
     try:
-        await runtime.create(agents[0].spec)
         await agents[0].start()
         async with restarted_by_systemd(spec(paths, "theirs"), IMAGE.name, settings) as other:
             await side_by_side(agents[0], other)
         for agent in agents[1:]:
-            await runtime.create(agent.spec)
             await agent.start()
         await asyncio.sleep(QUIET_SECONDS)
         took_all = await together(agents)

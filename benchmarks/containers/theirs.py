@@ -10,13 +10,13 @@ from contextlib import asynccontextmanager
 from attrs import define, field
 
 from hive.machines.runtime import MachineSpec
-from hive.machines.systemd import bus
-from hive.machines.systemd.commands import run
-from hive.machines.systemd.files import Places, make_directories, write
-from hive.machines.systemd.hearing import Hearing, Line
-from hive.machines.systemd.host import Host
-from hive.machines.systemd.units import Settings, drop_in, guest_files, nspawn_file
-from hive.machines.systemd.views import View
+from hive.machines.systemd import dbus
+from hive.machines.systemd.event_source import EventSource, StateQueries
+from hive.machines.systemd.generated_files import Places, make_directories, write
+from hive.machines.systemd.service_manager import ServiceManager
+from hive.machines.systemd.unit_files import Settings, drop_in, guest_files, nspawn_file
+from hive.machines.systemd.unit_state import ContainerState
+from hive.subprocesses import run_command
 
 _PATIENCE = 60.0
 
@@ -26,9 +26,9 @@ class Theirs:
     """The container; it is called `theirs`, so that no hive takes it for its own."""
 
     name: str
-    host: Host = field(factory=Host)
+    systemd: ServiceManager = field(factory=ServiceManager)
     hinted: asyncio.Event = field(factory=asyncio.Event)
-    before: View | None = None
+    before: ContainerState | None = None
 
     @property
     def unit(self) -> str:
@@ -37,7 +37,7 @@ class Theirs:
 
     async def kill(self) -> float:
         """Kill its first process; return the seconds until another run is up and registered."""
-        self.before = before = await self.host.view(self.unit, self.name)
+        self.before = before = await self.systemd.container_state(self.unit, self.name)
         assert before.leader is not None
         killed = time.monotonic()
         os.kill(before.leader, signal.SIGKILL)
@@ -49,7 +49,7 @@ class Theirs:
         known = self.before.unit.invocation if self.before else ""
         while True:
             self.hinted.clear()
-            view = await self.host.view(self.unit, self.name)
+            view = await self.systemd.container_state(self.unit, self.name)
             if view.unit.active.up and view.registered and view.unit.invocation != known:
                 return
             await self.hinted.wait()
@@ -59,9 +59,9 @@ class Theirs:
         if name in {"", self.unit, self.name}:
             self.hinted.set()
 
-    def connected(self, line: Line | None) -> None:
+    def connected(self, queries: StateQueries | None) -> None:
         """Ask there from now on."""
-        self.host.line = line
+        self.systemd.queries = queries
 
 
 @asynccontextmanager
@@ -71,19 +71,19 @@ async def restarted_by_systemd(
     """Start a container with our settings, but for `Restart=on-failure`; end it afterwards."""
     other = Theirs(spec.name)
     await asyncio.to_thread(_prepare, spec, settings, other.unit)
-    listening = asyncio.create_task(bus.listen(other.hear, _ignore, connected=other.connected))
+    listening = asyncio.create_task(dbus.listen(other.hear, _ignore, on_connection=other.connected))
     for argv in (
         ("machinectl", "clone", image, other.name),
         ("systemctl", "daemon-reload"),
         ("machinectl", "start", other.name),
     ):
-        outcome = await run(argv, deadline=_PATIENCE)
+        outcome = await run_command(argv, deadline=_PATIENCE)
         assert outcome.ok, str(outcome)
     try:
         await other.until_up()
         yield other
     finally:
-        await run(("systemctl", "stop", other.unit), deadline=_PATIENCE)
+        await run_command(("systemctl", "stop", other.unit), deadline=_PATIENCE)
         listening.cancel()
         await asyncio.wait([listening])
 
@@ -101,5 +101,5 @@ def _prepare(spec: MachineSpec, settings: Settings, unit: str) -> None:
     )
 
 
-def _ignore(hearing: Hearing) -> None:
+def _ignore(event_source: EventSource) -> None:
     """Without D-Bus nothing here would ever be heard; the benchmark needs it."""

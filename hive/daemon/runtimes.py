@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 from hive.clock import Clock
 from hive.config import Containers, HiveConfig, RuntimeName
-from hive.machines.observing import Observer
-from hive.machines.process import ProcessRuntime
+from hive.machines.observer import Observer
+from hive.machines.process.process_runtime import ProcessRuntime
 from hive.machines.runtime import Running, Runtime
 from hive.participants.machine_specs import Inside, harness_inside
 from hive.paths import Paths
@@ -61,22 +61,22 @@ def observer_of(clock: Clock) -> Callable[[], Observer]:
 
 
 def runtime_state(runtime: Runtime) -> dict[str, object]:
-    """Return what an operator is told of the runtime.
+    """Return the state of the runtime for operators.
 
-    `hears` says whether ends are told at once; if not, they are looked for again and again.
+    `hears` is true if ends are signalled, false if they are polled; `hearing` says how, or why not.
     """
-    from hive.machines.systemd.containers import ContainerRuntime
-    from hive.machines.systemd.hearing import Signals
+    from hive.machines.systemd.container_runtime import ContainerRuntime
+    from hive.machines.systemd.event_source import DBusSignals
 
     if not isinstance(runtime, ContainerRuntime):
         return {"runtime": runtime.name, "hears": True, "hearing": "is told by the kernel"}
-    hears = isinstance(runtime.hearing, Signals)
-    return {"runtime": runtime.name, "hears": hears, "hearing": str(runtime.hearing)}
+    hears = isinstance(runtime.event_source, DBusSignals)
+    return {"runtime": runtime.name, "hears": hears, "hearing": str(runtime.event_source)}
 
 
 def _machinectl(containers: Containers, paths: Paths, clock: Clock, replaced: Replaced) -> Runtime:
     from hive.machines.systemd import machinectl
-    from hive.machines.systemd.units import Settings, Users
+    from hive.machines.systemd.unit_files import Settings, Users
 
     users = Users.SHIFTED if containers.private_users else Users.SAME
     settings = Settings(containers.network, users)

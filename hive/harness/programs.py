@@ -1,4 +1,4 @@
-"""Running a program in a process group of its own, with a time limit, leaving nothing behind."""
+"""Run the program of a turn: time limit, output limit, and no process left in its group."""
 
 from __future__ import annotations
 
@@ -7,38 +7,39 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from enum import Enum
-from typing import cast
 
 from attrs import define, field, frozen
 
+from hive.subprocesses import STDERR, Subprocess, is_set_within, started
+
 KILL_GRACE = 2.0
-"""Seconds between SIGTERM and SIGKILL for a program whose time is over."""
+"""Seconds between SIGTERM and SIGKILL for a program over one of its limits."""
 
 LAST_WORDS = 1.0
-"""Seconds to wait for what a program that has ended wrote to standard error just before."""
+"""Seconds to wait for the end of standard error once a program has exited."""
 
 TAIL_BYTES = 8192
-"""Bytes of standard error that are kept."""
+"""Bytes kept of the end of standard error."""
 
 OUTPUT_MAX = 64 << 20
-"""Bytes of output at which a program is ended: it would fill the disk."""
+"""Bytes of output above which a program is ended, before it fills the disk."""
 
 LOOK_EVERY = 0.5
-"""Seconds between two looks at how much a program has printed."""
+"""Seconds between two checks of the size of a program's output."""
 
 Tee = Callable[[bytes], object]
+"""Called with each chunk of a program's standard error."""
 
 
 def write_to_stderr(data: bytes) -> None:
-    """Pass a program's standard error on, so that it is in the agent's log."""
+    """Copy a program's standard error to that of this process, which is the agent's log."""
     sys.stderr.buffer.write(data)
     sys.stderr.buffer.flush()
 
 
 class Cut(Enum):
-    """Why a program was ended that would have gone on."""
+    """Limit for which a program was ended."""
 
     TIME = "time"
     OUTPUT = "output"
@@ -46,11 +47,13 @@ class Cut(Enum):
 
 @frozen
 class Program:
-    """What to run.
+    """A command with its limits.
 
     Attributes:
+        command: Program and arguments.
+        environment: Its whole environment.
         time_limit: Seconds until its process group is ended.
-        output_max: Bytes of output at which it is ended, too, or soon after.
+        output_max: Bytes of output above which it is ended, at the next check of the size.
     """
 
     command: tuple[str, ...]
@@ -61,11 +64,11 @@ class Program:
 
 @frozen
 class Ran:
-    """How a program ended.
+    """Result of a program.
 
     Attributes:
         status: Exit status, or the negative number of the signal that ended it.
-        cut: Why it was ended; None if it ended by itself.
+        cut: Limit for which it was ended; None if it ended by itself.
         last_lines: The end of its standard error, oldest first.
     """
 
@@ -75,96 +78,61 @@ class Ran:
 
 
 async def run_program(program: Program, *, stdin: bytes, stdout: int, tee: Tee) -> Ran:
-    """Run a program to its end.
+    """Run a program to its end, then kill the rest of its process group.
 
-    Whatever it started in its process group is killed when it ends, and also when this coroutine
-    is cancelled.
+    A cancellation kills the whole group before it is raised.
 
     Args:
-        program: What to run.
-        stdin: What it reads.
-        stdout: File descriptor that gets its output.
-        tee: Called with what it writes to standard error.
+        program: Command and limits.
+        stdin: Its standard input.
+        stdout: File descriptor for its output, of a regular file.
+        tee: Called with each chunk of its standard error.
 
     Raises:
-        OSError: When it cannot be started.
+        OSError: It could not be started.
     """
-    loop = asyncio.get_running_loop()
-    transport, watch = await loop.subprocess_exec(
-        lambda: _Watch(tee),
-        *program.command,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=stdout,
-        stderr=asyncio.subprocess.PIPE,
-        env=program.environment,
-        start_new_session=True,
-    )
-    group = transport.get_pid()
-    try:
-        _feed(transport, stdin)
-        cut = await _until_end(watch.exited, program, stdout)
-        if cut is not None:
-            _signal(group, signal.SIGTERM)
-            await _set_within(watch.exited, KILL_GRACE)
-    finally:
-        _signal(group, signal.SIGKILL)
-        await watch.exited.wait()
-        await _set_within(watch.silent, LAST_WORDS)
-        transport.close()
-    return Ran(transport.get_returncode() or 0, cut, watch.last_lines())
+    errors, pipe = _Tail(tee), asyncio.subprocess.PIPE
+    env, sinks = program.environment, {STDERR: errors}
+    async with started(program.command, sinks, stdin=pipe, stdout=stdout, env=env) as process:
+        try:
+            process.write_input(stdin)
+            cut = await _until_end(process, program, stdout)
+            if cut is not None:
+                process.signal_group(signal.SIGTERM)
+                await is_set_within(process.exited, KILL_GRACE)
+        finally:
+            process.signal_group(signal.SIGKILL)
+        await process.exited.wait()
+        await is_set_within(errors.complete, LAST_WORDS)
+    return Ran(process.status or 0, cut, errors.last_lines())
 
 
 @define(eq=False)
-class _Watch(asyncio.SubprocessProtocol):
-    """Hears a program's standard error and its end, which may come in either order."""
+class _Tail:
+    """Keeps the end of standard error and passes all of it on."""
 
     tee: Tee
-    exited: asyncio.Event = field(factory=asyncio.Event)
-    silent: asyncio.Event = field(factory=asyncio.Event)
-    _tail: bytes = b""
+    complete: asyncio.Event = field(factory=asyncio.Event)
+    _kept: bytes = b""
 
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
+    def feed_data(self, data: bytes) -> None:
         self.tee(data)
-        self._tail = (self._tail + data)[-TAIL_BYTES:]
+        self._kept = (self._kept + data)[-TAIL_BYTES:]
 
-    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        if fd == 2:  # noqa: PLR2004 - standard error
-            self.silent.set()
-
-    def process_exited(self) -> None:
-        self.exited.set()
+    def feed_eof(self) -> None:
+        self.complete.set()
 
     def last_lines(self) -> tuple[str, ...]:
-        return tuple(self._tail.decode(errors="replace").splitlines())
+        return tuple(self._kept.decode(errors="replace").splitlines())
 
 
-def _feed(transport: asyncio.SubprocessTransport, data: bytes) -> None:
-    """Write standard input; a program that has not read it, or has ended already, may do so."""
-    pipe = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
-    if not pipe.is_closing():
-        pipe.write(data)
-        pipe.close()
-
-
-async def _until_end(exited: asyncio.Event, program: Program, stdout: int) -> Cut | None:
-    """Wait for a program's end, or for a reason to end it."""
+async def _until_end(process: Subprocess, program: Program, stdout: int) -> Cut | None:
+    """Wait until the program exits or exceeds a limit; return the limit."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + program.time_limit
-    while not await _set_within(exited, min(LOOK_EVERY, deadline - loop.time())):
+    while not await is_set_within(process.exited, min(LOOK_EVERY, deadline - loop.time())):
         if loop.time() >= deadline:
             return Cut.TIME
         if os.fstat(stdout).st_size > program.output_max:
             return Cut.OUTPUT
     return None
-
-
-async def _set_within(event: asyncio.Event, seconds: float) -> bool:
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    return event.is_set()
-
-
-def _signal(group: int, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)

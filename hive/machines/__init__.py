@@ -1,5 +1,5 @@
-"""Container runtimes: one small interface, and behind it what really starts and stops agents.
+"""Container runtimes: one interface, and implementations that start and stop agents.
 
-`runtime` is the interface, `process` runs agents as process groups,
-`function` runs them as coroutines of this program (for embedding and simulations).
+`runtime` is the interface. `process` runs agents as process groups, `systemd` in containers,
+`function` as coroutines of this program (for embedding and simulations).
 """

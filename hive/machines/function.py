@@ -1,41 +1,45 @@
 """Agents as coroutines of this program: for embedding, for tests, for simulated hives.
 
-Everything happens on the event loop, without threads, files or processes, so a simulation repeats
-it exactly. What a signal is to a process, a cancellation is to a function. The difference is that
-no kernel stands above a function: one that swallows its cancellation cannot be ended.
+Everything happens on the event loop, without threads, files or processes, so a simulation is
+reproducible. A cancellation takes the place of a signal. Unlike a signal, it can be swallowed: no
+kernel can end a function that ignores it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Generic, TypeVar
 
+from attrs import evolve
+
 from hive.clock import Clock, SystemClock
 from hive.errors import FailedError
 from hive.exits import Ended, Exited, How, Signaled, Unknown
-from hive.machines.conclusion import REASON_LINES
-from hive.machines.line_buffer import LineBuffer
-from hive.machines.runtime import MachineSpec, Running, Watcher
+from hive.machines.runtime import REASON_LINES, MachineSpec, Running, Watcher, ignore_end
 from hive.names import suggest
 from hive.timer import Timer
+
+KEPT_LINES = 1000
+"""Number of lines kept for each agent; older ones are dropped."""
 
 _Client = TypeVar("_Client")
 
 AgentFunction = Callable[[_Client], Awaitable[object]]
-"""An agent: called with its connected client, and done when it returns."""
+"""An agent: called with its connected client; the agent has ended when it returns."""
 
 _Outcome = tuple[How, list[str]]
-"""How a function ended, and the lines that say why."""
+"""How a function ended, and lines that explain it."""
 
 _STATUS_MASK = 0xFF
 
 
 class _Call:
-    """One call of an agent's function, until its end has been told."""
+    """One call of an agent's function, until its end is reported."""
 
     def __init__(self, name: str, watcher: Watcher, running: Running) -> None:
         loop = asyncio.get_running_loop()
@@ -44,25 +48,25 @@ class _Call:
         self.running = running
         self.connected: asyncio.Future[None] = loop.create_future()
         self.ended: asyncio.Future[Ended] = loop.create_future()
-        self.asked_by: Signals | None = None
+        self.cancelled_by: Signals | None = None
         self.timer = Timer()
         self.task: asyncio.Task[_Outcome]
 
-    def ask(self, signal: Signals) -> None:
-        # Cancelled twice, its cleaning up would be cut off: that is for a kill.
-        if self.asked_by is None or signal is SIGKILL:
-            self.asked_by = signal
+    def cancel(self, signal: Signals) -> None:
+        # A second cancellation would cut its cleaning up short: only a kill may do that.
+        if self.cancelled_by is None or signal is SIGKILL:
+            self.cancelled_by = signal
             self.task.cancel()
 
     def limit(self, seconds: float, give_up: Callable[[_Call, float], None]) -> None:
         at = self.task.get_loop().time() + seconds
         self.timer.set(at, partial(give_up, self, seconds))
 
-    def tell(self, ended: Ended) -> None:
+    def report_end(self, ended: Ended) -> None:
         self.timer.cancel()
         loop = self.task.get_loop()
         loop.call_soon(self.watcher, ended)
-        loop.call_soon(self.ended.set_result, ended)  # whoever waits hears after the watcher
+        loop.call_soon(self.ended.set_result, ended)  # the watcher is called before waiters resume
 
 
 class FunctionRuntime(Generic[_Client]):
@@ -71,15 +75,15 @@ class FunctionRuntime(Generic[_Client]):
     An agent that returns has exited with status 0; an exception is status 1, with its traceback as
     the last lines; `sys.exit` means what it means elsewhere. One that lets the cancellation of a
     `stop` or `kill` through ended as a process does by SIGTERM or SIGKILL. One that swallows it
-    until the deadline is reported and abandoned: its name is in `abandoned` and cannot be started
-    again until it has ended after all, since nothing may run twice.
+    until the deadline is reported and abandoned: its name is in `abandoned`, and it cannot be
+    started again until its function has ended after all, since nothing may run twice.
 
     Args:
         agents: The functions by the agents' names.
-        connect: Returns the client that an agent is given.
+        connect: Returns the client that an agent is called with.
         disconnect: Closes that client when the function has ended.
-        clock: Tells when something started and ended.
-        kill_grace: Seconds that a killed function is given to take notice.
+        clock: Time of starts and ends.
+        kill_grace: Seconds that a killed function has to end.
     """
 
     name = "function"
@@ -100,7 +104,7 @@ class FunctionRuntime(Generic[_Client]):
         self._kill_grace = kill_grace
         self._calls: dict[str, _Call] = {}
         self._abandoned: dict[str, _Call] = {}
-        self._logs: dict[str, LineBuffer] = {}
+        self._logs: dict[str, RecentLines] = {}
         self._started = 0
 
     @property
@@ -109,30 +113,42 @@ class FunctionRuntime(Generic[_Client]):
         return tuple(self._abandoned)
 
     async def open(self) -> None:
-        """Begin; there is nothing to acquire."""
+        """Do nothing: there is nothing to acquire."""
 
     async def close(self) -> None:
-        """Cancel what still runs, since a function cannot outlive its program; tell nobody."""
+        """Cancel all functions, which cannot outlive this program, without reporting their end."""
         calls = [*self._calls.values(), *self._abandoned.values()]
         for call in calls:
-            call.watcher = _nobody
-            call.ask(SIGKILL)
+            call.watcher = ignore_end
+            call.cancel(SIGKILL)
         if calls:
             await asyncio.wait([call.task for call in calls], timeout=self._kill_grace)
 
-    async def create(self, spec: MachineSpec) -> None:
-        """Check that there is a function for this agent.
+    async def ensure_running(self, spec: MachineSpec, watcher: Watcher) -> Running:
+        """Adopt the agent's running call; without one, connect a client and call its function.
 
         Raises:
-            FailedError: There is none.
+            FailedError: There is no such function, its last call was abandoned and still runs, or
+                it got no connection.
         """
-        self._function(spec.name)
+        running = await self.adopt(spec, watcher)
+        return running or await self._start(spec.name, watcher)
+
+    async def adopt(self, spec: MachineSpec, watcher: Watcher) -> Running | None:
+        """Watch the agent's function if it runs, in place of its present watcher."""
+        # A call that ends while it connects may have been replaced by the time this resumes.
+        while call := self._calls.get(spec.name):
+            await asyncio.wait([call.connected])
+            if not call.ended.done():
+                call.watcher = watcher
+                return evolve(call.running, adopted=True)
+        return None
 
     async def update(self, spec: MachineSpec) -> None:
-        """Do nothing: a function is what it is."""
+        """Do nothing: a function is not built."""
 
     async def destroy(self, name: str, *, purge: bool) -> None:
-        """Forget a stopped agent; a function has no files to purge.
+        """Drop a stopped agent's lines; a function has no files to purge.
 
         Raises:
             FailedError: It runs.
@@ -141,35 +157,12 @@ class FunctionRuntime(Generic[_Client]):
             raise FailedError(f"{name} runs; stop it first")
         self._logs.pop(name, None)
 
-    async def adopt(self, spec: MachineSpec, watcher: Watcher) -> Running | None:
-        """Return the agent's function if it runs; `watcher` hears its end from now on."""
-        call = self._calls.get(spec.name)
-        if call is None:
-            return None
-        await asyncio.wait([call.connected])
-        if call.ended.done():
-            return None
-        call.watcher = watcher
-        return call.running
-
-    async def start(self, spec: MachineSpec, watcher: Watcher) -> Running:
-        """Connect a client and call the agent's function with it.
-
-        Raises:
-            FailedError: There is no such function, it runs already, or it got no connection.
-        """
-        function = self._function(spec.name)
-        self._refuse_twice(spec.name)
-        call = self._call(spec.name, function, watcher)
-        await asyncio.shield(call.connected)
-        return call.running
-
     async def stop(self, name: str, *, deadline: float) -> Ended | None:
         """Cancel the function and wait until it ends, at most `deadline` seconds."""
         return await self._end(name, SIGTERM, deadline)
 
     async def kill(self, name: str) -> Ended | None:
-        """Cancel the function, even while it cleans up, and give it only the kill grace to end."""
+        """Cancel the function, even while it cleans up, and wait at most the kill grace."""
         return await self._end(name, SIGKILL, self._kill_grace)
 
     async def running(self) -> tuple[str, ...]:
@@ -177,26 +170,24 @@ class FunctionRuntime(Generic[_Client]):
         return tuple(name for name, call in self._calls.items() if call.connected.done())
 
     def last_lines(self, spec: MachineSpec, lines: int) -> tuple[str, ...]:
-        """Return the newest lines of the agent's tracebacks, oldest first."""
+        """Return the last lines of the agent's tracebacks, oldest first."""
         return self._log(spec.name).newest(lines)
 
     def follow(self, spec: MachineSpec, lines: int) -> AsyncIterator[str]:
-        """Yield the newest lines of the agent's tracebacks and then each new one."""
+        """Yield the last lines of the agent's tracebacks, then each new one."""
         return self._log(spec.name).follow(lines)
 
-    def _function(self, name: str) -> AgentFunction[_Client]:
+    async def _start(self, name: str, watcher: Watcher) -> Running:
         if name not in self._agents:
             raise FailedError(f"there is no function for {name!r}{suggest(name, self._agents)}")
-        return self._agents[name]
-
-    def _refuse_twice(self, name: str) -> None:
-        if name in self._calls:
-            raise FailedError(f"{name} runs already; adopt or stop it")
         if name in self._abandoned:
             raise FailedError(
                 f"the last run of {name} swallowed its cancellation and has not ended yet; "
                 "let the function end when it is cancelled"
             )
+        call = self._call(name, self._agents[name], watcher)
+        await asyncio.shield(call.connected)
+        return call.running
 
     def _call(self, name: str, function: AgentFunction[_Client], watcher: Watcher) -> _Call:
         self._started += 1
@@ -212,7 +203,7 @@ class FunctionRuntime(Generic[_Client]):
     async def _run(self, call: _Call, function: AgentFunction[_Client]) -> _Outcome:
         client = await self._connect(call.name)
         try:
-            if not call.connected.done():  # else it was given up meanwhile
+            if not call.connected.done():  # else it was abandoned meanwhile
                 call.connected.set_result(None)
                 await function(client)
         except SystemExit as error:  # must not reach the loop: it would end the whole program
@@ -226,18 +217,18 @@ class FunctionRuntime(Generic[_Client]):
         call = self._calls.get(name)
         if call is None:
             return None
-        call.ask(signal)
-        call.limit(seconds, self._give_up)
+        call.cancel(signal)
+        call.limit(seconds, self._abandon)
         return await asyncio.shield(call.ended)
 
-    def _give_up(self, call: _Call, seconds: float) -> None:
+    def _abandon(self, call: _Call, seconds: float) -> None:
         self._abandoned[call.name] = self._calls.pop(call.name)
         how = Unknown(
             f"the function swallowed its cancellation for {seconds:g} s; it was abandoned"
         )
         if not call.connected.done():
             call.connected.set_exception(FailedError(f"{call.name} was stopped while it connected"))
-        call.tell(Ended(how, self._clock.now()))
+        call.report_end(Ended(how, self._clock.now()))
 
     def _done(self, call: _Call, task: asyncio.Task[_Outcome]) -> None:
         how, lines = _outcome(call, task)
@@ -246,13 +237,45 @@ class FunctionRuntime(Generic[_Client]):
             del self._abandoned[call.name]
             return
         del self._calls[call.name]
-        if not call.connected.done():  # `start` tells it; there was nothing to watch
-            call.watcher = _nobody
+        if not call.connected.done():  # the start reports it; the watcher had nothing to watch
+            call.watcher = ignore_end
             call.connected.set_exception(_not_connected(call.name, task))
-        call.tell(Ended(how, self._clock.now(), tuple(lines[-REASON_LINES:])))
+        call.report_end(Ended(how, self._clock.now(), tuple(lines[-REASON_LINES:])))
 
-    def _log(self, name: str) -> LineBuffer:
-        return self._logs.setdefault(name, LineBuffer())
+    def _log(self, name: str) -> RecentLines:
+        return self._logs.setdefault(name, RecentLines())
+
+
+class RecentLines:
+    """The last lines of one agent, in memory, with followers."""
+
+    def __init__(self) -> None:
+        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._total = 0
+        self._more = asyncio.Event()
+
+    def append(self, lines: Iterable[str]) -> None:
+        """Add lines and wake all followers."""
+        new = tuple(lines)
+        self._lines.extend(new)
+        self._total += len(new)
+        self._more.set()
+        self._more = asyncio.Event()
+
+    def newest(self, lines: int) -> tuple[str, ...]:
+        """Return at most so many of the last lines, oldest first."""
+        return tuple(self._lines)[-lines:] if lines > 0 else ()
+
+    async def follow(self, lines: int) -> AsyncIterator[str]:
+        """Yield the last lines, then each new one."""
+        seen = self._total - min(lines, len(self._lines))
+        while True:
+            more = self._more
+            new = self.newest(self._total - seen)
+            seen = self._total
+            for line in new:
+                yield line
+            await more.wait()
 
 
 def _exit_status(error: SystemExit) -> _Outcome:
@@ -263,15 +286,14 @@ def _exit_status(error: SystemExit) -> _Outcome:
 
 def _outcome(call: _Call, task: asyncio.Task[_Outcome]) -> _Outcome:
     if task.cancelled():
-        if call.asked_by:
-            return Signaled(call.asked_by), []
+        if call.cancelled_by:
+            return Signaled(call.cancelled_by), []
         return Exited(1), ["the function was cancelled from inside"]
     error = task.exception()
     if error is None:
         return task.result()
-    own = (
-        error.__traceback__.tb_next if error.__traceback__ else None
-    )  # without the runtime's frame
+    # The first frame is the runtime's own.
+    own = error.__traceback__.tb_next if error.__traceback__ else None
     text = "".join(traceback.format_exception(type(error), error, own))
     return Exited(1), [line for line in text.splitlines() if line.strip()]
 
@@ -280,7 +302,3 @@ def _not_connected(name: str, task: asyncio.Task[_Outcome]) -> FailedError:
     if task.cancelled():
         return FailedError(f"{name} was stopped while it connected")
     return FailedError(f"{name} got no connection: {task.exception()}")
-
-
-def _nobody(ended: Ended) -> None:
-    """Hear the end of a function that nobody watches."""

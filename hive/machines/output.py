@@ -1,9 +1,9 @@
-"""What agents print: a log file per agent, appended to by the agent itself, of limited size.
+"""Output of agents: a log file per agent, of limited size, to which the agent itself appends.
 
-The agent holds the file, not the daemon, so its output outlives the daemon. A file that another
-process appends to cannot be exchanged under its hands. So when it is over the limit it is copied to
-`<name>.1`, replacing the one older file that is kept, and then cut to nothing; what is printed in
-the moment between the two is lost (as with logrotate's `copytruncate`).
+The agent has the file open, not the daemon, so the agent can print while no daemon runs. A file
+that another process has open cannot be replaced. So a log above the limit is copied to `<name>.1`,
+replacing the one older file, and truncated; output between these two steps is lost (as with
+logrotate's `copytruncate`).
 
 Everything here reads or writes files: call it from a thread, not from the event loop.
 """
@@ -22,10 +22,10 @@ DEFAULT_LIMIT = 10 * 1024 * 1024
 """Bytes after which a log is rotated."""
 
 TAIL_BYTES = 64 * 1024
-"""How much of the end of a log is looked at for its newest lines."""
+"""Bytes of the end of a log that are read for its last lines."""
 
 CHUNK_BYTES = 64 * 1024
-"""How much a follower reads at once, and the longest line it waits for."""
+"""Bytes that a follower reads at once; also the longest line that it assembles."""
 
 _ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # control sequences: colours, cursor moves
@@ -36,7 +36,12 @@ _ESCAPES = re.compile(
 
 @frozen
 class Position:
-    """A place in a log: how often it had been rotated, and bytes from the beginning."""
+    """A position in a log.
+
+    Attributes:
+        rotation: Number of rotations before it.
+        offset: Bytes from the beginning of the file.
+    """
 
     rotation: int
     offset: int
@@ -45,8 +50,8 @@ class Position:
 class OutputLog:
     """One agent's log file.
 
-    All users of one file in a program share one object; its lock keeps readers from seeing a
-    rotation half done.
+    All users of one file in a program share one object, whose lock excludes readers from a
+    rotation in progress.
     """
 
     def __init__(self, path: Path, limit: int = DEFAULT_LIMIT) -> None:
@@ -57,14 +62,14 @@ class OutputLog:
         self._lock = threading.Lock()
 
     def open(self) -> int:
-        """Return a file descriptor that appends; the caller closes it."""
+        """Return a file descriptor for appending; the caller closes it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         # Not through a symbolic link: the daemon may be root, and the agent may not.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
         return os.open(self.path, flags, 0o640)
 
     def note(self, sentence: str) -> None:
-        """Append a line of the hive's own, so that it is read where the agent's output is."""
+        """Append a line of the hive's own to the agent's output."""
         fd = self.open()
         try:
             os.write(fd, f"[hive] {sentence}\n".encode())
@@ -72,14 +77,14 @@ class OutputLog:
             os.close(fd)
 
     def size(self) -> int:
-        """Return the bytes in the file; 0 when there is none."""
+        """Return the size of the file in bytes; 0 if there is none."""
         try:
             return self.path.stat().st_size
         except FileNotFoundError:
             return 0
 
     def rotate(self) -> bool:
-        """Rotate if the file is over the limit; return whether it was."""
+        """Rotate the file if it is above the limit; return whether it was."""
         with self._lock:
             if self.size() <= self._limit:
                 return False
@@ -91,19 +96,19 @@ class OutputLog:
             return True
 
     def last_lines(self, lines: int, *, since: int | None = None) -> tuple[str, ...]:
-        """Return the newest lines, oldest first, clean and without blank ones.
+        """Return the last lines, oldest first, clean and without blank ones.
 
         Args:
-            lines: At most so many.
-            since: Leave out what was in the file when it had this size: the output of an earlier
-                run. If the file is smaller now it was rotated, and all of it is newer.
+            lines: Maximal number.
+            since: Size of the file before this run; output before it is left out. If the file is
+                smaller now it was rotated, and all of it is newer.
         """
         with self._lock:
             newest = clean_lines(_tail(self.path, since or 0)[0])
             return _last(lines, newest if since is not None else self._fill(lines, newest))
 
     def newest(self, lines: int) -> tuple[tuple[str, ...], Position]:
-        """Return the newest whole lines and where to go on reading after them."""
+        """Return the last complete lines and the position after them."""
         with self._lock:
             output, end = _tail(self.path)
             whole, _, partial = output.rpartition(b"\n")
@@ -116,9 +121,9 @@ class OutputLog:
         return clean_lines(_tail(self.older)[0]) + newest
 
     def read(self, position: Position) -> tuple[bytes, Position]:
-        """Return what was printed from there on, at most `CHUNK_BYTES`, and where to go on.
+        """Return the output from a position on, at most `CHUNK_BYTES`, and the next position.
 
-        It finds the rest of a file that was rotated meanwhile, unless that happened twice.
+        The rest of a file that was rotated meanwhile is included, unless it was rotated twice.
         """
         with self._lock:
             if position.rotation == self._rotation - 1:
@@ -132,7 +137,7 @@ class OutputLog:
 
 
 class LineSplitter:
-    """Makes clean lines of chunks; keeps what does not end in a newline for the next chunk."""
+    """Splits chunks into clean lines; an incomplete line waits for the next chunk."""
 
     def __init__(self) -> None:
         self._partial = b""
@@ -140,16 +145,16 @@ class LineSplitter:
     def feed(self, chunk: bytes) -> list[str]:
         """Return the lines that this chunk completes."""
         whole, newline, self._partial = (self._partial + chunk).rpartition(b"\n")
-        if len(self._partial) >= CHUNK_BYTES:  # a line without an end is shown in pieces
+        if len(self._partial) >= CHUNK_BYTES:  # an endless line is split
             whole, self._partial = whole + newline + self._partial, b""
         return clean_lines(whole)
 
 
 def clean_lines(output: bytes) -> list[str]:
-    """Return the lines of some output as a person may safely read them.
+    """Return the lines of some output, safe to show on a terminal.
 
     Decoded with replacement characters; without terminal escapes, control characters and blank
-    lines. Of a line that a carriage return wrote over, what was visible last.
+    lines. Of a line overwritten by carriage returns, the last version.
     """
     cleaned = (_clean(line) for line in output.decode(errors="replace").split("\n"))
     return [line for line in cleaned if line]
@@ -167,7 +172,7 @@ def _last(lines: int, of: list[str]) -> tuple[str, ...]:
 
 
 def _tail(path: Path, since: int = 0) -> tuple[bytes, int]:
-    """Return the end of a file, and its size."""
+    """Return the end of a file in complete lines, and the size of the file."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -177,7 +182,7 @@ def _tail(path: Path, since: int = 0) -> tuple[bytes, int]:
             output = file.read(size - file.tell())
     except FileNotFoundError:
         return b"", 0
-    if begins_within:  # the first line is not whole
+    if begins_within:  # the first line is incomplete
         output = output.partition(b"\n")[2] or output
     return output, size
 

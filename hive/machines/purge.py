@@ -1,4 +1,4 @@
-"""Removing an agent's directory, and never anything else."""
+"""Remove an agent's directory, and never anything else."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from hive.errors import FailedError
 
 
 def purge_directory(base: Path, *parts: str) -> None:
-    """Remove the directory `base/parts…` with all that is in it. Idempotent.
+    """Remove the directory `base/parts…` with its content. Idempotent.
 
-    Each step down is taken from the open directory above it and refuses symbolic links, and those
-    inside are removed, not followed. So nothing outside `base` is touched, even if someone
-    exchanges directories meanwhile. Blocks: call it from a thread.
+    Each directory is opened relative to its open parent, without following symbolic links, and
+    links inside are removed, not followed. So nothing outside `base` is removed, even if
+    directories are exchanged meanwhile. Blocks: call it from a thread.
 
     Raises:
-        FailedError: A part is no plain name, or a symbolic link is in its place.
+        FailedError: A part is no plain name, or a symbolic link or a file is in its place.
         OSError: A file could not be removed.
     """
     path = base.joinpath(*parts)

@@ -1,8 +1,8 @@
-"""What the supervisor needs of a container runtime, whatever is behind it.
+"""The interface of container runtimes.
 
-Every method that acts is a request that is watched until it is true: `start` returns when the
-machine runs, `stop` when it is gone. Ends are heard: a runtime calls the watcher that `start` or
-`adopt` was given, exactly once, whoever ended the machine.
+A method that acts returns when its effect is visible, not when the request was accepted:
+`ensure_running` returns when the machine runs, `stop` when it has ended. Ends are reported: a
+runtime calls the watcher exactly once per run, whatever ended the machine.
 """
 
 from __future__ import annotations
@@ -17,28 +17,38 @@ from hive.config.model import Bind
 from hive.exits import Ended
 
 KILL_SECONDS = 15.0
-"""How long a runtime may take to end a machine that it has to kill; then it gives up."""
+"""Seconds that a runtime waits for a killed machine to end before it reports a failure."""
+
+REASON_LINES = 20
+"""Number of last output lines that a runtime reports with an end."""
 
 Watcher = Callable[[Ended], None]
 """Called on the loop, once, when a machine has ended."""
 
 
+def ignore_end(ended: Ended) -> None:
+    """Watch a machine without reporting its end: it is only watched until it is stopped."""
+
+
 @frozen(kw_only=True)
 class MachineSpec:
-    """Everything a runtime needs to make and start one agent's machine.
+    """Definition of one agent's machine.
 
     Attributes:
-        name: The agent's name; the runtime derives the container's name from it.
-        command: Program and arguments of the agent. Runtimes with a whole system inside run it as
-            their own unit.
-        environment: Added to what the runtime gives.
-        working_directory: Where the command starts; None leaves it to the runtime.
-        socket_dir: The directory with the agent's socket, visible inside as /run/hive.
-        state_dir: The agent's own files.
-        log_file: Where the process runtime appends standard output and error.
+        name: Name of the agent; the runtime derives the container's name from it.
+        command: Program and arguments of the agent. In a container with an init system, they are
+            the agent's unit.
+        environment: Variables in addition to those of the runtime.
+        working_directory: Initial directory of the command; None leaves it to the runtime.
+        socket_dir: Directory of the agent's socket, visible inside as /run/hive.
+        state_dir: Directory of the agent's own files.
+        log_file: File to which the process runtime appends standard output and error.
+        binds: Further directories of the host that are visible inside.
         stop_timeout: Seconds from the graceful request to the kill.
-        origin: What a new container is made of, in the words of the runtime (an image, a flake);
-            None leaves it to the runtime.
+        memory_max: Memory limit in the syntax of systemd; None for no limit.
+        cpu_quota: CPU limit in the syntax of systemd; None for no limit.
+        origin: Source of a new container in the runtime's terms (an image, a flake); None for the
+            runtime's default.
     """
 
     name: str
@@ -57,14 +67,14 @@ class MachineSpec:
 
 @frozen
 class Running:
-    """A machine that runs.
+    """A running machine.
 
     Attributes:
-        pid: Process id of its leader on this host, None when it has none.
-        since: Wall time in seconds when it started.
-        instance: Differs for each start of the same name (an InvocationID, a pid with start time).
-        adopted: Whether it ran already when we came.
-        source: Who says so: "kernel", "systemd", "hive".
+        pid: Process id of its leader on this host; None when it has none.
+        since: Wall time in seconds of its start.
+        instance: Identifier of this run (an InvocationID, a run id), different for each start.
+        adopted: Whether it was running before the call that returned this.
+        source: Authority for these facts: "kernel", "systemd", "hive".
     """
 
     pid: int | None
@@ -75,69 +85,74 @@ class Running:
 
 
 class Runtime(Protocol):
-    """A way to run agents. Errors are `hive.errors.FailedError`, with the tool's own words."""
+    """A way to run agents. Errors are `hive.errors.FailedError` with the words of the tool."""
 
     @property
     def name(self) -> str:
-        """The name used in hive.toml."""
+        """Name of the runtime in hive.toml."""
         ...
 
     async def open(self) -> None:
-        """Acquire what the runtime needs; called once before anything else."""
+        """Acquire the runtime's resources; called once, before anything else."""
         ...
 
     async def close(self) -> None:
-        """Let go of everything without ending any machine."""
+        """Release the runtime's resources. Machines go on, where they can."""
         ...
 
-    async def create(self, spec: MachineSpec) -> None:
-        """Make the machine, or bring an existing one in line with the spec. Idempotent."""
+    async def ensure_running(self, spec: MachineSpec, watcher: Watcher) -> Running:
+        """Adopt the machine if it runs; otherwise create it if necessary, and start it.
+
+        Nothing runs twice: concurrent calls start one machine, and the last watcher replaces the
+        others. A call that is cancelled before the start starts nothing; one that is cancelled
+        later leaves a machine that is watched.
+
+        Raises:
+            FailedError: It could not be created or started, with the reason.
+        """
+        ...
+
+    async def adopt(self, spec: MachineSpec, watcher: Watcher) -> Running | None:
+        """Watch the machine if it runs, in place of its present watcher; None if it does not."""
         ...
 
     async def update(self, spec: MachineSpec) -> None:
-        """Build anew what the machine is made of, while it goes on; nothing where nothing is built.
+        """Rebuild the system of a machine that is built from a source; others have nothing to do.
+
+        A running machine stays up.
 
         Raises:
-            FailedError: It did not build; the machine is as it was.
+            FailedError: The build failed; the machine is unchanged.
         """
         ...
 
     async def destroy(self, name: str, *, purge: bool) -> None:
-        """Remove a stopped machine; with `purge`, its files too. Idempotent."""
-        ...
-
-    async def adopt(self, spec: MachineSpec, watcher: Watcher) -> Running | None:
-        """Return the machine of this name that runs already, now watched; None when none runs."""
-        ...
-
-    async def start(self, spec: MachineSpec, watcher: Watcher) -> Running:
-        """Start the machine and watch it.
+        """Remove a stopped machine and, with `purge`, the agent's files. Idempotent.
 
         Raises:
-            FailedError: When it could not be started, with the reason.
+            FailedError: It runs, or it could not be removed.
         """
         ...
 
     async def stop(self, name: str, *, deadline: float) -> Ended | None:
-        """Ask the machine to end, kill it after `deadline` seconds, and wait until it is gone.
+        """Request the end of the machine, kill it after `deadline` seconds, wait until it is gone.
 
-        It takes no longer than the deadline and `KILL_SECONDS`. Returns how it ended, or None when
-        it did not run.
+        Takes at most the deadline and `KILL_SECONDS`. Returns its end; None if it did not run.
         """
         ...
 
     async def kill(self, name: str) -> Ended | None:
-        """End the machine at once and wait until it is gone."""
+        """Kill the machine and wait until it is gone."""
         ...
 
     async def running(self) -> tuple[str, ...]:
-        """Return the names of all machines of this hive that run now."""
+        """Return the names of all running machines of this hive."""
         ...
 
     def last_lines(self, spec: MachineSpec, lines: int) -> tuple[str, ...]:
-        """Return the newest lines of the machine's output, oldest first."""
+        """Return the last lines of the machine's output, oldest first. May block."""
         ...
 
     def follow(self, spec: MachineSpec, lines: int) -> AsyncIterator[str]:
-        """Yield the newest lines and then each new one, until the iterator is closed."""
+        """Yield the last lines, then each new one, until the iterator is closed."""
         ...

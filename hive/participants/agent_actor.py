@@ -1,6 +1,6 @@
 """An agent: a participant whose actor's life is its container's life.
 
-Starting the actor adopts the container that runs, or starts it. The container's end arrives as a
+Starting the actor adopts the running container or starts one. The container's end arrives as a
 message and becomes the actor's exit, and the supervisor applies its ordinary restart rules. When
 the actor ends for any other reason, `Agent.on_exit` says what happens to the container; by
 default nothing does, so that a fault in this daemon never costs a container.
@@ -93,7 +93,8 @@ class AgentActor(ParticipantActor[MachineEnded]):
     async def _come_up(self) -> None:
         await super()._come_up()
         try:
-            running = await self._adopt_or_start()
+            spec = self._services.spec_of(self._agent)
+            running = await self._services.runtime.ensure_running(spec, self._heard)
         except HiveError as error:
             self._note_start_error(str(error))
             raise
@@ -108,15 +109,6 @@ class AgentActor(ParticipantActor[MachineEnded]):
         self._agent.running = None
         self._services.events.record(EventKind.REBOOTED, self._agent.name)
         super().on_start()  # not ours: what is wished of it stays wished
-
-    async def _adopt_or_start(self) -> Running:
-        spec = self._services.spec_of(self._agent)
-        runtime = self._services.runtime
-        running = await runtime.adopt(spec, self._heard)
-        if running is None:
-            await runtime.create(spec)
-            running = await runtime.start(spec, self._heard)
-        return running
 
     def _note_start_error(self, reason: str) -> None:
         self._services.events.record(EventKind.ENDED, self._agent.name, reason=reason)

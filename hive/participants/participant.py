@@ -17,7 +17,7 @@ from attrs import define, evolve, field, frozen
 from hive.config import AgentManifest, manifest_from_json
 from hive.errors import ConfigError
 from hive.exits import Ended, facts
-from hive.machines.observing import Sight
+from hive.machines.observer import ObservedState
 from hive.machines.runtime import Running
 from hive.participants.harness import HarnessConnection, RestartNotice
 from hive.participants.reboots import Reboots
@@ -157,7 +157,7 @@ class Peer(Participant):
         observe: The unit or machine that is to be observed, from the record.
     """
 
-    sight: Sight | None = None
+    sight: ObservedState | None = None
     observed: str | None = None
     observe: str | None = field(init=False)
 

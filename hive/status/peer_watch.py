@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from hive.errors import FailedError
-from hive.machines.observing import Observer, units_of
+from hive.machines.observer import Observer, units_of
 from hive.participants.participant import Participant, Peer
 from hive.participants.registry import Registry
 
@@ -79,7 +79,7 @@ class PeerWatch:
 
     async def _look(self, observer: Observer, peer: Peer, subject: str) -> None:
         try:
-            sight = await observer.look(subject)
+            sight = await observer.state_of(subject)
         except FailedError as error:
             logger.warning("%s cannot be observed: %s", peer.name, error)
             sight = None

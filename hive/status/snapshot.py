@@ -13,7 +13,7 @@ from typing import Any
 from actors import ChildInfo, ChildState
 from hive.broker.queries import MailQueries
 from hive.clock import Clock, rfc3339
-from hive.machines.observing import Sight
+from hive.machines.observer import ObservedState
 from hive.names import MANAGER
 from hive.participants.lifecycle import Lifecycle
 from hive.participants.participant import Agent, Participant, Peer
@@ -217,7 +217,7 @@ def _activity(participant: Participant) -> dict[str, Any]:
     }
 
 
-def _seen(sight: Sight | None) -> dict[str, Any]:
+def _seen(sight: ObservedState | None) -> dict[str, Any]:
     """Return what its own service manager says about a peer, if anybody looks."""
     if sight is None:
         return {}

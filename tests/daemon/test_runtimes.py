@@ -11,11 +11,11 @@ from hive.clock import SystemClock
 from hive.config import Containers, HiveConfig, RuntimeName
 from hive.daemon.runtimes import inside_of, runtime_of
 from hive.machines.runtime import MachineSpec
-from hive.machines.systemd.commands import Outcome
 from hive.machines.systemd.machinectl import Machinectl
 from hive.machines.systemd.nixos_container import NixosContainer
 from hive.participants.machine_specs import Inside
 from hive.paths import Paths
+from hive.subprocesses import Outcome
 
 PATHS = Paths(Path("/run/h"), Path("/var/lib/h"))
 

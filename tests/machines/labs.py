@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 
 from hive.exits import Ended
 from hive.machines.function import FunctionRuntime
-from hive.machines.process import ProcessRuntime
+from hive.machines.process.process_runtime import ProcessRuntime
 from hive.machines.runtime import MachineSpec, Runtime
 from hive.paths import Paths
 
@@ -99,10 +99,9 @@ class ProcessLab:
         )
 
     async def start(self, spec: MachineSpec) -> Ends:
-        """Create and start an agent; return who hears its end."""
+        """Start an agent; return the watcher of its end."""
         ends = Ends()
-        await self.runtime.create(spec)
-        await self.runtime.start(spec, ends)
+        await self.runtime.ensure_running(spec, ends)
         return ends
 
     async def read(self) -> str:

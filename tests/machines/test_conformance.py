@@ -27,8 +27,7 @@ async def lab(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[L
 
 async def start(lab: Lab, name: str) -> Ends:
     ends = Ends()
-    await lab.runtime.create(lab.spec(name))
-    await lab.runtime.start(lab.spec(name), ends)
+    await lab.runtime.ensure_running(lab.spec(name), ends)
     return ends
 
 
@@ -37,16 +36,9 @@ async def test_a_runtime_has_the_name_that_hive_toml_uses(lab: Lab) -> None:
     assert runtime.name in {"process", "function"}
 
 
-async def test_creating_twice_is_creating_once(lab: Lab) -> None:
-    await lab.runtime.create(lab.spec("waiter"))
-    await lab.runtime.create(lab.spec("waiter"))
-    assert await lab.runtime.running() == ()
-
-
 async def test_what_was_started_runs_and_is_described(lab: Lab) -> None:
     ends = Ends()
-    await lab.runtime.create(lab.spec("waiter"))
-    running = await lab.runtime.start(lab.spec("waiter"), ends)
+    running = await lab.runtime.ensure_running(lab.spec("waiter"), ends)
     await lab.ready()
     assert not running.adopted
     assert running.source in {"kernel", "hive"}
@@ -133,26 +125,43 @@ async def test_an_end_from_outside_is_heard(lab: Lab) -> None:
 
 
 async def test_nothing_runs_twice(lab: Lab) -> None:
-    ends, second = await start(lab, "waiter"), Ends()
-    with pytest.raises(FailedError, match="waiter runs already"):
-        await lab.runtime.start(lab.spec("waiter"), second)
+    first, second = Ends(), Ends()
+    started = await lab.runtime.ensure_running(lab.spec("waiter"), first)
+    await lab.ready()
+    found = await lab.runtime.ensure_running(lab.spec("waiter"), second)
+    assert (started.adopted, found.adopted) == (False, True)
+    assert (found.instance, found.pid) == (started.instance, started.pid)
     await lab.runtime.kill("waiter")
-    assert len(ends.told) == 1
-    assert second.told == []
+    assert first.told == []
+    assert len(second.told) == 1
 
 
-async def test_of_two_starts_at_once_one_is_refused(lab: Lab) -> None:
-    await lab.runtime.create(lab.spec("waiter"))
-    starts = [lab.runtime.start(lab.spec("waiter"), Ends()) for _ in range(2)]
-    outcomes = await asyncio.gather(*starts, return_exceptions=True)
-    assert sorted(isinstance(outcome, FailedError) for outcome in outcomes) == [False, True]
+async def test_of_starts_at_once_one_starts_and_the_others_adopt(lab: Lab) -> None:
+    watchers = [Ends() for _ in range(3)]
+    starts = [lab.runtime.ensure_running(lab.spec("waiter"), ends) for ends in watchers]
+    outcomes = await asyncio.gather(*starts)
+    assert sorted(running.adopted for running in outcomes) == [False, True, True]
+    assert len({running.instance for running in outcomes}) == 1
+    ended = await lab.runtime.kill("waiter")
+    assert [each for ends in watchers for each in ends.told] == [ended]
+    assert await lab.runtime.running() == ()
+
+
+async def test_a_start_during_a_stop_starts_again(lab: Lab) -> None:
+    ends, again = Ends(), Ends()
+    first = await lab.runtime.ensure_running(lab.spec("waiter"), ends)
+    await lab.ready()
+    ended = await lab.runtime.stop("waiter", deadline=PATIENT)
+    running = await lab.runtime.ensure_running(lab.spec("waiter"), again)
+    assert running.instance != first.instance
+    assert not running.adopted
+    assert (ends.told, again.told) == ([ended], [])
 
 
 async def test_it_can_be_started_again_after_its_end(lab: Lab) -> None:
-    await lab.runtime.create(lab.spec("waiter"))
     instances = set()
     for _ in range(3):
-        running = await lab.runtime.start(lab.spec("waiter"), Ends())
+        running = await lab.runtime.ensure_running(lab.spec("waiter"), Ends())
         instances.add(running.instance)
         await lab.runtime.stop("waiter", deadline=PATIENT)
     assert len(instances) == 3
@@ -197,8 +206,8 @@ async def test_a_follower_sees_what_was_and_what_comes(lab: Lab) -> None:
 @pytest.mark.parametrize("turns", range(12))
 async def test_a_cancelled_start_leaves_nothing_unwatched(lab: Lab, turns: int) -> None:
     ends = Ends()
-    await lab.runtime.create(lab.spec("waiter"))
-    await cancel_after(turns, asyncio.create_task(lab.runtime.start(lab.spec("waiter"), ends)))
+    start = lab.runtime.ensure_running(lab.spec("waiter"), ends)
+    await cancel_after(turns, asyncio.create_task(start))
     ended = await lab.runtime.stop("waiter", deadline=PATIENT)
     assert ends.told == ([ended] if ended else [])
     assert await lab.runtime.running() == ()

@@ -12,8 +12,7 @@ from actors.testing import advance, settle
 from hive.clock import LoopClock
 from hive.errors import FailedError
 from hive.exits import Exited, How, Signaled, Unknown
-from hive.machines.function import FunctionRuntime
-from hive.machines.line_buffer import KEPT_LINES, LineBuffer
+from hive.machines.function import KEPT_LINES, FunctionRuntime, RecentLines
 from hive.machines.runtime import MachineSpec
 from tests.machines.labs import Ends
 
@@ -99,7 +98,7 @@ async def test_how_a_function_ends_by_itself(
     error: BaseException, how: How, last_line: str | None
 ) -> None:
     runtime, ends = runtime_of(raising(error)), Ends()
-    await runtime.start(SPEC, ends)
+    await runtime.ensure_running(SPEC, ends)
     ended = await ends.first()
     assert ended.how == how
     assert ended.at == 1.0
@@ -109,7 +108,7 @@ async def test_how_a_function_ends_by_itself(
 
 async def test_a_traceback_begins_at_the_agents_own_function() -> None:
     runtime, ends = runtime_of(raising(KeyError("x"))), Ends()
-    await runtime.start(SPEC, ends)
+    await runtime.ensure_running(SPEC, ends)
     lines = (await ends.first()).last_lines
     assert lines[0] == "Traceback (most recent call last):"
     assert lines[1].endswith("in fail")
@@ -124,7 +123,7 @@ async def test_the_reason_has_only_lines_of_this_run() -> None:
     runtime = runtime_of(fail)
     for _ in range(2):
         ends = Ends()
-        await runtime.start(SPEC, ends)
+        await runtime.ensure_running(SPEC, ends)
         ended = await ends.first()
     assert ended.last_lines == ()
 
@@ -133,7 +132,7 @@ async def test_each_run_gets_a_client_which_is_closed_however_it_ends() -> None:
     clients = Clients()
     runtime = runtime_of(forever, clients)
     for end in (runtime.kill("alice"), runtime.stop("alice", deadline=5)):
-        await runtime.start(SPEC, Ends())
+        await runtime.ensure_running(SPEC, Ends())
         await end
     assert clients.opened == clients.closed == ["alice", "alice"]
 
@@ -141,7 +140,7 @@ async def test_each_run_gets_a_client_which_is_closed_however_it_ends() -> None:
 async def test_a_start_returns_once_the_client_is_connected() -> None:
     gate = asyncio.Event()
     runtime = runtime_of(forever, Clients(gate))
-    start = asyncio.create_task(runtime.start(SPEC, Ends()))
+    start = asyncio.create_task(runtime.ensure_running(SPEC, Ends()))
     await settle()
     assert not start.done()
     assert await runtime.running() == ()
@@ -157,7 +156,7 @@ async def test_an_agent_that_gets_no_connection_was_not_started() -> None:
 
     runtime, ends = FunctionRuntime({"alice": forever}, refuse), Ends()
     with pytest.raises(FailedError, match="alice got no connection: nobody listens"):
-        await runtime.start(SPEC, ends)
+        await runtime.ensure_running(SPEC, ends)
     await settle()
     assert ends.told == []
     assert await runtime.adopt(SPEC, Ends()) is None
@@ -166,7 +165,7 @@ async def test_an_agent_that_gets_no_connection_was_not_started() -> None:
 async def test_a_stop_while_it_connects_ends_the_start() -> None:
     clients = Clients(asyncio.Event())
     runtime, ends = runtime_of(forever, clients), Ends()
-    start = asyncio.create_task(runtime.start(SPEC, ends))
+    start = asyncio.create_task(runtime.ensure_running(SPEC, ends))
     adoption = asyncio.create_task(runtime.adopt(SPEC, Ends()))
     await settle()
     ended = await runtime.stop("alice", deadline=5)
@@ -189,7 +188,7 @@ async def test_a_connection_that_cannot_be_stopped_is_given_up() -> None:
         called.append(client)
 
     runtime = FunctionRuntime({"alice": agent}, connect)
-    start = asyncio.create_task(runtime.start(SPEC, Ends()))
+    start = asyncio.create_task(runtime.ensure_running(SPEC, Ends()))
     await settle()
     await runtime.stop("alice", deadline=5)
     with pytest.raises(FailedError, match="stopped while it connected"):
@@ -211,7 +210,7 @@ async def test_a_function_may_clean_up_until_the_deadline() -> None:
             cleaned.append(client)
 
     runtime = runtime_of(careful)
-    await runtime.start(SPEC, Ends())
+    await runtime.ensure_running(SPEC, Ends())
     first, second = await asyncio.gather(
         runtime.stop("alice", deadline=5), runtime.stop("alice", deadline=6)
     )
@@ -229,7 +228,7 @@ async def test_a_kill_cuts_the_cleaning_up_off() -> None:
             await asyncio.sleep(100)
 
     runtime = runtime_of(careful)
-    await runtime.start(SPEC, Ends())
+    await runtime.ensure_running(SPEC, Ends())
     stop = asyncio.create_task(runtime.stop("alice", deadline=200))
     await advance(1)
     ended = await runtime.kill("alice")
@@ -241,19 +240,19 @@ async def test_a_kill_cuts_the_cleaning_up_off() -> None:
 async def test_who_swallows_the_cancellation_is_abandoned_by_name() -> None:
     freed, ends = asyncio.Event(), Ends()
     runtime = runtime_of(swallowing(freed))
-    await runtime.start(SPEC, ends)
+    await runtime.ensure_running(SPEC, ends)
     ended = await runtime.stop("alice", deadline=5)
     assert ended is not None
     assert (ended.how, ended.at) == (Unknown(SWALLOWED.format(5)), 5.0)
     assert ends.told == [ended]
     assert list(runtime.abandoned) == ["alice"]
     with pytest.raises(FailedError, match="alice swallowed its cancellation"):
-        await runtime.start(SPEC, Ends())
+        await runtime.ensure_running(SPEC, Ends())
     freed.set()
     await settle()
     assert list(runtime.abandoned) == []
     assert len(ends.told) == 1
-    await runtime.start(SPEC, ends)
+    await runtime.ensure_running(SPEC, ends)
     await settle()
     assert ends.told[-1].how == Exited(0)
 
@@ -261,7 +260,7 @@ async def test_who_swallows_the_cancellation_is_abandoned_by_name() -> None:
 async def test_of_two_deadlines_the_earlier_holds() -> None:
     freed = asyncio.Event()
     runtime = runtime_of(swallowing(freed))
-    await runtime.start(SPEC, Ends())
+    await runtime.ensure_running(SPEC, Ends())
     stops = [runtime.stop("alice", deadline=seconds) for seconds in (9, 3, 6)]
     ended, *_ = await asyncio.gather(*stops)
     assert ended is not None
@@ -273,7 +272,7 @@ async def test_closing_cancels_what_runs_and_tells_nobody() -> None:
     clients, ends = Clients(), Ends()
     runtime = runtime_of(forever, clients)
     await runtime.open()
-    await runtime.start(SPEC, ends)
+    await runtime.ensure_running(SPEC, ends)
     await runtime.close()
     assert clients.closed == ["alice"]
     assert ends.told == []
@@ -282,7 +281,7 @@ async def test_closing_cancels_what_runs_and_tells_nobody() -> None:
 async def test_closing_waits_for_the_stubborn_no_longer_than_the_grace() -> None:
     freed = asyncio.Event()
     runtime = runtime_of(swallowing(freed))
-    await runtime.start(SPEC, Ends())
+    await runtime.ensure_running(SPEC, Ends())
     await runtime.close()
     assert asyncio.get_running_loop().time() == 1.0
     freed.set()
@@ -291,15 +290,14 @@ async def test_closing_waits_for_the_stubborn_no_longer_than_the_grace() -> None
 async def test_an_unknown_agent_gets_the_nearest_name() -> None:
     runtime = FunctionRuntime({"alicia": forever}, Clients().connect)
     with pytest.raises(FailedError, match="no function for 'alice'; did you mean 'alicia'"):
-        await runtime.create(SPEC)
+        await runtime.ensure_running(SPEC, Ends())
 
 
 async def test_it_uses_no_threads() -> None:
     before = threading.active_count()
     runtime, ends = runtime_of(raising(ValueError("boom"))), Ends()
     await runtime.open()
-    await runtime.create(SPEC)
-    await runtime.start(SPEC, ends)
+    await runtime.ensure_running(SPEC, ends)
     await ends.first()
     await runtime.destroy("alice", purge=True)
     await runtime.close()
@@ -308,7 +306,7 @@ async def test_it_uses_no_threads() -> None:
 
 
 async def test_a_follower_gets_each_line_once() -> None:
-    buffer = LineBuffer()
+    buffer = RecentLines()
     buffer.append(["old", "newer"])
     lines = buffer.follow(1)
     assert await anext(lines) == "newer"
@@ -323,7 +321,7 @@ async def test_a_follower_gets_each_line_once() -> None:
 
 
 async def test_memory_is_limited_to_the_newest_lines() -> None:
-    buffer = LineBuffer()
+    buffer = RecentLines()
     buffer.append(str(number) for number in range(KEPT_LINES + 5))
     assert len(buffer.newest(KEPT_LINES * 2)) == KEPT_LINES
     assert buffer.newest(1) == (str(KEPT_LINES + 4),)

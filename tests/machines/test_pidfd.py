@@ -13,8 +13,13 @@ from contextlib import contextmanager
 import pytest
 
 from hive.exits import Exited, How, Signaled
-from hive.machines import pidfd
-from hive.machines.pidfd import NO_EXIT_STATUS, NOT_COLLECTED, from_wait_status, how_it_ended
+from hive.machines.process import pidfd
+from hive.machines.process.pidfd import (
+    NO_EXIT_STATUS,
+    NOT_COLLECTED,
+    from_wait_status,
+    how_it_ended,
+)
 
 PARENT = """
 import os, subprocess, sys

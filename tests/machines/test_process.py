@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
@@ -11,9 +12,10 @@ import pytest
 
 from hive.errors import BadRequestError, FailedError, UnavailableError
 from hive.exits import Exited, Signaled, Unknown
-from hive.machines import process, records
-from hive.machines.process import ProcessRuntime
-from hive.machines.procfs import ProcFs
+from hive.machines.process import adopt, process_runtime, runfile
+from hive.machines.process.process_runtime import ProcessRuntime
+from hive.machines.process.procfs import ProcFs
+from hive.machines.process.spawn import ProcessHandle
 from hive.paths import Paths
 from tests.machines.labs import Ends, ProcessLab
 
@@ -31,7 +33,7 @@ async def lab(tmp_path: Path) -> AsyncIterator[ProcessLab]:
 
 
 def record_file(lab: ProcessLab, name: str = "alice") -> Path:
-    return lab.paths.agent_dir(name) / records.FILE_NAME
+    return lab.paths.agent_dir(name) / runfile.FILE_NAME
 
 
 async def alive(pid: int) -> bool:
@@ -134,7 +136,7 @@ async def test_members_of_the_group_without_the_mark_are_killed_too(lab: Process
     script = "env -i sh -c 'echo $$ > $0; exec sleep 1000' $READY & wait"
     ends = await lab.start(lab.script(script))
     unmarked = int(await lab.read())
-    leader = await asyncio.to_thread(records.read, record_file(lab))
+    leader = await asyncio.to_thread(runfile.read, record_file(lab))
     assert leader is not None
     assert leader.pid is not None
     os.kill(leader.pid, signal.SIGKILL)
@@ -164,9 +166,8 @@ async def test_what_cannot_start_says_why_and_leaves_nothing(
     lab: ProcessLab, command: tuple[str, ...], cwd: Path | None, sentence: str
 ) -> None:
     spec, ends = lab.command(command, cwd=cwd), Ends()
-    await lab.runtime.create(spec)
     with pytest.raises(FailedError, match=f"alice .*{sentence}"):
-        await lab.runtime.start(spec, ends)
+        await lab.runtime.ensure_running(spec, ends)
     assert not record_file(lab).exists()
     assert await lab.runtime.running() == ()
     assert ends.told == []
@@ -177,28 +178,26 @@ async def test_a_script_that_no_interpreter_reads_says_so(lab: ProcessLab, tmp_p
     script.write_text("#!/no/such/shell\n")
     script.chmod(0o755)
     spec = lab.command((str(script),))
-    await lab.runtime.create(spec)
     with pytest.raises(FailedError, match="no interpreter that its first line names"):
-        await lab.runtime.start(spec, Ends())
+        await lab.runtime.ensure_running(spec, Ends())
 
 
 async def test_a_record_that_cannot_be_completed_ends_the_process(
     lab: ProcessLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = records.write
+    write = runfile.write
 
-    def full_disk(path: Path, record: records.RunRecord) -> None:
+    def full_disk(path: Path, record: runfile.RunRecord) -> None:
         if record.pid is not None:
             started.append(record.pid)
             raise OSError("no space left on device")
         write(path, record)
 
     started: list[int] = []
-    monkeypatch.setattr(records, "write", full_disk)
+    monkeypatch.setattr(runfile, "write", full_disk)
     spec = lab.script("exec sleep 1000")
-    await lab.runtime.create(spec)
     with pytest.raises(FailedError, match="no space left"):
-        await lab.runtime.start(spec, Ends())
+        await lab.runtime.ensure_running(spec, Ends())
     assert not await alive(started[0])
     assert not record_file(lab).exists()
 
@@ -211,7 +210,7 @@ async def test_an_end_is_told_even_if_its_cause_cannot_be_found(
 
     ends = await lab.start(lab.spec("waiter"))
     await lab.ready()
-    monkeypatch.setattr(records, "remove", unreadable)
+    monkeypatch.setattr(runfile, "remove", unreadable)
     await lab.runtime.kill("waiter")
     assert (await ends.first()).how == Unknown("looking into it failed: input/output error")
 
@@ -237,16 +236,17 @@ async def test_fifty_agents_start_and_end_at_once(lab: ProcessLab) -> None:
         assert [ended.how for ended in heard.told] == [Signaled(expected)]
 
 
-async def test_creating_makes_the_directories(lab: ProcessLab) -> None:
-    await lab.runtime.create(lab.script(""))
+async def test_a_start_makes_the_directories(lab: ProcessLab) -> None:
+    assert not lab.paths.agent_dir("alice").exists()
+    await (await lab.start(lab.script("exit 0"))).first()
     assert lab.paths.agent_state("alice").is_dir()
 
 
 async def test_a_place_that_cannot_be_made_is_a_sentence(lab: ProcessLab) -> None:
-    lab.paths.state_dir.parent.mkdir(exist_ok=True)
-    lab.paths.state_dir.write_text("in the way")
+    lab.paths.agent_dir("alice").mkdir(parents=True)
+    lab.paths.agent_state("alice").write_text("in the way")
     with pytest.raises(FailedError, match=r"alice: .*state"):
-        await lab.runtime.create(lab.script(""))
+        await lab.start(lab.script("exit 0"))
 
 
 async def test_destroying_keeps_the_files_unless_they_are_purged(lab: ProcessLab) -> None:
@@ -260,7 +260,7 @@ async def test_destroying_keeps_the_files_unless_they_are_purged(lab: ProcessLab
 
 @pytest.mark.parametrize("name", ["..", ".", "", "a/b", "../../etc"])
 async def test_only_names_of_agents_are_destroyed(lab: ProcessLab, name: str) -> None:
-    await lab.runtime.create(lab.script(""))
+    await (await lab.start(lab.script("exit 0"))).first()
     with pytest.raises(BadRequestError):
         await lab.runtime.destroy(name, purge=True)
     assert lab.paths.agent_state("alice").is_dir()
@@ -279,8 +279,32 @@ async def test_a_directory_elsewhere_is_not_purged(lab: ProcessLab, tmp_path: Pa
 async def test_a_closed_runtime_starts_nothing(tmp_path: Path) -> None:
     lab = ProcessLab(tmp_path)
     with pytest.raises(UnavailableError, match="closed"):
-        await lab.runtime.start(lab.spec("waiter"), Ends())
+        await lab.runtime.ensure_running(lab.spec("waiter"), Ends())
     assert await lab.runtime.running() == ()
+
+
+async def test_a_start_that_is_withdrawn_before_the_spawn_starts_nothing(
+    lab: ProcessLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached, go = threading.Event(), threading.Event()
+    find_running = adopt.find_running
+
+    def slowly(run_file: Path, procfs: ProcFs) -> ProcessHandle | None:
+        reached.set()
+        go.wait(PATIENT)
+        return find_running(run_file, procfs)
+
+    monkeypatch.setattr(adopt, "find_running", slowly)
+    ends = Ends()
+    spec = lab.spec("waiter")
+    start = asyncio.create_task(lab.runtime.ensure_running(spec, ends))
+    await asyncio.to_thread(reached.wait, PATIENT)
+    start.cancel()
+    await asyncio.wait([start])
+    go.set()
+    assert await lab.runtime.stop("waiter", deadline=PATIENT) is None
+    assert ends.told == []
+    assert not spec.log_file.exists()
 
 
 async def test_closing_lets_go_of_those_who_wait_but_not_of_the_agent(lab: ProcessLab) -> None:
@@ -290,7 +314,7 @@ async def test_closing_lets_go_of_those_who_wait_but_not_of_the_agent(lab: Proce
     await asyncio.to_thread(lambda: None)
     await lab.runtime.adopt(lab.spec("stubborn"), Ends())  # by now the stop has begun
     await lab.runtime.close()
-    with pytest.raises(UnavailableError, match="let go of stubborn"):
+    with pytest.raises(UnavailableError, match="stopped watching stubborn"):
         await stop
     lab.runtime = lab.another_runtime()
     await lab.runtime.open()
@@ -309,7 +333,7 @@ async def test_a_system_without_process_descriptors_is_refused(
 async def test_the_logs_of_running_agents_are_kept_small(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "ROTATE_SECONDS", 0.0)
+    monkeypatch.setattr(process_runtime, "ROTATE_SECONDS", 0.0)
     lab = ProcessLab(tmp_path)
     lab.runtime = lab.another_runtime(log_limit=1000)
     await lab.runtime.open()
@@ -331,10 +355,8 @@ def test_runs_get_ids_from_the_given_randomness(tmp_path: Path) -> None:
         lab = ProcessLab(tmp_path)
         lab.runtime = ProcessRuntime(lab.paths, random=Random(1))
         await lab.runtime.open()
-        spec = lab.script("exit 0")
-        await lab.runtime.create(spec)
         ends = Ends()
-        running = await lab.runtime.start(spec, ends)
+        running = await lab.runtime.ensure_running(lab.script("exit 0"), ends)
         await ends.first()
         await lab.runtime.close()
         (tmp_path / "ready").unlink()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hive.machines.procfs import Process, ProcFs
+from hive.machines.process.procfs import Process, ProcFs
 
 MARK = "HIVE_RUN=abc"
 

@@ -23,7 +23,7 @@ from hive.config import (
 from hive.config.model import RestartType
 from hive.errors import ConfigError
 from hive.machines.runtime import KILL_SECONDS, Running
-from hive.machines.systemd.states import KILL_PLAN, stop_plan
+from hive.machines.systemd.transitions import KILL_PLAN, stop_plan
 from hive.participants.agent_actor import AgentActor, AgentServices
 from hive.participants.child_specs import (
     KILL_MARGIN,
@@ -277,10 +277,10 @@ def test_a_policy_becomes_a_child_spec(own: RestartPolicy | None) -> None:
 
 
 def test_no_stop_is_given_up_while_the_container_is_being_killed() -> None:
-    policy, kills = RestartPolicy(), sum(stage.patience for stage in KILL_PLAN)
+    policy, kills = RestartPolicy(), sum(stage.seconds for stage in KILL_PLAN)
     spec = agent_child(Agent(agent(manifest=RUN)), NO_SERVICES, policy)
     assert kills == KILL_SECONDS
-    assert spec.shutdown > sum(stage.patience for stage in stop_plan(RUN.stop_timeout))
+    assert spec.shutdown > sum(stage.seconds for stage in stop_plan(RUN.stop_timeout))
 
 
 def test_more_reboots_are_tolerated_than_failures() -> None:

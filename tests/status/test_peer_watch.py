@@ -11,7 +11,7 @@ from hive.clock import LoopClock
 from hive.config import HiveConfig, PeerConfig
 from hive.errors import FailedError
 from hive.event_log import EventLog
-from hive.machines.observing import Hint, Observer, Sight, units_of
+from hive.machines.observer import ObservedState, Observer, OnChange, units_of
 from hive.participants.lifecycle import new_peer
 from hive.participants.participant import Peer
 from hive.participants.registry import Registry
@@ -28,17 +28,19 @@ UNIT = "container@damocles.service"
 class Eyes:
     """An observer that sees what a test says."""
 
-    sight: Sight | None = attrs.field(factory=lambda: Sight(UNIT, "active (running)", 5.0, 0))
+    sight: ObservedState | None = attrs.field(
+        factory=lambda: ObservedState(UNIT, "active (running)", 5.0, 0)
+    )
     looks: list[str] = attrs.field(factory=list)
-    hint: Hint = lambda name: None
+    hint: OnChange = lambda name: None
 
-    async def look(self, subject: str) -> Sight:
+    async def state_of(self, subject: str) -> ObservedState:
         self.looks.append(subject)
         if self.sight is None:
             raise FailedError("systemd does not answer")
         return self.sight
 
-    async def listen(self, hint: Hint) -> None:
+    async def listen(self, hint: OnChange) -> None:
         self.hint = hint
         await asyncio.get_running_loop().create_future()
 
@@ -87,7 +89,7 @@ async def test_a_signal_is_a_reason_to_look(
     peer = joined(registry)
     await settle()
     assert (str(peer.sight), eyes.looks) == (f"{UNIT} is active (running)", [UNIT])
-    eyes.sight = Sight(UNIT, "failed (failed)", 9.0, 1)
+    eyes.sight = ObservedState(UNIT, "failed (failed)", 9.0, 1)
     eyes.hint("another.service")
     await settle()
     assert len(eyes.looks) == 1
@@ -131,7 +133,7 @@ def test_an_observer_has_no_method_that_acts() -> None:
 
     for kind in (Observer, SystemdObserver):
         methods = {name for name in vars(kind) if not name.startswith("_")}
-        assert methods - {"clock", "run"} == {"look", "listen"}
+        assert methods - {"clock", "run"} == {"state_of", "listen"}
 
 
 async def test_the_status_row_of_a_peer_has_what_was_seen(

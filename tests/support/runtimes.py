@@ -94,10 +94,14 @@ class ScriptedRuntime:
         for machine in self.machines.values():
             machine.watcher = None
 
-    async def create(self, spec: MachineSpec) -> None:
-        """Remember the spec."""
+    async def ensure_running(self, spec: MachineSpec, watcher: Watcher) -> Running:
+        """Adopt what runs, or create and start it; a cancellation ends it between the two."""
+        running = await self.adopt(spec, watcher)
+        if running is not None:
+            return running
         await self._note("create", spec.name)
         self.specs[spec.name] = spec
+        return await self._start(spec, watcher)
 
     async def update(self, spec: MachineSpec) -> None:
         """Build anew."""
@@ -119,8 +123,7 @@ class ScriptedRuntime:
         found = machine.running
         return Running(found.pid, found.since, found.instance, adopted=True, source="kernel")
 
-    async def start(self, spec: MachineSpec, watcher: Watcher) -> Running:
-        """Start a machine; what was begun is finished even if nobody waits for it."""
+    async def _start(self, spec: MachineSpec, watcher: Watcher) -> Running:
         await self._note("start", spec.name)
         if reasons := self.failing_starts.get(spec.name):
             raise FailedError(reasons.popleft())

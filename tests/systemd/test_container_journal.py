@@ -2,11 +2,11 @@
 
 import pytest
 
-from hive.machines.systemd.commands import Outcome
-from hive.machines.systemd.journal import Journal, Trace, trace_of
-from hive.machines.systemd.views import Active, Unit
+from hive.machines.systemd.journal import Journal, JournalFilter, filter_of
+from hive.machines.systemd.unit_state import Active, UnitState
+from hive.subprocesses import Outcome
 
-TRACE = Trace("systemd-nspawn@h-alice.service", "abc", 54)
+TRACE = JournalFilter("systemd-nspawn@h-alice.service", "abc", 54)
 SAID = "[   12.000001] hive-agent[32]: thinking"
 LAST_WORD = "[   13.000001] hive-agent[40]: hive-agent ended: exit-code exited 7"
 
@@ -27,8 +27,8 @@ class Journalctl:
 
 
 def test_a_run_is_found_by_its_id_and_by_its_main_process() -> None:
-    unit = Unit(id=TRACE.unit, active=Active.FAILED, invocation="abc", main_pid=54)
-    assert trace_of(unit) == TRACE
+    unit = UnitState(id=TRACE.unit, active=Active.FAILED, invocation="abc", main_pid=54)
+    assert filter_of(unit) == TRACE
     assert TRACE.matches() == (
         "_SYSTEMD_INVOCATION_ID=abc",
         *("+", "INVOCATION_ID=abc"),
@@ -37,7 +37,7 @@ def test_a_run_is_found_by_its_id_and_by_its_main_process() -> None:
 
 
 def test_a_process_that_is_not_known_matches_nothing() -> None:
-    assert "_PID=0" not in Trace("u", "abc", 0).matches()
+    assert "_PID=0" not in JournalFilter("u", "abc", 0).matches()
 
 
 @pytest.mark.parametrize(

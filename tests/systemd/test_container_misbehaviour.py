@@ -13,10 +13,10 @@ import pytest
 from hive.errors import FailedError
 from hive.exits import Exited, Signaled
 from hive.machines.runtime import MachineSpec
-from hive.machines.systemd import containers, machinectl, starting, states
-from hive.machines.systemd.containers import ContainerRuntime
-from hive.machines.systemd.files import Places
-from hive.machines.systemd.hearing import Polling
+from hive.machines.systemd import container_runtime, machinectl, start_stop, transitions
+from hive.machines.systemd.container_runtime import ContainerRuntime
+from hive.machines.systemd.event_source import Polling
+from hive.machines.systemd.generated_files import Places
 from hive.paths import Paths
 from tests.machines.labs import Ends
 
@@ -56,11 +56,18 @@ class FakeMachine:
     def calls(self) -> list[str]:
         """Return what was asked for, apart from reloads."""
         calls = (self._root / "calls").read_text().split()
-        return [call for call in calls if call != "daemon-reload"]
+        return [call for call in calls if call not in {"daemon-reload", "look"}]
+
+    def pipes(self) -> tuple[Path, Path]:
+        """Make the pipes of a call that waits: it writes to the first and reads the second."""
+        pipes = self._root / "reached", self._root / "go"
+        for pipe in pipes:
+            os.mkfifo(pipe)
+        return pipes
 
     async def start(self) -> Ends:
         ends = Ends()
-        await self.runtime.start(self.spec, ends)
+        await self.runtime.ensure_running(self.spec, ends)
         return ends
 
 
@@ -72,10 +79,10 @@ async def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
         (bin_dir / name).symlink_to(TOOL)
     monkeypatch.setenv("PATH", f"{bin_dir}:{os.environ['PATH']}")
     monkeypatch.setenv("FAKE", str(tmp_path / "fake"))
-    monkeypatch.setattr(containers, "_BOOTED", tmp_path)
-    monkeypatch.setattr(containers, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(states, "TERMINATE_SHARE", 0.45)
-    monkeypatch.setattr(starting, "RETRY_DELAYS", (0.01, 0.02))
+    monkeypatch.setattr(container_runtime, "_BOOTED", tmp_path)
+    monkeypatch.setattr(container_runtime, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(transitions, "TERMINATE_SHARE", 0.45)
+    monkeypatch.setattr(start_stop, "RETRY_DELAYS", (0.01, 0.02))
     machine = FakeMachine(tmp_path)
     await machine.runtime.open()
     yield machine
@@ -83,7 +90,7 @@ async def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
 
 
 async def test_it_says_that_it_only_polls(machine: FakeMachine) -> None:
-    assert isinstance(machine.runtime.hearing, Polling)
+    assert isinstance(machine.runtime.event_source, Polling)
 
 
 async def test_well_behaved_tools_are_asked_once(machine: FakeMachine) -> None:
@@ -159,9 +166,70 @@ async def test_another_refusal_is_not_tried_again(machine: FakeMachine) -> None:
     assert machine.calls() == ["start"]
 
 
+async def test_a_start_that_is_withdrawn_while_the_container_is_made_starts_nothing(
+    machine: FakeMachine,
+) -> None:
+    machine.plan("look", "waits")
+    reached, go = machine.pipes()
+    start = asyncio.create_task(machine.start())
+    await asyncio.to_thread(reached.read_text)
+    start.cancel()
+    await asyncio.wait([start])
+    assert start.cancelled()
+    await asyncio.to_thread(go.write_text, "on\n")
+    assert await machine.runtime.stop("alice", deadline=DEADLINE) is None
+    assert machine.calls() == []
+    await machine.start()
+    assert machine.calls() == ["start"]
+
+
+async def test_a_start_that_is_cancelled_after_its_request_is_finished_and_watched(
+    machine: FakeMachine,
+) -> None:
+    machine.plan("start", "waits")
+    reached, go = machine.pipes()
+    ends = Ends()
+    start = asyncio.create_task(machine.runtime.ensure_running(machine.spec, ends))
+    await asyncio.to_thread(reached.read_text)
+    start.cancel()
+    await asyncio.wait([start])
+    await asyncio.to_thread(go.write_text, "on\n")
+    ended = await machine.runtime.stop("alice", deadline=600)
+    assert machine.calls() == ["start", "poweroff"]
+    assert ends.told == [ended]
+
+
+async def test_what_runs_is_adopted_by_one_look_and_not_started(machine: FakeMachine) -> None:
+    machine.set(state="active", invocation="other")
+    first = await machine.runtime.ensure_running(machine.spec, Ends())
+    assert (first.adopted, first.instance) == (True, "other")
+    ends = Ends()
+    second = await machine.runtime.ensure_running(machine.spec, ends)
+    assert (second.adopted, second.instance) == (True, "other")
+    ended = await machine.runtime.stop("alice", deadline=600)
+    assert machine.calls() == ["poweroff"]
+    assert ends.told == [ended]
+
+
+async def test_a_container_that_ends_while_it_is_adopted_is_reported_to_its_new_watcher(
+    machine: FakeMachine,
+) -> None:
+    machine.set(state="active", invocation="other")
+    reached, go = machine.pipes()
+    machine.plan("daemon-reload", "waits")
+    ends = Ends()
+    adopting = asyncio.create_task(machine.runtime.adopt(machine.spec, ends))
+    await asyncio.to_thread(reached.read_text)
+    machine.set(state="failed")
+    assert (await ends.first()).how == Signaled(9)
+    await asyncio.to_thread(go.write_text, "on\n")
+    await adopting
+    assert len(ends.told) == 1
+
+
 async def test_done_while_nothing_runs(machine: FakeMachine) -> None:
-    machine.runtime._starter = starting.Starter(
-        machine.runtime._host, machine.runtime._journal, belief=0.1
+    machine.runtime._starter = start_stop.ContainerStarter(
+        machine.runtime._systemd, machine.runtime._journal, settle=0.1
     )
     machine.plan("start", "lies")
     with pytest.raises(FailedError, match="status 0, but it does not run"):
@@ -176,8 +244,8 @@ async def test_a_start_that_hangs_after_its_work_is_not_waited_for(machine: Fake
 
 
 async def test_a_start_that_hangs_is_given_up(machine: FakeMachine) -> None:
-    machine.runtime._starter = starting.Starter(
-        machine.runtime._host, machine.runtime._journal, seconds=0.3
+    machine.runtime._starter = start_stop.ContainerStarter(
+        machine.runtime._systemd, machine.runtime._journal, seconds=0.3
     )
     machine.plan("start", "hangs")
     with pytest.raises(FailedError, match="alice could not be started"):
@@ -207,7 +275,7 @@ async def test_babble_in_place_of_a_state_is_no_end(machine: FakeMachine) -> Non
     with pytest.raises(FailedError, match="no state of a unit"):
         await machine.runtime.running()
     while (machine._root / "plan-show").read_text():
-        machine.runtime._hint("")
+        machine.runtime._on_change("")
         await asyncio.sleep(0)
     assert ends.told == []
     machine.set(state="failed")
@@ -215,7 +283,9 @@ async def test_babble_in_place_of_a_state_is_no_end(machine: FakeMachine) -> Non
 
 
 async def test_a_restart_by_somebody_else_is_reported_and_is_no_end(machine: FakeMachine) -> None:
-    told: asyncio.Future[containers.ExternalRestart] = asyncio.get_running_loop().create_future()
+    told: asyncio.Future[container_runtime.ExternalRestart] = (
+        asyncio.get_running_loop().create_future()
+    )
     machine.runtime.on_external_restart = told.set_result
     ends = await machine.start()
     machine.set(invocation="another")

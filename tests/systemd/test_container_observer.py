@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from hive.errors import FailedError
-from hive.machines.systemd.commands import Outcome
 from hive.machines.systemd.observer import SystemdObserver
+from hive.subprocesses import Outcome
 
 RUNNING = """Id=systemd-nspawn@damocles.service
 LoadState=loaded
@@ -36,7 +36,7 @@ def observer(printed: str, status: int = 0) -> tuple[SystemdObserver, list[tuple
 
 async def test_of_two_services_the_one_that_runs_is_seen() -> None:
     looking, ran = observer(f"{IDLE}\n{RUNNING}")
-    sight = await looking.look("damocles")
+    sight = await looking.state_of("damocles")
     assert (sight.unit, sight.state) == ("systemd-nspawn@damocles.service", "active (running)")
     assert (sight.restarts, sight.source) == (3, "systemd")
     assert sight.since is not None
@@ -45,7 +45,7 @@ async def test_of_two_services_the_one_that_runs_is_seen() -> None:
 
 async def test_a_unit_that_systemd_does_not_know_is_shown_as_such() -> None:
     looking, _ = observer(IDLE)
-    sight = await looking.look("container@damocles.service")
+    sight = await looking.state_of("container@damocles.service")
     assert (sight.state, sight.since) == ("not known to systemd", None)
 
 
@@ -53,4 +53,4 @@ async def test_a_unit_that_systemd_does_not_know_is_shown_as_such() -> None:
 async def test_what_is_no_answer_is_an_error(printed: str, status: int) -> None:
     looking, _ = observer(printed, status)
     with pytest.raises(FailedError):
-        await looking.look("damocles")
+        await looking.state_of("damocles")

@@ -1,6 +1,6 @@
 """What becomes of the `.conf` file of a NixOS container."""
 
-from hive.machines.systemd.nixos_conf import CLEARED, read, rewrite
+from hive.machines.systemd.nixos_container import CLEARED, read_conf, rewrite_conf
 
 CREATED = """\
 PRIVATE_NETWORK=1
@@ -17,25 +17,28 @@ FLAGS = "--bind=/run/hyperhive/agents/alice:/run/hive --bind-ro=/nix:/nix"
 
 
 def test_it_shares_the_hosts_network_and_has_our_binds() -> None:
-    variables = read(rewrite(CREATED, flags=FLAGS))
+    variables = read_conf(rewrite_conf(CREATED, flags=FLAGS))
     assert variables["PRIVATE_NETWORK"] == "0"
     assert variables["EXTRA_NSPAWN_FLAGS"] == FLAGS
     assert {variables[key] for key in CLEARED} == {""}
 
 
 def test_the_rest_stays_as_it_is() -> None:
-    before, after = read(CREATED), read(rewrite("# by hand\n" + CREATED, flags=FLAGS))
+    before, after = (
+        read_conf(CREATED),
+        read_conf(rewrite_conf("# by hand\n" + CREATED, flags=FLAGS)),
+    )
     for key in ("FLAKE", "AUTO_START", "HOST_PORT"):
         assert after[key] == before[key]
-    assert rewrite("# by hand\n", flags=FLAGS).startswith("# by hand\n")
+    assert rewrite_conf("# by hand\n", flags=FLAGS).startswith("# by hand\n")
 
 
 def test_rewriting_again_changes_nothing() -> None:
-    once = rewrite(CREATED, flags=FLAGS)
-    assert rewrite(once, flags=FLAGS) == once
+    once = rewrite_conf(CREATED, flags=FLAGS)
+    assert rewrite_conf(once, flags=FLAGS) == once
 
 
 def test_no_variable_is_there_twice() -> None:
-    lines = rewrite(CREATED, flags=FLAGS).splitlines()
+    lines = rewrite_conf(CREATED, flags=FLAGS).splitlines()
     names = [line.partition("=")[0] for line in lines]
     assert len(names) == len(set(names))

@@ -1,10 +1,10 @@
 """Agents in containers of systemd: `machinectl` on any systemd host, `nixos-container` on NixOS.
 
-Every command is a request: what counts is the state that systemd and machined show afterwards.
+A command is only a request: what counts is the state that systemd and machined show afterwards.
 
-Pure: `views` is that state, `states` the rules about it, `causes` why something ended, `units` and
-`nixos_conf` the generated files. `commands` runs programs, `host` asks systemd, `bus` hears its
-signals, `journal` reads its logs, `files` writes what is generated. `containers` is the runtime
-that both tools share, with `starting` and `stopping`; `machinectl` and `nixos_container` are the
-tools (see `tool`).
+Pure: `unit_state` parses that state, `transitions` has the rules about it, `exit_cause` finds out
+why a run ended, `unit_files` generates files. `service_manager` asks systemd, `dbus` receives its
+signals (see `event_source`), `journal` reads its logs, `generated_files` writes them.
+`container_runtime` is the runtime, with the state in `container` and the requests in `start_stop`;
+`machinectl` and `nixos_container` are its backends (see `backend`).
 """

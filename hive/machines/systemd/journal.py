@@ -1,4 +1,4 @@
-"""What a container printed and what systemd noted about it, from the journal of the host.
+"""Output of containers, and systemd's messages about them, from the journal of the host.
 
 The agent's unit prints to the container's console too, and that is the output of the container's
 service. So the host's journal has everything, also after the container's own journal is gone.
@@ -6,44 +6,35 @@ service. So the host's journal has everything, also after the container's own jo
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 
 from attrs import frozen
 
 from hive.machines.output import clean_lines
-from hive.machines.systemd import causes
-from hive.machines.systemd.commands import Outcome, Run, kill
-from hive.machines.systemd.commands import run as run_command
-from hive.machines.systemd.views import Unit
-
-ANSWER_SECONDS = 10.0
-"""How long the journal may take to answer."""
-
-REASON_LINES = 20
-"""How many of the last lines are kept as part of the reason for an end."""
+from hive.machines.systemd import exit_cause
+from hive.machines.systemd.service_manager import ANSWER_SECONDS
+from hive.machines.systemd.unit_state import UnitState
+from hive.subprocesses import Outcome, RunCommand, run_command, stream_lines
 
 _CONSOLE_LINES = 200
-"""How many more lines are read than wanted, since a booting container prints some of its own."""
-
-_LONGEST = 256 * 1024
-"""Bytes of the longest line that a follower takes."""
+"""Number of additional lines to read, since a booting container prints some of its own."""
 
 _CURSOR = "-- cursor: "
-"""What `--show-cursor` prints before the place where a later query can go on."""
+"""Prefix of the last line of `--show-cursor`, where a later query can continue."""
 
 _PLAIN = ("--quiet", "--no-pager", "--output=cat", "--all")
 
 
 @frozen
-class Trace:
-    """What the lines of one run of a service are found by.
+class JournalFilter:
+    """Selects the lines of one run of a service.
 
     Attributes:
-        unit: The service.
-        invocation: The InvocationID of the run.
-        main_pid: Its main process; 0 if that is not known.
+        unit: Name of the service.
+        invocation: InvocationID of the run.
+        main_pid: Process id of its main process; 0 if unknown.
     """
 
     unit: str
@@ -51,10 +42,10 @@ class Trace:
     main_pid: int
 
     def matches(self) -> tuple[str, ...]:
-        """Return the matches for `journalctl`: any of these.
+        """Return the matches for `journalctl`, joined by "or".
 
-        journald asks who wrote a line when it reads it. Of a process that has ended with its whole
-        run by then, it knows the number and the unit, but no InvocationID any more.
+        journald looks a line's writer up when it receives the line. If the whole run has ended by
+        then, it finds only the process id and the unit, but no InvocationID.
         """
         main = ("+", f"_SYSTEMD_UNIT={self.unit}", f"_PID={self.main_pid}")
         return (
@@ -64,9 +55,9 @@ class Trace:
         )
 
 
-def trace_of(unit: Unit) -> Trace:
-    """Return the trace of a unit's present run, or of its last."""
-    return Trace(unit.id, unit.invocation, unit.main_pid)
+def filter_of(unit: UnitState) -> JournalFilter:
+    """Return the filter for a unit's present run, or for its last."""
+    return JournalFilter(unit.id, unit.invocation, unit.main_pid)
 
 
 @frozen
@@ -77,67 +68,51 @@ class Journal:
         run: Runs `journalctl`.
     """
 
-    run: Run = run_command
+    run: RunCommand = run_command
 
-    async def run_of(self, trace: Trace) -> tuple[str, ...]:
+    async def run_of(self, journal_filter: JournalFilter) -> tuple[str, ...]:
         """Return the last lines of a run that has ended: its own and systemd's about it.
 
-        What cannot be read is a line that says why.
+        A failed query is a line that says why.
         """
-        query = _query(_CONSOLE_LINES, ("--boot", *trace.matches()))
+        query = _query(_CONSOLE_LINES, ("--boot", *journal_filter.matches()))
         lines = _lines(await self.run(query, deadline=ANSWER_SECONDS))
-        if causes.is_told(lines):
+        if exit_cause.is_complete(lines):
             return lines
-        # A line that was written before is in the journal when the sync has returned.
+        # Lines written before the sync are in the journal once it returns.
         await self.run(("journalctl", "--sync"), deadline=ANSWER_SECONDS)
         return _lines(await self.run(query, deadline=ANSWER_SECONDS))
 
     async def follow(self, unit: str, lines: int, *, agent: bool) -> AsyncIterator[str]:
-        """Yield the newest lines of a container, then each new one, until it is closed.
+        """Yield the last lines of a container, then each new one, until it is closed.
 
         Args:
-            unit: The container's service.
-            lines: How many of those that are there already.
-            agent: Whether new lines are those of the agent only.
+            unit: Name of the container's service.
+            lines: Number of existing lines to begin with.
+            agent: Whether to yield only the agent's own new lines.
         """
         query = _query(lines + _CONSOLE_LINES, ("--show-cursor", f"--unit={unit}"))
         printed, cursor = _cut_cursor(_lines(await self.run(query, deadline=ANSWER_SECONDS)))
         for line in newest(printed, lines):
             yield line
-        async for line in _new_lines(unit, cursor):
-            shown = causes.agent_line(line) if agent else line
-            if shown is not None:
-                yield shown
-
-    async def newest(self, unit: str, lines: int) -> tuple[str, ...]:
-        """Return the newest lines of a container, oldest first."""
-        query = _query(lines + _CONSOLE_LINES, (f"--unit={unit}",))
-        return newest(_lines(await self.run(query, deadline=ANSWER_SECONDS)), lines)
+        async with aclosing(_new_lines(unit, cursor)) as new_lines:
+            async for line in new_lines:
+                shown = exit_cause.agent_line(line) if agent else line
+                if shown is not None:
+                    yield shown
 
 
-async def _new_lines(unit: str, cursor: str | None) -> AsyncIterator[str]:
+async def _new_lines(unit: str, cursor: str | None) -> AsyncGenerator[str]:
     after = ("--since=now",) if cursor is None else (f"--after-cursor={cursor}",)
-    process = await asyncio.create_subprocess_exec(
-        *("journalctl", *_PLAIN, "--follow", "--no-tail", f"--unit={unit}", *after),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        start_new_session=True,
-        limit=_LONGEST,
-    )
-    assert process.stdout is not None
-    try:
-        async for raw in process.stdout:
+    query = ("journalctl", *_PLAIN, "--follow", "--no-tail", f"--unit={unit}", *after)
+    async with aclosing(stream_lines(query)) as output:
+        async for raw in output:
             for line in clean_lines(raw):
                 yield line
-    finally:
-        kill(process.pid)
-        await process.stdout.read()
-        await process.wait()
 
 
 def newest_now(unit: str, lines: int) -> tuple[str, ...]:
-    """Return the newest lines of a container, oldest first. Blocks: call it from a thread."""
+    """Return the last lines of a container, oldest first. Blocks: call it from a thread."""
     query = _query(lines + _CONSOLE_LINES, (f"--unit={unit}",))
     try:
         done = subprocess.run(query, capture_output=True, check=False, timeout=ANSWER_SECONDS)
@@ -147,8 +122,8 @@ def newest_now(unit: str, lines: int) -> tuple[str, ...]:
 
 
 def newest(lines: Sequence[str], count: int) -> tuple[str, ...]:
-    """Return the last lines worth showing."""
-    return causes.show(lines)[-count:] if count > 0 else ()
+    """Return the last displayed lines; see `exit_cause.displayed`."""
+    return exit_cause.displayed(lines)[-count:] if count > 0 else ()
 
 
 def _query(lines: int, matches: Sequence[str]) -> tuple[str, ...]:

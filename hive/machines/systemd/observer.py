@@ -1,4 +1,4 @@
-"""Seeing units of others, by `systemctl show` and the signals of systemd. Nothing here acts."""
+"""Read-only access to units of others, by `systemctl show` and systemd's signals."""
 
 from __future__ import annotations
 
@@ -10,12 +10,10 @@ from attrs import field, frozen
 
 from hive.clock import Clock, SystemClock
 from hive.errors import FailedError
-from hive.machines.observing import Hint, Sight, units_of
-from hive.machines.systemd.commands import Run
-from hive.machines.systemd.commands import run as run_command
-from hive.machines.systemd.hearing import Hearing
-from hive.machines.systemd.host import ANSWER_SECONDS, checked
-from hive.machines.systemd.views import properties
+from hive.machines.observer import ObservedState, OnChange, units_of
+from hive.machines.systemd.service_manager import ANSWER_SECONDS, checked
+from hive.machines.systemd.unit_state import properties
+from hive.subprocesses import RunCommand, run_command
 
 _PROPERTIES = (
     *("Id", "LoadState", "ActiveState", "SubState", "NRestarts"),
@@ -26,44 +24,44 @@ _SHOW = ("systemctl", "show", f"--property={','.join(_PROPERTIES)}", "--")
 
 @frozen
 class SystemdObserver:
-    """Sees the units of this machine's systemd.
+    """Reads the states of units of this machine's systemd.
 
     Attributes:
-        clock: Wall time, which systemd's monotonic stamps are turned into.
+        clock: Wall time, to which systemd's monotonic timestamps are converted.
         run: Runs `systemctl show`, and nothing else.
     """
 
     clock: Clock = field(factory=SystemClock)
-    run: Run = run_command
+    run: RunCommand = run_command
 
-    async def look(self, subject: str) -> Sight:
+    async def state_of(self, subject: str) -> ObservedState:
         """Return the state of a unit or of a machine's container.
 
         Raises:
-            FailedError: systemd did not answer, or not in its words.
+            FailedError: systemd gave no answer, or one that is no state of a unit.
         """
         outcome = checked(await self.run((*_SHOW, *units_of(subject)), deadline=ANSWER_SECONDS))
         blocks = [properties(block) for block in outcome.out.split("\n\n") if block.strip()]
         if not blocks:
             raise FailedError(f"systemctl show says nothing about {subject}")
-        return self._sight(max(blocks, key=_likelihood))
+        return self._state(max(blocks, key=_likelihood))
 
-    async def listen(self, hint: Hint) -> None:
-        """Call `hint` for each signal about a unit or a machine, until cancelled.
+    async def listen(self, on_change: OnChange) -> None:
+        """Call `on_change` for each signal about a unit or a machine, until cancelled.
 
-        Without D-Bus nothing is heard, and looking now and then has to do.
+        Without D-Bus there are no signals, and the caller's periodic reading has to suffice.
         """
         try:
-            from hive.machines.systemd import bus
+            from hive.machines.systemd import dbus
         except ImportError:
             await asyncio.get_running_loop().create_future()
-        await bus.listen(hint, _ignore)
+        await dbus.listen(on_change, lambda event_source: None)
 
-    def _sight(self, shown: Mapping[str, str]) -> Sight:
+    def _state(self, shown: Mapping[str, str]) -> ObservedState:
         try:
             usec = int(shown.get("StateChangeTimestampMonotonic") or 0)
             restarts = shown.get("NRestarts", "")
-            return Sight(
+            return ObservedState(
                 shown["Id"],
                 _words(shown["LoadState"], shown["ActiveState"], shown["SubState"]),
                 self.clock.now() - (time.monotonic() - usec / 1e6) if usec else None,
@@ -78,9 +76,5 @@ def _words(load: str, active: str, sub: str) -> str:
 
 
 def _likelihood(shown: Mapping[str, str]) -> tuple[bool, bool]:
-    """Put one that runs before one that is only there; the first of equals wins."""
+    """Rank a running unit above one that is only loaded; `max` returns the first of equals."""
     return shown.get("ActiveState") == "active", shown.get("LoadState") == "loaded"
-
-
-def _ignore(hearing: Hearing) -> None:
-    """Whether it is heard or not, it is looked at now and then."""

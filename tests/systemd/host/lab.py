@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 from hive.config.model import Bind
 from hive.machines.runtime import MachineSpec
 from hive.machines.systemd import machinectl
-from hive.machines.systemd.commands import run
-from hive.machines.systemd.containers import ContainerRuntime
-from hive.machines.systemd.units import Settings
+from hive.machines.systemd.container_runtime import ContainerRuntime
+from hive.machines.systemd.unit_files import Settings
 from hive.paths import Paths
+from hive.subprocesses import Outcome, run_command
 from tests.machines.labs import Ends
 from tests.testbed.host import ROOT
 
@@ -83,10 +83,9 @@ class ContainerLab:
         return MachineSpec(**defaults | options)
 
     async def start(self, spec: MachineSpec) -> Ends:
-        """Create and start an agent; return who hears its end."""
+        """Start an agent; return the watcher of its end."""
         ends = Ends()
-        await self.runtime.create(spec)
-        await self.runtime.start(spec, ends)
+        await self.runtime.ensure_running(spec, ends)
         return ends
 
     async def ready(self) -> None:
@@ -95,10 +94,18 @@ class ContainerLab:
         await asyncio.to_thread(path.read_text)
 
     async def end_from_outside(self, name: str) -> None:
-        leader = await run(
+        leader = await run_command(
             ("machinectl", "show", f"h-{name}", "--property=Leader", "--value"), deadline=10
         )
         os.kill(int(leader.out), 9)
+
+    async def run_inside(self, name: str, argv: Sequence[str]) -> Outcome:
+        """Run a command inside a container, with its true exit status.
+
+        Not `machinectl shell`, whose exit status is always 0.
+        """
+        inside = ("systemd-run", f"--machine=h-{name}", "--wait", "--pipe", "--quiet", "--collect")
+        return await run_command((*inside, "--", *argv), deadline=30)
 
     async def clean(self) -> None:
         """Kill what is left running; its files are used again by the next test."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hive.exits import Exited, How, OutOfMemory, Signaled
-from hive.machines.systemd.commands import run
+from hive.subprocesses import run_command
 from tests.systemd.host.lab import ContainerLab
 
 PATIENT = 30.0
@@ -15,7 +15,7 @@ CGROUP = Path("/sys/fs/cgroup/machine.slice", UNIT)
 
 
 async def host(*argv: str) -> None:
-    outcome = await run(argv, deadline=PATIENT)
+    outcome = await run_command(argv, deadline=PATIENT)
     assert outcome.ok, str(outcome)
 
 

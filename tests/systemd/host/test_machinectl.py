@@ -9,9 +9,9 @@ import pytest
 from hive.config.model import Bind
 from hive.errors import FailedError
 from hive.exits import Exited, How, Rebooted, Signaled
-from hive.machines.systemd.commands import run
-from hive.machines.systemd.containers import ExternalRestart
-from hive.machines.systemd.hearing import Polling, Signals
+from hive.machines.systemd.container_runtime import ExternalRestart
+from hive.machines.systemd.event_source import DBusSignals, Polling
+from hive.subprocesses import run_command
 from tests.machines.labs import Ends
 from tests.systemd.host.lab import ContainerLab
 from tests.testbed.bus import aside
@@ -23,7 +23,7 @@ UNIT = "systemd-nspawn@h-{}.service"
 
 async def host(*argv: str) -> str:
     """Run a command on the host and return what it prints."""
-    outcome = await run(argv, deadline=PATIENT)
+    outcome = await run_command(argv, deadline=PATIENT)
     assert outcome.ok, str(outcome)
     return outcome.out.strip()
 
@@ -41,13 +41,12 @@ async def there(*paths: Path) -> list[bool]:
 
 async def test_what_was_started_is_what_systemd_shows(lab: ContainerLab) -> None:
     before = time.time()
-    await lab.runtime.create(lab.spec("waiter"))
-    running = await lab.runtime.start(lab.spec("waiter"), Ends())
+    running = await lab.runtime.ensure_running(lab.spec("waiter"), Ends())
     assert await shown("waiter", "InvocationID") == [running.instance]
     assert await host("machinectl", "show", "-pLeader", "--value", "h-waiter") == str(running.pid)
     assert before - 1 < running.since < time.time() + 1
     assert (running.adopted, running.source) == (False, "systemd")
-    assert lab.runtime.hearing == Signals()
+    assert lab.runtime.event_source == DBusSignals()
     assert lab.runtime.name == "machinectl"
 
 
@@ -67,7 +66,7 @@ async def test_a_stop_in_time_is_a_clean_end(lab: ContainerLab) -> None:
     assert ended is not None
     assert ended.how == Exited(0)
     assert ends.told == [ended]
-    assert (await run(("machinectl", "show", "h-waiter"), deadline=PATIENT)).status == 1
+    assert (await run_command(("machinectl", "show", "h-waiter"), deadline=PATIENT)).status == 1
 
 
 @pytest.mark.parametrize(
@@ -125,8 +124,7 @@ async def test_a_restart_by_the_operator_is_reported_and_is_no_end(lab: Containe
 
 async def test_the_next_daemon_adopts_what_runs(lab: ContainerLab) -> None:
     first = Ends()
-    await lab.runtime.create(lab.spec("waiter"))
-    started = await lab.runtime.start(lab.spec("waiter"), first)
+    started = await lab.runtime.ensure_running(lab.spec("waiter"), first)
     await lab.ready()
     await lab.runtime.close()
     lab.runtime = lab.another_runtime()
@@ -150,7 +148,7 @@ async def test_without_the_bus_an_end_is_seen_a_moment_later(lab: ContainerLab) 
     await lab.ready()
     await lab.end_from_outside("waiter")
     assert (await ends.first()).how == Signaled(9)
-    assert isinstance(lab.runtime.hearing, Polling)
+    assert isinstance(lab.runtime.event_source, Polling)
 
 
 @pytest.mark.parametrize("kind", ["directory", "tar"])
@@ -178,7 +176,7 @@ async def test_without_an_image_there_is_nothing_to_make_it_of(lab: ContainerLab
         lab.runtime = lab.another_runtime(image=image)
         await lab.runtime.open()
         with pytest.raises(FailedError, match=words):
-            await lab.runtime.create(lab.script("true", "new"))
+            await lab.start(lab.script("true", "new"))
         await lab.runtime.close()
     await lab.runtime.open()
 
@@ -207,11 +205,8 @@ async def test_words_and_variables_arrive_as_they_are(lab: ContainerLab) -> None
 async def test_a_command_inside_has_its_true_exit_status(lab: ContainerLab) -> None:
     await lab.start(lab.spec("waiter"))
     await lab.ready()
-    inside = await lab.runtime.run_inside(
-        "waiter", ("/bin/sh", "-c", "hostname; exit 5"), deadline=PATIENT
-    )
+    inside = await lab.run_inside("waiter", ("/bin/sh", "-c", "hostname; exit 5"))
     assert (inside.status, inside.out) == (5, "h-waiter\n")
-    assert lab.runtime.shell("waiter") == ("machinectl", "shell", "h-waiter")
 
 
 async def test_a_missing_bind_is_told_before_anything_is_started(lab: ContainerLab) -> None:
@@ -222,10 +217,10 @@ async def test_a_missing_bind_is_told_before_anything_is_started(lab: ContainerL
 
 async def test_what_keeps_nspawn_from_starting_is_told_in_its_words(lab: ContainerLab) -> None:
     spec = lab.script("true", "broken")
-    await lab.runtime.create(spec)
+    await (await lab.start(spec)).first()
     await asyncio.to_thread(Path("/var/lib/machines/h-broken/etc/os-release").unlink)
     with pytest.raises(FailedError, match="os-release file is missing"):
-        await lab.runtime.start(spec, Ends())
+        await lab.runtime.ensure_running(spec, Ends())
     await lab.runtime.destroy("broken", purge=True)
 
 
@@ -234,7 +229,7 @@ async def test_a_start_waits_for_what_somebody_else_is_stopping(lab: ContainerLa
     await lab.ready()
     await host("machinectl", "poweroff", "h-waiter")
     await ends.first()
-    again = await lab.runtime.start(lab.spec("waiter"), Ends())
+    again = await lab.runtime.ensure_running(lab.spec("waiter"), Ends())
     assert not again.adopted
 
 

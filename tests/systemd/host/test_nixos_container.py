@@ -10,9 +10,8 @@ import pytest
 from hive.errors import FailedError
 from hive.exits import Exited, Rebooted, Signaled
 from hive.machines.systemd import nixos_container
-from hive.machines.systemd.commands import run
-from hive.machines.systemd.nixos_conf import read
-from hive.machines.systemd.nixos_container import NixosContainer
+from hive.machines.systemd.nixos_container import NixosContainer, read_conf
+from hive.subprocesses import run_command
 from tests.machines.labs import Ends
 from tests.systemd import nixos as host
 from tests.systemd.host.lab import ContainerLab
@@ -47,32 +46,49 @@ async def nixos(
 
 
 async def asked(*argv: str) -> str:
-    outcome = await run(argv, deadline=PATIENT, directory=Path("/tmp"))
+    outcome = await run_command(argv, deadline=PATIENT, directory=Path("/tmp"))
     assert outcome.ok, str(outcome)
     return outcome.out.strip()
 
 
+async def start_and_stop(nixos: ContainerLab) -> None:
+    """Make alice's container; it is down afterwards."""
+    await nixos.start(nixos.script(ContainerLab.SCRIPTS["waiter"]))
+    await nixos.ready()
+    await nixos.runtime.stop("alice", deadline=PATIENT)
+
+
+async def listed() -> tuple[str, ...]:
+    """Return the containers that `nixos-container list` names, of this hive or not."""
+    return tuple((await asked("nixos-container", "list")).split())
+
+
+async def status(name: str) -> str:
+    """Return the word of `nixos-container status`: "up", "down" or "gone"."""
+    return (await run_command(("nixos-container", "status", name), deadline=PATIENT)).out.strip()
+
+
 async def conf(name: str) -> dict[str, str]:
-    return read(await asyncio.to_thread((host.CONFS / f"{name}.conf").read_text))
+    return read_conf(await asyncio.to_thread((host.CONFS / f"{name}.conf").read_text))
 
 
 async def test_a_container_is_built_from_its_flake_with_the_hosts_network(
     nixos: ContainerLab, flake: Path
 ) -> None:
-    await nixos.runtime.create(nixos.script("exit 0"))
+    await start_and_stop(nixos)
     variables = await conf("h-alice")
     assert variables["FLAKE"] == str(flake), "nixos-container keeps no attribute"
     assert (variables["PRIVATE_NETWORK"], variables["HOST_ADDRESS"]) == ("0", "")
     assert f"--bind={nixos.paths.socket_dir('alice')}:/run/hive" in variables["EXTRA_NSPAWN_FLAGS"]
-    assert await NixosContainer().listed() == ("h-alice",)
-    assert await NixosContainer().status("h-alice") == "down"
+    assert await listed() == ("h-alice",)
+    assert await status("h-alice") == "down"
 
 
 async def test_it_runs_the_agent_and_shares_the_network(nixos: ContainerLab) -> None:
     script = "readlink /proc/self/ns/net; echo $HIVE_NAME; echo up > $HIVE_STATE/ready; sleep 1000"
     ends = await nixos.start(nixos.script(script))
     await nixos.ready()
-    assert await NixosContainer().status("h-alice") == "up"
+    assert await status("h-alice") == "up"
     assert await nixos.runtime.running() == ("alice",)
     ended = await nixos.runtime.stop("alice", deadline=PATIENT)
     assert ended is not None
@@ -80,7 +96,7 @@ async def test_it_runs_the_agent_and_shares_the_network(nixos: ContainerLab) -> 
     assert ended.last_lines == (str(network), "alice")
     assert ended.how == Exited(0)
     assert ends.told == [ended]
-    assert await NixosContainer().status("h-alice") == "down"
+    assert await status("h-alice") == "down"
 
 
 async def test_systemd_does_not_restart_it_however_it_ends(nixos: ContainerLab) -> None:
@@ -124,32 +140,32 @@ async def test_an_update_builds_anew_and_keeps_a_running_container(
 async def version_inside(nixos: ContainerLab) -> str:
     """Return the version of the system that alice's container runs."""
     show = ("cat", "/run/current-system/nixos-version")
-    return (await nixos.runtime.run_inside("alice", show, deadline=PATIENT)).out.strip()
+    return (await nixos.run_inside("alice", show)).out.strip()
 
 
 async def test_a_flake_that_does_not_build_leaves_nothing(nixos: ContainerLab) -> None:
     spec = nixos.script("true", "other")
     with pytest.raises(FailedError, match="does not provide attribute"):
-        await nixos.runtime.create(spec)
-    assert await NixosContainer().listed() == ()
+        await nixos.start(spec)
+    assert await listed() == ()
 
 
 async def test_a_creation_that_was_cut_off_is_finished(nixos: ContainerLab, flake: Path) -> None:
     with pytest.raises(AssertionError, match="failed to build"):
         await asked("nixos-container", "create", "h-alice", "--flake", f"{flake}#nobody")
-    assert await NixosContainer().listed() == ("h-alice",), "it has a `.conf` and no system"
+    assert await listed() == ("h-alice",), "it has a `.conf` and no system"
     await nixos.start(nixos.script(ContainerLab.SCRIPTS["waiter"]))
     await nixos.ready()
     show = ("readlink", "/run/current-system")
-    shown = await nixos.runtime.run_inside("alice", show, deadline=PATIENT)
+    shown = await nixos.run_inside("alice", show)
     assert shown.out.strip().endswith("-nixos-system-alice"), "alice's, not that of `container`"
 
 
 async def test_destroying_is_idempotent_and_leaves_no_conf(nixos: ContainerLab) -> None:
-    await nixos.runtime.create(nixos.script("exit 0"))
+    await start_and_stop(nixos)
     await nixos.runtime.destroy("alice", purge=True)
     await nixos.runtime.destroy("alice", purge=True)
-    assert await NixosContainer().status("h-alice") == "gone"
+    assert await status("h-alice") == "gone"
 
 
 @pytest.fixture
@@ -162,8 +178,7 @@ async def test_a_declared_container_is_not_touched(nixos: ContainerLab, declared
     text = await asyncio.to_thread(declared.read_text)
     spec = nixos.script("exit 0")
     for refused in (
-        nixos.runtime.create(spec),
-        nixos.runtime.start(spec, Ends()),
+        nixos.runtime.ensure_running(spec, Ends()),
         nixos.runtime.destroy("alice", purge=False),
     ):
         with pytest.raises(FailedError, match="belongs to the host's own NixOS configuration"):
@@ -179,4 +194,4 @@ async def test_a_name_of_eleven_characters_fits_and_of_twelve_does_not(
     await asked("nixos-container", "create", "h-123456789", "--flake", str(flake))
     with pytest.raises(AssertionError, match="is too long"):
         await asked("nixos-container", "create", "h-1234567890", "--flake", str(flake))
-    assert await NixosContainer().listed() == ("h-123456789",)
+    assert await listed() == ("h-123456789",)

@@ -1,0 +1,102 @@
+"""Collect an agent's process that has ended, and kill the processes that it leaves behind.
+
+Such processes may hold the agent's files, use its socket or go on working. They may have left its
+process group, but they carry its run id in their environment.
+
+Everything here blocks: call it from a thread, not from the event loop.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from hive.exits import How
+from hive.machines.output import OutputLog
+from hive.machines.process import pidfd, runfile
+from hive.machines.process.procfs import Process, ProcFs
+from hive.machines.process.spawn import ProcessHandle
+from hive.machines.runtime import REASON_LINES
+
+
+def reap(
+    handle: ProcessHandle, run_file: Path, log: OutputLog, procfs: ProcFs
+) -> tuple[How, tuple[str, ...]]:
+    """Kill what an agent left behind; return the cause of its end and the last lines of the run.
+
+    The order matters: until the leader is collected, no other process, group or session can get
+    its number.
+    """
+    record, ticks = handle.record, handle.record.start_ticks or 0
+    uncollected = procfs.since(handle.pid, ticks)
+    killed = kill_marked(procfs, record.mark, session=handle.pid if uncollected else None)
+    with suppress(PermissionError):  # members without the mark, if the leader was collected
+        pidfd.signal_group(handle.pidfd, signal.SIGKILL)
+    how = pidfd.how_it_ended(handle.pidfd, lambda: procfs.zombie_status(handle.pid, ticks))
+    if killed:
+        log.note(describe(killed))
+    runfile.remove(run_file)
+    return how, log.last_lines(REASON_LINES, since=record.log_start)
+
+
+_ROUNDS = 10
+"""Number of searches: a process may have started another just before it was killed."""
+
+_DEATH_SECONDS = 1.0
+"""Seconds for killed processes to end before the next search."""
+
+
+def kill_marked(procfs: ProcFs, mark: str, *, session: int | None = None) -> tuple[Process, ...]:
+    """Kill every process that carries the mark, wait until all are gone, and return them.
+
+    Those that cannot be killed (in uninterruptible sleep, or of another user) are returned as well.
+
+    Args:
+        procfs: The process table.
+        mark: "HIVE_RUN=<id>".
+        session: Also kill the members of this session. Its leader must not have been collected,
+            since its number may be reused later.
+    """
+    killed: dict[int, Process] = {}
+    for _ in range(_ROUNDS):
+        found = list(procfs.marked(mark, session=session))
+        if not found:
+            break
+        killed.update((process.pid, process) for process in found)
+        _kill(procfs, found)
+    return tuple(killed.values())
+
+
+def describe(killed: tuple[Process, ...]) -> str:
+    """Return a sentence about killed processes for the agent's log."""
+    names = ", ".join(str(process) for process in killed)
+    return f"killed what outlived the agent: {names}"
+
+
+def _kill(procfs: ProcFs, found: list[Process]) -> None:
+    with ExitStack() as stack:
+        poll, waiting = select.poll(), set()
+        for process in found:
+            with suppress(ProcessLookupError, PermissionError):
+                fd = os.pidfd_open(process.pid)
+                stack.callback(os.close, fd)
+                # By its descriptor, the signal reaches the process that was found, or none.
+                if procfs.living(process.pid, process.start_ticks):
+                    signal.pidfd_send_signal(fd, signal.SIGKILL)
+                    poll.register(fd, select.POLLIN)
+                    waiting.add(fd)
+        _wait(poll, waiting)
+
+
+def _wait(poll: select.poll, waiting: set[int]) -> None:
+    while waiting:
+        ended = poll.poll(_DEATH_SECONDS * 1000)
+        if not ended:
+            return
+        for fd, _ in ended:
+            poll.unregister(fd)
+            waiting.discard(fd)
+            pidfd.collect(fd)  # orphans become children of this program if it is a container's init

@@ -1,0 +1,154 @@
+"""Start an agent's program: write the record, start the process, complete the record.
+
+Everything here blocks: call it from a thread, not from the event loop.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from attrs import evolve, frozen
+
+from hive.errors import FailedError
+from hive.machines.output import OutputLog
+from hive.machines.process import runfile
+from hive.machines.process.procfs import ProcFs
+from hive.machines.process.runfile import RunRecord
+from hive.machines.runtime import MachineSpec
+
+_DAEMONS_OWN = frozenset(
+    {
+        "INVOCATION_ID",
+        "JOURNAL_STREAM",
+        "LISTEN_FDNAMES",
+        "LISTEN_FDS",
+        "LISTEN_PID",
+        "NOTIFY_SOCKET",
+        "WATCHDOG_PID",
+        "WATCHDOG_USEC",
+    }
+)
+"""Variables by which systemd describes the daemon; see systemd.exec(5), sd_notify(3)."""
+
+
+@frozen
+class ProcessHandle:
+    """A process with its record.
+
+    Attributes:
+        record: The record in its run file.
+        pid: Its process id.
+        pidfd: Process file descriptor; the owner of the handle closes it.
+    """
+
+    record: RunRecord
+    pid: int
+    pidfd: int
+
+
+def child_environment(
+    base: Mapping[str, str], spec: MachineSpec, record: RunRecord
+) -> dict[str, str]:
+    """Return the daemon's environment with the spec's variables and the run id."""
+    inherited = {key: value for key, value in base.items() if key not in _DAEMONS_OWN}
+    return {**inherited, **spec.environment, runfile.RUN_VARIABLE: record.run}
+
+
+def spawn(
+    spec: MachineSpec,
+    record: RunRecord,
+    run_file: Path,
+    *,
+    environment: Mapping[str, str],
+    log: OutputLog,
+    procfs: ProcFs,
+) -> ProcessHandle:
+    """Start the program in a session and process group of its own.
+
+    Args:
+        spec: The agent.
+        record: Record of the run, without process.
+        run_file: Path of the record.
+        environment: Its whole environment.
+        log: File of its output.
+        procfs: The process table.
+
+    Raises:
+        FailedError: It could not be started; neither process nor run file is left.
+    """
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        run_file.parent.mkdir(parents=True, exist_ok=True)
+        runfile.write(run_file, record)
+        process = _popen(spec, environment, log)
+        return _open(process.pid, record, run_file, procfs)
+    except OSError as error:
+        if process:
+            os.killpg(process.pid, signal.SIGKILL)
+            os.waitpid(process.pid, 0)
+        runfile.remove(run_file)
+        raise FailedError(why_not(spec, error)) from error
+
+
+def why_not(spec: MachineSpec, error: OSError) -> str:
+    """Return the error sentence for a program that could not be started."""
+    start = f"{spec.name} could not be started: "
+    program, directory = spec.command[0], _directory(spec)
+    about_directory = str(error.filename) == str(directory)
+    match error:
+        case FileNotFoundError() | NotADirectoryError() if about_directory:
+            return f"{start}its working directory {directory} is no directory; create it"
+        case PermissionError() if about_directory:
+            return f"{start}its working directory {directory} may not be entered; correct its mode"
+        case FileNotFoundError() if error.filename == program:
+            return (
+                f"{start}there is no program {program!r} (or no interpreter that its first line "
+                "names); install it, correct the command, or give the full path"
+            )
+        case PermissionError() if error.filename == program:
+            return f"{start}the program {program!r} may not be executed; correct its mode"
+        case _:
+            return f"{start}{program!r}: {error}"
+
+
+def _popen(
+    spec: MachineSpec, environment: Mapping[str, str], log: OutputLog
+) -> subprocess.Popen[bytes]:
+    fd = log.open()
+    try:
+        process = subprocess.Popen(
+            spec.command,
+            cwd=_directory(spec),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=fd,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    finally:
+        os.close(fd)
+    # Its pidfd collects it. Without a return code, the object would try to collect it, too.
+    process.returncode = 0
+    return process
+
+
+def _open(pid: int, record: RunRecord, run_file: Path, procfs: ProcFs) -> ProcessHandle:
+    fd = os.pidfd_open(pid)
+    try:
+        process = procfs.process(pid)
+        if process is None:
+            raise ProcessLookupError("it ended before it could be watched")
+        known = evolve(record, pid=pid, start_ticks=process.start_ticks)
+        runfile.write(run_file, known)
+    except OSError:
+        os.close(fd)
+        raise
+    return ProcessHandle(known, pid, fd)
+
+
+def _directory(spec: MachineSpec) -> Path:
+    return spec.working_directory or spec.state_dir

@@ -1,0 +1,164 @@
+"""Cause of a container's end, from the state of its unit and the last lines of its output."""
+
+from __future__ import annotations
+
+import re
+import signal
+from collections.abc import Sequence
+
+from attrs import frozen
+
+from hive.exits import Exited, How, OutOfMemory, Rebooted, Signaled, Unknown
+from hive.machines.systemd.unit_state import Code, UnitState
+
+AGENT = "hive-agent"
+"""Name of the agent's unit inside the container, and prefix of each line of its output."""
+
+REBOOT_STATUS = 133
+"""Exit status of systemd-nspawn for a reboot of the guest; see systemd-nspawn@.service."""
+
+NSPAWN_STATUS = 1
+"""Exit status of systemd-nspawn for its own failures, as opposed to the guest's exit status."""
+
+LOST_STATUS = 255
+"""Exit status of a container whose agent was killed; see systemd.unit(5)."""
+
+EXIT_MARKER = "hive-agent ended:"
+"""Beginning of the last line of the agent's unit; $SERVICE_RESULT, $EXIT_CODE and $EXIT_STATUS
+follow."""
+
+_NOT_RUN = {
+    "200": "its working directory does not exist inside the container",
+    "203": "its program does not exist inside the container, or may not be executed",
+}
+"""Exit statuses of systemd for programs that it could not run; see systemd.exec(5)."""
+
+_AGENT_LINE = re.compile(rf"\[\s*\d+\.\d+\] {AGENT}\[\d+\]: (.*)")
+_KILLED_INIT = re.compile(r"Container \S+ terminated by signal (\S+?)\.")
+
+
+@frozen
+class ExitMarker:
+    """End of the agent, by the systemd inside the container; see systemd.exec(5).
+
+    Attributes:
+        result: $SERVICE_RESULT.
+        code: $EXIT_CODE.
+        status: $EXIT_STATUS, a number or the name of a signal.
+    """
+
+    result: str
+    code: str
+    status: str
+
+
+def agent_line(line: str) -> str | None:
+    """Return the agent's output in this line of the console; None if it is not the agent's."""
+    found = _AGENT_LINE.match(line)
+    return None if found is None or found[1].startswith(EXIT_MARKER) else found[1]
+
+
+def is_complete(lines: Sequence[str]) -> bool:
+    """Return whether these lines reach to the end of the run.
+
+    The output of a container and of its `systemd-nspawn` is in order, so one of the lines that
+    come last is sufficient.
+    """
+    return _exit_marker(lines) is not None or _killed_init(lines) is not None
+
+
+def displayed(lines: Sequence[str]) -> tuple[str, ...]:
+    """Return the agent's own lines; without any, those of the container and of systemd.
+
+    If the agent could not be run, a sentence about that is the last line: the systemd inside has
+    logged it only to its own journal, which is gone.
+    """
+    own = tuple(found for line in lines if (found := agent_line(line)) is not None)
+    marker = _exit_marker(lines)
+    why = _NOT_RUN.get(marker.status) if marker and not own else None
+    printed = own or tuple(line for line in lines if EXIT_MARKER not in line)
+    return (*printed, f"[hive] the agent could not be run: {why}") if why else printed
+
+
+def cause_of(unit: UnitState, lines: Sequence[str]) -> How:
+    """Return the cause of a container's end.
+
+    Args:
+        unit: State of its unit, which is down.
+        lines: The last lines of that run and of systemd about it, oldest first.
+    """
+    if unit.result == "oom-kill":
+        return OutOfMemory()
+    match unit.code:
+        case Code.KILLED | Code.DUMPED:
+            return Signaled(unit.status, core_dumped=unit.code is Code.DUMPED)
+        case Code.EXITED:
+            return _exited(unit.status, lines)
+        case _ if unit.result == "success":
+            return Exited(0)
+        case _:
+            return Unknown(f"systemd says {unit.result!r}")
+
+
+def result_of(unit: UnitState, lines: Sequence[str]) -> str:
+    """Return the `Result=` of an end; see systemd.service(5).
+
+    It is that of the container's unit. If this unit only passes on the agent's exit status, it is
+    that of the agent's own unit.
+    """
+    marker = _exit_marker(lines)
+    if unit.result != "exit-code" or marker is None or marker.result == "success":
+        return unit.result
+    return marker.result
+
+
+def _exited(status: int, lines: Sequence[str]) -> How:
+    marker = _exit_marker(lines)
+    match status:
+        case _ if status == REBOOT_STATUS:
+            return Rebooted()
+        case _ if status == NSPAWN_STATUS:
+            return _killed_init(lines) or _own(marker) or Exited(status)
+        case _ if status == LOST_STATUS and marker is not None:
+            return _lost(marker)
+        case _:
+            return Exited(status)
+
+
+def _own(marker: ExitMarker | None) -> How | None:
+    # An agent's own 133, for one: nspawn reports it as its own failure.
+    if marker is None or marker.code != "exited" or not marker.status.isdecimal():
+        return None
+    return Exited(int(marker.status))
+
+
+def _lost(marker: ExitMarker) -> How:
+    number = _signal(marker.status)
+    if marker.result == "oom-kill":
+        return OutOfMemory()
+    if marker.code in {"killed", "dumped"} and number is not None:
+        return Signaled(number, core_dumped=marker.code == "dumped")
+    return Exited(LOST_STATUS)
+
+
+def _killed_init(lines: Sequence[str]) -> How | None:
+    # nspawn exits with 1 then; only its last line has the signal.
+    for line in reversed(lines):
+        if found := _KILLED_INIT.match(line):
+            number = _signal(found[1])
+            return None if number is None else Signaled(number)
+    return None
+
+
+def _exit_marker(lines: Sequence[str]) -> ExitMarker | None:
+    for line in reversed(lines):
+        found = _AGENT_LINE.match(line)
+        if found and found[1].startswith(EXIT_MARKER):
+            words = found[1].removeprefix(EXIT_MARKER).split()
+            return ExitMarker(*words) if len(words) == 3 else None  # noqa: PLR2004 - its three fields
+    return None
+
+
+def _signal(name: str) -> int | None:
+    known = signal.Signals.__members__.get(f"SIG{name}")
+    return None if known is None else known.value

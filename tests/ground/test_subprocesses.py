@@ -1,0 +1,148 @@
+"""Running other programs."""
+
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from hive.subprocesses import (
+    NO_PROGRAM,
+    OUTPUT_BYTES,
+    Outcome,
+    run_command,
+    started,
+    stream_lines,
+)
+
+PATIENT = 30.0
+
+
+def shell(script: str, *arguments: str) -> tuple[str, ...]:
+    return ("/bin/sh", "-c", script, "sh", *arguments)
+
+
+async def test_what_it_printed_and_how_it_exited() -> None:
+    outcome = await run_command(shell("echo out; echo err >&2; exit 3"), deadline=PATIENT)
+    assert (outcome.status, outcome.out, outcome.err) == (3, "out\n", "err\n")
+    assert not outcome.ok
+    assert str(outcome).endswith("exited with status 3: err")
+
+
+async def test_it_has_no_input_and_speaks_plain_english() -> None:
+    outcome = await run_command(shell("cat; echo $LC_ALL $SYSTEMD_COLORS"), deadline=PATIENT)
+    assert outcome.ok
+    assert outcome.out == "C.UTF-8 0\n"
+
+
+async def test_at_its_deadline_it_is_killed_with_all_it_started(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    script = "sleep 90 & echo $$ $! > $1; wait"
+    outcome = await run_command(shell(script, str(pids)), deadline=0.3)
+    assert outcome.status is None
+    assert "did not end within 0.3 s" in str(outcome)
+    for pid in (await asyncio.to_thread(pids.read_text)).split():
+        await gone(int(pid))
+
+
+async def test_a_program_that_is_given_up_is_collected_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    for _ in range(30):
+        assert (await run_command(("sleep", "90"), deadline=0)).status is None
+    assert "child process" not in caplog.text
+
+
+async def test_a_caller_that_is_cancelled_leaves_nothing_behind(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    os.mkfifo(pid)
+    task = asyncio.create_task(
+        run_command(shell("echo $$ > $1; sleep 90", str(pid)), deadline=PATIENT)
+    )
+    number = int(await asyncio.to_thread(pid.read_text))
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    await gone(number)
+
+
+async def test_a_program_that_babbles_is_read_to_its_end_and_kept_in_part() -> None:
+    outcome = await run_command(shell("head -c 3000000 /dev/zero; echo done >&2"), deadline=PATIENT)
+    assert len(outcome.out) == OUTPUT_BYTES
+    assert outcome.err == "done\n"
+
+
+async def test_a_program_that_is_not_there() -> None:
+    outcome = await run_command(("/no/such/program",), deadline=PATIENT)
+    assert outcome.status == NO_PROGRAM
+    assert "is it installed" in str(outcome)
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (0, "`a b c` exited with status 0: words"),
+        (-9, "`a b c` was ended by signal 9: words"),
+        (None, "`a b c` did not end within 2 s: words"),
+    ],
+)
+def test_the_sentence(status: int | None, sentence: str) -> None:
+    assert str(Outcome(("a", "b", "c", "d"), status, "words", " ", 2.0)) == sentence
+
+
+async def gone(pid: int) -> None:
+    """Wait until a process is gone, which its parent or the first process sees to."""
+
+    def ended() -> bool:
+        try:
+            return ") Z " in Path(f"/proc/{pid}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+
+    while not await asyncio.to_thread(ended):
+        await asyncio.sleep(0)
+
+
+async def test_lines_come_as_they_are_printed_and_closing_kills_the_program(tmp_path: Path) -> None:
+    script = "sleep 90 & echo $$; echo $!; wait"
+    lines = stream_lines(shell(script))
+    pids = [int(await anext(lines)), int(await anext(lines))]
+    await lines.aclose()
+    for pid in pids:
+        await gone(pid)
+
+
+async def test_a_reader_that_is_slow_holds_the_program_up(tmp_path: Path) -> None:
+    count = 200_000
+    lines = stream_lines(shell(f"i=0; while [ $i -lt {count} ]; do echo $i; i=$((i+1)); done"))
+    assert await anext(lines) == b"0\n"
+    await asyncio.sleep(0.1)
+    numbers = [int(line) async for line in lines]
+    assert numbers == list(range(1, count))
+
+
+async def test_a_line_without_end_is_refused_and_its_program_killed() -> None:
+    with pytest.raises(ValueError, match="limit"):
+        _ = [line async for line in stream_lines(shell("exec cat /dev/zero"))]
+
+
+@pytest.mark.parametrize("turns", range(8))
+async def test_a_start_that_is_cancelled_leaves_no_process(tmp_path: Path, turns: int) -> None:
+    async def hold() -> None:
+        async with started(shell("echo $$ > $1; exec sleep 90", str(tmp_path / "pid")), {}):
+            await asyncio.Event().wait()
+
+    children = await asyncio.to_thread(own_children)
+    task = asyncio.create_task(hold())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert await asyncio.to_thread(own_children) <= children
+
+
+def own_children() -> set[int]:
+    """Return the processes that this one has started, collected or not."""
+    tasks = Path("/proc/self/task").glob("*/children")
+    return {int(pid) for task in tasks for pid in task.read_text().split()}

@@ -1,0 +1,82 @@
+"""Killing what outlives an agent, and nothing else."""
+
+import os
+import select
+import subprocess
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from hive.machines.process.procfs import Process, ProcFs
+from hive.machines.process.reap import describe, kill_marked
+
+MARK = f"HIVE_RUN=test-{os.getpid()}"
+
+Spawn = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def spawn() -> Iterator[Spawn]:
+    """Start a shell script that prints a line when it is ready; it is ended after the test."""
+    processes: list[subprocess.Popen[str]] = []
+
+    def spawn(script: str, *, marked: bool = True) -> subprocess.Popen[str]:
+        name, _, value = MARK.partition("=")
+        process = subprocess.Popen(
+            ("sh", "-c", script),
+            env={**os.environ, **({name: value} if marked else {})},
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        processes.append(process)
+        assert process.stdout
+        process.stdout.readline()
+        return process
+
+    yield spawn
+    for process in processes:
+        process.kill()
+        process.communicate()
+
+
+def test_the_marked_are_killed_and_named_and_nobody_else(spawn: Spawn) -> None:
+    marked = spawn("echo; exec sleep 1000")
+    stranger = spawn("echo; exec sleep 1000", marked=False)
+    fd = os.pidfd_open(marked.pid)
+    killed = kill_marked(ProcFs(), MARK)
+    assert select.select([fd], [], [], 0)[0]
+    os.close(fd)
+    assert [process.pid for process in killed] == [marked.pid]
+    assert describe(killed) == f"killed what outlived the agent: sleep ({marked.pid})"
+    assert stranger.poll() is None
+
+
+def test_members_of_the_session_are_killed_without_a_mark(spawn: Spawn) -> None:
+    is_sleep = "grep -qs sleep /proc/$!/comm"
+    process = spawn(f"sleep 1000 & until {is_sleep}; do :; done; echo; wait", marked=False)
+    killed = kill_marked(ProcFs(), MARK, session=process.pid)
+    assert sorted(p.command for p in killed) == ["sh", "sleep"]
+
+
+def test_what_multiplies_while_it_is_killed_is_killed_too(spawn: Spawn) -> None:
+    spawn("echo; while :; do setsid sleep 1000 & done")
+    killed = kill_marked(ProcFs(), MARK)
+    assert killed
+    assert list(ProcFs().marked(MARK)) == []
+
+
+def test_nothing_to_kill_is_nothing(spawn: Spawn) -> None:
+    spawn("echo; exec sleep 1000", marked=False)
+    assert kill_marked(ProcFs(), MARK) == ()
+
+
+def test_a_pid_that_changed_hands_since_it_was_found_is_spared(
+    spawn: Spawn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stranger = spawn("echo; exec sleep 1000", marked=False)
+    procfs = ProcFs()
+    rounds = iter([[Process(stranger.pid, "agent", False, 1, start_ticks=1)], []])
+    monkeypatch.setattr(procfs, "marked", lambda mark, session: next(rounds))
+    kill_marked(procfs, MARK)
+    assert stranger.poll() is None

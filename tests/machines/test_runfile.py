@@ -1,0 +1,101 @@
+"""What the next daemon finds: whole records, or a sentence; and directories removed with care."""
+
+import os
+from pathlib import Path
+
+import pytest
+from attrs import evolve
+
+from hive.errors import FailedError
+from hive.machines.process import runfile
+from hive.machines.process.runfile import RunRecord
+from hive.machines.purge import purge_directory
+
+RECORD = RunRecord(
+    name="alice",
+    run="00ff",
+    boot_id="boot",
+    started_at=1.5,
+    log_file="/var/log/alice",
+    log_start=7,
+)
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    file = tmp_path / runfile.FILE_NAME
+    for record in (RECORD, evolve(RECORD, pid=5, start_ticks=6)):
+        runfile.write(file, record)
+        assert runfile.read(file) == record
+    assert [path.name for path in tmp_path.iterdir()] == [runfile.FILE_NAME]
+
+
+def test_a_record_is_on_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / runfile.FILE_NAME
+    synced: list[tuple[str, bool]] = []
+    monkeypatch.setattr(
+        os,
+        "fsync",
+        lambda fd: synced.append((Path(f"/proc/self/fd/{fd}").readlink().name, file.exists())),
+    )
+    runfile.write(file, RECORD)
+    assert synced == [("process.json.new", False), (tmp_path.name, True)]
+
+
+def test_no_record_is_none(tmp_path: Path) -> None:
+    file = tmp_path / runfile.FILE_NAME
+    assert runfile.read(file) is None
+    runfile.remove(file)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"name": "alice"}', '{"what": 1}'])
+def test_what_is_no_record_is_a_sentence_with_the_file(tmp_path: Path, content: str) -> None:
+    file = tmp_path / runfile.FILE_NAME
+    file.write_text(content)
+    with pytest.raises(FailedError, match=f"{file} of a process cannot be read"):
+        runfile.read(file)
+
+
+def test_every_process_of_a_run_carries_its_id() -> None:
+    assert RECORD.mark == "HIVE_RUN=00ff"
+
+
+def test_purging_removes_a_directory_with_all_that_is_in_it(tmp_path: Path) -> None:
+    (tmp_path / "agents/alice/state/deep").mkdir(parents=True)
+    (tmp_path / "agents/alice/state/deep/file").touch()
+    (tmp_path / "agents/bob").mkdir()
+    for _ in range(2):
+        purge_directory(tmp_path, "agents", "alice")
+        assert [path.name for path in (tmp_path / "agents").iterdir()] == ["bob"]
+
+
+def test_links_inside_are_removed_and_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "base/alice").mkdir(parents=True)
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious/file").touch()
+    (tmp_path / "base/alice/directory").symlink_to(tmp_path / "precious")
+    (tmp_path / "base/alice/file").symlink_to(tmp_path / "precious/file")
+    purge_directory(tmp_path / "base", "alice")
+    assert not (tmp_path / "base/alice").exists()
+    assert (tmp_path / "precious/file").exists()
+
+
+@pytest.mark.parametrize("link", ["base/agents", "base/agents/alice"])
+def test_a_link_on_the_way_is_refused(tmp_path: Path, link: str) -> None:
+    (tmp_path / "precious/alice").mkdir(parents=True)
+    place = tmp_path / link
+    place.parent.mkdir(parents=True)
+    place.symlink_to(tmp_path / "precious")
+    with pytest.raises(FailedError, match="symbolic link"):
+        purge_directory(tmp_path / "base", "agents", "alice")
+    assert (tmp_path / "precious/alice").is_dir()
+    assert place.is_symlink()
+
+
+@pytest.mark.parametrize("part", ["..", ".", "", "a/../..", "/etc"])
+def test_only_plain_names_lead_down(tmp_path: Path, part: str) -> None:
+    (tmp_path / "base/agents").mkdir(parents=True)
+    with pytest.raises(FailedError, match="is not the name of a directory"):
+        purge_directory(tmp_path / "base", "agents", part)
+    assert (tmp_path / "base/agents").is_dir()
