@@ -1,7 +1,7 @@
 """hyperhive: an actor-model supervisor for swarms of coding agents.
 
-`Hive` runs a whole hive inside your own program or test. It is loaded on first use, so that a
-command-line verb never pays for it.
+`Hive` runs a complete hive inside your own program or test. It is imported on first use, so that
+command-line verbs start fast.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Waiting that a cancellation cannot cut short."""
+"""Cancellation: wait for work that must finish first."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ T = TypeVar("T")
 
 
 async def shield_until_done(work: Awaitable[T]) -> T:
-    """Wait for work that has to be finished, and return its result.
+    """Wait for work that must finish, and return its result.
 
-    A cancellation of the waiter is raised only when the work is over: whoever stops waiting lets go
-    of what the work uses, and a thread, for one, goes on all the same.
+    A cancellation of the caller is raised only when the work is done. Otherwise the caller would
+    release resources that the work still uses: a thread, for one, cannot be cancelled.
     """
     task = asyncio.ensure_future(work)
     try:
@@ -22,7 +22,7 @@ async def shield_until_done(work: Awaitable[T]) -> T:
         while not task.done():
             await _until_done(task)
         if not task.cancelled():
-            task.exception()  # the cancellation is what the waiter hears of
+            task.exception()  # marked as retrieved: the cancellation is raised instead
         raise
 
 
@@ -30,4 +30,4 @@ async def _until_done(task: asyncio.Future[T]) -> None:
     try:
         await asyncio.wait([task])
     except asyncio.CancelledError:
-        return  # told before; it is raised at the end
+        return  # a further one; the first is raised at the end

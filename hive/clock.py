@@ -1,7 +1,7 @@
-"""Wall-clock time as a parameter, so that a simulated hour is an hour on every time stamp too.
+"""Wall time as a parameter, so that time stamps follow the virtual clock of a simulation.
 
 Deadlines (leases, back-off, long polls) use the loop's monotonic `time()`. Wall time is only for
-what people read and for times that must survive a restart.
+people and for times that must survive a restart.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from typing import Protocol
 from attrs import frozen
 
 MINUTE = 60.0
-"""Seconds of a minute, over which rates are counted."""
+"""Seconds of a minute, the period of rates."""
 
 
 class Clock(Protocol):
-    """Tells the wall time in seconds since 1970-01-01T00:00Z."""
+    """Source of wall time."""
 
     def now(self) -> float:
-        """Return seconds since the epoch."""
+        """Return seconds since 1970-01-01T00:00Z."""
         ...
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The clock of the operating system."""
 
-    now = staticmethod(time.time)  # the clock is read for every request
+    now = staticmethod(time.time)  # no call in between: it is read for every request
 
 
 @frozen
 class LoopClock:
-    """A clock that follows the loop, for simulations: it stands still unless the loop moves it."""
+    """Wall time derived from the time of a loop, for simulations."""
 
     loop: asyncio.AbstractEventLoop
     epoch: float = 1_700_000_000.0
@@ -51,6 +51,6 @@ def rfc3339(seconds: float) -> str:
 
 
 @lru_cache(maxsize=64)
-def _second(whole: int) -> str:
-    """Return the part of a time that all mail of one second shares."""
-    return datetime.fromtimestamp(whole, UTC).isoformat().removesuffix("+00:00")
+def _second(seconds: int) -> str:
+    """Return date and time without fraction; cached, since mail of one second shares it."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat().removesuffix("+00:00")

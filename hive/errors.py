@@ -1,7 +1,7 @@
-"""The errors an operator, an agent or an embedder may meet, and their names on the wire.
+"""Errors for operators, agents and embedders, with their wire codes and exit statuses.
 
-Every error carries a sentence that says what happened and what to do. The class decides the wire
-code and the exit status of the command-line programs; nothing else does.
+Every error has a sentence that says what happened and what to do. Its class alone determines the
+wire code and the exit status of the command-line programs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import IntEnum, StrEnum
 
 
 class ErrorCode(StrEnum):
-    """What kind of refusal a response carries in its `code` field."""
+    """Values of the `code` field of an error response."""
 
     BAD_REQUEST = "bad_request"
     UNKNOWN_NAME = "unknown_name"
@@ -30,7 +30,7 @@ class ErrorCode(StrEnum):
 
 
 class ExitStatus(IntEnum):
-    """Exit statuses of `hive-c0re` and `hive-ag3nt`, stable so that scripts can rely on them."""
+    """Exit statuses of `hive-c0re` and `hive-ag3nt`, stable for scripts."""
 
     OK = 0
     FAILED = 1
@@ -47,14 +47,14 @@ INTERRUPTED = 128 + signal.SIGINT
 
 
 class HiveError(Exception):
-    """A refusal or failure with a sentence for the person who has to act on it."""
+    """A refusal or failure, with a sentence for the person who has to act."""
 
     code = ErrorCode.FAILED
     exit_status = ExitStatus.FAILED
 
     @property
     def facts(self) -> Mapping[str, int | None]:
-        """What a program needs to know beyond the code: further fields of the response."""
+        """Further fields of the error response, for programs."""
         return {}
 
 
@@ -72,28 +72,28 @@ class ConfigError(BadRequestError):
 
 
 class UnknownNameError(HiveError):
-    """No participant of that name is known."""
+    """There is no participant of that name."""
 
     code = ErrorCode.UNKNOWN_NAME
     exit_status = ExitStatus.UNKNOWN_NAME
 
 
 class NotFoundError(HiveError):
-    """The message, approval or other numbered thing does not exist."""
+    """There is no message, question or other object of that number."""
 
     code = ErrorCode.NOT_FOUND
     exit_status = ExitStatus.UNKNOWN_NAME
 
 
 class ConflictError(HiveError):
-    """The request contradicts the present state: the name is taken, the agent already runs."""
+    """The request conflicts with the current state: the name is taken, the agent runs already."""
 
     code = ErrorCode.CONFLICT
     exit_status = ExitStatus.REFUSED
 
 
 class NotAllowedError(HiveError):
-    """The caller may not do this: a peer's lifecycle, operator authority, itself."""
+    """The caller may not do this, such as start a peer or act for the operator."""
 
     code = ErrorCode.NOT_ALLOWED
     exit_status = ExitStatus.REFUSED
@@ -114,14 +114,14 @@ class RateLimitedError(HiveError):
 
 
 class TooLargeError(HiveError):
-    """A body or a line is over its limit; nothing was stored and nothing was cut."""
+    """A body or a line is over its limit; nothing was stored or truncated."""
 
     code = ErrorCode.TOO_LARGE
     exit_status = ExitStatus.REFUSED
 
 
 class StaleLeaseError(HiveError):
-    """An ack or nack named a message that this session does not hold (any more)."""
+    """An ack or nack named a message that is not leased by this session (any more)."""
 
     code = ErrorCode.STALE_LEASE
     exit_status = ExitStatus.REFUSED
@@ -135,17 +135,17 @@ class UnavailableError(HiveError):
 
 
 class TimedOutError(HiveError):
-    """The request was taken but its outcome did not come in time; look before repeating it."""
+    """The request was accepted but not completed in time; check its outcome before repeating it."""
 
     code = ErrorCode.TIMED_OUT
     exit_status = ExitStatus.TIMED_OUT
 
 
 class CursorTooOldError(HiveError):
-    """Some of what came after a cursor has gone by age.
+    """Retention deleted some of what came after a cursor.
 
     Attributes:
-        oldest: The number from which on everything is there; None on a client's side.
+        oldest: The lowest number that is still complete from there on; None in a client.
     """
 
     code = ErrorCode.CURSOR_TOO_OLD
@@ -157,12 +157,12 @@ class CursorTooOldError(HiveError):
 
     @property
     def facts(self) -> Mapping[str, int | None]:
-        """The number, as a field of the response."""
+        """The field `oldest`."""
         return {"oldest": self.oldest}
 
     @classmethod
     def behind(cls, cursor: int, oldest: int) -> CursorTooOldError:
-        """Return the error of a reader who would go on after `cursor`."""
+        """Return the error of a reader at `cursor`."""
         return cls(
             f"what came after {cursor} is partly gone by age, the oldest that is left is {oldest}; "
             f"go on after {oldest - 1} and take the gap into account",
@@ -171,7 +171,7 @@ class CursorTooOldError(HiveError):
 
 
 class FailedError(HiveError):
-    """An operation was tried and failed; the sentence says why."""
+    """An operation failed; the sentence says why."""
 
 
 BY_CODE: dict[str, type[HiveError]] = {
@@ -195,8 +195,8 @@ BY_CODE: dict[str, type[HiveError]] = {
 
 
 def from_wire(code: str | None, sentence: str) -> HiveError:
-    """Rebuild the error of a response from its `code` and `error` fields.
+    """Return the error of a response from its `code` and `error` fields.
 
-    A code that this version does not know becomes a plain `FailedError`.
+    An unknown code becomes a `FailedError`.
     """
     return BY_CODE.get(code or "", FailedError)(sentence)

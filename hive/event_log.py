@@ -1,4 +1,4 @@
-"""The hive's diary: what happened, in order, durable, and told at once to whoever listens."""
+"""Event log: appends the events of the hive to the store and passes them to subscribers."""
 
 from __future__ import annotations
 
@@ -17,64 +17,64 @@ from hive.store.cursors import events_after
 from hive.wire.enums import EventKind
 from hive.wire.rows import EventRow
 
-__all__ = ["END_EVENTS", "KEPT", "EventKind", "EventLog", "Listener"]
+__all__ = ["END_EVENTS", "MAX_BUFFERED", "EventKind", "EventLog", "Listener"]
 
 logger = logging.getLogger(__name__)
 
 Listener = Callable[[EventRow], None]
 
-KEPT = 1000
-"""Most events that wait in memory for a store that takes no writes."""
+MAX_BUFFERED = 1000
+"""Most events that are buffered in memory while the store accepts no writes."""
 
 END_EVENTS = (EventKind.ENDED, EventKind.STOPPED)
-"""What tells of the end of an agent's container."""
+"""Events about the end of the container of an agent."""
 
 
 @frozen
 class _Entry:
-    """An event on its way to the disk; `lasts` if it is true whatever becomes of a commit."""
+    """An event to be written; with `retry`, it is buffered if its commit fails."""
 
     kind: EventKind
     name: str | None
     detail: dict[str, Any]
     at: float
-    lasts: bool = True
+    retry: bool = True
 
 
 class EventLog:
-    """Appends events to the store and tells listeners once they are on disk.
+    """Appends events to the store and calls listeners once they are on disk.
 
-    Events that happen while the store takes no writes wait in memory, the first of them, and
-    the others are counted: how a trouble began says more than how it went on.
+    While the store accepts no writes, the first `MAX_BUFFERED` events are buffered and the others
+    counted: the first events of a trouble say most about it.
 
     Args:
-        store: Keeps the events.
-        clock: Says when they happened.
+        store: Store of the events.
+        clock: Wall time of the events.
     """
 
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
         self._listeners: list[Listener] = []
-        self._kept: deque[_Entry] = deque()
-        self._lost = 0
+        self._buffer: deque[_Entry] = deque()
+        self._dropped = 0
 
     def record(self, kind: EventKind, name: str | None = None, **detail: Any) -> None:
-        """Write an event down, with participant and details; returns at once."""
-        self._append(_Entry(kind, name, _known(detail), self._clock.now()))
+        """Append an event with participant and details; return at once."""
+        self._append(_Entry(kind, name, _without_none(detail), self._clock.now()))
 
     def record_with_commit(self, kind: EventKind, name: str | None = None, **detail: Any) -> None:
-        """Write down what is only so if the commit that is gathering succeeds."""
-        self._append(_Entry(kind, name, _known(detail), self._clock.now(), lasts=False))
+        """Append an event that is only true if the next commit succeeds."""
+        self._append(_Entry(kind, name, _without_none(detail), self._clock.now(), retry=False))
 
-    def catch_up(self) -> None:
-        """Write down what has waited for the store, with the times at which it happened."""
-        kept, self._kept = self._kept, deque()
-        lost, self._lost = self._lost, 0
-        for entry in kept:
+    def write_buffered(self) -> None:
+        """Append the buffered events with their own times, then the number of dropped ones."""
+        buffered, self._buffer = self._buffer, deque()
+        dropped, self._dropped = self._dropped, 0
+        for entry in buffered:
             self._append(entry)
-        if lost:
-            self.record(EventKind.EVENTS_LOST, count=lost)
+        if dropped:
+            self.record(EventKind.EVENTS_LOST, count=dropped)
 
     async def recent(self, limit: int) -> list[EventRow]:
         """Return up to `limit` of the newest events, oldest first."""
@@ -84,13 +84,13 @@ class EventLog:
         """Return the first `limit` events with a number above `after`.
 
         Raises:
-            CursorTooOldError: Some of them have gone by age.
+            CursorTooOldError: Retention deleted some of them.
         """
-        page = await self._store.read(events_after(after, limit))
-        return list(map(_row, page.rows))
+        chunk = await self._store.read(events_after(after, limit))
+        return list(map(_row, chunk.rows))
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with each event from now on; returns what ends that."""
+        """Call `listener` with each event from now on; return the function that unsubscribes it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
@@ -100,8 +100,8 @@ class EventLog:
 
     def _appended(self, entry: _Entry, written: asyncio.Future[int]) -> None:
         if written.cancelled() or written.exception() is not None:
-            if entry.lasts:
-                self._keep(entry)
+            if entry.retry:
+                self._buffer_entry(entry)
             return
         row = EventRow(
             seq=written.result(),
@@ -113,16 +113,16 @@ class EventLog:
         for listener in tuple(self._listeners):
             listener(row)
 
-    def _keep(self, entry: _Entry) -> None:
+    def _buffer_entry(self, entry: _Entry) -> None:
         what = (entry.kind.value, entry.name, entry.detail)
         logger.warning("an event could not be stored at once: %s %s %s", *what)
-        if len(self._kept) < KEPT:
-            self._kept.append(entry)
+        if len(self._buffer) < MAX_BUFFERED:
+            self._buffer.append(entry)
         else:
-            self._lost += 1
+            self._dropped += 1
 
 
-def _known(detail: Mapping[str, Any]) -> dict[str, Any]:
+def _without_none(detail: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in detail.items() if value is not None}
 
 

@@ -1,4 +1,4 @@
-"""Why a container, a process or a function ended: a closed set, one sentence each."""
+"""Exits of containers, processes and functions: the closed set of causes, with a sentence each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from attrs import frozen
 
 @frozen
 class Exited:
-    """It ended by itself with an exit status; 0 means that it was done."""
+    """It exited with a status; 0 is success."""
 
     status: int
 
@@ -50,7 +50,7 @@ class Rebooted:
 
 @frozen
 class Unknown:
-    """Nobody can tell: it ended while nothing was watching, or the kernel keeps no status."""
+    """The cause is unknown: it was not watched, or the kernel has no status of it."""
 
     why: str
 
@@ -59,18 +59,18 @@ class Unknown:
 
 
 How = Exited | Signaled | OutOfMemory | Rebooted | Unknown
-"""The closed set of ways to end."""
+"""The closed set of exit causes."""
 
 
 @frozen
 class Ended:
-    """An end as a runtime reports it.
+    """An exit, as a runtime reports it.
 
     Attributes:
-        how: Exit status, signal, or whatever else is known.
+        how: Cause of the exit.
         at: Wall time in seconds when it was noticed.
-        last_lines: The end of its output, oldest first.
-        result: systemd's one word for it, if systemd ran it: the `Result=` of systemd.service(5).
+        last_lines: Last lines of the output, oldest first.
+        result: The `Result=` of systemd.service(5), if systemd ran it.
     """
 
     how: How
@@ -83,7 +83,7 @@ class Ended:
 
 
 def facts(ended: Ended) -> dict[str, int | str | bool]:
-    """Return an end as fields for programs: `exit_status`, `signal` or `oom`, and `result`."""
+    """Return an exit as fields for programs: `exit_status`, `signal` or `oom`, and `result`."""
     return _facts(ended.how) | ({} if ended.result is None else {"result": ended.result})
 
 
@@ -100,5 +100,5 @@ def _facts(how: How) -> dict[str, int | str | bool]:
 
 
 def is_clean(how: How) -> bool:
-    """Return whether this end was no failure: exit status 0 or a reboot from inside."""
+    """Return whether an exit is no failure: exit status 0 or a reboot from inside."""
     return isinstance(how, Rebooted) or how == Exited(0)

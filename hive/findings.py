@@ -1,4 +1,4 @@
-"""What an examination says: one value for each thing that was looked at."""
+"""Findings: the results of the checks of `doctor`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from attrs import frozen
 
 
 class Verdict(StrEnum):
-    """What is to be thought of it."""
+    """Verdict of a finding."""
 
     OK = "ok"
     WARNING = "warning"
@@ -18,14 +18,15 @@ class Verdict(StrEnum):
 
 @frozen
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        check: What was looked at, in a word.
-        sentence: How it is.
-        remedy: What to do; empty if nothing is to be done.
-        removable: Generated files that can go without any harm; `--fix` removes them.
-        commands: What can be run without any harm after that; `--fix` runs them.
+        check: Name of the check, one word.
+        verdict: Whether the result is good.
+        sentence: What the check found.
+        remedy: What to do; empty if nothing.
+        removable: Generated files that are safe to remove; `--fix` removes them.
+        commands: Commands that are safe to run after that; `--fix` runs them.
     """
 
     check: str

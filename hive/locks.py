@@ -1,7 +1,7 @@
-"""File locks that the kernel releases however their process ends (flock(2)).
+"""File locks, which the kernel releases at the end of their process (flock(2)).
 
-The file holds the pid of the process that locked it last. That is a note for people: a file that is
-left over locks nothing.
+The file contains the pid of the process that locked it last, for people to read. The existence of
+the file locks nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class LockHeldError(Exception):
     """The file is locked already.
 
     Attributes:
-        pid: The process that holds it, as it noted itself; empty if it could not.
+        pid: Process that holds the lock, from the file; empty if that could not be written.
     """
 
     def __init__(self, path: Path, pid: str) -> None:
@@ -28,8 +28,8 @@ class FileLock:
     """An exclusive lock, held by an open file.
 
     Args:
-        path: The file; it is made if need be, and stays.
-        mode: Permissions of a file that is made.
+        path: The file; it is created if it is missing, and never removed.
+        mode: Permissions of a created file.
     """
 
     def __init__(self, path: Path, mode: int) -> None:
@@ -38,10 +38,10 @@ class FileLock:
         self._descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock and write our pid into its file.
+        """Acquire the lock and write the pid into its file.
 
         Raises:
-            LockHeldError: Another process, or another lock of this one, has it.
+            LockHeldError: Another process, or another lock of this one, holds it.
             OSError: The file cannot be opened.
         """
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, self._mode)
@@ -51,13 +51,13 @@ class FileLock:
             pid = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
             os.close(descriptor)
             raise LockHeldError(self.path, pid) from None
-        with suppress(OSError):  # on a full disk; the pid is for who reads it, not for the lock
+        with suppress(OSError):  # on a full disk; the lock does not need the pid
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
 
     def release(self) -> None:
-        """Give the lock back. Idempotent."""
+        """Release the lock. Idempotent."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

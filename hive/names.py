@@ -1,7 +1,7 @@
-"""Names of participants: what they may look like, which are special, and the nearest right one.
+"""Names of participants, groups and queues: syntax, reserved names, suggestions.
 
-A name is also an inbox key and a directory name, so the rules here are the only gate between a
-request and the file system.
+A name is also the key of an inbox and the name of a directory, so these checks protect the file
+system from requests.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ MANAGER = "hm1nd"
 """The manager agent, and also the name of its container."""
 
 OPERATOR = "operator"
-"""The human's inbox."""
+"""The inbox of the operator."""
 
 SYSTEM = "system"
-"""Sender of the daemon's own JSON events; has no inbox."""
+"""Sender of JSON events from the daemon; has no inbox."""
 
 REMINDER = "reminder"
-"""Sender of delayed messages that a participant left for itself; has no inbox."""
+"""Sender of reminders; has no inbox."""
 
 WITHOUT_INBOX = frozenset({SYSTEM, REMINDER})
 """Senders that have no inbox."""
 
 MANAGER_ALIAS = "manager"
-"""What participants may call the manager when they send."""
+"""Alias of the manager for senders."""
 
 EVERYONE = "*"
 """Recipient of a broadcast."""
@@ -37,13 +37,13 @@ GROUP_PREFIX = "@"
 """`@name` is every member of a group."""
 
 QUEUE_PREFIX = "queue:"
-"""`queue:name` is an inbox that several participants receive from; each message goes to one."""
+"""`queue:name` is a queue that several participants share; each message goes to one."""
 
 RESERVED = frozenset({OPERATOR, SYSTEM, REMINDER, MANAGER_ALIAS, "self"})
 
 CONTAINER_PREFIX = "h-"
 MAX_AGENT_NAME = 9
-"""`nixos-container` allows 11 characters, two of which are the prefix."""
+"""Characters; `nixos-container` allows 11, two of which are the prefix."""
 MAX_PEER_NAME = 32
 
 _SHAPE = re.compile(r"[a-z][a-z0-9-]*")
@@ -51,10 +51,10 @@ _UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@-]*")
 
 
 def check_agent_name(name: str) -> str:
-    """Return the name of an agent if it is allowed.
+    """Return the name of an agent if it is valid.
 
     Raises:
-        BadRequestError: With the rule that the name breaks.
+        BadRequestError: The name breaks a rule; the sentence says which.
     """
     if name == MANAGER:
         return name
@@ -62,10 +62,10 @@ def check_agent_name(name: str) -> str:
 
 
 def check_peer_name(name: str) -> str:
-    """Return the name of a peer if it is allowed.
+    """Return the name of a peer if it is valid.
 
     Raises:
-        BadRequestError: With the rule that the name breaks.
+        BadRequestError: The name breaks a rule; the sentence says which.
     """
     if name == MANAGER:
         raise BadRequestError(f"the name {MANAGER!r} belongs to the manager agent")
@@ -73,10 +73,10 @@ def check_peer_name(name: str) -> str:
 
 
 def check_group_name(name: str) -> str:
-    """Return the name of a group or a queue, without its prefix, if it is allowed.
+    """Return the name of a group or a queue, without its prefix, if it is valid.
 
     Raises:
-        BadRequestError: With the rule that the name breaks.
+        BadRequestError: The name breaks a rule; the sentence says which.
     """
     if not _SHAPE.fullmatch(name) or len(name) > MAX_PEER_NAME:
         raise BadRequestError(
@@ -87,10 +87,10 @@ def check_group_name(name: str) -> str:
 
 
 def check_unit_name(name: str) -> str:
-    """Return the name of a unit of systemd, or of a machine, if it can be one.
+    """Return the name of a systemd unit or a machine if it is valid.
 
     Raises:
-        BadRequestError: When it cannot, for instance because it has a wildcard of systemctl(1).
+        BadRequestError: It is not, for instance because of a wildcard of systemctl(1).
     """
     if not _UNIT.fullmatch(name):
         raise BadRequestError(
@@ -100,19 +100,19 @@ def check_unit_name(name: str) -> str:
 
 
 def container_name(agent: str) -> str:
-    """Return the container that belongs to an agent: `h-alice`, or `hm1nd` for the manager."""
+    """Return the name of the container of an agent: `h-alice`, or `hm1nd` for the manager."""
     return MANAGER if agent == MANAGER else CONTAINER_PREFIX + agent
 
 
 def inbox_key(name: str) -> str:
-    """Return the name under which a participant's mail is kept: the manager has two names."""
+    """Return the inbox of a name; the alias of the manager is resolved."""
     return MANAGER if name == MANAGER_ALIAS else name
 
 
 def suggest(wrong: str, known: Iterable[str]) -> str:
-    """Return a sentence ending that names the nearest right word, or an empty string.
+    """Return the end of a sentence that suggests the most similar known word, or nothing.
 
-    Case makes no distance: it is what is wrong most easily.
+    Case is ignored.
     """
     words = {word.casefold(): word for word in known}
     near = difflib.get_close_matches(wrong.casefold(), words, n=1, cutoff=0.6)

@@ -1,6 +1,6 @@
-"""Where things are: the run directory with its sockets and the state directory with what must last.
+"""Paths of a hive: the run directory with the sockets and the state directory with durable data.
 
-Imports nothing heavy: every command-line verb needs it.
+Imports nothing slow, since every command-line verb needs it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from hive.errors import BadRequestError
 
 IN_CONTAINER_SOCKET = Path("/run/hive/mcp.sock")
-"""An agent's socket as seen from inside its container."""
+"""Path of the socket of an agent inside its container."""
 
 SOCKET_PATH_MAX = 107
 """Bytes that fit into `sun_path` of unix(7), without the final NUL."""
@@ -22,8 +22,8 @@ class Paths:
     """The layout of one hive on disk.
 
     Args:
-        run_dir: Sockets; made anew at each boot of the machine.
-        state_dir: The store, the agents' directories, the lock of the one daemon.
+        run_dir: Directory of the sockets.
+        state_dir: Directory of the store, of the agents, and of the daemon's lock.
     """
 
     def __init__(self, run_dir: Path, state_dir: Path) -> None:
@@ -37,16 +37,16 @@ class Paths:
 
     @property
     def manager_socket(self) -> Path:
-        """The manager agent's socket, with its extra verbs."""
+        """The socket of the manager agent, with its additional verbs."""
         return self.run_dir / "manager.sock"
 
     @property
     def agents_run_dir(self) -> Path:
-        """The directory that holds one socket directory per participant."""
+        """The parent of the socket directories of all participants."""
         return self.run_dir / "agents"
 
     def socket_dir(self, name: str) -> Path:
-        """The directory that is bind-mounted into a participant's container at /run/hive."""
+        """The socket directory of a participant, bind-mounted into its container at /run/hive."""
         return self.agents_run_dir / name
 
     def agent_socket(self, name: str) -> Path:
@@ -69,11 +69,11 @@ class Paths:
         return self.run_dir / "host.lock"
 
     def agent_dir(self, name: str) -> Path:
-        """Everything on disk that belongs to one agent."""
+        """The directory of all files of one agent."""
         return self.state_dir / "agents" / name
 
     def agent_state(self, name: str) -> Path:
-        """The agent's own files; /agents/<name>/state inside its container."""
+        """The state directory of an agent; /agents/<name>/state inside its container."""
         return self.agent_dir(name) / "state"
 
     def agent_log(self, name: str) -> Path:
@@ -82,10 +82,10 @@ class Paths:
 
 
 def find(environ: Mapping[str, str] | None = None, *, euid: int | None = None) -> Paths:
-    """Return the paths of this machine's hive.
+    """Return the paths of the hive of this machine and user.
 
-    `HYPERHIVE_RUN_DIR` and `HYPERHIVE_STATE_DIR` override; root has the system directories, anyone
-    else their own (XDG base directories).
+    `HYPERHIVE_RUN_DIR` and `HYPERHIVE_STATE_DIR` take precedence; the default is the system
+    directories for root, the XDG base directories for other users.
     """
     env = os.environ if environ is None else environ
     root = (os.geteuid() if euid is None else euid) == 0
@@ -99,7 +99,7 @@ def check_socket_path(path: Path) -> Path:
     """Return the path if a unix socket can be bound to it.
 
     Raises:
-        BadRequestError: When it is longer than the kernel allows.
+        BadRequestError: It is longer than the kernel allows.
     """
     size = len(os.fsencode(path))
     if size > SOCKET_PATH_MAX:

@@ -1,4 +1,4 @@
-"""Standard input, output and error, as whoever started a program has left them."""
+"""Standard input, output and error: closed descriptors and failed output."""
 
 from __future__ import annotations
 
@@ -10,39 +10,39 @@ from typing import NoReturn
 from hive.errors import FailedError
 
 DONE = "what was asked for is done all the same"
-"""What is so of most verbs whose output is lost."""
+"""Consequence of lost output for most verbs."""
 
 _STANDARD = (("stdin", "r"), ("stdout", "w"), ("stderr", "w"))
 
 
 def reopen_closed_stdio() -> None:
-    """Put the null device where standard input, output or error was closed.
+    """Open the null device for each of standard input, output and error that is closed.
 
-    A file that is opened later would get its number otherwise: output would be written into it, and
-    libuv ends a process that closes it. In the order of their numbers, since a file that is opened
-    gets the lowest number that is free, see open(2).
+    Otherwise a file opened later would get its descriptor: output would be written into that file,
+    and libuv aborts a process that closes the descriptor. The order is that of the descriptors,
+    since open(2) returns the lowest free one.
     """
     for name, mode in _STANDARD:
         if getattr(sys, name) is None:
-            held = Path(os.devnull).open(mode)  # noqa: SIM115  # for as long as the program runs
-            os.set_inheritable(held.fileno(), True)
-            setattr(sys, name, held)
+            null = Path(os.devnull).open(mode)  # noqa: SIM115  # stays open
+            os.set_inheritable(null.fileno(), True)
+            setattr(sys, name, null)
 
 
 def discard_output() -> None:
-    """Give standard output somewhere to go: the interpreter flushes it once more at its end."""
+    """Redirect standard output to the null device: the interpreter flushes it once more at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def raise_output_error(error: OSError, all_the_same: str = DONE) -> NoReturn:
-    """Give up on an output that cannot be written.
+def raise_output_error(error: OSError, consequence: str = DONE) -> NoReturn:
+    """Raise the error of an output that cannot be written.
 
     Args:
-        error: Why it cannot.
-        all_the_same: What is so nevertheless.
+        error: The error of the write.
+        consequence: Sentence about the state of the request.
 
     Raises:
-        FailedError: In any case.
+        FailedError: Always.
     """
     discard_output()
-    raise FailedError(f"the output cannot be written: {error.strerror}; {all_the_same}") from None
+    raise FailedError(f"the output cannot be written: {error.strerror}; {consequence}") from None

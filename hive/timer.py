@@ -1,4 +1,4 @@
-"""One timer of the event loop; of the times that are asked for, the earliest holds."""
+"""A timer of the event loop that fires at the earliest of the times set."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from actors import not_before
 
 @define(eq=False)
 class Timer:
-    """Rings once, at the earliest time that it was set to since it rang last.
+    """A timer that fires once, at the earliest time set since it last fired.
 
-    The time is kept here, since not every handle knows it: uvloop's `call_at` returns a plain
-    `Handle` for a time that has come.
+    It stores that time itself: `call_at` of uvloop returns a plain `Handle`, without `when`, for a
+    time that has passed.
     """
 
     _when: float = field(default=0.0, init=False)
     _handle: asyncio.Handle | None = field(default=None, init=False)
 
-    def set(self, when: float, ring: Callable[[], object]) -> None:
-        """Call `ring` at a time of the loop, in seconds, unless something is called before that."""
+    def set(self, when: float, callback: Callable[[], object]) -> None:
+        """Call `callback` at a time of the loop in seconds, unless an earlier time is set."""
         if self._handle is not None:
             if self._when <= when:
                 return
             self._handle.cancel()
         self._when = when
         loop = asyncio.get_running_loop()
-        self._handle = loop.call_at(not_before(when, loop), self._ring, ring)
+        self._handle = loop.call_at(not_before(when, loop), self._fire, callback)
 
     def cancel(self) -> None:
-        """Do not ring. Idempotent."""
+        """Cancel the timer. Idempotent."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
 
-    def _ring(self, ring: Callable[[], object]) -> None:
+    def _fire(self, callback: Callable[[], object]) -> None:
         self._handle = None
-        ring()
+        callback()

@@ -18,10 +18,10 @@ from hive.broker.sessions import Parked, Session
 from hive.broker.values import Post, Token, Value, event
 from hive.clock import rfc3339
 from hive.store import Message, MessageKind, MessageState
-from hive.store.messages import Changes, Written, leasing, moving
+from hive.store.messages import Changes, Written, lease_values, update_values
 from hive.store.questions import Question, row_of
 from hive.store.records import lease_name
-from hive.store.unit import Op, Refused, guarded
+from hive.store.transaction import Op, RolledBack, apply_in_savepoint
 from hive.wire.enums import EventKind
 from hive.wire.rows import Delivery, Received
 
@@ -120,7 +120,7 @@ class FromDisk:
     def of(self, written: Written) -> Value:
         """Return the answer; if the operation failed, its error. It fails without the commit."""
         outcome = written.values[self.place]
-        return outcome.error if isinstance(outcome, Refused) else self.finish(outcome.value)
+        return outcome.error if isinstance(outcome, RolledBack) else self.finish(outcome.value)
 
 
 Answer = tuple[Session, Token, "Value | FromDisk | Grant", bool]
@@ -169,7 +169,7 @@ class Effects(msgspec.Struct, eq=False):
     ) -> None:
         """Add an operation to the commit's transaction; `finish` makes the answer of its result."""
         others = self.changes.others
-        others.append(partial(guarded, op=op))
+        others.append(partial(apply_in_savepoint, op=op))
         self.answers.append((session, token, FromDisk(len(others) - 1, finish), ordered))
 
     def collect(self) -> Changes:
@@ -177,9 +177,9 @@ class Effects(msgspec.Struct, eq=False):
         changes = self.changes
         for message in self.changed.values():
             if message.state is _LEASED and message.in_turn_at is None:
-                changes.leased += leasing(message)
+                changes.leased += lease_values(message)
             else:
-                changes.moved += moving(message)
+                changes.updated += update_values(message)
         changes.questions = [row_of(question) for question in self.questions.values()]
         changes.bodies = [
             message.id

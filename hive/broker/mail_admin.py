@@ -15,8 +15,8 @@ from hive.broker.sessions import Decide, Session
 from hive.broker.values import MarkRead, Moment, Post, RemoveInbox, Token, Value
 from hive.errors import BadRequestError
 from hive.names import GROUP_PREFIX, QUEUE_PREFIX, check_group_name, inbox_key
-from hive.store import Message, MessageKind, dead_letters, groups
-from hive.store.dead_letters import DeadLetters
+from hive.store import Message, MessageKind, dead_letters, participants
+from hive.store.dead_letters import DeadLetterCriteria
 from hive.wire import agent, host
 from hive.wire.agent import Posting
 
@@ -131,7 +131,7 @@ class MailAdmin:
             return {}
 
         effects = self._rules.table.effects
-        effects.ask_disk(session, token, groups.change(name, add, remove), changed)
+        effects.ask_disk(session, token, participants.change_group(name, add, remove), changed)
 
     def remove_queue(
         self, session: Session, request: host.RemoveQueue, token: Token, now: Moment
@@ -150,10 +150,10 @@ class MailAdmin:
         self._rules.table.effects.answers.append((session, token, fields, True))
 
 
-def dead_letter_filter(request: host.Chosen, now: float) -> DeadLetters:
+def dead_letter_filter(request: host.Chosen, now: float) -> DeadLetterCriteria:
     """Return the filter for the dead letters of a request; `now` is wall seconds."""
     age = request.older_than_seconds
-    return DeadLetters(
+    return DeadLetterCriteria(
         ids=tuple(request.ids) if request.ids is not None else None,
         inbox=_key(request.inbox),
         sender=_key(request.sender),
@@ -161,7 +161,7 @@ def dead_letter_filter(request: host.Chosen, now: float) -> DeadLetters:
     )
 
 
-def _require_narrowed(letters: DeadLetters) -> DeadLetters:
+def _require_narrowed(letters: DeadLetterCriteria) -> DeadLetterCriteria:
     if letters.is_everything:
         raise BadRequestError("say which dead letters: by id, inbox, sender or age; never all")
     return letters

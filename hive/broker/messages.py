@@ -23,7 +23,7 @@ from hive.broker.inboxes import Inbox
 from hive.broker.sessions import Session
 from hive.broker.values import Moment
 from hive.store import Message, MessageState, Receipt, Step, receipts
-from hive.store.messages import insertion
+from hive.store.messages import insert_values
 
 _STORED, _LEASED, _ACKED = MessageState.STORED, MessageState.LEASED, MessageState.ACKED
 
@@ -94,7 +94,7 @@ class MessageTable:
             self._queue(message, inbox)
         self.ensure_rows(inbox, sender)
         self.effects.inserted.append(message)
-        self.effects.changes.whole += insertion(message, inbox.number, sender.number)
+        self.effects.changes.inserted_full += insert_values(message, inbox.number, sender.number)
 
     def ensure_rows(self, inbox: Inbox, session: Session) -> None:
         """Add the rows of an inbox and a session to the effects, unless they are on disk."""

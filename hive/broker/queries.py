@@ -20,10 +20,9 @@ from hive.store import (
     dead_letters,
     questions,
     receipts,
-    reminders,
 )
-from hive.store.dead_letters import DeadLetters
-from hive.store.messages import newest, one
+from hive.store.dead_letters import DeadLetterCriteria
+from hive.store.messages import newest, one, pending_reminders
 from hive.store.questions import Question
 
 _EMPTY = InboxCounts(0, 0, 0)
@@ -109,7 +108,7 @@ class MailQueries:
     async def open_questions_of(self, name: str) -> tuple[list[Question], list[Message]]:
         """Return the open questions of a participant, in both directions, and its reminders."""
         return await self._store.read(
-            lambda c: (questions.of_participant(name)(c), reminders.pending(name)(c))
+            lambda c: (questions.of_participant(name)(c), pending_reminders(name)(c))
         )
 
     async def questions(self, count: int, *, ended: bool = False) -> list[Question]:
@@ -140,11 +139,11 @@ class MailQueries:
         )
         if message is None:
             raise NotFoundError(f"there is no message {number}")
-        return message, receipts.ladder(message, written)
+        return message, receipts.trace(message, written)
 
     async def dead_letters(
         self,
-        letters: DeadLetters,
+        letters: DeadLetterCriteria,
         max: int = 50,  # noqa: A002 - the name on the wire
     ) -> Sequence[Message]:
         """Return the newest dead letters that a filter matches, oldest first."""

@@ -38,7 +38,7 @@ from hive.names import OPERATOR, QUEUE_PREFIX
 from hive.store import Kind, Message, MessageKind
 from hive.store.messages import one as message_of
 from hive.store.questions import Question, QuestionState, one
-from hive.store.unit import Op
+from hive.store.transaction import Op
 from hive.wire import questions as wire
 from hive.wire import turns
 from hive.wire.agent import Posting

@@ -31,7 +31,7 @@ from hive.broker.values import Moment, Post, RemoveInbox, Token, Value
 from hive.config import Limits
 from hive.errors import ConflictError, NotFoundError, UnknownNameError
 from hive.names import OPERATOR, QUEUE_PREFIX, check_group_name, suggest
-from hive.store import Kind, Message, MessageKind, MessageState, Step, groups
+from hive.store import Kind, Message, MessageKind, MessageState, Step, participants
 from hive.store.messages import Undelivered, by_id
 from hive.store.records import numbered
 from hive.wire import agent as wire
@@ -514,7 +514,7 @@ class Rules(DeliveryRules):
             )
         ended = self._purge(inbox.name, "its queue was removed", now)
         self._remove_queue(name)
-        self.table.effects.changes.others.append(groups.remove_queue(name))
+        self.table.effects.changes.others.append(participants.remove_queue(name))
         return ended
 
     def _create_queue(self, session: Session, to: str) -> str | None:
@@ -530,7 +530,7 @@ class Rules(DeliveryRules):
     def _store_queue(self, name: str, now: Moment) -> None:
         """Write a new queue to disk, or remove it if its first message was not stored."""
         if self.table.inboxes[QUEUE_PREFIX + name].unread:
-            self.table.effects.changes.others.append(groups.add_queue(name, now.wall))
+            self.table.effects.changes.others.append(participants.add_queue(name, now.wall))
         else:
             self._remove_queue(name)
 

@@ -454,7 +454,7 @@ class BrokerService:
                 await self._load()
                 if self._store.health.trouble is not None:
                     self._perform(self._now())  # `_load` granted messages, which are refused
-                    await self._store.health.until_good()
+                    await self._store.health.until_recovered()
                     await self._load()
                 await self._begin_epoch()
             except StoreClosedError:

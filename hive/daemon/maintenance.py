@@ -8,8 +8,8 @@ from actors import Actor
 from hive.clock import Clock
 from hive.config import Retention
 from hive.store import Store, StoreError
-from hive.store.retention import sweep
-from hive.store.search import catch_up
+from hive.store.retention import apply_retention
+from hive.store.search import update_index
 
 FIRST_LOOK = 60.0
 """Seconds after the start: whoever starts has better things to do first."""
@@ -55,8 +55,8 @@ class Maintenance(Actor[str]):
 
     async def _go_round(self) -> None:
         try:
-            await sweep(self._store, self._retention, self._now(), self._sessions)
-            await catch_up(self._store)
+            await apply_retention(self._store, self._retention, self._now(), self._sessions)
+            await update_index(self._store)
         except StoreError:
             pass  # the store tells of its trouble itself; the next round may have more luck
         self.context.start_timer(PERIOD, LOOK)

@@ -55,7 +55,7 @@ def report_trouble(health: Health, events: EventLog) -> None:
             logger.error("nothing can be stored: %s", now.error)
             events.record(EventKind.STORE_FAILED, what=str(now.error), since=rfc3339(now.since))
         elif before is not None:
-            events.catch_up()
+            events.write_buffered()
             events.record(EventKind.STORE_RECOVERED, failed_since=rfc3339(before.since))
 
     health.subscribe(note)

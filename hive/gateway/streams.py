@@ -13,7 +13,7 @@ from hive.participants.registry import Registry
 from hive.participants.turn_feed import TurnEvent, TurnFeed
 from hive.status.snapshot import Snapshot
 from hive.store import Store
-from hive.store.cursors import PAGE, mail_after
+from hive.store.cursors import CHUNK_ROWS, mail_after
 from hive.store.messages import highest_id, newest
 from hive.wire.rows import EventRow
 
@@ -68,7 +68,7 @@ def event_stream(events: EventLog, limit: int, after: int) -> Stream:
 
 
 async def _more(events: EventLog, limit: int, after: int, last: int) -> list[EventRow]:
-    return await (events.following(PAGE, last) if after else events.recent(limit))
+    return await (events.following(CHUNK_ROWS, last) if after else events.recent(limit))
 
 
 def log_stream(lines: AsyncIterator[str]) -> Stream:

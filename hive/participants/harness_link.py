@@ -19,8 +19,8 @@ from hive.participants.participant import Agent, Participant
 from hive.participants.registry import Registry
 from hive.participants.turn_feed import TurnEvent
 from hive.participants.usage_limits import UsageLimits, spread
-from hive.store import Store, turns
-from hive.store.usage_limits import Limit
+from hive.store import Store, usage
+from hive.store.usage import Limit
 from hive.wire.enums import ActivityState, LiveKind, OrderKind
 from hive.wire.harness import Activity, Order, TurnRecord
 
@@ -114,11 +114,11 @@ class Harnesses:
         """
         if record.ended_at < record.started_at:
             raise BadRequestError("a turn cannot end before it began: look at the two times")
-        await self._store.write(turns.save(participant.name, record))
+        await self._store.write(usage.save_turn(participant.name, record))
 
     async def turns_of(self, participant: Participant, count: int) -> dict[int, TurnRecord]:
         """Return the newest turns of a participant by their numbers, oldest first."""
-        return await self._store.read(turns.newest(participant.name, count))
+        return await self._store.read(usage.newest_turns(participant.name, count))
 
     async def limited(
         self,

@@ -11,8 +11,8 @@ import zlib
 from hive.clock import Clock
 from hive.errors import NotFoundError
 from hive.names import suggest
-from hive.store import Store, usage_limits
-from hive.store.usage_limits import Limit
+from hive.store import Store, usage
+from hive.store.usage import Limit
 
 SPREAD = 60.0
 """Seconds over which those who share an account begin again."""
@@ -41,9 +41,7 @@ class UsageLimits:
 
     async def load(self) -> None:
         """Read what is on disk."""
-        self._limits = {
-            each.account: each for each in await self._store.read(usage_limits.all_of_them)
-        }
+        self._limits = {each.account: each for each in await self._store.read(usage.all_limits)}
 
     def limit_of(self, account: str | None) -> Limit | None:
         """Return the limit of an account, None while it can be used by all who share it."""
@@ -59,7 +57,7 @@ class UsageLimits:
 
     async def limit(self, limit: Limit) -> None:
         """Keep that an account is used up, in place of what was known of it."""
-        await self._store.write(usage_limits.save(limit, ended=self._clock.now() - SPREAD))
+        await self._store.write(usage.save_limit(limit, ended=self._clock.now() - SPREAD))
         self._limits[limit.account] = limit
 
     async def lift(self, account: str) -> Limit:
@@ -74,6 +72,6 @@ class UsageLimits:
             raise NotFoundError(
                 f"no limit of an account {account!r} is known{suggest(account, known)}"
             )
-        await self._store.write(usage_limits.drop(account))
+        await self._store.write(usage.delete_limit(account))
         self._limits.pop(account, None)
         return found

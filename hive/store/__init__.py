@@ -1,12 +1,11 @@
-"""Durable state: one SQLite file, one writer, group commit.
+"""Durable state of a hive: one SQLite file, one writer, group commit.
 
-`store` is what others use. Below it: `writer` groups writes into batches, `engine` says on which
-thread they run, `unit` what a batch is, `connection` which settings must hold, `schema` the tables,
-`pieces` how many rows are one statement. `participants`, `events`, `messages`, `receipts`,
-`groups`, `questions`, `reminders`, `turns` and `limits` are the statements, `records` the values.
-`health` says whether writes are taken and `files` whether they can be found again; `retention`,
-`search` and `cursors` are about what was written long ago; `backup` and `checks` are for
-operators.
+`store` is the public interface. Writing: `writer` groups writes into batches, `engine` runs them on
+threads, `transaction` defines batches and reads, `health` holds whether writes are accepted.
+The file: `connection` opens it and checks that commits are durable, `schema` has the tables,
+`errors` the errors. Tables: `participants`, `events`, `messages`, `receipts`, `dead_letters`,
+`questions` and `usage` have the statements, `bulk` builds multi-row statements, `records` has the
+values. Old data: `retention`, `search`, `cursors`. For operators: `backup` and `checks`.
 """
 
 from hive.store.engine import Engine, InlineEngine, ThreadEngine

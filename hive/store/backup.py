@@ -1,7 +1,7 @@
-"""A copy of a store that is whole, while its daemon goes on writing.
+"""Backup: a consistent copy of a store, with or without a running daemon.
 
 `VACUUM INTO` reads everything in one transaction (sqlite.org/lang_vacuum.html#vacuuminto), so the
-copy is the store of one moment and no writer waits. It needs no daemon either.
+copy is a snapshot and no writer waits.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from hive.store.schema import check, version_of
 
 @frozen
 class Backup:
-    """What a backup holds.
+    """A finished backup.
 
     Attributes:
         path: The file.
-        size: Its bytes.
-        version: The schema version in it.
+        size: Its size in bytes.
+        version: Its schema version.
     """
 
     path: Path
@@ -34,20 +34,20 @@ class Backup:
 
 
 def back_up(source: Path, target: Path, *, force: bool = False) -> Backup:
-    """Copy the store at `source` to `target`, check the copy, and only then give it its name.
+    """Copy the store at `source` to a temporary file, check it, rename it to `target`.
 
     Args:
         source: The store; a daemon may be using it.
-        target: Where the copy goes; its directory must exist.
-        force: Replace a file that is there.
+        target: Path of the copy; its directory must exist.
+        force: Replace an existing file.
 
     Raises:
         NotFoundError: There is no store.
         ConflictError: The target exists, or is the store itself.
         StoreError: The store cannot be read, or the copy cannot be written.
-        FailedError: The directory cannot be written, or that of the store not be looked into.
+        FailedError: The directory of the target cannot be written, or that of the store not read.
     """
-    if not is_there(source):
+    if not exists(source):
         raise NotFoundError(f"there is no store {source}; HYPERHIVE_STATE_DIR says where it is")
     if target.resolve() == source.resolve():
         raise ConflictError(f"{target} is the store itself; name another file")
@@ -60,16 +60,16 @@ def back_up(source: Path, target: Path, *, force: bool = False) -> Backup:
     except OSError as error:
         raise FailedError(f"cannot write {target}: {error.strerror}") from error
     finally:
-        with suppress(OSError):  # where nothing may be made, nothing was
+        with suppress(OSError):  # it may not exist
             unfinished.unlink()
     return Backup(target, target.stat().st_size, version)
 
 
-def is_there(path: Path) -> bool:
+def exists(path: Path) -> bool:
     """Return whether there is a store.
 
     Raises:
-        FailedError: When that cannot be seen.
+        FailedError: Its directory cannot be read.
     """
     try:
         return path.exists()
@@ -81,7 +81,7 @@ def is_there(path: Path) -> bool:
 
 
 def _copy(source: Path, target: Path) -> int:
-    """Copy to a new file and return the schema version that was found in the copy."""
+    """Copy to a new file and return the schema version of the copy."""
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     try:
         with closing(open_read_only(source)) as connection:
@@ -91,19 +91,19 @@ def _copy(source: Path, target: Path) -> int:
         raise from_sqlite(error, source) from error
     try:
         with closing(open_read_only(target)) as connection:
-            _require_whole(connection, target)
+            _require_intact(connection, target)
             return version_of(connection)
     except sqlite3.Error as error:
         raise from_sqlite(error, target) from error
 
 
 def open_read_only(path: Path) -> sqlite3.Connection:
-    """Return a connection that cannot change the file, nor create it."""
+    """Return a connection that can neither change nor create the file."""
     uri = f"{path.absolute().as_uri()}?mode=ro"
     return sqlite3.connect(uri, uri=True, isolation_level=None)
 
 
-def _require_whole(connection: sqlite3.Connection, path: Path) -> None:
+def _require_intact(connection: sqlite3.Connection, path: Path) -> None:
     found = [row[0] for row in connection.execute("PRAGMA integrity_check")]
     if found != ["ok"]:
         raise StoreCorruptError(
@@ -113,7 +113,7 @@ def _require_whole(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _publish(unfinished: Path, target: Path, *, force: bool) -> None:
-    """Let the copy appear under its name in one step, and on disk."""
+    """Sync the copy and give it its name in one atomic step."""
     _sync(unfinished)
     if force:
         unfinished.replace(target)

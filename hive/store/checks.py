@@ -1,7 +1,4 @@
-"""What can be told about a store by looking at its file, with or without a daemon.
-
-Each finding says what was looked at, whether it is good, what was seen, and what to do about it.
-"""
+"""Checks of a store by reading its file, with or without a running daemon."""
 
 from __future__ import annotations
 
@@ -13,35 +10,35 @@ from pathlib import Path
 
 from hive.errors import FailedError
 from hive.findings import Finding, Verdict
-from hive.store.backup import is_there, open_read_only
+from hive.store.backup import exists, open_read_only
+from hive.store.connection import wal_path
 from hive.store.errors import StoreError, StoreFullError, StoreLockedError, from_sqlite
-from hive.store.file_identity import log_of
 from hive.store.schema import MIGRATIONS, OPEN, check, version_of
 
 MIB = 1 << 20
 
-LONG_LOG = 64 * MIB
-"""Bytes of a log that a daemon's own checkpoints should never let it reach."""
+LARGE_WAL = 64 * MIB
+"""Bytes above which checkpoints of the daemon must have been blocked."""
 
-LITTLE_ROOM = 256 * MIB
-"""Bytes free below which the disk is said to be nearly full."""
+LOW_SPACE = 256 * MIB
+"""Free bytes below which the disk is nearly full."""
 
-LONG_UNREAD = 86400.0
-"""Seconds after which an unacked message is worth a look."""
+OLD_UNREAD = 86400.0
+"""Seconds after which an unread message is a warning."""
 
 
 Check = Callable[[sqlite3.Connection, Path, float], Finding]
 
 
 def examine(path: Path, now: float) -> list[Finding]:
-    """Look at a store without changing anything.
+    """Check a store without changing it.
 
     Args:
         path: The SQLite file.
-        now: Wall seconds, which ages are counted from.
+        now: Wall time in seconds, from which ages are counted.
     """
     try:
-        found = is_there(path)
+        found = exists(path)
     except FailedError as error:
         return [Finding("file", Verdict.WARNING, str(error))]
     if not found:
@@ -52,20 +49,20 @@ def examine(path: Path, now: float) -> list[Finding]:
 
 def _examine(path: Path, now: float) -> Iterator[Finding]:
     yield Finding("file", Verdict.OK, f"{path}, {_mib(path.stat().st_size)}")
-    yield _room(path)
+    yield _free_space(path)
     try:
         with closing(open_read_only(path)) as connection:
             check(connection)
-            for look in _CHECKS:
-                yield look(connection, path, now)
+            for run_check in _CHECKS:
+                yield run_check(connection, path, now)
     except sqlite3.Error as error:
-        yield _broken(from_sqlite(error, path))
+        yield _failure(from_sqlite(error, path))
     except StoreError as error:
-        yield _broken(error)
+        yield _failure(error)
 
 
-def _broken(error: StoreError) -> Finding:
-    for cls, remedy in _UNSEEN.items():
+def _failure(error: StoreError) -> Finding:
+    for cls, remedy in _NOT_EXAMINED.items():
         if isinstance(error, cls):
             return Finding("integrity", Verdict.WARNING, f"could not be looked at: {error}", remedy)
     return Finding("integrity", Verdict.PROBLEM, str(error), RESTORE)
@@ -75,16 +72,16 @@ RESTORE = (
     "stop the daemon, keep a copy of hive.sqlite*, put a backup in its place, start the daemon"
 )
 
-_UNSEEN: dict[type[StoreError], str] = {
+_NOT_EXAMINED: dict[type[StoreError], str] = {
     StoreLockedError: "if the daemon started on a full disk, it has the file for itself: make room",
     StoreFullError: "make room on this disk, then look again",
 }
-"""What hides a store without saying anything about it, and what to do."""
+"""Errors that prevent the checks without being a damage, with their remedies."""
 
 
-def _room(path: Path) -> Finding:
+def _free_space(path: Path) -> Finding:
     free = shutil.disk_usage(path.parent).free
-    if free < LITTLE_ROOM:
+    if free < LOW_SPACE:
         return Finding("room", Verdict.WARNING, f"{_mib(free)} free", "make room on this disk")
     return Finding("room", Verdict.OK, f"{_mib(free)} free")
 
@@ -114,10 +111,10 @@ def _durability(connection: sqlite3.Connection, path: Path, now: float) -> Findi
     return Finding("journal", Verdict.WARNING, f"mode {mode}, not wal", remedy)
 
 
-def _log(connection: sqlite3.Connection, path: Path, now: float) -> Finding:
-    log = log_of(path)
+def _wal(connection: sqlite3.Connection, path: Path, now: float) -> Finding:
+    log = wal_path(path)
     size = log.stat().st_size if log.exists() else 0
-    if size > LONG_LOG:
+    if size > LARGE_WAL:
         remedy = (
             "some program has had the store open for reading for long; end it ('fuser' finds it)"
         )
@@ -131,7 +128,7 @@ def _counts(connection: sqlite3.Connection, path: Path, now: float) -> Finding:
     return Finding("messages", Verdict.OK, seen or "none")
 
 
-def _oldest(connection: sqlite3.Connection, path: Path, now: float) -> Finding:
+def _oldest_unread(connection: sqlite3.Connection, path: Path, now: float) -> Finding:
     row = connection.execute(
         "SELECT id, inbox, sent_at FROM messages "  # noqa: S608 - own words
         f"WHERE id IN (SELECT id FROM mail WHERE {OPEN}) ORDER BY id LIMIT 1"
@@ -141,13 +138,13 @@ def _oldest(connection: sqlite3.Connection, path: Path, now: float) -> Finding:
     number, inbox, sent_at = row
     age = max(0.0, now - sent_at)
     seen = f"message {number} in {inbox!r} is unread since {age / 3600:.1f} h"
-    if age > LONG_UNREAD:
+    if age > OLD_UNREAD:
         remedy = f"see whether {inbox!r} works: 'hive-c0re inbox {inbox} --unread'"
         return Finding("oldest", Verdict.WARNING, seen, remedy)
     return Finding("oldest", Verdict.OK, seen)
 
 
-_CHECKS: tuple[Check, ...] = (_integrity, _schema, _durability, _log, _counts, _oldest)
+_CHECKS: tuple[Check, ...] = (_integrity, _schema, _durability, _wal, _counts, _oldest_unread)
 
 
 def _mib(size: int) -> str:

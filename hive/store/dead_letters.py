@@ -1,4 +1,4 @@
-"""Dead letters: messages that were given up, until the operator replays or discards them."""
+"""Dead letters: messages that were given up; the operator replays or discards them."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 from attrs import frozen
 
 from hive.store import receipts
-from hive.store.messages import COLUMNS, whole
+from hive.store.messages import COLUMNS, message_from_row
 from hive.store.records import Message, Receipt, Step
 from hive.store.schema import SENT_BY, STATES
-from hive.store.unit import Op, Query
+from hive.store.transaction import Op, Query
 
 _DEAD, _EXPIRED = STATES.index("dead"), STATES.index("expired")
 
 
 @frozen
-class DeadLetters:
-    """Which dead letters; what is None does not narrow the choice.
+class DeadLetterCriteria:
+    """Conditions on dead letters, all of which must hold; None is no condition.
 
     Attributes:
-        ids: These.
-        inbox: Those of this inbox.
-        sender: Those of this sender.
-        before: Those that were given up before this wall time.
+        ids: Their ids.
+        inbox: Name of their inbox.
+        sender: Name of their sender.
+        before: Wall time in seconds before which they were given up.
     """
 
     ids: tuple[int, ...] | None = None
@@ -35,11 +35,11 @@ class DeadLetters:
 
     @property
     def is_everything(self) -> bool:
-        """Whether nothing narrows the choice."""
-        return self == DeadLetters()
+        """Whether there is no condition."""
+        return self == DeadLetterCriteria()
 
     def condition(self) -> tuple[str, list[Any]]:
-        """Return the condition on `mail`, which the partial index serves, and its parameters."""
+        """Return the condition on `mail`, which uses the partial index, and its parameters."""
         parts = [f"state = {_DEAD}"]
         values: list[Any] = []
         if self.ids is not None:
@@ -56,9 +56,9 @@ class DeadLetters:
         return " AND ".join(parts), values
 
 
-def newest(chosen: DeadLetters, count: int) -> Query[Sequence[Message]]:
-    """Read the newest of these dead letters with their bodies, oldest first."""
-    condition, values = chosen.condition()
+def newest(criteria: DeadLetterCriteria, count: int) -> Query[Sequence[Message]]:
+    """Read the newest matching dead letters with their bodies, oldest first."""
+    condition, values = criteria.condition()
 
     def query(connection: sqlite3.Connection) -> Sequence[Message]:
         rows = connection.execute(
@@ -66,17 +66,19 @@ def newest(chosen: DeadLetters, count: int) -> Query[Sequence[Message]]:
             f"WHERE {condition} ORDER BY id DESC LIMIT ?) ORDER BY id",
             (*values, count),
         )
-        return [whole(row) for row in rows]
+        return [message_from_row(row) for row in rows]
 
     return query
 
 
-def replay(chosen: DeadLetters, now: float) -> Op[Sequence[Message]]:
-    """Store these dead letters anew, as if they had never been tried; the value is all of them."""
+def replay(criteria: DeadLetterCriteria, now: float) -> Op[Sequence[Message]]:
+    """Store these dead letters again without attempts; the value is the messages."""
 
     def op(connection: sqlite3.Connection) -> Sequence[Message]:
-        found = _take(connection, chosen)
-        _note(connection, found, [Receipt(each.id, now, Step.REPLAYED) for each in found])
+        found = _select(connection, criteria)
+        _record_receipts(
+            connection, found, [Receipt(each.id, now, Step.REPLAYED) for each in found]
+        )
         connection.executemany(
             "UPDATE mail SET state = 0, attempts = 0, not_before = NULL, "
             "expires_at = NULL, leased_at = NULL, in_turn_at = NULL, ended_at = NULL, "
@@ -88,12 +90,12 @@ def replay(chosen: DeadLetters, now: float) -> Op[Sequence[Message]]:
     return op
 
 
-def discard(chosen: DeadLetters, now: float) -> Op[Sequence[int]]:
-    """Let these dead letters count as expired, so that retention takes them; the value is ids."""
+def discard(criteria: DeadLetterCriteria, now: float) -> Op[Sequence[int]]:
+    """Make these dead letters expired, subject to retention; the value is their ids."""
 
     def op(connection: sqlite3.Connection) -> Sequence[int]:
-        found = _take(connection, chosen)
-        _note(connection, found, ())
+        found = _select(connection, criteria)
+        _record_receipts(connection, found, ())
         connection.executemany(
             f"UPDATE mail SET state = {_EXPIRED}, leased_at = NULL, in_turn_at = NULL, "  # noqa: S608 - own words
             "ended_at = ?, reason = 'discarded by the operator' WHERE id = ?",
@@ -104,14 +106,14 @@ def discard(chosen: DeadLetters, now: float) -> Op[Sequence[int]]:
     return op
 
 
-def _take(connection: sqlite3.Connection, chosen: DeadLetters) -> list[Message]:
-    condition, values = chosen.condition()
+def _select(connection: sqlite3.Connection, criteria: DeadLetterCriteria) -> list[Message]:
+    condition, values = criteria.condition()
     rows = connection.execute(
         f"SELECT {COLUMNS} FROM messages "  # noqa: S608 - own words
         f"WHERE id IN (SELECT id FROM mail WHERE {condition}) ORDER BY id",
         values,
     )
-    return [whole(row) for row in rows.fetchall()]
+    return [message_from_row(row) for row in rows.fetchall()]
 
 
 def _read(connection: sqlite3.Connection, number: int) -> Message:
@@ -119,14 +121,14 @@ def _read(connection: sqlite3.Connection, number: int) -> Message:
         f"SELECT {COLUMNS} FROM messages WHERE id = ?",  # noqa: S608 - own column names
         (number,),
     ).fetchone()
-    message = whole(row)
-    message.body = None  # is read from disk when it is delivered
+    message = message_from_row(row)
+    message.body = None  # read when it is delivered
     return message
 
 
-def _note(
+def _record_receipts(
     connection: sqlite3.Connection, found: Sequence[Message], further: Sequence[Receipt]
 ) -> None:
-    """Keep the steps that the rows are about to stop telling."""
-    told = [step for each in found for step in (*receipts.delivery(each), *receipts.end(each))]
-    receipts.append(connection, (*told, *further))
+    """Write receipts of the steps that the rows are about to lose."""
+    recorded = [step for each in found for step in (*receipts.delivery(each), *receipts.end(each))]
+    receipts.append(connection, (*recorded, *further))

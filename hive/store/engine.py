@@ -1,15 +1,15 @@
-"""Where SQLite runs: on threads of its own, or on the loop's thread.
+"""Engines: run SQLite on threads of its own, or on the loop's thread.
 
-`ThreadEngine` is what daemons use: an fsync may take tens of milliseconds, and nothing of that may
-hold up the loop. Reads run on the thread of an aiosqlite connection, each as one function: the
-public way to that is `factory=`, a connection class whose `commit()` applies the unit that is
-staged. Commits have a thread of their own, `CommitThread`, because there is one for every few
-messages. Measured against commits through aiosqlite, in five interleaved runs of a pair of
-participants: without future, task and coroutine between the writer and its thread a message takes
-0.8 of the processor's time, and 0.9 of the time until it is there.
+Daemons use `ThreadEngine`: an fsync may take tens of milliseconds and must not block the loop.
+Reads run on the thread of an aiosqlite connection, each as one function. aiosqlite's public way to
+do that is `factory=`: a connection class whose `commit()` runs the staged work. Commits have their
+own thread, `CommitThread`, because there is one for every few messages. Measured against commits
+through aiosqlite, in five interleaved runs of a pair of participants: without future, task and
+coroutine between the writer and its thread, a message takes 0.8 of the CPU time and 0.9 of the
+latency.
 
-`InlineEngine` is for simulations and crash tests: the same units without threads, so that a run is
-repeated exactly, and with a connection class of the test's choice.
+Simulations and crash tests use `InlineEngine`: the same work without threads, so that a run is
+reproducible, with a connection class of the test's choice.
 """
 
 from __future__ import annotations
@@ -28,45 +28,45 @@ from attrs import define, field, frozen
 
 from hive.store.connection import (
     BUSY_SECONDS,
+    OpenFiles,
     StoreLock,
     make_durable,
-    make_lone_reader,
+    make_exclusive_reader,
     make_reader,
     prepare,
-    require_room,
+    require_free_space,
 )
 from hive.store.errors import StoreLogMissingError
-from hive.store.file_identity import Files
 from hive.store.schema import require_current
-from hive.store.unit import Batch, Query, Read, Unit
+from hive.store.transaction import Batch, Query, Read, Work
 
 T = TypeVar("T")
 
-Done = Callable[[BaseException | None], object]
-"""Is told on the loop's thread that a unit is over: with None if it succeeded."""
+DoneCallback = Callable[[BaseException | None], object]
+"""Called on the loop's thread when work is done: with its error, or None if it succeeded."""
 
-STATEMENTS = 256
-"""Compiled statements that the writer's connection keeps; there are about fifty on its path."""
+CACHED_STATEMENTS = 256
+"""Size of the writer's cache of compiled statements; it uses about fifty."""
 
 
 class Engine(Protocol):
-    """Runs batches and reads. Errors are SQLite's own, or `StoreError`s from `open`."""
+    """Runs batches and reads. Errors are those of SQLite; from `open` also `StoreError`s."""
 
     async def open(self, path: Path) -> None:
-        """Take the one writer's lock, bring the file up to date, connect."""
+        """Acquire the lock of the one writer, migrate the file, connect."""
         ...
 
-    async def open_to_read(self, path: Path) -> None:
-        """Connect for reading alone, after `open` found no room on the disk; keeps the lock.
+    async def open_read_only(self, path: Path) -> None:
+        """Connect for reads only, after `open` found the disk full; keep the lock.
 
-        `reopen` connects for writing once there is room.
+        `reopen` connects for writing once space is free.
         """
         ...
 
-    def commit(self, batch: Batch, done: Done) -> None:
-        """Apply a batch; when `done` is told None it is on disk, under the store's own name.
+    def commit(self, batch: Batch, done: DoneCallback) -> None:
+        """Commit a batch; when `done` is called with None, it is on disk in the store's file.
 
-        `done` is called from the loop, never within this call.
+        `done` is called by the loop, never within this call.
         """
         ...
 
@@ -75,29 +75,31 @@ class Engine(Protocol):
         ...
 
     async def reopen(self) -> None:
-        """Connect anew, so that a log that was deleted is whole again; nothing in it is lost."""
+        """Reconnect to replace a deleted write-ahead log; its content is saved first."""
         ...
 
     async def close(self) -> None:
-        """Finish what is under way, disconnect, let the lock go. Does nothing the second time."""
+        """Finish pending work, disconnect, release the lock. Idempotent."""
         ...
 
 
 @define(eq=False)
 class CommitThread:
-    """A thread with a connection that runs one unit after the other.
+    """A thread with a connection that runs queued work in order.
 
-    It is a daemon thread: a program that fails without closing its store must be able to end.
+    It is a daemon thread: a program that fails without closing its store must be able to exit.
     """
 
     _connection: sqlite3.Connection
-    _files: Files
+    _files: OpenFiles
     _loop: asyncio.AbstractEventLoop = field(factory=asyncio.get_running_loop, init=False)
-    _units: SimpleQueue[tuple[Unit, Done, bool] | None] = field(factory=SimpleQueue, init=False)
+    _queue: SimpleQueue[tuple[Work, DoneCallback, bool] | None] = field(
+        factory=SimpleQueue, init=False
+    )
     _thread: Thread = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._thread = Thread(target=self._work, name="store commits", daemon=True)
+        self._thread = Thread(target=self._run, name="store commits", daemon=True)
         self._thread.start()
 
     @classmethod
@@ -106,67 +108,67 @@ class CommitThread:
         connection, files = await asyncio.to_thread(_connect_to_write, path)
         return cls(connection, files)
 
-    def run(self, unit: Unit, done: Done) -> None:
-        """Run a unit after those before it; its outcome counts only if the files are in place."""
-        self._units.put((unit, done, True))
+    def run(self, work: Work, done: DoneCallback) -> None:
+        """Queue work; it succeeds only if the open files are still in place afterwards."""
+        self._queue.put((work, done, True))
 
-    async def run_alone(self, unit: Unit) -> None:
-        """Run a unit and wait for it."""
+    async def run_and_wait(self, work: Work) -> None:
+        """Run work without that check, and wait for it."""
         over: asyncio.Future[None] = self._loop.create_future()
-        self._units.put((unit, lambda error: settle(over, error), False))
+        self._queue.put((work, lambda error: set_outcome(over, error), False))
         await over
 
     async def close(self) -> None:
-        """Finish what is under way and disconnect."""
-        self._units.put(None)
+        """Finish the queued work and disconnect."""
+        self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
-    def _work(self) -> None:
-        while self._work_once():
+    def _run(self) -> None:
+        while self._run_next():
             pass
         self._connection.close()
 
-    def _work_once(self) -> bool:
-        """Wait for a unit, run it, tell its outcome; return whether there may be another one.
+    def _run_next(self) -> bool:
+        """Wait for the next work, run it, report its outcome; return False at the end.
 
-        It is a function of its own so that the last unit is let go while the next is waited for.
+        Being a function of its own, it holds no reference to the last work while it waits.
         """
-        item = self._units.get()
+        item = self._queue.get()
         if item is None:
             return False
-        unit, done, counts_in_place_only = item
+        work, done, checks_files = item
         error: BaseException | None = None
         try:
-            unit.run(self._connection)
-            if counts_in_place_only:
+            work.run(self._connection)
+            if checks_files:
                 self._files.check()
         except BaseException as failure:
             error = failure
         try:
             self._loop.call_soon_threadsafe(done, error)
-        except RuntimeError:  # the loop was closed: nobody is left to be told
+        except RuntimeError:  # the loop is closed
             return False
         return True
 
 
-def _connect_to_write(path: Path) -> tuple[sqlite3.Connection, Files]:
+def _connect_to_write(path: Path) -> tuple[sqlite3.Connection, OpenFiles]:
     connection = sqlite3.connect(
         path,
         timeout=BUSY_SECONDS,
         isolation_level=None,
         check_same_thread=False,
-        cached_statements=STATEMENTS,
+        cached_statements=CACHED_STATEMENTS,
     )
     try:
         make_durable(connection)
-        return connection, Files.of(path)
+        return connection, OpenFiles.of(path)
     except BaseException:
         connection.close()
         raise
 
 
-def settle(future: asyncio.Future[None], error: BaseException | None) -> None:
-    """Let a future be done as a unit is, unless nobody waits for it any more."""
+def set_outcome(future: asyncio.Future[None], error: BaseException | None) -> None:
+    """Complete a future with an error, or None for success, unless it is done already."""
     if future.done():
         return
     if error is None:
@@ -177,26 +179,26 @@ def settle(future: asyncio.Future[None], error: BaseException | None) -> None:
 
 @define(eq=False)
 class _Reader:
-    """An aiosqlite connection that runs staged units as one function on its thread."""
+    """An aiosqlite connection that runs each staged work as one function on its thread."""
 
     path: Path
     configure: Callable[[sqlite3.Connection], None]
-    _staged: deque[Unit] = field(factory=deque, init=False)
+    _staged: deque[Work] = field(factory=deque, init=False)
     _proxy: aiosqlite.Connection | None = field(default=None, init=False)
 
     async def open(self) -> None:
         staged, configure = self._staged, self.configure
 
-        class UnitConnection(sqlite3.Connection):
+        class WorkConnection(sqlite3.Connection):
             def commit(self) -> None:
                 staged.popleft().run(self)
 
         def factory(*args: object, **options: object) -> sqlite3.Connection:
-            connection = UnitConnection(*args, **options)  # type: ignore[arg-type]
+            connection = WorkConnection(*args, **options)  # type: ignore[arg-type]
             try:
                 configure(connection)
             except BaseException:
-                connection.close()  # or its locks would last as long as the error is kept
+                connection.close()  # or its locks would live as long as the exception
                 raise
             return connection
 
@@ -204,9 +206,9 @@ class _Reader:
             self.path, factory=factory, timeout=BUSY_SECONDS, isolation_level=None
         )
 
-    async def run(self, unit: Unit) -> None:
+    async def run(self, work: Work) -> None:
         assert self._proxy is not None
-        self._staged.append(unit)
+        self._staged.append(work)
         await self._proxy.commit()
 
     async def close(self) -> None:
@@ -217,63 +219,63 @@ class _Reader:
 
 @define(eq=False)
 class ThreadEngine:
-    """One thread for the writer, one for reads: reads neither wait for a commit nor delay one."""
+    """One thread for writes and one for reads: reads neither wait for a commit nor delay one."""
 
     _lock: StoreLock | None = field(default=None, init=False)
     _writer: CommitThread | None = field(default=None, init=False)
     _reader: _Reader | None = field(default=None, init=False)
-    _leaving: list[_Reader | CommitThread] = field(factory=list, init=False)
+    _closing: list[_Reader | CommitThread] = field(factory=list, init=False)
     _path: Path | None = field(default=None, init=False)
 
     async def open(self, path: Path) -> None:
-        """Take the one writer's lock, bring the file up to date, connect."""
+        """Acquire the lock of the one writer, migrate the file, connect."""
         self._path = path
         lock = self._lock = StoreLock(path)
         await asyncio.to_thread(lock.acquire)
         await asyncio.to_thread(prepare, path)
         await self._connect(path)
 
-    async def open_to_read(self, path: Path) -> None:
-        """Connect for reading alone."""
+    async def open_read_only(self, path: Path) -> None:
+        """Connect for reads only."""
         await self._disconnect()
-        reader = self._reader = _Reader(path, make_lone_reader)
+        reader = self._reader = _Reader(path, make_exclusive_reader)
         await reader.open()
 
-    def commit(self, batch: Batch, done: Done) -> None:
-        """Apply a batch; when `done` is told None it is on disk, under the store's own name.
+    def commit(self, batch: Batch, done: DoneCallback) -> None:
+        """Commit a batch; when `done` is called with None, it is on disk in the store's file.
 
-        `done` is told `StoreMovedError` when the file was deleted or replaced, and
-        `StoreLogMissingError` when the same happened to its log.
+        The error is `StoreMovedError` if the file was deleted or replaced, `StoreLogMissingError`
+        if its write-ahead log was.
         """
         if self._writer is None:
-            asyncio.get_running_loop().call_soon(done, _between())
+            asyncio.get_running_loop().call_soon(done, _reopening())
         else:
             self._writer.run(batch, done)
 
     async def read(self, query: Query[T]) -> T:
         """Run a query on the reading connection."""
         if self._reader is None:
-            raise _between()
-        unit = Read(query)
-        await self._reader.run(unit)
-        return unit.values[0]
+            raise _reopening()
+        work = Read(query)
+        await self._reader.run(work)
+        return work.values[0]
 
     async def reopen(self) -> None:
-        """Put what is in the log into the database, disconnect, connect."""
+        """Checkpoint the write-ahead log, disconnect, connect."""
         assert self._path is not None
         if self._writer is not None:
-            await self._writer.run_alone(_Checkpoint())
+            await self._writer.run_and_wait(_Checkpoint())
         else:
-            await asyncio.to_thread(require_room, self._path)
+            await asyncio.to_thread(require_free_space, self._path)
         await self._disconnect()
         try:
             await self._connect(self._path)
         except sqlite3.Error:
-            await self.open_to_read(self._path)
+            await self.open_read_only(self._path)
             raise
 
     async def close(self) -> None:
-        """Finish what is under way, disconnect, let the lock go."""
+        """Finish pending work, disconnect, release the lock."""
         await self._disconnect()
         lock, self._lock = self._lock, None
         if lock is not None:
@@ -285,31 +287,31 @@ class ThreadEngine:
         await reader.open()
 
     async def _disconnect(self) -> None:
-        self._leaving += [each for each in (self._reader, self._writer) if each is not None]
+        self._closing += [each for each in (self._reader, self._writer) if each is not None]
         self._reader = self._writer = None
-        while self._leaving:  # who is cancelled here leaves the rest to the next call
-            await self._leaving[0].close()
-            del self._leaving[0]
+        while self._closing:  # after a cancellation the next call closes the rest
+            await self._closing[0].close()
+            del self._closing[0]
 
 
 @frozen
 class _Checkpoint:
-    """Everything in the log becomes part of the database, whatever became of the log's name."""
+    """Copies the whole open log into the database, even if the log was unlinked."""
 
     def run(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _between() -> StoreLogMissingError:
+def _reopening() -> StoreLogMissingError:
     return StoreLogMissingError("the store is just being opened again; try again")
 
 
 @define(eq=False)
 class InlineEngine:
-    """Everything on the loop's thread, for simulations and crash tests.
+    """Runs everything on the loop's thread, for simulations and crash tests.
 
     Args:
-        connect: The class of the connections, so that a test can make a statement fail.
+        connect: The connection class; a test can pass one whose statements fail.
     """
 
     connect: type[sqlite3.Connection] = sqlite3.Connection
@@ -317,20 +319,20 @@ class InlineEngine:
     _connection: sqlite3.Connection | None = field(default=None, init=False)
 
     async def open(self, path: Path) -> None:
-        """Take the one writer's lock, bring the file up to date, connect."""
+        """Acquire the lock of the one writer, migrate the file, connect."""
         lock = self._lock = StoreLock(path)
         lock.acquire()
         prepare(path, self.connect)
         self._connection = self.connect(path, timeout=0, isolation_level=None)
         make_durable(self._connection)
 
-    async def open_to_read(self, path: Path) -> None:
-        """Connect; it is the disk that refuses writes."""
+    async def open_read_only(self, path: Path) -> None:
+        """Connect; writes fail on the full disk itself."""
         self._connection = self.connect(path, timeout=0, isolation_level=None)
         require_current(self._connection)
 
-    def commit(self, batch: Batch, done: Done) -> None:
-        """Apply a batch at once, and tell its outcome in the next turn of the loop."""
+    def commit(self, batch: Batch, done: DoneCallback) -> None:
+        """Commit a batch at once; call `done` in the next turn of the loop."""
         assert self._connection is not None
         error: BaseException | None = None
         try:
@@ -342,15 +344,15 @@ class InlineEngine:
     async def read(self, query: Query[T]) -> T:
         """Run a query."""
         assert self._connection is not None
-        unit = Read(query)
-        unit.run(self._connection)
-        return unit.values[0]
+        work = Read(query)
+        work.run(self._connection)
+        return work.values[0]
 
     async def reopen(self) -> None:
-        """Do nothing: nobody deletes the files of a simulation."""
+        """Do nothing: a simulation does not delete its files."""
 
     async def close(self) -> None:
-        """Disconnect and let the lock go."""
+        """Disconnect and release the lock."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

@@ -1,6 +1,6 @@
-"""What can be wrong with the store, each with its own class and a sentence that says what to do.
+"""Errors of the store: one class for each cause, with a sentence that says what to do.
 
-All are `UnavailableError`s: the request may be right and may succeed later.
+All are `UnavailableError`s: the request may be valid and may succeed later.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class StoreError(UnavailableError):
 
 
 class StoreClosedError(StoreError):
-    """The store is closed, or was closed while a write waited: that write may have happened."""
+    """The store is closed, or was closed while a write was pending: its outcome is unknown."""
 
 
 class StoreLockedError(StoreError):
@@ -52,7 +52,7 @@ class StoreVersionError(StoreError):
 
 
 class StoreNotDurableError(StoreError):
-    """SQLite cannot promise here that what it has committed is on disk."""
+    """SQLite cannot guarantee here that a commit is on disk."""
 
 
 _BY_CODE: dict[int, tuple[type[StoreError], str]] = {
@@ -99,14 +99,14 @@ _BY_CODE: dict[int, tuple[type[StoreError], str]] = {
 }
 
 LASTING = (StoreCorruptError, StoreMovedError)
-"""What does not pass by itself: to go on writing would do harm, so only a restart ends it."""
+"""Errors after which more writes would do damage; only a restart ends them."""
 
 _PRIMARY_CODE = 0xFF
 """The low byte of an extended result code (sqlite.org/rescode.html)."""
 
 
 def from_sqlite(error: sqlite3.Error, path: Path) -> StoreError:
-    """Return the store's own error for one of SQLite's, with SQLite's words in it."""
+    """Return the store's error for an error of SQLite, with SQLite's message in it."""
     code = getattr(error, "sqlite_errorcode", None) or 0
     found = _BY_CODE.get(code) or _BY_CODE.get(code & _PRIMARY_CODE)
     cls, advice = found or (StoreError, "failed")

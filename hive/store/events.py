@@ -1,4 +1,4 @@
-"""What happened: writes and reads of the events table."""
+"""Events: writes and reads of the events table."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from hive.store.records import EventRecord
-from hive.store.unit import Op, Query
+from hive.store.transaction import Op, Query
 
 
 def append(at: float, event: str, name: str | None, detail: Mapping[str, Any]) -> Op[int]:
-    """Write one event; the value is its `seq`.
+    """Append one event; the value is its `seq`.
 
     Raises:
-        TypeError: At once, when the detail cannot be JSON.
+        TypeError: At once, if the detail is not JSON.
     """
     values = (at, event, name, json.dumps(dict(detail)))
 
@@ -44,14 +44,14 @@ def newest(after: int, count: int) -> Query[tuple[EventRecord, ...]]:
 
 
 def newest_by_name(kinds: Collection[str]) -> Query[tuple[EventRecord, ...]]:
-    """Read, for each participant, the newest of its events of these kinds.
+    """Read the newest event of these kinds of each participant.
 
-    It reads the whole table: for the start of the daemon.
+    It scans the table, so it is only for the start of the daemon.
     """
-    wanted = ", ".join("?" * len(kinds))
+    placeholders = ", ".join("?" * len(kinds))
     statement = (
         "SELECT max(seq), at, event, name, detail FROM events "  # noqa: S608 - only placeholders
-        f"WHERE name IS NOT NULL AND event IN ({wanted}) GROUP BY name ORDER BY name"
+        f"WHERE name IS NOT NULL AND event IN ({placeholders}) GROUP BY name ORDER BY name"
     )
 
     def query(connection: sqlite3.Connection) -> tuple[EventRecord, ...]:

@@ -1,9 +1,9 @@
-"""Whether the store takes writes, and since when it does not.
+"""Store health: whether the store accepts writes, and the trouble because of which it does not.
 
-A commit that fails for a reason outside of it (the disk is full, the file cannot be written,
-another program holds the lock) is the beginning of trouble. Until it is over every write is refused
-at once with that reason. Reads go on. The writer tries the disk again by itself, and the trouble
-ends with the first commit that succeeds.
+Trouble begins with a commit that fails for an external reason: the disk is full, the file cannot be
+written, another program holds the lock. Until it ends, every write is refused at once with that
+reason; reads are served. The writer probes the disk; the first commit that succeeds ends the
+trouble.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from hive.store.errors import StoreClosedError, StoreError
 
 @frozen
 class Trouble:
-    """Why the store takes no writes.
+    """The reason why the store accepts no writes.
 
     Attributes:
-        error: What the first write that failed was told.
-        since: Wall seconds of that write.
-        lasting: Whether nothing but a restart of the daemon ends it.
+        error: Error of the first write that failed.
+        since: Wall time of that write in seconds.
+        lasting: Whether only a restart of the daemon ends it.
     """
 
     error: StoreError
@@ -32,20 +32,20 @@ class Trouble:
     lasting: bool = False
 
     def refusal(self) -> StoreError:
-        """Return the error of a write that was not even tried."""
+        """Return the error of a write that was refused without an attempt."""
         return type(self.error)(f"nothing is stored since {rfc3339(self.since)}: {self.error}")
 
 
 Listener = Callable[[Trouble | None, Trouble | None], None]
-"""Called with the trouble before and the trouble now; None is a store that takes writes."""
+"""Called with the trouble before and the trouble now; None is a healthy store."""
 
 
 @define(eq=False)
 class Health:
-    """The store's one answer to "does it take writes?". Everything runs on the loop's thread.
+    """Current health of the store. All methods run on the loop's thread.
 
     Attributes:
-        trouble: What is wrong; None while all is well.
+        trouble: The current trouble; None while writes are accepted.
     """
 
     _clock: Clock
@@ -55,27 +55,27 @@ class Health:
     _closed: StoreClosedError | None = field(default=None, init=False)
 
     def fail(self, error: StoreError, *, lasting: bool) -> None:
-        """Note that a write failed; the first one of a trouble is the one that is told of."""
+        """Record that a write failed. During trouble only a lasting error replaces the first."""
         if self.trouble is None or (lasting and not self.trouble.lasting):
             self._change(Trouble(error, self._clock.now(), lasting))
 
     def recover(self) -> None:
-        """Note that a write succeeded."""
+        """Record that a write succeeded."""
         if self.trouble is not None:
             self._change(None)
             self._wake()
 
     def open(self) -> None:
-        """Begin anew with a file that was just opened; whether it is well is said next."""
+        """Reset for a file that was just opened; `fail` or `recover` follows."""
         self._closed = None
 
     def close(self, error: StoreClosedError) -> None:
-        """Tell whoever waits that nothing more will happen."""
+        """Make `until_recovered` raise this error if the store is in trouble."""
         self._closed = error
         self._wake()
 
-    async def until_good(self) -> None:
-        """Wait until writes are taken.
+    async def until_recovered(self) -> None:
+        """Wait until writes are accepted.
 
         Raises:
             StoreClosedError: The store was closed first.
@@ -88,7 +88,7 @@ class Health:
             await waiter
 
     def subscribe(self, listener: Listener) -> None:
-        """Call `listener` whenever trouble begins, ends or becomes another one."""
+        """Call `listener` whenever trouble begins, ends or is replaced."""
         self._listeners.append(listener)
 
     def _change(self, trouble: Trouble | None) -> None:

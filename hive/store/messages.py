@@ -1,10 +1,9 @@
-"""Mail: writes and reads of the mail table.
+"""Messages: writes and reads of the mail table, reminders among them.
 
-The broker decides everything in memory; what comes here is the outcome. A change is written as the
-row's whole delivery state, never as a step, so that several changes of one row in one batch are one
-statement and their order does not matter. The usual message, a lease and an ack have statements of
-their own that bind less. What is written comes as flat lists of values, row behind row, because
-that is how one statement takes many rows.
+The broker decides in memory and writes the outcome. A change is written as the complete delivery
+state of its row, so that several changes of one row in one batch are one statement and their order
+does not matter. The usual message, a lease and an ack have their own statements with fewer
+parameters. Values are flat lists, row after row, as multi-row statements take them.
 """
 
 from __future__ import annotations
@@ -16,8 +15,8 @@ from typing import Any, NamedTuple
 import msgspec
 from attrs import field, frozen
 
-from hive.store import groups, questions, receipts
-from hive.store.bulk import Row, insert, run_in_pieces, update, width_names
+from hive.store import participants, questions, receipts
+from hive.store.bulk import Row, column_names, insert, run_in_chunks, update
 from hive.store.records import (
     Kind,
     Message,
@@ -26,8 +25,8 @@ from hive.store.records import (
     Origin,
     Receipt,
 )
-from hive.store.schema import KINDS, OPEN, STATES
-from hive.store.unit import Op, Query
+from hive.store.schema import KINDS, OPEN, REMINDER, STATES
+from hive.store.transaction import Op, Query
 
 _BODILESS = (
     "id, inbox, sender, sender_kind, kind, size, sent_at, state, in_reply_to, label, thread, "
@@ -35,7 +34,7 @@ _BODILESS = (
     "lease, session, leased_at, in_turn_at, ended_at, reason, holder"
 )
 COLUMNS = f"{_BODILESS}, body, origin_socket, origin_pid, origin_uid, origin_gid"
-"""Everything of the view `messages` that `whole` reads."""
+"""The columns of the view `messages` that `message_from_row` expects."""
 
 _USUAL = (
     "id, inbox, sender, size, sent_at, state, attempts, deliveries, lease, session, leased_at, body"
@@ -45,43 +44,43 @@ _RARE = (
     "supersede_key, hops, reason"
 )
 _LEASED = "id, attempts, deliveries, lease, session, leased_at, hops"
-_MOVED = (
+_UPDATED = (
     "id, state, not_before, attempts, deliveries, lease, session, leased_at, in_turn_at, "
     "ended_at, reason, hops"
 )
 _SESSION = "id, name, kind, socket, pid, uid, gid"
 
 _INSERT_USUAL = insert("mail", _USUAL)
-_INSERT = insert("mail", f"{_USUAL}, {_RARE}")
+_INSERT_FULL = insert("mail", f"{_USUAL}, {_RARE}")
 _LEASE = update(
     "mail",
     _LEASED,
     "state = 1, not_before = NULL, in_turn_at = NULL, ended_at = NULL, reason = NULL",
 )
-_MOVE = update("mail", _MOVED)
+_UPDATE = update("mail", _UPDATED)
 _ACK = update("mail", "id, ended_at", "state = 3")
 _INSERT_SESSION = f"INSERT OR IGNORE INTO sessions ({_SESSION}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 _INSERT_INBOX = "INSERT OR IGNORE INTO inboxes (id, name) VALUES (?, ?)"
 
-_USUAL_WIDTH = len(width_names(_USUAL))
-_WHOLE_WIDTH = _USUAL_WIDTH + len(width_names(_RARE))
-_LEASED_WIDTH = len(width_names(_LEASED))
-_MOVED_WIDTH = len(width_names(_MOVED))
+_USUAL_WIDTH = len(column_names(_USUAL))
+_FULL_WIDTH = _USUAL_WIDTH + len(column_names(_RARE))
+_LEASED_WIDTH = len(column_names(_LEASED))
+_UPDATED_WIDTH = len(column_names(_UPDATED))
 _ACKED_WIDTH = 2
 
 _STATE = {MessageState(word): number for number, word in enumerate(STATES)}
 _KIND = {MessageKind(word): number for number, word in enumerate(KINDS)}
 
 _MAX_PARAMETERS = 500
-"""Ids in one statement; SQLite takes 999 parameters at least."""
+"""Most ids in one statement; SQLite accepts 999 parameters at least."""
 
 
 class Written(NamedTuple):
-    """What a write of the broker has read.
+    """What a write of the broker returned.
 
     Attributes:
-        bodies: Those that were asked for, by id.
-        values: What each of the other writes and looks returned.
+        bodies: The bodies in `Changes.bodies`, by id.
+        values: The value of each of `Changes.others`.
     """
 
     bodies: Mapping[int, str]
@@ -89,31 +88,31 @@ class Written(NamedTuple):
 
 
 class Changes(msgspec.Struct, eq=False):
-    """One write of the broker: new rows, rows that moved on, bodies that are needed again.
+    """One write of the broker: new rows, changed rows, and bodies to read.
 
-    The lists are flat, value behind value, except where rows are tuples.
+    Lists of `Any` are flat, row after row.
 
     Attributes:
-        sessions: Rows of connections that sent or hold something for the first time.
-        inboxes: Number and name of inboxes that get something for the first time.
+        sessions: Rows of sessions that sent or lease a message for the first time.
+        inboxes: Number and name of inboxes that receive a message for the first time.
         inserted: New rows of the usual kind: id, inbox, session of the sender, size, time, state
             (0 or 1), attempts, deliveries, lease, session, time of the lease, body.
-        whole: New rows of any kind, as `insertion` makes them.
-        leased: Rows that are leased now, as `leasing` makes them.
-        moved: Rows that have changed in any way, as `moving` makes them.
-        acked: Id and time of rows that are leased on disk and acked now; no more has changed.
-        receipts: Steps that the rows no longer tell.
+        inserted_full: New rows of any kind, from `insert_values`.
+        leased: Rows that are leased now, from `lease_values`.
+        updated: Rows with any other change, from `update_values`.
+        acked: Id and time of rows that are leased on disk and acked now, without other changes.
+        receipts: Steps that the rows no longer hold.
         questions: Rows of questions.
-        bodies: Ids of messages whose bodies the broker no longer holds.
-        others: Writes of any kind, and looks at what is then on disk.
+        bodies: Ids of messages whose bodies the broker must read.
+        others: Further writes, and reads of the result.
     """
 
     sessions: list[Row] = msgspec.field(default_factory=list)
     inboxes: list[Row] = msgspec.field(default_factory=list)
     inserted: list[Any] = msgspec.field(default_factory=list)
-    whole: list[Any] = msgspec.field(default_factory=list)
+    inserted_full: list[Any] = msgspec.field(default_factory=list)
     leased: list[Any] = msgspec.field(default_factory=list)
-    moved: list[Any] = msgspec.field(default_factory=list)
+    updated: list[Any] = msgspec.field(default_factory=list)
     acked: list[Any] = msgspec.field(default_factory=list)
     receipts: list[Receipt] = msgspec.field(default_factory=list)
     questions: list[Row] = msgspec.field(default_factory=list)
@@ -121,20 +120,20 @@ class Changes(msgspec.Struct, eq=False):
     others: list[Op[Any]] = msgspec.field(default_factory=list)
 
     def __call__(self, connection: sqlite3.Connection) -> Written:
-        """Apply the changes; return what was read."""
+        """Apply the changes; return bodies and values."""
         if self.sessions:
             connection.executemany(_INSERT_SESSION, self.sessions)
         if self.inboxes:
             connection.executemany(_INSERT_INBOX, self.inboxes)
         for statement, values, width in (
             (_INSERT_USUAL, self.inserted, _USUAL_WIDTH),
-            (_INSERT, self.whole, _WHOLE_WIDTH),
+            (_INSERT_FULL, self.inserted_full, _FULL_WIDTH),
             (_LEASE, self.leased, _LEASED_WIDTH),
-            (_MOVE, self.moved, _MOVED_WIDTH),
+            (_UPDATE, self.updated, _UPDATED_WIDTH),
             (_ACK, self.acked, _ACKED_WIDTH),
         ):
             if values:
-                run_in_pieces(connection, statement, values, width)
+                run_in_chunks(connection, statement, values, width)
         if self.receipts:
             receipts.append(connection, self.receipts)
         if self.questions:
@@ -143,11 +142,11 @@ class Changes(msgspec.Struct, eq=False):
         return Written(bodies, [op(connection) for op in self.others])
 
 
-def insertion(message: Message, inbox: int, sender: int) -> tuple[Any, ...]:
+def insert_values(message: Message, inbox: int, sender: int) -> tuple[Any, ...]:
     """Return the values of a new row of any kind.
 
     Args:
-        message: What it says, as it is at this moment.
+        message: The message in its current state.
         inbox: The number of its inbox.
         sender: The number of the session that sent it.
     """
@@ -178,8 +177,8 @@ def insertion(message: Message, inbox: int, sender: int) -> tuple[Any, ...]:
     )
 
 
-def moving(message: Message) -> tuple[Any, ...]:
-    """Return the delivery state of a row that is on disk."""
+def update_values(message: Message) -> tuple[Any, ...]:
+    """Return the delivery state of a row that is on disk, for `Changes.updated`."""
     return (
         message.id,
         _STATE[message.state],
@@ -196,8 +195,8 @@ def moving(message: Message) -> tuple[Any, ...]:
     )
 
 
-def leasing(message: Message) -> tuple[Any, ...]:
-    """Return the delivery state of a row that is on disk and leased, with no turn begun yet."""
+def lease_values(message: Message) -> tuple[Any, ...]:
+    """Return the delivery state of a row on disk that is leased without a turn."""
     return (
         message.id,
         message.attempts,
@@ -216,7 +215,7 @@ def read_bodies(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int,
         part = ids[start : start + _MAX_PARAMETERS]
         found.update(
             connection.execute(
-                f"SELECT id, body FROM mail WHERE id IN ({_marks(part)})",  # noqa: S608
+                f"SELECT id, body FROM mail WHERE id IN ({_placeholders(part)})",  # noqa: S608
                 part,
             ).fetchall()
         )
@@ -225,16 +224,16 @@ def read_bodies(connection: sqlite3.Connection, ids: Sequence[int]) -> dict[int,
 
 @frozen
 class Undelivered:
-    """Everything that a broker must know to go on.
+    """The durable state with which a broker starts.
 
     Attributes:
         last_id: The highest id ever given to a message.
-        rows: Every message that is not at its end, in the order of ids, without its body.
-        lineage: Thread and hops of recent replies, by id, also of those at their end.
+        rows: Every message that has not ended, in the order of ids, without its body.
+        lineage: Thread and hops of recent replies by id, ended ones included.
         used_keys: Dedupe keys within the window, oldest first, one for each message.
         groups: Members of each group.
         queues: Names of the work queues.
-        inboxes: Number of each inbox that ever got something, by name.
+        inboxes: Number of each inbox that ever received a message, by name.
     """
 
     last_id: int
@@ -257,15 +256,15 @@ class UsedKey(NamedTuple):
 
 
 LINEAGE = 20_000
-"""Newest ids of which it is known at once what they reply to."""
+"""Number of newest ids whose thread and hops are loaded at start."""
 
 
 _UNDELIVERED = f"id IN (SELECT id FROM mail WHERE {OPEN})"  # noqa: S608 - own words
-"""For the view, whose states are words: what the partial index finds."""
+"""Condition on the view, whose states are words, that uses the partial index."""
 
 
 def undelivered(keys_since: float) -> Query[Undelivered]:
-    """Read what is not at its end, and the dedupe keys used since a time."""
+    """Read what a broker starts with; dedupe keys from a wall time on."""
 
     def query(connection: sqlite3.Connection) -> Undelivered:
         last_id = highest_id(connection)
@@ -274,11 +273,11 @@ def undelivered(keys_since: float) -> Query[Undelivered]:
         )
         return Undelivered(
             last_id,
-            [Message(*_typed(row)) for row in rows],
+            [Message(*_with_enums(row)) for row in rows],
             _lineage(connection, last_id - LINEAGE),
             _used_keys(connection, keys_since),
-            groups.members(connection),
-            groups.queues(connection),
+            participants.groups(connection),
+            participants.queues(connection),
             dict(connection.execute("SELECT name, id FROM inboxes").fetchall()),
         )
 
@@ -286,7 +285,7 @@ def undelivered(keys_since: float) -> Query[Undelivered]:
 
 
 def highest_id(connection: sqlite3.Connection) -> int:
-    """Read the highest id ever given to a message, also if that was deleted since."""
+    """Read the highest id ever given to a message, deleted or not."""
     query = (
         "SELECT max(coalesce((SELECT max(id) FROM mail), 0), number) FROM marks "
         "WHERE name = 'highest_deleted'"
@@ -313,12 +312,12 @@ def _used_keys(connection: sqlite3.Connection, since: float) -> list[UsedKey]:
 
 @frozen
 class Epoch:
-    """Begin a new life of the broker; its number makes leases of earlier lives recognisable."""
+    """The write that begins an epoch of the broker; leases of earlier epochs are fenced by it."""
 
     now: float
 
     def __call__(self, connection: sqlite3.Connection) -> int:
-        """Return the number, which is higher than all before it."""
+        """Insert the epoch and return its number, higher than all before it."""
         cursor = connection.execute("INSERT INTO epochs (started_at) VALUES (?)", (self.now,))
         assert cursor.lastrowid is not None
         return cursor.lastrowid
@@ -331,31 +330,31 @@ def next_epoch(connection: sqlite3.Connection) -> int:
 
 
 def by_id(ids: Sequence[int]) -> Query[Mapping[int, Message]]:
-    """Read messages by id, whatever their state, without their bodies."""
+    """Read messages by id, in any state, without their bodies."""
 
     def query(connection: sqlite3.Connection) -> Mapping[int, Message]:
         found: dict[int, Message] = {}
         for start in range(0, len(ids), _MAX_PARAMETERS):
             part = ids[start : start + _MAX_PARAMETERS]
             rows = connection.execute(
-                f"SELECT {_BODILESS} FROM messages WHERE id IN ({_marks(part)})",  # noqa: S608
+                f"SELECT {_BODILESS} FROM messages WHERE id IN ({_placeholders(part)})",  # noqa: S608
                 part,
             )
-            found.update((row[0], Message(*_typed(row))) for row in rows)
+            found.update((row[0], Message(*_with_enums(row))) for row in rows)
         return found
 
     return query
 
 
 def one(number: int) -> Query[Message | None]:
-    """Read one message whole, whatever its state."""
+    """Read one message in any state, with its body; None if there is none."""
 
     def query(connection: sqlite3.Connection) -> Message | None:
         row = connection.execute(
             f"SELECT {COLUMNS} FROM messages WHERE id = ?",  # noqa: S608 - own column names
             (number,),
         ).fetchone()
-        return None if row is None else whole(row)
+        return None if row is None else message_from_row(row)
 
     return query
 
@@ -363,7 +362,7 @@ def one(number: int) -> Query[Message | None]:
 def newest(inbox: str, count: int, *, unread: bool = False) -> Query[tuple[Message, ...]]:
     """Read the newest messages of an inbox with their bodies, oldest first.
 
-    With `unread`, only those that are not at their end; otherwise whatever their state.
+    With `unread`, only those that have not ended.
     """
     condition = f"AND {OPEN}" if unread else ""
 
@@ -374,17 +373,32 @@ def newest(inbox: str, count: int, *, unread: bool = False) -> Query[tuple[Messa
             "ORDER BY id DESC LIMIT ?) ORDER BY id",
             (inbox, count),
         )
-        return tuple(map(whole, rows))
+        return tuple(map(message_from_row, rows))
 
     return query
 
 
-def _marks(ids: Sequence[int]) -> str:
+def pending_reminders(name: str) -> Query[list[Message]]:
+    """Read the undelivered reminders of a participant, the next one first."""
+
+    def query(connection: sqlite3.Connection) -> list[Message]:
+        rows = connection.execute(
+            f"SELECT {COLUMNS} FROM messages WHERE id IN (SELECT id FROM mail "  # noqa: S608
+            f"WHERE inbox = (SELECT id FROM inboxes WHERE name = ?) AND kind = {REMINDER} "
+            "AND state = 0 AND not_before IS NOT NULL) ORDER BY not_before, id",
+            (name,),
+        )
+        return [message_from_row(row) for row in rows]
+
+    return query
+
+
+def _placeholders(ids: Sequence[int]) -> str:
     return ", ".join("?" * len(ids))
 
 
-def _typed(row: Row) -> Row:
-    """Return the values of `_BODILESS` with the words of the closed sets as what they are."""
+def _with_enums(row: Row) -> Row:
+    """Return the values of `_BODILESS` with enum members in place of their words."""
     number, inbox, sender, sender_kind, kind, size, sent_at, state, *rest = row
     return (
         number,
@@ -399,11 +413,11 @@ def _typed(row: Row) -> Row:
     )
 
 
-_WIDTH = len(width_names(_BODILESS))
+_WIDTH = len(column_names(_BODILESS))
 
 
-def whole(row: Row) -> Message:
+def message_from_row(row: Row) -> Message:
     """Return the message of a row of `COLUMNS`."""
     body, *origin = row[_WIDTH:]
-    values = (*_typed(row[:_WIDTH]), body, Origin(origin[0] or "", *origin[1:]))
+    values = (*_with_enums(row[:_WIDTH]), body, Origin(origin[0] or "", *origin[1:]))
     return Message(*values)

@@ -1,15 +1,16 @@
-"""Who takes part: writes and reads of the participants table."""
+"""Participants, groups and work queues: writes and reads of their tables."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from hive.store.records import Desired, Kind, ParticipantOrigin, ParticipantRecord
 from hive.store.schema import OPEN
-from hive.store.unit import Op
+from hive.store.transaction import Op
 
 _COLUMNS = tuple(attribute.name for attribute in attrs.fields(ParticipantRecord))
 
@@ -24,11 +25,11 @@ _PURGE = (
     "DELETE FROM mail WHERE inbox = (SELECT id FROM inboxes WHERE name = ?) "  # noqa: S608
     f"AND NOT {OPEN}"
 )
-"""What the broker still holds stays: it may have been replayed at this very moment."""
+"""Messages that have not ended stay: one may just have been replayed."""
 
 
 def upsert(record: ParticipantRecord) -> Op[None]:
-    """Write one participant whole."""
+    """Insert or replace one participant."""
 
     def op(connection: sqlite3.Connection) -> None:
         connection.execute(_UPSERT, [getattr(record, column) for column in _COLUMNS])
@@ -37,7 +38,7 @@ def upsert(record: ParticipantRecord) -> Op[None]:
 
 
 def delete(name: str, *, purge: bool) -> Op[None]:
-    """Remove one participant; with `purge`, every message of its inbox that is at its end, too."""
+    """Delete one participant; with `purge`, also every ended message of its inbox."""
 
     def op(connection: sqlite3.Connection) -> None:
         connection.execute("DELETE FROM participants WHERE name = ?", (name,))
@@ -47,9 +48,58 @@ def delete(name: str, *, purge: bool) -> Op[None]:
     return op
 
 
-def all_of_them(connection: sqlite3.Connection) -> tuple[ParticipantRecord, ...]:
+def all_participants(connection: sqlite3.Connection) -> tuple[ParticipantRecord, ...]:
     """Read every participant, sorted by name."""
     return tuple(_record(row) for row in connection.execute(_SELECT))
+
+
+def groups(connection: sqlite3.Connection) -> Mapping[str, frozenset[str]]:
+    """Read the members of every group."""
+    found: dict[str, set[str]] = {}
+    for name, member in connection.execute("SELECT name, member FROM members"):
+        found.setdefault(name, set()).add(member)
+    return {name: frozenset(names) for name, names in found.items()}
+
+
+def change_group(
+    name: str, add: Iterable[str], remove: Iterable[str]
+) -> Op[Mapping[str, frozenset[str]]]:
+    """Add participants to a group and remove others; the value is all groups afterwards.
+
+    A group exists while it has members.
+    """
+    added = [(name, member) for member in add]
+    removed = [(name, member) for member in remove]
+
+    def op(connection: sqlite3.Connection) -> Mapping[str, frozenset[str]]:
+        connection.executemany("INSERT OR IGNORE INTO members VALUES (?, ?)", added)
+        connection.executemany("DELETE FROM members WHERE name = ? AND member = ?", removed)
+        return groups(connection)
+
+    return op
+
+
+def queues(connection: sqlite3.Connection) -> Sequence[str]:
+    """Read the names of all work queues."""
+    return [name for (name,) in connection.execute("SELECT name FROM queues ORDER BY name")]
+
+
+def remove_queue(name: str) -> Op[None]:
+    """Delete a work queue, but not its messages."""
+
+    def op(connection: sqlite3.Connection) -> None:
+        connection.execute("DELETE FROM queues WHERE name = ?", (name,))
+
+    return op
+
+
+def add_queue(name: str, now: float) -> Op[None]:
+    """Insert a work queue; do nothing if it exists."""
+
+    def op(connection: sqlite3.Connection) -> None:
+        connection.execute("INSERT OR IGNORE INTO queues VALUES (?, ?)", (name, now))
+
+    return op
 
 
 def _record(row: tuple[Any, ...]) -> ParticipantRecord:

@@ -1,4 +1,4 @@
-"""Questions: what was asked of whom, and what became of it."""
+"""Questions: their states, and writes and reads of their table."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import Any, TypeVar
 
 from attrs import define, fields
 
-from hive.store.unit import Query
+from hive.store.transaction import Query
 from hive.wire.enums import OnExpiry
 
 T = TypeVar("T")
 
 
 class QuestionState(StrEnum):
-    """Where a question is in its life. The last three are ends."""
+    """State of a question. The last three are final."""
 
     OPEN = "open"
     HELD = "held"
@@ -31,20 +31,21 @@ class QuestionState(StrEnum):
 class Question:
     """One question. Times are wall seconds.
 
-    While it is not at its end, the broker holds it in memory and changes it; everyone else reads.
+    Until it ends, the broker has it in memory and is the only one to change it.
 
     Attributes:
-        id: Its number, which is that of the message that carries it.
-        asker: Who asked.
-        target: Whom it was put to.
-        text: What was asked.
-        options: Proposals for the answer.
+        id: Id of the message that carries it.
+        asker: Participant that asked.
+        target: Participant that is to answer.
+        text: The question.
+        options: Proposed answers.
         multi: Whether several of them may be chosen.
-        on_expiry: What becomes of it at `expires_at`.
-        expires_at: When its time is over; None for never.
+        on_expiry: What happens at `expires_at`.
+        asked_at: When it was asked.
+        expires_at: When it expires; None for never.
         ended_at: When it was answered, expired or cancelled.
-        ended_by: Who answered or cancelled it.
-        answer: What was answered.
+        ended_by: Participant that answered or cancelled it.
+        answer: The answer.
     """
 
     id: int
@@ -71,38 +72,38 @@ _SAVE = (
     f"VALUES ({', '.join('?' * len(_COLUMNS))})"
 )
 
-OPEN = "ended_at IS NULL"
+_OPEN = "ended_at IS NULL"
 
 
 def row_of(question: Question) -> tuple[Any, ...]:
-    """Return the values of a question's row, as they are now."""
+    """Return the row of a question in its current state."""
     values = {name: getattr(question, name) for name in _COLUMNS}
     values["options"] = json.dumps(question.options)
     return tuple(values.values())
 
 
 def save(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
-    """Write rows of questions whole."""
+    """Insert or replace rows of questions."""
     connection.executemany(_SAVE, rows)
 
 
 def open_questions(connection: sqlite3.Connection) -> list[Question]:
-    """Read every question that is not at its end, in the order of ids."""
-    return _records(connection.execute(f"{_SELECT} WHERE {OPEN} ORDER BY id"))
+    """Read every question that has not ended, in the order of ids."""
+    return _records(connection.execute(f"{_SELECT} WHERE {_OPEN} ORDER BY id"))
 
 
 def of_participant(name: str) -> Query[list[Question]]:
     """Read the open questions that a participant asked or is to answer, in the order of ids."""
 
     def query(connection: sqlite3.Connection) -> list[Question]:
-        wanted = f"{_SELECT} WHERE {OPEN} AND ? IN (asker, target) ORDER BY id"
-        return _records(connection.execute(wanted, (name,)))
+        statement = f"{_SELECT} WHERE {_OPEN} AND ? IN (asker, target) ORDER BY id"
+        return _records(connection.execute(statement, (name,)))
 
     return query
 
 
 def newest(count: int) -> Query[list[Question]]:
-    """Read the newest questions, whatever became of them, oldest first."""
+    """Read the newest questions, in any state, oldest first."""
 
     def query(connection: sqlite3.Connection) -> list[Question]:
         found = connection.execute(f"{_SELECT} ORDER BY id DESC LIMIT ?", (count,))
@@ -112,7 +113,7 @@ def newest(count: int) -> Query[list[Question]]:
 
 
 def one(number: int) -> Query[Question | None]:
-    """Read one question, whatever became of it."""
+    """Read one question in any state; None if there is none."""
 
     def query(connection: sqlite3.Connection) -> Question | None:
         found = _records(connection.execute(f"{_SELECT} WHERE id = ?", (number,)))

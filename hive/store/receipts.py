@@ -1,8 +1,8 @@
-"""What became of messages: their steps in order, partly from receipts, partly from their rows.
+"""Receipts and traces: the steps of a message's life, partly receipts, partly its own row.
 
-A message's own row tells when it was stored, its latest delivery, and its end. A receipt is written
-for each step at the moment when the row stops telling it. So nothing is kept twice, and a message
-that is delivered once and acked costs no receipt.
+The row of a message holds when it was stored, its latest delivery, and its end. A step becomes a
+receipt when the row is about to be overwritten. So nothing is stored twice, and a message that is
+delivered once and acked has no receipt.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from hive.store.records import Message, MessageState, Receipt, Step
-from hive.store.unit import Query
+from hive.store.transaction import Query
 
 _INSERT = (
     "INSERT INTO receipts (message, at, step, attempt, session, reason) VALUES (?, ?, ?, ?, ?, ?)"
@@ -50,31 +50,31 @@ def of(number: int) -> Query[Sequence[Receipt]]:
 
 
 def delivery(message: Message) -> list[Receipt]:
-    """Return the steps of a message's latest delivery, as its row tells them."""
+    """Return the steps of the latest delivery of a message, from its row."""
     found = []
     for step, at in ((Step.LEASED, message.leased_at), (Step.IN_TURN, message.in_turn_at)):
         if at is not None:
-            found.append(_held(message, at, step))
+            found.append(_in_session(message, at, step))
     return found
 
 
 def end(message: Message) -> list[Receipt]:
-    """Return the end of a message, as its row tells it; empty if it is not at its end."""
+    """Return the last step of a message, from its row; empty if it has not ended."""
     if message.state not in _ENDS or message.ended_at is None:
         return []
     step = _ENDS[message.state]
     if message.leased_at is not None:
-        return [_held(message, message.ended_at, step, message.reason)]
+        return [_in_session(message, message.ended_at, step, message.reason)]
     return [Receipt(message.id, message.ended_at, step, message.attempts, reason=message.reason)]
 
 
-def ladder(message: Message, written: Sequence[Receipt]) -> list[Receipt]:
-    """Return all steps of a message's life, in order."""
+def trace(message: Message, written: Sequence[Receipt]) -> list[Receipt]:
+    """Return all steps of a message, in order, from its row and its receipts."""
     stored = [Receipt(message.id, message.sent_at, Step.STORED)]
     if message.state is MessageState.PARKED:
         stored.append(Receipt(message.id, message.sent_at, Step.PARKED, reason=message.reason))
     return [*stored, *written, *delivery(message), *end(message)]
 
 
-def _held(message: Message, at: float, step: Step, reason: str | None = None) -> Receipt:
+def _in_session(message: Message, at: float, step: Step, reason: str | None = None) -> Receipt:
     return Receipt(message.id, at, step, message.attempts, message.session, reason, message.holder)

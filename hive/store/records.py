@@ -1,4 +1,4 @@
-"""The values that the store keeps: participants, messages, events."""
+"""Records: the values of the store (participants, events, messages, receipts)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from attrs import frozen
 
 
 class Kind(StrEnum):
-    """What a participant or a sender is."""
+    """Kind of a participant or a sender."""
 
     MANAGER = "manager"
     AGENT = "agent"
@@ -22,14 +22,14 @@ class Kind(StrEnum):
 
 
 class Desired(StrEnum):
-    """What the operator last asked for; it outlives every restart of the daemon."""
+    """Desired state of an agent, as the operator last asked; durable."""
 
     RUNNING = "running"
     STOPPED = "stopped"
 
 
 class ParticipantOrigin(StrEnum):
-    """Where a participant is defined."""
+    """Whether the configuration or a command defines a participant."""
 
     CONFIG = "config"
     COMMAND = "command"
@@ -37,13 +37,13 @@ class ParticipantOrigin(StrEnum):
 
 @frozen
 class Origin:
-    """Where a request came from, as the kernel tells it (`SO_PEERCRED` of unix(7)).
+    """Origin of a request: its socket and the peer credentials (`SO_PEERCRED` of unix(7)).
 
     Attributes:
-        socket: Path of the socket; empty for what the daemon does itself.
-        pid: Process at the other end, at the time it connected.
-        uid: Its user.
-        gid: Its group.
+        socket: Path of the socket; empty for the daemon itself.
+        pid: Process at the other end when it connected.
+        uid: User of that process.
+        gid: Group of that process.
     """
 
     socket: str = ""
@@ -53,28 +53,28 @@ class Origin:
 
 
 NO_ORIGIN = Origin()
-"""What the daemon itself sends has no socket."""
+"""Origin of messages from the daemon itself."""
 
 
 @frozen
 class ParticipantRecord:
-    """One participant as it must survive a restart of the daemon. Times are wall seconds.
+    """Durable state of one participant. Times are wall seconds.
 
     Attributes:
         name: The inbox key.
         kind: Manager, agent or peer.
-        desired: What the operator wants of it; without meaning for a peer.
-        paused: Whether its mail is held back.
+        desired: Desired state; without meaning for a peer.
+        paused: Whether delivery of its mail is paused.
         manifest: Its configuration as JSON.
         origin: Whether the configuration or a command defines it.
         broadcast: Whether a peer opted in to broadcasts.
         description: One line for the operator.
         created_at: When it was registered first.
-        last_seen: When it last spoke.
-        last_reason: Why it ended the last time, in words.
-        status_text: The line it set for the operator.
+        last_seen: When its last request came.
+        last_reason: Reason of its last exit, in words.
+        status_text: The status line that it set for the operator.
         status_set_at: When it set that line.
-        restarts: How often it was restarted by the supervisor.
+        restarts: Restarts by the supervisor.
     """
 
     name: str
@@ -95,7 +95,7 @@ class ParticipantRecord:
 
 @frozen
 class EventRecord:
-    """Something that happened; `seq` is the order."""
+    """An event; `seq` is its place in the order, `at` its wall time in seconds."""
 
     seq: int
     at: float
@@ -105,7 +105,7 @@ class EventRecord:
 
 
 class MessageState(StrEnum):
-    """Where a message is in its life. The last three are ends."""
+    """State of a message. The last three are final."""
 
     STORED = "stored"
     LEASED = "leased"
@@ -116,26 +116,26 @@ class MessageState(StrEnum):
 
 
 _COUNTER = 32
-"""Bits of the counter in a number of a session or lease; the broker's epoch is above them."""
+"""Low bits of the number of a session or lease, a counter; the high bits are the epoch."""
 
 
 def numbered(epoch: int, count: int) -> int:
-    """Return the number of the `count`th session, or lease, of a life of the broker."""
+    """Return the number of the `count`th session, or lease, of an epoch of the broker."""
     return epoch << _COUNTER | count
 
 
 def lease_name(lease: int) -> str:
-    """Return how a lease is written on the wire: the broker's epoch and a counter."""
+    """Return the name of a lease on the wire: the epoch and the counter."""
     return f"{lease >> _COUNTER}-{lease & 0xFFFFFFFF}"
 
 
 def session_name(holder: str | None, session: int) -> str | None:
-    """Return how a session is written in traces; None for the session of nobody."""
+    """Return the name of a session in traces; None without a holder."""
     return f"{holder}/{lease_name(session)}" if holder is not None else None
 
 
 class Step(StrEnum):
-    """A step of a message's life, as a receipt tells it."""
+    """A step of a message's life, the kind of a receipt."""
 
     STORED = "stored"
     LEASED = "leased"
@@ -155,12 +155,13 @@ class Receipt:
     """One step of one message's life.
 
     Attributes:
-        message: Its id.
-        at: When, in wall seconds.
-        attempt: The number of the delivery that the step belongs to; 0 before the first.
-        session: Number of the session that held it then; 0 for none.
-        reason: Why, in words.
-        holder: Name of that session's participant; only in what is read from disk.
+        message: Id of the message.
+        at: Wall time in seconds.
+        step: The step.
+        attempt: Number of the delivery that the step belongs to; 0 before the first.
+        session: Number of the session that had leased the message; 0 for none.
+        reason: The reason, in words.
+        holder: Participant of that session; only set in receipts read from disk.
     """
 
     message: int
@@ -173,12 +174,12 @@ class Receipt:
 
     @property
     def session_name(self) -> str | None:
-        """How the session is written in traces; None if nobody held it."""
+        """Name of the session in traces; None without one."""
         return session_name(self.holder, self.session)
 
 
 class MessageKind(StrEnum):
-    """Why a message was sent, so that a receiver can tell mail from events."""
+    """Kind of a message, so that a receiver can distinguish mail from events."""
 
     MESSAGE = "message"
     BROADCAST = "broadcast"
@@ -192,39 +193,39 @@ class MessageKind(StrEnum):
 class Message(msgspec.Struct, eq=False):
     """One message. Times are wall seconds.
 
-    While it is not at its end, the broker that owns the store holds it in memory and changes its
-    delivery state; everyone else only reads. It is a struct because one is made for every message.
-    The fields are the columns of the view `messages`, in this order.
+    Until it ends, the broker has it in memory and is the only one to change its delivery state. It
+    is a struct because one is created for every message. The fields are the columns of the view
+    `messages`, in this order.
 
     Attributes:
-        id: Number that only ever grows; the order of delivery within an inbox.
-        inbox: Whose mail it is.
-        sender: Who sent it, as the daemon knows it.
-        sender_kind: What the sender is.
-        kind: Why it was sent.
+        id: Number that only grows; the order of delivery within an inbox.
+        inbox: Name of its inbox.
+        sender: Name of the sender, as the daemon knows it.
+        sender_kind: Kind of the sender.
+        kind: Kind of the message.
         size: Bytes of the body in UTF-8.
         sent_at: When it was accepted.
-        state: Where it is in its life.
-        in_reply_to: The message that it answers.
+        state: State of its delivery.
+        in_reply_to: Id of the message that it answers.
         label: A free word of the sender, shown with it.
-        thread: The first message of the conversation; None if it is that itself.
-        priority: Its rank among the messages of its inbox: -1, 0 or 1; lower goes first.
+        thread: Id of the first message of its thread; None for that message itself.
+        priority: Rank within its inbox: -1, 0 or 1; lower is delivered first.
         not_before: It is not delivered before this time.
-        expires_at: If it was not delivered by this time, it is given up.
-        dedupe_key: The sender's own name for it; a repeat within the window is the same message.
+        expires_at: It expires at this time if it was not delivered.
+        dedupe_key: A repeat of its sender with this key, within the window, is the same message.
         supersede_key: A newer message of its sender with this key replaces it while it is unread.
-        hops: How many replies of agents led to it since a person last had a hand in it.
+        hops: Replies of agents that led to it since the last message of a person.
         attempts: Deliveries that count; the number of the next one is one more.
-        deliveries: Every delivery, also those that were given back without burning an attempt.
-        lease: Number of the last lease that it was delivered under; 0 before the first.
-        session: Number of the session that held that lease; 0 before the first.
+        deliveries: All deliveries, also those that were returned without using up an attempt.
+        lease: Number of its last lease; 0 before the first.
+        session: Number of the session that had that lease; 0 before the first.
         leased_at: When that lease began.
-        in_turn_at: When its receiver said that it works on it, under that lease.
-        ended_at: When it was acked, expired or given up.
-        reason: Why it is in its state, in words.
-        holder: Name of the participant of that session; only in what is read from disk.
-        body: What it says; None where it was not read from disk.
-        origin: Where the request to send it came from; only in what is read from disk.
+        in_turn_at: When its receiver began a turn with it, under that lease.
+        ended_at: When it was acked, expired or became a dead letter.
+        reason: Reason of its state, in words.
+        holder: Participant of that session; only set in messages read from disk.
+        body: Its text; None where it was not read from disk.
+        origin: Origin of the request that sent it; only set in messages read from disk.
         leased_loop: When the lease began in seconds of the loop; only in memory.
     """
 

@@ -3,27 +3,26 @@
 `PRAGMA user_version` holds the number of the last migration that was applied. Each migration and
 its number are one transaction. A migration that was released is never edited: add another.
 
-A row of `mail` is slim, because it is written for every message. States and kinds are the numbers
-of their places in `STATES` and `KINDS`; the inbox is a row of `inboxes`; who sent a message and who
-holds it are rows of `sessions`, one for each connection that ever did either. Measured with 64
-inserts and acks in a commit, that takes half the processor's time of rows with texts. The view
-`messages` shows the same rows in words; whatever is not on the path of a message reads that.
+A row of `mail` is small, because it is written for every message. States and kinds are the numbers
+of their places in `STATES` and `KINDS`; the inbox is a row of `inboxes`; sender and holder of a
+message are rows of `sessions`, one for each connection that ever sent or leased a message. Measured
+with 64 inserts and acks in a commit, that takes half the CPU time of rows with texts. The view
+`messages` has the same rows in words, for all readers off the hot path.
 
-What has a default in `mail` but nothing to say by it (inbox 0, sender 0) has it because of the way
-in which rows are changed, see `hive.store.bulk`: if the row was deleted meanwhile, one with
-defaults is made. It is in no inbox, so the view does not show it, and retention takes it.
+Defaults in `mail` without a meaning of their own (inbox 0, sender 0) are needed by upserts, see
+`hive.store.bulk`: if the row was deleted meanwhile, an upsert inserts one with defaults. That row
+is in no inbox, so the view does not show it, and retention deletes it.
 
-Numbers of sessions and leases are those of the broker's life, the epoch, times 2**32, plus a
-counter. Ids are given by the broker and never used twice: no AUTOINCREMENT is needed for that,
-which would dirty one more page in each commit, but a trigger that marks the highest id that was
-deleted.
+Numbers of sessions and leases are the broker's epoch times 2**32 plus a counter. Ids come from the
+broker and are never used twice. A trigger marks the highest id that was deleted: AUTOINCREMENT
+would dirty one more page in each commit.
 
-The only index on all mail is partial, over what is not at its end, and keyed by id alone. The
-broker keeps the queues in memory and needs it once, at start; a key that began with the inbox would
-dirty one page per inbox in every commit (measured: half the rate of inserts and acks). The other
-indexes on mail are partial, too, and cost nothing to a message that is not in them: dead letters,
-dedupe keys by the time they were used, and reminders. Receipts hold what a message's own row no
-longer says, so a message that is delivered once and acked has none.
+The index on undelivered mail is partial, over the open states, and keyed by id alone. The broker
+has the queues in memory and needs it once, at start; a key that began with the inbox would dirty
+one page per inbox in every commit (measured: half the rate of inserts and acks). The other indexes
+on mail are partial, too, and cost nothing for a message that is not in them: dead letters, dedupe
+keys by the time they were used, and reminders. Receipts hold the steps that the row of a message no
+longer holds, so a message that is delivered once and acked has none.
 """
 
 from __future__ import annotations
@@ -34,28 +33,28 @@ from collections.abc import Iterable, Sequence
 from hive.store.errors import StoreCorruptError, StoreVersionError
 
 APPLICATION_ID = 0x48495645
-"""`PRAGMA application_id`, "HIVE" in ASCII: another program's file is never taken for ours."""
+"""`PRAGMA application_id`, "HIVE" in ASCII; files of other programs are refused."""
 
 STATES = ("stored", "leased", "parked", "acked", "expired", "dead")
 """States of messages, at the places of their numbers. Those of `OPEN` come first."""
 
 OPEN = "state < 3"
-"""The condition of what is not at its end; word for word that of the partial index."""
+"""Condition of messages that have not ended; the text must equal that of the partial index."""
 
 KINDS = ("message", "broadcast", "event", "wake", "question", "answer", "reminder")
 """Kinds of messages, at the places of their numbers."""
 
 REMINDER = 6
-"""Reminders are sent by nobody; their session says who left them for itself."""
+"""Number of the kind `reminder`; the sender's session of a reminder is that of its owner."""
 
 SENT_BY = (
     f"iif(kind = {REMINDER}, 'reminder', "  # noqa: S608 - own words
     "(SELECT name FROM sessions WHERE sessions.id = mail.sender)) = ?"
 )
-"""The condition of what a participant, or `reminder`, has sent."""
+"""Condition of messages from a sender: a participant, or `reminder`."""
 
 SYSTEM_SESSION = 1
-"""The session of what the daemon itself sends; below those of all epochs."""
+"""Session of messages from the daemon itself; below the sessions of all epochs."""
 
 Migration = tuple[str, ...]
 
@@ -274,11 +273,11 @@ MIGRATIONS: tuple[Migration, ...] = (
 
 
 def check(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS) -> None:
-    """Look whether this file is ours, without changing anything.
+    """Check that this program may use the file, without changing it.
 
     Raises:
-        StoreCorruptError: When the file belongs to another program.
-        StoreVersionError: When it was written by a newer version of this one.
+        StoreCorruptError: The file belongs to another program.
+        StoreVersionError: A newer version of this program wrote it.
     """
     version = version_of(connection)
     application = connection.execute("PRAGMA application_id").fetchone()[0]
@@ -297,10 +296,10 @@ def check(connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGR
 
 
 def require_current(connection: sqlite3.Connection) -> None:
-    """Look whether a file that was checked has the tables that this program reads.
+    """Check that a file that passed `check` needs no migration.
 
     Raises:
-        StoreVersionError: When it must be brought up to date first.
+        StoreVersionError: It does.
     """
     version = version_of(connection)
     if version != len(MIGRATIONS):
@@ -313,7 +312,7 @@ def require_current(connection: sqlite3.Connection) -> None:
 def migrate(
     connection: sqlite3.Connection, migrations: Sequence[Migration] = MIGRATIONS
 ) -> tuple[int, int]:
-    """Bring a file that was checked up to date; return its version before and after."""
+    """Migrate a file that passed `check`; return its version before and after."""
     before = version_of(connection)
     for number, statements in enumerate(migrations[before:], start=before + 1):
         _apply(connection, number, statements)
@@ -321,7 +320,7 @@ def migrate(
 
 
 def version_of(connection: sqlite3.Connection) -> int:
-    """Return the number of the last migration that was applied to a file."""
+    """Return the schema version of a file: the number of its last migration."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 

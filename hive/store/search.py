@@ -1,8 +1,8 @@
 """Full-text search over all mail, in SQLite's own index (sqlite.org/fts5.html).
 
-Sends do not pay for it. Bodies enter the index later, in small writes among all others: some
-minutes after they were sent, or when somebody searches, whichever is sooner. The index holds words
-and places, not bodies, and a trigger takes out what is deleted.
+Sends do not update the index. Bodies are indexed later, in small writes among all others: some
+minutes after they were sent, or at the next search, whichever is sooner. The index holds words and
+their positions, not bodies, and a trigger removes deleted messages from it.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from typing import Any
 
 from attrs import frozen
 
-from hive.store.messages import COLUMNS, whole
+from hive.store.messages import COLUMNS, message_from_row
 from hive.store.records import Message
 from hive.store.schema import SENT_BY
 from hive.store.store import Store
-from hive.store.unit import Query
+from hive.store.transaction import Query
 
-PIECE_ROWS, PIECE_BYTES = 500, 1 << 18
-"""Most that enters the index in one write, so that no send waits long for it."""
+BATCH_ROWS, BATCH_BYTES = 500, 1 << 18
+"""Most rows and bytes that are indexed in one write, so that no send waits long for it."""
 
 _MARK = "SELECT number FROM marks WHERE name = 'searchable'"
 
 
 @frozen
-class Wanted:
-    """What is looked for; what is None is not asked about.
+class SearchCriteria:
+    """Conditions of a search, all of which must hold; None is no condition.
 
     Attributes:
-        text: Words that must all be there, in any order and case; a word that ends with `*` is
-            the beginning of one.
-        sender: Who sent it.
-        inbox: Whose mail it is.
-        thread: The first message of its thread.
+        text: Words that the body must contain, in any order and case; a word that ends with `*`
+            is a prefix.
+        sender: Name of the sender.
+        inbox: Name of the inbox.
+        thread: Id of the first message of the thread.
         since: Sent at this wall time or later.
         until: Sent before this wall time.
     """
@@ -46,44 +46,44 @@ class Wanted:
     until: float | None = None
 
 
-async def search(store: Store, wanted: Wanted, count: int) -> tuple[Message, ...]:
-    """Return the newest `count` messages that are as wanted, oldest first.
+async def search(store: Store, criteria: SearchCriteria, count: int) -> tuple[Message, ...]:
+    """Return the newest `count` messages that match, oldest first.
 
-    Everything that was stored before the call is found.
-
-    Raises:
-        StoreError: The store cannot be read, or takes nothing into its index.
-    """
-    if wanted.text is not None:
-        await catch_up(store)
-    return await store.read(matching(wanted, count))
-
-
-async def catch_up(store: Store) -> None:
-    """Bring everything into the index that is not there yet.
+    Everything that was stored before the call is searched.
 
     Raises:
-        StoreError: The store takes no writes.
+        StoreError: The store cannot be read, or its index cannot be written.
     """
-    while await store.read(is_behind):
-        await store.write(index_piece)
+    if criteria.text is not None:
+        await update_index(store)
+    return await store.read(matching(criteria, count))
 
 
-def is_behind(connection: sqlite3.Connection) -> bool:
-    """Tell whether there are messages that cannot be searched yet."""
+async def update_index(store: Store) -> None:
+    """Index every message that is not indexed yet.
+
+    Raises:
+        StoreError: The store accepts no writes.
+    """
+    while await store.read(has_unindexed):
+        await store.write(index_batch)
+
+
+def has_unindexed(connection: sqlite3.Connection) -> bool:
+    """Return whether there are messages that are not indexed yet."""
     query = f"SELECT EXISTS (SELECT 1 FROM mail WHERE id > ({_MARK}))"  # noqa: S608
     return bool(connection.execute(query).fetchone()[0])
 
 
-def index_piece(connection: sqlite3.Connection) -> None:
-    """Take the next few bodies into the index."""
+def index_batch(connection: sqlite3.Connection) -> None:
+    """Index the next batch of bodies."""
     done = connection.execute(_MARK).fetchone()[0]
     last, size = done, 0
     for number, bytes_ in connection.execute(
-        "SELECT id, size FROM mail WHERE id > ? ORDER BY id LIMIT ?", (done, PIECE_ROWS)
+        "SELECT id, size FROM mail WHERE id > ? ORDER BY id LIMIT ?", (done, BATCH_ROWS)
     ):
         size += bytes_
-        if size > PIECE_BYTES and last > done:
+        if size > BATCH_BYTES and last > done:
             break
         last = number
     connection.execute(
@@ -93,9 +93,9 @@ def index_piece(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE marks SET number = ? WHERE name = 'searchable'", (last,))
 
 
-def matching(wanted: Wanted, count: int) -> Query[tuple[Message, ...]]:
-    """Read the newest messages that are as wanted and in the index, oldest first."""
-    conditions, values = _conditions(wanted)
+def matching(criteria: SearchCriteria, count: int) -> Query[tuple[Message, ...]]:
+    """Read the newest indexed messages that match, oldest first."""
+    conditions, values = _conditions(criteria)
 
     def query(connection: sqlite3.Connection) -> tuple[Message, ...]:
         rows = connection.execute(
@@ -103,7 +103,7 @@ def matching(wanted: Wanted, count: int) -> Query[tuple[Message, ...]]:
             f"WHERE {conditions} ORDER BY id DESC LIMIT ?) ORDER BY id",
             (*values, count),
         )
-        return tuple(map(whole, rows))
+        return tuple(map(message_from_row, rows))
 
     return query
 
@@ -117,23 +117,23 @@ _CONDITIONS = {
 }
 
 
-def _conditions(wanted: Wanted) -> tuple[str, list[Any]]:
+def _conditions(criteria: SearchCriteria) -> tuple[str, list[Any]]:
     found, values = ["1"], list[Any]()
-    if wanted.text is not None:
+    if criteria.text is not None:
         found.append("id IN (SELECT rowid FROM search WHERE search MATCH ?)")
-        values.append(match(wanted.text))
+        values.append(fts_query(criteria.text))
     for name, condition in _CONDITIONS.items():
-        value = getattr(wanted, name)
+        value = getattr(criteria, name)
         if value is not None:
             found.append(condition)
             values += [value] * condition.count("?")
     return " AND ".join(found), values
 
 
-def match(text: str) -> str:
-    """Return the words of a text as a query of FTS5 in which nothing is an operator.
+def fts_query(text: str) -> str:
+    """Return the words of a text as an FTS5 query without operators.
 
-    A NUL would end the query; in bodies it is no part of a word either.
+    A NUL would end the query. In bodies it separates words, too.
     """
     return " ".join(map(_term, text.replace("\0", " ").split() or [""]))
 

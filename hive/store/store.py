@@ -1,4 +1,4 @@
-"""The store: one SQLite file, one writer, and what the rest of the hive may ask of it."""
+"""The store: the public interface of the SQLite file and its one writer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hive.store.engine import Engine, ThreadEngine
 from hive.store.errors import StoreClosedError, StoreError, StoreFullError, from_sqlite
 from hive.store.health import Health
 from hive.store.records import EventRecord, ParticipantRecord
-from hive.store.unit import Op, Query
+from hive.store.transaction import Op, Query
 from hive.store.writer import Write, Writer
 
 T = TypeVar("T")
@@ -23,17 +23,17 @@ T = TypeVar("T")
 class Store:
     """Durable state of one hive.
 
-    A future from any writing method is done once the write is on disk (fsync). Cancelling it does
-    not cancel the write. If the store cannot say whether a write happened it fails with a
-    `StoreError`, which is an `UnavailableError`.
+    The future of a write is done once the write is on disk (fsync). Cancelling the future does not
+    cancel the write. If the outcome of a write is unknown, its future fails with a `StoreError`,
+    which is an `UnavailableError`.
 
     Args:
         path: The SQLite file; its directory must exist.
-        engine: Where SQLite runs.
-        clock: Wall time of the events.
+        engine: The threads on which SQLite runs.
+        clock: Wall time of events.
 
     Attributes:
-        health: Whether writes are taken; while they are not, reads still are.
+        health: Whether writes are accepted; reads are served in either case.
     """
 
     def __init__(
@@ -58,13 +58,13 @@ class Store:
         await self.close()
 
     async def open(self) -> None:
-        """Open or create the file, check that commits are durable, bring the tables up to date.
+        """Open or create the file, check that commits are durable, migrate the tables.
 
-        If only the room on the disk is missing, and the tables are up to date, the store is open
-        for reads and in trouble until there is room.
+        If the disk is full and the tables need no migration, the store opens for reads only; it is
+        in trouble until space is free.
 
         Raises:
-            StoreError: The subclass says what is wrong with the file, and what to do.
+            StoreError: The file cannot be opened; subclass and sentence say why.
         """
         try:
             failure = await self._open_engine()
@@ -77,11 +77,11 @@ class Store:
         if failure is None:
             self.health.recover()
         else:
-            self._writer.suffer(failure)
+            self._writer.begin_trouble(failure)
         self._is_open = True
 
     async def _open_engine(self) -> StoreFullError | None:
-        """Open the engine, for writing or only for reading; return why not for writing."""
+        """Open the engine; return None, or the error because of which it is read-only."""
         try:
             await self._engine.open(self.path)
         except sqlite3.Error as error:
@@ -91,13 +91,13 @@ class Store:
         else:
             return None
         try:
-            await self._engine.open_to_read(self.path)
+            await self._engine.open_read_only(self.path)
         except (sqlite3.Error, StoreError):
             raise failure from None
         return failure
 
     async def close(self) -> None:
-        """Commit everything that waits and close the file. Does nothing the second time."""
+        """Commit all pending writes and close the file. Idempotent."""
         self._is_open = False
         if self._writer is not None:
             await self._writer.close()
@@ -107,28 +107,28 @@ class Store:
     def write(self, op: Op[T]) -> asyncio.Future[T]:
         """Apply a write in the next batch; the future has its value once it is on disk.
 
-        An error that the write itself raises harms no other write and becomes the future's error.
+        An error that the write itself raises rolls back this write alone and becomes the future's.
         """
         if self._writer is None:
             raise self._closed()
         return self._writer.write(op)
 
     def queue(self, write: Write) -> None:
-        """Let a write take part in the next batch, which is formed when the writer is free.
+        """Add a write to the next batch, whose content is collected when the writer is free.
 
-        So all that happens while the batch before it is on its way to the disk can join it.
+        Until then, that is while the batch before it is committed, the write can still grow.
         """
         if self._writer is None:
             raise self._closed()
         self._writer.queue(write)
 
     def on_commit(self, listener: Callable[[], None]) -> Callable[[], None]:
-        """Call `listener` after each commit; returns what ends that."""
+        """Call `listener` after each commit; return the function that unsubscribes it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
     async def read(self, query: Query[T]) -> T:
-        """Run a read; it sees what was committed when it began, and waits for no write.
+        """Run a read; it sees what was committed before it began, and waits for no write.
 
         Raises:
             StoreError: When SQLite cannot read.
@@ -141,16 +141,16 @@ class Store:
             raise from_sqlite(error, self.path) from error
 
     def upsert_participant(self, record: ParticipantRecord) -> asyncio.Future[None]:
-        """Write one participant whole."""
+        """Insert or replace one participant."""
         return self.write(participants.upsert(record))
 
     def delete_participant(self, name: str, *, purge: bool = False) -> asyncio.Future[None]:
-        """Forget one participant; with `purge`, delete every message of its inbox too."""
+        """Delete one participant; with `purge`, also every ended message of its inbox."""
         return self.write(participants.delete(name, purge=purge))
 
     async def participants(self) -> tuple[ParticipantRecord, ...]:
         """Return every participant, sorted by name."""
-        return await self.read(participants.all_of_them)
+        return await self.read(participants.all_participants)
 
     def append_event(
         self,
@@ -160,7 +160,7 @@ class Store:
         *,
         at: float | None = None,
     ) -> asyncio.Future[int]:
-        """Keep that something happened, now or `at` a wall time; the value is the event's `seq`."""
+        """Append an event that happened now or `at` a wall time; the value is its `seq`."""
         when = self._clock.now() if at is None else at
         return self.write(events.append(when, event, name, detail or {}))
 
@@ -169,7 +169,7 @@ class Store:
         return await self.read(events.newest(after, max))
 
     async def newest_by_name(self, kinds: Collection[str]) -> tuple[EventRecord, ...]:
-        """Return, for each participant, the newest of its events of these kinds."""
+        """Return the newest event of these kinds of each participant."""
         return await self.read(events.newest_by_name(kinds))
 
     def _committed(self) -> None:

@@ -1,12 +1,12 @@
-"""The one writer: it commits whatever waits as soon as it is free.
+"""The one writer: groups pending writes into batches and commits one batch at a time.
 
-There is no timer. While one batch is on its way to the disk the next one gathers; the time that the
-fsync takes is the window. The next batch is formed two turns of the loop after that: those who were
-just answered can then ask for more in time to be in it. (With one pair of participants the next
-message would else miss its receiver, and need a second commit for its lease: measured, 433 us in
-place of 261 us a message.)
+There is no timer: the window of a batch is the time that the fsync of the batch before takes. The
+next batch starts two turns of the loop after that fsync, so that callers which were just answered
+can still add their next write to it. (Otherwise, with one pair of participants, the receiver asks
+again too late for the next message, whose lease then needs a second commit: measured, 433 us
+instead of 261 us a message.)
 
-After a commit that failed, writes are refused at once until one of the writer's own has succeeded.
+After a failed commit all writes are refused at once, until a probe of the writer succeeds.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, Protocol, TypeVar
 
 from attrs import define, field
 
-from hive.store.engine import Engine, settle
+from hive.store.engine import Engine, set_outcome
 from hive.store.errors import (
     LASTING,
     StoreClosedError,
@@ -30,46 +30,44 @@ from hive.store.errors import (
     from_sqlite,
 )
 from hive.store.health import Health
-from hive.store.unit import Batch, Op, Succeeded
+from hive.store.transaction import Batch, Committed, Op
 
 T = TypeVar("T")
 
 MAX_BATCH = 512
-"""Most writes in one transaction, so that nobody waits long for the writes of others."""
+"""Most writes in one transaction, so that no write waits long for others."""
 
 PROBE_SECONDS = 1.0
-"""Pause between attempts to write again after a commit that failed."""
+"""Pause between probes after a failed commit."""
 
 
 class Write(Protocol):
-    """Something that takes part in a commit.
+    """A queued write, whose content is collected when its batch starts.
 
-    It is asked what is written, in its turn among those that were queued, and then told once what
-    became of that, all on the loop's thread. An exception from one of these steps harms no other
-    write: what `collect` raises is what `failed` is told, and the rest goes to the loop's exception
-    handler.
+    Its methods run on the loop's thread: `collect` in the order of the queue, then `committed` or
+    `failed` exactly once. An exception from one of them affects no other write: one from `collect`
+    is passed to `failed`, the others go to the loop's exception handler.
     """
 
     def collect(self) -> Op[Any]:
-        """Return what is written, at the moment when the batch is formed.
+        """Return the write, at the moment when the batch starts.
 
-        While the store takes no writes it is asked all the same, and then told of the failure.
-        Only once the store is closed it is not asked any more.
+        It is also called, and then `failed`, while the store is in trouble; not after it is closed.
         """
         ...
 
     def committed(self, value: Any) -> None:
-        """Go on: it is on disk. `value` is what the write returned."""
+        """Continue: the write is on disk and has returned `value`."""
         ...
 
     def failed(self, error: Exception) -> None:
-        """Give up: it is not on disk, or nobody knows."""
+        """Handle the failure: the write is not on disk, or its outcome is unknown."""
         ...
 
 
 @define(eq=False)
-class _Single:
-    """One write for whoever holds its future; cancelling that stops nobody's write."""
+class _SingleWrite:
+    """One write with a future; cancelling the future does not cancel the write."""
 
     op: Op[Any]
     future: asyncio.Future[Any]
@@ -90,160 +88,159 @@ class _Single:
 class Writer:
     """Groups writes into batches and gives each batch to the engine.
 
-    It has one task while it is open, which waits for the end. If that task is cancelled, as
-    `asyncio.run` does when the program fails, or if the engine fails in a way that is neither
-    SQLite's nor the store's, then everyone who waits is told that nobody knows, and the engine is
-    closed: its reading thread would otherwise keep the interpreter alive. While there is trouble
-    there is a second task, which tries the disk.
+    While it is open, it has one task, which waits for the end. If that task is cancelled, as
+    `asyncio.run` does when the program fails, or if the engine raises an error that is neither
+    SQLite's nor the store's, every pending write fails with an unknown outcome, and the engine is
+    closed: its reading thread would otherwise keep the interpreter alive. During trouble a second
+    task probes the disk.
     """
 
     _engine: Engine
     _path: Path
     _health: Health
-    _committed: Callable[[], None]
+    _on_commit: Callable[[], None]
     _loop: asyncio.AbstractEventLoop = field(factory=asyncio.get_running_loop, init=False)
-    _waiting: deque[Write] = field(factory=deque, init=False)
-    _flying: list[Write] | None = field(default=None, init=False)
-    _planned: bool = field(default=False, init=False)
+    _queue: deque[Write] = field(factory=deque, init=False)
+    _in_flight: list[Write] | None = field(default=None, init=False)
+    _scheduled: bool = field(default=False, init=False)
     _closing: bool = field(default=False, init=False)
-    _over: asyncio.Future[None] = field(init=False)
+    _ended: asyncio.Future[None] = field(init=False)
     _task: asyncio.Task[None] | None = field(default=None, init=False)
-    _probing: asyncio.Task[None] | None = field(default=None, init=False)
+    _probe_task: asyncio.Task[None] | None = field(default=None, init=False)
 
     def start(self) -> None:
-        """Begin to take writes."""
-        self._over = self._loop.create_future()
-        self._task = self._loop.create_task(self._stay(), name="store writer")
+        """Start to accept writes."""
+        self._ended = self._loop.create_future()
+        self._task = self._loop.create_task(self._run(), name="store writer")
 
     def write(self, op: Op[T]) -> asyncio.Future[T]:
         """Queue a write; the future has its value once it is on disk."""
         future: asyncio.Future[T] = self._loop.create_future()
-        self.queue(_Single(op, future))
+        self.queue(_SingleWrite(op, future))
         return future
 
     def queue(self, write: Write) -> None:
-        """Let a write take part in the next batch."""
+        """Add a write to the next batch."""
         if self._closing or self._task is None:
             self._loop.call_soon(write.failed, self._closed())
             return
-        self._waiting.append(write)
-        if self._flying is None and not self._planned:
-            self._planned = True
-            self._loop.call_soon(self._begin)
+        self._queue.append(write)
+        if self._in_flight is None and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._start_batch)
 
     async def close(self) -> None:
-        """Commit everything that waits, then take nothing more.
+        """Commit all pending writes, then refuse further ones.
 
         Raises:
-            BaseException: What the engine failed with, when it was neither SQLite's nor the
-                store's.
+            BaseException: The error of the engine, if it was neither SQLite's nor the store's.
         """
         self._closing = True
         if self._task is None:
             return
         self._end_if_idle()
         await asyncio.wait([self._task])
-        if self._probing is not None:
-            self._probing.cancel()
-            await asyncio.wait([self._probing])
+        if self._probe_task is not None:
+            self._probe_task.cancel()
+            await asyncio.wait([self._probe_task])
         if not self._task.cancelled():
             self._task.result()
 
-    def suffer(self, error: StoreError) -> None:
-        """Refuse what comes, and begin to try the disk."""
+    def begin_trouble(self, error: StoreError) -> None:
+        """Refuse further writes and start to probe the disk."""
         lasting = isinstance(error, LASTING)
         self._health.fail(error, lasting=lasting)
         if not lasting:
-            self._probing = self._loop.create_task(self._probe(error), name="store probe")
+            self._probe_task = self._loop.create_task(self._probe(error), name="store probe")
 
-    def _begin(self) -> None:
-        """Form the next batch and give it to the engine."""
-        self._planned = False
-        taken, ops = self._collect()
+    def _start_batch(self) -> None:
+        """Collect the next batch and pass it to the engine."""
+        self._scheduled = False
+        writes, ops = self._collect()
         trouble = self._health.trouble
-        if not taken:
-            self._go_on()
+        if not writes:
+            self._schedule_next()
         elif trouble is not None:
-            self._fail(taken, trouble.refusal())
-            self._go_on()
+            self._fail_all(writes, trouble.refusal())
+            self._schedule_next()
         else:
-            self._flying = taken
+            self._in_flight = writes
             batch = Batch(ops)
-            self._engine.commit(batch, partial(self._end, batch))
+            self._engine.commit(batch, partial(self._finish_batch, batch))
 
     def _collect(self) -> tuple[list[Write], list[Op[Any]]]:
-        """Take the next writes, and what they write; one that cannot say that fails at once."""
-        taken: list[Write] = []
+        """Take the next writes from the queue and collect them; an error fails that write."""
+        writes: list[Write] = []
         ops: list[Op[Any]] = []
-        for _ in range(min(len(self._waiting), MAX_BATCH)):
-            write = self._waiting.popleft()
+        for _ in range(min(len(self._queue), MAX_BATCH)):
+            write = self._queue.popleft()
             try:
                 ops.append(write.collect())
             except Exception as error:
-                self._guarded(write.failed, error)
+                self._call(write.failed, error)
             else:
-                taken.append(write)
-        return taken, ops
+                writes.append(write)
+        return writes, ops
 
-    def _end(self, batch: Batch, error: BaseException | None) -> None:
-        """Tell everyone in a batch what became of it."""
-        taken, self._flying = self._flying, None
-        if taken is None:
-            return  # abandoned: everyone was told
+    def _finish_batch(self, batch: Batch, error: BaseException | None) -> None:
+        """Report its outcome to every write of a batch."""
+        writes, self._in_flight = self._in_flight, None
+        if writes is None:
+            return  # aborted: every write has failed already
         if error is None:
-            for write, outcome in zip(taken, batch.outcomes, strict=True):
-                if isinstance(outcome, Succeeded):
-                    self._guarded(write.committed, outcome.value)
+            for write, outcome in zip(writes, batch.outcomes, strict=True):
+                if isinstance(outcome, Committed):
+                    self._call(write.committed, outcome.value)
                 else:
-                    self._guarded(write.failed, outcome.error)
-            self._guarded(self._committed)
+                    self._call(write.failed, outcome.error)
+            self._call(self._on_commit)
         elif isinstance(error, sqlite3.Error):
-            self._give_up(taken, from_sqlite(error, self._path))
+            self._fail_batch(writes, from_sqlite(error, self._path))
         elif isinstance(error, StoreError):
-            self._give_up(taken, error)
+            self._fail_batch(writes, error)
         else:
             self._closing = True
-            self._fail(taken, self._unknown_outcome())
-            settle(self._over, error)
+            self._fail_all(writes, self._unknown_outcome())
+            set_outcome(self._ended, error)
             return
-        self._go_on()
+        self._schedule_next()
 
-    def _go_on(self) -> None:
-        """Plan the next batch if something waits for it: two turns of the loop from now."""
-        if self._waiting and not self._planned:
-            self._planned = True
-            self._loop.call_soon(self._loop.call_soon, self._begin)
+    def _schedule_next(self) -> None:
+        """Start the next batch in two turns of the loop, if writes are pending."""
+        if self._queue and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._loop.call_soon, self._start_batch)
         elif self._closing:
             self._end_if_idle()
 
     def _end_if_idle(self) -> None:
-        if self._closing and self._flying is None and not self._waiting:
-            settle(self._over, None)
+        if self._closing and self._in_flight is None and not self._queue:
+            set_outcome(self._ended, None)
 
-    def _give_up(self, taken: list[Write], error: StoreError) -> None:
-        self.suffer(error)
-        self._fail(taken, error)
+    def _fail_batch(self, writes: list[Write], error: StoreError) -> None:
+        self.begin_trouble(error)
+        self._fail_all(writes, error)
 
-    def _fail(self, taken: Iterable[Write], error: StoreError) -> None:
-        for write in taken:
-            self._guarded(write.failed, error)
+    def _fail_all(self, writes: Iterable[Write], error: StoreError) -> None:
+        for write in writes:
+            self._call(write.failed, error)
 
-    def _guarded(self, step: Callable[..., None], *values: Any) -> None:
-        """Take a step of a write; if that fails, report it and go on with the others."""
+    def _call(self, callback: Callable[..., None], *values: Any) -> None:
+        """Call a method of a write; report its exception to the loop."""
         try:
-            step(*values)
+            callback(*values)
         except Exception as error:
-            message = "who had written something failed when told what became of it"
+            message = "the callback of a write failed"
             self._loop.call_exception_handler({"message": message, "exception": error})
 
     async def _probe(self, error: StoreError) -> None:
-        """Try until a commit succeeds, or fails for good."""
+        """Probe until a commit succeeds, or fails with a lasting error."""
         while not isinstance(error, LASTING):
             await asyncio.sleep(PROBE_SECONDS)
             try:
                 if isinstance(error, StoreLogMissingError):
                     await self._engine.reopen()
-                await self._try_to_write()
+                await self._probe_once()
             except sqlite3.Error as failure:
                 error = from_sqlite(failure, self._path)
             except StoreError as failure:
@@ -253,26 +250,27 @@ class Writer:
                 return
         self._health.fail(error, lasting=True)
 
-    async def _try_to_write(self) -> None:
-        over: asyncio.Future[None] = self._loop.create_future()
-        self._engine.commit(Batch([probe]), lambda error: settle(over, error))
-        await over
+    async def _probe_once(self) -> None:
+        finished: asyncio.Future[None] = self._loop.create_future()
+        self._engine.commit(Batch([probe]), lambda error: set_outcome(finished, error))
+        await finished
 
-    async def _stay(self) -> None:
-        """Wait for the end; if it comes before its time, leave nobody waiting and no thread."""
+    async def _run(self) -> None:
+        """Wait for the end; after a cancellation or an error, abort."""
         try:
-            await self._over
+            await self._ended
         except BaseException:
-            await self._abandon()
+            await self._abort()
             raise
 
-    async def _abandon(self) -> None:
+    async def _abort(self) -> None:
+        """Fail every pending write and close the engine."""
         self._closing = True
-        if self._probing is not None:
-            self._probing.cancel()
-        taken, self._flying = [*(self._flying or ()), *self._waiting], None
-        self._waiting.clear()
-        self._fail(taken, self._unknown_outcome())
+        if self._probe_task is not None:
+            self._probe_task.cancel()
+        writes, self._in_flight = [*(self._in_flight or ()), *self._queue], None
+        self._queue.clear()
+        self._fail_all(writes, self._unknown_outcome())
         self._health.close(self._closed())
         await self._engine.close()
 
@@ -287,9 +285,9 @@ class Writer:
 
 
 def probe(connection: sqlite3.Connection) -> None:
-    """Write something for the sake of writing: as much as the longest ordinary message.
+    """Write 64 KiB, as much as the longest ordinary message, to test whether writes succeed.
 
     Raises:
-        sqlite3.Error: What a real write would meet.
+        sqlite3.Error: The error that a real write would have.
     """
     connection.execute("REPLACE INTO probe (id, filler) VALUES (1, randomblob(65536))")

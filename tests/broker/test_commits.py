@@ -123,7 +123,7 @@ def test_of_an_ordinary_ack_only_the_end_is_written() -> None:
     rig.rules.ack(session, Ack(ids=ids), Receiver(), rig.now)
     changes = rig.rules.table.take_effects().collect()
     assert changes.acked == [ids[0], WALL, ids[1], WALL]
-    others = (changes.leased, changes.moved, changes.inserted, changes.whole)
+    others = (changes.leased, changes.updated, changes.inserted, changes.inserted_full)
     assert others == ([], [], [], [])
 
 

@@ -8,7 +8,7 @@ from hive.broker.delivery import retry_delay
 from hive.config import Limits
 from hive.errors import BadRequestError, NotFoundError
 from hive.store import NO_ORIGIN, Kind, MessageState, Step
-from hive.store.dead_letters import DeadLetters
+from hive.store.dead_letters import DeadLetterCriteria
 from hive.store.records import session_name
 from hive.wire.enums import NackMode
 from tests.broker.client import BrokerClient, Draft
@@ -86,14 +86,14 @@ async def test_a_dead_letter_is_kept_whole_and_replayed_with_all_its_attempts(
 ) -> None:
     session = broker.open_session("bob", NO_ORIGIN)
     number = await give_up(broker, session, "never")
-    [letter] = await broker.dead_letters(DeadLetters())
+    [letter] = await broker.dead_letters(DeadLetterCriteria())
     assert (letter.id, letter.body, letter.reason) == (number, "hello", "never")
     waiting = broker.recv(session, wait=30)
     assert await broker.replay(ids=[number]) == [number]
     [again] = await waiting
     assert (again.id, again.body, again.attempt, again.redelivered) == (number, "hello", 1, True)
     await broker.ack(session, [number])
-    assert await broker.dead_letters(DeadLetters()) == []
+    assert await broker.dead_letters(DeadLetterCriteria()) == []
     assert await broker.replay(ids=[number]) == [], "it is no dead letter any more"
 
 

@@ -1,4 +1,4 @@
-"""What has to be finished is finished, and a cancellation is heard afterwards."""
+"""Shielded work finishes before a cancellation is raised."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hive.cancellation import shield_until_done
 
 
-async def test_the_result_or_the_error_comes_through() -> None:
+async def test_the_result_or_the_error_of_the_work_is_passed_on() -> None:
     async def work(error: Exception | None) -> int:
         await asyncio.sleep(0)
         if error is not None:
@@ -21,7 +21,7 @@ async def test_the_result_or_the_error_comes_through() -> None:
         await shield_until_done(work(ValueError("odd")))
 
 
-@pytest.mark.parametrize("error", [None, ValueError("nobody hears of this")])
+@pytest.mark.parametrize("error", [None, ValueError("not raised")])
 async def test_cancellations_wait_for_the_end(error: Exception | None) -> None:
     release, ended = asyncio.Event(), False
 

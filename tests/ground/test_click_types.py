@@ -1,4 +1,4 @@
-"""Which words are a number of seconds."""
+"""Words that are a number of seconds."""
 
 import click
 import msgspec
@@ -8,7 +8,7 @@ from hive.click_types import Seconds
 from hive.wire import SECONDS_MAX, base
 
 
-def test_what_is_taken_is_what_the_wire_takes():
+def test_seconds_that_the_wire_accepts_are_accepted():
     assert Seconds(min=0).convert("1.5", None, None) == 1.5
     assert msgspec.convert(Seconds(min=0).convert(str(SECONDS_MAX), None, None), base.Seconds)
     with pytest.raises(msgspec.ValidationError):
@@ -18,6 +18,6 @@ def test_what_is_taken_is_what_the_wire_takes():
 @pytest.mark.parametrize(
     "word", ["nan", "inf", "-inf", "1e30", str(SECONDS_MAX + 1), "-1", "", "x"]
 )
-def test_what_no_socket_and_no_sleep_could_take_is_refused(word):
+def test_values_out_of_range_are_refused(word):
     with pytest.raises(click.BadParameter):
         Seconds(min=0).convert(word, None, None)

@@ -1,4 +1,4 @@
-"""Times as people and programs read them."""
+"""Time stamps in RFC 3339."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def test_a_time_is_shown_in_utc_with_milliseconds(seconds: float, text: str) -> 
 
 
 @given(st.floats(0, 4_000_000_000))
-def test_what_is_shown_is_the_time_to_the_millisecond(seconds: float) -> None:
+def test_a_time_stamp_is_exact_to_the_millisecond(seconds: float) -> None:
     shown = datetime.fromisoformat(rfc3339(seconds))
     assert shown.tzinfo == UTC
     assert abs(shown.timestamp() - seconds) <= 0.001_001

@@ -1,4 +1,4 @@
-"""Errors keep their kind across the wire."""
+"""Errors keep their class across the wire."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hive.errors import BY_CODE, ErrorCode, FailedError, HiveError, from_wire
 
 
 @pytest.mark.parametrize("error", BY_CODE.values())
-def test_a_code_brings_its_class_back(error: type[HiveError]) -> None:
+def test_a_code_is_converted_back_to_its_class(error: type[HiveError]) -> None:
     rebuilt = from_wire(error.code.value, "what happened")
     assert type(rebuilt) is error
     assert str(rebuilt) == "what happened"

@@ -1,4 +1,4 @@
-"""A file lock has one holder, and its file says who that is."""
+"""A file lock has one holder, whose pid is in its file."""
 
 import os
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_a_holder_that_could_not_write_its_pid_is_unknown(tmp_path: Path) -> Non
     first.release()
 
 
-def test_a_file_is_made_for_its_owner_alone_if_that_is_asked_for(tmp_path: Path) -> None:
+def test_a_lock_file_is_created_with_the_given_mode(tmp_path: Path) -> None:
     lock = FileLock(tmp_path / "lock", 0o600)
     lock.acquire()
     assert lock.path.stat().st_mode & 0o777 == 0o600
@@ -42,6 +42,6 @@ def test_a_file_is_made_for_its_owner_alone_if_that_is_asked_for(tmp_path: Path)
     assert lock.path.read_text() == f"{os.getpid()}\n"
 
 
-def test_a_file_that_cannot_be_opened_is_the_systems_error(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_opened_raises_the_error_of_the_system(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         FileLock(tmp_path / "missing" / "lock", 0o600).acquire()

@@ -1,4 +1,4 @@
-"""A name is an inbox key and a directory name: only harmless ones pass."""
+"""Names are keys of inboxes and names of directories: only safe ones are valid."""
 
 from __future__ import annotations
 

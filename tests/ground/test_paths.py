@@ -1,4 +1,4 @@
-"""Where things are, for root, for a user, and when told otherwise."""
+"""Paths for root, for a user, and from the environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def test_root_has_the_system_directories() -> None:
     assert paths.database == Path("/var/lib/hyperhive/hive.sqlite")
 
 
-def test_a_user_has_their_own() -> None:
+def test_a_user_has_the_xdg_directories() -> None:
     paths = find({"XDG_RUNTIME_DIR": "/run/user/7", "XDG_STATE_HOME": "/home/u/s"}, euid=7)
     assert paths.manager_socket == Path("/run/user/7/hyperhive/manager.sock")
     assert paths.state_dir == Path("/home/u/s/hyperhive")

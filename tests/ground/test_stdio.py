@@ -1,4 +1,4 @@
-"""The standard descriptors of programs that were started with some of them closed."""
+"""Programs that were started with closed standard descriptors."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ sys.exit(sum(held << n for n, held in enumerate(same)) if inherited and usable e
     ("closed", "held"),
     [("", 0), ("<&-", 1), (">&-", 2), ("2>&-", 4), ("<&- >&- 2>&-", 7)],
 )
-def test_what_is_closed_is_the_null_device_and_nothing_else_is_touched(closed, held):
+def test_closed_descriptors_become_the_null_device_and_others_are_kept(closed, held):
     done = subprocess.run(
         ["/bin/sh", "-c", f'"$0" -c "$1" {closed}', sys.executable, STATE],
         input="",

@@ -10,7 +10,7 @@ import pytest
 from hive.errors import NotFoundError
 from hive.participants.usage_limits import SPREAD, UsageLimits, spread
 from hive.store import InlineEngine, Store
-from hive.store.usage_limits import Limit
+from hive.store.usage import Limit
 
 NAMES = [f"agent{number}" for number in range(60)]
 

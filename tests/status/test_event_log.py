@@ -1,4 +1,4 @@
-"""The diary: in order, durable first, told at once."""
+"""Event log: order, durability before notification, trouble of the store."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ async def log(store: Store) -> EventLog:
     return EventLog(store, LoopClock(asyncio.get_running_loop()))
 
 
-async def test_what_is_told_is_what_is_on_disk_in_the_same_order(log: EventLog) -> None:
-    told: list[EventRow] = []
-    unsubscribe = log.subscribe(told.append)
+async def test_subscribers_receive_durable_events_in_order(log: EventLog) -> None:
+    received: list[EventRow] = []
+    unsubscribe = log.subscribe(received.append)
     log.record(EventKind.STARTED, "alice", pid=7, nothing=None)
     await advance(5)
     log.record(EventKind.DAEMON_STOPPING, keep_agents=True)
-    assert len(told) == 1, "nobody hears of what is not on disk yet"
+    assert len(received) == 1, "subscribers are called after the commit"
     await settle()
-    assert told == await log.recent(10)
-    assert [(row.event, row.name, row.detail) for row in told] == [
+    assert received == await log.recent(10)
+    assert [(row.event, row.name, row.detail) for row in received] == [
         ("started", "alice", {"pid": 7}),
         ("daemon_stopping", None, {"keep_agents": True}),
     ]
     epoch = LoopClock(asyncio.get_running_loop()).epoch
-    assert [row.at for row in told] == [rfc3339(epoch), rfc3339(epoch + 5)]
+    assert [row.at for row in received] == [rfc3339(epoch), rfc3339(epoch + 5)]
     unsubscribe()
     log.record(EventKind.STOPPED, "alice")
     await settle()
-    assert len(told) == 2
+    assert len(received) == 2
 
 
 async def test_the_newest_events_after_a_number(log: EventLog) -> None:
@@ -63,15 +63,15 @@ async def test_the_newest_events_after_a_number(log: EventLog) -> None:
     assert await log.following(1, everything[2].seq) == everything[3:4]
 
 
-async def test_an_event_that_cannot_be_stored_is_logged_and_harms_nobody(
+async def test_an_event_that_cannot_be_stored_is_logged(
     store: Store, log: EventLog, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told: list[EventRow] = []
-    log.subscribe(told.append)
+    received: list[EventRow] = []
+    log.subscribe(received.append)
     await store.close()
     log.record(EventKind.FAILED, "alice", reason="no such image")
     await settle()
-    assert told == []
+    assert received == []
     assert "could not be stored at once: failed alice {'reason': 'no such image'}" in caplog.text
 
 
@@ -82,7 +82,7 @@ def faults() -> Faults:
 
 @pytest.fixture
 async def troubled(tmp_path: Path, faults: Faults) -> AsyncIterator[EventLog]:
-    """A diary on a store whose disk is full when the test says so."""
+    """An event log on a store whose disk is full while `faults.full` is set."""
     clock = LoopClock(asyncio.get_running_loop())
     engine = InlineEngine(faults.connection_class())
     async with Store(tmp_path / "troubled.sqlite", engine, clock=clock) as store:
@@ -91,36 +91,36 @@ async def troubled(tmp_path: Path, faults: Faults) -> AsyncIterator[EventLog]:
         yield log
 
 
-async def test_what_happened_during_trouble_is_written_afterwards_with_its_own_time(
+async def test_events_during_trouble_are_written_afterwards_with_their_own_times(
     troubled: EventLog, faults: Faults
 ) -> None:
-    told: list[EventRow] = []
-    troubled.subscribe(told.append)
+    received: list[EventRow] = []
+    troubled.subscribe(received.append)
     begin = LoopClock(asyncio.get_running_loop()).now()
     faults.full = True
     troubled.record(EventKind.STARTED, "alice")
     await advance(10)
     troubled.record(EventKind.ENDED, "alice", reason="exit 1")
     await settle()
-    assert told == []
+    assert received == []
     faults.full = False
     await advance(PROBE_SECONDS)
     troubled.record(EventKind.STARTED, "bob")
     await settle()
-    assert [(row.event, row.at) for row in told[:3]] == [
+    assert [(row.event, row.at) for row in received[:3]] == [
         ("started", rfc3339(begin)),
         ("store_failed", rfc3339(begin)),
         ("ended", rfc3339(begin + 10)),
     ]
-    assert [row.event for row in told[3:]] == ["store_recovered", "started"]
-    assert told == await troubled.recent(10)
-    assert "disk is full" in told[1].detail["what"]
+    assert [row.event for row in received[3:]] == ["store_recovered", "started"]
+    assert received == await troubled.recent(10)
+    assert "disk is full" in received[1].detail["what"]
 
 
-async def test_the_first_events_of_a_trouble_are_kept_and_the_others_counted(
+async def test_the_first_events_of_a_trouble_are_buffered_and_the_others_counted(
     troubled: EventLog, faults: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hive.event_log.KEPT", 3)
+    monkeypatch.setattr("hive.event_log.MAX_BUFFERED", 3)
     faults.full = True
     for number in range(7):
         troubled.record(EventKind.STARTED, f"agent-{number}")
@@ -133,7 +133,7 @@ async def test_the_first_events_of_a_trouble_are_kept_and_the_others_counted(
     assert found[3].detail == {"count": 5}, "four agents, and that the store failed"
 
 
-async def test_what_depends_on_a_commit_that_failed_is_not_told_later(
+async def test_an_event_of_a_failed_commit_is_not_written_later(
     troubled: EventLog, faults: Faults
 ) -> None:
     faults.full = True

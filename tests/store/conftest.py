@@ -1,4 +1,4 @@
-"""Real SQLite files, one engine or the other."""
+"""Fixtures: stores in real SQLite files, with either engine."""
 
 from collections.abc import AsyncIterator
 from functools import partial
@@ -13,13 +13,13 @@ from tests.store.old_files import ALL
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where the store of this test is."""
+    """Path of the store of this test."""
     return tmp_path / "hive.sqlite"
 
 
 @pytest.fixture
 async def store(path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Store]:
-    """An open store: with threads of its own, or on the loop's thread in a simulation."""
+    """An open store: with a `ThreadEngine`, in a simulation with an `InlineEngine`."""
     engine = InlineEngine() if request.node.get_closest_marker("sim") else ThreadEngine()
     async with Store(path, engine) as opened:
         yield opened
@@ -27,7 +27,7 @@ async def store(path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Sto
 
 @pytest.fixture
 def later_program(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this program know further versions, so that the file of today is an old one."""
+    """Add migrations to the program, so that a file of today needs a migration."""
     monkeypatch.setattr("hive.store.engine.prepare", partial(prepare, migrations=ALL))
     for module in ("schema", "checks"):
         monkeypatch.setattr(f"hive.store.{module}.MIGRATIONS", ALL)

@@ -1,7 +1,7 @@
-"""Builds stores as earlier versions of the program left them.
+"""Builds store files of earlier versions.
 
-There is one version so far, so that what is done with an old file is tested with two that are made
-up: to a program that knows `ALL`, a file of version 1 or 2 is old.
+There is only one version so far, so migrations are tested with two invented ones: for a program
+that knows `ALL`, a file of version 1 or 2 is old.
 """
 
 import sqlite3
@@ -29,10 +29,10 @@ LATER: tuple[Migration, ...] = (
         "BEGIN UPDATE marks SET number = number + 1 WHERE name = 'coloured'; END",
     ),
 )
-"""A migration that adds to tables, and one that makes a table anew."""
+"""A migration that adds to tables, and one that rebuilds a table."""
 
 ALL = (*MIGRATIONS, *LATER)
-"""What a later program knows."""
+"""The migrations of a later program."""
 
 ROWS = (
     (1, "bob", "the first quick fox", 19, 100.0, "acked", 1, 110.0),
@@ -41,11 +41,11 @@ ROWS = (
 )
 
 USED_UP = 9
-"""The highest id ever given; its message is gone."""
+"""The highest id ever given; its message is deleted."""
 
 
 def build(path: Path, version: int = len(MIGRATIONS)) -> None:
-    """Make a file of a version, with mail, a participant, events and numbers that were used up."""
+    """Create a file of a version, with mail, a participant, events and a deleted highest id."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         migrate(connection, MIGRATIONS)

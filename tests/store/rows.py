@@ -1,4 +1,4 @@
-"""Stores messages as the broker does, through the columns and tables that the program writes."""
+"""Rows for tests: stores messages through `Changes`, as the broker does."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 from hive.config import Retention
 from hive.store import Kind, Message, MessageKind, Origin
-from hive.store.messages import Changes, highest_id, insertion, moving
+from hive.store.messages import Changes, highest_id, insert_values, update_values
 from hive.store.records import numbered
-from hive.store.unit import Op
+from hive.store.transaction import Op
 
 EPOCH = 1
 
@@ -21,11 +21,11 @@ KEEP = Retention(messages=30 * DAY, events=90 * DAY)
 
 
 def message(number: int = 0, body: str = "hello", **more: Any) -> Message:
-    """Return a message from alice to bob, but for what is said otherwise.
+    """Return a message from alice to bob, with other fields as given.
 
     Args:
-        number: Its id; 0 for the next one when it is stored.
-        body: What it says.
+        number: Its id; 0 for the next free one when it is stored.
+        body: Its body.
         more: Fields of `Message`.
     """
     fields = {
@@ -41,7 +41,7 @@ def message(number: int = 0, body: str = "hello", **more: Any) -> Message:
 
 
 def storing(*messages: Message) -> Op[Sequence[int]]:
-    """Return the write that stores messages, whatever their state; the value is their ids."""
+    """Return the write that stores messages in any state; the value is their ids."""
 
     def op(connection: sqlite3.Connection) -> Sequence[int]:
         changes = Changes()
@@ -51,8 +51,8 @@ def storing(*messages: Message) -> Op[Sequence[int]]:
             sender = session_number(connection, *sent_by(each), each.origin)
             if each.holder is not None:
                 changes.sessions.append((each.session, each.holder, "agent", *[None] * 4))
-            changes.whole += insertion(each, inbox, sender)
-            changes.moved += moving(each)
+            changes.inserted_full += insert_values(each, inbox, sender)
+            changes.updated += update_values(each)
         changes(connection)
         return [each.id for each in messages]
 
@@ -60,19 +60,19 @@ def storing(*messages: Message) -> Op[Sequence[int]]:
 
 
 def put(connection: sqlite3.Connection, *messages: Message) -> Sequence[int]:
-    """Store messages, whatever their state; return their ids."""
+    """Store messages in any state; return their ids."""
     return storing(*messages)(connection)
 
 
 def sent_by(message: Message) -> tuple[str, str]:
-    """Return whose session sends a message: a reminder comes from who is to be reminded."""
+    """Return name and kind of the sending session; for a reminder, that of its inbox."""
     if message.kind is MessageKind.REMINDER:
         return message.inbox, "agent"
     return message.sender, message.sender_kind.value
 
 
 def inbox_number(connection: sqlite3.Connection, name: str) -> int:
-    """Return the number of an inbox, which is made if need be."""
+    """Return the number of an inbox; insert it if it is missing."""
     connection.execute(
         "INSERT OR IGNORE INTO inboxes (id, name) VALUES ((SELECT 1 + count(*) FROM inboxes), ?)",
         (name,),
@@ -82,7 +82,7 @@ def inbox_number(connection: sqlite3.Connection, name: str) -> int:
 
 
 def session_number(connection: sqlite3.Connection, name: str, kind: str, origin: Origin) -> int:
-    """Return the number of a session of a participant, which is made if need be."""
+    """Return the number of a session of a participant; insert it if it is missing."""
     row = (name, kind, origin.socket or None, origin.pid, origin.uid, origin.gid)
     found = connection.execute(
         "SELECT id FROM sessions WHERE (name, kind) = (?, ?) "

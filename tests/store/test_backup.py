@@ -1,4 +1,4 @@
-"""A backup is the store of one moment, whole, and never in the way of anything."""
+"""Backups are consistent snapshots; checks report the state of a store."""
 
 import asyncio
 import sqlite3
@@ -17,14 +17,14 @@ from tests.store.old_files import build, contents
 from tests.store.test_degradation import damage_table, overwrite
 
 
-async def test_a_backup_of_a_store_in_use_has_all_that_was_answered(
+async def test_a_backup_of_a_store_in_use_has_every_confirmed_write(
     store: Store, tmp_path: Path
 ) -> None:
     target = tmp_path / "copy"
-    writing = asyncio.create_task(write_until_told(store, told := asyncio.Event()))
+    writing = asyncio.create_task(write_until(store, stop := asyncio.Event()))
     before = await store.append_event("before")
     made = await asyncio.to_thread(back_up, store.path, target)
-    told.set()
+    stop.set()
     assert await writing > before
     assert made.size == target_size(target)
     async with Store(target) as copy:
@@ -33,9 +33,9 @@ async def test_a_backup_of_a_store_in_use_has_all_that_was_answered(
         assert found[-1] >= before
 
 
-async def write_until_told(store: Store, told: asyncio.Event) -> int:
+async def write_until(store: Store, stop: asyncio.Event) -> int:
     last = 0
-    while not told.is_set():
+    while not stop.is_set():
         last = await store.append_event("tick")
     return last
 
@@ -52,7 +52,7 @@ def test_a_backup_without_a_daemon_has_everything(path: Path, tmp_path: Path) ->
     assert sorted(each.name for each in tmp_path.iterdir() if "copy" in each.name) == ["copy"]
 
 
-def test_a_file_that_exists_is_left_alone_unless_forced(path: Path, tmp_path: Path) -> None:
+def test_an_existing_target_is_kept_unless_forced(path: Path, tmp_path: Path) -> None:
     prepare(path)
     target = tmp_path / "copy"
     target.write_text("precious")
@@ -70,10 +70,10 @@ def test_the_store_itself_is_never_the_target(path: Path) -> None:
 
 
 UNSEEN = "x" * 300
-"""A directory that stat(2) refuses to look into, for root too."""
+"""A file name that stat(2) refuses, for root too."""
 
 
-def test_what_cannot_be_backed_up_says_why_and_leaves_nothing(path: Path, tmp_path: Path) -> None:
+def test_a_failed_backup_says_why_and_leaves_no_file(path: Path, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="HYPERHIVE_STATE_DIR"):
         back_up(path, tmp_path / "copy")
     prepare(path)
@@ -89,14 +89,14 @@ def test_what_cannot_be_backed_up_says_why_and_leaves_nothing(path: Path, tmp_pa
     assert [each.name for each in tmp_path.iterdir() if "copy" in each.name] == []
 
 
-# The check-up
+# Checks
 
 
 def graded(found: list[Finding]) -> dict[str, Verdict]:
     return {each.check: each.verdict for each in found}
 
 
-async def test_a_healthy_store_in_use_is_found_healthy(store: Store) -> None:
+async def test_all_checks_of_a_healthy_store_in_use_are_ok(store: Store) -> None:
     await store.append_event("x")
     found = await asyncio.to_thread(examine, store.path, 0.0)
     grades = graded(found)
@@ -107,7 +107,7 @@ async def test_a_healthy_store_in_use_is_found_healthy(store: Store) -> None:
 
 
 @pytest.mark.usefixtures("later_program")
-def test_an_old_file_with_old_mail_is_warned_of(path: Path) -> None:
+def test_an_old_file_with_old_mail_is_a_warning(path: Path) -> None:
     build(path, 1)
     found = {each.check: each for each in examine(path, now=120.0 + 2 * 86400)}
     assert found["schema"].verdict is Verdict.WARNING
@@ -127,19 +127,19 @@ def test_damage_is_a_problem_with_a_remedy(path: Path) -> None:
     assert "put a backup in its place" in (found["integrity"].remedy or "")
 
 
-def test_a_store_that_cannot_be_looked_at_is_not_called_missing(tmp_path: Path) -> None:
+def test_an_unreadable_store_is_not_reported_as_missing(tmp_path: Path) -> None:
     [found] = examine(tmp_path / UNSEEN / "hive.sqlite", 0.0)
     assert (found.check, found.verdict) == ("file", Verdict.WARNING)
     assert "cannot be looked at: File name too long" in found.sentence
 
 
-def test_what_is_no_store_is_a_problem_and_no_store_is_a_warning(path: Path) -> None:
+def test_a_file_of_another_format_is_a_problem_and_a_missing_one_a_warning(path: Path) -> None:
     assert graded(examine(path, 0.0)) == {"file": Verdict.WARNING}
     path.write_bytes(b"not a database" * 100)
     assert graded(examine(path, 0.0))["integrity"] is Verdict.PROBLEM
 
 
-def test_a_store_that_another_program_has_for_itself_is_not_called_damaged(path: Path) -> None:
+def test_an_exclusively_locked_store_is_not_reported_as_damaged(path: Path) -> None:
     prepare(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as owner:
         owner.execute("PRAGMA locking_mode = EXCLUSIVE")

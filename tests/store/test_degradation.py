@@ -1,4 +1,4 @@
-"""When the disk does not take what is written: it is refused at once, and taken again by itself."""
+"""Failing disks: writes are refused at once, and accepted again after recovery."""
 
 import asyncio
 import os
@@ -27,12 +27,12 @@ from hive.store import (
     StoreReadOnlyError,
     ThreadEngine,
 )
-from hive.store.file_identity import log_of
+from hive.store.connection import wal_path
 from hive.store.health import Trouble
-from hive.store.unit import Batch, Op, Unit
+from hive.store.transaction import Batch, Op, Work
 from tests.broker.faults import Faults
 from tests.store.old_files import build
-from tests.store.writes import Told
+from tests.store.writes import RecordingWrite
 
 OPEN = """
 import asyncio, sys
@@ -64,7 +64,7 @@ BIG = {"body": "x" * 400_000}
 
 @pytest.fixture(autouse=True)
 def quick_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Try a real disk often and wait for no real lock."""
+    """Probe real disks often and do not wait for real locks."""
     monkeypatch.setattr("hive.store.connection.BUSY_SECONDS", 0.0)
     monkeypatch.setattr("hive.store.engine.BUSY_SECONDS", 0.0)
     monkeypatch.setattr("hive.store.writer.PROBE_SECONDS", 0.01)
@@ -77,7 +77,7 @@ def faults() -> Faults:
 
 @pytest.fixture
 async def fragile(path: Path, faults: Faults) -> AsyncIterator[Store]:
-    """A store on the simulation loop, whose disk is full when the test says so."""
+    """A store on the simulation loop, whose disk is full while `faults.full` is set."""
     async with Store(path, InlineEngine(faults.connection_class())) as opened:
         yield opened
 
@@ -91,7 +91,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
     if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("this machine lets nobody mount a tmpfs")
+        pytest.skip("this machine cannot mount a tmpfs")
     yield place
     subprocess.run(["umount", str(place)], check=True)
 
@@ -100,11 +100,11 @@ async def events_of(store: Store) -> list[str]:
     return [event.event for event in await store.events()]
 
 
-# What everybody is told
+# Refusals
 
 
 @pytest.mark.sim
-async def test_after_a_failed_commit_writes_are_refused_without_trying(
+async def test_after_a_failed_commit_writes_are_refused_without_an_attempt(
     fragile: Store, faults: Faults
 ) -> None:
     faults.full = True
@@ -119,7 +119,7 @@ async def test_after_a_failed_commit_writes_are_refused_without_trying(
 
 
 @pytest.mark.sim
-async def test_what_waited_behind_the_failed_commit_is_refused_with_it(
+async def test_pending_writes_are_refused_with_the_failed_commit(
     fragile: Store, faults: Faults
 ) -> None:
     faults.full = True
@@ -131,20 +131,20 @@ async def test_what_waited_behind_the_failed_commit_is_refused_with_it(
 
 
 @pytest.mark.sim
-async def test_a_queued_write_is_asked_even_if_it_is_refused(
+async def test_a_queued_write_is_collected_even_if_it_is_refused(
     fragile: Store, faults: Faults
 ) -> None:
     steps: list[str] = []
     faults.full = True
     with pytest.raises(StoreFullError):
         await fragile.append_event("first")
-    fragile.queue(Told("late", steps))
+    fragile.queue(RecordingWrite("late", steps))
     await settle()
-    assert steps == ["late asked", "late failed: StoreFullError"]
+    assert steps == ["late collected", "late failed: StoreFullError"]
 
 
 @pytest.mark.sim
-async def test_the_disk_is_tried_again_until_it_takes_something(
+async def test_the_disk_is_probed_until_a_commit_succeeds(
     fragile: Store, faults: Faults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hive.store.writer.PROBE_SECONDS", 1.0)
@@ -166,13 +166,13 @@ async def test_the_disk_is_tried_again_until_it_takes_something(
 
 
 @pytest.mark.sim
-async def test_a_store_that_closes_in_trouble_says_so_to_who_waits(
+async def test_closing_a_store_in_trouble_ends_the_wait_for_recovery(
     fragile: Store, faults: Faults
 ) -> None:
     faults.full = True
     with pytest.raises(StoreFullError):
         await fragile.append_event("lost")
-    waiting = asyncio.ensure_future(fragile.health.until_good())
+    waiting = asyncio.ensure_future(fragile.health.until_recovered())
     await settle()
     await fragile.close()
     with pytest.raises(StoreClosedError):
@@ -189,7 +189,7 @@ def test_a_refusal_has_the_class_the_reason_and_the_time_of_the_first_failure() 
 # Real causes
 
 
-async def test_a_full_disk_refuses_reads_on_and_recovers(small_disk: Path) -> None:
+async def test_a_store_on_a_full_disk_serves_reads_and_recovers(small_disk: Path) -> None:
     async with Store(small_disk / "hive.sqlite") as store:
         await store.append_event("before")
         ballast = small_disk / "ballast"
@@ -200,13 +200,13 @@ async def test_a_full_disk_refuses_reads_on_and_recovers(small_disk: Path) -> No
         with pytest.raises(StoreFullError, match="nothing is stored since"):
             await store.append_event("small")
         remove(ballast)
-        await store.health.until_good()
+        await store.health.until_recovered()
         await store.append_event("after")
         assert await events_of(store) == ["before", "after"]
 
 
 @pytest.mark.parametrize("ended", ["closed", "killed"])
-async def test_a_store_on_a_full_disk_opens_for_reads_and_is_whole_when_there_is_room(
+async def test_a_store_opens_read_only_on_a_full_disk_and_recovers(
     small_disk: Path, ended: str
 ) -> None:
     path, ballast = small_disk / "hive.sqlite", small_disk / "ballast"
@@ -214,12 +214,12 @@ async def test_a_store_on_a_full_disk_opens_for_reads_and_is_whole_when_there_is
     fill(ballast)
     async with Store(path) as store:
         assert await events_of(store) == ["before"]
-        if ended == "closed":  # the log of a killed one leaves room by being taken up
+        if ended == "closed":  # recovery of the log of a killed one frees space
             with pytest.raises(StoreFullError, match="nothing is stored since"):
                 await store.append_event("refused")
             assert await events_of(store) == ["before"]
         remove(ballast)
-        await store.health.until_good()
+        await store.health.until_recovered()
         await store.append_event("after", detail=BIG)
         assert await events_of(store) == ["before", "after"]
     async with Store(path) as again:
@@ -227,7 +227,7 @@ async def test_a_store_on_a_full_disk_opens_for_reads_and_is_whole_when_there_is
 
 
 @pytest.mark.usefixtures("later_program")
-async def test_a_store_that_must_be_brought_up_to_date_needs_room_to_open(
+async def test_a_store_that_needs_a_migration_does_not_open_on_a_full_disk(
     small_disk: Path,
 ) -> None:
     path = small_disk / "hive.sqlite"
@@ -248,23 +248,23 @@ async def test_a_file_that_may_not_grow_is_reported_as_full(path: Path) -> None:
         await store.write(limit_pages(pages))
         with pytest.raises(StoreFullError):
             await store.append_event("big", detail=BIG)
-        await run_alone(engine, Batch([limit_pages(1_000_000)]))
-        await store.health.until_good()
+        await run_and_wait(engine, Batch([limit_pages(1_000_000)]))
+        await store.health.until_recovered()
         assert await store.append_event("big", detail=BIG) == 1
 
 
-async def test_a_lock_of_another_program_is_reported_and_survived(path: Path) -> None:
+async def test_a_lock_of_another_program_is_reported_until_it_is_released(path: Path) -> None:
     async with Store(path) as store:
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(StoreLockedError, match="another program"):
                 await store.append_event("blocked")
             other.execute("ROLLBACK")
-        await store.health.until_good()
+        await store.health.until_recovered()
         assert await store.append_event("free") == 1
 
 
-async def test_a_file_that_turns_read_only_is_reported_and_survived(path: Path) -> None:
+async def test_a_file_that_turns_read_only_is_reported_until_it_is_writable(path: Path) -> None:
     engine = ThreadEngine()
     async with Store(path, engine) as store:
         await store.append_event("before")
@@ -273,18 +273,18 @@ async def test_a_file_that_turns_read_only_is_reported_and_survived(path: Path) 
             await store.append_event("refused")
         assert await events_of(store) == ["before"]
         await run_pragma(engine, "query_only = OFF")
-        await store.health.until_good()
+        await store.health.until_recovered()
         await store.append_event("after")
         assert await events_of(store) == ["before", "after"]
 
 
-async def test_a_log_that_is_deleted_costs_nothing_that_was_answered(path: Path) -> None:
+async def test_a_deleted_log_loses_no_confirmed_write(path: Path) -> None:
     async with Store(path) as store:
         await store.append_event("before")
-        remove(log_of(path))
+        remove(wal_path(path))
         with pytest.raises(StoreLogMissingError, match="deleted or replaced"):
             await store.append_event("unsure")
-        await store.health.until_good()
+        await store.health.until_recovered()
         await store.append_event("after")
     async with Store(path) as again:
         found = await events_of(again)
@@ -293,7 +293,7 @@ async def test_a_log_that_is_deleted_costs_nothing_that_was_answered(path: Path)
     assert set(found) <= {"before", "unsure", "after"}
 
 
-async def test_a_store_that_is_replaced_takes_nothing_until_it_is_opened_again(path: Path) -> None:
+async def test_a_replaced_store_accepts_nothing_until_it_is_reopened(path: Path) -> None:
     async with Store(path) as store:
         await store.append_event("before")
         kept = path.with_name("kept")
@@ -306,7 +306,7 @@ async def test_a_store_that_is_replaced_takes_nothing_until_it_is_opened_again(p
             await store.append_event("refused")
 
 
-async def test_a_damaged_page_is_found_while_open_and_nothing_is_written_any_more(
+async def test_a_damaged_page_is_reported_and_ends_all_writes(
     path: Path,
 ) -> None:
     async with Store(path) as store:
@@ -350,7 +350,7 @@ def test_a_directory_without_write_access_is_reported_at_the_start() -> None:
     assert "may be written" in done.stdout
 
 
-# Helpers that touch the disk outside of the loop's rules
+# Helpers that block on the disk
 
 
 def fill(ballast: Path) -> None:
@@ -398,10 +398,10 @@ async def run_pragma(engine: ThreadEngine, pragma: str) -> None:
         def run(self, connection: sqlite3.Connection) -> None:
             connection.execute(f"PRAGMA {pragma}")
 
-    await run_alone(engine, Pragma())
+    await run_and_wait(engine, Pragma())
 
 
-async def run_alone(engine: ThreadEngine, unit: Unit) -> None:
-    """Run something on the writing connection, whatever the store thinks of its disk."""
+async def run_and_wait(engine: ThreadEngine, unit: Work) -> None:
+    """Run work on the writing connection, regardless of trouble."""
     assert engine._writer is not None
-    await engine._writer.run_alone(unit)
+    await engine._writer.run_and_wait(unit)

@@ -1,4 +1,4 @@
-"""Mail on disk: it comes back as it went in, whatever its state, and at the price of its plan."""
+"""The mail table: round trips of messages in every state, and the query plans."""
 
 import re
 import sqlite3
@@ -20,27 +20,27 @@ from hive.store import (
     Step,
     dead_letters,
     receipts,
-    reminders,
 )
-from hive.store.bulk import MOST
+from hive.store.bulk import MAX_ROWS
 from hive.store.checks import examine
 from hive.store.connection import prepare
-from hive.store.dead_letters import DeadLetters
+from hive.store.dead_letters import DeadLetterCriteria
 from hive.store.messages import (
     Changes,
     by_id,
     highest_id,
-    insertion,
-    leasing,
-    moving,
+    insert_values,
+    lease_values,
     newest,
     one,
+    pending_reminders,
     undelivered,
+    update_values,
 )
 from hive.store.records import lease_name, numbered
-from hive.store.retention import drop_messages, ended_messages
-from hive.store.search import Wanted, index_piece, matching
-from hive.store.unit import Query
+from hive.store.retention import delete_messages, find_messages
+from hive.store.search import SearchCriteria, index_batch, matching
+from hive.store.transaction import Query
 from tests.store.rows import inbox_number, message, put, session_number
 
 
@@ -56,7 +56,7 @@ def seen(connection: sqlite3.Connection, columns: str) -> list[tuple[Any, ...]]:
     return connection.execute(f"SELECT {columns} FROM messages ORDER BY id").fetchall()
 
 
-# What comes back
+# Round trips
 
 
 WHOLE = message(
@@ -107,7 +107,7 @@ def test_the_view_has_words_for_every_state_and_kind(
     assert seen(connection, "state, kind") == [(state.value, kind.value)]
 
 
-def test_a_reminder_is_sent_by_nobody_and_everything_else_by_its_session(
+def test_a_reminder_has_the_sender_reminder_and_other_messages_that_of_their_session(
     connection: sqlite3.Connection,
 ) -> None:
     put(connection, *[message(kind=kind, sender="alice") for kind in MessageKind])
@@ -119,7 +119,7 @@ def test_a_reminder_is_sent_by_nobody_and_everything_else_by_its_session(
     assert seen(connection, columns)[-1] == ("message", "system", "system")
 
 
-def test_a_holder_is_named_once_its_row_is_there_and_nobody_before(
+def test_a_message_has_a_holder_while_the_row_of_its_session_exists(
     connection: sqlite3.Connection,
 ) -> None:
     session = numbered(3, 4)
@@ -137,19 +137,19 @@ def test_the_system_has_a_session_in_every_store(connection: sqlite3.Connection)
 
 def test_a_receipt_names_its_session(connection: sqlite3.Connection) -> None:
     session = numbered(3, 4)
-    noted = [
+    steps = [
         Receipt(1, 5.0, Step.PARKED, reason="loop"),
         Receipt(1, 6.0, Step.RETURNED, 1, session, "gone"),
     ]
     row = (session, "bob", "agent", None, None, None, None)
-    Changes(sessions=[row], receipts=noted)(connection)
+    Changes(sessions=[row], receipts=steps)(connection)
     parked, returned = receipts.of(1)(connection)
     assert (parked.session_name, returned.session_name) == (None, "bob/3-4")
     assert (returned.at, returned.step, returned.attempt) == (6.0, Step.RETURNED, 1)
     assert lease_name(session) == "3-4"
 
 
-def test_a_session_and_an_inbox_have_one_row_however_often_they_are_written(
+def test_repeated_writes_of_a_session_and_an_inbox_leave_one_row(
     connection: sqlite3.Connection,
 ) -> None:
     session = numbered(1, 1)
@@ -165,7 +165,7 @@ def test_a_session_and_an_inbox_have_one_row_however_often_they_are_written(
 # One write of the broker
 
 
-SIZES = tuple(MOST >> half for half in range(MOST.bit_length()))
+SIZES = tuple(MAX_ROWS >> half for half in range(MAX_ROWS.bit_length()))
 COUNTS = (0, 1, 2, 7, SIZES[0] + 1, 2 * SIZES[0] + SIZES[1] + 3)
 
 
@@ -174,7 +174,7 @@ def usual(number: int, inbox: int, sender: int) -> tuple[Any, ...]:
 
 
 def stored(connection: sqlite3.Connection, count: int) -> list[Message]:
-    """Store so many messages in the short way; return them as they are on disk."""
+    """Store messages of the usual kind; return them as they are on disk."""
     inbox = inbox_number(connection, "bob")
     sender = session_number(connection, "alice", "agent", WHOLE.origin)
     changes = Changes()
@@ -185,7 +185,7 @@ def stored(connection: sqlite3.Connection, count: int) -> list[Message]:
 
 
 @pytest.mark.parametrize("count", COUNTS)
-def test_usual_messages_are_stored_each_once(connection: sqlite3.Connection, count: int) -> None:
+def test_usual_messages_are_each_stored_once(connection: sqlite3.Connection, count: int) -> None:
     stored(connection, count)
     found = seen(connection, "id, inbox, sender, kind, size, sent_at, state, body, priority")
     row = ("bob", "alice", "message", 5, 10.0, "stored", "hello", 0)
@@ -193,7 +193,7 @@ def test_usual_messages_are_stored_each_once(connection: sqlite3.Connection, cou
 
 
 @pytest.mark.parametrize("count", COUNTS)
-def test_leases_moves_and_acks_reach_their_rows_and_no_others(
+def test_leases_updates_and_acks_change_their_rows_and_no_others(
     connection: sqlite3.Connection, count: int
 ) -> None:
     messages = stored(connection, 4 * count)
@@ -202,11 +202,11 @@ def test_leases_moves_and_acks_reach_their_rows_and_no_others(
     for each in leased + acked:
         each.state, each.attempts, each.deliveries = MessageState.LEASED, 1, 2
         each.lease, each.session, each.leased_at = numbered(1, 5), numbered(1, 6), 20.0
-        changes.leased += leasing(each)
+        changes.leased += lease_values(each)
     for each in moved:
         each.state, each.not_before, each.hops = MessageState.PARKED, 30.0, 4
         each.reason, each.in_turn_at = "loop", 25.0
-        changes.moved += moving(each)
+        changes.updated += update_values(each)
     for each in acked:
         each.state, each.ended_at = MessageState.ACKED, 40.0
         changes.acked += (each.id, 40.0)
@@ -216,31 +216,31 @@ def test_leases_moves_and_acks_reach_their_rows_and_no_others(
     assert [msgspec.structs.asdict(found[each.id]) for each in messages] == expected
 
 
-def test_a_lease_clears_what_an_earlier_delivery_left(connection: sqlite3.Connection) -> None:
+def test_a_lease_clears_the_state_of_an_earlier_delivery(connection: sqlite3.Connection) -> None:
     put(connection, message(not_before=1.0, in_turn_at=2.0, ended_at=3.0, reason="gone"))
     [again] = by_id([1])(connection).values()
-    Changes(leased=list(leasing(again)))(connection)
+    Changes(leased=list(lease_values(again)))(connection)
     columns = "state, not_before, in_turn_at, ended_at, reason"
     assert seen(connection, columns) == [("leased", None, None, None, None)]
 
 
-def test_what_is_inserted_and_changed_in_one_write_is_as_it_was_last(
+def test_a_row_inserted_and_updated_in_one_write_has_the_last_state(
     connection: sqlite3.Connection,
 ) -> None:
     new = message(1)
-    changes = Changes(inboxes=[(1, "bob")], whole=list(insertion(new, 1, 1)))
+    changes = Changes(inboxes=[(1, "bob")], inserted_full=list(insert_values(new, 1, 1)))
     new.state, new.reason = MessageState.PARKED, "loop"
-    changes.moved += moving(new)
+    changes.updated += update_values(new)
     changes(connection)
     assert seen(connection, "id, state, reason") == [(1, "parked", "loop")]
 
 
-def test_bodies_and_looks_are_read_after_what_is_written(connection: sqlite3.Connection) -> None:
+def test_bodies_and_reads_see_the_rows_written_before_them(connection: sqlite3.Connection) -> None:
     changes = Changes(
         inboxes=[(1, "bob")],
-        whole=[
-            *insertion(message(1, "one"), 1, 1),
-            *insertion(message(2, "two"), 1, 1),
+        inserted_full=[
+            *insert_values(message(1, "one"), 1, 1),
+            *insert_values(message(2, "two"), 1, 1),
         ],
         bodies=[2, 1],
         others=[highest_id, lambda connection: seen(connection, "id")],
@@ -252,7 +252,7 @@ def test_bodies_and_looks_are_read_after_what_is_written(connection: sqlite3.Con
     assert many.bodies == {1: "one", 2: "two"}
 
 
-def test_an_id_that_is_there_is_refused_with_all_that_came_with_it(path: Path) -> None:
+def test_a_used_id_rolls_back_the_whole_write(path: Path) -> None:
     prepare(path)
     with closing(sqlite3.connect(path)) as connection:
         put(connection, message(1, "first"))
@@ -263,10 +263,10 @@ def test_an_id_that_is_there_is_refused_with_all_that_came_with_it(path: Path) -
         assert seen(connection, "id, body") == [(1, "first")]
 
 
-# What is gone
+# Deleted messages
 
 
-def test_the_highest_deleted_id_is_marked_in_whatever_order_they_go(
+def test_the_highest_deleted_id_is_marked_in_any_order_of_deletions(
     connection: sqlite3.Connection,
 ) -> None:
     put(connection, *[message() for _ in range(5)])
@@ -282,11 +282,11 @@ def test_the_highest_deleted_id_is_marked_in_whatever_order_they_go(
 
 
 LATE_CHANGES: dict[str, Callable[[Message], Changes]] = {
-    "lease": lambda gone: Changes(leased=list(leasing(gone))),
+    "lease": lambda gone: Changes(leased=list(lease_values(gone))),
     "ack": lambda gone: Changes(acked=[gone.id, 20.0]),
     **{
         f"move to {state}": lambda gone, state=state: Changes(  # type: ignore[misc]
-            moved=list(moving(msgspec.structs.replace(gone, state=state, ended_at=20.0)))
+            updated=list(update_values(msgspec.structs.replace(gone, state=state, ended_at=20.0)))
         )
         for state in MessageState
     },
@@ -294,12 +294,12 @@ LATE_CHANGES: dict[str, Callable[[Message], Changes]] = {
 
 
 @pytest.mark.parametrize("change", LATE_CHANGES.values(), ids=LATE_CHANGES)
-def test_a_change_of_a_message_that_is_gone_shows_nowhere_and_is_swept(
+def test_a_change_of_a_deleted_message_is_invisible_and_removed_by_retention(
     connection: sqlite3.Connection, path: Path, change: Callable[[Message], Changes]
 ) -> None:
-    """It leaves a row in no inbox: nobody is delivered it, shown it, or counts it."""
+    """It leaves a row without an inbox, which no reader delivers, shows or counts."""
     put(connection, message(1, "fox"), message(2, "cat"))
-    index_piece(connection)
+    index_batch(connection)
     [gone, _] = undelivered(0.0)(connection).rows
     connection.execute("DELETE FROM mail")
     change(gone)(connection)
@@ -309,15 +309,15 @@ def test_a_change_of_a_message_that_is_gone_shows_nowhere_and_is_swept(
     assert one(1)(connection) is None
     assert by_id([1])(connection) == {}
     assert newest("bob", 9)(connection) == ()
-    assert dead_letters.newest(DeadLetters(), 9)(connection) == []
-    assert dead_letters.replay(DeadLetters(ids=(1,)), 30.0)(connection) == []
-    assert matching(Wanted("fox"), 9)(connection) == ()
-    assert matching(Wanted(inbox="bob"), 9)(connection) == ()
+    assert dead_letters.newest(DeadLetterCriteria(), 9)(connection) == []
+    assert dead_letters.replay(DeadLetterCriteria(ids=(1,)), 30.0)(connection) == []
+    assert matching(SearchCriteria("fox"), 9)(connection) == ()
+    assert matching(SearchCriteria(inbox="bob"), 9)(connection) == ()
     findings = {each.check: each.sentence for each in examine(path, 0.0)}
     assert (findings["messages"], findings["oldest"]) == ("none", "nothing is unread")
 
-    assert ended_messages(0, 0.0)(connection).ids == [1]
-    assert drop_messages([1], 0.0)(connection) == 1
+    assert find_messages(0, 0.0)(connection).ids == [1]
+    assert delete_messages([1], 0.0)(connection) == 1
     assert connection.execute("SELECT id FROM mail").fetchall() == []
     connection.execute("INSERT INTO search (search, rank) VALUES ('integrity-check', 1)")
 
@@ -328,7 +328,7 @@ def test_a_change_of_a_message_that_is_gone_shows_nowhere_and_is_swept(
 def run_traced(
     connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], object]
 ) -> list[str]:
-    """Return the statements that a work runs, with their values in them."""
+    """Return the statements that `work` runs, with their values in them."""
     statements: list[str] = []
     connection.set_trace_callback(statements.append)
     work(connection)
@@ -346,16 +346,16 @@ def plans_of(connection: sqlite3.Connection, query: Query[Any]) -> list[str]:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_no_write_of_mail_builds_a_table_of_its_own(
+def test_no_write_of_mail_builds_an_ephemeral_table(
     connection: sqlite3.Connection, size: int
 ) -> None:
     changes = Changes(sessions=[(9, "x", "agent", None, None, None, None)], inboxes=[(1, "bob")])
     for number in range(1, size + 1):
         new, other = message(number), message(size + number)
         changes.inserted += usual(number, 1, 1)
-        changes.whole += insertion(other, 1, 1)
-        changes.leased += leasing(new)
-        changes.moved += moving(other)
+        changes.inserted_full += insert_values(other, 1, 1)
+        changes.leased += lease_values(new)
+        changes.updated += update_values(other)
         changes.acked += (number, 1.0)
     statements = run_traced(connection, changes)
     assert len(statements) == 2 + 5
@@ -366,11 +366,11 @@ def test_no_write_of_mail_builds_a_table_of_its_own(
 
 PLANS: dict[str, tuple[Query[Any], set[str]]] = {
     "undelivered": (undelivered(5.0), {"undelivered", "dedupe"}),
-    "dead letters": (dead_letters.newest(DeadLetters(), 9), {"dead_letters"}),
-    "of a sender": (dead_letters.newest(DeadLetters(sender="alice"), 9), {"dead_letters"}),
-    "replay": (dead_letters.replay(DeadLetters(before=5.0), 9.0), {"dead_letters"}),
-    "discard": (dead_letters.discard(DeadLetters(inbox="bob"), 9.0), {"dead_letters"}),
-    "reminders": (reminders.pending("bob"), {"reminders"}),
+    "dead letters": (dead_letters.newest(DeadLetterCriteria(), 9), {"dead_letters"}),
+    "of a sender": (dead_letters.newest(DeadLetterCriteria(sender="alice"), 9), {"dead_letters"}),
+    "replay": (dead_letters.replay(DeadLetterCriteria(before=5.0), 9.0), {"dead_letters"}),
+    "discard": (dead_letters.discard(DeadLetterCriteria(inbox="bob"), 9.0), {"dead_letters"}),
+    "reminders": (pending_reminders("bob"), {"reminders"}),
     "one": (one(1), set()),
     "by id": (by_id([1, 2]), set()),
     "unread": (newest("bob", 9, unread=True), {"undelivered"}),

@@ -1,4 +1,4 @@
-"""A file of every earlier version is brought up to date, and nothing in it is lost."""
+"""Migrations of files of every earlier version lose nothing."""
 
 import sqlite3
 from contextlib import closing
@@ -10,7 +10,7 @@ from hive.store import InlineEngine, Store, StoreCorruptError, StoreVersionError
 from hive.store.connection import prepare
 from hive.store.messages import undelivered
 from hive.store.schema import APPLICATION_ID, MIGRATIONS, migrate, version_of
-from hive.store.search import Wanted, search
+from hive.store.search import SearchCriteria, search
 from tests.store.old_files import ALL, ROWS, USED_UP, build, contents
 from tests.store.rows import message, storing
 
@@ -44,7 +44,7 @@ def shape(path: Path) -> set[tuple[str, str, str]]:
         return set(connection.execute(query))
 
 
-def test_each_migration_is_made_once_whatever_the_steps(path: Path) -> None:
+def test_each_migration_is_applied_once_in_any_steps(path: Path) -> None:
     build(path, 1)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         assert migrate(connection, ALL[:2]) == (1, 2)
@@ -91,14 +91,14 @@ async def test_old_mail_is_delivered_numbered_and_found(path: Path, version: int
         found = await store.read(undelivered(0.0))
         assert [message.id for message in found.rows] == [2]
         assert found.last_id == USED_UP
-        foxes = await search(store, Wanted("fox"), 10)
+        foxes = await search(store, SearchCriteria("fox"), 10)
         assert [message.id for message in foxes] == [1, 5]
 
 
 @pytest.mark.sim
 @pytest.mark.usefixtures("later_program")
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_a_store_brings_its_file_up_to_date_and_goes_on(path: Path, version: int) -> None:
+async def test_a_store_migrates_its_file_and_accepts_writes(path: Path, version: int) -> None:
     build(path, version)
     async with Store(path, InlineEngine()) as store:
         assert await store.write(storing(message())) == [USED_UP + 1]

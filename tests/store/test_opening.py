@@ -1,4 +1,4 @@
-"""What must hold before a store takes anything in, and what is said when it does not."""
+"""Opening a store: durability settings, the lock, and files that must not be used."""
 
 import asyncio
 import os
@@ -59,7 +59,7 @@ def test_a_connection_with_less_than_full_sync_is_refused(path: Path, level: str
 
 
 @pytest.mark.sim
-async def test_a_store_that_sqlite_will_not_sync_does_not_open(path: Path) -> None:
+async def test_a_store_without_full_sync_does_not_open(path: Path) -> None:
     class Lax(sqlite3.Connection):
         def execute(self, sql: str, *args: object) -> sqlite3.Cursor:  # type: ignore[override]
             return super().execute(sql.replace("= FULL", "= NORMAL"), *args)  # type: ignore[arg-type]
@@ -123,7 +123,7 @@ async def test_a_file_that_is_no_database_is_reported(path: Path, content: bytes
     assert content_of(path) == content
 
 
-async def test_the_database_of_another_program_is_left_alone(path: Path) -> None:
+async def test_the_database_of_another_program_is_not_changed(path: Path) -> None:
     other = sqlite3.connect(path)
     other.execute("CREATE TABLE theirs (x)")
     other.commit()
@@ -136,7 +136,7 @@ async def test_the_database_of_another_program_is_left_alone(path: Path) -> None
     other.close()
 
 
-async def test_a_file_of_a_newer_version_is_left_alone(path: Path) -> None:
+async def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
     await asyncio.to_thread(prepare, path)
     newer = sqlite3.connect(path)
     newer.execute("PRAGMA user_version = 99")
@@ -145,7 +145,7 @@ async def test_a_file_of_a_newer_version_is_left_alone(path: Path) -> None:
         await Store(path).open()
 
 
-def test_an_older_file_is_brought_up_to_date_and_keeps_its_rows(path: Path) -> None:
+def test_a_migration_keeps_the_rows_of_an_older_file(path: Path) -> None:
     prepare(path)
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("INSERT INTO events (at, event, detail) VALUES (1, 'old', '{}')")
@@ -175,7 +175,7 @@ async def test_opening_twice_in_a_row_keeps_everything(path: Path) -> None:
             assert await store.append_event("again") == number + 1
 
 
-async def test_a_store_may_be_opened_while_others_run(tmp_path: Path) -> None:
+async def test_several_stores_may_be_open_in_one_process(tmp_path: Path) -> None:
     stores = [Store(tmp_path / f"{number}.sqlite") for number in range(3)]
     await asyncio.gather(*(store.open() for store in stores))
     assert await asyncio.gather(*(store.append_event("x") for store in stores)) == [1, 1, 1]

@@ -1,4 +1,4 @@
-"""What only a process of its own can show: that it ends, and what it asks of the kernel."""
+"""A store in a process of its own: its exit, its syncs, and a kill."""
 
 import os
 import shutil
@@ -59,7 +59,7 @@ def python(script: str, *args: object) -> list[str]:
     return [sys.executable, "-c", script, *map(str, args)]
 
 
-def test_a_program_that_fails_without_closing_the_store_still_ends(path: Path) -> None:
+def test_a_program_that_fails_without_closing_the_store_exits(path: Path) -> None:
     done = subprocess.run(
         python(CRASH, path), capture_output=True, text=True, timeout=20, check=False
     )
@@ -88,12 +88,12 @@ def test_every_commit_reaches_the_disk(path: Path, tmp_path: Path) -> None:
 
 
 def syncs(report: str) -> int:
-    """Add up the calls, the fourth column, in what `strace -c` reports."""
+    """Return the sum of the calls, the fourth column of the report of `strace -c`."""
     rows = [line.split() for line in report.splitlines()]
     return sum(int(row[3]) for row in rows if row and row[-1] in {"fdatasync", "fsync"})
 
 
-def test_a_killed_program_loses_nothing_that_it_was_told_is_stored(path: Path) -> None:
+def test_a_killed_program_loses_no_confirmed_write(path: Path) -> None:
     for _ in range(3):
         with subprocess.Popen(python(ENDLESS, path), stdout=subprocess.PIPE, text=True) as child:
             assert child.stdout is not None

@@ -1,4 +1,4 @@
-"""Participants and events come back as they went in."""
+"""Participants and events: round trips."""
 
 import sqlite3
 from pathlib import Path
@@ -53,7 +53,7 @@ async def test_an_upsert_replaces_the_whole_record(store: Store) -> None:
     assert await store.participants() == (changed,)
 
 
-async def test_a_deleted_participant_leaves_its_mail_unless_purged(store: Store) -> None:
+async def test_the_mail_of_a_deleted_participant_stays_unless_purged(store: Store) -> None:
     await store.upsert_participant(ALICE)
     dead = {"state": MessageState.DEAD, "ended_at": 1.0}
     await store.write(storing(message(inbox="alice", **dead), message(inbox="bob", **dead)))
@@ -64,7 +64,7 @@ async def test_a_deleted_participant_leaves_its_mail_unless_purged(store: Store)
     assert await store.read(_count_messages) == 1
 
 
-async def test_a_purge_leaves_what_was_replayed_meanwhile(store: Store) -> None:
+async def test_a_purge_keeps_messages_that_have_not_ended(store: Store) -> None:
     await store.write(storing(message(inbox="alice")))
     await store.delete_participant("alice", purge=True)
     assert await store.read(_count_messages) == 1

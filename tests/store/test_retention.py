@@ -1,4 +1,4 @@
-"""What has ended goes when it is old, in small pieces; what is unread never does."""
+"""Retention deletes old ended rows in small batches, and never unread mail."""
 
 import asyncio
 import sqlite3
@@ -11,14 +11,14 @@ from hive.errors import CursorTooOldError
 from hive.store import NO_ORIGIN, InlineEngine, MessageState, Receipt, Step, Store, receipts
 from hive.store.cursors import events_after, mail_after
 from hive.store.messages import Changes, highest_id, undelivered
-from hive.store.retention import PIECE, drop_messages, sweep
+from hive.store.retention import BATCH_ROWS, apply_retention, delete_messages
 from tests.store.rows import DAY, KEEP, NOW, message, session_number, storing
 
 pytestmark = pytest.mark.sim
 
 
 async def put(store: Store, *rows: tuple[float, str, float | None]) -> None:
-    """Store messages that were sent and ended so many days ago."""
+    """Store messages from days since their sending, state, and days since their end."""
     messages = [
         message(
             sent_at=NOW - sent * DAY,
@@ -36,7 +36,7 @@ async def ids(store: Store) -> list[int]:
     )
 
 
-async def test_only_what_has_ended_long_ago_goes(store: Store) -> None:
+async def test_only_messages_that_ended_long_ago_are_deleted(store: Store) -> None:
     await put(
         store,
         (40, "acked", 31),
@@ -47,12 +47,12 @@ async def test_only_what_has_ended_long_ago_goes(store: Store) -> None:
         (400, "dead", 400),
         (1, "acked", 1),
     )
-    assert await sweep(store, KEEP, NOW) == 2
+    assert await apply_retention(store, KEEP, NOW) == 2
     assert await ids(store) == [2, 4, 5, 6, 7]
 
 
-async def test_many_rows_go_in_small_pieces_and_sends_go_between(store: Store) -> None:
-    count = 3 * PIECE + 7
+async def test_many_rows_are_deleted_in_small_batches(store: Store) -> None:
+    count = 3 * BATCH_ROWS + 7
     await put(store, *[(40, "acked", 35)] * count)
     commits = 0
 
@@ -61,19 +61,19 @@ async def test_many_rows_go_in_small_pieces_and_sends_go_between(store: Store) -
         commits += 1
 
     store.on_commit(count_commit)
-    assert await sweep(store, KEEP, NOW) == count
+    assert await apply_retention(store, KEEP, NOW) == count
     assert commits == 4
     assert await ids(store) == []
 
 
-async def test_a_row_with_a_time_in_the_future_hides_nothing_behind_it(store: Store) -> None:
+async def test_a_row_with_a_time_in_the_future_does_not_end_a_pass(store: Store) -> None:
     await put(store, (-5000, "acked", -5000), (40, "acked", 35))
-    assert await sweep(store, KEEP, NOW) == 1
+    assert await apply_retention(store, KEEP, NOW) == 1
     assert await ids(store) == [1]
 
 
-async def test_a_sweep_looks_no_further_than_where_all_is_young(store: Store) -> None:
-    await put(store, *[(1, "acked", 1)] * (2 * PIECE))
+async def test_a_pass_stops_where_all_rows_are_recent(store: Store) -> None:
+    await put(store, *[(1, "acked", 1)] * (2 * BATCH_ROWS))
     reads = 0
     read = store.read
 
@@ -83,30 +83,30 @@ async def test_a_sweep_looks_no_further_than_where_all_is_young(store: Store) ->
         return await read(query)  # type: ignore[arg-type]
 
     store.read = counted  # type: ignore[method-assign, assignment]
-    assert await sweep(store, KEEP, NOW) == 0
+    assert await apply_retention(store, KEEP, NOW) == 0
     assert reads == 5  # one for each table
 
 
-async def test_a_message_that_was_replayed_meanwhile_stays(store: Store) -> None:
+async def test_a_message_that_was_replayed_meanwhile_is_kept(store: Store) -> None:
     await put(store, (40, "stored", None))
-    assert await store.write(drop_messages([1], NOW)) == 0
+    assert await store.write(delete_messages([1], NOW)) == 0
     assert await ids(store) == [1]
 
 
-async def test_events_go_and_their_numbers_are_not_used_again(store: Store) -> None:
+async def test_numbers_of_deleted_events_are_not_used_again(store: Store) -> None:
     insert = "INSERT INTO events (at, event, detail) VALUES (?, 'x', '{}')"
     times = [(NOW - 91 * DAY,)] * 3 + [(NOW,)]
     await store.write(lambda connection: connection.executemany(insert, times).rowcount)
-    assert await sweep(store, KEEP, NOW) == 3
+    assert await apply_retention(store, KEEP, NOW) == 3
     assert [event.seq for event in await store.events()] == [4]
     assert await store.append_event("new") == 5
 
 
-async def test_no_id_is_used_twice_when_the_newest_message_has_gone(
+async def test_no_id_is_used_twice_after_the_newest_message_is_deleted(
     store: Store, path: Path
 ) -> None:
     await put(store, *[(40, "acked", 35)] * 3)
-    assert await sweep(store, KEEP, NOW) == 3
+    assert await apply_retention(store, KEEP, NOW) == 3
     assert await ids(store) == []
     assert await store.read(highest_id) == 3
     await store.close()
@@ -115,11 +115,11 @@ async def test_no_id_is_used_twice_when_the_newest_message_has_gone(
         assert await again.write(storing(message())) == [4]
 
 
-async def test_receipts_go_with_their_message(store: Store) -> None:
+async def test_receipts_are_deleted_with_their_message(store: Store) -> None:
     await put(store, (40, "acked", 35), (1, "acked", 1))
     steps = [Receipt(number, NOW, Step.RETURNED, 1) for number in (1, 2)]
     await store.write(Changes(receipts=steps))
-    assert await sweep(store, KEEP, NOW) == 1
+    assert await apply_retention(store, KEEP, NOW) == 1
     assert [len(await store.read(receipts.of(number))) for number in (1, 2)] == [0, 1]
 
 
@@ -133,7 +133,7 @@ async def session_names(store: Store) -> list[str]:
 
 
 async def add_sessions(store: Store, *names: str) -> list[int]:
-    """Store rows of connections; return their numbers."""
+    """Store rows of sessions; return their numbers."""
 
     def op(connection: sqlite3.Connection) -> list[int]:
         return [session_number(connection, name, "agent", NO_ORIGIN) for name in names]
@@ -141,51 +141,53 @@ async def add_sessions(store: Store, *names: str) -> list[int]:
     return await store.write(op)
 
 
-async def test_sessions_that_nothing_names_go_when_there_are_many(
+async def test_unused_sessions_are_deleted_when_there_are_many(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = ("sender", "holder", "noted", "open", "unused", "another")
     [_, holder, noted, open_one, *_] = await add_sessions(store, *names)
     await store.write(storing(message(sender="sender", session=holder)))
     await store.write(Changes(receipts=[Receipt(1, NOW, Step.RETURNED, 1, noted)]))
-    monkeypatch.setattr("hive.store.retention.MANY_SESSIONS", 1 + len(names))
-    assert await sweep(store, KEEP, NOW, lambda: [open_one]) == 0
+    monkeypatch.setattr("hive.store.retention.MIN_SESSIONS", 1 + len(names))
+    assert await apply_retention(store, KEEP, NOW, lambda: [open_one]) == 0
     assert await session_names(store) == ["system", *names]
-    monkeypatch.setattr("hive.store.retention.MANY_SESSIONS", len(names))
-    assert await sweep(store, KEEP, NOW, lambda: [open_one]) == 2
+    monkeypatch.setattr("hive.store.retention.MIN_SESSIONS", len(names))
+    assert await apply_retention(store, KEEP, NOW, lambda: [open_one]) == 2
     assert await session_names(store) == ["system", "sender", "holder", "noted", "open"]
-    assert await sweep(store, KEEP, NOW) == 0, "there are few again"
+    assert await apply_retention(store, KEEP, NOW) == 0, "there are few again"
 
 
-async def test_many_sessions_go_in_pieces(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hive.store.retention.MANY_SESSIONS", 0)
-    monkeypatch.setattr("hive.store.retention.PIECE", 4)
+async def test_many_sessions_are_deleted_in_batches(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hive.store.retention.MIN_SESSIONS", 0)
+    monkeypatch.setattr("hive.store.retention.BATCH_ROWS", 4)
     await add_sessions(store, *map(str, range(10)))
     commits: list[None] = []
     store.on_commit(lambda: commits.append(None))
-    assert await sweep(store, KEEP, NOW) == 10
+    assert await apply_retention(store, KEEP, NOW) == 10
     assert len(commits) == 1 + 3
     assert await session_names(store) == ["system"]
 
 
-async def test_a_session_that_closes_with_its_last_message_under_way_stays(
+async def test_a_session_that_closes_with_a_pending_message_is_kept(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hive.store.retention.MANY_SESSIONS", 0)
+    monkeypatch.setattr("hive.store.retention.MIN_SESSIONS", 0)
     await add_sessions(store, "alice")
 
     def just_closed() -> list[int]:
         store.write(storing(message(sender="alice")))
         return []
 
-    assert await sweep(store, KEEP, NOW, just_closed) == 0
+    assert await apply_retention(store, KEEP, NOW, just_closed) == 0
     assert await ids(store) == [1], "its sender is known"
 
 
-async def test_a_session_that_opens_during_a_sweep_stays(
+async def test_a_session_that_opens_during_a_pass_is_kept(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hive.store.retention.MANY_SESSIONS", 0)
+    monkeypatch.setattr("hive.store.retention.MIN_SESSIONS", 0)
     await add_sessions(store, "alice")
     opened: list[asyncio.Future[int]] = []
 
@@ -193,22 +195,22 @@ async def test_a_session_that_opens_during_a_sweep_stays(
         opened.append(store.write(lambda c: session_number(c, "carol", "agent", NO_ORIGIN)))
         return []
 
-    assert await sweep(store, KEEP, NOW, just_opened) == 1
+    assert await apply_retention(store, KEEP, NOW, just_opened) == 1
     assert await session_names(store) == ["system", "carol"]
 
 
-async def test_a_cursor_behind_what_has_gone_is_told_of_the_oldest(store: Store) -> None:
+async def test_a_cursor_behind_the_retention_is_refused_with_the_oldest_id(store: Store) -> None:
     await put(store, *[(40, "acked", 35)] * 4, (1, "acked", 1))
-    await sweep(store, KEEP, NOW)
+    await apply_retention(store, KEEP, NOW)
     with pytest.raises(CursorTooOldError, match="partly gone") as caught:
         await store.read(mail_after("bob", 2))
     assert caught.value.oldest == 5
-    page = await store.read(mail_after("bob", 4))
-    assert ([message.id for message in page.rows], page.cursor) == ([5], 5)
+    chunk = await store.read(mail_after("bob", 4))
+    assert ([message.id for message in chunk.rows], chunk.cursor) == ([5], 5)
     assert (await store.read(events_after(0, 10))).is_last
 
 
-async def test_maintenance_goes_round_and_a_clock_that_jumps_deletes_nothing(
+async def test_a_clock_that_jumps_deletes_nothing(
     path: Path,
 ) -> None:
     from actors import ActorSystem
@@ -232,7 +234,7 @@ async def test_maintenance_goes_round_and_a_clock_that_jumps_deletes_nothing(
 
 
 class JumpingClock:
-    """A wall clock that somebody sets."""
+    """A wall clock that the test sets."""
 
     def __init__(self, inner: object) -> None:
         self.inner = inner

@@ -1,4 +1,4 @@
-"""Every message can be found again by its words, and by who, whose, when."""
+"""Search by words, sender, inbox, thread and time."""
 
 import sqlite3
 
@@ -7,8 +7,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hive.store import MessageKind, MessageState, Store
-from hive.store.cursors import PAGE, mail_after
-from hive.store.search import PIECE_ROWS, Wanted, catch_up, is_behind, match, search
+from hive.store.cursors import CHUNK_ROWS, mail_after
+from hive.store.search import (
+    BATCH_ROWS,
+    SearchCriteria,
+    fts_query,
+    has_unindexed,
+    search,
+    update_index,
+)
 from tests.store.rows import message, storing
 
 
@@ -37,8 +44,8 @@ async def put(
 
 
 async def ids(store: Store, text: str | None = None, count: int = 50, **more: object) -> list[int]:
-    wanted = Wanted(text, **more)  # type: ignore[arg-type]
-    return [message.id for message in await search(store, wanted, count)]
+    criteria = SearchCriteria(text, **more)  # type: ignore[arg-type]
+    return [message.id for message in await search(store, criteria, count)]
 
 
 @pytest.mark.sim
@@ -58,7 +65,7 @@ async def test_the_newest_are_shown_oldest_first(store: Store) -> None:
 
 
 @pytest.mark.sim
-async def test_every_criterion_narrows(store: Store) -> None:
+async def test_every_criterion_narrows_the_result(store: Store) -> None:
     await put(store, "report", at=10.0)
     await put(store, "report", sender="carol", at=20.0, thread=1)
     await put(store, "report", inbox="dave", at=30.0)
@@ -80,7 +87,7 @@ async def test_reminders_are_found_as_sent_by_the_reminder_only(store: Store) ->
 
 
 @pytest.mark.sim
-async def test_what_was_just_stored_is_found_and_what_was_deleted_is_not(store: Store) -> None:
+async def test_new_messages_are_found_and_deleted_ones_are_not(store: Store) -> None:
     await put(store, "first word")
     assert await ids(store, "word") == [1]
     await put(store, "second word")
@@ -95,23 +102,23 @@ async def test_what_was_just_stored_is_found_and_what_was_deleted_is_not(store: 
 
 
 @pytest.mark.sim
-async def test_the_index_is_filled_in_pieces(store: Store) -> None:
-    await put(store, "small", times=2 * PIECE_ROWS + 1)
+async def test_the_index_is_updated_in_batches(store: Store) -> None:
+    await put(store, "small", times=2 * BATCH_ROWS + 1)
     commits: list[None] = []
     store.on_commit(lambda: commits.append(None))
-    await catch_up(store)
+    await update_index(store)
     assert len(commits) == 3
-    assert not await store.read(is_behind)
+    assert not await store.read(has_unindexed)
 
 
 @pytest.mark.sim
-async def test_large_bodies_make_small_pieces_and_none_is_too_large(store: Store) -> None:
+async def test_bodies_larger_than_a_batch_are_indexed(store: Store) -> None:
     await put(store, "word " * 100_000, times=3)
     assert await ids(store, "word") == [1, 2, 3]
 
 
 @pytest.mark.sim
-async def test_a_nul_parts_words(store: Store) -> None:
+async def test_a_nul_separates_words(store: Store) -> None:
     await put(store, "before\0behind")
     assert await ids(store, "behind\0before") == [1]
 
@@ -121,19 +128,21 @@ async def test_a_nul_parts_words(store: Store) -> None:
 def test_no_text_is_an_error_or_an_operator(text: str) -> None:
     connection = sqlite3.connect(":memory:")
     connection.execute("CREATE VIRTUAL TABLE search USING fts5 (body)")
-    connection.execute("SELECT rowid FROM search WHERE search MATCH ?", (match(text),)).fetchall()
+    connection.execute(
+        "SELECT rowid FROM search WHERE search MATCH ?", (fts_query(text),)
+    ).fetchall()
     connection.close()
 
 
 @pytest.mark.sim
-async def test_pages_of_mail_join_without_a_gap(store: Store) -> None:
+async def test_chunks_of_mail_join_without_a_gap(store: Store) -> None:
     for number in range(3):
-        await put(store, "theirs", inbox="dave", times=PAGE)
+        await put(store, "theirs", inbox="dave", times=CHUNK_ROWS)
         await put(store, f"ours {number}")
     found, cursor, is_last = [], 0, False
     while not is_last:
-        page = await store.read(mail_after("bob", cursor))
-        found += [message.body for message in page.rows]
-        cursor, is_last = page.cursor, page.is_last
+        chunk = await store.read(mail_after("bob", cursor))
+        found += [message.body for message in chunk.rows]
+        cursor, is_last = chunk.cursor, chunk.is_last
     assert found == ["ours 0", "ours 1", "ours 2"]
-    assert cursor == 3 * PAGE + 3
+    assert cursor == 3 * CHUNK_ROWS + 3

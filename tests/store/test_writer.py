@@ -1,4 +1,4 @@
-"""Group commit: what shares a transaction, what fails alone, who hears what when it ends early."""
+"""Group commit: batches, errors of single writes, cancellation, errors of the engine."""
 
 import asyncio
 import sqlite3
@@ -22,42 +22,42 @@ from hive.store import (
     StoreMovedError,
 )
 from hive.store.connection import prepare
-from hive.store.engine import CommitThread, Done
-from hive.store.unit import Batch, Op, Query, T
+from hive.store.engine import CommitThread, DoneCallback
+from hive.store.transaction import Batch, Op, Query, T
 from hive.store.writer import MAX_BATCH
-from tests.store.writes import Told, event
+from tests.store.writes import RecordingWrite, event
 
 
 @define(eq=False)
 class GatedEngine:
-    """An inline engine whose commits wait until they are let through."""
+    """An inline engine whose commits wait until they are released."""
 
     inner: InlineEngine = field(factory=InlineEngine)
     batches: list[int] = field(factory=list)
-    held: deque[tuple[Batch, Done]] = field(factory=deque)
+    held: deque[tuple[Batch, DoneCallback]] = field(factory=deque)
     gated: bool = False
     closed: int = 0
 
     async def open(self, path: Path) -> None:
         await self.inner.open(path)
 
-    async def open_to_read(self, path: Path) -> None:
-        await self.inner.open_to_read(path)
+    async def open_read_only(self, path: Path) -> None:
+        await self.inner.open_read_only(path)
 
-    def commit(self, batch: Batch, done: Done) -> None:
+    def commit(self, batch: Batch, done: DoneCallback) -> None:
         self.batches.append(len(batch.ops))
         if self.gated:
             self.held.append((batch, done))
         else:
             self.inner.commit(batch, done)
 
-    def let_through(self) -> None:
-        """Make the commit that waits, and hold none back any more."""
+    def release(self) -> None:
+        """Run the waiting commit, and delay no further one."""
         self.gated = False
         self.inner.commit(*self.held.popleft())
 
     def fail(self, error: BaseException) -> None:
-        """Let the commit that waits fail."""
+        """Make the waiting commit fail."""
         _, done = self.held.popleft()
         asyncio.get_running_loop().call_soon(done, error)
 
@@ -73,7 +73,7 @@ class GatedEngine:
 
 
 async def gated(path: Path) -> tuple[GatedEngine, Store]:
-    """Open a store whose commits wait."""
+    """Open a store whose commits wait until they are released."""
     engine = GatedEngine(gated=True)
     store = Store(path, engine)
     await store.open()
@@ -81,7 +81,7 @@ async def gated(path: Path) -> tuple[GatedEngine, Store]:
 
 
 async def writing_slowly(path: Path) -> tuple[Store, asyncio.Future[None]]:
-    """Open a store whose thread is in the middle of a commit; return its write, too."""
+    """Open a store whose thread is in the middle of a commit; return it with its write."""
 
     def slow(connection: sqlite3.Connection) -> None:
         time.sleep(0.05)
@@ -89,9 +89,9 @@ async def writing_slowly(path: Path) -> tuple[Store, asyncio.Future[None]]:
 
     store = Store(path)
     await store.open()
-    flying = store.write(slow)
+    in_flight = store.write(slow)
     await asyncio.sleep(0.01)
-    return store, flying
+    return store, in_flight
 
 
 def raises(error: Exception) -> Op[None]:
@@ -106,8 +106,8 @@ def names(connection: sqlite3.Connection) -> list[str]:
     return [row[0] for row in connection.execute("SELECT event FROM events ORDER BY seq")]
 
 
-def watch() -> list[BaseException]:
-    """Return where all is put that the loop's exception handler is told."""
+def loop_errors() -> list[BaseException]:
+    """Return the list to which the loop's exception handler appends."""
     found: list[BaseException] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: found.append(context["exception"]))
@@ -119,42 +119,42 @@ def writer_task() -> asyncio.Task[None]:
     return task
 
 
-# What shares a commit
+# Batches
 
 
 @pytest.mark.sim
-async def test_writes_gather_while_a_commit_is_under_way(path: Path) -> None:
+async def test_writes_during_a_commit_share_the_next_batch(path: Path) -> None:
     engine = GatedEngine(gated=True)
     async with Store(path, engine) as store:
         first = store.write(event("a"))
         await settle()
         rest = [store.write(event(name)) for name in "bcd"]
-        engine.let_through()
+        engine.release()
         await asyncio.gather(first, *rest)
         assert engine.batches == [1, 3]
 
 
 @pytest.mark.sim
-async def test_a_queued_write_is_asked_when_its_batch_is_formed(path: Path) -> None:
+async def test_a_queued_write_is_collected_when_its_batch_starts(path: Path) -> None:
     engine = GatedEngine(gated=True)
     async with Store(path, engine) as store:
         steps: list[str] = []
         first = store.write(event("first"))
         await settle()
-        late = Told("early", steps)
+        late = RecordingWrite("early", steps)
         store.queue(late)
         late.name = "late"
-        engine.let_through()
+        engine.release()
         await first
         await settle()
-        assert steps == ["late asked", "late committed"]
+        assert steps == ["late collected", "late committed"]
         assert late.value == 2
         assert await store.read(names) == ["first", "late"]
 
 
 @pytest.mark.sim
 @pytest.mark.parametrize(("hops", "batches"), [(0, [1, 2]), (1, [1, 2]), (3, [1, 1, 1])])
-async def test_the_next_batch_waits_two_turns_for_those_who_were_just_answered(
+async def test_the_next_batch_waits_two_turns_of_the_loop(
     path: Path, hops: int, batches: list[int]
 ) -> None:
     def answered(left: int) -> None:
@@ -165,12 +165,12 @@ async def test_the_next_batch_waits_two_turns_for_those_who_were_just_answered(
 
     loop, engine = asyncio.get_running_loop(), GatedEngine(gated=True)
     async with Store(path, engine) as store:
-        first = Told("first", [])
+        first = RecordingWrite("first", [])
         first.then = lambda: answered(hops)
         store.queue(first)
         await settle()
         store.write(event("waits"))
-        engine.let_through()
+        engine.release()
         await settle()
         assert engine.batches == batches
         assert set(await store.read(names)) == {"first", "waits", "again"}
@@ -184,7 +184,7 @@ async def test_a_batch_has_its_limit(path: Path) -> None:
     assert engine.batches == [MAX_BATCH, 1]
 
 
-# What fails alone
+# Errors of single writes
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), sqlite3.IntegrityError("no")])
@@ -210,60 +210,62 @@ async def test_a_statement_that_is_wrong_fails_alone(store: Store) -> None:
 
 
 @pytest.mark.sim
-async def test_writes_are_asked_in_order_and_told_in_order(path: Path) -> None:
+async def test_writes_are_collected_and_reported_in_order(path: Path) -> None:
     steps: list[str] = []
     async with Store(path, InlineEngine()) as store:
-        writes = [Told(name, steps) for name in "abc"]
+        writes = [RecordingWrite(name, steps) for name in "abc"]
         for write in writes:
             store.queue(write)
         assert steps == []
         await settle()
-    assert steps == [f"{name} {step}" for step in ("asked", "committed") for name in "abc"]
+    assert steps == [f"{name} {step}" for step in ("collected", "committed") for name in "abc"]
     assert [write.value for write in writes] == [1, 2, 3]
 
 
 @pytest.mark.sim
 @pytest.mark.parametrize("at", range(4))
-async def test_a_write_that_cannot_say_what_it_writes_fails_alone(path: Path, at: int) -> None:
+async def test_a_write_that_cannot_be_collected_fails_alone(path: Path, at: int) -> None:
     steps: list[str] = []
     engine = GatedEngine()
     async with Store(path, engine) as store:
         good = [store.write(event(name)) for name in "abc"[:at]]
-        bad = Told("bad", steps, breaks="asked")
+        bad = RecordingWrite("bad", steps, breaks="collected")
         store.queue(bad)
         good += [store.write(event(name)) for name in "abc"[at:]]
         assert await asyncio.gather(*good) == [1, 2, 3]
-        assert steps == ["bad asked", "bad failed: ZeroDivisionError"]
+        assert steps == ["bad collected", "bad failed: ZeroDivisionError"]
         assert engine.batches == [3]
 
 
 @pytest.mark.sim
-async def test_a_batch_of_nothing_but_such_writes_holds_nobody_up(
+async def test_a_batch_without_a_collected_write_blocks_no_other(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("hive.store.writer.MAX_BATCH", 2)
     engine = GatedEngine()
     async with Store(path, engine) as store:
-        bad = [Told(name, [], breaks="asked") for name in "ab"]
+        bad = [RecordingWrite(name, [], breaks="collected") for name in "ab"]
         for write in bad:
             store.queue(write)
         assert await store.write(event("good")) == 1
         assert [type(write.error) for write in bad] == [ZeroDivisionError] * 2
         assert engine.batches == [1]
-        store.queue(Told("last", [], breaks="asked"))
-    assert engine.closed, "nor the end"
+        store.queue(RecordingWrite("last", [], breaks="collected"))
+    assert engine.closed, "close is not blocked either"
 
 
 @pytest.mark.sim
 @pytest.mark.parametrize("breaks", ["committed", "failed"])
-async def test_a_write_that_fails_when_it_is_told_keeps_nobody_from_being_told(
-    path: Path, breaks: str
-) -> None:
-    reported = watch()
+async def test_a_failing_callback_does_not_affect_other_writes(path: Path, breaks: str) -> None:
+    reported = loop_errors()
     steps: list[str] = []
     engine = GatedEngine(gated=True)
     async with Store(path, engine) as store:
-        writes = [Told("a", steps), Told("bad", steps, breaks=breaks), Told("c", steps)]
+        writes = [
+            RecordingWrite("a", steps),
+            RecordingWrite("bad", steps, breaks=breaks),
+            RecordingWrite("c", steps),
+        ]
         for write in writes:
             store.queue(write)
         await settle()
@@ -271,23 +273,23 @@ async def test_a_write_that_fails_when_it_is_told_keeps_nobody_from_being_told(
             engine.fail(StoreFullError("full"))
             outcome = "failed: StoreFullError"
         else:
-            engine.let_through()
+            engine.release()
             outcome = "committed"
         await settle()
         others = [step for step in steps if not step.startswith("bad")]
-        assert others == ["a asked", "c asked", f"a {outcome}", f"c {outcome}"]
+        assert others == ["a collected", "c collected", f"a {outcome}", f"c {outcome}"]
         assert [type(error) for error in reported] == [ZeroDivisionError]
         engine.gated = False
-        await store.health.until_good()
+        await store.health.until_recovered()
         assert await store.write(event("after"))
 
 
 @pytest.mark.sim
-async def test_a_listener_that_fails_is_reported_and_harms_no_write(path: Path) -> None:
+async def test_a_failing_listener_is_reported_and_affects_no_write(path: Path) -> None:
     def fails() -> None:
         raise ZeroDivisionError
 
-    reported = watch()
+    reported = loop_errors()
     async with Store(path, InlineEngine()) as store:
         store.on_commit(fails)
         assert await store.write(event("a")) == 1
@@ -295,17 +297,17 @@ async def test_a_listener_that_fails_is_reported_and_harms_no_write(path: Path) 
     assert {type(error) for error in reported} == {ZeroDivisionError}
 
 
-# Who is cancelled, or closed
+# Cancellation and close
 
 
-async def test_a_cancelled_caller_cancels_nobody_not_even_its_own_write(store: Store) -> None:
+async def test_cancelling_a_future_does_not_cancel_its_write(store: Store) -> None:
     one, two = store.write(event("one")), store.write(event("two"))
     one.cancel()
     await two
     assert await store.read(names) == ["one", "two"]
 
 
-async def test_a_cancelled_task_leaves_the_writer_unharmed(store: Store) -> None:
+async def test_cancelling_a_task_does_not_affect_the_writer(store: Store) -> None:
     async def caller() -> None:
         await store.write(event("one"))
 
@@ -318,7 +320,7 @@ async def test_a_cancelled_task_leaves_the_writer_unharmed(store: Store) -> None
     assert await store.read(names) == ["one", "two"]
 
 
-async def test_close_commits_what_waits(path: Path) -> None:
+async def test_close_commits_pending_writes(path: Path) -> None:
     store = Store(path)
     await store.open()
     waiting = [store.write(event(str(n))) for n in range(10)]
@@ -329,28 +331,28 @@ async def test_close_commits_what_waits(path: Path) -> None:
 
 
 @pytest.mark.sim
-async def test_close_waits_for_the_commit_under_way_and_for_what_waits_behind(path: Path) -> None:
+async def test_close_waits_for_the_commit_in_flight_and_for_pending_writes(path: Path) -> None:
     engine, store = await gated(path)
     steps: list[str] = []
-    store.queue(Told("flying", steps))
+    store.queue(RecordingWrite("in_flight", steps))
     await settle()
-    store.queue(Told("waiting", steps))
+    store.queue(RecordingWrite("waiting", steps))
     closing = asyncio.ensure_future(store.close())
     await settle()
     assert not closing.done()
-    store.queue(Told("late", steps))
+    store.queue(RecordingWrite("late", steps))
     await settle()
-    assert steps == ["flying asked", "late failed: StoreClosedError"]
-    engine.let_through()
+    assert steps == ["in_flight collected", "late failed: StoreClosedError"]
+    engine.release()
     await closing
-    assert steps[2:] == ["flying committed", "waiting asked", "waiting committed"]
+    assert steps[2:] == ["in_flight committed", "waiting collected", "waiting committed"]
     assert engine.closed
 
 
 async def test_close_waits_for_the_thread(path: Path) -> None:
-    store, flying = await writing_slowly(path)
+    store, in_flight = await writing_slowly(path)
     await store.close()
-    assert flying.done()
+    assert in_flight.done()
     async with Store(path) as again:
         assert await again.read(names) == ["slow"]
 
@@ -358,57 +360,61 @@ async def test_close_waits_for_the_thread(path: Path) -> None:
 @pytest.mark.sim
 async def test_a_close_that_is_cancelled_loses_nothing(path: Path) -> None:
     engine, store = await gated(path)
-    flying = store.write(event("flying"))
+    in_flight = store.write(event("in_flight"))
     await settle()
     closing = asyncio.ensure_future(store.close())
     await settle()
     closing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await closing
-    engine.let_through()
-    assert await flying == 1
+    engine.release()
+    assert await in_flight == 1
     await store.close()
 
 
 @pytest.mark.sim
-async def test_what_waits_when_the_writer_is_cancelled_hears_that_nobody_knows(path: Path) -> None:
+async def test_after_cancelling_the_writer_the_outcome_of_pending_writes_is_unknown(
+    path: Path,
+) -> None:
     engine, store = await gated(path)
     steps: list[str] = []
-    flying = Told("flying", steps)
-    store.queue(flying)
+    in_flight = RecordingWrite("in_flight", steps)
+    store.queue(in_flight)
     await settle()
     waiting = store.write(event("waiting"))
     store.health.fail(StoreFullError("full"), lasting=False)
-    until_good = asyncio.ensure_future(store.health.until_good())
+    until_recovered = asyncio.ensure_future(store.health.until_recovered())
     await settle()
     writer_task().cancel()
     with pytest.raises(StoreClosedError, match="may or may not"):
         await waiting
-    assert "may or may not" in str(flying.error)
+    assert "may or may not" in str(in_flight.error)
     with pytest.raises(StoreClosedError):
         await store.write(event("late"))
     with pytest.raises(StoreClosedError):
-        await until_good
-    assert engine.closed, "or its threads would keep the program"
+        await until_recovered
+    assert engine.closed, "or its threads would keep the process alive"
     _, done = engine.held.popleft()
     done(None)
-    assert steps == ["flying asked", "flying failed: StoreClosedError"], "nobody is told twice"
+    assert steps == ["in_flight collected", "in_flight failed: StoreClosedError"], (
+        "each outcome is reported once"
+    )
     await store.close()
 
 
-async def test_a_commit_under_way_when_the_writer_is_cancelled_is_finished(path: Path) -> None:
-    store, flying = await writing_slowly(path)
+async def test_cancelling_the_writer_does_not_interrupt_a_commit(path: Path) -> None:
+    store, in_flight = await writing_slowly(path)
     writer_task().cancel()
     with pytest.raises(StoreClosedError, match="may or may not"):
-        await flying
+        await in_flight
     await store.close()
     async with Store(path) as again:
         assert await again.read(names) == ["slow"]
 
 
-def test_a_loop_that_is_closed_during_a_commit_leaves_it_whole_and_no_thread(path: Path) -> None:
+def test_closing_the_loop_during_a_commit_finishes_it_and_ends_the_thread(path: Path) -> None:
     prepare(path)
-    gate, told = threading.Event(), list[object]()
+    gate, outcomes = threading.Event(), list[object]()
 
     def slow(connection: sqlite3.Connection) -> None:
         gate.wait(5)
@@ -416,19 +422,19 @@ def test_a_loop_that_is_closed_during_a_commit_leaves_it_whole_and_no_thread(pat
 
     async def begin() -> CommitThread:
         thread = await CommitThread.open(path)
-        thread.run(Batch([slow]), told.append)
+        thread.run(Batch([slow]), outcomes.append)
         return thread
 
     thread = asyncio.run(begin())
     gate.set()
     thread._thread.join(5)
     assert not thread._thread.is_alive()
-    assert told == []
+    assert outcomes == []
     with closing(sqlite3.connect(path)) as connection:
         assert names(connection) == ["slow"]
 
 
-async def test_what_was_written_is_not_kept_in_memory_until_the_next_write(store: Store) -> None:
+async def test_a_finished_write_is_garbage_collected_before_the_next_one(store: Store) -> None:
     class Big:
         def __call__(self, connection: sqlite3.Connection) -> None:
             event("big")(connection)
@@ -444,12 +450,12 @@ async def test_what_was_written_is_not_kept_in_memory_until_the_next_write(store
     assert kept() is None
 
 
-# When the engine fails
+# Errors of the engine
 
 
 @pytest.mark.sim
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "expected"),
     [
         (sqlite3.OperationalError("odd"), StoreError),
         (StoreFullError("full"), StoreFullError),
@@ -457,28 +463,28 @@ async def test_what_was_written_is_not_kept_in_memory_until_the_next_write(store
     ],
 )
 async def test_an_error_of_sqlite_or_the_store_fails_the_batch_and_begins_trouble(
-    path: Path, error: Exception, told: type[StoreError]
+    path: Path, error: Exception, expected: type[StoreError]
 ) -> None:
     engine = GatedEngine(gated=True)
     async with Store(path, engine) as store:
-        flying = [store.write(event(name)) for name in "ab"]
+        in_flight = [store.write(event(name)) for name in "ab"]
         await settle()
         waiting = store.write(event("waiting"))
         engine.fail(error)
         engine.gated = False
-        for future in (*flying, waiting):
-            with pytest.raises(told):
+        for future in (*in_flight, waiting):
+            with pytest.raises(expected):
                 await future
         trouble = store.health.trouble
         assert trouble is not None
-        assert trouble.lasting == (told is StoreMovedError)
+        assert trouble.lasting == (expected is StoreMovedError)
         if not trouble.lasting:
-            await store.health.until_good()
+            await store.health.until_recovered()
             assert await store.write(event("after")) == 1
 
 
 class Gone(BaseException):
-    """Nothing that anybody counts on."""
+    """An unexpected error."""
 
 
 @pytest.mark.sim
@@ -488,13 +494,13 @@ async def test_any_other_error_of_the_engine_ends_the_writer_and_is_raised_by_cl
 ) -> None:
     engine, store = await gated(path)
     steps: list[str] = []
-    flying, waiting = Told("flying", steps), Told("waiting", steps)
-    store.queue(flying)
+    in_flight, waiting = RecordingWrite("in_flight", steps), RecordingWrite("waiting", steps)
+    store.queue(in_flight)
     await settle()
     store.queue(waiting)
     engine.fail(error)
     await settle()
-    for write in (flying, waiting):
+    for write in (in_flight, waiting):
         assert isinstance(write.error, StoreClosedError)
         assert "may or may not" in str(write.error)
     assert engine.closed
@@ -506,7 +512,7 @@ async def test_any_other_error_of_the_engine_ends_the_writer_and_is_raised_by_cl
 
 
 @pytest.mark.sim
-async def test_a_disk_that_is_full_fails_the_batch_and_not_the_store(path: Path) -> None:
+async def test_a_full_disk_fails_the_batch_but_not_the_store(path: Path) -> None:
     full = False
 
     class Filling(sqlite3.Connection):
@@ -524,7 +530,7 @@ async def test_a_disk_that_is_full_fails_the_batch_and_not_the_store(path: Path)
             with pytest.raises(StoreFullError, match="make room"):
                 await future
         full = False
-        await store.health.until_good()
+        await store.health.until_recovered()
         assert await store.write(event("c")) == 1
         assert await store.read(names) == ["c"]
 

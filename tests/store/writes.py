@@ -1,4 +1,4 @@
-"""A write that tells of its steps."""
+"""Writes for tests."""
 
 import sqlite3
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import define, field
 
-from hive.store.unit import Op
+from hive.store.transaction import Op
 
 
 def event(name: str) -> Op[int | None]:
@@ -21,16 +21,16 @@ def event(name: str) -> Op[int | None]:
 
 
 @define(eq=False)
-class Told:
-    """Writes an event, and notes its own steps as they come.
+class RecordingWrite:
+    """A queued write of an event that records the calls of its methods.
 
     Attributes:
-        name: Of the event.
-        steps: Where the steps are noted.
-        breaks: The step that raises: `asked`, `committed` or `failed`.
-        then: What it does once it is committed.
-        value: What the write returned.
-        error: Why it failed.
+        name: Name of the event.
+        steps: List to which the calls are appended.
+        breaks: The step that raises: `collected`, `committed` or `failed`.
+        then: Called by `committed`.
+        value: Value of the write.
+        error: Error of the write.
     """
 
     name: str
@@ -41,19 +41,19 @@ class Told:
     error: Exception | None = field(default=None)
 
     def collect(self) -> Op[Any]:
-        self._note("asked")
+        self._record("collected")
         return event(self.name)
 
     def committed(self, value: Any) -> None:
         self.value = value
-        self._note("committed")
+        self._record("committed")
         self.then()
 
     def failed(self, error: Exception) -> None:
         self.error = error
-        self._note("failed", type(error).__name__)
+        self._record("failed", type(error).__name__)
 
-    def _note(self, step: str, why: str = "") -> None:
-        self.steps.append(f"{self.name} {step}{': ' if why else ''}{why}")
+    def _record(self, step: str, detail: str = "") -> None:
+        self.steps.append(f"{self.name} {step}{': ' if detail else ''}{detail}")
         if step == self.breaks:
             raise ZeroDivisionError(step)

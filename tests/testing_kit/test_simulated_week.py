@@ -22,7 +22,7 @@ from hive.config import HiveConfig, Limits, RestartPolicy
 from hive.daemon.hive import Agent
 from hive.errors import ConflictError, HiveError, StaleLeaseError
 from hive.store import Message, MessageKind, MessageState, questions
-from hive.store.messages import COLUMNS, whole
+from hive.store.messages import COLUMNS, message_from_row
 from hive.store.questions import Question, QuestionState
 from hive.testing import InjectedFault, advance, crash, simulate
 from hive.wire.enums import ActivityState, NackMode, OnExpiry, OrderKind, TurnOutcome
@@ -286,7 +286,7 @@ async def run_week(hive: Hive, week: Week) -> None:
     await advance(DAY)
     week.open_loops = [loop.pair for loop in hive.parts.mail.loops()]
     week.mail = await hive.parts.store.read(
-        lambda c: [whole(row) for row in c.execute(f"SELECT {COLUMNS} FROM messages")]
+        lambda c: [message_from_row(row) for row in c.execute(f"SELECT {COLUMNS} FROM messages")]
     )
     week.asked = await hive.parts.store.read(questions.newest(100_000))
     for name in NAMES:

@@ -10,7 +10,7 @@ from hive.gateway.dispatch import Fields, serves
 from hive.gateway.handlers.services import OperatorConnection
 from hive.gateway.rows import inbox_row, step_rows
 from hive.names import inbox_key
-from hive.store.search import Wanted, search
+from hive.store.search import SearchCriteria, search
 from hive.wire import host as wire
 from hive.wire.base import Request
 
@@ -86,7 +86,7 @@ class MailHandlers(OperatorConnection):
     @serves(wire.Search)
     async def _search(self, request: wire.Search) -> Fields:
         """Search all messages."""
-        wanted = Wanted(
+        wanted = SearchCriteria(
             request.text,
             None if request.sender is None else inbox_key(request.sender),
             None if request.inbox is None else inbox_key(request.inbox),

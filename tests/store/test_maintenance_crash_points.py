@@ -1,4 +1,4 @@
-"""The process dies before every single SQL statement of a migration, a sweep or an indexing."""
+"""Crashes before every SQL statement of a migration, a retention pass or an indexing."""
 
 import sqlite3
 from collections.abc import Awaitable, Callable
@@ -12,14 +12,14 @@ from actors.testing import run_simulation
 from hive.store import NO_ORIGIN, InlineEngine, MessageState, Store
 from hive.store.connection import prepare
 from hive.store.messages import highest_id
-from hive.store.retention import sweep
+from hive.store.retention import apply_retention
 from hive.store.schema import version_of
-from hive.store.search import Wanted, catch_up, search
+from hive.store.search import SearchCriteria, search, update_index
 from tests.broker.faults import Crash, Faults
 from tests.store.old_files import ALL, build, contents
 from tests.store.rows import DAY, KEEP, NOW, message, put, session_number
 
-PIECE = 4
+BATCH_ROWS = 4
 """Few rows in one write, so that there are many writes."""
 
 STATES = ("acked", "stored", "expired", "dead", "acked")
@@ -28,19 +28,17 @@ Work = Callable[[Store], Awaitable[object]]
 
 
 @pytest.fixture(autouse=True)
-def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hive.store.retention.PIECE", PIECE)
-    monkeypatch.setattr("hive.store.retention.MANY_SESSIONS", 0)
-    monkeypatch.setattr("hive.store.search.PIECE_ROWS", PIECE)
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hive.store.retention.BATCH_ROWS", BATCH_ROWS)
+    monkeypatch.setattr("hive.store.retention.MIN_SESSIONS", 0)
+    monkeypatch.setattr("hive.store.search.BATCH_ROWS", BATCH_ROWS)
 
 
 # Migrations
 
 
 @pytest.mark.parametrize("version", range(1, len(ALL)))
-def test_a_migration_that_dies_anywhere_is_done_by_the_next_start(
-    tmp_path: Path, version: int
-) -> None:
+def test_a_crash_in_a_migration_is_repaired_by_the_next_start(tmp_path: Path, version: int) -> None:
     old, whole = tmp_path / "old", tmp_path / "whole"
     build(old, version)
     before = contents(old)
@@ -57,7 +55,7 @@ def test_a_migration_that_dies_anywhere_is_done_by_the_next_start(
         assert shape(path) == shape(whole)
 
 
-def test_a_store_whose_making_dies_anywhere_is_made_by_the_next_start(tmp_path: Path) -> None:
+def test_a_crash_in_the_creation_is_repaired_by_the_next_start(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     for statement in range(1, migrate_until(whole, None).statements + 1):
         path = tmp_path / str(statement)
@@ -85,16 +83,16 @@ def shape(path: Path) -> tuple[int, set[tuple[str, str, str]]]:
 # Retention and indexing
 
 
-def test_a_sweep_that_dies_anywhere_keeps_what_it_must_and_marks_what_it_took(
+def test_a_crash_in_a_retention_pass_deletes_only_old_rows_and_marks_them(
     tmp_path: Path,
 ) -> None:
-    async def tidy(store: Store) -> int:
-        return await sweep(store, KEEP, NOW)
+    async def maintain(store: Store) -> int:
+        return await apply_retention(store, KEEP, NOW)
 
-    for path in crashes(tmp_path, tidy, before=catch_up):
+    for path in crashes(tmp_path, maintain, before=update_index):
         every_gap_is_marked(path)
         all_mail_has_its_sender(path)
-        run_simulation(lambda path=path: on(path, tidy))  # type: ignore[misc]
+        run_simulation(lambda path=path: on(path, maintain))  # type: ignore[misc]
         index_is_sound(path)
         left = column(path, "SELECT state FROM messages")
         assert set(left) == {"stored", "dead"}
@@ -103,23 +101,23 @@ def test_a_sweep_that_dies_anywhere_keeps_what_it_must_and_marks_what_it_took(
         assert column(path, "SELECT seq FROM events") == []
 
 
-def test_an_indexing_that_dies_anywhere_finds_everything_once_afterwards(tmp_path: Path) -> None:
-    for path in crashes(tmp_path, catch_up):
+def test_after_a_crash_in_an_indexing_every_message_is_found_once(tmp_path: Path) -> None:
+    for path in crashes(tmp_path, update_index):
         found = run_simulation(lambda path=path: on(path, look_for_fox))  # type: ignore[misc]
         assert found == column(path, "SELECT id FROM messages ORDER BY id")
         index_is_sound(path)
 
 
 async def look_for_fox(store: Store) -> list[int]:
-    return [message.id for message in await search(store, Wanted("fox"), 1000)]
+    return [message.id for message in await search(store, SearchCriteria("fox"), 1000)]
 
 
 async def nothing(store: Store) -> None:
-    """Leave the store as it was filled."""
+    """Do nothing."""
 
 
 def crashes(directory: Path, work: Work, *, before: Work = nothing) -> list[Path]:
-    """Do a work once whole, and once for each of its statements until just before that."""
+    """Run the work to its end, then once for each of its statements, with a crash before it."""
     filled, whole = directory / "filled.sqlite", directory / "whole.sqlite"
     fill(filled)
     run_simulation(lambda: on(filled, before))
@@ -152,7 +150,7 @@ async def on(path: Path, work: Work, engine: InlineEngine | None = None) -> obje
 
 
 def fill(path: Path) -> None:
-    """Make a store with old mail in all states, and old events."""
+    """Create a store with old mail in all states, and old events."""
     prepare(path)
     with closing(sqlite3.connect(path)) as connection:
         for state in STATES * 2:
@@ -168,7 +166,7 @@ def fill(path: Path) -> None:
 
 
 def every_gap_is_marked(path: Path) -> None:
-    """A reader with a cursor before what has gone is told so."""
+    """The marks cover every deleted number, so that a reader with an older cursor is refused."""
     with closing(sqlite3.connect(path)) as connection:
         gone = set(range(1, 11)) - set(column(path, "SELECT id FROM messages"))
         marks = dict(connection.execute("SELECT name, number FROM marks").fetchall())
@@ -178,14 +176,14 @@ def every_gap_is_marked(path: Path) -> None:
 
 
 def all_mail_has_its_sender(path: Path) -> None:
-    """What has lost its session would not be shown; and no id will be given again."""
+    """The view shows all mail, which needs its senders, and no id will be given again."""
     assert column(path, "SELECT id FROM mail") == column(path, "SELECT id FROM messages")
     with closing(sqlite3.connect(path)) as connection:
         assert highest_id(connection) == 2 * len(STATES)
 
 
 def index_is_sound(path: Path) -> None:
-    """FTS5's own check: the index has the words of the messages that are marked, and no others."""
+    """The index has the words of the indexed messages, and no others."""
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         marked = "(SELECT number FROM marks WHERE name = 'searchable')"

@@ -1,4 +1,4 @@
-"""Questions, reminders, turns and limits come back as they went in, and go when they are old."""
+"""Questions, reminders, turns and usage limits: round trips and retention."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from attrs import evolve
 from msgspec.structs import replace
 
-from hive.store import Message, MessageKind, MessageState, Store, turns, usage_limits
-from hive.store.messages import Changes
+from hive.store import Message, MessageKind, MessageState, Store, usage
+from hive.store.messages import Changes, pending_reminders
 from hive.store.questions import (
     Question,
     QuestionState,
@@ -19,9 +19,8 @@ from hive.store.questions import (
     open_questions,
     row_of,
 )
-from hive.store.reminders import pending
-from hive.store.retention import PIECE, sweep
-from hive.store.usage_limits import Limit
+from hive.store.retention import BATCH_ROWS, apply_retention
+from hive.store.usage import Limit
 from hive.wire.enums import OnExpiry, TurnOutcome
 from hive.wire.harness import TurnRecord
 from tests.store.rows import DAY, KEEP, NOW, message, storing
@@ -65,7 +64,7 @@ async def test_a_question_comes_back_whole_in_every_state(store: Store) -> None:
     assert await store.read(one(6)) is None
 
 
-async def test_open_questions_are_found_by_whoever_has_to_do_with_them(store: Store) -> None:
+async def test_open_questions_are_found_by_asker_and_target(store: Store) -> None:
     over = question(2, state=QuestionState.EXPIRED, ended_at=NOW)
     rows = [question(1), over, question(3, asker="bob", target="carol"), question(4, asker="dora")]
     await save(store, *rows)
@@ -75,7 +74,7 @@ async def test_open_questions_are_found_by_whoever_has_to_do_with_them(store: St
     assert [q.id for q in await store.read(newest(2))] == [3, 4]
 
 
-async def test_a_failure_of_the_mail_takes_the_questions_with_it(store: Store) -> None:
+async def test_a_failed_write_rolls_back_its_questions(store: Store) -> None:
     def fail(connection: object) -> None:
         raise ZeroDivisionError
 
@@ -97,7 +96,7 @@ async def test_reminders_are_those_that_are_not_due_yet(store: Store) -> None:
         left(6, not_before=NOW + 1, kind=MessageKind.MESSAGE),
     ]
     await store.write(storing(*rows))
-    found = await store.read(pending("alice"))
+    found = await store.read(pending_reminders("alice"))
     assert [(each.id, each.body) for each in found] == [(2, "x"), (1, "x")]
 
 
@@ -118,27 +117,29 @@ TURN = TurnRecord(
 )
 
 
-async def test_a_turn_comes_back_whole_and_is_known_by_its_start(store: Store) -> None:
+async def test_a_turn_comes_back_whole_and_is_identified_by_its_start(store: Store) -> None:
     earlier, later = (replace(TURN, started_at=50.0), replace(TURN, outcome=TurnOutcome.FAILED))
     for name, turn in (("alice", TURN), ("alice", later), ("alice", earlier), ("bob", TURN)):
-        await store.write(turns.save(name, turn))
-    kept = await store.read(turns.newest("alice", 9))
+        await store.write(usage.save_turn(name, turn))
+    kept = await store.read(usage.newest_turns("alice", 9))
     assert list(kept.values()) == [earlier, later]
-    assert list((await store.read(turns.newest("alice", 1))).values()) == [later]
+    assert list((await store.read(usage.newest_turns("alice", 1))).values()) == [later]
 
 
-async def test_a_limit_comes_back_until_it_is_dropped(store: Store) -> None:
+async def test_a_limit_comes_back_until_it_is_deleted(store: Store) -> None:
     acme, other = (Limit(name, NOW, NOW - 5, "used up", "alice") for name in ("acme", "other"))
     for limit in (other, acme, evolve(acme, until=NOW + 5)):
-        await store.write(usage_limits.save(limit, ended=NOW))
-    assert await store.read(usage_limits.all_of_them) == [evolve(acme, until=NOW + 5), other]
-    await store.write(usage_limits.save(evolve(acme, until=NOW + 9), ended=NOW + 1))
-    assert await store.read(usage_limits.all_of_them) == [evolve(acme, until=NOW + 9)]
-    await store.write(usage_limits.drop("acme"))
-    assert await store.read(usage_limits.all_of_them) == []
+        await store.write(usage.save_limit(limit, ended=NOW))
+    assert await store.read(usage.all_limits) == [evolve(acme, until=NOW + 5), other]
+    await store.write(usage.save_limit(evolve(acme, until=NOW + 9), ended=NOW + 1))
+    assert await store.read(usage.all_limits) == [evolve(acme, until=NOW + 9)]
+    await store.write(usage.delete_limit("acme"))
+    assert await store.read(usage.all_limits) == []
 
 
-async def test_old_turns_and_ended_questions_go_and_open_ones_stay(store: Store) -> None:
+async def test_retention_deletes_old_turns_and_ended_questions_but_not_open_ones(
+    store: Store,
+) -> None:
     ended = {"state": QuestionState.EXPIRED}
     await save(
         store,
@@ -148,17 +149,17 @@ async def test_old_turns_and_ended_questions_go_and_open_ones_stay(store: Store)
     )
     for started in (NOW - 91 * DAY, NOW - 89 * DAY):
         turn = replace(TURN, started_at=started, ended_at=started + 1)
-        await store.write(turns.save("alice", turn))
-    assert await sweep(store, KEEP, NOW) == 2
+        await store.write(usage.save_turn("alice", turn))
+    assert await apply_retention(store, KEEP, NOW) == 2
     assert [q.id for q in await store.read(newest(9))] == [1, 3]
-    [left] = (await store.read(turns.newest("alice", 9))).values()
+    [left] = (await store.read(usage.newest_turns("alice", 9))).values()
     assert left.started_at == NOW - 89 * DAY
 
 
-async def test_many_go_in_pieces(store: Store) -> None:
+async def test_many_questions_are_deleted_in_batches(store: Store) -> None:
     old = [
         question(number, state=QuestionState.EXPIRED, ended_at=1.0)
-        for number in range(1, 2 * PIECE + 2)
+        for number in range(1, 2 * BATCH_ROWS + 2)
     ]
     await save(store, *old)
-    assert await sweep(store, KEEP, NOW) == 2 * PIECE + 1
+    assert await apply_retention(store, KEEP, NOW) == 2 * BATCH_ROWS + 1

@@ -1,9 +1,9 @@
-"""What runs on a connection as one piece: a batch of writes, or a read.
+"""Transactions: a batch of writes, and a read.
 
-A batch is one transaction, so all its writes share one fsync. It is run without savepoints first;
-only if one of the writes fails is it rolled back and run again with a savepoint around each, so
-that the failing one fails alone. Writes must therefore be repeatable: whatever they change is in
-the database, nothing else.
+A batch is one transaction, so all its writes share one fsync. It first runs without savepoints. If
+one of the writes fails, the batch is rolled back and runs again with a savepoint around each write,
+so that only the failing one is rolled back. Writes must therefore be repeatable: they change the
+database and nothing else.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from attrs import define, field, frozen
 T = TypeVar("T")
 
 Op = Callable[[sqlite3.Connection], T]
-"""A write: applied inside a transaction that is not its own; its value goes to who asked."""
+"""A write: runs inside the transaction of its batch; its value goes to its caller."""
 
 Query = Callable[[sqlite3.Connection], T]
-"""A read: all its statements see the same moment."""
+"""A read: all its statements see one snapshot of the database."""
 
 
-class Unit(Protocol):
-    """Work for a connection, on whatever thread the connection lives."""
+class Work(Protocol):
+    """Work that runs on the thread of a connection."""
 
     def run(self, connection: sqlite3.Connection) -> None:
-        """Do the work and keep its outcome."""
+        """Do the work and store its outcome."""
         ...
 
 
 @define
-class Succeeded:
-    """A write that is on disk, with the value that it returned."""
+class Committed:
+    """Outcome of a write that is on disk, with the value that it returned."""
 
     value: Any
 
 
 @frozen
-class Refused:
-    """A write that failed alone; the rest of its batch is on disk."""
+class RolledBack:
+    """Outcome of a write that failed alone; the rest of its batch is on disk."""
 
     error: Exception
 
@@ -51,24 +51,24 @@ class Batch:
 
     Attributes:
         ops: The writes, in order.
-        outcomes: One for each write, once `run` has returned.
+        outcomes: One for each write, set by `run`.
     """
 
     ops: Sequence[Op[Any]]
-    outcomes: list[Succeeded | Refused] = field(factory=list, init=False)
+    outcomes: list[Committed | RolledBack] = field(factory=list, init=False)
 
     def run(self, connection: sqlite3.Connection) -> None:
         """Apply and commit all writes.
 
         Raises:
-            sqlite3.Error: When the batch as a whole failed and nothing of it is on disk.
+            sqlite3.Error: The whole batch failed; nothing of it is on disk.
         """
         try:
-            self._transact(connection, _plain)
+            self._transact(connection, _apply_directly)
         except Exception as error:
             if not fails_alone(error):
                 raise
-            self._transact(connection, guarded)
+            self._transact(connection, apply_in_savepoint)
 
     def _transact(self, connection: sqlite3.Connection, apply: _Apply) -> None:
         self.outcomes.clear()
@@ -85,13 +85,13 @@ class Batch:
 
 @define
 class Read(Generic[T]):
-    """A read that sees one moment of the database."""
+    """A read of one snapshot of the database."""
 
     query: Query[T]
     values: list[T] = field(factory=list, init=False)
 
     def run(self, connection: sqlite3.Connection) -> None:
-        """Run the query and keep its value."""
+        """Run the query and store its value."""
         connection.execute("BEGIN")
         try:
             self.values.append(self.query(connection))
@@ -99,7 +99,7 @@ class Read(Generic[T]):
             connection.execute("ROLLBACK")
 
 
-_Apply = Callable[[sqlite3.Connection, Op[Any]], Succeeded | Refused]
+_Apply = Callable[[sqlite3.Connection, Op[Any]], Committed | RolledBack]
 
 _STATEMENT_CODES = frozenset(
     {
@@ -112,31 +112,31 @@ _STATEMENT_CODES = frozenset(
 
 
 def fails_alone(error: Exception) -> bool:
-    """Return whether an error is the fault of one write, not of the disk, file or lock."""
+    """Return whether an error is caused by one write, not by the disk, the file or a lock."""
     if not isinstance(error, sqlite3.Error):
         return True
     code = getattr(error, "sqlite_errorcode", None)
     return code is None or code & 0xFF in _STATEMENT_CODES
 
 
-def _plain(connection: sqlite3.Connection, op: Op[Any]) -> Succeeded:
-    return Succeeded(op(connection))
+def _apply_directly(connection: sqlite3.Connection, op: Op[Any]) -> Committed:
+    return Committed(op(connection))
 
 
-def guarded(connection: sqlite3.Connection, op: Op[Any]) -> Succeeded | Refused:
-    """Apply a write such that, if it fails by its own fault, it fails alone.
+def apply_in_savepoint(connection: sqlite3.Connection, op: Op[Any]) -> Committed | RolledBack:
+    """Apply a write; if it fails by itself, roll back this write alone.
 
     Raises:
-        sqlite3.Error: The fault is that of the disk, the file or the lock.
+        sqlite3.Error: The cause is the disk, the file or a lock.
     """
     connection.execute("SAVEPOINT op")
-    outcome: Succeeded | Refused
+    outcome: Committed | RolledBack
     try:
-        outcome = Succeeded(op(connection))
+        outcome = Committed(op(connection))
     except Exception as error:
         if not fails_alone(error):
             raise
         connection.execute("ROLLBACK TO op")
-        outcome = Refused(error)
+        outcome = RolledBack(error)
     connection.execute("RELEASE op")
     return outcome
