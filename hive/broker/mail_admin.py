@@ -150,7 +150,7 @@ class MailAdmin:
         self._rules.table.effects.answers.append((session, token, fields, True))
 
 
-def dead_letter_filter(request: host.Chosen, now: float) -> DeadLetterCriteria:
+def dead_letter_filter(request: host.DeadLetterFilter, now: float) -> DeadLetterCriteria:
     """Return the filter for the dead letters of a request; `now` is wall seconds."""
     age = request.older_than_seconds
     return DeadLetterCriteria(

@@ -39,10 +39,10 @@ from hive.store import Kind, Message, MessageKind
 from hive.store.messages import one as message_of
 from hive.store.questions import Question, QuestionState, one
 from hive.store.transaction import Op
-from hive.wire import questions as wire
-from hive.wire import turns
+from hive.wire import agent as wire
+from hive.wire import host
 from hive.wire.agent import Posting
-from hive.wire.enums import EventKind, LooseEnd, OnExpiry
+from hive.wire.enums import CancelKind, EventKind, OnExpiry
 
 OPEN_MAX = 50
 """Most open questions of one participant."""
@@ -157,7 +157,7 @@ class QuestionRules:
         return {
             wire.Ask: self.ask,
             wire.Answer: self.answer,
-            turns.AnswerQuestion: self.answer,
+            host.AnswerQuestion: self.answer,
             wire.Remind: self.remind,
             wire.Cancel: self.cancel,
         }
@@ -215,7 +215,7 @@ class QuestionRules:
     def answer(
         self,
         session: Session,
-        request: wire.Answer | turns.AnswerQuestion,
+        request: wire.Answer | host.AnswerQuestion,
         token: Token,
         now: Moment,
     ) -> None:
@@ -300,7 +300,7 @@ class QuestionRules:
         Raises:
             HiveError: Nothing was changed; the message has the reason.
         """
-        if request.kind is LooseEnd.QUESTION:
+        if request.kind is CancelKind.QUESTION:
             self._cancel_question(session, request, token, now)
             return
         message = self._table.messages.get(request.id)
@@ -471,7 +471,7 @@ def _require_own(message: Message | None, request: wire.Cancel, name: str) -> No
     """Require that a message is of the kind that is to be cancelled, and the participant's own."""
     what = request.kind.value
     is_reminder = message is not None and message.kind is MessageKind.REMINDER
-    if message is None or is_reminder != (request.kind is LooseEnd.REMINDER):
+    if message is None or is_reminder != (request.kind is CancelKind.REMINDER):
         raise NotFoundError(f"there is no {what} {request.id}")
     owner = message.inbox if is_reminder else message.sender
     if owner != name:

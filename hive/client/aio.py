@@ -19,7 +19,7 @@ from hive.client.calls import Repeat
 from hive.client.responses import Fields
 from hive.client.values import LooseEnds, Sent, orders_of
 from hive.wire.codec import value_of
-from hive.wire.enums import LiveKind, LooseEnd, NackMode, OnExpiry, Priority, Role
+from hive.wire.enums import CancelKind, LiveKind, NackMode, OnExpiry, Priority, Role
 from hive.wire.harness import LIVE_MAX, Activity, Order, TurnRecord
 from hive.wire.rows import Delivery, Identity, InboxRow, Verified, WhoRow
 
@@ -251,7 +251,7 @@ class SocketClient:
         """Return the questions that are open, in both directions, and the reminders to come."""
         return LooseEnds.of(await self._call("loose_ends"))
 
-    async def cancel(self, kind: LooseEnd, id: int) -> None:
+    async def cancel(self, kind: CancelKind, id: int) -> None:
         """Take back one's own reminder, question or message."""
         await self._once("cancel", kind=kind, id=id)
 

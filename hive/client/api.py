@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from hive.client.values import LooseEnds, Sent
-from hive.wire.enums import LiveKind, LooseEnd, NackMode, OnExpiry, Priority, Role
+from hive.wire.enums import CancelKind, LiveKind, NackMode, OnExpiry, Priority, Role
 from hive.wire.harness import Activity, Order, TurnRecord
 from hive.wire.rows import Delivery, Identity, InboxRow, Verified, WhoRow
 
@@ -168,7 +168,7 @@ class AgentClient(Protocol):
         """Return the questions that are open, in both directions, and the reminders to come."""
         ...
 
-    async def cancel(self, kind: LooseEnd, id: int) -> None:
+    async def cancel(self, kind: CancelKind, id: int) -> None:
         """Take back one's own reminder, question or message.
 
         Raises:

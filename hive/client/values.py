@@ -8,7 +8,7 @@ from typing import Any
 from hive.wire.codec import value_of
 from hive.wire.enums import OrderKind
 from hive.wire.harness import Order
-from hive.wire.rows import QuestionRow, ReminderRow, Row, shown
+from hive.wire.rows import QuestionRow, ReminderRow, Row, encoded_default
 
 _KINDS = frozenset(OrderKind)
 
@@ -25,9 +25,9 @@ class Sent(Row, frozen=True):
     """
 
     id: int | None = None
-    recipients: tuple[str, ...] = shown(tuple)
-    skipped: tuple[str, ...] = shown(tuple)
-    duplicate: bool = shown(bool)
+    recipients: tuple[str, ...] = encoded_default(tuple)
+    skipped: tuple[str, ...] = encoded_default(tuple)
+    duplicate: bool = encoded_default(bool)
     parked: str | None = None
 
     @classmethod
@@ -40,9 +40,9 @@ class Sent(Row, frozen=True):
 class LooseEnds(Row, frozen=True):
     """Everything of a participant that is open, oldest first."""
 
-    asked: tuple[QuestionRow, ...] = shown(tuple)
-    to_answer: tuple[QuestionRow, ...] = shown(tuple)
-    reminders: tuple[ReminderRow, ...] = shown(tuple)
+    asked: tuple[QuestionRow, ...] = encoded_default(tuple)
+    to_answer: tuple[QuestionRow, ...] = encoded_default(tuple)
+    reminders: tuple[ReminderRow, ...] = encoded_default(tuple)
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> LooseEnds:

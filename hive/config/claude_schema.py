@@ -6,37 +6,39 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from hive.config.readers import Wrong, choice, number, text, variables
-from hive.config.schema import Key, Table, fresh, items, named, scalar
+from hive.config.readers import InvalidValueError, choice, number, text, variables
+from hive.config.schema import Key, Table, array_of, scalar, tables_by_name, with_defaults
 from hive.errors import BadRequestError
-from hive.wire.claude import ONE_MAILBOX, OWN_SERVER, ClaudeConfig, Effort, McpServer
+from hive.wire.claude import DISABLED_TOOLS, OWN_SERVER, ClaudeConfig, Effort, McpServer
 
-_RULE = re.compile(r"[A-Za-z_][\w-]*(\([^()]+\))?")
-_MOST_DOLLARS = 1_000_000
+_TOOL_RULE = re.compile(r"[A-Za-z_][\w-]*(\([^()]+\))?")
+_DOLLARS_MAX = 1_000_000
 
 
 def effort(value: Any) -> Effort:
-    """Read how much thought the model gives to an answer."""
+    """Read the effort of the model."""
     return Effort(choice(Effort)(value))
 
 
-def words(value: Any) -> str:
-    """Read a text that says something."""
+def nonempty_text(value: Any) -> str:
+    """Read a text that is not blank."""
     written = text(value)
     if not written.strip():
-        raise Wrong("expected a text; leave the key out if there is none")
+        raise InvalidValueError("expected a text; leave the key out if there is none")
     return written
 
 
 def tool_rule(value: Any) -> str:
-    """Read a rule for tools, as Claude Code writes them."""
+    """Read a permission rule in the notation of Claude Code."""
     rule = text(value)
-    if not _RULE.fullmatch(rule):
-        raise Wrong('expected a tool such as "Read", or some uses of one such as "Bash(git:*)"')
+    if not _TOOL_RULE.fullmatch(rule):
+        raise InvalidValueError(
+            'expected a tool such as "Read", or some uses of one such as "Bash(git:*)"'
+        )
     if rule.startswith("mcp__"):
-        raise Wrong("tools of MCP servers are allowed by 'tools' in [claude.mcp.NAME]")
-    if rule.partition("(")[0] in ONE_MAILBOX:
-        raise Wrong("an agent has one mailbox, the hive's; this one is always off")
+        raise InvalidValueError("tools of MCP servers are allowed by 'tools' in [claude.mcp.NAME]")
+    if rule.partition("(")[0] in DISABLED_TOOLS:
+        raise InvalidValueError("an agent has one mailbox, the hive's; this one is always off")
     return rule
 
 
@@ -44,31 +46,35 @@ def tool_name(value: Any) -> str:
     """Read the name of a tool of an MCP server."""
     name = text(value)
     if not re.fullmatch(r"[\w-]+", name):
-        raise Wrong('expected the name of a tool, such as "search"')
+        raise InvalidValueError('expected the name of a tool, such as "search"')
     return name
 
 
 def address(value: Any) -> str:
-    """Read the address of an MCP server."""
+    """Read the HTTP(S) address of an MCP server."""
     written = text(value)
     if not re.fullmatch(r"https?://\S+", written):
-        raise Wrong('expected an address such as "https://host/mcp"')
+        raise InvalidValueError('expected an address such as "https://host/mcp"')
     return written
 
 
-def program_inside(value: Any, place: Any) -> tuple[str, ...]:
-    """Read a program with its arguments, as it is called inside the agent's machine."""
-    found: tuple[str, ...] = items(scalar(text))(value, place)
+def program_inside(value: Any, context: Any) -> tuple[str, ...]:
+    """Read a program inside the agent's machine, with its arguments."""
+    found: tuple[str, ...] = array_of(scalar(text))(value, context)
     if not found or not found[0]:
-        raise Wrong('the first item names a program, as in ["mcp-server-git", "--fast"]')
+        raise InvalidValueError(
+            'the first item names a program, as in ["mcp-server-git", "--fast"]'
+        )
     return found
 
 
 def dollars(value: Any) -> float:
     """Read an amount of US dollars."""
-    amount = number(0, _MOST_DOLLARS)(value)
+    amount = number(0, _DOLLARS_MAX)(value)
     if amount == 0:
-        raise Wrong("a budget of nothing lets nothing be done; leave the key out for no limit")
+        raise InvalidValueError(
+            "a budget of nothing lets nothing be done; leave the key out for no limit"
+        )
     return amount
 
 
@@ -93,24 +99,24 @@ def _check_claude(config: ClaudeConfig) -> Iterator[tuple[str, str]]:
 
 
 MCP_SERVER = Table(
-    fresh(McpServer),
+    with_defaults(McpServer),
     (
         Key("run", program_inside),
         Key("url", scalar(address)),
         Key("env", scalar(variables)),
-        Key("tools", items(scalar(tool_name))),
+        Key("tools", array_of(scalar(tool_name))),
     ),
     check=_check_server,
 )
 
 CLAUDE = Table(
-    fresh(ClaudeConfig),
+    with_defaults(ClaudeConfig),
     (
-        Key("model", scalar(words)),
+        Key("model", scalar(nonempty_text)),
         Key("effort", scalar(effort)),
-        Key("tools", items(scalar(tool_rule))),
-        Key("system_prompt", scalar(words)),
-        Key("mcp", named(MCP_SERVER, _server_name)),
+        Key("tools", array_of(scalar(tool_rule))),
+        Key("system_prompt", scalar(nonempty_text)),
+        Key("mcp", tables_by_name(MCP_SERVER, _server_name)),
         Key("turn_budget", scalar(dollars)),
         Key("day_budget", scalar(dollars)),
         Key("compact_at", scalar(number(0, 1))),

@@ -23,93 +23,103 @@ from hive.config.model import (
     RuntimeName,
 )
 from hive.config.readers import (
-    Wrong,
+    InvalidValueError,
+    boolean,
     choice,
     cpu,
     duration,
-    flag,
+    integer,
     memory,
     number,
     positive_duration,
     size,
     text,
     variables,
-    whole,
 )
-from hive.config.schema import Key, Place, Table, fresh, items, named, scalar
+from hive.config.schema import (
+    Key,
+    ReadContext,
+    Table,
+    array_of,
+    scalar,
+    tables_by_name,
+    with_defaults,
+)
+from hive.driver_names import CLAUDE_DRIVER, driver_names
 from hive.errors import BadRequestError
 from hive.names import MANAGER, check_agent_name, check_peer_name, check_unit_name
-from hive.wire.drivers import CLAUDE_DRIVER, driver_names
 
 
-def path(value: Any, place: Place) -> Path:
-    """Read a path; a relative one starts at the file's directory, `~` is the home directory."""
+def path(value: Any, context: ReadContext) -> Path:
+    """Read a path; a relative one starts in the file's directory, `~` is the home directory."""
     written = text(value)
     if not written:
-        raise Wrong("a path may not be empty")
+        raise InvalidValueError("a path may not be empty")
     try:
-        return place.base / Path(written).expanduser()
+        return context.base / Path(written).expanduser()
     except RuntimeError:
-        raise Wrong("there is no such home directory") from None
+        raise InvalidValueError("there is no such home directory") from None
 
 
-def inside_path(value: Any, place: Place) -> Path:
-    """Read a path inside the agent's machine, which has no directory to start from."""
+def inside_path(value: Any, context: ReadContext) -> Path:
+    """Read a path inside the agent's machine; it must be absolute."""
     found = Path(text(value))
     if not found.is_absolute():
-        raise Wrong("a path inside the agent's machine begins with '/'")
+        raise InvalidValueError("a path inside the agent's machine begins with '/'")
     return found
 
 
-def image(value: Any, place: Place) -> str:
-    """Read the image of containers: a name that machined knows, or, with a '/', a path."""
+def image(value: Any, context: ReadContext) -> str:
+    """Read the image of containers: a name known to machined, or, with a '/', a path."""
     written = text(value)
     if not written:
-        raise Wrong("name an image of this machine, or the path of a directory or tar archive")
-    return str(path(written, place)) if "/" in written else written
+        raise InvalidValueError(
+            "name an image of this machine, or the path of a directory or tar archive"
+        )
+    return str(path(written, context)) if "/" in written else written
 
 
 def flake(value: Any) -> str:
-    """Read a flake reference, as `nix build` takes it."""
+    """Read a flake reference in the notation of `nix build`."""
     written = text(value)
     if not written or any(character.isspace() for character in written):
-        raise Wrong("expected a flake such as 'path:/etc/hive#{name}'")
+        raise InvalidValueError("expected a flake such as 'path:/etc/hive#{name}'")
     return written
 
 
-def program(value: Any, place: Place) -> tuple[str, ...]:
+def program(value: Any, context: ReadContext) -> tuple[str, ...]:
     """Read a program with its arguments.
 
-    A program with a '/' is a path and relative to the file's directory; any other is looked up on
-    the agent's PATH when it starts.
+    A program with a '/' is a path, relative to the file's directory; any other is looked up in the
+    agent's PATH when it starts.
     """
-    words = items(scalar(text))(value, place)
+    words = array_of(scalar(text))(value, context)
     if not words or not words[0]:
-        raise Wrong('the first item names a program, as in ["./agent.sh", "--fast"]')
-    name = str(path(words[0], place)) if "/" in words[0] else words[0]
+        raise InvalidValueError('the first item names a program, as in ["./agent.sh", "--fast"]')
+    name = str(path(words[0], context)) if "/" in words[0] else words[0]
     return (name, *words[1:])
 
 
 def unit(value: Any) -> str:
-    """Read the name of a unit of systemd, or of a machine."""
+    """Read the name of a systemd unit or of a machine."""
     try:
         return check_unit_name(text(value))
     except BadRequestError as refusal:
-        raise Wrong(str(refusal)) from None
+        raise InvalidValueError(str(refusal)) from None
 
 
 def restart_type(value: Any) -> RestartType:
-    """Read when an agent is started again."""
+    """Read the restart type of an agent."""
     return RestartType(choice(RestartType)(value))
 
 
 def runtime(value: Any) -> RuntimeName:
-    """Read what agents run in."""
+    """Read the name of the runtime of agents."""
     return RuntimeName(choice(RuntimeName)(value))
 
 
 def network(value: Any) -> Network:
-    """Read what network containers have."""
+    """Read the kind of network of containers."""
     return Network(choice(Network)(value))
 
 
@@ -152,7 +162,7 @@ def _check_hive(config: HiveConfig) -> Iterator[tuple[str, str]]:
         if name in config.peers:
             yield "peers", f"{name!r} is an agent already; a peer needs a name of its own"
 
-    yield from _misplaced(config)
+    yield from _unsupported(config)
 
 
 _FOR_RUNTIME = {
@@ -161,11 +171,11 @@ _FOR_RUNTIME = {
     "private_users": RuntimeName.MACHINECTL,
     "flake": RuntimeName.NIXOS_CONTAINER,
 }
-"""Keys about containers that only one runtime heeds: silence about the others would mislead."""
+"""Container keys that only one runtime supports; under another runtime they are an error."""
 
 
-def _misplaced(config: HiveConfig) -> Iterator[tuple[str, str]]:
-    """Find what is said about containers but means nothing to the runtime that was chosen."""
+def _unsupported(config: HiveConfig) -> Iterator[tuple[str, str]]:
+    """Yield the container settings that the chosen runtime does not support."""
     if config.containers != Containers() and config.runtime is RuntimeName.PROCESS:
         yield "containers", "the runtime 'process' has none; choose another 'runtime'"
         return
@@ -187,19 +197,19 @@ def _agent_name(name: str) -> None:
 
 
 BIND = Table(
-    fresh(Bind),
+    with_defaults(Bind),
     (
         Key("source", path, required=True),
         Key("target", inside_path, required=True),
-        Key("read_only", scalar(flag)),
+        Key("read_only", scalar(boolean)),
     ),
 )
 
 RESTART = Table(
-    lambda place, found: evolve(place.policy, **found),
+    lambda context, found: evolve(context.policy, **found),
     (
         Key("restart", scalar(restart_type)),
-        Key("max_restarts", scalar(whole(0))),
+        Key("max_restarts", scalar(integer(0))),
         Key("within", scalar(positive_duration)),
         Key("base", scalar(duration)),
         Key("factor", scalar(number(1, 100))),
@@ -211,7 +221,7 @@ RESTART = Table(
 )
 
 AGENT = Table(
-    fresh(AgentManifest),
+    with_defaults(AgentManifest),
     (
         Key("driver", scalar(driver)),
         Key("run", program),
@@ -222,10 +232,10 @@ AGENT = Table(
         Key("stop_timeout", scalar(positive_duration)),
         Key("memory_max", scalar(memory)),
         Key("cpu_quota", scalar(cpu)),
-        Key("autostart", scalar(flag)),
+        Key("autostart", scalar(boolean)),
         Key("description", scalar(text)),
         Key("restart", RESTART),
-        Key("bind", items(BIND), attribute="binds"),
+        Key("bind", array_of(BIND), attribute="binds"),
         Key("image", image),
         Key("flake", scalar(flake)),
         Key("claude", CLAUDE),
@@ -234,44 +244,44 @@ AGENT = Table(
 )
 
 CONTAINERS = Table(
-    fresh(Containers),
+    with_defaults(Containers),
     (
         Key("image", image),
         Key("flake", scalar(flake)),
         Key("programs", inside_path),
         Key("network", scalar(network)),
-        Key("private_users", scalar(flag)),
-        Key("bind", items(BIND), attribute="binds"),
+        Key("private_users", scalar(boolean)),
+        Key("bind", array_of(BIND), attribute="binds"),
     ),
 )
 
 PEER = Table(
-    fresh(PeerConfig),
+    with_defaults(PeerConfig),
     (
-        Key("broadcast", scalar(flag)),
+        Key("broadcast", scalar(boolean)),
         Key("description", scalar(text)),
         Key("observe", scalar(unit)),
     ),
 )
 
 LIMITS = Table(
-    fresh(Limits),
+    with_defaults(Limits),
     (
-        Key("inbox_messages", scalar(whole(1))),
+        Key("inbox_messages", scalar(integer(1))),
         Key("inbox_bytes", scalar(size)),
         Key("body_bytes", scalar(size)),
         Key("lease", scalar(positive_duration), attribute="lease_seconds"),
-        Key("max_attempts", scalar(whole(1))),
-        Key("rate", scalar(whole(1))),
-        Key("pair_rate", scalar(whole(1))),
-        Key("max_hops", scalar(whole(1))),
+        Key("max_attempts", scalar(integer(1))),
+        Key("rate", scalar(integer(1))),
+        Key("pair_rate", scalar(integer(1))),
+        Key("max_hops", scalar(integer(1))),
         Key("dedupe_window", scalar(positive_duration)),
         Key("unseen_after", scalar(positive_duration)),
     ),
 )
 
 RETENTION = Table(
-    fresh(Retention),
+    with_defaults(Retention),
     (
         Key("messages", scalar(positive_duration)),
         Key("events", scalar(positive_duration)),
@@ -279,7 +289,7 @@ RETENTION = Table(
 )
 
 HIVE = Table(
-    fresh(HiveConfig),
+    with_defaults(HiveConfig),
     (
         Key("runtime", scalar(runtime)),
         Key("containers", CONTAINERS),
@@ -287,8 +297,8 @@ HIVE = Table(
         Key("retention", RETENTION),
         Key("restart", RESTART),
         Key("manager", AGENT),
-        Key("agents", named(AGENT, _agent_name)),
-        Key("peers", named(PEER, check_peer_name)),
+        Key("agents", tables_by_name(AGENT, _agent_name)),
+        Key("peers", tables_by_name(PEER, check_peer_name)),
     ),
     check=_check_hive,
 )

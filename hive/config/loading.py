@@ -1,4 +1,4 @@
-"""From a TOML file to the model, or to one error that lists everything wrong in the file."""
+"""Loading of TOML files into the model, or into one error that lists every problem of the file."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from attrs import frozen
 
 from hive.config.hive_schema import AGENT, HIVE, RESTART
 from hive.config.model import AgentManifest, HiveConfig, RestartPolicy
-from hive.config.readers import Wrong
-from hive.config.schema import Place, Problem, Reported, Table
+from hive.config.readers import InvalidValueError
+from hive.config.schema import Problem, ProblemsReportedError, ReadContext, Table
 from hive.config.toml_positions import key_lines, line_of
 from hive.errors import ConfigError
 
@@ -25,10 +25,10 @@ def load(path: Path) -> HiveConfig:
     """Read a `hive.toml`.
 
     Raises:
-        ConfigError: Naming file, line, key and remedy of every problem.
+        ConfigError: With file, line, key and remedy of every problem.
     """
-    source = _Source.parse(path)
-    return source.read(HIVE, _inherited_policy(source))
+    file = _TomlFile.parse(path)
+    return file.read(HIVE, _inherited_policy(file))
 
 
 def load_manifest(path: Path, policy: RestartPolicy | None = None) -> AgentManifest:
@@ -36,57 +36,57 @@ def load_manifest(path: Path, policy: RestartPolicy | None = None) -> AgentManif
 
     Args:
         path: The file.
-        policy: The hive's restart policy, from which the manifest's own one differs.
+        policy: The hive's restart policy; it supplies the keys that `[restart]` leaves out.
 
     Raises:
-        ConfigError: Naming file, line, key and remedy of every problem.
+        ConfigError: With file, line, key and remedy of every problem.
     """
-    return _Source.parse(path).read(AGENT, policy or RestartPolicy())
+    return _TomlFile.parse(path).read(AGENT, policy or RestartPolicy())
 
 
 @frozen
-class _Source:
+class _TomlFile:
     path: Path
     text: str
     data: dict[str, Any]
 
     @classmethod
-    def parse(cls, path: Path) -> _Source:
-        text = _text(path)
+    def parse(cls, path: Path) -> _TomlFile:
+        text = _read_text(path)
         try:
             return cls(path, text, tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
-            raise ConfigError(_syntax(path, str(error))) from None
+            raise ConfigError(_syntax_error(path, str(error))) from None
 
     def read(self, table: Table[T], policy: RestartPolicy) -> T:
-        place = self.place(policy)
+        context = self.context(policy)
         try:
-            return table(self.data, place)
-        except Reported:
-            raise ConfigError(self.report(place.problems)) from None
+            return table(self.data, context)
+        except ProblemsReportedError:
+            raise ConfigError(self.report(context.problems)) from None
 
-    def place(self, policy: RestartPolicy) -> Place:
-        return Place(self.path.absolute().parent, policy)
+    def context(self, policy: RestartPolicy) -> ReadContext:
+        return ReadContext(self.path.absolute().parent, policy)
 
     def report(self, problems: list[Problem]) -> str:
         lines = key_lines(self.text)
         numbered = [(line_of(problem.path, lines), problem) for problem in problems]
         numbered.sort(key=lambda pair: pair[0] or 0)
-        shown = [f"{_where(self.path, line)}: {problem}" for line, problem in numbered]
+        shown = [f"{_location(self.path, line)}: {problem}" for line, problem in numbered]
         if len(shown) == 1:
             return shown[0]
         return "\n  ".join([f"{self.path} has {len(shown)} problems:", *shown])
 
 
-def _inherited_policy(source: _Source) -> RestartPolicy:
-    """Return what the agents' policies differ from; problems in it are reported with the rest."""
+def _inherited_policy(file: _TomlFile) -> RestartPolicy:
+    """Return the hive's restart policy, the default of its agents; `HIVE` reports its problems."""
     try:
-        return RESTART(source.data.get("restart", {}), source.place(RestartPolicy()))
-    except (Wrong, Reported):
+        return RESTART(file.data.get("restart", {}), file.context(RestartPolicy()))
+    except (InvalidValueError, ProblemsReportedError):
         return RestartPolicy()
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     try:
         return path.read_bytes().decode()
     except UnicodeDecodeError as error:
@@ -95,12 +95,12 @@ def _text(path: Path) -> str:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
 
 
-def _syntax(path: Path, message: str) -> str:
+def _syntax_error(path: Path, message: str) -> str:
     match = _AT_LINE.fullmatch(message)
     if match is None:
         return f"{path}: {message}"
     return f"{path}:{match['line']}: {match['what']} (column {match['column']})"
 
 
-def _where(path: Path, line: int | None) -> str:
+def _location(path: Path, line: int | None) -> str:
     return f"{path}:{line}" if line else str(path)

@@ -1,4 +1,4 @@
-"""A manifest as JSON, the form in which the store keeps it. Its keys are those of `agent.toml`."""
+"""Manifests as JSON, as the store holds them. The keys are those of `agent.toml`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import msgspec
 
 from hive.config.hive_schema import AGENT
 from hive.config.model import AgentManifest
-from hive.config.readers import Wrong
-from hive.config.schema import Place, Reported
+from hive.config.readers import InvalidValueError
+from hive.config.schema import ProblemsReportedError, ReadContext
 from hive.errors import ConfigError
 
 
@@ -23,25 +23,25 @@ def manifest_to_json(manifest: AgentManifest) -> str:
 
 
 def manifest_from_json(text: str) -> AgentManifest:
-    """Return the manifest that `manifest_to_json` wrote, or one of the same form.
+    """Return the manifest from a text in the form of `manifest_to_json`.
 
     Raises:
         ConfigError: When the text is not such a manifest.
     """
-    place = Place(Path("/"))
+    context = ReadContext(Path("/"))
     try:
-        return AGENT(json.loads(text), place)
+        return AGENT(json.loads(text), context)
     except json.JSONDecodeError as error:
         raise ConfigError(f"this manifest is not JSON: {error}") from None
-    except Wrong as wrong:
-        raise ConfigError(f"this is not a manifest: {wrong}") from None
-    except Reported:
-        sentences = "; ".join(map(str, place.problems))
+    except InvalidValueError as error:
+        raise ConfigError(f"this is not a manifest: {error}") from None
+    except ProblemsReportedError:
+        sentences = "; ".join(map(str, context.problems))
         raise ConfigError(f"this manifest cannot be used: {sentences}") from None
 
 
 def driver_settings(manifest: AgentManifest) -> str | None:
-    """Return what the manifest tells its driver, as one line of JSON; None if it is nothing."""
+    """Return the manifest's settings of the driver as one line of JSON; None without settings."""
     if manifest.claude is None:
         return None
     return json.dumps(_plain(manifest.claude), sort_keys=True, separators=(",", ":"))
@@ -51,19 +51,19 @@ _KEYS = {key.attribute: key.name for key in AGENT.keys}
 
 
 def _plain(value: Any) -> Any:
-    """Turn model values into what JSON has, leaving out what is not set."""
+    """Convert a model value to JSON types; None values are left out."""
     if attrs.has(type(value)):
         names = _KEYS if isinstance(value, AgentManifest) else {}
         fields = attrs.asdict(value, recurse=False)
-        return _set({names.get(name, name): held for name, held in fields.items()})
+        return _drop_none({names.get(name, name): item for name, item in fields.items()})
     if isinstance(value, msgspec.Struct):
-        return _set(msgspec.structs.asdict(value))
+        return _drop_none(msgspec.structs.asdict(value))
     if isinstance(value, Mapping):
-        return {name: _plain(held) for name, held in value.items()}
+        return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
 
 
-def _set(fields: dict[str, Any]) -> dict[str, Any]:
-    return {name: _plain(held) for name, held in fields.items() if held is not None}
+def _drop_none(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: _plain(item) for name, item in fields.items() if item is not None}

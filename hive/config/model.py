@@ -1,6 +1,6 @@
-"""What a configuration says, as values that no longer know which file they came from.
+"""The values of a configuration, independent of the file that they came from.
 
-All times are seconds, all sizes bytes, all paths absolute.
+Times are in seconds, sizes in bytes, paths are absolute unless a docstring says otherwise.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MIB = 1024 * KIB
 
 
 class RuntimeName(StrEnum):
-    """What agents run in."""
+    """The runtime of all agents: child processes, or containers of machined or of NixOS."""
 
     PROCESS = "process"
     MACHINECTL = "machinectl"
@@ -27,9 +27,10 @@ class RuntimeName(StrEnum):
 
 
 class Network(StrEnum):
-    """What network a container has.
+    """Network of a container.
 
-    HOST shares the host's, PRIVATE has only a loopback device, VETH has a link to the host.
+    HOST shares the host's network, PRIVATE has only a loopback device, VETH has a virtual Ethernet
+    link to the host.
     """
 
     HOST = "host"
@@ -38,7 +39,7 @@ class Network(StrEnum):
 
 
 class RestartType(StrEnum):
-    """When an agent that ended is started again; the meaning is that of OTP's child specs."""
+    """When an agent is restarted after it ended, as in OTP's child specs."""
 
     PERMANENT = "permanent"
     TRANSIENT = "transient"
@@ -47,18 +48,18 @@ class RestartType(StrEnum):
 
 @frozen
 class RestartPolicy:
-    """How an agent that ended is started again, and when that is given up.
+    """Restart type, restart budget and back-off of an agent.
 
     Attributes:
-        restart: Always, only after a failure, or never.
+        restart: Restart always, only after a failure, or never.
         max_restarts: Restarts allowed within the period; one more parks the agent as failed.
-        within: Length of that period.
-        base: Delay before the first restart.
-        factor: What each further delay is multiplied with.
-        cap: Longest delay.
-        jitter: Part of each delay that is random, 0 to 1.
-        reset_after: Time without an end after which delays begin at `base` again; None leaves
-            the choice to the supervisor.
+        within: Length of that period, in seconds.
+        base: Delay before the first restart, in seconds.
+        factor: Multiplier of each further delay.
+        cap: Longest delay, in seconds.
+        jitter: Fraction of each delay that is random, 0 to 1.
+        reset_after: Seconds of running after which delays begin at `base` again; None leaves the
+            choice to the supervisor.
     """
 
     restart: RestartType = RestartType.PERMANENT
@@ -73,19 +74,19 @@ class RestartPolicy:
 
 @frozen
 class Limits:
-    """What senders may do, how long a message may be worked on, and how often it is tried.
+    """Limits of the broker: sizes, rates, the lease and the attempts of a message.
 
     Attributes:
-        inbox_messages: Unacked messages of one inbox.
-        inbox_bytes: Bytes of the bodies of those messages.
-        body_bytes: Bytes of one body in UTF-8.
-        lease_seconds: Time until a leased message that was not acked is delivered again.
-        max_attempts: Deliveries that count before a message is a dead letter.
-        rate: Messages of one sender within a minute.
-        pair_rate: Messages within a minute, each way, before a pair counts as a loop.
-        max_hops: Replies to replies before they count as a loop.
-        dedupe_window: Time for which a dedupe key is remembered.
-        unseen_after: Time without a sign of life after which broadcasts skip a participant.
+        inbox_messages: Most unacked messages of one inbox.
+        inbox_bytes: Most bytes of the bodies of those messages.
+        body_bytes: Most bytes of one body in UTF-8.
+        lease_seconds: Seconds after which a leased, unacked message is delivered again.
+        max_attempts: Counted deliveries after which a message becomes a dead letter.
+        rate: Most messages of one sender per minute.
+        pair_rate: Messages per minute, each way, above which a pair counts as a loop.
+        max_hops: Hops of a thread above which it counts as a loop.
+        dedupe_window: Seconds for which a dedupe key is remembered.
+        unseen_after: Seconds since a participant was last seen after which broadcasts skip it.
     """
 
     inbox_messages: int = 10_000
@@ -102,11 +103,11 @@ class Limits:
 
 @frozen
 class Retention:
-    """How long is kept what nobody waits for any more. Unread mail is kept for ever.
+    """How long ended rows stay in the store. Unread mail is never deleted.
 
     Attributes:
-        messages: Time after a message was acked or expired.
-        events: Time after an event happened.
+        messages: Seconds after a message was acked or expired.
+        events: Seconds after an event happened.
     """
 
     messages: float = 30 * 86400.0
@@ -115,7 +116,7 @@ class Retention:
 
 @frozen
 class Bind:
-    """A directory of the host that is visible inside an agent's machine."""
+    """A bind mount: the directory `source` of the host, visible inside a machine as `target`."""
 
     source: Path
     target: Path
@@ -124,16 +125,16 @@ class Bind:
 
 @frozen
 class Containers:
-    """What is common to the containers of a hive.
+    """Settings that all containers of a hive share.
 
     Attributes:
-        image: What new containers are copies of: the name of an image that machined knows, or the
-            absolute path of a directory or of a tar archive.
-        flake: What new NixOS containers are built from; `{name}` stands for the agent.
-        programs: The directory inside that has `hive-ag3nt` and `hive-m1nd`; None leaves it to the
-            search path of the systemd inside.
-        private_users: Whether users inside are a range of their own.
-        binds: Directories of the host that every agent sees.
+        image: Image that new containers are copied from: a name known to machined, or the absolute
+            path of a directory or of a tar archive.
+        flake: Flake that new NixOS containers are built from; `{name}` stands for the agent.
+        programs: Directory inside the container with `hive-ag3nt` and `hive-m1nd`; None uses the
+            search path of the container's systemd.
+        private_users: Whether the container has a user id range of its own.
+        binds: Bind mounts of every container.
     """
 
     image: str | None = None
@@ -146,24 +147,24 @@ class Containers:
 
 @frozen
 class AgentManifest:
-    """One agent, whatever runtime it lives in.
+    """Settings of one agent, for any runtime.
 
     Attributes:
-        driver: How the harness works on a message; "command" starts `run` for each.
+        driver: Name of the harness's driver; "command" starts `run` for each message.
         run: Program and arguments that the command driver starts for each message.
-        exec: Program and arguments of an agent that speaks to its socket by itself; no harness.
+        exec: Program and arguments of an agent without a harness, which uses its socket itself.
         env: Environment variables of the agent.
-        cwd: Directory in which it starts; None is its state directory.
-        time_limit: Longest time for one message.
-        stop_timeout: Time between the request to end and the kill.
-        restart: None follows the hive's own policy.
+        cwd: Working directory; None is the agent's state directory.
+        time_limit: Longest time for one message, in seconds.
+        stop_timeout: Seconds between the request to end and the kill.
+        restart: Restart policy; None uses the hive's.
         memory_max: Memory limit in systemd's notation (systemd.resource-control(5)).
         cpu_quota: CPU limit in systemd's notation; "200%" is two CPUs.
-        binds: Directories of the host that are visible inside.
-        image: What its container is a copy of; None is what the hive's are.
-        flake: What its NixOS container is built from; None is what the hive's are.
-        claude: What the driver "claude" is told.
-        autostart: Whether the agent is started when it is first seen in the configuration.
+        binds: Bind mounts of its machine.
+        image: Image of its container; None uses the hive's.
+        flake: Flake of its NixOS container; None uses the hive's.
+        claude: Settings of the driver "claude"; None uses the defaults.
+        autostart: Whether the agent is started when it first appears in the configuration.
         description: One line for the operator.
     """
 
@@ -187,12 +188,12 @@ class AgentManifest:
 
 @frozen
 class PeerConfig:
-    """A participant whose life is its own business.
+    """Settings of a peer, a participant whose lifecycle the hive does not control.
 
     Attributes:
-        broadcast: Whether it gets messages to everyone.
+        broadcast: Whether it receives broadcasts.
         description: One line for the operator.
-        observe: The unit or machine whose state is shown, and never changed.
+        observe: Systemd unit or machine whose state is observed, read-only; None for none.
     """
 
     broadcast: bool = False
@@ -205,10 +206,12 @@ class HiveConfig:
     """A whole `hive.toml`; without a file, the defaults.
 
     Attributes:
-        runtime: What agents run in.
-        containers: What their containers have in common, if they run in such.
-        restart: The policy of every agent that has none of its own.
-        manager: The manager agent, None when the hive has none.
+        runtime: Runtime of all agents.
+        containers: Settings that their containers share, under a container runtime.
+        restart: Restart policy of agents without one of their own.
+        manager: The manager agent; None for a hive without one.
+        agents: The other agents by name.
+        peers: The peers by name.
     """
 
     runtime: RuntimeName = RuntimeName.PROCESS
@@ -221,6 +224,6 @@ class HiveConfig:
     peers: Mapping[str, PeerConfig] = field(factory=dict)
 
     def all_agents(self) -> dict[str, AgentManifest]:
-        """Return every agent by its name, the manager first."""
+        """Return every agent by name, the manager first."""
         manager = {} if self.manager is None else {MANAGER: self.manager}
         return {**manager, **self.agents}

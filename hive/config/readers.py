@@ -1,6 +1,6 @@
-"""Readers of single values: each takes what TOML gives and returns what the model holds.
+"""Readers of single values: each converts a TOML value to the value that the model holds.
 
-A reader raises `Wrong` with the sentence that tells how to write it right.
+A reader raises `InvalidValueError` with a sentence that names the expected form.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ _SIZE = re.compile(r"(\d+)([KMGT]?)")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 LONGEST_DURATION = 366 * 86400.0
-"""Seconds; anything longer is taken for a mistake."""
+"""Longest duration, in seconds; a longer one is probably a mistake."""
 
 
-class Wrong(Exception):  # noqa: N818 - says what it is about a value; never leaves the package
-    """This value cannot stand here; the sentence says what can."""
+class InvalidValueError(Exception):
+    """A value is not allowed here; the sentence says what is. It never leaves the package."""
 
 
 def text(value: Any) -> str:
-    """Read a string without NUL characters, which no program could be given."""
+    """Read a string without NUL, which arguments and environment variables cannot contain."""
     if not isinstance(value, str):
-        raise Wrong(f"expected a string, not {kind_of(value)}")
+        raise InvalidValueError(f"expected a string, not {toml_type(value)}")
     if "\0" in value:
-        raise Wrong("a string may not contain NUL")
+        raise InvalidValueError("a string may not contain NUL")
     return value
 
 
-def flag(value: Any) -> bool:
+def boolean(value: Any) -> bool:
     """Read true or false."""
     if not isinstance(value, bool):
-        raise Wrong(f"expected true or false, not {kind_of(value)}")
+        raise InvalidValueError(f"expected true or false, not {toml_type(value)}")
     return value
 
 
-def whole(minimum: int) -> Callable[[Any], int]:
-    """Return a reader of whole numbers from `minimum` on."""
+def integer(minimum: int) -> Callable[[Any], int]:
+    """Return a reader of whole numbers, at least `minimum`."""
 
     def read(value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
-            raise Wrong(f"expected a whole number, not {kind_of(value)}")
+            raise InvalidValueError(f"expected a whole number, not {toml_type(value)}")
         if value < minimum:
-            raise Wrong(f"the smallest value is {minimum}")
+            raise InvalidValueError(f"the smallest value is {minimum}")
         return value
 
     return read
@@ -59,40 +59,42 @@ def number(minimum: float, maximum: float) -> Callable[[Any], float]:
 
     def read(value: Any) -> float:
         if not isinstance(value, int | float) or isinstance(value, bool):
-            raise Wrong(f"expected a number, not {kind_of(value)}")
+            raise InvalidValueError(f"expected a number, not {toml_type(value)}")
         if not minimum <= value <= maximum:
-            raise Wrong(f"expected a number from {minimum:g} to {maximum:g}")
+            raise InvalidValueError(f"expected a number from {minimum:g} to {maximum:g}")
         return float(value)
 
     return read
 
 
 def choice(allowed: Iterable[str]) -> Callable[[Any], str]:
-    """Return a reader of one of a few words."""
+    """Return a reader of one of the allowed words."""
     words = tuple(map(str, allowed))
 
     def read(value: Any) -> str:
         word = text(value)
         if word not in words:
-            raise Wrong(f"expected one of {', '.join(words)}{suggest(word, words)}")
+            raise InvalidValueError(f"expected one of {', '.join(words)}{suggest(word, words)}")
         return word
 
     return read
 
 
 def duration(value: Any) -> float:
-    """Read a duration: a number of seconds, or a string such as "90s" or "1h30m".
+    """Read a duration in seconds: a number of seconds, or a string such as "90s" or "1h30m".
 
-    Units and the meaning of a bare number are those of systemd.time(7), as far as they go here.
+    The units ms, s, m, h and d, and the meaning of a bare number, are those of systemd.time(7).
     """
     if isinstance(value, str):
         seconds = _seconds(value)
     elif isinstance(value, int | float) and not isinstance(value, bool):
         seconds = float(value)
     else:
-        raise Wrong(f'expected a duration such as "90s" or "5m", not {kind_of(value)}')
+        raise InvalidValueError(
+            f'expected a duration such as "90s" or "5m", not {toml_type(value)}'
+        )
     if not 0 <= seconds <= LONGEST_DURATION:
-        raise Wrong("a duration is from 0 to 366 days")
+        raise InvalidValueError("a duration is from 0 to 366 days")
     return seconds
 
 
@@ -100,21 +102,21 @@ def positive_duration(value: Any) -> float:
     """Read a duration that is not zero."""
     seconds = duration(value)
     if seconds == 0:
-        raise Wrong("this duration may not be zero")
+        raise InvalidValueError("this duration may not be zero")
     return seconds
 
 
 def size(value: Any) -> int:
-    """Read a number of bytes, or a string such as "64K" (powers of 1024, as in systemd)."""
+    """Read a size in bytes: a number, or a string such as "64K" (powers of 1024, as in systemd)."""
     if isinstance(value, str):
         match = _SIZE.fullmatch(value)
         if match is None:
-            raise Wrong('expected a size such as 65536, "64K", "64M" or "4G"')
+            raise InvalidValueError('expected a size such as 65536, "64K", "64M" or "4G"')
         found = int(match[1]) * _SIZES[match[2]]
     else:
-        found = whole(0)(value)
+        found = integer(0)(value)
     if not 1 <= found < 1 << 50:
-        raise Wrong("a size is at least one byte and below 1024T")
+        raise InvalidValueError("a size is at least one byte and below 1024T")
     return found
 
 
@@ -122,7 +124,7 @@ def memory(value: Any) -> str:
     """Read a memory limit in systemd's notation and return it unchanged."""
     word = text(value)
     if word != "infinity" and not (_SIZE.fullmatch(word) and size(word)):
-        raise Wrong('expected a memory limit such as "512M", "4G" or "infinity"')
+        raise InvalidValueError('expected a memory limit such as "512M", "4G" or "infinity"')
     return word
 
 
@@ -130,26 +132,28 @@ def cpu(value: Any) -> str:
     """Read a CPU limit in systemd's notation and return it unchanged."""
     word = text(value)
     if not re.fullmatch(r"[1-9]\d{0,5}%", word):
-        raise Wrong('expected a part of one CPU such as "50%", or of several, such as "200%"')
+        raise InvalidValueError(
+            'expected a part of one CPU such as "50%", or of several, such as "200%"'
+        )
     return word
 
 
 def variables(value: Any) -> dict[str, str]:
-    """Read environment variables; names that begin with HIVE_ are given by the hive itself."""
+    """Read environment variables; names that begin with HIVE_ are reserved for the hive."""
     if not isinstance(value, dict):
-        raise Wrong(f"expected a table of strings, not {kind_of(value)}")
-    for name, held in value.items():
+        raise InvalidValueError(f"expected a table of strings, not {toml_type(value)}")
+    for name, item in value.items():
         if not _VARIABLE.fullmatch(name):
-            raise Wrong(f"{name!r} cannot name an environment variable")
+            raise InvalidValueError(f"{name!r} cannot name an environment variable")
         if name.startswith("HIVE_"):
-            raise Wrong(f"{name} begins with HIVE_, which the hive keeps for itself")
-        if not isinstance(held, str) or "\0" in held:
-            raise Wrong(f"the value of {name} must be a string without NUL")
+            raise InvalidValueError(f"{name} begins with HIVE_, which is reserved for the hive")
+        if not isinstance(item, str) or "\0" in item:
+            raise InvalidValueError(f"the value of {name} must be a string without NUL")
     return dict(value)
 
 
-def kind_of(value: Any) -> str:
-    """Return what TOML calls the type of a value, with its article."""
+def toml_type(value: Any) -> str:
+    """Return TOML's name for the type of a value, with its article."""
     names = {bool: "a boolean", int: "an integer", float: "a float", str: "a string"}
     names |= {list: "an array", dict: "a table"}
     return names.get(type(value), "a date or time")
@@ -158,5 +162,5 @@ def kind_of(value: Any) -> str:
 def _seconds(written: str) -> float:
     pieces = _DURATION.findall(written)
     if not pieces or "".join(amount + unit for amount, unit in pieces) != written:
-        raise Wrong('expected a duration such as "250ms", "90s", "5m", "2h" or "1h30m"')
+        raise InvalidValueError('expected a duration such as "250ms", "90s", "5m", "2h" or "1h30m"')
     return sum(float(amount) * _UNITS[unit] for amount, unit in pieces)

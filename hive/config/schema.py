@@ -1,4 +1,4 @@
-"""Reading of TOML tables by a description of their keys, collecting every problem on the way."""
+"""Reading of TOML tables by a description of their keys; every problem is collected."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import NOTHING, evolve, field, frozen
 
 from hive.config.model import RestartPolicy
-from hive.config.readers import Wrong, kind_of
+from hive.config.readers import InvalidValueError, toml_type
 from hive.errors import BadRequestError
 from hive.names import suggest
 
 T = TypeVar("T")
 
 KeyPath = tuple[str | int, ...]
-"""Where a value stands: table names, keys, and positions in arrays, outermost first."""
+"""Path of a value: table names, keys, and indexes of arrays, outermost first."""
 
 
 @frozen
 class Problem:
-    """One thing that is wrong, and where."""
+    """A problem of a configuration: its path and a sentence."""
 
     path: KeyPath
     sentence: str
@@ -30,19 +30,19 @@ class Problem:
         return f"{show_path(self.path)}: {self.sentence}" if self.path else self.sentence
 
 
-class Reported(Exception):  # noqa: N818 - not an error of its own: the problem is in the list already
-    """Reading cannot go on here; what is wrong has been noted."""
+class ProblemsReportedError(Exception):
+    """A value cannot be read; its problems are in the context's list already."""
 
 
 @frozen
-class Place:
-    """Where reading is, and what it needs to know there.
+class ReadContext:
+    """The path of the value being read, and the state that readers share.
 
     Attributes:
-        base: Directory that relative paths start from.
-        policy: The restart policy that an agent's own one differs from.
-        path: The place inside the file.
-        problems: Shared by all places of one reading.
+        base: Directory of relative paths.
+        policy: Restart policy that supplies the keys which an agent's own leaves out.
+        path: Path of the value inside the file.
+        problems: Problems found so far; one list for all contexts of a file.
     """
 
     base: Path
@@ -50,19 +50,19 @@ class Place:
     path: KeyPath = ()
     problems: list[Problem] = field(factory=list)
 
-    def child(self, key: str | int) -> Place:
-        """Return the place of a key or of an array's item."""
+    def child(self, key: str | int) -> ReadContext:
+        """Return the context of a key, or of an item of an array by its index."""
         return evolve(self, path=(*self.path, key))
 
     def report(self, sentence: str) -> None:
-        """Note that something is wrong here."""
+        """Add a problem at this path."""
         self.problems.append(Problem(self.path, sentence))
 
 
-Reader = Callable[[Any, Place], Any]
+Reader = Callable[[Any, ReadContext], Any]
 
-SHOWN_MAX = 80
-"""Characters of the longest value that an error repeats."""
+QUOTED_MAX = 80
+"""Characters of the longest value that an error sentence quotes."""
 
 
 @frozen
@@ -70,9 +70,10 @@ class Key:
     """A key that a table may have.
 
     Attributes:
-        read: Turns the TOML value into the model's.
-        attribute: Name of the model's attribute, where it differs from the key.
-        required: Whether the table is useless without it.
+        name: The key in the TOML table.
+        read: Converts the TOML value to the model's.
+        attribute: Name of the model's attribute; by default that of the key.
+        required: Whether the table must have it.
     """
 
     name: str
@@ -87,125 +88,125 @@ class Key:
 
 @frozen
 class Table(Generic[T]):
-    """Everything a table may hold, and what becomes of it.
+    """Description of a TOML table: its keys and the model that it is converted to.
 
     Attributes:
-        make: Builds the model from the place and what was found, by attribute.
-        check: Returns pairs of key and sentence about values that contradict each other.
+        make: Builds the model from the context and the values found, by attribute.
+        keys: The keys that the table may have.
+        check: Returns a pair of key and sentence for each contradiction between values.
     """
 
-    make: Callable[[Place, dict[str, Any]], T]
+    make: Callable[[ReadContext, dict[str, Any]], T]
     keys: Sequence[Key]
     check: Callable[[T], Iterable[tuple[str, str]]] = lambda _: ()
 
-    def __call__(self, value: Any, place: Place) -> T:
+    def __call__(self, value: Any, context: ReadContext) -> T:
         """Read a table.
 
         Raises:
-            Wrong: When the value is not a table.
-            Reported: When anything in it is wrong.
+            InvalidValueError: When the value is not a table.
+            ProblemsReportedError: When the table has any problem.
         """
         if not isinstance(value, dict):
-            raise Wrong(f"expected a table, not {kind_of(value)}")
-        before = len(place.problems)
-        found = self._attributes(value, place)
-        if len(place.problems) == before:
-            made = self.make(place, found)
+            raise InvalidValueError(f"expected a table, not {toml_type(value)}")
+        before = len(context.problems)
+        found = self._attributes(value, context)
+        if len(context.problems) == before:
+            made = self.make(context, found)
             for key, sentence in self.check(made):
-                (place.child(key) if key in value else place).report(sentence)
-        if len(place.problems) > before:
-            raise Reported
+                (context.child(key) if key in value else context).report(sentence)
+        if len(context.problems) > before:
+            raise ProblemsReportedError
         return made
 
-    def _attributes(self, value: dict[str, Any], place: Place) -> dict[str, Any]:
+    def _attributes(self, value: dict[str, Any], context: ReadContext) -> dict[str, Any]:
         known = {key.name: key for key in self.keys}
-        found = {}
-        for name, held in value.items():
+        found: dict[str, Any] = {}
+        for name, item in value.items():
             if name in known:
-                for read in _try(known[name].read, held, place.child(name)):
-                    found[known[name].attribute] = read
+                key = known[name]
+                found[key.attribute] = _read_or_report(key.read, item, context.child(name))
             else:
-                place.child(name).report(_unknown(name, known))
+                context.child(name).report(_unknown_key(name, known))
         for key in self.keys:
             if key.required and key.name not in value:
-                place.report(f"the key {key.name!r} is missing")
+                context.report(f"the key {key.name!r} is missing")
         return found
 
 
-def fresh(model: Callable[..., T]) -> Callable[[Place, dict[str, Any]], T]:
-    """Return what makes a table's model from the values found and the model's own defaults."""
-    return lambda place, found: model(**found)
+def with_defaults(model: Callable[..., T]) -> Callable[[ReadContext, dict[str, Any]], T]:
+    """Return a `Table.make` that calls `model` with the values found; others keep its defaults."""
+    return lambda context, found: model(**found)
 
 
 def scalar(read: Callable[[Any], Any]) -> Reader:
-    """Make a reader out of one that need not know where it is."""
-    return lambda value, place: read(value)
+    """Adapt a reader of values that needs no context."""
+    return lambda value, context: read(value)
 
 
-def items(read: Reader) -> Reader:
+def array_of(read: Reader) -> Reader:
     """Return a reader of arrays whose items `read` understands.
 
-    It raises `Reported` when some item was wrong.
+    It raises `ProblemsReportedError` when an item has a problem.
     """
 
-    def read_all(value: Any, place: Place) -> tuple[Any, ...]:
+    def read_all(value: Any, context: ReadContext) -> tuple[Any, ...]:
         if not isinstance(value, list):
-            raise Wrong(f"expected an array, not {kind_of(value)}")
-        found = [_try(read, held, place.child(at)) for at, held in enumerate(value)]
-        if not all(found):
-            raise Reported
-        return tuple(item for [item] in found)
+            raise InvalidValueError(f"expected an array, not {toml_type(value)}")
+        found = [_read_or_report(read, item, context.child(at)) for at, item in enumerate(value)]
+        if any(item is NOTHING for item in found):
+            raise ProblemsReportedError
+        return tuple(found)
 
     return read_all
 
 
-def named(read: Reader, check_name: Callable[[str], object]) -> Reader:
+def tables_by_name(read: Reader, check_name: Callable[[str], object]) -> Reader:
     """Return a reader of a table whose keys are participants' names."""
 
-    def read_all(value: Any, place: Place) -> dict[str, Any]:
+    def read_all(value: Any, context: ReadContext) -> dict[str, Any]:
         if not isinstance(value, dict):
-            raise Wrong(f"expected a table of tables, not {kind_of(value)}")
+            raise InvalidValueError(f"expected a table of tables, not {toml_type(value)}")
         found = {}
-        for name, held in value.items():
-            here = place.child(name)
+        for name, item in value.items():
+            inner = context.child(name)
             try:
                 check_name(name)
             except BadRequestError as refusal:
-                here.report(str(refusal))
-            for made in _try(read, held, here):
-                found[name] = made
+                inner.report(str(refusal))
+            found[name] = _read_or_report(read, item, inner)
         return found
 
     return read_all
 
 
 def show_path(path: KeyPath) -> str:
-    """Return a key path as one reads it: `agents.alice.bind[0].source`."""
+    """Return a key path as text: `agents.alice.bind[0].source`."""
     shown = ""
     for key in path:
         shown += f"[{key}]" if isinstance(key, int) else f".{key}" if shown else key
     return shown
 
 
-def _try(read: Reader, value: Any, place: Place) -> list[Any]:
-    """Return what was read as the only item, or nothing when a problem was noted instead."""
+def _read_or_report(read: Reader, value: Any, context: ReadContext) -> Any:
+    """Return the value read, or NOTHING when its problems are in the context's list."""
     try:
-        return [read(value, place)]
-    except Wrong as wrong:
-        place.report(_with_value(value, str(wrong)))
-    except Reported:
+        return read(value, context)
+    except InvalidValueError as error:
+        context.report(_with_value(value, str(error)))
+    except ProblemsReportedError:
         pass
-    return []
+    return NOTHING
 
 
 def _with_value(value: Any, sentence: str) -> str:
     shown = repr(value) if not isinstance(value, bool) else str(value).lower()
-    if isinstance(value, dict) or len(shown) > SHOWN_MAX:
+    if isinstance(value, dict) or len(shown) > QUOTED_MAX:
         return sentence
     return f"{shown} cannot stand here: {sentence}"
 
 
-def _unknown(name: str, known: Iterable[str]) -> str:
+def _unknown_key(name: str, known: Iterable[str]) -> str:
     known = tuple(known)
     ending = suggest(name, known) or f"; the keys here are {', '.join(known)}"
     return f"there is no such key{ending}"

@@ -1,7 +1,7 @@
-"""Finding the line on which a key of a TOML file stands, which `tomllib` does not tell.
+"""Line numbers of the keys of a TOML file, which `tomllib` does not report.
 
-The text is known to be valid, so a statement (a header, or a key with its value) is the shortest
-run of lines that parses by itself, and what it parses to names the keys that it sets.
+The text must be valid TOML: then a statement (a header, or a key with its value) is the shortest
+run of lines that parses alone, and the parsed dictionary has the keys that it sets.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     table: KeyPath = ()
     for number, statement, parsed in _statements(text):
         if statement.lstrip().startswith("["):
-            table = _enter(parsed, newest)
-            _note(lines, table, number)
+            table = _header_path(parsed, newest)
+            _record(lines, table, number)
         else:
-            for path in _paths(parsed):
-                _note(lines, table + path, number)
+            for path in _inner_paths(parsed):
+                _record(lines, table + path, number)
     return lines
 
 
@@ -39,14 +39,14 @@ def line_of(path: KeyPath, lines: dict[KeyPath, int]) -> int | None:
     return None
 
 
-def _note(lines: dict[KeyPath, int], path: KeyPath, number: int) -> None:
-    """Give a path its line, and the tables around it too if they have no header of their own."""
+def _record(lines: dict[KeyPath, int], path: KeyPath, number: int) -> None:
+    """Record the line of a path, and of the tables around it that have no line yet."""
     for end in range(1, len(path) + 1):
         lines.setdefault(path[:end], number)
 
 
 def _statements(text: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    """Yield each statement with the number of its first line and what it parses to alone."""
+    """Yield the first line's number, the text and the parsed dictionary of each statement."""
     started, piece = 1, ""
     for number, line in enumerate(text.split("\n"), start=1):
         piece += line + "\n"
@@ -59,8 +59,8 @@ def _statements(text: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
         started, piece = number + 1, ""
 
 
-def _enter(header: dict[str, Any], newest: dict[KeyPath, int]) -> KeyPath:
-    """Return the table that a header opens; inside arrays of tables that is the newest item."""
+def _header_path(header: dict[str, Any], newest: dict[KeyPath, int]) -> KeyPath:
+    """Return the path of the table that a header opens; in an array of tables, of its last item."""
     path: KeyPath = ()
     inner: Any = header
     while inner:
@@ -74,11 +74,11 @@ def _enter(header: dict[str, Any], newest: dict[KeyPath, int]) -> KeyPath:
     return path
 
 
-def _paths(value: Any) -> Iterator[KeyPath]:
+def _inner_paths(value: Any) -> Iterator[KeyPath]:
     """Yield the path of every key and item below a value, outermost first."""
     pairs = value.items() if isinstance(value, dict) else enumerate(value)
     for key, inner in pairs:
         yield (key,)
         if isinstance(inner, dict | list):
-            for rest in _paths(inner):
+            for rest in _inner_paths(inner):
                 yield (key, *rest)

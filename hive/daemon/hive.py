@@ -24,6 +24,7 @@ from hive.daemon.lock import DaemonLock
 from hive.daemon.operator_mail import OperatorMail
 from hive.daemon.runtimes import inside_of, runtime_of
 from hive.daemon.wiring import ROOT, Externals, Wiring
+from hive.driver_names import driver_names
 from hive.errors import BadRequestError, ConflictError, FailedError, HiveError, TimedOutError
 from hive.event_log import EventKind
 from hive.machines.function import AgentFunction, FunctionRuntime
@@ -33,7 +34,6 @@ from hive.participants.machine_specs import inherited
 from hive.participants.participant import OnExit
 from hive.paths import Paths
 from hive.store import Engine, Message, ThreadEngine
-from hive.wire.drivers import driver_names
 from hive.wire.rows import StatusRow
 
 Agent = AgentFunction[SocketClient]

@@ -15,6 +15,7 @@ from random import Random
 from attrs import frozen
 
 from hive.client.aio import SocketClient
+from hive.driver_names import BUILT_IN, GROUP
 from hive.errors import ConfigError
 from hive.harness import environment
 from hive.harness.driver import DriverSetup, MessageDriver, TurnDriver
@@ -29,7 +30,6 @@ from hive.harness.notifier import (
 from hive.harness.programs import write_to_stderr
 from hive.harness.runtime import HarnessRuntime
 from hive.names import suggest
-from hive.wire.drivers import BUILT_IN, GROUP
 
 PEER_DRIVER = "peer"
 """Driver name that a peer without a hook reports to the daemon."""

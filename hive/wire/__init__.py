@@ -1,19 +1,18 @@
-"""The wire: one JSON object per line, both ways, over unix sockets.
+"""The wire: one JSON object per line, in both directions, over unix sockets.
 
-`framing` cuts bytes into lines, `codec` turns lines into requests and responses into lines,
-`agent`, `manager` and `host` hold the verbs of the three sockets; those of agents about questions
-are in `collaboration`, those of a harness in `harness`, the operator's about turns in `oversight`.
-`rows` is what responses carry, `words` the closed sets of words in both. `drivers` and `claude` are
-what a manifest may say of a driver, for the daemon and the harness alike.
+`framing` splits bytes into lines, `codec` decodes requests and encodes responses. `agent`,
+`manager` and `host` have the requests of the three kinds of socket, `harness` those of a harness;
+`base` has the types of their fields, `enums` their closed sets of words and `rows` the contents of
+responses. `claude` has the settings that the daemon passes to the Claude Code driver.
 
-Here is what programs need that must start fast: to know these numbers costs them no codec.
+This module has the constants that short-lived programs need; it imports no codec.
 """
 
 VERSION = 1
-"""Version of the wire; rises only when a field is removed, renamed or retyped."""
+"""Version of the wire; it rises only when a field is removed, renamed or retyped."""
 
 WAIT_MAX = 180.0
-"""Longest long poll, in seconds."""
+"""Longest wait of a long poll, in seconds."""
 
 SECONDS_MAX = 10 * 365 * 86400.0
-"""Ten years, the longest delay: a socket or a sleep cannot take any number."""
+"""Longest delay, in seconds: ten years. Socket timeouts and sleeps have an upper bound."""

@@ -1,6 +1,6 @@
-"""The verbs of an agent's (or peer's) socket.
+"""The requests of a participant's socket: messages, questions, reminders, presence.
 
-There is no `from` in any of them: who speaks is the socket a request arrives on.
+None has a field for its sender: the socket of a request determines the participant.
 """
 
 from __future__ import annotations
@@ -11,26 +11,41 @@ import msgspec
 
 from hive.wire import WAIT_MAX
 from hive.wire.base import Id, Key, Lifetime, Name, Request, Seconds, Text, UnixTime
-from hive.wire.enums import NackMode, Priority, Role
+from hive.wire.enums import CancelKind, NackMode, OnExpiry, Priority, Role
 from hive.wire.harness import Activity, Limited, Live, PollOrders, TurnRecord, Unlimited
-from hive.wire.questions import Answer, Ask, Cancel, ListLooseEnds, Remind
 
 RECV_MAX = 32
 """Most messages that one `recv` returns."""
 
 ACK_MAX = 1000
-"""Most messages that one request acks, or says that it works on."""
+"""Most ids of messages in one `ack`, `recv` or `heartbeat`."""
 
 STATUS_MAX = 200
-"""Characters of a status line."""
+"""Most characters of a status line."""
+
+
+OPTIONS_MAX = 20
+"""Most options of one question."""
+
+Option = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+"""One proposed answer, in characters."""
 
 
 class Posting(Request, kw_only=True, frozen=True):
-    """What a sender may say of a message.
+    """The fields of a message that its sender sets.
 
-    `to` is a name, `manager`, `operator`, `*`, `@group` or `queue:name`. `ttl_seconds` counts from
-    now, also with a delay. `not_before` is Unix time. A repeat of a `dedupe_key` answers the first
-    id and `duplicate`. A `supersede_key` replaces what the same sender sent under it, if unread.
+    Attributes:
+        to: A name, `manager`, `operator`, `*`, `@group` or `queue:name`.
+        body: Text; the limit of its size in UTF-8 bytes is `body_bytes` of the hive's `[limits]`.
+        in_reply_to: Id of the message that this one answers.
+        priority: Messages of a higher priority are delivered first.
+        ttl_seconds: Seconds from now, a delay included, after which an undelivered message expires.
+        delay_seconds: Seconds from now before which it is not delivered; overrides `not_before`.
+        not_before: Unix time before which it is not delivered.
+        dedupe_key: A repeat of the sender's key within the dedupe window stores nothing; it is
+            answered with the first id and `duplicate`.
+        supersede_key: Replaces the sender's undelivered messages to the same recipient with the
+            same key.
     """
 
     to: Name
@@ -45,16 +60,19 @@ class Posting(Request, kw_only=True, frozen=True):
 
 
 class Send(Posting, tag="send", kw_only=True, frozen=True):
-    """Store a message for `to`; answered `ok` only once it is on disk."""
+    """Store a message for `to`; the response comes once the message is on disk."""
 
 
 class Recv(Request, tag="recv", kw_only=True, frozen=True):
-    """Lease up to `max` messages, waiting up to `wait_seconds` for the first (0: look now).
+    """Lease messages of the own inbox or of a work queue.
 
-    `ack` acknowledges messages in the same request, which saves a round trip and a commit. With
-    `queue`, the messages are those of a work queue. With `urgent`, only those of high priority.
-    With `max_bytes`, the first message always comes, and further ones as long as all bodies
-    together have at most so many bytes in UTF-8.
+    Attributes:
+        wait_seconds: Longest wait for the first message, in seconds; 0 answers at once.
+        max: Most messages to lease; 0 leases none.
+        ack: Ids to ack first; saves a request and a commit.
+        queue: Name of the work queue to receive from, in place of the own inbox.
+        urgent: Lease only messages of high priority.
+        max_bytes: Most bytes of all bodies in UTF-8; the first message always comes.
     """
 
     wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=WAIT_MAX)] = 0.0
@@ -66,17 +84,29 @@ class Recv(Request, tag="recv", kw_only=True, frozen=True):
 
 
 class Ack(Request, tag="ack", kw_only=True, frozen=True):
-    """The work for these messages is done. `lease` fences: an outdated one is refused."""
+    """Ack messages: the work for them is done.
+
+    Attributes:
+        ids: Ids of leased messages.
+        lease: Fence: acks messages under this lease, also of another session; an outdated lease is
+            refused with `stale_lease`. None acks messages that this session has leased.
+    """
 
     ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=ACK_MAX)]
     lease: str | None = None
 
 
 class Nack(Request, tag="nack", kw_only=True, frozen=True):
-    """Give a leased message back.
+    """Return a leased message without acking it.
 
-    `defer` burns no attempt, `fail` burns one, `reject` makes it a dead letter at once. Without a
-    delay, a message that failed rests for a while that doubles with each failure.
+    Attributes:
+        id: Id of the message.
+        mode: `defer` does not count the attempt, `fail` counts it, `reject` makes the message a
+            dead letter.
+        delay_seconds: Seconds before it is delivered again. None is 0 for `defer`; for `fail` it is
+            a back-off that doubles with each failure.
+        reason: Reason for the receipt.
+        lease: Fence, as in `ack`.
     """
 
     id: Id
@@ -87,67 +117,72 @@ class Nack(Request, tag="nack", kw_only=True, frozen=True):
 
 
 class Heartbeat(Request, tag="heartbeat", kw_only=True, frozen=True):
-    """The session is alive: its leases last their whole time from now on.
+    """Renew all leases of the session; the response has their duration, `lease_seconds`.
 
-    `ids` are messages that it works on at this moment; one that it lost is `stale_lease`. The
-    answer's `lease_seconds` says how long a lease lasts.
+    Attributes:
+        ids: Messages that the session works on now; one whose lease it lost is `stale_lease`.
     """
 
     ids: Annotated[list[Id], msgspec.Meta(max_length=ACK_MAX)] = msgspec.field(default_factory=list)
 
 
 class Receipts(Request, tag="receipts", kw_only=True, frozen=True):
-    """Ask what became of messages that this participant sent."""
+    """Return the receipts of messages that this participant sent, as `receipts`."""
 
     ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=100)]
 
 
 class Verify(Request, tag="verify", kw_only=True, frozen=True):
-    """Ask who sent a message, by the socket that it came in through.
+    """Return the origin of a message, as `Verified`, from the socket that it arrived on.
 
-    Only for messages in the own inbox, or sent by this participant.
+    Allowed for messages to or from this participant and those it leased from a work queue.
     """
 
     id: Id
 
 
 class AckTurn(Request, tag="ack_turn", frozen=True):
-    """Ack everything that this session has leased."""
+    """Ack every message that this session has received and still leases."""
 
 
 class RequeueInflight(Request, tag="requeue_inflight", frozen=True):
-    """Give back everything that any session of this participant has leased."""
+    """Return the leased messages of all sessions of this participant to their inboxes.
+
+    The response has their number, `requeued`.
+    """
 
 
 class Status(Request, tag="status", frozen=True):
-    """Ask how many messages wait."""
+    """Return the number of unacked messages of the own inbox, as `unread`."""
 
 
 class Recent(Request, tag="recent", kw_only=True, frozen=True):
-    """Show the newest messages of the own inbox without leasing them."""
+    """Return the newest `max` messages of the own inbox, newest last, without leasing them."""
 
     max: Annotated[int, msgspec.Meta(ge=1, le=200)] = 20
 
 
 class Whoami(Request, tag="whoami", frozen=True):
-    """Ask who the daemon takes this socket for."""
+    """Return the participant of this socket, as `Identity`."""
 
 
 class Who(Request, tag="who", frozen=True):
-    """List the participants with their presence."""
+    """Return all participants with their presence, as `participants`."""
 
 
 class SetStatus(Request, tag="set_status", kw_only=True, frozen=True):
-    """Set the one line that the operator's status view shows; empty clears it."""
+    """Set the participant's status line; an empty text clears it."""
 
     text: Annotated[str, msgspec.Meta(max_length=STATUS_MAX)]
 
 
 class Wake(Request, tag="wake", kw_only=True, frozen=True, rename={"label": "from"}):
-    """Put a message into the own inbox under a free label, for scripts beside the agent.
+    """Put a message into the own inbox, for scripts of the participant.
 
-    The message's sender stays the participant itself; the label is shown with it. `transient`
-    messages only ring: they are lost when nobody receives at that moment.
+    Attributes:
+        label: Free label of the message, `from` on the wire; the sender is the participant itself.
+        body: Text, may be empty.
+        transient: Drop the message unless a receiver is waiting.
     """
 
     label: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -156,13 +191,75 @@ class Wake(Request, tag="wake", kw_only=True, frozen=True, rename={"label": "fro
 
 
 class Hello(Request, tag="hello", kw_only=True, frozen=True):
-    """Announce what speaks on this connection: a harness, a one-shot tool, a bare peer.
+    """Announce the client of this connection.
 
-    Presence counts only connections that said hello as `harness`.
+    Attributes:
+        role: Only connections with the role `harness` count as presence.
+        driver: Name of the harness's driver.
     """
 
     role: Role
     driver: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+
+
+class Ask(Request, tag="ask", kw_only=True, frozen=True):
+    """Send a question and return its `id` at once; the answer arrives as a message.
+
+    Attributes:
+        question: Text of the question.
+        options: Proposed answers; free text is always allowed.
+        multi: Whether several options may be chosen.
+        to: Name of a participant; None is the operator.
+        ttl_seconds: Seconds until `on_expiry` applies; None keeps it open until it is answered or
+            cancelled.
+        on_expiry: Action when the time is over.
+    """
+
+    question: Annotated[str, msgspec.Meta(min_length=1)]
+    options: Annotated[list[Option], msgspec.Meta(max_length=OPTIONS_MAX)] = msgspec.field(
+        default_factory=list
+    )
+    multi: bool = False
+    to: Name | None = None
+    ttl_seconds: Lifetime | None = None
+    on_expiry: OnExpiry = OnExpiry.DENY
+
+
+class Answer(Request, tag="answer", kw_only=True, frozen=True):
+    """Answer a question; only its addressee and the operator may."""
+
+    id: Id
+    answer: str
+
+
+class Remind(Request, tag="remind", kw_only=True, frozen=True):
+    """Store a message to oneself for later and return its `id`.
+
+    Give exactly one of `delay_seconds`, seconds from now, and `at_unix_timestamp`, Unix time.
+    """
+
+    message: Annotated[str, msgspec.Meta(min_length=1)]
+    delay_seconds: Seconds | None = None
+    at_unix_timestamp: UnixTime | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a reminder without a time or with two."""
+        if (self.delay_seconds is None) == (self.at_unix_timestamp is None):
+            raise ValueError("give one of 'delay_seconds' and 'at_unix_timestamp'")
+
+
+class ListOpenItems(Request, tag="loose_ends", frozen=True):
+    """Return the open items.
+
+    They are `questions_asked`, `questions_to_answer` and pending `reminders`.
+    """
+
+
+class Cancel(Request, tag="cancel", kw_only=True, frozen=True):
+    """Withdraw an own question, an own reminder, or an own message that was not delivered yet."""
+
+    kind: CancelKind
+    id: Id
 
 
 AgentRequest = (
@@ -185,7 +282,7 @@ AgentRequest = (
     | Ask
     | Answer
     | Remind
-    | ListLooseEnds
+    | ListOpenItems
     | Cancel
     | Activity
     | TurnRecord
@@ -194,4 +291,4 @@ AgentRequest = (
     | Unlimited
     | PollOrders
 )
-"""Everything an agent's socket understands."""
+"""All requests of a participant's socket."""

@@ -1,7 +1,7 @@
-"""What every request and every response has in common.
+"""Base classes of requests and responses, and the constrained types of their fields.
 
-Requests are `msgspec.Struct`s rather than attrs classes here and only here: a struct knows its tag,
-its field order and how to refuse an unknown field while it decodes in one pass.
+Types of the wire are `msgspec.Struct`s, not attrs classes: a struct decodes in one pass and checks
+its tag, its field types and unknown fields on the way.
 """
 
 from __future__ import annotations
@@ -13,24 +13,41 @@ import msgspec
 from hive.wire import SECONDS_MAX, VERSION
 
 LINE_MAX = 1 << 20
-"""Bytes of the longest line that is read; a longer one is refused and skipped."""
+"""Bytes of the longest request line, without its newline; a longer one is refused and skipped."""
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+"""Name of a participant, a queue, a group or a unit, in characters."""
+
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
+"""A short text for people, in characters."""
+
 Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
+"""Id of a message; questions and reminders have the id of their message."""
+
 Seconds = Annotated[float, msgspec.Meta(ge=0, le=SECONDS_MAX)]
+"""A delay in seconds."""
+
 Lifetime = Annotated[float, msgspec.Meta(gt=0, le=SECONDS_MAX)]
+"""A lifetime in seconds."""
+
 Key = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+"""A dedupe or supersede key, in characters."""
+
 UnixTime = Annotated[float, msgspec.Meta(ge=0, le=253402300799)]
+"""Seconds since 1970-01-01 UTC, up to the year 9999."""
+
 Cursor = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
-"""The number of the last thing that was seen; 0 before the first."""
+"""Number of the last item received; 0 before the first."""
+
 Lines = Annotated[int, msgspec.Meta(ge=1, le=5000)]
+"""A number of log lines."""
 
 
 class Response(msgspec.Struct, tag_field="version", tag=VERSION, omit_defaults=True, kw_only=True):
-    """A successful response of a verb that is used so often that a struct of its own pays.
+    """The successful response of a frequent verb, as a struct of its own.
 
-    Subclasses add `ok` and their fields. On the wire `req`, the request's own, is the last.
+    Subclasses add `ok` and their fields. Other responses are encoded from a dictionary, with the
+    same order on the wire: `version`, `ok`, the fields, and last the request's `req`.
     """
 
     req: str | int | None = None
@@ -39,11 +56,15 @@ class Response(msgspec.Struct, tag_field="version", tag=VERSION, omit_defaults=T
 class Request(
     msgspec.Struct, tag_field="cmd", forbid_unknown_fields=True, kw_only=True, frozen=True
 ):
-    """A request of any socket. `req`, if given, is repeated by its response."""
+    """A request on any socket; the tag `cmd` is its verb.
+
+    Attributes:
+        req: The client's own number or name of the request; the response repeats it.
+    """
 
     req: str | int | None = None
 
     @property
     def verb(self) -> str:
-        """The name of what is asked."""
+        """The verb, the value of `cmd`."""
         return str(self.__struct_config__.tag)

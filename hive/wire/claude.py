@@ -1,6 +1,7 @@
-"""What a manifest says about Claude Code, as the daemon tells it to the driver of that name.
+"""Settings of the Claude Code driver, from the manifest of an agent.
 
-It crosses as JSON, in the environment variable HIVE_DRIVER_SETTINGS. The daemon has checked it.
+The daemon checks them and passes them to the driver as JSON, in the environment variable
+HIVE_DRIVER_SETTINGS.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ import msgspec
 from hive.errors import ConfigError
 
 OWN_SERVER = "hive"
-"""The MCP server with the hive's own tools."""
+"""Name of the MCP server with the hive's own tools."""
 
-ONE_MAILBOX = ("SendMessage", "ListAgents")
-"""Claude Code's own messages between sessions, which are never on: there is one mailbox."""
+DISABLED_TOOLS = ("SendMessage", "ListAgents")
+"""Tools of Claude Code for messages between its sessions; always off, the hive has one mailbox."""
 
 
 class Effort(StrEnum):
-    """How much thought the model gives to an answer; the words are Claude Code's."""
+    """Effort of the model, in Claude Code's words."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -29,13 +30,13 @@ class Effort(StrEnum):
 
 
 class McpServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A further MCP server, a program or an address.
+    """An additional MCP server: a program (`run`) or an address (`url`).
 
     Attributes:
         run: Program and arguments, started inside the agent's machine.
-        url: Address of one that speaks streamable HTTP.
+        url: Address of a server with streamable HTTP.
         env: Environment variables of the program.
-        tools: Names of the tools that may be called; None allows all of them.
+        tools: Names of the tools that may be called; None allows all.
     """
 
     run: tuple[str, ...] | None = None
@@ -45,18 +46,17 @@ class McpServer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ClaudeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How Claude Code works in an agent: the keys of `[agents.NAME.claude]`.
+    """Settings of Claude Code in an agent: the keys of `[agents.NAME.claude]`.
 
     Attributes:
-        model: None leaves the choice to Claude Code.
-        effort: None leaves the choice to Claude Code.
-        tools: Rules of Claude Code for what may be used without asking; what they do not name is
-            not offered at all.
-        system_prompt: Added to Claude Code's own system prompt.
-        mcp: Further MCP servers by name.
-        turn_budget: US dollars that one turn may cost.
-        day_budget: US dollars that the turns of a day (UTC) may cost.
-        compact_at: How full the context may be before it is compacted, from 0 to 1; 0 is never.
+        model: Model; None uses Claude Code's default.
+        effort: Effort; None uses Claude Code's default.
+        tools: Permission rules of Claude Code; a tool that no rule names is not offered.
+        system_prompt: Text appended to Claude Code's system prompt.
+        mcp: Additional MCP servers by name.
+        turn_budget: Most US dollars of one turn; None for no limit.
+        day_budget: Most US dollars of the turns of a day (UTC); None for no limit.
+        compact_at: Fraction of the context, 0 to 1, at which it is compacted; 0 is never.
     """
 
     model: str | None = None
@@ -70,10 +70,10 @@ class ClaudeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def settings_of(text: str | None) -> ClaudeConfig:
-    """Return the settings of HIVE_DRIVER_SETTINGS; without any, the defaults.
+    """Return the settings from the text of HIVE_DRIVER_SETTINGS; None gives the defaults.
 
     Raises:
-        ConfigError: When they are not such settings: the daemon may be of another version.
+        ConfigError: When the text has another form; the daemon may be of another version.
     """
     try:
         return msgspec.json.decode(text or "{}", type=ClaudeConfig)

@@ -1,7 +1,7 @@
-"""Lines to requests and back, with errors that say what is wrong and where.
+"""Decoding of request lines and encoding of responses.
 
-The fast path is one decode. Only a line that fails is looked at a second time, to find the sentence
-that helps its author: the nearest verb, the field that does not exist, the path of a wrong value.
+A valid line is decoded once. Only a line that fails is decoded a second time, for an error sentence
+with the nearest verb, the unknown field or the path of the wrong value.
 """
 
 from __future__ import annotations
@@ -19,22 +19,21 @@ R = TypeVar("R", bound=Request)
 T = TypeVar("T")
 
 encode_struct = msgspec.json.Encoder().encode
-"""Returns a struct as JSON, without its newline."""
-
+"""Returns the JSON of a value, without a newline."""
 
 MALFORMED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding a line that is no request raises."""
+"""Exceptions from decoding a line that is not a valid request."""
 
 
 class RequestDecoder(Generic[R]):
     """Decodes the request lines of one socket.
 
     Args:
-        union: The union of the request classes that the socket understands.
+        union: The union of the socket's request classes.
 
     Attributes:
-        decode_quickly: Returns the request that a line holds, or raises one of `MALFORMED`; then
-            `explain` has the sentence for its author.
+        decode_quickly: Returns the request of a line, or raises one of `MALFORMED`, which `explain`
+            converts to an error for the client.
     """
 
     def __init__(self, union: Any) -> None:
@@ -46,14 +45,14 @@ class RequestDecoder(Generic[R]):
 
     @property
     def verbs(self) -> frozenset[str]:
-        """The verbs that this decoder understands."""
+        """The verbs of the socket."""
         return frozenset(self._verbs)
 
     def decode(self, line: bytes) -> R:
-        """Return the request that a line holds.
+        """Return the request of a line.
 
         Raises:
-            BadRequestError: With a sentence that names the place and the nearest right word.
+            BadRequestError: With the path of the wrong value and the nearest valid word.
         """
         try:
             return self._decoder.decode(line)
@@ -61,14 +60,14 @@ class RequestDecoder(Generic[R]):
             raise self.explain(line, error) from None
 
     def explain(self, line: bytes, error: Exception) -> BadRequestError:
-        """Return the error that names the place and the nearest right word."""
+        """Return the error for a line that raised `error`, with the nearest valid word."""
         return BadRequestError(self._explain(line, error))
 
     def _explain(self, line: bytes, error: Exception) -> str:
         try:
             fields = msgspec.json.decode(line)
         except MALFORMED as broken:
-            return f"this line is not JSON: {_malady(line, broken)}"
+            return f"this line is not JSON: {_describe_syntax_error(line, broken)}"
         if not isinstance(fields, dict):
             return f"a request is a JSON object, this line holds {type(fields).__name__}"
         verb = fields.get("cmd")
@@ -80,8 +79,8 @@ class RequestDecoder(Generic[R]):
         return _explain_fields(verb, known, fields, error)
 
 
-def _malady(line: bytes, error: Exception) -> str:
-    """Return what is wrong with a line; of these two the decoder says that it ends too soon."""
+def _describe_syntax_error(line: bytes, error: Exception) -> str:
+    """Return the syntax error of a line; for these two cases msgspec's own is misleading."""
     if not line.strip():
         return "it is empty"
     if b"\\ud" in line.lower():
@@ -98,7 +97,7 @@ def _explain_fields(verb: str, cls: type[Request], fields: dict[str, Any], error
 
 
 def request_id(line: bytes) -> str | int | None:
-    """Return the `req` of a line that could not be decoded as a request, if it has a usable one."""
+    """Return the `req` of a line that is not a valid request; None without a usable one."""
     try:
         fields = msgspec.json.decode(line)
     except MALFORMED:
@@ -108,11 +107,11 @@ def request_id(line: bytes) -> str | int | None:
 
 
 def value_of(kind: type[T], fields: Any) -> T:
-    """Return the typed value of a response's fields; what is not known here is ignored.
+    """Return the fields of a response as a value of type `kind`; unknown fields are ignored.
 
     Raises:
-        FailedError: When something is missing or of another type, so that whatever answers speaks
-            another wire.
+        FailedError: When a field is missing or of another type: the server is not a hive-c0re of
+            this version.
     """
     try:
         return msgspec.convert(fields, kind)
@@ -121,12 +120,12 @@ def value_of(kind: type[T], fields: Any) -> T:
 
 
 def encode_ok(req: str | int | None = None, **fields: Any) -> bytes:
-    """Return the line of a successful response; fields that are None are left out."""
+    """Return the line of a successful response; fields that are None are omitted."""
     return _encode({"version": VERSION, "ok": True}, req, fields)
 
 
 def encode_error(error: HiveError, req: str | int | None = None) -> bytes:
-    """Return the line of a refused or failed request."""
+    """Return the line of a refused or failed request: its sentence, its code and its facts."""
     return _encode(
         {"version": VERSION, "ok": False},
         req,
@@ -142,6 +141,6 @@ def _encode(head: dict[str, Any], req: str | int | None, fields: dict[str, Any])
 
 
 def present(row: msgspec.Struct) -> dict[str, Any]:
-    """Return the fields of a row that are there, by their names on the wire and in their order."""
+    """Return the fields of a row that are present, with names and order as on the wire."""
     fields: dict[str, Any] = msgspec.json.decode(encode_struct(row))
     return fields

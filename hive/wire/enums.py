@@ -1,4 +1,4 @@
-"""The closed sets of words that requests and responses use: one enum for each."""
+"""The closed sets of words in requests, responses and events: one enum for each."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What speaks on a connection; only harnesses count as presence."""
+    """Role of a client, as `hello` announces it; only harnesses count as presence."""
 
     HARNESS = "harness"
     TOOL = "tool"
 
 
 class Priority(StrEnum):
-    """Which of the messages of an inbox go first."""
+    """Priority of a message; an inbox delivers higher priorities first."""
 
     LOW = "low"
     NORMAL = "normal"
@@ -21,29 +21,29 @@ class Priority(StrEnum):
 
 
 class NackMode(StrEnum):
-    """How a leased message is given back."""
+    """Disposition of a leased message that is not acked."""
 
     DEFER = "defer"
-    """Not now: burns no attempt."""
+    """Deliver it again; the attempt is not counted."""
     FAIL = "fail"
-    """It was tried and failed: burns an attempt."""
+    """Deliver it again; the attempt is counted."""
     REJECT = "reject"
-    """Never deliver it again: it becomes a dead letter."""
+    """Make it a dead letter."""
 
 
 class OnExpiry(StrEnum):
-    """What becomes of a question that nobody has answered in time."""
+    """What happens to a question without an answer in time."""
 
     DENY = "deny"
-    """It is over: the asker gets the answer `[expired]`."""
+    """It expires: the asker gets the answer `[expired]`."""
     HOLD = "hold"
-    """It stays open: the asker and the operator are told once."""
+    """It stays open; the asker and the operator are notified once."""
     ESCALATE = "escalate"
-    """It goes to the operator; if it was there already, it is held."""
+    """It goes to the operator; if it is to the operator already, it is held."""
 
 
-class LooseEnd(StrEnum):
-    """What `cancel` can take back."""
+class CancelKind(StrEnum):
+    """Kind of item that `cancel` can withdraw."""
 
     REMINDER = "reminder"
     QUESTION = "question"
@@ -51,7 +51,7 @@ class LooseEnd(StrEnum):
 
 
 class ActivityState(StrEnum):
-    """What a harness says that its agent does."""
+    """Activity of an agent, as its harness reports it."""
 
     IDLE = "idle"
     WORKING = "working"
@@ -64,7 +64,7 @@ class ActivityState(StrEnum):
 
 
 class TurnOutcome(StrEnum):
-    """How a turn ended."""
+    """Outcome of a turn."""
 
     DONE = "done"
     FAILED = "failed"
@@ -74,7 +74,7 @@ class TurnOutcome(StrEnum):
 
 
 class LiveKind(StrEnum):
-    """What a live event shows."""
+    """Kind of a live event: text of the model, a tool call, its result, a note of the harness."""
 
     TEXT = "text"
     TOOL = "tool"
@@ -83,26 +83,26 @@ class LiveKind(StrEnum):
 
 
 class OrderKind(StrEnum):
-    """What the hive tells a harness to do, or to know."""
+    """Kind of a control order from the hive to a harness."""
 
     PAUSE = "pause"
-    """Begin no turn until `resume`; the inbox is held back, too."""
+    """Begin no turn until `resume`; the inbox delivers nothing either."""
     RESUME = "resume"
     """Turns may begin."""
     CANCEL = "cancel"
-    """Interrupt the turn that is under way."""
+    """Interrupt the current turn."""
     NEW_SESSION = "new_session"
-    """Begin the next turn without what was said before."""
+    """Begin the next turn in a new session, without the conversation so far."""
     LIMITED = "limited"
-    """The account is used up: begin no turn before `at`."""
+    """The account is used up until `until`: begin no turn before `at`."""
     UNLIMITED = "unlimited"
-    """The account can be used again, from `at` on."""
+    """The account can be used again: turns may begin from `at` on."""
     RESTARTED = "restarted"
-    """The agent was restarted at `at`; `reason` says why, and whether somebody has written."""
+    """The agent was restarted at `at`; `reason` has the cause and whether mail is waiting."""
 
 
 class EventKind(StrEnum):
-    """Everything that the event log can hold."""
+    """Kind of an event in the event log."""
 
     DAEMON_STARTED = "daemon_started"
     DAEMON_STOPPING = "daemon_stopping"

@@ -1,7 +1,7 @@
-"""Bytes to lines, without I/O.
+"""Splitting of bytes into lines, without I/O.
 
-A line that does not end in a newline is never handed out, however the connection ended. A line over
-the limit is reported once and skipped to its end, so that the connection lives on.
+A line without a newline is never returned, even at the end of a connection. A line over the limit
+is reported once and skipped to its end, so that the connection can continue.
 """
 
 from __future__ import annotations
@@ -13,13 +13,17 @@ from hive.wire.base import LINE_MAX
 
 @frozen
 class TooLong:
-    """Stands in place of a line that was over the limit; its bytes were dropped."""
+    """Placeholder of a line that was too long; its bytes were dropped.
+
+    Attributes:
+        limit: The limit in bytes.
+    """
 
     limit: int
 
 
 class LineBuffer:
-    """Cuts a stream of bytes into lines.
+    """Splits a stream of bytes into lines.
 
     Args:
         limit: Bytes of the longest line, without its newline.
@@ -32,30 +36,30 @@ class LineBuffer:
 
     @property
     def pending(self) -> int:
-        """Bytes of an unfinished line that are held."""
+        """Bytes of the unfinished line."""
         return len(self._pending)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is held, and nothing is being skipped."""
+        """Whether there is no unfinished line and none is being skipped."""
         return not self._pending and not self._skipping
 
     def feed(self, data: bytes) -> list[bytes | TooLong]:
-        """Take bytes and return the lines that they complete, in order, without newlines."""
+        """Add bytes and return the lines that they complete, in order, without newlines."""
         is_one_line = 0 <= data.find(b"\n") == len(data) - 1
         if is_one_line and not self._pending and not self._skipping:
             return [data[:-1] if len(data) <= self.limit + 1 else TooLong(self.limit)]
         *complete, rest = data.split(b"\n")
         lines: list[bytes | TooLong] = []
         for piece in complete:
-            line = self._finish(piece)
+            line = self._complete(piece)
             if line is not None:
                 lines.append(line)
-        if self._hold(rest):
+        if self._append(rest):
             lines.append(TooLong(self.limit))
         return lines
 
-    def _finish(self, piece: bytes) -> bytes | TooLong | None:
+    def _complete(self, piece: bytes) -> bytes | TooLong | None:
         if self._skipping:
             self._skipping = False
             return None
@@ -66,8 +70,8 @@ class LineBuffer:
         self._pending.clear()
         return line
 
-    def _hold(self, rest: bytes) -> bool:
-        """Keep an unfinished line; return whether it has just become too long."""
+    def _append(self, rest: bytes) -> bool:
+        """Append to the unfinished line; return whether it has just become too long."""
         if self._skipping:
             return False
         self._pending += rest

@@ -1,7 +1,7 @@
-"""The verbs of a harness: what it does, what its turns cost, what it is told to do.
+"""The requests of a harness: activity, turns, usage limits, control orders.
 
-Only a connection that said hello as a harness may use them. Times are Unix times. What both sides
-keep, an activity and the record of a turn, is its own request.
+Only a connection that announced the role `harness` may use them. Times are Unix times in seconds.
+An activity and the record of a turn are requests themselves: client and server use the same types.
 """
 
 from __future__ import annotations
@@ -16,49 +16,61 @@ from hive.wire.enums import ActivityState, LiveKind, OrderKind, TurnOutcome
 from hive.wire.rows import Row
 
 LIVE_MAX = 8192
-"""Characters of one live event."""
+"""Most characters of one live event."""
 
-Word = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+"""A name or fingerprint, in characters."""
+
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+"""A count that JSON readers with 64-bit floats represent exactly."""
 
 
 class Activity(Request, tag="report", frozen=True):
-    """What an agent does now; it holds until the next report or the end of the connection.
+    """Report the current activity; it is valid until the next report or the end of the connection.
 
     Attributes:
-        since: When it began.
-        about: What it works on, whom it waits for, or why it is in that state.
-        until: When the state is expected to end.
-        model: The model in use.
-        session: The session in use.
-        account: Fingerprint of the credential; harnesses with the same one share its limits.
+        state: The activity.
+        since: Unix time of its begin.
+        about: Its subject or its reason.
+        until: Unix time of its expected end.
+        model: Model in use.
+        session: Session in use.
+        account: Fingerprint of the credential; harnesses with the same one share its usage limits.
     """
 
     state: ActivityState
     since: UnixTime
     about: Text | None = None
     until: UnixTime | None = None
-    model: Word | None = None
-    session: Word | None = None
-    account: Word | None = None
+    model: ShortText | None = None
+    session: ShortText | None = None
+    account: ShortText | None = None
 
 
 class TurnRecord(Request, tag="turn", frozen=True):
-    """A finished turn; a repeat of the same participant and `started_at` replaces it.
+    """Report a finished turn; a repeat with the same `started_at` replaces the earlier record.
 
     Attributes:
-        wake: What began it, for instance "message", "reminder", "operator" or "resume".
-        messages: Ids of the messages that it was about.
-        cost_usd: Cost in US dollars, as far as it is known.
-        tools: How often each tool was called.
-        note: What else there is to say, for instance why it failed.
+        started_at: Unix time of its begin.
+        ended_at: Unix time of its end, not before `started_at`.
+        wake: Cause of the turn, for instance "message", "reminder", "operator" or "resume".
+        outcome: How it ended.
+        model: Model in use.
+        messages: Ids of its messages.
+        input_tokens: Tokens of input that no cache served.
+        output_tokens: Tokens of output.
+        cache_read_tokens: Tokens of input read from a cache.
+        cache_write_tokens: Tokens of input written to a cache.
+        cost_usd: Cost in US dollars; None if unknown.
+        tools: Number of calls by name of the tool.
+        note: Further information, for instance the reason of a failure.
     """
 
     started_at: UnixTime
     ended_at: UnixTime
-    wake: Word
+    wake: ShortText
     outcome: TurnOutcome
-    model: Word | None = None
+    model: ShortText | None = None
     messages: Annotated[tuple[Id, ...], msgspec.Meta(max_length=1000)] = ()
     input_tokens: Count = 0
     output_tokens: Count = 0
@@ -72,31 +84,50 @@ class TurnRecord(Request, tag="turn", frozen=True):
 
 
 class Live(Request, tag="live", kw_only=True, frozen=True):
-    """Show whoever watches what happens in the turn. It is not stored."""
+    """Publish a live event of the turn to the turn feed; it is not stored.
+
+    Attributes:
+        kind: Kind of the event.
+        text: Its text.
+    """
 
     kind: LiveKind
     text: Annotated[str, msgspec.Meta(max_length=LIVE_MAX)]
 
 
 class Limited(Request, tag="limited", kw_only=True, frozen=True):
-    """The account of this harness is used up until a time; all who share it are told."""
+    """Report that the account of this harness is used up; all harnesses that share it get an order.
 
-    account: Word
+    Attributes:
+        account: Fingerprint of the credential.
+        until: Unix time of the end of the limit.
+        reason: Reason, for people.
+    """
+
+    account: ShortText
     until: UnixTime
     reason: Text
 
 
 class Unlimited(Request, tag="unlimited", kw_only=True, frozen=True):
-    """The account of this harness can be used again; all who share it are told."""
+    """Report that the account can be used again; all harnesses that share it get an order.
 
-    account: Word
+    Attributes:
+        account: Fingerprint of the credential.
+    """
+
+    account: ShortText
 
 
 class PollOrders(Request, tag="orders", kw_only=True, frozen=True):
-    """Fetch the orders behind `after`, waiting up to `wait_seconds` for the first.
+    """Return the control orders after a cursor, as `orders`.
 
-    The first answer on a connection comes at once and says what holds: paused or not, limited or
-    not, restarted. Orders up to `after` are taken as heard.
+    The first response on a connection comes at once and has the current state: paused or not, the
+    usage limit if there is one, the restart if there was one. One poll per connection at a time.
+
+    Attributes:
+        wait_seconds: Longest wait for the first order, in seconds; 0 answers at once.
+        after: Number of the last order received; orders up to it count as processed.
     """
 
     wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=WAIT_MAX)] = 0.0
@@ -104,13 +135,14 @@ class PollOrders(Request, tag="orders", kw_only=True, frozen=True):
 
 
 class Order(Row, frozen=True, rename={"kind": "order"}):
-    """What the hive tells a harness to do or to know. Times are Unix times.
+    """A control order to a harness.
 
     Attributes:
-        seq: Its number; the next poll says the highest one that was heard.
-        until: When a limit ends.
-        at: When this participant may begin a turn after a limit, or when it was restarted.
-        reason: Why, in words.
+        seq: Number of the order, the cursor of the next poll.
+        kind: Kind of the order, `order` on the wire.
+        until: Unix time of the end of a usage limit.
+        at: Unix time from which this participant may begin a turn after a limit, or of its restart.
+        reason: Reason, for people.
     """
 
     seq: int

@@ -1,6 +1,8 @@
-"""The verbs of the operator's socket, host.sock.
+"""The requests of the operator's socket, `host.sock`.
 
-The first group is compatible, line by line, with version 1 of the existing hyperhive's host socket.
+Those from `list` to `deny` are compatible, line by line, with version 1 of the host socket of the
+existing hyperhive. A lifecycle verb is answered when the agent has reached the state, or with an
+error.
 """
 
 from __future__ import annotations
@@ -11,42 +13,32 @@ import msgspec
 
 from hive.wire.agent import Posting
 from hive.wire.base import Cursor, Id, Lines, Name, Request, Seconds, Text
-from hive.wire.turns import (
-    AnswerQuestion,
-    CancelTurn,
-    ClearLimit,
-    ListLimits,
-    ListQuestions,
-    NewSession,
-    Turns,
-    Watch,
-)
 
 
 class Scope(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Which agents a verb is about. An empty scope is an error, never "everything"."""
+    """The agents that a verb applies to; an empty scope is an error, it never means all agents."""
 
     agent_names: list[Name] = msgspec.field(default_factory=list)
 
 
 class ListAgents(Request, tag="list", frozen=True):
-    """Names of the managed agents."""
+    """Return the names of the `agents` and of the `peers`."""
 
 
 class AgentStatus(Request, tag="agent_status", frozen=True):
-    """One status row per participant."""
+    """Return a `StatusRow` per participant, as `agent_statuses`, and the store's `trouble`."""
 
 
 class SubscribeAgentStatus(Request, tag="subscribe_agent_status", frozen=True):
-    """A bare ok, then one response per changed participant for the life of the connection."""
+    """Stream status rows: an empty response, then one response per changed participant."""
 
 
 class Urls(Request, tag="urls", frozen=True):
-    """Addresses of the hive's web pages, if there are any."""
+    """Return the addresses of the hive's web pages, as `urls`; there are none."""
 
 
 class SetPaused(Request, tag="set_paused", kw_only=True, frozen=True):
-    """Hold an agent's mail back (it keeps running), or let it flow again."""
+    """Pause or resume a participant's mail; a paused participant runs on and receives nothing."""
 
     name: Name
     paused: bool
@@ -59,23 +51,27 @@ class Restart(Request, tag="restart", kw_only=True, frozen=True):
 
 
 class Start(Request, tag="start", kw_only=True, frozen=True):
-    """Start agents; revives those that were parked as failed."""
+    """Start agents, also those that were parked as failed."""
 
     scope: Scope
 
 
 class Stop(Request, tag="stop", kw_only=True, frozen=True):
-    """Stop agents. This wish is durable and beats every automatic restart."""
+    """Stop agents, gracefully or at once. The desired state is durable: nothing restarts them."""
 
     scope: Scope
     graceful: bool = True
 
 
 class Spawn(Request, tag="spawn", kw_only=True, frozen=True):
-    """Create an agent and start it.
+    """Create an agent and start it; give exactly one of `run` and `exec`.
 
-    `run` is a program for the command driver, `exec` a program that is the agent itself; with
-    neither, the agent must be described in hive.toml.
+    Attributes:
+        name: Name of the new agent.
+        run: Program and arguments that the command driver starts for each message.
+        exec: Program and arguments of an agent without a harness.
+        env: Environment variables of the agent.
+        cwd: Working directory, an absolute path; None is the agent's state directory.
     """
 
     name: Name
@@ -86,27 +82,27 @@ class Spawn(Request, tag="spawn", kw_only=True, frozen=True):
 
 
 class Kill(Request, tag="kill", kw_only=True, frozen=True):
-    """Stop an agent, as the existing daemon's `kill` does; with `force`, at once."""
+    """Stop an agent gracefully, as `kill` of the existing hyperhive does; with `force`, at once."""
 
     name: Name
     force: bool = False
 
 
 class Rebuild(Request, tag="rebuild", kw_only=True, frozen=True):
-    """Apply an agent's configuration anew: update its machine, stop it, start it."""
+    """Apply an agent's configuration: update its machine, stop it, start it."""
 
     name: Name
 
 
 class Destroy(Request, tag="destroy", kw_only=True, frozen=True):
-    """Remove an agent. Its files and unread mail stay unless `purge`."""
+    """Remove an agent; `purge` also removes its files and makes its unread mail dead letters."""
 
     name: Name
     purge: bool = False
 
 
 class Pending(Request, tag="pending", frozen=True):
-    """The approvals that wait for the operator."""
+    """Return the approvals that wait for the operator, as `approvals`; there are none."""
 
 
 class Approve(Request, tag="approve", kw_only=True, frozen=True):
@@ -124,7 +120,14 @@ class Deny(Request, tag="deny", kw_only=True, frozen=True):
 
 
 class RegisterPeer(Request, tag="register_peer", kw_only=True, frozen=True):
-    """Give a participant with a lifecycle of its own an inbox and a socket."""
+    """Register a peer: create its inbox and its socket; return the path of the `socket`.
+
+    Attributes:
+        name: Name of the peer.
+        broadcast: Whether it receives broadcasts.
+        description: One line for the operator.
+        observe: Systemd unit or machine whose state is observed, read-only.
+    """
 
     name: Name
     broadcast: bool = False
@@ -133,24 +136,31 @@ class RegisterPeer(Request, tag="register_peer", kw_only=True, frozen=True):
 
 
 class UnregisterPeer(Request, tag="unregister_peer", kw_only=True, frozen=True):
-    """Take a peer out of the routing; refused while it has unread mail unless `force`."""
+    """Remove a peer; refused while it has unread mail, unless `force`."""
 
     name: Name
     force: bool = False
 
 
 class OperatorSend(Posting, tag="send", kw_only=True, frozen=True):
-    """Send as the operator."""
+    """Store a message from the operator."""
 
 
 class TraceMessage(Request, tag="trace", kw_only=True, frozen=True):
-    """Show the whole life of one message."""
+    """Return one `message` and all its `steps`."""
 
     id: Id
 
 
-class Chosen(Request, kw_only=True, frozen=True):
-    """Which dead letters; each field given narrows the choice."""
+class DeadLetterFilter(Request, kw_only=True, frozen=True):
+    """Filter of dead letters; each field that is given narrows it.
+
+    Attributes:
+        ids: Ids of the messages.
+        inbox: Their recipient.
+        sender: Their sender.
+        older_than_seconds: Least seconds since they became dead letters.
+    """
 
     ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=500)] | None = None
     inbox: Name | None = None
@@ -158,32 +168,35 @@ class Chosen(Request, kw_only=True, frozen=True):
     older_than_seconds: Seconds | None = None
 
 
-class ListDeadLetters(Chosen, tag="dead_letters", kw_only=True, frozen=True):
-    """Show messages that were given up, newest last."""
+class ListDeadLetters(DeadLetterFilter, tag="dead_letters", kw_only=True, frozen=True):
+    """Return the newest `max` dead letters, newest last, as `messages`."""
 
     max: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
 
 
-class Replay(Chosen, tag="replay", kw_only=True, frozen=True):
-    """Make dead letters deliverable again. A request that chooses nothing is an error."""
+class Replay(DeadLetterFilter, tag="replay", kw_only=True, frozen=True):
+    """Make dead letters deliverable again; return their `ids`. An empty filter is an error."""
 
 
-class Discard(Chosen, tag="discard", kw_only=True, frozen=True):
-    """Give dead letters up for good. A request that chooses nothing is an error."""
+class Discard(DeadLetterFilter, tag="discard", kw_only=True, frozen=True):
+    """Discard dead letters for good; return their `ids`. An empty filter is an error."""
 
 
 class ResetLoop(Request, tag="reset_loop", kw_only=True, frozen=True):
-    """Let two participants talk again that looped, and deliver what was parked, in order."""
+    """Close the loop guard's circuit of a pair and deliver its parked messages in order.
+
+    The response has their number, `released`.
+    """
 
     names: Annotated[list[Name], msgspec.Meta(min_length=2, max_length=2)]
 
 
 class Loops(Request, tag="loops", frozen=True):
-    """Show the pairs whose messages are parked."""
+    """Return the pairs with an open circuit, as `loops`, with the number of parked messages."""
 
 
 class ChangeGroup(Request, tag="change_group", kw_only=True, frozen=True):
-    """Put participants into a group, or take them out; it is sent to as `@name`."""
+    """Add and remove members of a group; its address is `@name`."""
 
     name: Name
     add: list[Name] = msgspec.field(default_factory=list)
@@ -191,26 +204,31 @@ class ChangeGroup(Request, tag="change_group", kw_only=True, frozen=True):
 
 
 class Groups(Request, tag="groups", frozen=True):
-    """Show all groups with their members."""
+    """Return the members of each group, as `groups`."""
 
 
 class Queues(Request, tag="queues", frozen=True):
-    """Show how full each work queue is, and each group: the unread mail of its members."""
+    """Return the counts of each work queue, and the unread mail of each group's members."""
 
 
 class RemoveQueue(Request, tag="remove_queue", kw_only=True, frozen=True):
-    """Remove a work queue; refused while it holds messages unless `force` makes them dead."""
+    """Remove a work queue; refused while it has messages; `force` makes them dead letters."""
 
     name: Name
     force: bool = False
 
 
 class ShowInbox(Request, tag="inbox", kw_only=True, frozen=True):
-    """Show an inbox, newest last, without leasing anything.
+    """Return messages of an inbox, newest last, as `messages`, without leasing them.
 
-    With `ack`, the operator's own shown messages are marked as read. `after` begins behind a
-    message in place of the newest `max`; with `follow`, each response has the `cursor` to come back
-    with, and the connection goes on with what arrives.
+    Attributes:
+        name: Name of the participant, or `operator`.
+        max: Most messages; not with `after`.
+        unread: Return only unread messages; not with `after` or `follow`.
+        ack: Mark the returned messages as read; only for the operator's inbox, not with `after` or
+            `follow`.
+        after: Cursor: return the messages after it, a page at a time, in place of the newest.
+        follow: Stream messages as they arrive; each response has the `cursor` to continue from.
     """
 
     name: Name = "operator"
@@ -222,13 +240,17 @@ class ShowInbox(Request, tag="inbox", kw_only=True, frozen=True):
 
 
 class Tree(Request, tag="tree", frozen=True):
-    """The live supervision tree."""
+    """Return the live supervision tree, as `tree`."""
 
 
 class Events(Request, tag="events", kw_only=True, frozen=True):
-    """The newest `max` events; with `follow`, then each new one as it happens.
+    """Return events, oldest first, as `events`.
 
-    With `after`, the first `max` behind that number; with `follow`, all of them.
+    Attributes:
+        max: Most events: the newest, or, with `after`, the first after the cursor.
+        after: Cursor: `seq` of the last event received. With `follow`, all later events are
+            returned, more than `max`.
+        follow: Then stream each new event.
     """
 
     max: Annotated[int, msgspec.Meta(ge=0, le=1000)] = 50
@@ -237,7 +259,7 @@ class Events(Request, tag="events", kw_only=True, frozen=True):
 
 
 class Logs(Request, tag="logs", kw_only=True, frozen=True):
-    """The last lines that an agent printed; with `follow`, then each new one."""
+    """Return the last `lines` of an agent's output; with `follow`, then stream each new line."""
 
     name: Name
     lines: Lines = 100
@@ -245,7 +267,18 @@ class Logs(Request, tag="logs", kw_only=True, frozen=True):
 
 
 class Search(Request, tag="search", kw_only=True, frozen=True):
-    """The newest messages that are as wanted, oldest first. Times are wall seconds."""
+    """Return the newest messages that match every field given, oldest first, as `messages`.
+
+    Attributes:
+        text: Words that the body must have, in any order and case; `*` at the end of a word matches
+            any ending.
+        sender: Their sender.
+        inbox: Their recipient.
+        thread: Id of the first message of their thread.
+        since: Unix time of the earliest.
+        until: Unix time before which all were sent.
+        max: Most messages.
+    """
 
     text: Text | None = None
     sender: Name | None = None
@@ -256,16 +289,66 @@ class Search(Request, tag="search", kw_only=True, frozen=True):
     max: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
 
 
+class Turns(Request, tag="turns", kw_only=True, frozen=True):
+    """Return the newest `max` turns of an agent, oldest first, as `turns`."""
+
+    name: Name
+    max: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20
+
+
+class Watch(Request, tag="watch", kw_only=True, frozen=True):
+    """Stream the newest `max` live events of a participant, then each new one, as `live`."""
+
+    name: Name
+    max: Annotated[int, msgspec.Meta(ge=0, le=200)] = 20
+
+
+class CancelTurn(Request, tag="cancel_turn", kw_only=True, frozen=True):
+    """Order a harness to interrupt its current turn."""
+
+    name: Name
+
+
+class NewSession(Request, tag="new_session", kw_only=True, frozen=True):
+    """Order a harness to begin its next turn in a new session."""
+
+    name: Name
+
+
+class ListQuestions(Request, tag="questions", kw_only=True, frozen=True):
+    """Return open questions, oldest first; with `all`, the newest questions in any state."""
+
+    all: bool = False
+    max: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
+
+
+class AnswerQuestion(Request, tag="answer", kw_only=True, frozen=True):
+    """Answer any question as the operator."""
+
+    id: Id
+    answer: str
+
+
+class ListLimits(Request, tag="limits", frozen=True):
+    """Return the current usage limits, as `limits`."""
+
+
+class ClearLimit(Request, tag="clear_limit", kw_only=True, frozen=True):
+    """End the usage limit of an account; all harnesses that share it get an order."""
+
+    account: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+
+
 class StoreState(Request, tag="store", frozen=True):
-    """Whether the store takes writes, and if not, why and since when."""
+    """Return whether the store is `writable`, and if not, its `trouble` and `since` when."""
 
 
 class RuntimeState(Request, tag="runtime", frozen=True):
-    """What agents run in, and how the daemon learns of their ends."""
+    """Return the `runtime` of agents, and how the daemon detects their exits."""
 
 
 class Shutdown(Request, tag="shutdown", kw_only=True, frozen=True):
-    """End the daemon. Agents are stopped in reverse order unless `keep_agents`."""
+    """End the daemon; it stops its agents in reverse order, unless `keep_agents`."""
 
     keep_agents: bool = False
 
@@ -316,4 +399,4 @@ HostRequest = (
     | ListLimits
     | ClearLimit
 )
-"""Everything the operator's socket understands."""
+"""All requests of the operator's socket."""

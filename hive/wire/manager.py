@@ -1,6 +1,7 @@
-"""The verbs of the manager's socket: those of an agent's socket, and control of other agents.
+"""The requests of the manager's socket: those of a participant's, and the lifecycle of agents.
 
-Verbs that change an agent's configuration are the operator's only.
+Only the operator may create, remove or configure agents. The manager itself is no valid `name` of a
+lifecycle verb.
 """
 
 from __future__ import annotations
@@ -28,17 +29,17 @@ class RestartAgent(Request, tag="restart", kw_only=True, frozen=True):
 
 
 class UpdateAgent(Request, tag="update", kw_only=True, frozen=True):
-    """Apply an agent's configuration again."""
+    """Apply an agent's configuration: update its machine, stop it, start it."""
 
     name: Name
 
 
 class GetLogs(Request, tag="get_logs", kw_only=True, frozen=True):
-    """The last lines that an agent printed."""
+    """Return the last `lines` of an agent's output, as `lines`."""
 
     name: Name
     lines: Lines = 100
 
 
 ManagerRequest = AgentRequest | KillAgent | StartAgent | RestartAgent | UpdateAgent | GetLogs
-"""The requests of the manager's socket."""
+"""All requests of the manager's socket."""

@@ -1,8 +1,8 @@
-"""What responses carry: status rows, messages, events.
+"""The contents of responses: status rows, messages, questions, turns, events.
 
-Field order is the order on the wire. `None` means absent: such fields are left out. That is done
-while msgspec encodes, which leaves out whatever equals its default; so the only plain default of a
-row is None, and any other is made by `shown`.
+The order of fields is their order on the wire. Times are RFC 3339 in UTC. A field that is None is
+omitted: msgspec omits a field that equals its default, so None is the only plain default of a row,
+and any other default comes from `encoded_default`.
 """
 
 from __future__ import annotations
@@ -18,24 +18,64 @@ from hive.wire.base import Response
 T = TypeVar("T")
 
 
-def shown(empty: Callable[[], T]) -> T:
-    """Return the default `empty()` for a field that is on the wire even if it has that value.
+def encoded_default(empty: Callable[[], T]) -> T:
+    """Return a field with the default `empty()` that is encoded even with that value.
 
-    msgspec leaves out what the factories `list` and `dict` have made, but not what others have.
+    msgspec omits the defaults of the factories `list` and `dict`, but not those of other factories.
     """
     made: T = msgspec.field(default_factory=partial(empty))
     return made
 
 
 class Row(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True):
-    """A group of response fields; readers ignore fields that they do not know."""
+    """An object in a response; readers ignore unknown fields."""
 
 
 class StatusRow(Row, frozen=True, kw_only=True):
-    """One participant as `agent_status` shows it.
+    """The status of one participant.
 
-    The first thirteen fields, in this order, are those of the existing host socket; the flags are
-    independent of each other. The rest is ours. Times are RFC 3339 in UTC.
+    The first thirteen fields, in this order, are those of the existing host socket; its flags are
+    independent of each other.
+
+    Attributes:
+        name: Name of the participant.
+        running: Whether the agent's machine runs; False for peers.
+        failed: Whether its supervisor has parked it, its restart budget spent.
+        needs_update: Always False.
+        needs_login: Whether its activity is `needs_login`.
+        deployed_sha: Never set.
+        pending_reminders: Number of its pending reminders.
+        paused: Whether its mail is paused.
+        parent: The manager's name, for agents of a hive with one.
+        active_model: Model in use, as its harness reports it.
+        status_text: Its own status line.
+        status_set_at: Time of that line.
+        url: Never set.
+        kind: "manager", "agent" or "peer".
+        state: "starting", "running", "stopping", "stopped", "backoff", "failed", "ended", "stray";
+            for peers "connected" or "away".
+        since: Begin of the state.
+        restarts: Number of its restarts; of an observed peer, those by systemd.
+        unread: Number of unacked messages of its inbox.
+        last_seen: Time at which it was last connected.
+        connected: Whether a harness is connected.
+        reason: Reason of the state, or of a pause by the loop guard.
+        source: Origin of the state: the machine's source, "hive", "socket" or "systemd".
+        next_restart_at: Time of the next restart.
+        restart_delays: Back-off delays in seconds, by number of the restart.
+        pid: Process id of the agent's main process.
+        last_lines: Last lines of output before its last exit.
+        last_end: Cause of its last exit.
+        last_end_at: Time of its last exit.
+        last_result: Systemd's `Result=` of its last exit.
+        observed: Observed state of a peer's unit or machine.
+        activity: An `ActivityState` that its harness reports, or "unknown".
+        activity_since: Begin of the activity.
+        activity_about: Subject or reason of the activity.
+        activity_until: Expected end of the activity.
+        activity_at: Time of the report.
+        session: Session in use, as reported.
+        account: Fingerprint of the credential, as reported.
     """
 
     name: str
@@ -44,8 +84,8 @@ class StatusRow(Row, frozen=True, kw_only=True):
     needs_update: bool
     needs_login: bool
     deployed_sha: str | None = None
-    pending_reminders: int = shown(int)
-    paused: bool = shown(bool)
+    pending_reminders: int = encoded_default(int)
+    paused: bool = encoded_default(bool)
     parent: str | None = None
     active_model: str | None = None
     status_text: str | None = None
@@ -55,9 +95,9 @@ class StatusRow(Row, frozen=True, kw_only=True):
     state: str
     since: str | None = None
     restarts: int | None = None
-    unread: int = shown(int)
+    unread: int = encoded_default(int)
     last_seen: str | None = None
-    connected: bool = shown(bool)
+    connected: bool = encoded_default(bool)
     reason: str | None = None
     source: str | None = None
     next_restart_at: str | None = None
@@ -78,18 +118,23 @@ class StatusRow(Row, frozen=True, kw_only=True):
 
 
 class Delivery(Row, frozen=True, rename={"sender": "from"}):
-    """A message that is leased to whoever asked for it.
+    """A message that is leased to the receiver.
 
     Attributes:
-        attempt: 1 for the first delivery; deferring does not count.
-        redelivered: Whether some client may have had it before.
-        lease: Fences acks: after the lease was lost, an ack that names it is refused.
-        kind: What its sender is ("agent", "peer", "operator", "system", …).
-        label: What rang, for a message that a script put in by `wake`.
-        thread: The first message of the conversation; None if it is that itself.
-        priority: "low" or "high"; None for the usual one.
-        type: What the message is, beside plain mail: "question", "answer", "reminder",
-            "broadcast", "event" or "wake"; None for plain mail. A question is answered by its id.
+        id: Id of the message.
+        sender: Name of its sender, `from` on the wire.
+        body: Its text.
+        sent_at: Time at which it was stored.
+        attempt: 1 for the first delivery; a `defer` does not count.
+        redelivered: Whether a client may have received it before.
+        lease: Fence of acks: once the lease is lost, an ack with it is refused.
+        kind: Kind of the sender: "manager", "agent", "peer", "operator" or "system".
+        in_reply_to: Id of the message that it answers.
+        label: Label of a message from `wake`.
+        thread: Id of the first message of its thread; None for that message itself.
+        priority: "low" or "high"; None for normal.
+        type: "question", "answer", "reminder", "broadcast", "event" or "wake"; None for plain mail.
+            A question is answered by its id.
     """
 
     id: int
@@ -108,21 +153,30 @@ class Delivery(Row, frozen=True, rename={"sender": "from"}):
 
 
 class Received(Response):
-    """The answer to `recv`."""
+    """The response to `recv`; `messages` is empty when the wait is over."""
 
     ok: bool
     messages: list[Delivery]
 
 
 class SkippedRow(Row, frozen=True, kw_only=True):
-    """An inbox that a broadcast could not reach."""
+    """An inbox that a message to several recipients skipped, with the reason."""
 
     name: str
     reason: str
 
 
 class Stored(Response):
-    """The answer to `send`."""
+    """The response to `send` and `wake`.
+
+    Attributes:
+        ok: Always True.
+        id: Id of the first message stored; unset if none was.
+        recipients: Names of the inboxes that store the message.
+        duplicate: Whether the dedupe key was a repeat.
+        parked: Reason why the loop guard parked the message.
+        skipped: Inboxes of a broadcast or group without room, or not seen for long.
+    """
 
     ok: bool
     id: int | msgspec.UnsetType
@@ -133,7 +187,27 @@ class Stored(Response):
 
 
 class InboxRow(Row, frozen=True, kw_only=True, rename={"sender": "from"}):
-    """A message as `inbox` and `recent` show it: nothing is leased by looking."""
+    """A message of an inbox, not leased to the reader.
+
+    Attributes:
+        id: Id of the message.
+        sender: Name of its sender, `from` on the wire.
+        to: Name of its inbox.
+        body: Its text.
+        sent_at: Time at which it was stored.
+        state: "stored", "leased", "parked", "acked", "expired" or "dead".
+        attempt: Number of counted deliveries.
+        kind: Kind of the sender, as in `Delivery`.
+        in_reply_to: Id of the message that it answers.
+        label: Label of a message from `wake`.
+        reason: Reason of its state.
+        thread: Id of the first message of its thread; None for that message itself.
+        priority: "low" or "high"; None for normal.
+        not_before: Time before which it is not delivered.
+        expires_at: Time at which it expires undelivered.
+        ended_at: Time at which it was acked, expired or became a dead letter.
+        type: Type of the message, as in `Delivery`.
+    """
 
     id: int
     sender: str
@@ -155,13 +229,17 @@ class InboxRow(Row, frozen=True, kw_only=True, rename={"sender": "from"}):
 
 
 class Verified(Row, frozen=True, kw_only=True, rename={"sender": "from"}):
-    """What the hive itself knows of a message's origin.
+    """The origin of a message, as the daemon recorded it.
 
     Attributes:
-        socket: The socket that it came in through; None for the daemon's own messages.
-        uid: The user at the other end, as the kernel told it.
-        pid: The process at the other end, at the time it connected.
-        operator_verified: Whether it came in through the operator's socket.
+        id: Id of the message.
+        sender: Name of its sender, `from` on the wire.
+        kind: Kind of the sender, as in `Delivery`.
+        sent_at: Time at which it was stored.
+        socket: Path of the socket that it arrived on; None for the daemon's own messages.
+        uid: User id of the client, from the peer credentials.
+        pid: Process id of the client when it connected, from the peer credentials.
+        operator_verified: Whether it arrived on the operator's socket.
     """
 
     id: int
@@ -178,15 +256,20 @@ class QuestionRow(Row, frozen=True, kw_only=True):
     """A question.
 
     Attributes:
-        id: Its number, which is that of the message that carries it.
-        asker: Who asked.
-        to: Whom it was put to.
-        options: Proposals; free text is always allowed.
+        id: Id of the question and of its message.
+        asker: Participant that asked.
+        to: Its addressee.
+        question: Its text.
+        options: Proposed answers; free text is always allowed.
         multi: Whether several options may be chosen.
         state: "open", "held", "escalated", "answered", "expired" or "cancelled".
-        age_seconds: How long ago it was asked.
-        on_expiry: What happens when nobody answers in time.
-        expires_at: When that is; None for never.
+        asked_at: Time of the question.
+        age_seconds: Seconds since then.
+        on_expiry: An `OnExpiry`, the action without an answer in time.
+        expires_at: Time of that action; None for never.
+        answer: The answer.
+        answered_by: Participant that answered.
+        ended_at: Time at which it was answered, expired or cancelled.
     """
 
     id: int
@@ -206,12 +289,14 @@ class QuestionRow(Row, frozen=True, kw_only=True):
 
 
 class ReminderRow(Row, frozen=True, kw_only=True):
-    """A reminder that is still to come.
+    """A pending reminder.
 
     Attributes:
-        id: Its number, which is that of the message that it will be.
-        age_seconds: How long ago it was set.
-        due_at: When it will be delivered.
+        id: Id of the reminder and of its message.
+        message: Its text.
+        set_at: Time at which it was set.
+        age_seconds: Seconds since then.
+        due_at: Time of its delivery.
     """
 
     id: int
@@ -222,7 +307,13 @@ class ReminderRow(Row, frozen=True, kw_only=True):
 
 
 class TurnRow(Row, frozen=True, kw_only=True):
-    """A finished turn of an agent."""
+    """A finished turn of an agent; see `harness.TurnRecord` for the fields not listed.
+
+    Attributes:
+        id: Number of the turn.
+        name: Name of the agent.
+        seconds: Its duration in seconds.
+    """
 
     id: int
     name: str
@@ -243,7 +334,7 @@ class TurnRow(Row, frozen=True, kw_only=True):
 
 
 class LiveRow(Row, frozen=True, kw_only=True):
-    """Something that just happened in a turn."""
+    """A live event of a turn: its time, a `LiveKind`, and its text."""
 
     at: str
     kind: str
@@ -251,7 +342,16 @@ class LiveRow(Row, frozen=True, kw_only=True):
 
 
 class LimitRow(Row, frozen=True, kw_only=True):
-    """An account that is used up until a time."""
+    """A usage limit.
+
+    Attributes:
+        account: Fingerprint of the credential.
+        until: Time at which it can be used again.
+        since: Time of the report.
+        reason: Reason, for people.
+        reported_by: Participant whose harness reported it.
+        names: Participants whose harness uses the credential.
+    """
 
     account: str
     until: str
@@ -262,7 +362,16 @@ class LimitRow(Row, frozen=True, kw_only=True):
 
 
 class StepRow(Row, frozen=True, kw_only=True):
-    """One step of a message's life."""
+    """One receipt of a message.
+
+    Attributes:
+        step: "stored", "leased", "in_turn", "nacked", "returned", "parked", "released", "replayed",
+            "acked", "expired" or "dead".
+        at: Time of the step.
+        attempt: Number of the delivery that it belongs to.
+        session: Session that held the message: name of its participant, '/', and its number.
+        reason: Its reason.
+    """
 
     step: str
     at: str
@@ -272,7 +381,7 @@ class StepRow(Row, frozen=True, kw_only=True):
 
 
 class ReceiptRow(Row, frozen=True, kw_only=True):
-    """What became of a message, for its sender."""
+    """The state and all receipts of a message, for its sender."""
 
     id: int
     to: str
@@ -281,7 +390,7 @@ class ReceiptRow(Row, frozen=True, kw_only=True):
 
 
 class Identity(Row, frozen=True):
-    """Who the daemon takes a client for."""
+    """The participant of a socket: its name, its kind, and the name of its host."""
 
     name: str
     kind: str
@@ -289,7 +398,16 @@ class Identity(Row, frozen=True):
 
 
 class WhoRow(Row, frozen=True, kw_only=True):
-    """A participant as other participants see it."""
+    """A participant, for other participants.
+
+    Attributes:
+        name: Its name.
+        kind: "manager", "agent" or "peer".
+        connected: Whether a harness is connected.
+        last_seen: Time at which it was last connected.
+        status_text: Its own status line.
+        activity: An `ActivityState`, or "unknown".
+    """
 
     name: str
     kind: str
@@ -300,24 +418,44 @@ class WhoRow(Row, frozen=True, kw_only=True):
 
 
 class EventRow(Row, frozen=True, kw_only=True):
-    """Something that happened, in the order of `seq`."""
+    """An event of the event log.
+
+    Attributes:
+        seq: Number of the event, in their order.
+        at: Time of the event.
+        event: An `EventKind`.
+        name: Participant that it is about.
+        detail: Further facts, by the kind of event.
+    """
 
     seq: int
     at: str
     event: str
     name: str | None = None
-    detail: dict[str, Any] = shown(dict)
+    detail: dict[str, Any] = encoded_default(dict)
 
 
 class TreeRow(Row, frozen=True, kw_only=True):
-    """A node of the supervision tree with everything below it."""
+    """A node of the supervision tree, with all nodes below it.
+
+    Attributes:
+        path: Path of names from the root.
+        kind: Kind of the actor.
+        state: Its phase, or the state of the child.
+        restarts: Number of its restarts.
+        mailbox: Messages in its mailbox.
+        current: Type of the message that it handles now.
+        current_seconds: Seconds since it began with that message.
+        last_exit: Reason of its last exit.
+        children: The nodes below it.
+    """
 
     path: str
     kind: str
     state: str
-    restarts: int = shown(int)
-    mailbox: int = shown(int)
+    restarts: int = encoded_default(int)
+    mailbox: int = encoded_default(int)
     current: str | None = None
     current_seconds: float | None = None
     last_exit: str | None = None
-    children: list[TreeRow] = shown(list)
+    children: list[TreeRow] = encoded_default(list)

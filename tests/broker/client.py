@@ -14,7 +14,7 @@ from hive.clock import Clock, SystemClock
 from hive.config import Limits
 from hive.names import OPERATOR
 from hive.store import NO_ORIGIN, Kind, MessageKind, Origin, Store
-from hive.wire import agent, host, questions, turns
+from hive.wire import agent, host
 from hive.wire.enums import NackMode, Priority
 from hive.wire.rows import Delivery, Received, SkippedRow, Stored
 
@@ -206,20 +206,20 @@ class BrokerClient(MailQueries):
     # Questions and reminders
 
     def ask(self, asker: str, question: str, kind: Kind = Kind.AGENT, **options: Any) -> Any:
-        request = questions.Ask(question=question, **options)
+        request = agent.Ask(question=question, **options)
         return then(self.ask_as(asker, request, kind), lambda fields: fields["id"])
 
     def answer(self, by: str, number: int, text: str, kind: Kind = Kind.AGENT) -> Any:
         if kind is Kind.OPERATOR:
-            return self.ask_operator(turns.AnswerQuestion(id=number, answer=text))
-        return self.ask_as(by, questions.Answer(id=number, answer=text), kind)
+            return self.ask_operator(host.AnswerQuestion(id=number, answer=text))
+        return self.ask_as(by, agent.Answer(id=number, answer=text), kind)
 
     def remind(self, name: str, message: str, **when: Any) -> asyncio.Future[int]:
-        request = questions.Remind(message=message, **when)
+        request = agent.Remind(message=message, **when)
         return then(self.ask_as(name, request), lambda fields: fields["id"])
 
     def cancel(self, name: str, what: Any, number: int) -> asyncio.Future[Any]:
-        return self.ask_as(name, questions.Cancel(kind=what, id=number))
+        return self.ask_as(name, agent.Cancel(kind=what, id=number))
 
     # Mail administration
 

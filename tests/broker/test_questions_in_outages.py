@@ -15,7 +15,7 @@ from actors.testing import advance
 from hive.clock import LoopClock
 from hive.store import InlineEngine, Kind, Store, StoreFullError
 from hive.store.writer import PROBE_SECONDS
-from hive.wire.enums import LooseEnd
+from hive.wire.enums import CancelKind
 from tests.broker.client import local_broker
 from tests.broker.faults import Faults, run_until_crash
 
@@ -39,7 +39,7 @@ async def scenario(path: Path, faults: Faults, answered: Answered) -> None:
             answered.asked.append(await broker.ask("alice", text, to="bob", ttl_seconds=60))
         one, two, _ = answered.asked
         await note(answered.answered, one, broker.answer("bob", one, "y"))
-        await note(answered.cancelled, two, broker.cancel("alice", LooseEnd.QUESTION, two))
+        await note(answered.cancelled, two, broker.cancel("alice", CancelKind.QUESTION, two))
         await advance(60)
 
 

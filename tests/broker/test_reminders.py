@@ -21,8 +21,8 @@ from hive.errors import (
     UnknownNameError,
 )
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Message, MessageKind, MessageState, Store
-from hive.wire import questions as wire
-from hive.wire.enums import LooseEnd, OnExpiry
+from hive.wire import agent as wire
+from hive.wire.enums import CancelKind, OnExpiry
 from tests.broker.client import BrokerClient, Draft, local_broker
 from tests.broker.rig import WALL, Receiver, Rig
 
@@ -48,7 +48,7 @@ class QuestionRig(Rig):
         )["id"]
         return number
 
-    def cancel(self, what: LooseEnd, number: int, name: str = "alice") -> Any:
+    def cancel(self, what: CancelKind, number: int, name: str = "alice") -> Any:
         return self.do(self.question_rules.cancel, name, wire.Cancel(kind=what, id=number))
 
     def do(self, verb: Any, name: str, request: object) -> Any:
@@ -114,7 +114,7 @@ def test_open_questions_are_bounded_and_the_number_is_said() -> None:
     with pytest.raises(InboxFullError, match=f"{OPEN_MAX} open questions and {OPEN_MAX}"):
         rig.ask()
     rig.ask(asker="bob", to="carol")
-    rig.cancel(LooseEnd.QUESTION, first)
+    rig.cancel(CancelKind.QUESTION, first)
     rig.ask()
 
 
@@ -181,7 +181,7 @@ def test_a_target_that_has_read_a_question_is_notified_of_its_cancellation() -> 
     unread, read = rig.ask("carol"), rig.ask("bob")
     rig.mail("bob")
     for number in (unread, read):
-        rig.cancel(LooseEnd.QUESTION, number)
+        rig.cancel(CancelKind.QUESTION, number)
     assert rig.mail("carol") == []
     [notice] = rig.mail("bob")
     assert json.loads(notice.body or "")["event"] == "question_cancelled"
@@ -191,9 +191,9 @@ def test_a_question_is_its_askers_to_cancel() -> None:
     rig = QuestionRig()
     number = rig.ask()
     with pytest.raises(NotAllowedError, match="only its asker"):
-        rig.cancel(LooseEnd.QUESTION, number, "bob")
+        rig.cancel(CancelKind.QUESTION, number, "bob")
     with pytest.raises(BadRequestError, match="cancel it with kind 'question'"):
-        rig.cancel(LooseEnd.MESSAGE, number)
+        rig.cancel(CancelKind.MESSAGE, number)
     rig.answer(number)
 
 
@@ -235,15 +235,15 @@ def test_an_own_message_can_be_cancelled_until_it_is_leased() -> None:
     rig = QuestionRig()
     reminder, message = rig.remind(delay_seconds=60), rig.send().ids[0]
     with pytest.raises(NotAllowedError, match="not yours"):
-        rig.cancel(LooseEnd.MESSAGE, message, "bob")
+        rig.cancel(CancelKind.MESSAGE, message, "bob")
     with pytest.raises(NotAllowedError, match="not yours"):
-        rig.cancel(LooseEnd.REMINDER, reminder, "bob")
+        rig.cancel(CancelKind.REMINDER, reminder, "bob")
     with pytest.raises(NotFoundError, match=f"there is no reminder {message}"):
-        rig.cancel(LooseEnd.REMINDER, message)
+        rig.cancel(CancelKind.REMINDER, message)
     with pytest.raises(NotFoundError, match=f"there is no message {reminder}"):
-        rig.cancel(LooseEnd.MESSAGE, reminder)
-    rig.cancel(LooseEnd.REMINDER, reminder)
-    rig.cancel(LooseEnd.MESSAGE, message)
+        rig.cancel(CancelKind.MESSAGE, reminder)
+    rig.cancel(CancelKind.REMINDER, reminder)
+    rig.cancel(CancelKind.MESSAGE, message)
     rig.advance(1e6)
     assert rig.mail("alice") == rig.mail("bob") == []
 
@@ -253,7 +253,7 @@ def test_what_somebody_has_is_not_taken_back() -> None:
     number = rig.send().ids[0]
     rig.mail("bob")
     with pytest.raises(ConflictError, match=f"message {number} was delivered to 'bob' at 2023"):
-        rig.cancel(LooseEnd.MESSAGE, number)
+        rig.cancel(CancelKind.MESSAGE, number)
     assert rig.messages[number].state is MessageState.LEASED
 
 
@@ -266,7 +266,7 @@ async def test_a_second_answer_is_refused_with_who_answered_when(broker: BrokerC
     with pytest.raises(ConflictError, match=f"question {number} was answered by 'bob' at 20"):
         await broker.answer("bob", number, "yes")
     with pytest.raises(ConflictError, match=f"question {number} was answered by 'bob' at 20"):
-        await broker.cancel("alice", LooseEnd.QUESTION, number)
+        await broker.cancel("alice", CancelKind.QUESTION, number)
     with pytest.raises(NotFoundError, match="there is no question 99; 'loose_ends' shows"):
         await broker.answer("bob", 99, "yes")
 
@@ -277,11 +277,11 @@ async def test_what_is_at_its_end_says_so_when_it_is_cancelled(broker: BrokerCli
     [got] = await broker.recv(session)
     await broker.ack(session, [got.id])
     with pytest.raises(ConflictError, match=f"message {sent.id} is acked since 20"):
-        await broker.cancel("alice", LooseEnd.MESSAGE, got.id)
+        await broker.cancel("alice", CancelKind.MESSAGE, got.id)
     with pytest.raises(NotAllowedError, match="not yours"):
-        await broker.cancel("carol", LooseEnd.MESSAGE, got.id)
+        await broker.cancel("carol", CancelKind.MESSAGE, got.id)
     with pytest.raises(NotFoundError, match="there is no reminder 77"):
-        await broker.cancel("alice", LooseEnd.REMINDER, 77)
+        await broker.cancel("alice", CancelKind.REMINDER, 77)
 
 
 async def test_loose_ends_show_both_directions_and_reminders_in_order(broker: BrokerClient) -> None:
@@ -297,7 +297,7 @@ async def test_loose_ends_show_both_directions_and_reminders_in_order(broker: Br
     questions, reminders = await broker.open_questions_of("bob")
     assert ([q.id for q in questions], reminders) == ([number], [])
     await broker.answer("bob", number, "yes")
-    await broker.cancel("alice", LooseEnd.REMINDER, later)
+    await broker.cancel("alice", CancelKind.REMINDER, later)
     questions, reminders = await broker.open_questions_of("alice")
     assert (questions, [each.id for each in reminders]) == ([], [sooner])
 

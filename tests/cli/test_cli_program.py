@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hive.errors import UnavailableError
-from hive.wire import host, turns
+from hive.wire import host
 from hive.wire.rows import EventRow, StatusRow
 
 HEAVY = {"asyncio", "uvloop", "attr", "attrs", "aiosqlite", "sqlite3", "msgspec", "rich"}
@@ -41,9 +41,9 @@ def _answers(daemon):
     daemon.on(host.RegisterPeer, {"socket": "/run/x"})
     daemon.on(host.ShowInbox, {"messages": []})
     daemon.on(host.Logs, {"lines": ["x"]})
-    daemon.on(turns.Turns, {"turns": []})
-    daemon.on(turns.ListQuestions, {"questions": []})
-    daemon.on(turns.ListLimits, {"limits": []})
+    daemon.on(host.Turns, {"turns": []})
+    daemon.on(host.ListQuestions, {"questions": []})
+    daemon.on(host.ListLimits, {"limits": []})
     daemon.on(host.Events, {"events": [EventRow(seq=1, at="2026-01-02T03:04:05Z", event="up")]})
     return daemon
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hive.wire import host, turns
+from hive.wire import host
 from hive.wire.host import Scope
 
 ROWS = {"agent_statuses": []}
@@ -52,16 +52,16 @@ CASES: dict[str, tuple[list[str], list[Any]]] = {
     ),
     "cancel": (
         ["cancel", "a", "b"],
-        [turns.CancelTurn(name="a"), turns.CancelTurn(name="b")],
+        [host.CancelTurn(name="a"), host.CancelTurn(name="b")],
     ),
-    "new-session": (["new-session", "a"], [turns.NewSession(name="a")]),
-    "turns": (["turns", "a"], [turns.Turns(name="a")]),
-    "turns --max": (["turns", "a", "--max", "3"], [turns.Turns(name="a", max=3)]),
-    "questions": (["questions"], [turns.ListQuestions()]),
-    "questions --all": (["questions", "--all", "-n", "3"], [turns.ListQuestions(all=True, max=3)]),
-    "answer": (["answer", "7", "yes"], [turns.AnswerQuestion(id=7, answer="yes")]),
-    "limits": (["limits"], [turns.ListLimits()]),
-    "limits --clear": (["limits", "--clear", "acme"], [turns.ClearLimit(account="acme")]),
+    "new-session": (["new-session", "a"], [host.NewSession(name="a")]),
+    "turns": (["turns", "a"], [host.Turns(name="a")]),
+    "turns --max": (["turns", "a", "--max", "3"], [host.Turns(name="a", max=3)]),
+    "questions": (["questions"], [host.ListQuestions()]),
+    "questions --all": (["questions", "--all", "-n", "3"], [host.ListQuestions(all=True, max=3)]),
+    "answer": (["answer", "7", "yes"], [host.AnswerQuestion(id=7, answer="yes")]),
+    "limits": (["limits"], [host.ListLimits()]),
+    "limits --clear": (["limits", "--clear", "acme"], [host.ClearLimit(account="acme")]),
     "register-peer": (["register-peer", "damocles"], [host.RegisterPeer(name="damocles")]),
     "register-peer with all": (
         [
@@ -167,9 +167,9 @@ def test_the_requests_of_a_command_line(daemon, hive, case):
     daemon.on(host.RemoveQueue, {"dead_letters": 0})
     daemon.on(host.Logs, {"lines": []})
     daemon.on(host.Events, {"events": []})
-    daemon.on(turns.Turns, {"turns": []})
-    daemon.on(turns.ListQuestions, {"questions": []})
-    daemon.on(turns.ListLimits, {"limits": []})
+    daemon.on(host.Turns, {"turns": []})
+    daemon.on(host.ListQuestions, {"questions": []})
+    daemon.on(host.ListLimits, {"limits": []})
 
     ran = hive(*args)
 
@@ -227,7 +227,7 @@ def test_follow_asks_for_a_stream(daemon, hive):
 
     daemon.on(host.Logs, UnknownNameError("no"))
     daemon.on(host.Events, UnknownNameError("no"))
-    daemon.on(turns.Watch, UnknownNameError("no"))
+    daemon.on(host.Watch, UnknownNameError("no"))
 
     hive("logs", "bob", "-f", "-n", "2")
     hive("events", "--follow", "-n", "0")
@@ -236,7 +236,7 @@ def test_follow_asks_for_a_stream(daemon, hive):
     assert daemon.requests == [
         host.Logs(name="bob", lines=2, follow=True),
         host.Events(max=0, follow=True),
-        turns.Watch(name="bob", max=3),
+        host.Watch(name="bob", max=3),
     ]
 
 

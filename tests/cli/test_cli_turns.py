@@ -9,7 +9,7 @@ import pytest
 
 from hive.clock import rfc3339
 from hive.errors import ConflictError, ExitStatus, NotFoundError
-from hive.wire import turns
+from hive.wire import host
 from hive.wire.rows import LimitRow, LiveRow, QuestionRow, TurnRow
 
 EVIL = "\x1b]0;owned\x07"
@@ -39,8 +39,8 @@ TURN = TurnRow(
 )
 
 
-def test_a_turn_is_one_line_with_its_cost(daemon, hive):
-    daemon.on(turns.Turns, {"turns": [TURN]})
+def test_a_turn_is_one_line_with_what_it_cost(daemon, hive):
+    daemon.on(host.Turns, {"turns": [TURN]})
 
     ran = hive("turns", "alice")
 
@@ -54,7 +54,7 @@ def test_a_turn_is_one_line_with_its_cost(daemon, hive):
 @pytest.mark.parametrize("as_json", [False, True])
 def test_watch_follows_the_live_events(daemon, hive, as_json):
     row = LiveRow(at="2026-05-01T10:00:00.000Z", kind="text", text=f"one\ntwo {EVIL}")
-    daemon.on(turns.Watch, {}, {"live": [row]})
+    daemon.on(host.Watch, {}, {"live": [row]})
     daemon.hang_up = True
 
     ran = hive("watch", "alice", *(["--json"] if as_json else []))
@@ -88,7 +88,7 @@ def test_a_question_shows_its_recipient_and_the_proposed_answers(daemon, hive):
     soon = (datetime.now(UTC) + timedelta(minutes=2, seconds=30)).timestamp()
     answered = {"state": "answered", "answer": "go", "answered_by": "operator"}
     rows = [question(expires_at=rfc3339(soon)), question(id=6, options=[], **answered)]
-    daemon.on(turns.ListQuestions, {"questions": rows})
+    daemon.on(host.ListQuestions, {"questions": rows})
 
     assert hive("questions").out.splitlines() == [
         "#5  alice -> bob  3m ago  [open]  in 2m: deny",
@@ -103,8 +103,8 @@ def test_a_question_shows_its_recipient_and_the_proposed_answers(daemon, hive):
 
 def test_an_answer_can_be_piped_in_and_a_second_one_is_refused(daemon, program):
     assert program("answer", "5", stdin="yes\nplease\n").status == 0
-    assert daemon.requests == [turns.AnswerQuestion(id=5, answer="yes\nplease\n")]
-    daemon.on(turns.AnswerQuestion, ConflictError("question 5 was answered by 'bob' at noon"))
+    assert daemon.requests == [host.AnswerQuestion(id=5, answer="yes\nplease\n")]
+    daemon.on(host.AnswerQuestion, ConflictError("question 5 was answered by 'bob' at noon"))
     ran = program("answer", "5", "-", stdin="no")
     assert (ran.status, ran.err) == (
         ExitStatus.REFUSED,
@@ -122,7 +122,7 @@ def test_a_limit_shows_its_end_and_the_agents_that_share_it(daemon, hive):
         reported_by="alice",
         names=["alice", "bob"],
     )
-    daemon.on(turns.ListLimits, {"limits": [row]})
+    daemon.on(host.ListLimits, {"limits": [row]})
 
     assert hive("limits").out == (
         f"acme  until {rfc3339(until)} (in 3h)  alice bob  5 hours used up\n"
@@ -130,8 +130,8 @@ def test_a_limit_shows_its_end_and_the_agents_that_share_it(daemon, hive):
     assert json.loads(hive("limits", "--json").out)[0]["account"] == "acme"
 
 
-def test_the_daemon_names_the_nearest_account(daemon, hive):
-    daemon.on(turns.ClearLimit, NotFoundError("no limit of 'acne'; did you mean 'acme'?"))
+def test_the_nearest_account_is_named_by_the_daemon(daemon, hive):
+    daemon.on(host.ClearLimit, NotFoundError("no limit of 'acne'; did you mean 'acme'?"))
 
     ran = hive("limits", "--clear", "acne")
 
@@ -140,8 +140,8 @@ def test_the_daemon_names_the_nearest_account(daemon, hive):
 
 
 @pytest.mark.parametrize("verb", ["cancel", "new-session"])
-def test_one_failing_agent_does_not_stop_the_others(daemon, hive, verb):
-    kind = {"cancel": turns.CancelTurn, "new-session": turns.NewSession}[verb]
+def test_one_that_is_not_there_does_not_save_the_others(daemon, hive, verb):
+    kind = {"cancel": host.CancelTurn, "new-session": host.NewSession}[verb]
     daemon.answers[kind] = lambda request: (
         [ConflictError("no harness of 'a' is connected")] if request.name == "a" else [{}]
     )

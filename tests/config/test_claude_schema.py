@@ -1,4 +1,4 @@
-"""What a manifest may say to the driver `claude`, and that the driver reads it."""
+"""Settings of the driver `claude` in a manifest, and their reading by the driver."""
 
 from pathlib import Path
 
@@ -37,18 +37,18 @@ def problems(tmp_path: Path, text: str) -> str:
         ('[agents.alice.claude.mcp."a b"]\nrun = ["x"]', "is no name for a server"),
     ],
 )
-def test_what_is_wrong_is_said(tmp_path: Path, line: str, sentence: str) -> None:
+def test_a_mistake_is_reported(tmp_path: Path, line: str, sentence: str) -> None:
     assert sentence in problems(tmp_path, ALICE + line)
 
 
-def test_a_table_for_a_driver_that_is_not_used_is_an_error(tmp_path: Path) -> None:
+def test_settings_of_another_driver_are_an_error(tmp_path: Path) -> None:
     text = '[agents.alice]\nrun = ["true"]\n[agents.alice.claude]\nmodel = "x"'
     assert "this is for the driver 'claude'" in problems(tmp_path, text)
     text = '[agents.alice]\ndriver = "claude"\nrun = ["true"]'
     assert "no program for each message" in problems(tmp_path, text)
 
 
-def test_the_driver_reads_what_the_manifest_says(tmp_path: Path) -> None:
+def test_the_driver_reads_the_settings_of_the_manifest(tmp_path: Path) -> None:
     path = tmp_path / "hive.toml"
     path.write_text(
         ALICE
@@ -62,10 +62,10 @@ def test_the_driver_reads_what_the_manifest_says(tmp_path: Path) -> None:
     )
 
 
-def test_without_settings_the_defaults_hold() -> None:
+def test_without_settings_the_driver_uses_the_defaults() -> None:
     assert driver_settings(AgentManifest(driver="claude")) is None
-    said = driver_settings(AgentManifest(driver="claude", claude=ClaudeConfig()))
-    assert settings_of(said) == settings_of(None) == ClaudeConfig()
+    settings = driver_settings(AgentManifest(driver="claude", claude=ClaudeConfig()))
+    assert settings_of(settings) == settings_of(None) == ClaudeConfig()
 
 
 def test_settings_of_another_version_are_refused() -> None:

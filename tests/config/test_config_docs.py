@@ -1,4 +1,4 @@
-"""docs/configuration.md is true: every key is there, with its default, and nothing else."""
+"""docs/configuration.md lists every key with its default, and no other."""
 
 import re
 import tomllib
@@ -25,7 +25,7 @@ from hive.config import (
 )
 from hive.config.claude_schema import CLAUDE, MCP_SERVER
 from hive.config.hive_schema import AGENT, BIND, CONTAINERS, HIVE, LIMITS, PEER, RESTART, RETENTION
-from hive.config.schema import Place, Table
+from hive.config.schema import ReadContext, Table
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 
@@ -62,7 +62,7 @@ def test_every_key_and_its_default_is_documented(
         default = defaults[key.attribute]
         if written[key.name].startswith("`"):
             value = tomllib.loads(f"x = {written[key.name].strip('`')}")["x"]
-            assert key.read(value, Place(Path("/"))) == default_of(default)
+            assert key.read(value, ReadContext(Path("/"))) == default_of(default)
         elif written[key.name] == NONE:
             empty = (None, attrs.NOTHING, {})
             assert key.required or default_of(default) in empty
@@ -71,7 +71,7 @@ def test_every_key_and_its_default_is_documented(
 
 
 def defaults_of(model: type) -> dict[str, Any]:
-    """Return what each attribute of a model is, if nothing is said of it."""
+    """Return the default of each attribute of a model."""
     if attrs.has(model):
         return {each.name: each.default for each in attrs.fields(model)}
     return msgspec.structs.asdict(model())

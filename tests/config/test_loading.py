@@ -1,4 +1,4 @@
-"""Whole files: what they become, and how every mistake is reported at once."""
+"""Loading of files: the resulting model, and the report of every mistake at once."""
 
 from pathlib import Path
 
@@ -110,11 +110,11 @@ def test_a_whole_file(write, tmp_path):
     assert list(config.all_agents()) == ["hm1nd", "alice", "bob"]
 
 
-def test_an_empty_file_is_the_defaults(write):
+def test_an_empty_file_gives_the_defaults(write):
     assert load(write("")) == HiveConfig()
 
 
-def test_paths_start_at_the_file_even_if_it_was_named_relatively(write, tmp_path, monkeypatch):
+def test_paths_are_relative_to_the_file_also_under_a_relative_name(write, tmp_path, monkeypatch):
     write('[agents.a]\nrun = ["../a.sh"]\ncwd = "~/x"\n')
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/me")
@@ -204,7 +204,7 @@ def test_files_that_cannot_be_read(tmp_path):
     assert problems(binary) == ["FILE: not UTF-8 at byte 5; save it as UTF-8"]
 
 
-def test_a_standalone_manifest_differs_from_the_policy_it_is_given(tmp_path):
+def test_a_standalone_manifest_inherits_from_the_given_policy(tmp_path):
     path = tmp_path / "agent.toml"
     path.write_text('run = ["./a.sh"]\n[restart]\nmax_restarts = 1\n')
     base = RestartPolicy(cap=99.0)
@@ -244,7 +244,7 @@ def test_containers_are_described_for_the_hive_and_for_an_agent(write):
     assert config.agents["alice"].image == "big-image"
 
 
-def test_what_the_runtime_would_not_heed_is_refused(write):
+def test_settings_that_the_runtime_does_not_support_are_refused(write):
     assert problems(write(CONTAINERS.replace("machinectl", "nixos-container"))) == [
         "FILE has 4 problems:",
         "FILE:3: containers: 'image' is for the runtime 'machinectl', "

@@ -60,7 +60,7 @@ manifests = (
 
 
 @given(manifests)
-def test_a_manifest_survives(manifest):
+def test_a_manifest_survives_the_round_trip(manifest):
     text = manifest_to_json(manifest)
     assert "\n" not in text
     assert manifest_from_json(text) == manifest
@@ -76,6 +76,6 @@ def test_a_manifest_survives(manifest):
         ('{"run":["x"],"autostart":1,"stop_timeout":0}', "autostart.*stop_timeout"),
     ],
 )
-def test_what_is_no_manifest(text, sentence):
+def test_an_invalid_manifest_is_refused(text, sentence):
     with pytest.raises(ConfigError, match=sentence):
         manifest_from_json(text)

@@ -1,22 +1,22 @@
-"""Single values: what is accepted, what is refused, and in which words."""
+"""Readers of single values: what they accept, what they refuse, and their sentences."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hive.config.readers import (
-    Wrong,
+    InvalidValueError,
+    boolean,
     choice,
     cpu,
     duration,
-    flag,
+    integer,
     memory,
     number,
     positive_duration,
     size,
     text,
     variables,
-    whole,
 )
 
 
@@ -42,14 +42,14 @@ def test_durations(written, seconds):
 @pytest.mark.parametrize(
     "written", ["", "90", "s", "5 m", "5min", "-5s", "5m!", "1e3s", True, None, [5], -1, 1e9]
 )
-def test_what_is_no_duration(written):
-    with pytest.raises(Wrong, match="duration"):
+def test_an_invalid_duration_is_refused(written):
+    with pytest.raises(InvalidValueError, match="duration"):
         duration(written)
 
 
 @pytest.mark.parametrize("written", [float("nan"), float("inf")])
 def test_a_duration_is_a_finite_number(written):
-    with pytest.raises(Wrong):
+    with pytest.raises(InvalidValueError):
         duration(written)
 
 
@@ -61,8 +61,8 @@ def test_a_compound_duration_is_the_sum_of_its_parts(parts):
     )
 
 
-def test_a_limit_of_no_time_is_refused():
-    with pytest.raises(Wrong, match="zero"):
+def test_a_positive_duration_is_not_zero():
+    with pytest.raises(InvalidValueError, match="zero"):
         positive_duration("0s")
 
 
@@ -74,21 +74,21 @@ def test_sizes(written, count):
 
 
 @pytest.mark.parametrize("written", [0, -1, True, 1.5, "64k", "64KB", "", "K", "9999T"])
-def test_what_is_no_size(written):
-    with pytest.raises(Wrong):
+def test_an_invalid_size_is_refused(written):
+    with pytest.raises(InvalidValueError):
         size(written)
 
 
 @pytest.mark.parametrize(
     ("read", "value"),
     [
-        (whole(0), True),
-        (whole(0), 1.0),
-        (whole(3), 2),
+        (integer(0), True),
+        (integer(0), 1.0),
+        (integer(3), 2),
         (number(0, 1), True),
         (number(0, 1), 1.5),
-        (flag, 1),
-        (flag, "true"),
+        (boolean, 1),
+        (boolean, "true"),
         (text, 5),
         (text, "a\0b"),
         (memory, "4GB"),
@@ -103,14 +103,14 @@ def test_what_is_no_size(written):
     ],
 )
 def test_types_and_ranges_are_strict(read, value):
-    with pytest.raises(Wrong):
+    with pytest.raises(InvalidValueError):
         read(value)
 
 
 def test_the_nearest_word_is_named():
-    with pytest.raises(Wrong, match="did you mean 'transient'"):
+    with pytest.raises(InvalidValueError, match="did you mean 'transient'"):
         choice(("permanent", "transient"))("transien")
 
 
-def test_limits_stay_as_systemd_reads_them():
+def test_limits_keep_the_notation_of_systemd():
     assert [memory("512M"), memory("infinity"), cpu("50%")] == ["512M", "infinity", "50%"]

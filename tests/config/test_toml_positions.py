@@ -1,4 +1,4 @@
-"""Finding the line of a key."""
+"""Line numbers of keys."""
 
 import tomllib
 
@@ -85,7 +85,7 @@ VALUES = st.sampled_from(
 
 
 @given(st.lists(st.tuples(KEYS, VALUES, st.integers(0, 2)), max_size=6, unique_by=lambda t: t[0]))
-def test_every_key_of_any_document_is_found_where_it_was_written(entries):
+def test_every_key_of_any_document_has_its_line(entries):
     text, expected = "", {}
     for key, value, blanks in entries:
         text += "\n" * blanks

@@ -9,7 +9,7 @@ from hive.client.api import Role
 from hive.client.values import LooseEnds
 from hive.daemon.hive import Hive
 from hive.errors import BadRequestError, ConflictError, NotAllowedError, NotFoundError
-from hive.wire.enums import ActivityState, LooseEnd, OnExpiry
+from hive.wire.enums import ActivityState, CancelKind, OnExpiry
 from hive.wire.harness import Activity
 from tests.support.hives import Line, connected
 
@@ -96,7 +96,7 @@ async def test_a_reminder_is_shown_counted_and_delivered(hive: Hive) -> None:
         (second, "never mind"),
     ]
     assert (await hive.status("alice")).pending_reminders == 2
-    await alice.cancel(LooseEnd.REMINDER, second)
+    await alice.cancel(CancelKind.REMINDER, second)
     [got] = await alice.recv(wait=100)
     assert (got.sender, got.type, got.body) == ("reminder", "reminder", "look at the build")
     assert (await hive.status("alice")).pending_reminders == 0
@@ -114,10 +114,10 @@ async def test_a_message_can_be_cancelled_until_it_is_leased(hive: Hive) -> None
     first, second = [(await alice.send("bob", "hi")).id for _ in range(2)]
     assert first is not None
     assert second is not None
-    await alice.cancel(LooseEnd.MESSAGE, first)
+    await alice.cancel(CancelKind.MESSAGE, first)
     assert [each.id for each in await bob.recv(max=2)] == [second]
     with pytest.raises(ConflictError, match="was delivered to 'bob'"):
-        await alice.cancel(LooseEnd.MESSAGE, second)
+        await alice.cancel(CancelKind.MESSAGE, second)
 
 
 async def test_a_wake_has_its_type(hive: Hive) -> None:

@@ -1,4 +1,4 @@
-"""Lines come out whole, in order, and only when they ended in a newline."""
+"""Splitting of bytes into lines: whole, in order, and only up to a newline."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hive.wire.framing import LineBuffer, TooLong
 
 
 def feed_in_pieces(buffer: LineBuffer, data: bytes, cuts: list[int]) -> list[bytes | TooLong]:
-    places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    offsets = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     lines: list[bytes | TooLong] = []
-    for start, end in pairwise(places):
+    for start, end in pairwise(offsets):
         lines += buffer.feed(data[start:end])
     return lines
 
@@ -23,7 +23,9 @@ def feed_in_pieces(buffer: LineBuffer, data: bytes, cuts: list[int]) -> list[byt
     tail=st.binary(max_size=10).map(lambda b: b.replace(b"\n", b"")),
     cuts=st.lists(st.integers(0, 500), max_size=12),
 )
-def test_any_cutting_gives_the_same_lines(lines: list[bytes], tail: bytes, cuts: list[int]) -> None:
+def test_lines_do_not_depend_on_the_pieces(
+    lines: list[bytes], tail: bytes, cuts: list[int]
+) -> None:
     data = b"".join(line + b"\n" for line in lines) + tail
     buffer = LineBuffer(limit=100)
     assert feed_in_pieces(buffer, data, cuts) == lines
@@ -39,13 +41,13 @@ def test_a_long_line_is_reported_once_and_skipped(sizes: list[int], cuts: list[i
     assert feed_in_pieces(LineBuffer(limit=10), data, cuts) == expected
 
 
-def test_no_bytes_are_no_line() -> None:
+def test_no_bytes_make_no_line() -> None:
     buffer = LineBuffer()
     assert buffer.feed(b"") == []
     assert buffer.feed(b"\n") == [b""]
 
 
-def test_a_line_without_newline_is_never_handed_out() -> None:
+def test_a_line_without_newline_is_never_returned() -> None:
     buffer = LineBuffer()
     assert buffer.feed(b'{"cmd":"shutdown"}') == []
 

@@ -1,4 +1,4 @@
-"""Rows as msgspec writes them are, byte for byte, what a walk over their fields makes of them."""
+"""The JSON of a row is, byte for byte, that of a dictionary of its present fields."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ SAMPLES = {
     OrderKind: (OrderKind.PAUSE, OrderKind.RESTARTED),
     Any: ({"deep": [1, None, {"er": None}]}, None),
 }
-"""By type: a value, and one that could be taken for absent."""
+"""By type: a value, and a value that is false but not absent."""
 
 FULL, EMPTY = 0, 1
 
 CLASSES = sorted(Row.__subclasses__(), key=lambda cls: cls.__name__)
-"""Every row of the wire, and what clients make of several."""
+"""Every row of the wire and of the client."""
 
 
-def walked(value: Any) -> Any:
-    """Replace rows by dictionaries of the fields that are not None; leave dictionaries alone."""
+def present_fields(value: Any) -> Any:
+    """Return rows as dictionaries of the fields that are not None; dictionaries are unchanged."""
     if isinstance(value, Row):
         fields = msgspec.structs.fields(type(value))
         return {
-            each.encode_name: walked(found)
+            each.encode_name: present_fields(found)
             for each in fields
             if (found := getattr(value, each.name)) is not None
         }
-    return [walked(item) for item in value] if isinstance(value, list | tuple) else value
+    return [present_fields(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def sample(kind: Any, which: int, depth: int) -> Any:
@@ -59,7 +59,7 @@ def sample(kind: Any, which: int, depth: int) -> Any:
 
 
 def row_of(cls: type[Row], which: int, depth: int = 2, *, required: bool = False) -> Row:
-    """Return a row with all fields set, or only those that must be."""
+    """Return a row with all fields set, or only the required ones."""
     fields = msgspec.structs.fields(cls)
     chosen = [each for each in fields if each.required or not required]
     return cls(**{each.name: sample(each.type, which, depth) for each in chosen})
@@ -71,28 +71,34 @@ def rows_of(cls: type[Row]) -> Iterator[Row]:
         yield row_of(cls, which, required=True)
 
 
-def test_every_row_is_looked_at() -> None:
+def test_every_row_class_is_covered() -> None:
     modules = (rows, harness, values)
     found = {each for module in modules for each in vars(module).values() if isinstance(each, type)}
     assert set(CLASSES) == {each for each in found if issubclass(each, Row)} - {Row}
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_a_row_is_written_as_its_present_fields(cls: type[Row]) -> None:
+def test_a_row_is_encoded_as_its_present_fields(cls: type[Row]) -> None:
     for row in rows_of(cls):
-        assert msgspec.json.encode(row) == msgspec.json.encode(walked(row))
+        assert msgspec.json.encode(row) == msgspec.json.encode(present_fields(row))
 
 
 @pytest.mark.parametrize("cls", CLASSES)
-def test_rows_in_a_response_are_too(cls: type[Row]) -> None:
+def test_rows_in_a_response_are_encoded_as_their_present_fields(cls: type[Row]) -> None:
     found = list(rows_of(cls))
-    plain = {"version": 1, "ok": True, "one": walked(found[0]), "many": walked(found), "req": 3}
+    plain = {
+        "version": 1,
+        "ok": True,
+        "one": present_fields(found[0]),
+        "many": present_fields(found),
+        "req": 3,
+    }
     expected = msgspec.json.encode(plain) + b"\n"
     assert encode_ok(3, one=found[0], none=None, many=found) == expected
     assert encode_ok(3, one=found[0], many=tuple(found)) == expected
 
 
-def test_what_looks_empty_is_shown_and_what_is_absent_is_not() -> None:
+def test_empty_values_are_encoded_and_absent_fields_are_not() -> None:
     event = EventRow(seq=1, at="t", event="started")
     assert msgspec.json.encode(event) == b'{"seq":1,"at":"t","event":"started","detail":{}}'
     node = TreeRow(path="/", kind="actor", state="running")
@@ -105,13 +111,13 @@ def test_what_looks_empty_is_shown_and_what_is_absent_is_not() -> None:
     )
 
 
-def test_dictionaries_keep_what_is_none_or_empty() -> None:
+def test_dictionaries_are_encoded_with_their_null_and_empty_values() -> None:
     assert encode_ok(urls={}) == b'{"version":1,"ok":true,"urls":{}}\n'
     event = EventRow(seq=1, at="t", event="ended", detail={"reason": None, "last_lines": []})
     line = encode_ok(events=[event])
     assert line.endswith(b'"detail":{"reason":null,"last_lines":[]}}]}\n')
 
 
-def test_two_rows_do_not_share_what_they_show() -> None:
+def test_rows_do_not_share_a_default() -> None:
     first, second = (EventRow(seq=seq, at="t", event="started") for seq in (1, 2))
     assert first.detail is not second.detail

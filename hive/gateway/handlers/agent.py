@@ -17,7 +17,6 @@ from hive.gateway.handlers.services import ParticipantConnection
 from hive.gateway.rows import inbox_row, question_row, receipt_row, reminder_row
 from hive.store import Kind, Message
 from hive.wire import agent as wire
-from hive.wire import questions
 from hive.wire.base import Request
 from hive.wire.codec import RequestDecoder
 
@@ -36,10 +35,10 @@ class AgentHandlers(ParticipantConnection):
         wire.Heartbeat,
         wire.RequeueInflight,
         wire.Wake,
-        questions.Ask,
-        questions.Answer,
-        questions.Remind,
-        questions.Cancel,
+        wire.Ask,
+        wire.Answer,
+        wire.Remind,
+        wire.Cancel,
     )
 
     @serves(wire.Receipts)
@@ -90,8 +89,8 @@ class AgentHandlers(ParticipantConnection):
         )
         return {}
 
-    @serves(questions.ListLooseEnds)
-    async def _loose_ends(self, request: questions.ListLooseEnds) -> Fields:
+    @serves(wire.ListLooseEnds)
+    async def _loose_ends(self, request: wire.ListLooseEnds) -> Fields:
         name, now = self.participant.name, self.services.clock.now()
         asked, reminders = await self.services.mail.open_questions_of(name)
         return {

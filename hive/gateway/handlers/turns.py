@@ -10,7 +10,7 @@ from hive.gateway.handlers.services import OperatorConnection
 from hive.gateway.rows import question_row, turn_row
 from hive.gateway.streams import live_stream
 from hive.store.usage import Limit
-from hive.wire import turns as wire
+from hive.wire import host as wire
 from hive.wire.base import Request
 from hive.wire.enums import OrderKind
 from hive.wire.rows import LimitRow

@@ -35,7 +35,7 @@ from hive.harness.claude.turn_mail import TurnMail
 from hive.harness.driver import Surroundings
 from hive.harness.tools import ModelTool, for_kind
 from hive.names import MANAGER
-from hive.wire.claude import ONE_MAILBOX, OWN_SERVER, ClaudeConfig, McpServer
+from hive.wire.claude import DISABLED_TOOLS, OWN_SERVER, ClaudeConfig, McpServer
 
 logger = logging.getLogger(__name__)
 
@@ -162,7 +162,7 @@ def sdk_options(
         effort=cast("EffortLevel | None", settings.effort),
         tools=list(offered_tools(settings)),
         allowed_tools=list(allow_rules(settings)),
-        disallowed_tools=list(ONE_MAILBOX),
+        disallowed_tools=list(DISABLED_TOOLS),
         permission_mode="dontAsk",
         setting_sources=[],
         settings=json.dumps(FLAGS),

@@ -10,10 +10,10 @@ from msgspec import Meta
 from hive.client.api import AgentClient
 from hive.harness.leases import LeasedMail
 from hive.harness.tools.tool import Arguments, ModelTool, Result, make_tool
+from hive.wire.agent import OPTIONS_MAX, Option
 from hive.wire.base import Id, Lifetime, Name, Seconds, UnixTime
 from hive.wire.codec import present
-from hive.wire.enums import LooseEnd, OnExpiry
-from hive.wire.questions import OPTIONS_MAX, Option
+from hive.wire.enums import CancelKind, OnExpiry
 
 
 class AskArguments(Arguments):
@@ -74,7 +74,7 @@ class CancelArguments(Arguments):
     A message can be taken back only while nobody has received it.
     """
 
-    kind: Annotated[LooseEnd, Meta(description="What it is.")]
+    kind: Annotated[CancelKind, Meta(description="What it is.")]
     id: Annotated[Id, Meta(description="Its id.")]
 
 

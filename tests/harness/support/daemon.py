@@ -220,7 +220,7 @@ class Daemon:
                 return encode_ok(request.req, receipts=[row])
             case wire.PollOrders():
                 return connection.orders(request)
-            case wire.ListLooseEnds():
+            case wire.ListOpenItems():
                 asked = [] if self.open_question is None else [self.open_question]
                 return encode_ok(
                     request.req, questions_asked=asked, questions_to_answer=[], reminders=[]
