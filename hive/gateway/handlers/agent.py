@@ -89,8 +89,8 @@ class AgentHandlers(ParticipantConnection):
         )
         return {}
 
-    @serves(wire.ListLooseEnds)
-    async def _loose_ends(self, request: wire.ListLooseEnds) -> Fields:
+    @serves(wire.ListOpenItems)
+    async def _loose_ends(self, request: wire.ListOpenItems) -> Fields:
         name, now = self.participant.name, self.services.clock.now()
         asked, reminders = await self.services.mail.open_questions_of(name)
         return {
