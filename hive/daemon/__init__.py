@@ -1,5 +1,5 @@
-"""The whole hive in one program.
+"""The daemon: a hive with all its rooms in one program.
 
-`hive` puts the rooms together, `serve` is the long-running daemon, `lock` makes sure that there is
-only one.
+`hive` starts and stops it, `wiring` constructs its objects, `serve` is the long-running program,
+and `lock` allows one per directory.
 """

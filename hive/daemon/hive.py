@@ -1,4 +1,4 @@
-"""A whole hive in one object: what the daemon serves and what a test or a program embeds."""
+"""`Hive`: a whole hive in one object, for the daemon, for tests and for embedding programs."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from hive.clock import Clock, SystemClock
 from hive.config import AgentManifest, HiveConfig, PeerConfig
 from hive.daemon.lock import DaemonLock
 from hive.daemon.operator_mail import OperatorMail
-from hive.daemon.runtimes import inside_of, runtime_of
-from hive.daemon.wiring import ROOT, Externals, Wiring
+from hive.daemon.runtimes import machine_defaults_of, runtime_of
+from hive.daemon.wiring import ROOT, Dependencies, Wiring
 from hive.driver_names import driver_names
 from hive.errors import BadRequestError, ConflictError, FailedError, HiveError, TimedOutError
 from hive.event_log import EventKind
 from hive.machines.function import AgentFunction, FunctionRuntime
 from hive.machines.runtime import Running, Runtime
 from hive.names import MANAGER, OPERATOR
-from hive.participants.machine_specs import inherited
+from hive.participants.machine_specs import inherited_environment
 from hive.participants.participant import OnExit
 from hive.paths import Paths
 from hive.store import Engine, Message, ThreadEngine
 from hive.wire.rows import StatusRow
 
 Agent = AgentFunction[SocketClient]
-"""An agent of an embedded hive: an async function that is given its connected client."""
+"""An agent of an embedded hive: an async function whose argument is its connected client."""
 
 IN_PROCESS = AgentManifest(exec=("in-process",))
 """The manifest of an agent that is a function; its program is never started."""
@@ -49,17 +49,17 @@ class Hive:
     Use it as an async context manager. Leaving it stops the agents in reverse order.
 
     Args:
-        state_dir: Where all that lasts is kept; without one, a temporary directory that is
-            removed at the end.
-        agents: Agents that are async functions, by name. Each is given a connected client.
+        state_dir: Directory of the durable state; by default a temporary one that is removed at
+            the end.
+        agents: Agents that are async functions, by name.
         peers: Names of peers; connect to them with `client`.
-        config: What a `hive.toml` would say; not together with `agents`.
-        run_dir: Where the sockets are; by default a temporary directory.
-        runtime: What agents run in; by default processes, or functions if `agents` are given.
+        config: The configuration, as of a `hive.toml`; not together with `agents`.
+        run_dir: Directory of the sockets; by default a temporary one.
+        runtime: The runtime of agents; by default processes, or functions if `agents` are given.
         clock: Wall time.
-        random: Where jitter and ids come from.
-        engine: Where SQLite runs.
-        environ: What agents' programs inherit; by default this program's own environment.
+        random: The source of jitter and ids.
+        engine: The threads of SQLite.
+        environ: The environment that agents' programs inherit; by default this program's own.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Hive:
         self.paths = Paths(self._directory(run_dir), self._directory(state_dir))
         self._clock = clock or SystemClock()
         self._random = random or Random()  # noqa: S311 - jitter, not secrets
-        self._environ = inherited(os.environ if environ is None else environ)
+        self._environ = inherited_environment(os.environ if environ is None else environ)
         self._config = _configured(config, agents, peers)
         self._runtime = runtime or self._default_runtime(agents)
         self._engine = engine or ThreadEngine()
@@ -92,9 +92,9 @@ class Hive:
         self._shutdown = asyncio.Event()
         self._clients: list[SocketClient] = []
         self._wiring: Wiring | None = None
-        self._answers: OperatorMail | None = None
+        self._operator: OperatorMail | None = None
         self._root: SupervisorRef | None = None
-        self._taken = AsyncExitStack()
+        self._resources = AsyncExitStack()
         self._closing: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -114,24 +114,24 @@ class Hive:
 
         Raises:
             ConflictError: When another hive serves this state directory.
-            HiveError: When something cannot be started, with what to do.
+            HiveError: When something cannot be started, with a remedy.
         """
         if self._wiring is not None:
             raise ConflictError("this hive is open already")
         try:
             await self._start()
         except BaseException:
-            await shield_until_done(self._let_go())
+            await shield_until_done(self._release())
             raise
 
     async def close(self, *, keep_agents: bool | None = None) -> None:
-        """Stop everything in reverse order and let go of the state directory. Idempotent.
+        """Stop everything in reverse order and release the directories. Idempotent.
 
         A cancellation takes effect when that is done.
 
         Args:
-            keep_agents: Leave the agents running for the next hive; by default what `shutdown`
-                was told, else False.
+            keep_agents: Leave the agents running for the next hive; by default the argument
+                of `shutdown`, else False.
         """
         if keep_agents is not None:
             self._keep_agents = keep_agents
@@ -142,7 +142,7 @@ class Hive:
 
     @property
     def parts(self) -> Wiring:
-        """The hive's long-lived objects, for whoever needs more than the methods here.
+        """The hive's long-lived objects, beyond the methods of this class.
 
         Raises:
             ConflictError: When the hive is not open.
@@ -153,26 +153,26 @@ class Hive:
 
     @property
     def runtime(self) -> Runtime:
-        """What the agents run in. What is done to an agent there counts as its own doing."""
+        """The runtime of the agents. An agent that is stopped there counts as ended by itself."""
         return self._runtime
 
     def shutdown(self, keep_agents: bool = False) -> None:
-        """Ask for the orderly end; whoever waits in `wait_ended` goes on to `close`."""
+        """Request the orderly end: `wait_ended` returns, and its caller calls `close`."""
         self._keep_agents = keep_agents
         self._shutdown.set()
 
     async def wait_ended(self) -> RootFailed | None:
-        """Wait until an end is asked for (None), or the root supervisor has given up."""
-        asked = asyncio.ensure_future(self._shutdown.wait())
+        """Wait until `shutdown` is called (None) or the root supervisor gives up."""
+        requested = asyncio.ensure_future(self._shutdown.wait())
         failed = asyncio.ensure_future(self.parts.system.wait_failed())
         try:
-            await asyncio.wait({asked, failed}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({requested, failed}, return_when=asyncio.FIRST_COMPLETED)
             return failed.result() if failed.done() else None
         finally:
-            asked.cancel()
+            requested.cancel()
             failed.cancel()
 
-    # What an operator does
+    # Requests of the operator
 
     async def send(self, to: str, body: str, *, in_reply_to: int | None = None) -> int | None:
         """Send as the operator; returns the message's id once it is on disk."""
@@ -189,7 +189,7 @@ class Hive:
         The operator's mail is acked as it arrives; `inbox` still shows it.
 
         Raises:
-            TimedOutError: When none came in time.
+            TimedOutError: When none arrived in time.
         """
         if message is None:
             raise BadRequestError("there is no message to be answered")
@@ -204,7 +204,7 @@ class Hive:
         await self.parts.lifecycle.start(name)
 
     async def stop(self, name: str) -> None:
-        """Stop an agent for good; returns when it has ended."""
+        """Stop an agent until it is started again; returns when it has ended."""
         await self.parts.lifecycle.stop(name)
 
     async def restart(self, name: str) -> None:
@@ -212,11 +212,11 @@ class Hive:
         await self.parts.lifecycle.restart(name)
 
     async def register_peer(self, name: str) -> None:
-        """Let a peer join; its socket listens when this returns."""
+        """Add a peer; returns when its socket listens."""
         await self.parts.lifecycle.register_peer(name)
 
     async def status(self, name: str) -> StatusRow:
-        """Return what is known of one participant."""
+        """Return the status row of one participant."""
         return await self.parts.snapshot.row(self.parts.registry.get(name))
 
     async def until_state(self, name: str, state: str, *, within: float = 30.0) -> StatusRow:
@@ -242,7 +242,7 @@ class Hive:
             unsubscribe()
 
     async def client(self, name: str) -> SocketClient:
-        """Return a client that speaks as a participant; it is closed with the hive."""
+        """Return a client at a participant's socket; it is closed with the hive."""
         participant = self.parts.registry.get(name)
         client = SocketClient(self.paths.agent_socket(participant.name), random=self._random)
         client.open()
@@ -250,9 +250,9 @@ class Hive:
         return client
 
     def _operator_mail(self) -> OperatorMail:
-        if self._answers is None:
-            self._answers = OperatorMail(self.parts.broker)
-        return self._answers
+        if self._operator is None:
+            self._operator = OperatorMail(self.parts.broker)
+        return self._operator
 
     # Start and stop
 
@@ -268,26 +268,26 @@ class Hive:
             ) from error
         for lock in self._locks:
             lock.acquire()
-        driver_names()  # looks on disk, which the loop's thread must not do later
+        driver_names()  # reads the disk once, here and not on the loop's thread
 
     async def _start(self) -> None:
-        """Take one thing after the other, and note with each how it is let go."""
-        self._taken.push_async_callback(self._remove_temporary)
+        """Acquire one resource after the other, each with its release."""
+        self._resources.push_async_callback(self._remove_temporary)
         for lock in self._locks:
-            self._taken.callback(lock.release)
+            self._resources.callback(lock.release)
         await shield_until_done(asyncio.to_thread(self._prepare))
-        self._taken.push_async_callback(self._runtime.close)
+        self._resources.push_async_callback(self._runtime.close)
         await self._runtime.open()
-        outside = Externals(
+        dependencies = Dependencies(
             self.paths,
             self._runtime,
             self._clock,
             self._random,
             self._engine,
-            inside_of(self._config),
+            machine_defaults_of(self._config),
         )
-        wiring = self._wiring = Wiring(self._config, outside, self.shutdown)
-        await self._taken.enter_async_context(wiring.system)
+        wiring = self._wiring = Wiring(self._config, dependencies, self.shutdown)
+        await self._resources.enter_async_context(wiring.system)
         try:
             self._root = await wiring.system.start_supervisor(wiring.root(), name=ROOT)
         except StartError as error:
@@ -300,7 +300,7 @@ class Hive:
         try:
             await self._stop()
         finally:
-            await self._let_go()
+            await self._release()
 
     def _closed(self, closing: asyncio.Future[None]) -> None:
         self._closing = None
@@ -317,10 +317,10 @@ class Hive:
             await self._wiring.system.stop(self._root.ref)
         await self._wiring.close()
 
-    async def _let_go(self) -> None:
-        """Let go of everything that was taken, the last first."""
+    async def _release(self) -> None:
+        """Release all resources, the last first."""
         try:
-            await self._taken.aclose()
+            await self._resources.aclose()
         finally:
             self._wiring = None
 
@@ -337,14 +337,16 @@ class Hive:
 
     def _default_runtime(self, agents: Mapping[str, Agent] | None) -> Runtime:
         if agents is None:
-            return runtime_of(self._config, self.paths, self._clock, self._environ, self._replaced)
+            return runtime_of(
+                self._config, self.paths, self._clock, self._environ, self._on_external_restart
+            )
         return FunctionRuntime(
             agents, self._connect, disconnect=SocketClient.close, clock=self._clock
         )
 
-    def _replaced(self, name: str, running: Running) -> None:
+    def _on_external_restart(self, name: str, running: Running) -> None:
         if self._wiring is not None:
-            self._wiring.lifecycle.note_replaced(name, running)
+            self._wiring.lifecycle.record_external_restart(name, running)
 
     async def _connect(self, name: str) -> SocketClient:
         client = SocketClient(self.paths.agent_socket(name), random=self._random)
@@ -372,9 +374,9 @@ def _configured(
 
 
 def _cause(error: StartError) -> BaseException:
-    """Return what the operator should be told: a refusal of our own, else the error as it is."""
+    """Return the error for the operator: our own if that is the reason, else `error`."""
     match error.reason:
-        case StartFailed(HiveError() as refusal):
-            return refusal
+        case StartFailed(HiveError() as reason):
+            return reason
         case _:
             return error

@@ -1,4 +1,4 @@
-"""One daemon per directory, guaranteed by an OS lock rather than by a file's existence."""
+"""One daemon per directory, by an OS lock and not by the existence of a file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from hive.locks import FileLock, LockHeldError
 
 
 class DaemonLock(FileLock):
-    """Holds the lock file of a directory while its daemon lives.
+    """The lock of a directory, held while its daemon runs.
 
     Args:
         path: The lock file.
-        variable: The environment variable that names its directory, for who has to choose another.
+        variable: The environment variable that names the directory, for error messages.
     """
 
     def __init__(self, path: Path, variable: str) -> None:

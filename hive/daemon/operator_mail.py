@@ -1,4 +1,4 @@
-"""The operator's inbox for an embedder who waits for particular answers."""
+"""The operator's inbox for an embedder, which waits for the answers to its messages."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ BATCH = 32
 
 
 class OperatorMail:
-    """Sends as the operator; receives and acks its mail while somebody waits for an answer.
+    """Sends as the operator; receives and acks its mail while a call waits for an answer.
 
-    Several may wait at once: one of them receives, for all.
+    Several calls may wait at once: one of them receives for all.
     """
 
     def __init__(self, broker: BrokerService) -> None:
         self._broker = broker
-        self._own: LocalSession | None = None
+        self._session: LocalSession | None = None
         self._answers: dict[int | None, str] = {}
         self._receiving = asyncio.Lock()
 
     @property
     def session(self) -> LocalSession:
-        """The operator's session; a broker that was restarted knows nothing of its old ones."""
-        if self._own is None or not self._own.is_open:
-            self._own = LocalSession(self._broker, OPERATOR, Kind.OPERATOR)
-        return self._own
+        """The operator's session; a new one after a restart of the broker."""
+        if self._session is None or not self._session.is_open:
+            self._session = LocalSession(self._broker, OPERATOR, Kind.OPERATOR)
+        return self._session
 
     async def answer_to(self, message: int) -> str:
         """Wait for the answer to a message and return its body."""

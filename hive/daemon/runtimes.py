@@ -1,4 +1,4 @@
-"""Which runtime a hive.toml asks for. Each is imported only when it is the one."""
+"""The runtime that hive.toml names; the modules of the others are not imported."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from hive.config import Containers, HiveConfig, RuntimeName
 from hive.machines.observer import Observer
 from hive.machines.process.process_runtime import ProcessRuntime
 from hive.machines.runtime import Running, Runtime
-from hive.participants.machine_specs import Inside, harness_inside
+from hive.participants.machine_specs import MachineDefaults, container_harness
 from hive.paths import Paths
 
-Replaced = Callable[[str, Running], None]
-"""Told that somebody else restarted an agent's container: its name, and what runs now."""
+OnExternalRestart = Callable[[str, Running], None]
+"""Called when another program restarted an agent's container: its name, and the new run."""
 
 
 def runtime_of(
@@ -21,36 +21,36 @@ def runtime_of(
     paths: Paths,
     clock: Clock,
     environ: Mapping[str, str],
-    replaced: Replaced,
+    on_external_restart: OnExternalRestart,
 ) -> Runtime:
-    """Return the runtime that the agents of a configuration run in.
+    """Return the runtime of a configuration.
 
     Args:
-        config: Says which.
+        config: Names the runtime, and has the settings of containers.
         paths: Where sockets and the agents' directories are.
-        clock: Tells when something ended.
-        environ: What processes inherit; containers inherit nothing.
-        replaced: Told of restarts by others.
+        clock: Wall time.
+        environ: The environment that processes inherit; containers inherit none.
+        on_external_restart: Called after restarts by other programs.
     """
     match config.runtime:
         case RuntimeName.PROCESS:
             return ProcessRuntime(paths, clock=clock, environment=environ)
         case RuntimeName.MACHINECTL:
-            return _machinectl(config.containers, paths, clock, replaced)
+            return _machinectl(config.containers, paths, clock, on_external_restart)
         case RuntimeName.NIXOS_CONTAINER:
-            return _nixos_container(config.containers, paths, clock, replaced)
+            return _nixos_container(config.containers, paths, clock, on_external_restart)
 
 
-def inside_of(config: HiveConfig) -> Inside:
-    """Return what is the same for all agents where they run."""
+def machine_defaults_of(config: HiveConfig) -> MachineDefaults:
+    """Return the settings that the machines of all agents share."""
     if config.runtime is RuntimeName.PROCESS:
-        return Inside()
+        return MachineDefaults()
     containers = config.containers
-    return Inside(harness_inside(containers.programs), containers.binds)
+    return MachineDefaults(container_harness(containers.programs), containers.binds)
 
 
 def observer_of(clock: Clock) -> Callable[[], Observer]:
-    """Return what makes the observer of peers, when one is needed."""
+    """Return the factory of the observer of peers; it imports systemd's modules when called."""
 
     def make() -> Observer:
         from hive.machines.systemd.observer import SystemdObserver
@@ -61,20 +61,22 @@ def observer_of(clock: Clock) -> Callable[[], Observer]:
 
 
 def runtime_state(runtime: Runtime) -> dict[str, object]:
-    """Return the state of the runtime for operators.
+    """Return the fields of the runtime that the operator is shown.
 
-    `hears` is true if ends are signalled, false if they are polled; `hearing` says how, or why not.
+    `hears` is whether the ends of agents are signalled; otherwise they are found by polling.
     """
     from hive.machines.systemd.container_runtime import ContainerRuntime
     from hive.machines.systemd.event_source import DBusSignals
 
     if not isinstance(runtime, ContainerRuntime):
-        return {"runtime": runtime.name, "hears": True, "hearing": "is told by the kernel"}
+        return {"runtime": runtime.name, "hears": True, "hearing": "is notified by the kernel"}
     hears = isinstance(runtime.event_source, DBusSignals)
     return {"runtime": runtime.name, "hears": hears, "hearing": str(runtime.event_source)}
 
 
-def _machinectl(containers: Containers, paths: Paths, clock: Clock, replaced: Replaced) -> Runtime:
+def _machinectl(
+    containers: Containers, paths: Paths, clock: Clock, on_external_restart: OnExternalRestart
+) -> Runtime:
     from hive.machines.systemd import machinectl
     from hive.machines.systemd.unit_files import Settings, Users
 
@@ -85,12 +87,12 @@ def _machinectl(containers: Containers, paths: Paths, clock: Clock, replaced: Re
         image=containers.image,
         settings=settings,
         clock=clock,
-        on_external_restart=lambda restart: replaced(restart.name, restart.now),
+        on_external_restart=lambda restart: on_external_restart(restart.name, restart.now),
     )
 
 
 def _nixos_container(
-    containers: Containers, paths: Paths, clock: Clock, replaced: Replaced
+    containers: Containers, paths: Paths, clock: Clock, on_external_restart: OnExternalRestart
 ) -> Runtime:
     from hive.machines.systemd import nixos_container
 
@@ -98,5 +100,5 @@ def _nixos_container(
         paths,
         flake=containers.flake,
         clock=clock,
-        on_external_restart=lambda restart: replaced(restart.name, restart.now),
+        on_external_restart=lambda restart: on_external_restart(restart.name, restart.now),
     )

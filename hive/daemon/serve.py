@@ -17,7 +17,7 @@ from attrs import frozen
 
 from hive.config import HiveConfig, load
 from hive.daemon.hive import Hive
-from hive.daemon.sd_notify import NOBODY, SystemdNotifier
+from hive.daemon.sd_notify import SystemdNotifier
 from hive.errors import ExitStatus
 from hive.paths import Paths
 from hive.wire.rows import EventRow
@@ -28,15 +28,16 @@ COLLECT_AFTER = (50_000, 20, 50)
 """The thresholds of the garbage collector, see `gc.set_threshold`."""
 
 REPAINT = 1.0
-"""Seconds between two pictures of the live view."""
+"""Seconds between two frames of the live view."""
 
 
 @frozen
 class ServeOptions:
-    """What the command line said.
+    """Options of the command line.
 
     Attributes:
-        config: The hive.toml to run; None runs what was spawned before.
+        config: The hive.toml to run; None runs the agents of the store.
+        paths: Where state and sockets are.
         keep_agents: Leave the agents running at the end.
         view: Show a live status beneath the events; needs a terminal.
     """
@@ -48,28 +49,29 @@ class ServeOptions:
 
 
 def run(options: ServeOptions) -> int:
-    """Serve until asked to end; returns the exit status.
+    """Serve until the end is requested; returns the exit status.
 
     Raises:
-        HiveError: When the hive cannot be started, with what to do.
+        HiveError: When the hive cannot be started, with a remedy.
     """
     config = HiveConfig() if options.config is None else load(options.config)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    notifier = SystemdNotifier.take(os.environ)
+    notifier = SystemdNotifier.from_environ(os.environ)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(config, options, notifier))
 
 
 async def _serve(
-    config: HiveConfig, options: ServeOptions, notifier: SystemdNotifier = NOBODY
+    config: HiveConfig, options: ServeOptions, notifier: SystemdNotifier | None = None
 ) -> int:
+    notifier = notifier or SystemdNotifier()
     hive = Hive(options.paths.state_dir, run_dir=options.paths.run_dir, config=config)
     async with hive:
         with (
-            _ended_by_signals(hive, options.keep_agents),
-            _shown(hive, options),
-            _told(hive, notifier),
-            _garbage_looked_for_seldom(),
+            _shutdown_on_signals(hive, options.keep_agents),
+            _print_events(hive, options),
+            _notify_systemd(hive, notifier),
+            _relax_gc(),
         ):
             failure = await hive.wait_ended()
             notifier.stopping("stops")
@@ -84,7 +86,7 @@ async def _serve(
 
 
 @contextlib.contextmanager
-def _ended_by_signals(hive: Hive, keep_agents: bool) -> Iterator[None]:
+def _shutdown_on_signals(hive: Hive, keep_agents: bool) -> Iterator[None]:
     """Let SIGINT and SIGTERM begin the orderly end; a second one changes nothing."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -97,24 +99,24 @@ def _ended_by_signals(hive: Hive, keep_agents: bool) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _told(hive: Hive, notifier: SystemdNotifier) -> Iterator[None]:
-    """Tell systemd that the hive is up, how it is after each event, and that its loop runs."""
+def _notify_systemd(hive: Hive, notifier: SystemdNotifier) -> Iterator[None]:
+    """Report to systemd that the hive is ready, its status after each event, and the watchdog."""
     notifier.ready(_summary(hive))
-    alive = asyncio.create_task(notifier.keep_alive(), name="watchdog")
+    watchdog = asyncio.create_task(notifier.keep_alive(), name="watchdog")
     unsubscribe = hive.parts.events.subscribe(lambda row: notifier.status(_summary(hive)))
     try:
         yield
     finally:
         unsubscribe()
-        alive.cancel()
+        watchdog.cancel()
 
 
 @contextlib.contextmanager
-def _garbage_looked_for_seldom() -> Iterator[None]:
-    """Spare the garbage collector what lives as long as the daemon, and let it look less often.
+def _relax_gc() -> Iterator[None]:
+    """Freeze the objects made so far, and run the garbage collector less often.
 
-    Mail and requests make no cycles: they go when nobody refers to them any more. With Python's
-    own thresholds a quarter of the loop's time went into looking at them in vain.
+    Mail and requests make no cycles: reference counts free them. With Python's own thresholds the
+    collector took a quarter of the loop's time and found nothing.
     """
     before = gc.get_threshold()
     gc.collect()
@@ -134,12 +136,12 @@ def _summary(hive: Hive) -> str:
 
 
 @contextlib.contextmanager
-def _shown(hive: Hive, options: ServeOptions) -> Iterator[None]:
+def _print_events(hive: Hive, options: ServeOptions) -> Iterator[None]:
     """Print events, on a terminal above a live status view."""
     if options.view:
         show, end = _live_view(options.paths)
     else:
-        show, end = _print_line, _nothing
+        show, end = _print_line, lambda: None
     show(f"hive-c0re serves {options.paths.host_socket}; state in {options.paths.state_dir}")
     unsubscribe = hive.parts.events.subscribe(lambda row: show(_event_line(row)))
     try:
@@ -150,7 +152,7 @@ def _shown(hive: Hive, options: ServeOptions) -> Iterator[None]:
 
 
 def _live_view(paths: Paths) -> tuple[Callable[[str], None], Callable[[], None]]:
-    """Start the view on a thread of its own; it asks the daemon as any client does."""
+    """Start the view on its own thread; it is a client of the daemon like any other."""
     from hive.client.blocking import call
     from hive.view.live import LiveView
 
@@ -165,7 +167,7 @@ def _live_view(paths: Paths) -> tuple[Callable[[str], None], Callable[[], None]]
 
 
 def _print_line(line: str) -> None:
-    """Print a line at once; a reader that has gone, or a full disk, is no reason to end."""
+    """Print and flush a line; a closed pipe or a full disk does not end the daemon."""
     with contextlib.suppress(OSError):
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
@@ -177,7 +179,3 @@ def _event_line(row: EventRow) -> str:
     return event_line(
         {"seq": row.seq, "at": row.at, "event": row.event, "name": row.name, "detail": row.detail}
     )
-
-
-def _nothing() -> None:
-    """The end of what needs no end."""

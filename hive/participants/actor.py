@@ -1,9 +1,9 @@
-"""What every participant's actor does: see to the inbox and the door."""
+"""The actors of participants: a peer's, and the base of an agent's."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Protocol, TypeVar
+from typing import Never, Protocol, TypeVar
 
 from actors import Actor, ExitReason
 from hive.broker.service import BrokerService
@@ -18,25 +18,25 @@ class ParticipantSockets(Protocol):
     """Opens and closes participants' sockets. The gateway implements it."""
 
     async def open(self, participant: Participant) -> None:
-        """Listen on the participant's socket; its directory appears if it was missing."""
+        """Listen on the participant's socket; makes its directory if that is missing."""
         ...
 
     async def close(self, participant: Participant) -> None:
-        """Stop listening and disconnect everyone."""
+        """Stop listening and close all connections."""
         ...
 
 
 class ParticipantActor(Actor[M]):
-    """An inbox and a door, for as long as the actor lives.
+    """Registers the participant's inbox and listens on its socket as long as it lives.
 
-    Coming up happens beside the mailbox and not in `on_start`: a door that cannot be opened or a
-    container that is slow then keeps no sibling waiting, and counts as a failure of this one alone.
+    It comes up in a task and not in `on_start`: a socket that cannot be opened or a slow container
+    then delays no sibling, and is a failure of this actor alone.
 
     Args:
-        participant: Who this is.
-        broker: Where its inbox is.
-        sockets: Where its socket is.
-        registry: Who is told when the member's state changes.
+        participant: The state that this actor maintains.
+        broker: Has the inbox.
+        sockets: Opens and closes the socket.
+        registry: Notified of each change of the participant's state.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class ParticipantActor(Actor[M]):
         )
 
     async def on_stop(self, reason: ExitReason) -> None:
-        """Give up coming up, go down, close the door. The inbox stays: its mail waits."""
+        """Cancel the start, go down, close the socket. The inbox and its mail stay."""
         self._coming_up.cancel()
         await asyncio.wait([self._coming_up])
         try:
@@ -79,7 +79,7 @@ class ParticipantActor(Actor[M]):
             self._registry.changed(self._participant)
 
     async def _come_up(self) -> None:
-        """Make the inbox known and open the door; an agent does more."""
+        """Register the inbox and open the socket; an agent also starts its container."""
         record = self._participant.record
         self._broker.add_inbox(record.name, record.kind, broadcast=record.broadcast)
         self._broker.pause_inbox(record.name, paused=record.paused)
@@ -88,4 +88,15 @@ class ParticipantActor(Actor[M]):
         self._registry.changed(self._participant)
 
     async def _go_down(self) -> None:
-        """End what is not wished to go on; an agent has something to end."""
+        """Release what the actor owns: an agent its container, a peer nothing."""
+
+
+class PeerActor(ParticipantActor[Never]):
+    """The actor of a peer: an inbox and a socket, and no messages of its own.
+
+    This class has no method, and is given no object, that could act on a container. That alone
+    enforces that hive-c0re never supervises a peer.
+    """
+
+    def receive(self, message: Never) -> None:
+        """Never called: a peer's actor receives no messages."""

@@ -1,9 +1,9 @@
-"""An agent: a participant whose actor's life is its container's life.
+"""The actor of an agent; its life is its container's life.
 
 Starting the actor adopts the running container or starts one. The container's end arrives as a
 message and becomes the actor's exit, and the supervisor applies its ordinary restart rules. When
 the actor ends for any other reason, `Agent.on_exit` says what happens to the container; by
-default nothing does, so that a fault in this daemon never costs a container.
+default it is left running, so that a fault in this daemon never ends a container.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class MachineEndedError(FailedError):
 
 @frozen
 class MachineEnded:
-    """The machine that `watch` stands for has ended."""
+    """The run of a machine that `watch` identifies has ended."""
 
     watch: object
     ended: Ended
@@ -39,7 +39,7 @@ class MachineEnded:
 
 @frozen
 class AgentServices:
-    """What an agent's actor needs from the rest of the hive."""
+    """The objects of the hive that an agent's actor uses."""
 
     broker: BrokerService
     sockets: ParticipantSockets
@@ -53,8 +53,8 @@ class AgentActor(ParticipantActor[MachineEnded]):
     """Owns one container for as long as it lives.
 
     Args:
-        participant: Who this is.
-        services: The rest of the hive.
+        participant: The state that this actor maintains.
+        services: The objects of the hive that it uses.
         reboots: How often its container may reboot.
     """
 
@@ -66,29 +66,29 @@ class AgentActor(ParticipantActor[MachineEnded]):
         self._watch: object | None = object()
 
     def on_start(self) -> None:
-        """Begin to come up; until somebody wishes otherwise, the container is kept."""
+        """Begin to come up; until a stop is requested, the container is left running on exit."""
         self._agent.on_exit = OnExit.KEEP
         super().on_start()
 
     def receive(self, message: MachineEnded) -> None:
-        """The container's end becomes this actor's exit.
+        """Exit as the container did, or start it again after a reboot from inside.
 
-        A reboot is no end: its second half, the start, is ours to do (systemd-nspawn(1): "exit
-        code 133 ... to request a reboot"). It is done at once and counts as no restart, unless
-        the guest does little else.
+        A reboot is no end: systemd-nspawn leaves its second half, the start, to the supervisor
+        (systemd-nspawn(1): "exit code 133 ... to request a reboot"). It happens at once and counts
+        as no restart, up to the limit of reboots.
         """
         ended = message.ended
         if message.watch is not self._watch:
             return
         if not isinstance(ended.how, Rebooted):
-            self._end(LastEnd.of(ended), _exit_of(ended))
+            self._exit(LastEnd.of(ended), _exit_of(ended))
         elif self._agent.reboots.record(asyncio.get_running_loop().time(), self._reboots):
-            self._agent.note_restart(ended.at, str(ended))
+            self._agent.record_restart(ended.at, str(ended))
             self._start_again()
         else:
             reason = f"{ended} {self._reboots}"
             end = evolve(LastEnd.of(ended), reason=reason)
-            self._end(end, Crashed(MachineEndedError(reason)))
+            self._exit(end, Crashed(MachineEndedError(reason)))
 
     async def _come_up(self) -> None:
         await super()._come_up()
@@ -96,49 +96,49 @@ class AgentActor(ParticipantActor[MachineEnded]):
             spec = self._services.spec_of(self._agent)
             running = await self._services.runtime.ensure_running(spec, self._heard)
         except HiveError as error:
-            self._note_start_error(str(error))
+            self._record_start_error(str(error))
             raise
-        self._note_running(running)
+        self._record_running(running)
 
     async def _go_down(self) -> None:
-        """Do with the container what was wished."""
+        """Stop, kill or keep the container, as `on_exit` says."""
         self._watch = None
-        await self._fulfil(self._agent.on_exit)
+        await self._apply(self._agent.on_exit)
 
     def _start_again(self) -> None:
         self._agent.running = None
         self._services.events.record(EventKind.REBOOTED, self._agent.name)
-        super().on_start()  # not ours: what is wished of it stays wished
+        super().on_start()  # of the base class: `on_exit` may have been set meanwhile
 
-    def _note_start_error(self, reason: str) -> None:
+    def _record_start_error(self, reason: str) -> None:
         self._services.events.record(EventKind.ENDED, self._agent.name, reason=reason)
-        self._services.registry.note(self._agent, last_reason=reason)
+        self._services.registry.save_soon(self._agent, last_reason=reason)
 
     def _heard(self, ended: Ended) -> None:
         if self._watch is not None:
             self.context.ref.tell(MachineEnded(self._watch, ended))
 
-    def _note_running(self, running: Running) -> None:
+    def _record_running(self, running: Running) -> None:
         self._agent.running = running
         self._agent.stray = False
-        self._note_restart(running)
+        self._record_restart(running)
         kind = EventKind.ADOPTED if running.adopted else EventKind.STARTED
         self._services.events.record(kind, self._agent.name, pid=running.pid)
 
-    def _note_restart(self, running: Running) -> None:
-        """Have its harness told, unless one was there since this run began."""
+    def _record_restart(self, running: Running) -> None:
+        """Leave its harness a notice of the restart, unless it connected since this run began."""
         ended, seen = self._agent.ended, self._agent.presence.last_seen or 0.0
         if ended is not None and not (running.adopted and seen > running.since):
-            self._agent.note_restart(ended.at, str(ended))
+            self._agent.record_restart(ended.at, str(ended))
 
-    def _end(self, end: LastEnd, reason: ExitReason) -> None:
+    def _exit(self, end: LastEnd, reason: ExitReason) -> None:
         self._agent.running = None
         self._agent.ended = end
         self._services.events.record(EventKind.ENDED, self._agent.name, **end.detail())
-        self._services.registry.note(self._agent, last_reason=str(end))
+        self._services.registry.save_soon(self._agent, last_reason=str(end))
         self.context.stop(reason)
 
-    async def _fulfil(self, on_exit: OnExit) -> None:
+    async def _apply(self, on_exit: OnExit) -> None:
         if on_exit is OnExit.KEEP:
             return
         runtime, name = self._services.runtime, self._agent.name

@@ -1,4 +1,4 @@
-"""From an agent's manifest to the machine that a runtime shall make."""
+"""Machine specs: how a runtime makes the machine of an agent, from the agent's manifest."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from hive.names import MANAGER
 from hive.participants.participant import Agent
 from hive.paths import Paths
 
-HarnessConnection = Callable[[str], tuple[str, ...]]
-"""Returns how the harness is started: the argument is its entry, "agent" or "manager"."""
+HarnessCommand = Callable[[str], tuple[str, ...]]
+"""Returns the command that starts a harness; its argument is "agent" or "manager"."""
 
 SpecOf = Callable[[Agent], MachineSpec]
-
+"""Returns the machine spec of an agent; raises ConfigError for an invalid manifest."""
 
 PROGRAMS = Path(sys.executable).parent
-"""Where this installation's programs are, `hive-ag3nt` among them."""
+"""Directory of this installation's programs, such as `hive-ag3nt`."""
 
 
-def harness_here(entry: str) -> tuple[str, ...]:
-    """Return how the harness of this installation is started."""
+def local_harness(entry: str) -> tuple[str, ...]:
+    """Return the command that starts the harness of this installation."""
     return (sys.executable, "-m", "hive.harness", entry)
 
 
-def harness_inside(programs: Path | None) -> HarnessConnection:
-    """Return how the harness of an image is started.
+def container_harness(programs: Path | None) -> HarnessCommand:
+    """Return the commands that start the harness that a container's image has.
 
     Args:
-        programs: The directory inside that has it; None has the systemd inside look for it.
+        programs: The directory inside that has it; with None, the systemd inside searches for it.
     """
     names = {"agent": "hive-ag3nt", "manager": "hive-m1nd"}
 
@@ -45,67 +45,67 @@ def harness_inside(programs: Path | None) -> HarnessConnection:
 
 
 @frozen
-class Inside:
-    """What is the same for all agents of a hive where they run.
+class MachineDefaults:
+    """Settings that the machines of all agents of a hive share.
 
     Attributes:
-        harness: How the harness is started there.
-        binds: Directories of the host that all of them see.
+        harness: The command that starts the harness inside.
+        binds: Directories of the host that are visible in all machines.
     """
 
-    harness: HarnessConnection = harness_here
+    harness: HarnessCommand = local_harness
     binds: tuple[Bind, ...] = ()
 
 
-def inherited(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what agents inherit from the daemon's environment.
+def inherited_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the part of the daemon's environment that agents inherit.
 
-    Our own programs come first on PATH, so that an agent's program can call them. What tells the
-    daemon where its directories are is left out: agents have nothing to look for there.
+    The programs of hyperhive come first on PATH, so that an agent's program can call them. The
+    variables that name the daemon's own directories are left out.
     """
-    ours = ("HYPERHIVE_", "HIVE_")
-    kept = {name: value for name, value in environ.items() if not name.startswith(ours)}
+    own = ("HYPERHIVE_", "HIVE_")
+    kept = {name: value for name, value in environ.items() if not name.startswith(own)}
     return {**kept, "PATH": os.pathsep.join([str(PROGRAMS), environ.get("PATH", os.defpath)])}
 
 
-def spec_of(paths: Paths, inside: Inside) -> SpecOf:
-    """Return the function that describes an agent's machine."""
+def spec_of(paths: Paths, defaults: MachineDefaults) -> SpecOf:
+    """Return the function that makes machine specs."""
 
-    def describe(participant: Agent) -> MachineSpec:
-        manifest = manifest_from_json(participant.record.manifest)
-        state = paths.agent_state(participant.name)
+    def spec(agent: Agent) -> MachineSpec:
+        manifest = manifest_from_json(agent.record.manifest)
+        state = paths.agent_state(agent.name)
         return MachineSpec(
-            name=participant.name,
-            command=command_of(participant.name, manifest, inside.harness),
+            name=agent.name,
+            command=command_of(agent.name, manifest, defaults.harness),
             environment={
                 **manifest.env,
-                **_for_driver(manifest),
-                "HIVE_NAME": participant.name,
-                "HIVE_SOCKET": str(paths.agent_socket(participant.name)),
+                **_driver_environment(manifest),
+                "HIVE_NAME": agent.name,
+                "HIVE_SOCKET": str(paths.agent_socket(agent.name)),
                 "HIVE_STATE": str(state),
                 "HIVE_STOP_TIMEOUT": str(manifest.stop_timeout),
             },
             working_directory=manifest.cwd or state,
-            socket_dir=paths.socket_dir(participant.name),
+            socket_dir=paths.socket_dir(agent.name),
             state_dir=state,
-            log_file=paths.agent_log(participant.name),
-            binds=(*inside.binds, *manifest.binds),
+            log_file=paths.agent_log(agent.name),
+            binds=(*defaults.binds, *manifest.binds),
             stop_timeout=manifest.stop_timeout,
             memory_max=manifest.memory_max,
             cpu_quota=manifest.cpu_quota,
             origin=manifest.image or manifest.flake,
         )
 
-    return describe
+    return spec
 
 
-def _for_driver(manifest: AgentManifest) -> dict[str, str]:
+def _driver_environment(manifest: AgentManifest) -> dict[str, str]:
     settings = driver_settings(manifest)
     return {} if settings is None else {"HIVE_DRIVER_SETTINGS": settings}
 
 
-def command_of(name: str, manifest: AgentManifest, harness: HarnessConnection) -> tuple[str, ...]:
-    """Return what runs as the agent: its own program, or the harness with the driver's program."""
+def command_of(name: str, manifest: AgentManifest, harness: HarnessCommand) -> tuple[str, ...]:
+    """Return an agent's command: its own program, or the harness with the driver's program."""
     if manifest.exec is not None:
         return manifest.exec
     entry = "manager" if name == MANAGER else "agent"

@@ -1,7 +1,7 @@
-"""What is known of one participant right now, beside its durable record.
+"""State of one participant: its durable record, and its present state in memory.
 
-`Agent` and `Peer` are different types on purpose: whatever starts, stops or kills takes
-an `Agent`, so that no code path can be handed a peer.
+`Agent` and `Peer` are different types on purpose: what starts, stops or kills takes an `Agent`, so
+that no code path can act on a peer.
 """
 
 from __future__ import annotations
@@ -14,26 +14,27 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
-from hive.config import AgentManifest, manifest_from_json
+from hive.config import AgentManifest, manifest_from_json, manifest_to_json
 from hive.errors import ConfigError
 from hive.exits import Ended, facts
 from hive.machines.observer import ObservedState
 from hive.machines.runtime import Running
-from hive.participants.harness import HarnessConnection, RestartNotice
+from hive.names import MANAGER
+from hive.participants.harness_connection import HarnessConnection
 from hive.participants.reboots import Reboots
 from hive.participants.turn_feed import TurnFeed
-from hive.store import EventRecord, ParticipantRecord
+from hive.store import Desired, EventRecord, Kind, ParticipantOrigin, ParticipantRecord
 
 
 @frozen
 class LastEnd:
-    """The last end of an agent's container, also of one that an earlier daemon saw.
+    """The last exit of an agent's container, also under an earlier daemon.
 
     Attributes:
-        reason: Why, in words.
-        at: Wall time in seconds when it was noticed.
-        last_lines: The end of its output, oldest first.
-        facts: The same for programs, see `hive.exits.facts`.
+        reason: The exit cause, as text.
+        at: Wall time in seconds when it was detected.
+        last_lines: The last lines of its output, oldest first.
+        facts: The exit cause as fields, see `hive.exits.facts`.
     """
 
     reason: str
@@ -43,12 +44,12 @@ class LastEnd:
 
     @classmethod
     def of(cls, ended: Ended) -> LastEnd:
-        """Return what is kept of an end."""
+        """Return the record of an exit."""
         return cls(str(ended), ended.at, ended.last_lines, facts(ended))
 
     @classmethod
-    def recalled(cls, event: EventRecord) -> LastEnd:
-        """Return the end that the diary tells of."""
+    def from_event(cls, event: EventRecord) -> LastEnd:
+        """Return the exit that an event of the event log describes."""
         detail = dict(event.detail)
         reason, lines = detail.pop("reason", "unknown"), detail.pop("last_lines", ())
         return cls(str(reason), event.at, tuple(lines), detail)
@@ -58,35 +59,43 @@ class LastEnd:
 
     @property
     def result(self) -> str | None:
-        """The word of systemd for it, if systemd ran it."""
+        """Systemd's `Result=` of the unit; None without systemd."""
         return self.facts.get("result")
 
     def detail(self) -> dict[str, Any]:
-        """Return it as the diary keeps it."""
+        """Return it as the detail of an event."""
         return {"reason": self.reason, **self.facts, "last_lines": list(self.last_lines) or None}
 
 
+@frozen
+class RestartNotice:
+    """A restart to report to the agent's next harness; `at` is the exit, in wall seconds."""
+
+    at: float
+    reason: str
+
+
 class OnExit(Enum):
-    """What shall become of the container when its actor ends."""
+    """Action on an agent's container when its actor ends."""
 
     KEEP = auto()
-    """Leave it running: the daemon goes, or the actor had a fault of its own."""
+    """Leave it running: the daemon ends, or the actor crashed."""
 
     STOP = auto()
-    """Stop it gracefully: the operator, or the daemon's orderly end, asked for it."""
+    """Stop it gracefully: the operator or the daemon's orderly end requests it."""
 
     KILL = auto()
-    """End it at once."""
+    """Kill it at once."""
 
 
 @define
 class Presence:
-    """Who is connected to a participant's socket, as the gateway sees it.
+    """Presence of a participant, from the connections to its socket.
 
     Attributes:
-        harnesses: Open connections that announced themselves as a harness.
-        since: Wall time in seconds when the first of them came, None when nobody is there.
-        last_seen: Wall time in seconds of the last sign of life, None if there never was one.
+        harnesses: Number of open connections that announced themselves as a harness.
+        since: Wall time in seconds since which there is one, None without any.
+        last_seen: Wall time in seconds of the last sign of life, None before the first.
     """
 
     harnesses: int = 0
@@ -95,18 +104,18 @@ class Presence:
 
     @property
     def connected(self) -> bool:
-        """Whether a harness is there now."""
+        """Whether a harness is connected."""
         return self.harnesses > 0
 
-    def arrived(self, now: float) -> None:
-        """Count a harness that announced itself."""
+    def on_connect(self, now: float) -> None:
+        """Count a connection that announced itself as a harness."""
         self.harnesses += 1
         self.last_seen = now
         if self.since is None:
             self.since = now
 
-    def left(self, now: float) -> None:
-        """Count a harness that is gone."""
+    def on_disconnect(self, now: float) -> None:
+        """Count the end of such a connection."""
         self.harnesses -= 1
         self.last_seen = now
         if self.harnesses == 0:
@@ -115,13 +124,15 @@ class Presence:
 
 @define(eq=False)
 class Participant:
-    """A participant: its durable record and what is known of it right now.
+    """The durable record of a participant and its present state.
 
     Attributes:
+        record: The row of the store.
+        presence: Whether a harness is connected.
         is_listening: Whether its socket listens.
-        start_error: Why the latest try to bring it up failed; None while that is not so.
-        harnesses: Connections that announced themselves as a harness, in that order.
-        live: What happens in its turns.
+        start_error: Why the last start of its actor failed; None after a success.
+        harnesses: Connections that announced themselves as a harness, oldest first.
+        turn_feed: Live events of its turns.
     """
 
     record: ParticipantRecord
@@ -129,7 +140,7 @@ class Participant:
     is_listening: bool = False
     start_error: str | None = None
     harnesses: list[HarnessConnection] = field(factory=list)
-    live: TurnFeed = field(factory=TurnFeed)
+    turn_feed: TurnFeed = field(factory=TurnFeed)
 
     @property
     def name(self) -> str:
@@ -138,34 +149,34 @@ class Participant:
 
     @property
     def reporter(self) -> HarnessConnection | None:
-        """The connected harness that reported last, None while what it does is unknown."""
+        """The connected harness that reported last, None while its activity is unknown."""
         reported = [each for each in self.harnesses if each.activity is not None]
         return max(reported, key=lambda each: each.reported_at, default=None)
 
     def change(self, **changes: Any) -> None:
-        """Change columns of the record in memory, and what is derived from them."""
+        """Change columns of the record in memory, and the fields derived from them."""
         self.record = evolve(self.record, **changes)
 
 
 @define(eq=False)
 class Peer(Participant):
-    """A participant whose lifecycle belongs to someone else.
+    """A participant whose lifecycle is not ours.
 
     Attributes:
-        sight: What its own service manager says about it; None if unknown or not observed.
-        observed: What that sight is of.
-        observe: The unit or machine that is to be observed, from the record.
+        observed_state: Its container's state as systemd reports it; None if unknown or unobserved.
+        observed_subject: The unit or machine that this state is of.
+        observe: The unit or machine to observe, from the record.
     """
 
-    sight: ObservedState | None = None
-    observed: str | None = None
+    observed_state: ObservedState | None = None
+    observed_subject: str | None = None
     observe: str | None = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.observe = _observe_of(self.record.manifest)
 
     def change(self, **changes: Any) -> None:
-        """Change columns of the record in memory, and what is derived from them."""
+        """Change columns of the record in memory, and the fields derived from them."""
         super().change(**changes)
         if "manifest" in changes:
             self.observe = _observe_of(self.record.manifest)
@@ -177,14 +188,14 @@ class Agent(Participant):
 
     Attributes:
         running: The machine as the runtime reported it; None while none runs.
-        ended: How the last one ended.
+        ended: The exit of the last one.
         on_exit: What its actor does with the machine when it ends.
-        stray: Whether its container was found running although it should be stopped.
-        reboots: How often its container has rebooted of late.
-        turn: Held by the request that is just starting or stopping it.
-        restarted: What its next harness must be told; None if it was told.
-        settings: The manifest of the record, read; if it cannot be used, one that sets nothing. The
-            start of the agent reports that; its stop does not depend on it.
+        stray: Whether its container runs although the desired state is stopped.
+        reboots: Recent reboots of its container.
+        lifecycle_lock: Held by the request that starts or stops it.
+        restart_notice: The restart to report to its next harness; None if there is none.
+        settings: The manifest of the record, decoded; an empty one if that is invalid. The start
+            of the agent reports the error; its stop does not depend on the manifest.
     """
 
     running: Running | None = None
@@ -192,23 +203,23 @@ class Agent(Participant):
     on_exit: OnExit = OnExit.KEEP
     stray: bool = False
     reboots: Reboots = field(factory=Reboots)
-    turn: asyncio.Lock = field(factory=asyncio.Lock)
-    restarted: RestartNotice | None = None
+    lifecycle_lock: asyncio.Lock = field(factory=asyncio.Lock)
+    restart_notice: RestartNotice | None = None
     settings: AgentManifest = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.settings = _settings_of(self.record.manifest)
 
     def change(self, **changes: Any) -> None:
-        """Change columns of the record in memory, and what is derived from them."""
+        """Change columns of the record in memory, and the fields derived from them."""
         super().change(**changes)
         if "manifest" in changes:
             self.settings = _settings_of(self.record.manifest)
 
-    def note_restart(self, at: float, reason: str) -> None:
-        """Keep for its next harness that it was restarted; only the latest time counts."""
-        if self.restarted is None or self.restarted.at < at:
-            self.restarted = RestartNotice(at, reason)
+    def record_restart(self, at: float, reason: str) -> None:
+        """Set the notice for its next harness, unless a later restart is there already."""
+        if self.restart_notice is None or self.restart_notice.at < at:
+            self.restart_notice = RestartNotice(at, reason)
 
 
 def _settings_of(manifest: str) -> AgentManifest:
@@ -221,3 +232,50 @@ def _settings_of(manifest: str) -> AgentManifest:
 def _observe_of(manifest: str) -> str | None:
     settings: dict[str, str] = json.loads(manifest or "{}")
     return settings.get("observe")
+
+
+def new_agent(
+    name: str,
+    manifest: AgentManifest,
+    now: float,
+    *,
+    origin: ParticipantOrigin = ParticipantOrigin.COMMAND,
+) -> ParticipantRecord:
+    """Return the record of a new agent."""
+    return ParticipantRecord(
+        name=name,
+        kind=Kind.MANAGER if name == MANAGER else Kind.AGENT,
+        desired=Desired.RUNNING if manifest.autostart else Desired.STOPPED,
+        manifest=manifest_to_json(manifest),
+        origin=origin,
+        broadcast=True,
+        description=manifest.description,
+        created_at=now,
+    )
+
+
+def new_peer(
+    name: str,
+    now: float,
+    *,
+    broadcast: bool = False,
+    description: str | None = None,
+    observe: str | None = None,
+    origin: ParticipantOrigin = ParticipantOrigin.COMMAND,
+) -> ParticipantRecord:
+    """Return the record of a new peer."""
+    return ParticipantRecord(
+        name=name,
+        kind=Kind.PEER,
+        desired=Desired.RUNNING,
+        manifest=peer_settings(observe),
+        origin=origin,
+        broadcast=broadcast,
+        description=description,
+        created_at=now,
+    )
+
+
+def peer_settings(observe: str | None) -> str:
+    """Return the settings of a peer as its record stores them: JSON, or empty."""
+    return json.dumps({"observe": observe}) if observe else ""

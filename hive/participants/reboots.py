@@ -1,4 +1,4 @@
-"""How often a guest may reboot before that is taken for what it is: a failure."""
+"""Limit of reboots: a container that reboots more often counts as failed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from attrs import define, field, frozen
 
 @frozen
 class RebootLimit:
-    """How many reboots are tolerated within a sliding window.
+    """Allowed reboots within a sliding window.
 
     Attributes:
         max_reboots: Reboots allowed inside the window.
@@ -25,22 +25,22 @@ class RebootLimit:
 
 @define
 class Reboots:
-    """The reboots of one guest that still count.
+    """The reboots of one container within the window.
 
     The window is that of `actors.RestartLimit`: a reboot exactly `within` seconds ago still counts.
-    Once there were too many, each further one is too many as well, until there was none for a whole
-    window: a guest that is started again with growing delays has not become any better by that.
+    Once the limit is exceeded, each further reboot exceeds it as well, until there was none for a
+    whole window: the growing delays of restarts alone do not reset it.
     """
 
     _times: deque[float] = field(factory=deque, init=False)
     _too_many: bool = field(default=False, init=False)
 
     def record(self, now: float, limit: RebootLimit) -> bool:
-        """Count a reboot; return whether it is still tolerated.
+        """Count a reboot; return whether it is within the limit.
 
         Args:
-            now: The loop's time, in seconds; it never goes backwards.
-            limit: What is tolerated.
+            now: The loop's time in seconds, which never goes backwards.
+            limit: The limit.
         """
         self._times.append(now)
         while self._times[0] < now - limit.within:
@@ -50,6 +50,6 @@ class Reboots:
         return not self._too_many
 
     def clear(self) -> None:
-        """Forget every reboot."""
+        """Remove all reboots."""
         self._times.clear()
         self._too_many = False

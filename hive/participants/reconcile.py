@@ -1,7 +1,7 @@
-"""Bring hive.toml and the store together, at the daemon's start.
+"""Merge hive.toml into the records of the store, when the daemon starts.
 
-The file says what exists and how it is made; the store remembers what the operator wished since
-(stopped, paused) and what was created by command. Nothing is removed because a line is missing.
+The file has participants and their manifests. The store has the desired state (stopped, paused)
+and the participants that were created by command. A line missing in the file removes nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import attrs
 from hive.config import AgentManifest, HiveConfig, PeerConfig, manifest_to_json
 from hive.errors import ConfigError
 from hive.names import MANAGER
-from hive.participants.lifecycle import new_agent, new_peer, peer_settings
+from hive.participants.participant import new_agent, new_peer, peer_settings
 from hive.store import Kind, ParticipantOrigin, ParticipantRecord
 
 Records = Mapping[str, ParticipantRecord]
@@ -22,10 +22,10 @@ Records = Mapping[str, ParticipantRecord]
 def reconcile(
     config: HiveConfig, stored: Records, now: float
 ) -> tuple[list[ParticipantRecord], list[str]]:
-    """Return the records of everyone who takes part, and what the operator should be told.
+    """Return the records of all participants, and sentences about those not in the file.
 
     Raises:
-        ConfigError: When a name changed from agent to peer or back; that is a move, not an edit.
+        ConfigError: When a name changed from agent to peer or back.
     """
     records = dict(stored)
     for name, manifest in configured_agents(config).items():

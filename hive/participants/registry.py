@@ -1,4 +1,4 @@
-"""All participants, by name: the one place that says who exists and of which kind."""
+"""The registry: all participants by name, each an agent or a peer."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ SEEN_INTERVAL = 60.0
 
 
 class Registry:
-    """Participants in the order they joined.
+    """Participants, in the order in which they were added.
 
     Args:
-        store: Keeps the records.
-        clock: Stamps what is seen.
-        events: Is told who comes and goes.
+        store: Stores the records.
+        clock: Wall time.
+        events: Records connects and disconnects.
     """
 
     def __init__(self, store: Store, clock: Clock, events: EventLog) -> None:
@@ -74,11 +74,11 @@ class Registry:
         return participant
 
     def agent(self, name: str) -> Agent:
-        """Return a participant whose lifecycle is ours.
+        """Return an agent.
 
         Raises:
-            UnknownNameError: When nobody has that name.
-            NotAllowedError: When it is a peer, saying whose lifecycle it is.
+            UnknownNameError: When there is no such participant.
+            NotAllowedError: When it is a peer.
         """
         participant = self.get(name)
         if isinstance(participant, Agent):
@@ -93,7 +93,7 @@ class Registry:
         """Return a peer.
 
         Raises:
-            UnknownNameError: When nobody has that name.
+            UnknownNameError: When there is no such participant.
             NotAllowedError: When it is an agent.
         """
         participant = self.get(name)
@@ -105,7 +105,7 @@ class Registry:
         )
 
     def join(self, record: ParticipantRecord) -> Participant:
-        """Add a participant that the store knows."""
+        """Add the participant of a record."""
         kind = Peer if record.kind is Kind.PEER else Agent
         participant = kind(record, Presence(last_seen=record.last_seen))
         self._participants[record.name] = participant
@@ -113,71 +113,71 @@ class Registry:
         return participant
 
     def leave(self, participant: Participant) -> None:
-        """Forget a participant."""
+        """Remove a participant; its record is not saved again."""
         self._participants.pop(participant.name, None)
         self.changed(participant)
 
     async def save(self, participant: Participant, **changes: Any) -> None:
-        """Change a participant's durable record; returns once the change is on disk.
+        """Change a participant's record; returns once the change is on disk.
 
         Raises:
-            UnknownNameError: When it does not take part any more.
+            UnknownNameError: When it was removed meanwhile.
         """
-        if not self._takes_part(participant):
+        if not self._is_member(participant):
             raise UnknownNameError(f"{participant.name!r} does not take part in this hive any more")
         participant.change(**changes)
         self.changed(participant)
         await self._store.upsert_participant(participant.record)
 
-    def note(self, participant: Participant, **changes: Any) -> None:
-        """Change the record without waiting for the disk, for facts that may be lost in a crash."""
+    def save_soon(self, participant: Participant, **changes: Any) -> None:
+        """Change the record and return before that is on disk; a crash may lose the change."""
         participant.change(**changes)
         self.changed(participant)
-        if not self._takes_part(participant):
+        if not self._is_member(participant):
             return
         written = asyncio.ensure_future(self._store.upsert_participant(participant.record))
-        written.add_done_callback(_forget_outcome)
+        written.add_done_callback(_ignore_outcome)
 
-    def arrived(self, participant: Participant) -> None:
-        """A harness announced itself on the participant's socket."""
+    def on_connect(self, participant: Participant) -> None:
+        """Count a harness that announced itself on the participant's socket."""
         if not participant.presence.connected:
             self._events.record(EventKind.CONNECTED, participant.name)
-        participant.presence.arrived(self._clock.now())
-        self.note(participant, last_seen=participant.presence.last_seen)
+        participant.presence.on_connect(self._clock.now())
+        self.save_soon(participant, last_seen=participant.presence.last_seen)
 
-    def left(self, participant: Participant) -> None:
-        """A harness has gone."""
-        participant.presence.left(self._clock.now())
+    def on_disconnect(self, participant: Participant) -> None:
+        """Count the end of a harness's connection."""
+        participant.presence.on_disconnect(self._clock.now())
         if not participant.presence.connected:
             self._events.record(EventKind.DISCONNECTED, participant.name)
-        self.note(participant, last_seen=participant.presence.last_seen)
+        self.save_soon(participant, last_seen=participant.presence.last_seen)
 
-    def seen(self, participant: Participant) -> None:
-        """Somebody is at the participant's socket, be it only for one question.
+    def touch(self, participant: Participant) -> None:
+        """Record a sign of life on the participant's socket.
 
-        It is written down at most once in `SEEN_INTERVAL`: a script may ask often.
+        It is stored at most once in `SEEN_INTERVAL`: scripts may connect often.
         """
         now = self._clock.now()
         participant.presence.last_seen = now
         if now - (participant.record.last_seen or 0.0) >= SEEN_INTERVAL:
-            self.note(participant, last_seen=now)
+            self.save_soon(participant, last_seen=now)
 
-    def _takes_part(self, participant: Participant) -> bool:
-        """Whether the store still knows it; a record that is written again would come back."""
+    def _is_member(self, participant: Participant) -> bool:
+        """Whether it was not removed; to save its record would add it to the store again."""
         return self._participants.get(participant.name) is participant
 
     def changed(self, participant: Participant) -> None:
-        """Tell the listeners that a participant's status may look different now."""
+        """Call the listeners: a participant's status may have changed."""
         for listener in tuple(self._listeners):
             listener(participant)
 
     def subscribe(self, listener: Changed) -> Callable[[], None]:
-        """Call `listener` after each change; returns what ends that."""
+        """Call `listener` after each change; returns the function that unsubscribes it."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
 
-def _forget_outcome(written: asyncio.Future[None]) -> None:
-    """A note that could not be written is made again with the next change of the record."""
+def _ignore_outcome(written: asyncio.Future[None]) -> None:
+    """Ignore a failed write: the next change of the record writes all columns."""
     if not written.cancelled():
         written.exception()

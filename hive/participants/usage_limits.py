@@ -1,7 +1,7 @@
-"""Accounts that agents share, and which of them are used up.
+"""Usage limits: which accounts are used up, and until when.
 
-A usage limit belongs to a credential, not to an agent: whoever meets it first tells all who use the
-same one. When it ends they do not begin at the same moment.
+A usage limit belongs to a credential, not to an agent: the first harness that meets it stops all
+that share the account. After its end they begin again spread over `SPREAD` seconds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hive.store import Store, usage
 from hive.store.usage import Limit
 
 SPREAD = 60.0
-"""Seconds over which those who share an account begin again."""
+"""Seconds over which the participants that share an account begin again."""
 
 
 def spread(name: str, reset: float) -> float:
@@ -27,10 +27,10 @@ def spread(name: str, reset: float) -> float:
 
 
 class UsageLimits:
-    """The limits that are known; each is on disk before it counts.
+    """The current limits; each is on disk before it takes effect.
 
     Args:
-        store: Keeps them.
+        store: Stores them.
         clock: Wall time.
     """
 
@@ -40,31 +40,31 @@ class UsageLimits:
         self._limits: dict[str, Limit] = {}
 
     async def load(self) -> None:
-        """Read what is on disk."""
+        """Read the limits from the store."""
         self._limits = {each.account: each for each in await self._store.read(usage.all_limits)}
 
     def limit_of(self, account: str | None) -> Limit | None:
-        """Return the limit of an account, None while it can be used by all who share it."""
+        """Return the limit of an account; None after its end and `SPREAD`."""
         found = self._limits.get(account) if account is not None else None
         if found is None or found.until + SPREAD <= self._clock.now():
             return None
         return found
 
     def current(self) -> list[Limit]:
-        """Return the limits that are not over, by account."""
+        """Return the limits that have not ended, by account."""
         now = self._clock.now()
         return [each for _, each in sorted(self._limits.items()) if each.until + SPREAD > now]
 
-    async def limit(self, limit: Limit) -> None:
-        """Keep that an account is used up, in place of what was known of it."""
+    async def add(self, limit: Limit) -> None:
+        """Store a limit in place of an earlier one of the same account."""
         await self._store.write(usage.save_limit(limit, ended=self._clock.now() - SPREAD))
         self._limits[limit.account] = limit
 
     async def lift(self, account: str) -> Limit:
-        """Forget that an account is used up.
+        """Remove the limit of an account.
 
         Raises:
-            NotFoundError: It is not.
+            NotFoundError: It has none.
         """
         found = self.limit_of(account)
         if found is None:

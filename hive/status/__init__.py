@@ -1,1 +1,1 @@
-"""What the operator is shown: status rows, events of the actor system, observed peers, output."""
+"""What the operator is shown: status rows, the supervision tree, agents' output, events."""

@@ -1,4 +1,4 @@
-"""What happens in the actor system, written into the hive's diary in an operator's words."""
+"""Events of the actor system as events of the hive, in the terms of an operator."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from actors import (
 )
 from hive.errors import HiveError
 from hive.event_log import EventKind, EventLog
-from hive.participants.notices import SystemNotices
 from hive.participants.participant import Agent, Participant
 from hive.participants.registry import Registry
+from hive.participants.system_notices import SystemNotices
 
 logger = logging.getLogger(__name__)
 
@@ -32,12 +32,12 @@ PARTICIPANTS = frozenset({"agents", "peers"})
 
 
 class ActorEvents:
-    """Turns events of the actor system into events of the hive.
+    """Translates events of the actor system into events of the hive.
 
     Args:
-        registry: Who takes part.
-        events: Where they are written down.
-        notices: Who tells people of what they have to act on.
+        registry: The participants.
+        events: The event log.
+        notices: Sends mail about parked agents.
     """
 
     def __init__(self, registry: Registry, events: EventLog, notices: SystemNotices) -> None:
@@ -45,33 +45,33 @@ class ActorEvents:
         self._events = events
         self._notices = notices
 
-    def note(self, event: Event) -> None:
-        """Take one event."""
+    def record(self, event: Event) -> None:
+        """Record one event of the actor system, if it concerns the operator."""
         match event:
             case ActorStarted() | ActorExited():
                 _log_fault(event)
             case ChildRestarting(ref=ref, delay=delay, attempt=attempt):
-                self._tell(ref, EventKind.RESTARTING, in_seconds=round(delay, 3), attempt=attempt)
+                self._record(ref, EventKind.RESTARTING, in_seconds=round(delay, 3), attempt=attempt)
             case ChildParked(ref=ref, reason=reason):
-                self._parked(ref, self._why_parked(ref, reason))
+                self._record_parked(ref, self._parking_reason(ref, reason))
             case MessageDropped() | TaskStuck() | SlowHandler() | Escalated():
                 logger.error("trouble in %s: %s", event.ref.path, event)
-                self._tell(event.ref, EventKind.TROUBLE, what=str(event))
+                self._record(event.ref, EventKind.TROUBLE, what=str(event))
             case _:
                 return
         participant = self._participant(event.ref)
         if participant is not None:
             self._registry.changed(participant)
 
-    def _parked(self, ref: Ref[Any], why: dict[str, Any]) -> None:
-        self._tell(ref, EventKind.FAILED, **why)
+    def _record_parked(self, ref: Ref[Any], detail: dict[str, Any]) -> None:
+        self._record(ref, EventKind.FAILED, **detail)
         if isinstance(self._participant(ref), Agent):
-            self._notices.failed(_name(ref), why)
+            self._notices.failed(_name(ref), detail)
 
-    def _tell(self, ref: Ref[Any], kind: EventKind, **detail: Any) -> None:
+    def _record(self, ref: Ref[Any], kind: EventKind, **detail: Any) -> None:
         self._events.record(kind, _name(ref), **detail)
 
-    def _why_parked(self, ref: Ref[Any], reason: ExitReason) -> dict[str, Any]:
+    def _parking_reason(self, ref: Ref[Any], reason: ExitReason) -> dict[str, Any]:
         participant = self._participant(ref)
         if participant is not None and participant.start_error is not None:
             return {"reason": participant.start_error}
@@ -90,7 +90,7 @@ def _name(ref: Ref[Any]) -> str:
 
 
 def _log_fault(event: ActorStarted | ActorExited) -> None:
-    """Log what is a fault of this program; a container's end or a refusal is no such thing."""
+    """Log a crash with its traceback, unless it is a container's exit or an error of ours."""
     if not isinstance(event, ActorExited) or not isinstance(event.reason, Crashed):
         return
     if not isinstance(event.reason.error, HiveError):

@@ -1,4 +1,4 @@
-"""Keeps what systemd says about peers up to date. It has an `Observer`, so it cannot act."""
+"""The peer watch: updates the observed state of peers. An `Observer` cannot act on them."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from hive.participants.registry import Registry
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 30.0
-"""How often peers are looked at although nothing was heard."""
+REFRESH_INTERVAL = 30.0
+"""Seconds between two refreshes without a signal."""
 
 
 class PeerWatch:
-    """Looks at the peers that are to be observed; without any, it does nothing at all.
+    """Refreshes the state of observed peers, on signals and by polling; idle without any.
 
     Args:
-        registry: Who takes part; told when something looks different.
-        observer: Makes what sees, when the first peer is to be observed.
+        registry: The participants; notified when an observed state changes.
+        observer: Makes the observer, when the first peer is to be observed.
     """
 
     def __init__(self, registry: Registry, observer: Callable[[], Observer]) -> None:
         self._registry = registry
-        self._make = observer
-        self._hinted = asyncio.Event()
+        self._make_observer = observer
+        self._refresh_requested = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._unsubscribe: Callable[[], None] | None = None
 
@@ -40,7 +40,7 @@ class PeerWatch:
             self._changed(peer)
 
     async def close(self) -> None:
-        """Stop looking. Idempotent."""
+        """Stop the tasks. Idempotent."""
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
@@ -51,38 +51,38 @@ class PeerWatch:
         self._tasks.clear()
 
     def _changed(self, participant: Participant) -> None:
-        if not isinstance(participant, Peer) or participant.observe == participant.observed:
+        if not isinstance(participant, Peer) or participant.observe == participant.observed_subject:
             return
-        participant.observed, participant.sight = participant.observe, None
-        self._hinted.set()
+        participant.observed_subject, participant.observed_state = participant.observe, None
+        self._refresh_requested.set()
         if not self._tasks:
-            observer = self._make()
+            observer = self._make_observer()
             self._tasks = [
-                asyncio.create_task(self._look_round(observer), name="lookout: look"),
-                asyncio.create_task(observer.listen(self._heard), name="lookout: listen"),
+                asyncio.create_task(self._refresh_all(observer), name="peer watch: refresh"),
+                asyncio.create_task(observer.listen(self._on_signal), name="peer watch: signals"),
             ]
 
-    def _heard(self, name: str) -> None:
+    def _on_signal(self, name: str) -> None:
         subjects = [peer.observe for peer in self._registry.peers if peer.observe]
         if not name or any(name == each or name in units_of(each) for each in subjects):
-            self._hinted.set()
+            self._refresh_requested.set()
 
-    async def _look_round(self, observer: Observer) -> None:
+    async def _refresh_all(self, observer: Observer) -> None:
         while True:
-            self._hinted.clear()
+            self._refresh_requested.clear()
             for peer in self._registry.peers:
                 if peer.observe:
-                    await self._look(observer, peer, peer.observe)
+                    await self._refresh(observer, peer, peer.observe)
             with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_SECONDS):
-                    await self._hinted.wait()
+                async with asyncio.timeout(REFRESH_INTERVAL):
+                    await self._refresh_requested.wait()
 
-    async def _look(self, observer: Observer, peer: Peer, subject: str) -> None:
+    async def _refresh(self, observer: Observer, peer: Peer, subject: str) -> None:
         try:
-            sight = await observer.state_of(subject)
+            state = await observer.state_of(subject)
         except FailedError as error:
             logger.warning("%s cannot be observed: %s", peer.name, error)
-            sight = None
-        if sight != peer.sight:
-            peer.sight = sight
+            state = None
+        if state != peer.observed_state:
+            peer.observed_state = state
             self._registry.changed(peer)

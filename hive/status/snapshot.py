@@ -1,30 +1,33 @@
-"""The status of every participant, put together from whoever knows.
+"""Snapshots for the operator: status rows, the supervision tree, the output of agents.
 
-That is the kernel, the supervisor, the store, the broker and the sockets. Nothing here is
-remembered; everything is asked for.
+A status row is assembled on request from the kernel, the supervisor, the store, the broker and the
+sockets. Nothing is cached.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from enum import StrEnum
 from typing import Any
 
-from actors import ChildInfo, ChildState
+from actors import ChildInfo, ChildState, TreeNode
 from hive.broker.queries import MailQueries
 from hive.clock import Clock, rfc3339
 from hive.machines.observer import ObservedState
+from hive.machines.runtime import Runtime
 from hive.names import MANAGER
-from hive.participants.lifecycle import Lifecycle
+from hive.participants.machine_specs import SpecOf
 from hive.participants.participant import Agent, Participant, Peer
 from hive.participants.registry import Registry
+from hive.participants.supervision import Supervision
 from hive.store import Desired, Kind
 from hive.wire.enums import ActivityState
-from hive.wire.rows import StatusRow, WhoRow
+from hive.wire.rows import StatusRow, TreeRow, WhoRow
 
 
 class State(StrEnum):
-    """What a participant is doing, in one word."""
+    """State of a participant, in one word."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -39,10 +42,10 @@ class State(StrEnum):
 
 
 UNKNOWN = "unknown"
-"""The activity of a participant whose harness is not there, or says nothing."""
+"""The activity of a participant without a connected harness, or before its first report."""
 
-BREATH = 50
-"""Rows after which everybody else gets a turn of the loop; so many take about a millisecond."""
+ROWS_PER_TURN = 50
+"""Rows assembled in one turn of the loop, which takes about a millisecond."""
 
 _BY_CHILD = {
     ChildState.STOPPING: State.STOPPING,
@@ -52,7 +55,7 @@ _BY_CHILD = {
 
 
 def state_of(participant: Participant, info: ChildInfo | None) -> State:
-    """Return the one word for a participant, from its supervisor's and the kernel's facts."""
+    """Return the state of a participant, from its child's state and the runtime's report."""
     if not isinstance(participant, Agent):
         return State.CONNECTED if participant.presence.connected else State.AWAY
     if participant.stray:
@@ -67,30 +70,30 @@ def state_of(participant: Participant, info: ChildInfo | None) -> State:
 
 
 class Snapshot:
-    """Draws status rows."""
+    """Assembles status rows."""
 
     def __init__(
-        self, registry: Registry, lifecycle: Lifecycle, mail: MailQueries, clock: Clock
+        self, registry: Registry, supervision: Supervision, mail: MailQueries, clock: Clock
     ) -> None:
         self._registry = registry
-        self._lifecycle = lifecycle
+        self._supervision = supervision
         self._mail = mail
         self._clock = clock
 
     async def rows(self) -> list[StatusRow]:
         """Return one row per participant: manager, agents, peers."""
         members = (*self._registry.agents, *self._registry.peers)
-        infos = await self._lifecycle.infos()
+        infos = await self._supervision.infos()
         rows: list[StatusRow] = []
         for participant in members:
             rows.append(self._row(participant, infos.get(participant.name)))
-            if len(rows) % BREATH == 0:
+            if len(rows) % ROWS_PER_TURN == 0:
                 await asyncio.sleep(0)
         return rows
 
     async def row(self, participant: Participant) -> StatusRow:
         """Return the row of one participant."""
-        return self._row(participant, await self._lifecycle.info(participant))
+        return self._row(participant, await self._supervision.info(participant))
 
     def _row(self, participant: Participant, info: ChildInfo | None) -> StatusRow:
         state = state_of(participant, info)
@@ -115,30 +118,30 @@ class Snapshot:
             unread=self._mail.unread(participant.name),
             last_seen=_time(participant.presence.last_seen),
             connected=participant.presence.connected,
-            **self._life(participant, info, state),
-            **_activity(participant),
+            **self._lifecycle_fields(participant, info, state),
+            **_activity_fields(participant),
         )
 
-    def _life(
+    def _lifecycle_fields(
         self, participant: Participant, info: ChildInfo | None, state: State
     ) -> dict[str, Any]:
         if isinstance(participant, Peer):
             since = _time(participant.presence.since)
-            reason = participant.start_error or self._loop(participant)
+            reason = participant.start_error or self._loop_reason(participant)
             return {
                 "since": since,
                 "reason": reason,
                 "source": "socket",
-                **_seen(participant.sight),
+                **_observed_fields(participant.observed_state),
             }
         assert isinstance(participant, Agent)
         running, ended = participant.running, participant.ended
         return {
             "since": _time(_since(participant, state)),
             "restarts": info.restarts if info else 0,
-            "reason": _reason(participant, state) or self._loop(participant),
+            "reason": _reason(participant, state) or self._loop_reason(participant),
             "source": running.source if running else "hive",
-            "restart_delays": self._lifecycle.restart_delays(participant),
+            "restart_delays": self._supervision.restart_delays(participant),
             "next_restart_at": self._wall(info.next_restart_at) if info else None,
             "last_end": ended.reason if ended else None,
             "last_end_at": _time(ended.at if ended else None),
@@ -147,8 +150,8 @@ class Snapshot:
             "last_lines": list(ended.last_lines) if ended and ended.last_lines else None,
         }
 
-    def _loop(self, participant: Participant) -> str | None:
-        """Return that a participant's mail is parked because it loops, None while it is not."""
+    def _loop_reason(self, participant: Participant) -> str | None:
+        """Return the reason of a participant whose mail is held by an open circuit, else None."""
         for loop in self._mail.loops():
             if participant.name in loop.pair:
                 [other] = set(loop.pair) - {participant.name}
@@ -165,7 +168,7 @@ class Snapshot:
         return rfc3339(self._clock.now() + ahead)
 
     def who(self) -> list[WhoRow]:
-        """Return what participants may see of each other."""
+        """Return the rows that participants may see of each other."""
         return [
             WhoRow(
                 name=participant.name,
@@ -173,14 +176,14 @@ class Snapshot:
                 connected=participant.presence.connected,
                 last_seen=_time(participant.presence.last_seen),
                 status_text=participant.record.status_text,
-                activity=_activity(participant)["activity"],
+                activity=_activity_fields(participant)["activity"],
             )
             for participant in self._registry
         ]
 
 
 def _since(participant: Agent, state: State) -> float | None:
-    """Return since when an agent is in a state; of one that it passes through, nobody notes it."""
+    """Return the time since which an agent is in a state; None for a transitional state."""
     if state in {State.STARTING, State.STOPPING}:
         return None
     if participant.running is not None:
@@ -200,8 +203,8 @@ def _reason(participant: Agent, state: State) -> str | None:
     )
 
 
-def _activity(participant: Participant) -> dict[str, Any]:
-    """Return what the harness of a participant says, and when it said so."""
+def _activity_fields(participant: Participant) -> dict[str, Any]:
+    """Return the fields of the last report of a participant's harness."""
     reporter = participant.reporter
     if reporter is None or reporter.activity is None:
         return {"activity": UNKNOWN}
@@ -217,17 +220,51 @@ def _activity(participant: Participant) -> dict[str, Any]:
     }
 
 
-def _seen(sight: ObservedState | None) -> dict[str, Any]:
-    """Return what its own service manager says about a peer, if anybody looks."""
-    if sight is None:
+def _observed_fields(observed: ObservedState | None) -> dict[str, Any]:
+    """Return the fields of a peer's observed state; none if it is not observed."""
+    if observed is None:
         return {}
     return {
-        "observed": str(sight),
-        "since": _time(sight.since),
-        "restarts": sight.restarts,
-        "source": sight.source,
+        "observed": str(observed),
+        "since": _time(observed.since),
+        "restarts": observed.restarts,
+        "source": observed.source,
     }
 
 
 def _time(seconds: float | None) -> str | None:
     return None if seconds is None else rfc3339(seconds)
+
+
+def tree_row(node: TreeNode) -> TreeRow:
+    """Return a node of the supervision tree and all nodes below it as a row."""
+    state = node.state if node.child is None else node.child.state
+    return TreeRow(
+        path=node.path,
+        kind=node.kind.value,
+        state=state.value,
+        restarts=node.restarts,
+        mailbox=node.mailbox,
+        current=None if node.current is None else type(node.current.message).__name__,
+        current_seconds=None if node.current is None else round(node.current.age, 3),
+        last_exit=None if node.last_exit is None else str(node.last_exit),
+        children=[tree_row(child) for child in node.children],
+    )
+
+
+class MachineLogs:
+    """Reads the output of agents' machines from their runtime."""
+
+    def __init__(self, registry: Registry, runtime: Runtime, spec_of: SpecOf) -> None:
+        self._registry = registry
+        self._runtime = runtime
+        self._spec_of = spec_of
+
+    async def last_lines(self, name: str, lines: int) -> list[str]:
+        """Return the newest lines of an agent's output, oldest first."""
+        spec = self._spec_of(self._registry.agent(name))
+        return list(await asyncio.to_thread(self._runtime.last_lines, spec, lines))
+
+    def follow(self, name: str, lines: int) -> AsyncIterator[str]:
+        """Yield the newest lines of an agent's output and then each new one."""
+        return self._runtime.follow(self._spec_of(self._registry.agent(name)), lines)

@@ -1,4 +1,4 @@
-"""Every test here may have a hive of its own."""
+"""Fixtures of the daemon's tests."""
 
 from tests.support.hives import site
 

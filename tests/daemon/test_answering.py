@@ -1,4 +1,4 @@
-"""The shortest way to an agent: a message is acked once its answer is stored, or given back."""
+"""`answering` in a hive: a message is acked once its answer is stored, else given back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.hives import Site, echo
 pytestmark = pytest.mark.sim
 
 
-async def test_two_agents_that_answer_do_not_talk_for_ever(site: Site) -> None:
+async def test_two_agents_that_answer_do_not_answer_each_other_for_ever(site: Site) -> None:
     async with site.simulated(agents={"alice": echo, "bob": echo}, peers=["box-b"]) as hive:
         client = await hive.client("box-b")
         await client.send("alice", "hi")

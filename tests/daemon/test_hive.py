@@ -1,4 +1,4 @@
-"""A whole hive: it opens completely or not at all, and closes completely, come what may."""
+"""A hive opens completely or not at all, and always closes completely."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from hive.errors import (
     UnavailableError,
 )
 from hive.event_log import EventKind
-from hive.participants.child_specs import KILL_MARGIN
+from hive.participants.supervision import KILL_MARGIN
 from hive.paths import Paths
 from tests.support.hives import EXEC, Site, connected, echo, swarm
 from tests.support.runtimes import ScriptedRuntime
@@ -31,8 +31,8 @@ from tests.support.runtimes import ScriptedRuntime
 sim = pytest.mark.sim
 
 
-async def usable(site: Site) -> None:
-    """Check that nothing of an earlier hive is in the way of a new one."""
+async def assert_usable(site: Site) -> None:
+    """Check that a new hive opens after an earlier one."""
     async with site.simulated(ScriptedRuntime(), swarm("probe")) as hive:
         await hive.until_state("probe", "running")
 
@@ -49,7 +49,7 @@ def actor(hive: Hive, name: str) -> Any:
 # The embedded hive, on real loops
 
 
-async def test_functions_answer_and_everything_is_let_go(site: Site) -> None:
+async def test_functions_answer_and_all_resources_are_released(site: Site) -> None:
     async with Hive(
         site.state_dir, run_dir=site.run_dir, agents={"echo": echo}, peers=["box-b"]
     ) as hive:
@@ -97,7 +97,7 @@ async def test_functions_and_programs_do_not_mix(site: Site) -> None:
 
 @sim
 @pytest.mark.parametrize("other_dir", ["state_dir", "run_dir"])
-async def test_a_second_hive_is_refused_and_harms_nobody(
+async def test_a_second_hive_is_refused_and_does_not_affect_the_first(
     site: Site, tmp_path: Path, other_dir: str
 ) -> None:
     runtime = ScriptedRuntime()
@@ -113,7 +113,7 @@ async def test_a_second_hive_is_refused_and_harms_nobody(
         assert (await hive.status("alice")).state == "running"
         async with connected(hive.paths.host_socket) as line:
             await line.ok("list")
-    await usable(site)
+    await assert_usable(site)
 
 
 # Starts that fail
@@ -121,7 +121,7 @@ async def test_a_second_hive_is_refused_and_harms_nobody(
 
 @sim
 @pytest.mark.parametrize("verb", ["open", "running"])
-async def test_a_runtime_that_does_not_work_is_told_and_nothing_stays_taken(
+async def test_a_runtime_error_is_reported_and_all_resources_are_released(
     site: Site, verb: str
 ) -> None:
     runtime = ScriptedRuntime()
@@ -129,26 +129,26 @@ async def test_a_runtime_that_does_not_work_is_told_and_nothing_stays_taken(
     with pytest.raises(FailedError, match="no bus"):
         await site.simulated(runtime, swarm("alice")).open()
     assert not runtime.is_open
-    await usable(site)
+    await assert_usable(site)
 
 
 @sim
-async def test_a_configuration_that_contradicts_the_store_is_told_as_itself(site: Site) -> None:
+async def test_a_configuration_that_contradicts_the_store_is_reported_as_such(site: Site) -> None:
     async with site.simulated(ScriptedRuntime(), swarm("alice")):
         pass
     config = HiveConfig(peers={"alice": PeerConfig()})
     with pytest.raises(ConfigError, match="hive-c0re destroy alice"):
         await site.simulated(ScriptedRuntime(), config).open()
-    await usable(site)
+    await assert_usable(site)
 
 
 @sim
-async def test_a_run_directory_that_is_too_deep_is_told_as_itself(site: Site) -> None:
+async def test_a_run_directory_that_is_too_deep_is_reported_as_such(site: Site) -> None:
     hive = site.simulated(ScriptedRuntime(), swarm("alice"))
     hive.paths = Paths(site.run_dir / ("x" * 100), site.state_dir)
     with pytest.raises(BadRequestError, match="HYPERHIVE_RUN_DIR"):
         await hive.open()
-    await usable(site)
+    await assert_usable(site)
 
 
 @sim
@@ -157,11 +157,13 @@ async def test_a_directory_that_cannot_be_made_is_named(site: Site) -> None:
     with pytest.raises(FailedError, match=r"cannot make .*/state: .*; check"):
         await site.simulated(ScriptedRuntime(), swarm("alice")).open()
     site.state_dir.unlink()
-    await usable(site)
+    await assert_usable(site)
 
 
 @sim
-async def test_an_agent_that_hangs_in_its_stop_does_not_keep_the_hive_for_ever(site: Site) -> None:
+async def test_an_agent_that_hangs_in_its_stop_does_not_block_the_end_of_the_hive(
+    site: Site,
+) -> None:
     runtime = ScriptedRuntime()
     async with site.simulated(runtime, swarm("alice")) as hive:
         await hive.until_state("alice", "running")
@@ -171,11 +173,11 @@ async def test_an_agent_that_hangs_in_its_stop_does_not_keep_the_hive_for_ever(s
     assert EXEC.stop_timeout < took < 2 * (EXEC.stop_timeout + KILL_MARGIN)
     assert not (site.run_dir / "agents" / "alice" / "mcp.sock").exists()
     runtime.held.clear()
-    await usable(site)
+    await assert_usable(site)
 
 
 @sim
-async def test_a_store_that_is_no_store_is_told_and_left_alone(site: Site) -> None:
+async def test_a_file_that_is_no_store_is_reported_and_not_changed(site: Site) -> None:
     site.state_dir.mkdir()
     database = site.state_dir / "hive.sqlite"
     database.write_bytes(b"this is no database at all, but it is somebody's" * 100)
@@ -183,7 +185,7 @@ async def test_a_store_that_is_no_store_is_told_and_left_alone(site: Site) -> No
         await site.simulated(ScriptedRuntime(), swarm("alice")).open()
     assert database.read_bytes().startswith(b"this is no database")
     database.unlink()
-    await usable(site)
+    await assert_usable(site)
 
 
 # Cancellations
@@ -191,7 +193,7 @@ async def test_a_store_that_is_no_store_is_told_and_left_alone(site: Site) -> No
 
 @sim
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 60])
-async def test_an_opening_that_is_cancelled_leaves_nothing_taken(site: Site, turns: int) -> None:
+async def test_an_opening_that_is_cancelled_releases_all_resources(site: Site, turns: int) -> None:
     runtime = ScriptedRuntime()
     hive = site.simulated(runtime, swarm("alice", peers=["damocles"]))
     opening = asyncio.ensure_future(hive.open())
@@ -202,12 +204,12 @@ async def test_an_opening_that_is_cancelled_leaves_nothing_taken(site: Site, tur
     if not opening.cancelled():
         await hive.close()
     assert not runtime.is_open
-    await usable(site)
+    await assert_usable(site)
 
 
 @sim
 @pytest.mark.parametrize("verb", ["open", "create", "start", "adopt"])
-async def test_an_opening_that_is_cancelled_while_the_runtime_hangs_leaves_nothing_taken(
+async def test_an_opening_that_is_cancelled_while_the_runtime_hangs_releases_all_resources(
     site: Site, verb: str
 ) -> None:
     runtime = ScriptedRuntime()
@@ -221,7 +223,7 @@ async def test_an_opening_that_is_cancelled_while_the_runtime_hangs_leaves_nothi
     if not opening.cancelled():
         await opening.result().close()
     assert not runtime.is_open
-    await usable(site)
+    await assert_usable(site)
 
 
 @sim
@@ -239,7 +241,7 @@ async def test_a_closing_that_is_cancelled_is_finished_first(site: Site, turns: 
     await asyncio.wait([closing])
     await hive.close()
     assert (runtime.machines, runtime.is_open) == ({}, False)
-    await usable(site)
+    await assert_usable(site)
 
 
 @sim
@@ -284,7 +286,7 @@ async def test_agents_that_are_kept_are_adopted_by_the_next_hive(site: Site) -> 
 
 
 @sim
-async def test_an_end_is_waited_for_until_somebody_asks(site: Site) -> None:
+async def test_wait_ended_waits_for_a_shutdown(site: Site) -> None:
     runtime = ScriptedRuntime()
     async with site.simulated(runtime, swarm("alice")) as hive:
         await hive.until_state("alice", "running")
@@ -302,7 +304,7 @@ async def test_an_end_is_waited_for_until_somebody_asks(site: Site) -> None:
 
 @sim
 @pytest.mark.parametrize("name", ["store", "broker"])
-async def test_whoever_needs_a_part_that_fails_starts_again_but_no_container_does(
+async def test_actors_after_a_failed_one_restart_but_no_container_does(
     site: Site, name: str
 ) -> None:
     runtime = ScriptedRuntime()
@@ -357,7 +359,7 @@ async def test_a_hive_that_gives_up_says_so_and_leaves_its_containers(site: Site
     assert "restarts" in str(failure.reason)
     await hive.close(keep_agents=True)
     assert set(runtime.machines) == {"alice"}
-    await usable(site)
+    await assert_usable(site)
 
 
 @sim
@@ -369,11 +371,11 @@ async def test_an_answer_is_still_found_after_the_broker_failed(site: Site) -> N
         assert await hive.answer_to(await hive.send("echo", "two")) == "heard two"
 
 
-# What is in the file
+# The configuration file
 
 
 @sim
-async def test_what_is_not_in_the_file_any_more_is_told_and_kept(site: Site) -> None:
+async def test_an_agent_that_left_the_file_is_reported_and_kept(site: Site) -> None:
     runtime = ScriptedRuntime()
     async with site.simulated(runtime, swarm("alice", "bob")) as hive:
         await hive.until_state("bob", "running")
@@ -397,7 +399,7 @@ async def test_a_new_manifest_is_used_at_the_next_start(site: Site) -> None:
 
 
 @sim
-async def test_what_does_not_start_by_itself_is_stopped_until_somebody_starts_it(
+async def test_an_agent_without_autostart_is_stopped_until_it_is_started(
     site: Site,
 ) -> None:
     manifest = AgentManifest(exec=("agent",), autostart=False)
@@ -416,5 +418,5 @@ async def test_a_hive_that_is_not_open_says_so(site: Site, ask: Callable[[Hive],
 
 
 def test_a_killed_part_ends_as_killed() -> None:
-    """What the tests above rely on: a kill is no orderly end, so the rules apply."""
+    """The tests above rely on it: a kill is no orderly end, so the restart rules apply."""
     assert "kill" in str(Killed()).lower()

@@ -25,7 +25,7 @@ def test_a_second_daemon_is_refused_with_the_firsts_pid(tmp_path: Path) -> None:
     second.release()
 
 
-def test_a_leftover_file_is_no_lock(tmp_path: Path) -> None:
+def test_a_file_of_an_earlier_daemon_is_no_lock(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     path.write_text("99999999 of an earlier life\n")
     lock = DaemonLock(path, "HYPERHIVE_RUN_DIR")

@@ -1,4 +1,4 @@
-"""The runtime is the one that hive.toml names, and nothing else is loaded."""
+"""The runtime is the one that hive.toml names; modules of others are not imported."""
 
 import subprocess
 import sys
@@ -9,11 +9,11 @@ import pytest
 
 from hive.clock import SystemClock
 from hive.config import Containers, HiveConfig, RuntimeName
-from hive.daemon.runtimes import inside_of, runtime_of
+from hive.daemon.runtimes import machine_defaults_of, runtime_of
 from hive.machines.runtime import MachineSpec
 from hive.machines.systemd.machinectl import Machinectl
 from hive.machines.systemd.nixos_container import NixosContainer
-from hive.participants.machine_specs import Inside
+from hive.participants.machine_specs import MachineDefaults
 from hive.paths import Paths
 from hive.subprocesses import Outcome
 
@@ -25,11 +25,11 @@ def test_the_runtime_is_the_one_that_is_named(name: RuntimeName) -> None:
     config = HiveConfig(runtime=name, containers=Containers(programs=Path("/opt/hive")))
     runtime = runtime_of(config, PATHS, SystemClock(), {}, lambda *restart: None)
     assert runtime.name == name
-    inside = inside_of(config)
+    defaults = machine_defaults_of(config)
     if name is RuntimeName.PROCESS:
-        assert inside == Inside()
+        assert defaults == MachineDefaults()
     else:
-        assert inside.harness("agent") == ("/opt/hive/hive-ag3nt",)
+        assert defaults.harness("agent") == ("/opt/hive/hive-ag3nt",)
 
 
 def test_a_hive_of_processes_loads_nothing_of_systemd() -> None:
@@ -47,7 +47,7 @@ assert not loaded, loaded
 
 
 class Recorder:
-    """Runs nothing; every image and container is unknown, and every command works."""
+    """Records commands; no image or container exists, and every command succeeds."""
 
     def __init__(self) -> None:
         self.ran: list[tuple[str, ...]] = []

@@ -1,4 +1,4 @@
-"""systemd hears that the daemon is up, how it is, and that its loop runs."""
+"""systemd gets readiness, status and watchdog messages."""
 
 import asyncio
 import os
@@ -15,7 +15,7 @@ ABSTRACT = f"@hyperhive-test-{os.getpid()}"
 
 @pytest.fixture(params=["path", "abstract"])
 def systemd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, socket.socket]]:
-    """What `NOTIFY_SOCKET` says, and the socket behind it."""
+    """The value of `NOTIFY_SOCKET`, and the socket at that address."""
     address = ABSTRACT if request.param == "abstract" else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(address.replace("@", "\0", 1) if request.param == "abstract" else address)
@@ -37,7 +37,7 @@ def test_each_message_is_one_datagram(systemd: tuple[str, socket.socket]) -> Non
 
 
 @pytest.mark.sim
-async def test_it_shows_more_often_than_asked_that_its_loop_runs(tmp_path: Path) -> None:
+async def test_watchdog_messages_come_more_often_than_required(tmp_path: Path) -> None:
     address = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(address)
@@ -50,32 +50,34 @@ async def test_it_shows_more_often_than_asked_that_its_loop_runs(tmp_path: Path)
 
 
 @pytest.mark.sim
-async def test_without_a_watchdog_nothing_is_to_be_shown(caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_a_watchdog_nothing_is_sent(caplog: pytest.LogCaptureFixture) -> None:
     await SystemdNotifier("/nowhere").keep_alive()
-    assert not caplog.records, "it tried to tell somebody who is not there"
+    assert not caplog.records, "it tried to send"
 
 
-def test_what_is_meant_for_us_is_taken_out_of_the_environment() -> None:
+def test_the_variables_are_removed_from_the_environment() -> None:
     environ = {
         "NOTIFY_SOCKET": "/run/n",
         "WATCHDOG_USEC": "30000000",
         "WATCHDOG_PID": str(os.getpid()),
         "PATH": "/bin",
     }
-    assert SystemdNotifier.take(environ) == SystemdNotifier("/run/n", 30.0)
+    assert SystemdNotifier.from_environ(environ) == SystemdNotifier("/run/n", 30.0)
     assert environ == {"PATH": "/bin"}, "no agent can speak as the daemon"
-    assert SystemdNotifier.take(environ) == SystemdNotifier(None, None)
+    assert SystemdNotifier.from_environ(environ) == SystemdNotifier(None, None)
 
 
 @pytest.mark.parametrize(("usec", "pid"), [("30000000", "1"), ("0", None), ("soon", None)])
-def test_a_watchdog_of_somebody_else_or_none_is_not_ours(usec: str, pid: str | None) -> None:
+def test_a_watchdog_of_another_process_or_an_invalid_one_is_ignored(
+    usec: str, pid: str | None
+) -> None:
     environ = {"WATCHDOG_USEC": usec} | ({"WATCHDOG_PID": pid} if pid else {})
-    assert SystemdNotifier.take(environ).watchdog is None
+    assert SystemdNotifier.from_environ(environ).watchdog is None
 
 
-def test_a_systemd_that_does_not_listen_is_no_reason_to_end(
+def test_a_systemd_that_does_not_listen_is_only_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     SystemdNotifier(str(tmp_path / "gone")).ready("up")
-    assert "systemd could not be told" in caplog.text
+    assert "systemd could not be notified" in caplog.text
     SystemdNotifier(None).ready("up")

@@ -1,4 +1,4 @@
-"""The daemon around a hive: what it prints and how it ends."""
+"""The daemon: its output and its exit status."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Hive]:
     """The hives that the daemon opened."""
     found: list[Hive] = []
 
-    class Noted(Hive):
+    class Recorded(Hive):
         async def open(self) -> None:
             await super().open()
             found.append(self)
 
-    monkeypatch.setattr(serve, "Hive", Noted)
+    monkeypatch.setattr(serve, "Hive", Recorded)
     return found
 
 
@@ -45,7 +45,7 @@ async def answering(opened: list[Hive]) -> Hive:
     return opened[0]
 
 
-async def test_an_asked_for_end_is_a_good_one(
+async def test_a_requested_end_is_a_success(
     site: Site, opened: list[Hive], capsys: pytest.CaptureFixture[str]
 ) -> None:
     serving = asyncio.ensure_future(_serve(HiveConfig(), options(site)))
@@ -69,7 +69,7 @@ async def test_output_that_cannot_be_written_does_not_end_the_daemon(
     assert await serving == ExitStatus.OK
 
 
-async def test_the_garbage_collector_looks_seldom_while_it_serves(
+async def test_the_garbage_collector_runs_less_often_while_it_serves(
     site: Site, opened: list[Hive]
 ) -> None:
     before = gc.get_threshold()
@@ -82,7 +82,7 @@ async def test_the_garbage_collector_looks_seldom_while_it_serves(
     assert (gc.get_threshold(), gc.get_freeze_count()) == (before, 0)
 
 
-async def test_a_hive_that_gives_up_is_a_failure_with_a_way_on(
+async def test_a_hive_that_gives_up_is_a_failure_with_a_remedy(
     site: Site, opened: list[Hive], capsys: pytest.CaptureFixture[str]
 ) -> None:
     serving = asyncio.ensure_future(_serve(HiveConfig(), options(site)))
@@ -96,7 +96,7 @@ async def test_a_hive_that_gives_up_is_a_failure_with_a_way_on(
     assert "the next 'hive-c0re serve' adopts them" in complaint
 
 
-async def test_a_daemon_that_is_cancelled_lets_everything_go(
+async def test_a_daemon_that_is_cancelled_releases_everything(
     site: Site, opened: list[Hive]
 ) -> None:
     serving = asyncio.ensure_future(_serve(HiveConfig(), options(site)))

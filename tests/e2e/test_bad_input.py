@@ -1,4 +1,4 @@
-"""Whatever arrives at a socket gets a clear answer, harms nobody and loses nothing."""
+"""Bad input at a socket gets a clear error, affects no other client and loses no message."""
 
 from __future__ import annotations
 
@@ -141,6 +141,6 @@ def test_requests_of_one_connection_are_answered_in_order_past_a_parked_recv(
         assert parked["messages"][0]["body"] == "ring"
 
 
-def test_agents_sockets_are_not_for_everyone(served: HiveOnDisk) -> None:
+def test_agents_sockets_are_not_open_to_all_users(served: HiveOnDisk) -> None:
     for path in (served.run_dir / "host.sock", served.socket_of("alice")):
         assert path.stat().st_mode & 0o777 == 0o660

@@ -1,4 +1,4 @@
-"""One daemon, killed and stopped in every way, never loses an agent, a message or its temper."""
+"""A daemon that is killed, stopped and started again keeps its agents and messages."""
 
 from __future__ import annotations
 

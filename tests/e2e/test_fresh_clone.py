@@ -1,4 +1,4 @@
-"""What a newcomer does: clone, `make run`, send a message from another terminal, Ctrl-C."""
+"""First steps: clone, `make run`, send a message from another terminal, Ctrl-C."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Sender:
     answered: dict[str, list[int]] = field(factory=lambda: defaultdict(list))
 
     def run(self) -> None:
-        """Send until told to stop."""
+        """Send until the event is set."""
         number = 0
         while not self.stop.is_set():
             sink = SINKS[number % len(SINKS)]
@@ -64,7 +64,7 @@ class Sink:
     unmarked_repeats: int = 0
 
     def run(self) -> None:
-        """Receive until told to stop."""
+        """Receive until the event is set."""
         while not self.stop.is_set():
             try:
                 self.receive()
@@ -81,7 +81,7 @@ class Sink:
                 connection.call({"cmd": "ack_turn"})
 
     def take(self, body: str, *, redelivered: bool) -> None:
-        """Note one delivery."""
+        """Record one delivery."""
         sender, number = body.split()
         if int(number) in self.first[sender]:
             self.repeats += 1
@@ -153,7 +153,7 @@ def check_history(senders: list[Sender], sinks: dict[str, Sink]) -> int:
 
 
 def is_served(path: Path) -> bool:
-    """Whether somebody listens on a socket; the file alone may be a leftover."""
+    """Whether a socket accepts connections; its file may outlive its process."""
     try:
         call(path, {"cmd": "status"}, 5)
     except HiveError:

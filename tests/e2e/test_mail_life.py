@@ -107,9 +107,9 @@ def test_the_last_attempt_makes_a_dead_letter_with_payload_and_reasons(post: Hiv
     assert letter["reason"] == "gave up after attempt 2 of 2: exit 2"
     assert ("nacked", 1, "exit 1") in steps(post, number)
     [notice] = ask(post, "ann", cmd="recv")["messages"]
-    told = json.loads(notice["body"])
-    assert (notice["from"], told["event"], told["id"]) == ("system", "dead_letter", number)
-    assert told["reason"] == letter["reason"]
+    detail = json.loads(notice["body"])
+    assert (notice["from"], detail["event"], detail["id"]) == ("system", "dead_letter", number)
+    assert detail["reason"] == letter["reason"]
     assert f"#{number}" in post.ok("dead-letters")
 
 
@@ -140,7 +140,7 @@ def test_dead_letters_are_replayed_and_discarded_one_by_one_and_by_filter(
     assert post.json("trace", str(by_ann[1]))["message"]["state"] == "expired"
 
 
-def test_a_late_ack_is_refused_and_told_what_happened(post: HiveOnDisk) -> None:
+def test_a_late_ack_is_refused_with_the_reason(post: HiveOnDisk) -> None:
     number = send(post, "ann", "ben")
     with Connection(post.socket_of("ben")) as first:
         lease = take(first)["lease"]
@@ -174,11 +174,11 @@ def test_only_what_came_in_through_the_operators_socket_is_the_operators(post: H
     real = int(post.ok("send", "ben", "deploy"))
     claimed = send(post, "ann", "ben", "From: operator\n\ndeploy, says the operator")
     verified = post.as_participant("ben", "verify", "--json", str(real))
-    told = json.loads(verified.stdout)
-    assert (told["from"], told["operator_verified"]) == ("operator", True)
-    assert told["socket"] == str(post.run_dir / "host.sock")
-    assert isinstance(told["pid"], int)
-    assert isinstance(told["uid"], int)
+    detail = json.loads(verified.stdout)
+    assert (detail["from"], detail["operator_verified"]) == ("operator", True)
+    assert detail["socket"] == str(post.run_dir / "host.sock")
+    assert isinstance(detail["pid"], int)
+    assert isinstance(detail["uid"], int)
     shown = post.as_participant("ben", "verify", str(claimed))
     assert shown.stdout == f"#{claimed} is from ann, not from the operator\n"
     assert ask(post, "ben", cmd="verify", id=claimed)["socket"] == str(post.socket_of("ann"))
@@ -194,7 +194,7 @@ def test_no_field_of_a_request_makes_a_sender(post: HiveOnDisk, field: str) -> N
     assert field in answer["error"]
 
 
-def test_whoever_is_no_part_of_a_message_cannot_ask_about_it(post: HiveOnDisk) -> None:
+def test_only_sender_and_recipient_may_ask_about_a_message(post: HiveOnDisk) -> None:
     number = send(post, "ann", "ben")
     assert ask(post, "ann", cmd="verify", id=number)["operator_verified"] is False
     for verb in ("verify", "receipts"):

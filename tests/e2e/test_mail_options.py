@@ -1,4 +1,4 @@
-"""What senders may say, who gets it, and what is refused, through the real programs."""
+"""Options of a send, its recipients and its limits, through the real programs."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def test_a_dedupe_key_answers_the_first_id_also_after_a_restart(post: HiveOnDisk
     assert bodies(drain(post, "ben")) == ["once", "work"]
 
 
-def test_what_expires_is_not_delivered_and_its_sender_hears_of_it(post: HiveOnDisk) -> None:
+def test_an_expired_message_is_not_delivered_and_its_sender_gets_a_notice(post: HiveOnDisk) -> None:
     number = send(post, "ann", "ben", "stale news", ttl_seconds=0.05)["id"]
     [notice] = drain(post, "ann", wait=10)
-    told = json.loads(notice["body"])
+    expected = json.loads(notice["body"])
     assert (notice["from"], notice["kind"]) == ("system", "system")
-    assert (told["event"], told["id"], told["to"]) == ("expired", number, "ben")
+    assert (expected["event"], expected["id"], expected["to"]) == ("expired", number, "ben")
     assert drain(post, "ben") == []
     assert post.json("trace", str(number))["message"]["state"] == "expired"
     own = int(post.ok("send", "ben", "too late", "--ttl", "0.05"))
@@ -177,7 +177,7 @@ def test_a_receiver_that_waits_for_a_removed_queue_is_answered(post: HiveOnDisk)
         assert json.loads(cat._socket.makefile().readline())["messages"] == []
 
 
-def test_a_broadcast_names_whom_it_passes_over(post: HiveOnDisk) -> None:
+def test_a_broadcast_names_the_participants_that_it_skips(post: HiveOnDisk) -> None:
     post.ok("stop", "sleepy")
     sent = post.json("send", "*", "all hands")
     assert sent["recipients"] == ["ann", "ben"], "the peers that opted in"
@@ -210,21 +210,21 @@ def test_what_is_over_a_limit_is_refused_with_the_numbers_and_nothing_is_stored(
         send(post, "ann", "ben", "x" * 5)
 
 
-def test_too_fast_a_sender_is_told_how_long_to_wait(post: HiveOnDisk) -> None:
+def test_a_sender_over_its_rate_is_refused_with_the_time_to_wait(post: HiveOnDisk) -> None:
     request = {"cmd": "send", "to": "ben", "body": "x", "supersede_key": "state"}
-    told = r"100 messages within a minute and 100 are allowed.* possible in 0\.\d s"
+    expected = r"100 messages within a minute and 100 are allowed.* possible in 0\.\d s"
     with Connection(post.socket_of("eve")) as eve:
 
         def send_many() -> None:
             for _ in range(200):
                 eve.call(request)
 
-        with pytest.raises(RateLimitedError, match=told):
+        with pytest.raises(RateLimitedError, match=expected):
             send_many()
     assert len(drain(post, "ben")) == 1
 
 
-def test_a_loop_is_parked_told_to_both_shown_and_reset(post: HiveOnDisk) -> None:
+def test_a_loop_opens_a_circuit_notifies_both_and_can_be_reset(post: HiveOnDisk) -> None:
     for _ in range(4):
         send(post, "cat", "dan", "ping")
         send(post, "dan", "cat", "pong")
@@ -246,7 +246,7 @@ def test_a_loop_is_parked_told_to_both_shown_and_reset(post: HiveOnDisk) -> None
     assert found == ["stored", "parked", "released", "leased", "acked"]
 
 
-def test_a_queue_is_begun_by_the_operator_alone(post: HiveOnDisk) -> None:
+def test_only_the_operator_creates_a_queue(post: HiveOnDisk) -> None:
     with pytest.raises(UnknownNameError, match="no participant is named 'queue:mine'"):
         send(post, "ann", "queue:mine")
     operator(post, "send", to="queue:mine", body="begin")

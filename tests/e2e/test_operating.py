@@ -66,7 +66,7 @@ def test_a_paused_agent_gets_no_mail_until_it_is_resumed(hive: HiveOnDisk) -> No
     assert (row["paused"], row["unread"], row["running"]) == (True, 1, True)
     hive.interrupt()
     hive.start()
-    assert hive.status("alice")["paused"] is True, "the wish outlives the daemon"
+    assert hive.status("alice")["paused"] is True, "the pause outlives the daemon"
     assert hive.json("inbox") == []
     hive.ok("resume", "alice")
     eventually(lambda: hive.json("inbox"), what="the answer")

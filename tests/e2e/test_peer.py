@@ -1,4 +1,4 @@
-"""A peer routes messages; its life is nobody's business but its own."""
+"""A peer exchanges messages; its lifecycle is out of the daemon's reach."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_damocles_exchanges_messages_and_outlives_everything(hive: HiveOnDisk) -
     assert hive.status("damocles")["kind"] == "peer"
 
 
-def test_a_peers_door_appears_at_once_and_survives_restarts(hive: HiveOnDisk) -> None:
+def test_a_peers_socket_appears_at_once_and_survives_restarts(hive: HiveOnDisk) -> None:
     hive.start()
     hive.ok("register-peer", "box-b")
     assert hive.socket_of("box-b").is_socket()
@@ -103,7 +103,7 @@ def test_a_peer_cannot_speak_for_another(hive: HiveOnDisk) -> None:
     assert message["kind"] == "peer"
 
 
-def test_status_knows_the_pid_of_nobody_elses_process(hive: HiveOnDisk) -> None:
+def test_status_shows_no_pid_of_a_peer(hive: HiveOnDisk) -> None:
     hive.configure(SWARM)
     hive.start()
     row = hive.status("damocles")

@@ -1,4 +1,4 @@
-"""Agents are really restarted, by the rules, and an operator's stop beats every rule."""
+"""Agents are restarted by their policy, and an operator's stop overrides every policy."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_a_stop_during_a_back_off_wins(hive: HiveOnDisk) -> None:
     assert hive.state("crashy") == "stopped"
     hive.interrupt()
     hive.start()
-    assert hive.state("crashy") == "stopped", "the wish outlives the daemon"
+    assert hive.state("crashy") == "stopped", "the desired state outlives the daemon"
     assert "crashy" not in pids_of(hive.state_dir)
 
 

@@ -1,4 +1,4 @@
-"""The example is real: its agents answer, each in its own way, and its tests are their own."""
+"""The example swarm works: each of its agents answers in its own way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An operator's day with the store, through the real programs: copy, look, search, a full disk."""
+"""The store through the real programs: backup, doctor, search, a full disk."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
     if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
-        pytest.skip("this machine lets nobody mount a tmpfs")
+        pytest.skip("no permission to mount a tmpfs on this machine")
     yield place
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
@@ -69,7 +69,7 @@ def test_the_doctor_finds_a_healthy_hive_healthy_and_a_missing_daemon(hive: Hive
     assert hive.run("doctor", "--db").returncode == 0
 
 
-def test_mail_is_found_by_word_and_by_who(hive: HiveOnDisk) -> None:
+def test_mail_is_found_by_word_and_by_participant(hive: HiveOnDisk) -> None:
     hive.configure(PEERS)
     hive.start()
     hive.ok("send", "ann", "the build of alpha is broken")
@@ -102,7 +102,7 @@ def test_an_inbox_is_followed_and_a_reader_who_comes_back_misses_nothing(
     ]
 
 
-def test_a_cursor_that_is_too_old_is_told_so_with_the_oldest(hive: HiveOnDisk) -> None:
+def test_a_cursor_that_is_too_old_is_refused_with_the_oldest(hive: HiveOnDisk) -> None:
     hive.configure(PEERS)
     hive.start()
     hive.ok("shutdown")

@@ -315,7 +315,7 @@ async def test_a_limit_outlives_the_daemon_and_goes_when_it_is_over(site: Site) 
         await advance(wait)
         async with site.simulated(ScriptedRuntime(), swarm("alice")) as hive:
             await hive.until_state("alice", "running")
-            assert len(hive.parts.harnesses.accounts.current()) == known
+            assert len(hive.parts.harnesses.usage_limits.current()) == known
             async with connected(hive.paths.agent_socket("alice")) as line:
                 await line.ok("hello", **HARNESS)
                 await line.ok("report", state="idle", since=now(), account="acme")

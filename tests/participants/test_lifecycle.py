@@ -1,4 +1,4 @@
-"""What an operator wishes comes first on disk, then true, and the newest wish wins."""
+"""The desired state is on disk first, then carried out, and the newest request wins."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async def parked(hive: Hive, runtime: ScriptedRuntime) -> None:
     await hive.until_state("alice", "failed")
 
 
-# The durable wish comes first
+# The desired state comes first
 
 
 async def test_a_stop_is_on_disk_before_the_container_is_touched(
@@ -115,7 +115,7 @@ async def test_a_stop_that_fails_is_kept_for_the_next_hive(
         await hive.close(keep_agents=True)
     runtime.broken.clear()
     async with site.simulated(runtime, swarm("alice")) as hive:
-        assert await state(hive) == "stray", "it still runs, and nobody wants it to"
+        assert await state(hive) == "stray", "it still runs, although it should be stopped"
         row = await hive.status("alice")
         assert row.running
         assert "hive-c0re stop alice" in str(row.reason)
@@ -151,7 +151,7 @@ async def test_mail_for_a_stopped_agent_waits_for_it_also_in_the_next_hive(
         assert (await hive.status("alice")).unread == 2
 
 
-# The newest wish wins
+# The newest request wins
 
 
 async def test_a_stop_during_a_back_off_wins(hive: Hive, runtime: ScriptedRuntime) -> None:
@@ -216,7 +216,7 @@ async def test_a_start_wins_over_a_stop_that_is_under_way(
     await settle()
     starting = asyncio.ensure_future(hive.start("alice"))
     await settle()
-    assert not starting.done(), "what is about to be stopped does not count as started"
+    assert not starting.done(), "an agent that is being stopped does not count as started"
     release.set()
     await asyncio.gather(stopping, starting)
     await advance(100)
@@ -383,7 +383,7 @@ async def test_a_spawn_that_cannot_be_written_down_leaves_nothing(
 
 
 @pytest.mark.parametrize("purge", [False, True])
-async def test_destroy_keeps_the_mail_unless_told_to_purge(
+async def test_destroy_keeps_the_mail_unless_purge_is_given(
     site: Site, hive: Hive, runtime: ScriptedRuntime, purge: bool
 ) -> None:
     await hive.send("alice", "keep me")
@@ -393,7 +393,7 @@ async def test_destroy_keeps_the_mail_unless_told_to_purge(
     with pytest.raises(UnknownNameError):
         await hive.status("alice")
     with pytest.raises(UnknownNameError):
-        await hive.send("alice", "nobody there")
+        await hive.send("alice", "no such agent")
     await hive.parts.lifecycle.spawn("alice", EXEC)
     assert [message.body for message in await hive.inbox("alice")] == ([] if purge else ["keep me"])
     assert (await hive.status("alice")).unread == (0 if purge else 1)
@@ -406,7 +406,7 @@ async def test_a_destroyed_agent_does_not_come_back(
         await line.ok("hello", role="harness")
         participant = hive.parts.registry.get("alice")
         await hive.parts.lifecycle.destroy("alice", purge=False)
-    hive.parts.registry.note(participant, last_seen=1.0)
+    hive.parts.registry.save_soon(participant, last_seen=1.0)
     with pytest.raises(UnknownNameError, match="not take part"):
         await hive.parts.registry.save(participant, status_text="still here")
     await hive.close()
@@ -453,7 +453,7 @@ async def test_the_manager_is_not_destroyed_under_any_of_its_names(
 # Strays
 
 
-async def test_a_stray_is_reported_and_left_alone_until_somebody_decides(
+async def test_a_stray_is_reported_and_left_alone_until_the_operator_decides(
     site: Site, runtime: ScriptedRuntime
 ) -> None:
     manifest = AgentManifest(exec=("agent",), autostart=False)

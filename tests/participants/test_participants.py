@@ -1,4 +1,4 @@
-"""An agent's life is its container's life; a peer has none; the roster knows who is who."""
+"""The actors of agents and peers, and the registry."""
 
 from __future__ import annotations
 
@@ -17,8 +17,15 @@ from hive.errors import ConflictError, NotAllowedError, UnknownNameError
 from hive.event_log import EventLog
 from hive.exits import Ended, Exited, OutOfMemory, Signaled, facts
 from hive.participants.agent_actor import MachineEnded
-from hive.participants.lifecycle import new_agent, new_peer
-from hive.participants.participant import Agent, OnExit, Participant, Peer, Presence
+from hive.participants.participant import (
+    Agent,
+    OnExit,
+    Participant,
+    Peer,
+    Presence,
+    new_agent,
+    new_peer,
+)
 from hive.participants.registry import Registry
 from hive.store import InlineEngine, Store
 from tests.support.hives import EXEC, Site, connected, echo, swarm, until
@@ -54,7 +61,7 @@ async def hive(site: Site, runtime: ScriptedRuntime) -> AsyncIterator[Hive]:
     ],
     ids=str,
 )
-async def test_the_containers_end_is_the_actors_exit_and_the_rules_apply(
+async def test_the_containers_exit_is_the_actors_exit_and_restart_rules_apply(
     hive: Hive, runtime: ScriptedRuntime, how: Exited, reason: str
 ) -> None:
     runtime.end("alice", how, "last words")
@@ -75,7 +82,7 @@ async def test_the_containers_end_is_the_actors_exit_and_the_rules_apply(
     ]
 
 
-async def test_why_it_ended_is_known_in_the_next_hive(
+async def test_the_exit_cause_is_known_in_the_next_hive(
     site: Site, hive: Hive, runtime: ScriptedRuntime
 ) -> None:
     runtime.end("alice", OutOfMemory())
@@ -87,11 +94,11 @@ async def test_why_it_ended_is_known_in_the_next_hive(
         assert (row.state, row.reason) == ("stopped", "killed by the kernel: out of memory")
 
 
-async def test_a_fault_of_the_actor_costs_no_container(
+async def test_a_crash_of_the_actor_ends_no_container(
     hive: Hive, runtime: ScriptedRuntime, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = await hive.status("alice")
-    agents = hive.parts.lifecycle._agents
+    agents = hive.parts.supervision._supervisors.agents
     ref = (await agents.child("alice")).ref
     ref.tell("what no agent understands")
     await hive.until_state("alice", "backoff")
@@ -106,9 +113,7 @@ async def test_a_fault_of_the_actor_costs_no_container(
     await hive.until_state("alice", "backoff")
 
 
-async def test_a_stop_needs_no_manifest_that_can_be_used(
-    hive: Hive, runtime: ScriptedRuntime
-) -> None:
+async def test_a_stop_works_with_an_invalid_manifest(hive: Hive, runtime: ScriptedRuntime) -> None:
     participant = hive.parts.registry.agent("alice")
     await hive.parts.registry.save(participant, manifest='{"exec": 7}')
     assert participant.settings == AgentManifest()
@@ -122,14 +127,14 @@ async def test_a_stop_needs_no_manifest_that_can_be_used(
     assert runtime.verbs("alice") == ["stop", "stop"]
 
 
-async def test_the_end_of_an_earlier_container_is_none_of_this_one(
+async def test_the_exit_of_an_earlier_container_is_ignored(
     hive: Hive, runtime: ScriptedRuntime
 ) -> None:
     watcher = runtime.machines["alice"].watcher
     assert watcher is not None
     await hive.restart("alice")
     watcher(Ended(Exited(1), 0.0))
-    ref = (await hive.parts.lifecycle._agents.child("alice")).ref
+    ref = (await hive.parts.supervision._supervisors.agents.child("alice")).ref
     ref.tell(MachineEnded(object(), Ended(Exited(1), 0.0)))
     await advance(100)
     row = await hive.status("alice")
@@ -154,7 +159,7 @@ async def test_a_stop_while_the_socket_opens_leaves_no_container_and_no_socket(
         await hive.stop("alice")
         participant = hive.parts.registry.agent("alice")
         starting = asyncio.ensure_future(hive.start("alice"))
-        await until(participant.turn.locked)
+        await until(participant.lifecycle_lock.locked)
         for _ in range(turns):
             await asyncio.sleep(0)
         await hive.stop("alice")
@@ -164,9 +169,7 @@ async def test_a_stop_while_the_socket_opens_leaves_no_container_and_no_socket(
         assert not path.exists()
 
 
-async def test_who_is_told_to_stop_while_coming_up_does_not_come_up_any_further(
-    hive: Hive, runtime: ScriptedRuntime
-) -> None:
+async def test_a_stop_during_the_start_ends_the_start(hive: Hive, runtime: ScriptedRuntime) -> None:
     await hive.stop("alice")
     runtime.calls.clear()
     release = runtime.hold("create", "alice")
@@ -181,7 +184,7 @@ async def test_who_is_told_to_stop_while_coming_up_does_not_come_up_any_further(
     assert not hive.paths.agent_socket("alice").exists()
 
 
-async def test_a_stopped_agents_door_is_closed_and_opens_again(hive: Hive) -> None:
+async def test_a_stopped_agents_socket_is_closed_and_opens_again(hive: Hive) -> None:
     path = hive.paths.agent_socket("alice")
     async with connected(path) as line:
         await line.ok("whoami")
@@ -193,7 +196,7 @@ async def test_a_stopped_agents_door_is_closed_and_opens_again(hive: Hive) -> No
         await line.ok("whoami")
 
 
-async def test_a_container_that_cannot_be_stopped_still_loses_its_door(
+async def test_a_container_that_cannot_be_stopped_still_loses_its_socket(
     hive: Hive, runtime: ScriptedRuntime
 ) -> None:
     runtime.broken["stop"] = "busy"
@@ -203,7 +206,7 @@ async def test_a_container_that_cannot_be_stopped_still_loses_its_door(
     runtime.broken.clear()
 
 
-async def test_the_wish_is_to_keep_until_somebody_says_otherwise(hive: Hive) -> None:
+async def test_on_exit_is_keep_until_a_stop_is_requested(hive: Hive) -> None:
     alice = hive.parts.registry.agent("alice")
     assert alice.on_exit is OnExit.KEEP
     await hive.stop("alice")
@@ -215,13 +218,13 @@ async def test_the_wish_is_to_keep_until_somebody_says_otherwise(hive: Hive) -> 
 # A peer
 
 
-async def test_a_peers_door_needs_nobodys_help(hive: Hive, runtime: ScriptedRuntime) -> None:
+async def test_a_peers_socket_needs_no_runtime(hive: Hive, runtime: ScriptedRuntime) -> None:
     async with connected(hive.paths.agent_socket("damocles")) as line:
         assert (await line.ok("whoami"))["kind"] == "peer"
     assert runtime.verbs("damocles") == []
 
 
-async def test_a_peers_door_is_tried_again_for_ever(site: Site, runtime: ScriptedRuntime) -> None:
+async def test_a_peers_socket_is_retried_for_ever(site: Site, runtime: ScriptedRuntime) -> None:
     (site.run_dir / "agents").mkdir()
     in_the_way = site.run_dir / "agents" / "damocles"
     in_the_way.write_text("a file where a directory should be")
@@ -234,7 +237,7 @@ async def test_a_peers_door_is_tried_again_for_ever(site: Site, runtime: Scripte
         assert hive.paths.agent_socket("damocles").is_socket()
 
 
-# The roster
+# The registry
 
 
 @pytest.fixture
@@ -248,19 +251,19 @@ async def registry(tmp_path: Path) -> AsyncIterator[Registry]:
         yield made
 
 
-def test_presence_counts_who_comes_and_goes() -> None:
+def test_presence_counts_connections() -> None:
     presence = Presence()
     assert (presence.connected, presence.since, presence.last_seen) == (False, None, None)
-    presence.arrived(1.0)
-    presence.arrived(2.0)
+    presence.on_connect(1.0)
+    presence.on_connect(2.0)
     assert (presence.connected, presence.since, presence.last_seen) == (True, 1.0, 2.0)
-    presence.left(3.0)
+    presence.on_disconnect(3.0)
     assert (presence.connected, presence.since, presence.last_seen) == (True, 1.0, 3.0)
-    presence.left(4.0)
+    presence.on_disconnect(4.0)
     assert (presence.connected, presence.since, presence.last_seen) == (False, None, 4.0)
 
 
-async def test_the_roster_tells_agents_from_peers(registry: Registry) -> None:
+async def test_the_registry_distinguishes_agents_from_peers(registry: Registry) -> None:
     assert [participant.name for participant in registry] == ["alice", "hm1nd", "damocles"]
     assert [participant.name for participant in registry.agents] == ["hm1nd", "alice"]
     assert [participant.name for participant in registry.peers] == ["damocles"]
@@ -275,35 +278,35 @@ async def test_the_roster_tells_agents_from_peers(registry: Registry) -> None:
         registry.get("damocels")
 
 
-async def test_a_saved_change_is_on_disk_and_told(registry: Registry) -> None:
-    told: list[Participant] = []
-    unsubscribe = registry.subscribe(told.append)
+async def test_a_saved_change_is_on_disk_and_published(registry: Registry) -> None:
+    changed: list[Participant] = []
+    unsubscribe = registry.subscribe(changed.append)
     alice = registry.get("alice")
     await registry.save(alice, status_text="reading")
     assert [record.status_text for record in await registry._store.participants()] == ["reading"]
-    assert told == [alice]
+    assert changed == [alice]
     unsubscribe()
-    registry.note(alice, status_text=None)
+    registry.save_soon(alice, status_text=None)
     await settle()
-    assert told == [alice]
+    assert changed == [alice]
     assert [record.status_text for record in await registry._store.participants()] == [None]
 
 
-async def test_who_left_is_not_written_down_again(registry: Registry) -> None:
+async def test_a_removed_participant_is_not_stored_again(registry: Registry) -> None:
     alice = registry.get("alice")
     await registry.save(alice, paused=True)
     registry.leave(alice)
     await registry._store.delete_participant("alice")
-    registry.left(alice)
+    registry.on_disconnect(alice)
     await settle()
     with pytest.raises(UnknownNameError, match="does not take part"):
         await registry.save(alice, paused=False)
     assert await registry._store.participants() == ()
 
 
-async def test_a_note_that_cannot_be_written_harms_nobody(registry: Registry) -> None:
+async def test_a_failed_write_of_save_soon_is_ignored(registry: Registry) -> None:
     await registry._store.close()
     alice = registry.get("alice")
-    registry.arrived(alice)
+    registry.on_connect(alice)
     await settle()
     assert alice.presence.connected

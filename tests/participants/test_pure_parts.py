@@ -1,4 +1,4 @@
-"""Tables of the core's pure functions."""
+"""Tables of the pure functions: reconcile, states, machine specs, child specs."""
 
 from __future__ import annotations
 
@@ -24,27 +24,26 @@ from hive.config.model import RestartType
 from hive.errors import ConfigError
 from hive.machines.runtime import KILL_SECONDS, Running
 from hive.machines.systemd.transitions import KILL_PLAN, stop_plan
+from hive.participants.actor import PeerActor
 from hive.participants.agent_actor import AgentActor, AgentServices
-from hive.participants.child_specs import (
+from hive.participants.machine_specs import (
+    PROGRAMS,
+    MachineDefaults,
+    command_of,
+    container_harness,
+    inherited_environment,
+    local_harness,
+    spec_of,
+)
+from hive.participants.participant import Agent, Participant, Peer, new_agent, new_peer
+from hive.participants.reconcile import reconcile
+from hive.participants.supervision import (
     KILL_MARGIN,
     agent_child,
     backoff_of,
     peer_child,
     reboot_limit,
 )
-from hive.participants.lifecycle import new_agent, new_peer
-from hive.participants.machine_specs import (
-    PROGRAMS,
-    Inside,
-    command_of,
-    harness_here,
-    harness_inside,
-    inherited,
-    spec_of,
-)
-from hive.participants.participant import Agent, Participant, Peer
-from hive.participants.peer_actor import PeerActor
-from hive.participants.reconcile import reconcile
 from hive.paths import Paths
 from hive.status.snapshot import State, state_of
 from hive.store import Desired, Kind, ParticipantOrigin, ParticipantRecord
@@ -64,7 +63,7 @@ def records(*found: ParticipantRecord) -> dict[str, ParticipantRecord]:
 # reconcile
 
 
-def test_what_is_new_in_the_file_is_made() -> None:
+def test_a_new_participant_of_the_file_gets_a_record() -> None:
     config = HiveConfig(
         manager=RUN,
         agents={"alice": RUN, "idle": attrs.evolve(RUN, autostart=False)},
@@ -82,7 +81,7 @@ def test_what_is_new_in_the_file_is_made() -> None:
     assert orphans == []
 
 
-def test_the_file_says_how_it_is_made_and_the_store_what_was_wished() -> None:
+def test_the_file_has_the_manifest_and_the_store_the_desired_state() -> None:
     known = agent(desired=Desired.STOPPED, paused=True, status_text="was here", last_reason="oom")
     newer = attrs.evolve(RUN, run=("other",), description="new")
     [record], orphans = reconcile(HiveConfig(agents={"alice": newer}), records(known), NOW)
@@ -95,7 +94,7 @@ def test_the_file_says_how_it_is_made_and_the_store_what_was_wished() -> None:
     assert orphans == []
 
 
-def test_nothing_is_removed_because_a_line_is_missing() -> None:
+def test_a_participant_missing_in_the_file_stays() -> None:
     stored = records(
         agent("gone", origin=ParticipantOrigin.CONFIG),
         agent("spawned", origin=ParticipantOrigin.COMMAND),
@@ -115,7 +114,7 @@ def test_nothing_is_removed_because_a_line_is_missing() -> None:
         (HiveConfig(peers={"x": PeerConfig()}), agent("x"), "destroy x"),
     ],
 )
-def test_a_change_of_kind_is_a_move_and_no_edit(
+def test_a_change_of_kind_is_refused(
     config: HiveConfig, stored: ParticipantRecord, way_out: str
 ) -> None:
     with pytest.raises(ConfigError, match=way_out):
@@ -155,11 +154,11 @@ def info(state: ChildState) -> ChildInfo:
         (ChildState.STOPPED, False, Desired.RUNNING, False, State.ENDED),
         (ChildState.BACKOFF, False, Desired.RUNNING, False, State.BACKOFF),
         (ChildState.PARKED, False, Desired.RUNNING, False, State.FAILED),
-        # A fault of ours leaves the container running while its actor waits to come back.
+        # A crash of the actor leaves the container running during the back-off.
         (ChildState.BACKOFF, True, Desired.RUNNING, False, State.BACKOFF),
     ],
 )
-async def test_the_one_word_for_an_agent(
+async def test_the_state_of_an_agent(
     child: ChildState | None, runs: bool, desired: Desired, stray: bool, state: State
 ) -> None:
     participant = Agent(agent(desired=desired), running=RUNNING if runs else None, stray=stray)
@@ -167,10 +166,10 @@ async def test_the_one_word_for_an_agent(
 
 
 @pytest.mark.parametrize(("harnesses", "state"), [(0, State.AWAY), (2, State.CONNECTED)])
-def test_the_one_word_for_a_peer_comes_from_its_socket(harnesses: int, state: State) -> None:
+def test_the_state_of_a_peer_comes_from_its_socket(harnesses: int, state: State) -> None:
     participant = Peer(new_peer("damocles", 1.0))
     for _ in range(harnesses):
-        participant.presence.arrived(1.0)
+        participant.presence.on_connect(1.0)
     for child in (None, info(ChildState.PARKED)):
         assert state_of(participant, child) is state
 
@@ -181,9 +180,9 @@ def test_the_one_word_for_a_peer_comes_from_its_socket(harnesses: int, state: St
 PATHS = Paths(Path("/run/h"), Path("/var/lib/h"))
 
 
-def test_a_machine_knows_its_socket_and_its_state() -> None:
+def test_a_machine_spec_has_the_socket_and_the_state_directory() -> None:
     manifest = attrs.evolve(RUN, env={"A": "b"}, stop_timeout=7.0)
-    spec = spec_of(PATHS, Inside())(Agent(agent(manifest=manifest)))
+    spec = spec_of(PATHS, MachineDefaults())(Agent(agent(manifest=manifest)))
     assert spec.environment == {
         "A": "b",
         "HIVE_NAME": "alice",
@@ -195,14 +194,16 @@ def test_a_machine_knows_its_socket_and_its_state() -> None:
     assert (spec.socket_dir, spec.stop_timeout) == (Path("/run/h/agents/alice"), 7.0)
     assert (spec.memory_max, spec.cpu_quota) == ("4G", "200%")
     elsewhere = attrs.evolve(RUN, cwd=Path("/srv"))
-    described = spec_of(PATHS, Inside())(Agent(agent(manifest=elsewhere)))
+    described = spec_of(PATHS, MachineDefaults())(Agent(agent(manifest=elsewhere)))
     assert described.working_directory == Path("/srv")
 
 
 def test_agents_inherit_the_environment_without_the_daemons_own() -> None:
-    kept = inherited({"LANG": "C", "PATH": "/bin", "HYPERHIVE_RUN_DIR": "x", "HIVE_NAME": "y"})
+    kept = inherited_environment(
+        {"LANG": "C", "PATH": "/bin", "HYPERHIVE_RUN_DIR": "x", "HIVE_NAME": "y"}
+    )
     assert kept == {"LANG": "C", "PATH": f"{PROGRAMS}{os.pathsep}/bin"}
-    assert inherited({})["PATH"].startswith(str(PROGRAMS))
+    assert inherited_environment({})["PATH"].startswith(str(PROGRAMS))
 
 
 @pytest.mark.parametrize(
@@ -227,10 +228,10 @@ def test_agents_inherit_the_environment_without_the_daemons_own() -> None:
         ),
     ],
 )
-def test_what_runs_as_an_agent(
+def test_the_command_of_an_agent(
     name: str, manifest: AgentManifest, command: tuple[str, ...]
 ) -> None:
-    assert command_of(name, manifest, harness_here) == command
+    assert command_of(name, manifest, local_harness) == command
 
 
 @pytest.mark.parametrize(
@@ -243,22 +244,22 @@ def test_what_runs_as_an_agent(
 def test_in_a_container_the_harness_is_that_of_the_image(
     programs: Path | None, manager: str, harness: str
 ) -> None:
-    inside = harness_inside(programs)
-    assert command_of("alice", RUN, inside)[:2] == (harness, "serve")
-    assert command_of("hm1nd", RUN, inside)[:2] == (manager, "serve")
+    in_image = container_harness(programs)
+    assert command_of("alice", RUN, in_image)[:2] == (harness, "serve")
+    assert command_of("hm1nd", RUN, in_image)[:2] == (manager, "serve")
     exec_agent = AgentManifest(exec=("/bin/agent",))
-    assert command_of("alice", exec_agent, inside) == ("/bin/agent",)
+    assert command_of("alice", exec_agent, in_image) == ("/bin/agent",)
 
 
 def test_an_agent_sees_the_binds_of_its_hive_and_its_own_and_may_have_its_own_image() -> None:
     shared, own = (Bind(Path(where), Path(where)) for where in ("/opt", "/srv"))
-    describe = spec_of(PATHS, Inside(binds=(shared,)))
+    describe = spec_of(PATHS, MachineDefaults(binds=(shared,)))
     spec = describe(Agent(agent(manifest=attrs.evolve(RUN, binds=(own,), image="big"))))
     assert (spec.binds, spec.origin) == ((shared, own), "big")
     assert describe(Agent(agent())).origin is None
 
 
-# children
+# supervision
 
 
 POLICY = RestartPolicy(RestartType.TRANSIENT, 7, 70.0, 0.5, 3.0, 33.0, 0.2, 99.0)
@@ -276,14 +277,14 @@ def test_a_policy_becomes_a_child_spec(own: RestartPolicy | None) -> None:
     assert spec.backoff == backoff_of(policy)
 
 
-def test_no_stop_is_given_up_while_the_container_is_being_killed() -> None:
+def test_the_shutdown_of_an_actor_outlasts_the_kill_of_its_container() -> None:
     policy, kills = RestartPolicy(), sum(stage.seconds for stage in KILL_PLAN)
     spec = agent_child(Agent(agent(manifest=RUN)), NO_SERVICES, policy)
     assert kills == KILL_SECONDS
     assert spec.shutdown > sum(stage.seconds for stage in stop_plan(RUN.stop_timeout))
 
 
-def test_more_reboots_are_tolerated_than_failures() -> None:
+def test_more_reboots_are_allowed_than_failures() -> None:
     limit = reboot_limit(POLICY)
     assert (limit.max_reboots, limit.within) == (32, POLICY.within)
 
@@ -311,7 +312,7 @@ async def test_each_start_makes_a_new_actor_of_the_right_kind() -> None:
     assert not isinstance(made, AgentActor)
 
 
-def test_a_peers_actor_has_nothing_that_could_touch_a_container() -> None:
+def test_a_peers_actor_has_no_method_that_acts_on_a_container() -> None:
     names = {name for cls in PeerActor.__mro__ for name in vars(cls)}
     assert not names & {"start", "stop", "kill", "restart", "runtime", "adopt", "destroy"}
     assert asyncio.iscoroutinefunction(AgentActor._go_down)

@@ -1,4 +1,4 @@
-"""A reboot is no failure; a guest that does little else is one."""
+"""A reboot is no failure; reboots over the limit are."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import pytest
 from actors.testing import advance
 from hive.daemon.hive import Hive
 from hive.exits import Exited, Rebooted
-from hive.participants.child_specs import reboot_limit
 from hive.participants.reboots import RebootLimit, Reboots
+from hive.participants.supervision import reboot_limit
 from tests.support.hives import CALM, Site, swarm, until
 from tests.support.runtimes import ScriptedRuntime
 
@@ -34,7 +34,7 @@ def test_how_many_reboots_are_too_many(times: list[float], tolerated: list[bool]
     assert [reboots.record(at, LIMIT) for at in times] == tolerated
 
 
-def test_what_was_forgotten_does_not_count() -> None:
+def test_removed_reboots_do_not_count() -> None:
     reboots = Reboots()
     assert [reboots.record(0.0, LIMIT) for _ in range(3)] == [True, True, False]
     reboots.clear()
@@ -60,7 +60,7 @@ async def reboot(hive: Hive, runtime: ScriptedRuntime) -> None:
 
 
 @pytest.mark.sim
-async def test_a_guest_that_reboots_in_a_loop_is_parked_and_it_is_said_why(site: Site) -> None:
+async def test_a_guest_that_reboots_in_a_loop_is_parked_with_the_reason(site: Site) -> None:
     runtime, limit = ScriptedRuntime(), reboot_limit(CALM)
     async with site.simulated(runtime, swarm("alice", "bob")) as hive:
         await hive.until_state("alice", "running")
@@ -79,7 +79,7 @@ async def test_a_guest_that_reboots_in_a_loop_is_parked_and_it_is_said_why(site:
         await hive.start("alice")
         before = (await hive.status("alice")).restarts
         await reboot(hive, runtime)
-        assert (await hive.status("alice")).restarts == before, "a start by hand begins anew"
+        assert (await hive.status("alice")).restarts == before, "a start by hand resets the limit"
 
 
 @pytest.mark.sim

@@ -1,4 +1,4 @@
-"""Limits of accounts: what is kept, for how long, and when each participant begins again."""
+"""Usage limits: storage, end, and the moment at which each participant begins again."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 @pytest.mark.sim
-class TestKept:
-    """What an account's limit does in the course of time."""
+class TestLimits:
+    """Limits of accounts in the course of time."""
 
     async def test_a_limit_holds_until_the_last_has_begun_again(self, store: Store) -> None:
         clock = _Clock(1000.0)
         accounts = UsageLimits(store, clock)
-        await accounts.limit(Limit("acme", 2000.0, 1000.0, "used up", "alice"))
+        await accounts.add(Limit("acme", 2000.0, 1000.0, "used up", "alice"))
         assert accounts.limit_of("other") is None
         assert accounts.limit_of(None) is None
         clock.time = 2000.0 + SPREAD - 1
@@ -52,28 +52,28 @@ class TestKept:
         assert accounts.limit_of("acme") is None
         assert accounts.current() == []
 
-    async def test_what_is_on_disk_is_taken_over_and_what_is_over_goes(self, store: Store) -> None:
+    async def test_limits_are_read_from_disk_and_ended_ones_are_deleted(self, store: Store) -> None:
         clock = _Clock(1000.0)
         accounts = UsageLimits(store, clock)
         for name, until in (("old", 1500.0), ("acme", 9000.0)):
-            await accounts.limit(Limit(name, until, 1000.0, "used up", "alice"))
+            await accounts.add(Limit(name, until, 1000.0, "used up", "alice"))
         clock.time = 5000.0
         again = UsageLimits(store, clock)
         await again.load()
         assert [each.account for each in again.current()] == ["acme"]
-        await again.limit(Limit("acme", 9500.0, 5000.0, "used up", "bob"))
+        await again.add(Limit("acme", 9500.0, 5000.0, "used up", "bob"))
         again = UsageLimits(store, clock)
         await again.load()
         clock.time = 0.0
         assert [each.account for each in again.current()] == ["acme"], "it is gone from disk"
 
-    async def test_what_is_lifted_is_gone_from_disk(self, store: Store) -> None:
+    async def test_a_lifted_limit_is_gone_from_disk(self, store: Store) -> None:
         accounts = UsageLimits(store, _Clock(1000.0))
-        await accounts.limit(Limit("acme", 9000.0, 1000.0, "used up", "alice"))
+        await accounts.add(Limit("acme", 9000.0, 1000.0, "used up", "alice"))
         await accounts.lift("acme")
         with pytest.raises(NotFoundError, match="no limit of an account 'acme'"):
             await accounts.lift("acme")
-        await accounts.limit(Limit("acne", 9000.0, 1000.0, "used up", "alice"))
+        await accounts.add(Limit("acne", 9000.0, 1000.0, "used up", "alice"))
         with pytest.raises(NotFoundError, match="did you mean 'acne'"):
             await accounts.lift("acme")
         again = UsageLimits(store, _Clock(1000.0))

@@ -10,7 +10,7 @@ import pytest
 
 from actors.testing import advance, settle
 from hive.clock import LoopClock, rfc3339
-from hive.daemon.store_actor import report_trouble
+from hive.daemon.store_actors import report_trouble
 from hive.event_log import EventKind, EventLog
 from hive.store import InlineEngine, Store
 from hive.store.writer import PROBE_SECONDS

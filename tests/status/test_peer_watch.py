@@ -1,4 +1,4 @@
-"""Peers are seen as their own service manager sees them, and only seen."""
+"""Peers are observed through systemd, and only observed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -11,11 +11,10 @@ from hive.clock import LoopClock
 from hive.config import HiveConfig, PeerConfig
 from hive.errors import FailedError
 from hive.event_log import EventLog
-from hive.machines.observer import ObservedState, Observer, OnChange, units_of
-from hive.participants.lifecycle import new_peer
-from hive.participants.participant import Peer
+from hive.machines.observer import Observer, units_of
+from hive.participants.participant import Peer, new_peer
 from hive.participants.registry import Registry
-from hive.status.peer_watch import LOOK_SECONDS, PeerWatch
+from hive.status.peer_watch import REFRESH_INTERVAL, PeerWatch
 from hive.store import InlineEngine, Store
 from tests.support.hives import Site
 
@@ -25,10 +24,10 @@ UNIT = "container@damocles.service"
 
 
 @attrs.define
-class Eyes:
-    """An observer that sees what a test says."""
+class ScriptedObserver:
+    """An observer whose state a test sets."""
 
-    sight: ObservedState | None = attrs.field(
+    state: ObservedState | None = attrs.field(
         factory=lambda: ObservedState(UNIT, "active (running)", 5.0, 0)
     )
     looks: list[str] = attrs.field(factory=list)
@@ -36,9 +35,9 @@ class Eyes:
 
     async def state_of(self, subject: str) -> ObservedState:
         self.looks.append(subject)
-        if self.sight is None:
+        if self.state is None:
             raise FailedError("systemd does not answer")
-        return self.sight
+        return self.state
 
     async def listen(self, hint: OnChange) -> None:
         self.hint = hint
@@ -54,13 +53,13 @@ async def registry(site: Site) -> AsyncIterator[Registry]:
 
 
 @pytest.fixture
-async def eyes() -> Eyes:
-    return Eyes()
+async def observer() -> ScriptedObserver:
+    return ScriptedObserver()
 
 
 @pytest.fixture
-async def peer_watch(registry: Registry, eyes: Eyes) -> AsyncIterator[PeerWatch]:
-    made = PeerWatch(registry, lambda: eyes)
+async def peer_watch(registry: Registry, observer: ScriptedObserver) -> AsyncIterator[PeerWatch]:
+    made = PeerWatch(registry, lambda: observer)
     made.open()
     yield made
     await made.close()
@@ -72,7 +71,7 @@ def joined(registry: Registry, observe: str | None = UNIT) -> Peer:
     return participant
 
 
-async def test_a_peer_that_nobody_observes_costs_nothing(registry: Registry) -> None:
+async def test_without_an_observed_peer_no_observer_is_made(registry: Registry) -> None:
     def never() -> Observer:
         raise AssertionError("nothing of systemd is needed")
 
@@ -83,38 +82,38 @@ async def test_a_peer_that_nobody_observes_costs_nothing(registry: Registry) -> 
     await peer_watch.close()
 
 
-async def test_a_signal_is_a_reason_to_look(
-    registry: Registry, eyes: Eyes, peer_watch: PeerWatch
+async def test_a_signal_refreshes_the_state(
+    registry: Registry, observer: ScriptedObserver, peer_watch: PeerWatch
 ) -> None:
     peer = joined(registry)
     await settle()
-    assert (str(peer.sight), eyes.looks) == (f"{UNIT} is active (running)", [UNIT])
-    eyes.sight = ObservedState(UNIT, "failed (failed)", 9.0, 1)
-    eyes.hint("another.service")
+    assert (str(peer.observed_state), observer.looks) == (f"{UNIT} is active (running)", [UNIT])
+    observer.state = ObservedState(UNIT, "failed (failed)", 9.0, 1)
+    observer.hint("another.service")
     await settle()
-    assert len(eyes.looks) == 1
-    eyes.hint(UNIT)
+    assert len(observer.looks) == 1
+    observer.hint(UNIT)
     await settle()
-    assert peer.sight == eyes.sight
+    assert peer.observed_state == observer.state
 
 
-async def test_without_a_signal_it_is_looked_at_now_and_then(
-    registry: Registry, eyes: Eyes, peer_watch: PeerWatch
+async def test_without_a_signal_the_state_is_polled(
+    registry: Registry, observer: ScriptedObserver, peer_watch: PeerWatch
 ) -> None:
     joined(registry)
-    await asyncio.sleep(3.5 * LOOK_SECONDS)
-    assert len(eyes.looks) == 4
+    await asyncio.sleep(3.5 * REFRESH_INTERVAL)
+    assert len(observer.looks) == 4
 
 
-async def test_what_cannot_be_seen_is_shown_as_unknown(
-    registry: Registry, eyes: Eyes, peer_watch: PeerWatch
+async def test_a_state_that_cannot_be_read_is_unknown(
+    registry: Registry, observer: ScriptedObserver, peer_watch: PeerWatch
 ) -> None:
     peer = joined(registry)
     await settle()
-    eyes.sight = None
-    eyes.hint("")
+    observer.state = None
+    observer.hint("")
     await settle()
-    assert peer.sight is None
+    assert peer.observed_state is None
 
 
 @pytest.mark.parametrize(
@@ -136,18 +135,18 @@ def test_an_observer_has_no_method_that_acts() -> None:
         assert methods - {"clock", "run"} == {"state_of", "listen"}
 
 
-async def test_the_status_row_of_a_peer_has_what_was_seen(
+async def test_the_status_row_of_a_peer_has_its_observed_state(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    eyes = Eyes()
-    given: Callable[..., object] = lambda clock: lambda: eyes  # noqa: E731
+    observer = ScriptedObserver()
+    given: Callable[..., object] = lambda clock: lambda: observer  # noqa: E731
     monkeypatch.setattr("hive.daemon.wiring.observer_of", given)
     config = HiveConfig(peers={"damocles": PeerConfig(observe=UNIT)})
     async with site.simulated(config=config) as hive:
         await settle()
         row = await hive.status("damocles")
-        assert (row.observed, row.source, row.restarts) == (str(eyes.sight), "systemd", 0)
-        assert (row.state, row.running) == ("away", False), "its presence is told by its socket"
+        assert (row.observed, row.source, row.restarts) == (str(observer.state), "systemd", 0)
+        assert (row.state, row.running) == ("away", False), "its presence comes from its socket"
         await hive.parts.lifecycle.register_peer("damocles")
         await settle()
         row = await hive.status("damocles")

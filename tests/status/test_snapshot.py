@@ -1,4 +1,4 @@
-"""Status rows: many at once are what each is alone, and cost no more than they must."""
+"""Status rows: all at once equal each alone, and are cheap."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ async def test_all_rows_at_once_are_those_of_each_participant(hive: Hive) -> Non
     assert [row.state for row in rows] == ["running", "stopped", "away", "away"]
 
 
-async def test_others_get_their_turn_while_many_rows_are_drawn(
+async def test_the_loop_serves_others_while_many_rows_are_assembled(
     hive: Hive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def turns_of_others(rows_in_a_breath: int) -> int:
-        monkeypatch.setattr(snapshot, "BREATH", rows_in_a_breath)
+    async def turns_of_others(rows_per_turn: int) -> int:
+        monkeypatch.setattr(snapshot, "ROWS_PER_TURN", rows_per_turn)
         turns = 0
 
         async def other() -> None:
@@ -74,15 +74,15 @@ async def test_a_manifest_is_read_when_it_changes_and_never_for_a_row(
     for manifest in manifests:
         await registry.save(alice, manifest=manifest_to_json(manifest))
         assert alice.settings == manifest
-        registry.seen(alice)
-        registry.note(alice, last_reason="exited")
+        registry.touch(alice)
+        registry.save_soon(alice, last_reason="exited")
         for _ in range(3):
             await hive.status("alice")
             await hive.parts.snapshot.rows()
     assert read == [manifest_to_json(each) for each in manifests]
 
 
-async def test_what_a_peer_is_observed_by_is_read_when_it_changes_and_never_for_a_row(
+async def test_the_observed_unit_of_a_peer_is_read_when_it_changes_and_never_for_a_row(
     hive: Hive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
@@ -97,7 +97,7 @@ async def test_what_a_peer_is_observed_by_is_read_when_it_changes_and_never_for_
     for manifest, observed in (('{"observe": "a.service"}', "a.service"), ("{}", None)):
         await registry.save(damocles, manifest=manifest)
         assert damocles.observe == observed
-        registry.arrived(damocles)
-        registry.left(damocles)
+        registry.on_connect(damocles)
+        registry.on_disconnect(damocles)
         await hive.parts.snapshot.rows()
     assert read == ['{"observe": "a.service"}', "{}"]

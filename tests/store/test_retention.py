@@ -215,7 +215,7 @@ async def test_a_clock_that_jumps_deletes_nothing(
 ) -> None:
     from actors import ActorSystem
     from hive.clock import LoopClock
-    from hive.daemon.maintenance import FIRST_LOOK, PERIOD, Maintenance
+    from hive.daemon.store_actors import FIRST_DELAY, PERIOD, Maintenance
 
     clock = JumpingClock(LoopClock(asyncio.get_running_loop(), epoch=NOW))
     async with Store(path, InlineEngine()) as store, ActorSystem() as system:
@@ -223,7 +223,7 @@ async def test_a_clock_that_jumps_deletes_nothing(
         system.spawn(lambda: Maintenance(store, KEEP, clock), name="maintenance")
         await settle()
         clock.ahead = 1000 * DAY
-        await advance(FIRST_LOOK)
+        await advance(FIRST_DELAY)
         assert await ids(store) == [2]
         clock.ahead = -1000 * DAY
         await advance(PERIOD)

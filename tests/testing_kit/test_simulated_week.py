@@ -221,7 +221,7 @@ async def morning(hive: Hive, week: Week) -> None:
 async def use_up(hive: Hive, name: str, week: Week) -> None:
     member = hive.parts.registry.get(name)
     until = now() + 3 * HOUR
-    await hive.parts.harnesses.limited(
+    await hive.parts.harnesses.set_limit(
         member, member.harnesses[0], "shared", until, "3 hours used up"
     )
     week.limits.append((now(), until))
@@ -291,7 +291,7 @@ async def run_week(hive: Hive, week: Week) -> None:
     week.asked = await hive.parts.store.read(questions.newest(100_000))
     for name in NAMES:
         member = hive.parts.registry.get(name)
-        week.turns += (await hive.parts.harnesses.turns_of(member, 100_000)).values()
+        week.turns += (await hive.parts.harnesses.newest_turns(member, 100_000)).values()
 
 
 @pytest.fixture(scope="module")

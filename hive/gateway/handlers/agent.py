@@ -109,7 +109,7 @@ class AgentConnection(AgentHandlers, HarnessHandlers):
 
     def opened(self) -> None:
         """Record that the participant is connected."""
-        self.services.registry.seen(self.participant)
+        self.services.registry.touch(self.participant)
 
     def closed(self) -> None:
         """Remove the state that a harness has reported on this connection."""

@@ -12,7 +12,7 @@ from hive.errors import ConflictError, NotAllowedError
 from hive.gateway.connection import GatewayContext
 from hive.gateway.dispatch import Answer, Fields, LongPoll, serves
 from hive.gateway.handlers.services import ParticipantConnection, ParticipantServices
-from hive.participants.harness import HarnessConnection
+from hive.participants.harness_connection import HarnessConnection
 from hive.participants.participant import Participant
 from hive.wire import harness as wire
 from hive.wire.harness import Order
@@ -42,14 +42,14 @@ class HarnessHandlers(ParticipantConnection):
     def register_harness(self) -> None:
         """Register this connection as a harness. Idempotent."""
         if self.harness is None:
-            self.harness = self.services.harnesses.arrived(self.participant)
+            self.harness = self.services.harnesses.on_connect(self.participant)
 
     def unregister_harness(self) -> None:
         """Remove the harness of this connection and what it has reported. Idempotent."""
         if self.poll is not None:
             self.poll.end()
         if self.harness is not None:
-            self.services.harnesses.left(self.participant, self.harness)
+            self.services.harnesses.on_disconnect(self.participant, self.harness)
             self.harness = None
 
     @serves(wire.Activity)
@@ -60,25 +60,25 @@ class HarnessHandlers(ParticipantConnection):
     @serves(wire.TurnRecord)
     async def _turn(self, record: wire.TurnRecord) -> Fields:
         self._announced()
-        await self.services.harnesses.turn(self.participant, record)
+        await self.services.harnesses.save_turn(self.participant, record)
         return {}
 
     @serves(wire.Live)
     def _live(self, request: wire.Live) -> Fields:
         self._announced()
-        self.services.harnesses.live(self.participant, request.kind, request.text)
+        self.services.harnesses.publish(self.participant, request.kind, request.text)
         return {}
 
     @serves(wire.Limited)
     async def _limited(self, request: wire.Limited) -> Fields:
-        await self.services.harnesses.limited(
+        await self.services.harnesses.set_limit(
             self.participant, self._announced(), request.account, request.until, request.reason
         )
         return {}
 
     @serves(wire.Unlimited)
     async def _unlimited(self, request: wire.Unlimited) -> Fields:
-        await self.services.harnesses.unlimited(
+        await self.services.harnesses.clear_limit(
             self.participant, self._announced(), request.account
         )
         return {}
@@ -88,7 +88,7 @@ class HarnessHandlers(ParticipantConnection):
         harness = self._announced()
         if self.poll is not None:
             raise ConflictError("this connection waits for orders already; one poll at a time")
-        found = self.services.harnesses.orders(self.participant, harness, request.after)
+        found = self.services.harnesses.pending_orders(self.participant, harness, request.after)
         if found or not request.wait_seconds:
             return _fields(found)
         self.poll = Poll(harness, request, self._ended)
@@ -115,15 +115,15 @@ class Poll:
         self._after = request.after
         self._ended = ended
         self._timer = loop.call_later(request.wait_seconds, self.end)
-        harness.orders.ring_with(self.end)
+        harness.orders.set_listener(self.end)
 
     def end(self) -> None:
         """Answer with the orders that there are now, if any."""
         self._timer.cancel()
-        self._harness.orders.ring_with(None)
+        self._harness.orders.set_listener(None)
         self._ended()
         if not self.answer.done():
-            self.answer.set_result(_fields(self._harness.orders.behind(self._after)))
+            self.answer.set_result(_fields(self._harness.orders.pending_after(self._after)))
 
 
 def _fields(orders: tuple[Order, ...]) -> Fields:

@@ -13,13 +13,12 @@ from hive.event_log import EventLog
 from hive.gateway.connection import Connection, GatewayContext
 from hive.gateway.dispatch import Fields
 from hive.names import OPERATOR
-from hive.participants.harness_link import Harnesses
+from hive.participants.harnesses import Harnesses
 from hive.participants.lifecycle import Lifecycle
 from hive.participants.participant import Participant
 from hive.participants.registry import Registry
 from hive.paths import Paths
-from hive.status.machine_logs import MachineLogs
-from hive.status.snapshot import Snapshot
+from hive.status.snapshot import MachineLogs, Snapshot
 from hive.store import Kind, Store
 from hive.wire.rows import TreeRow
 

@@ -26,21 +26,21 @@ class TurnHandlers(OperatorConnection):
     @serves(wire.Turns)
     async def _turns(self, request: wire.Turns) -> Fields:
         participant = self.services.registry.get(request.name)
-        found = await self.services.harnesses.turns_of(participant, request.max)
+        found = await self.services.harnesses.newest_turns(participant, request.max)
         return {"turns": [turn_row(participant.name, *each) for each in found.items()]}
 
     @serves(wire.Watch)
     def _watch(self, request: wire.Watch) -> Stream:
-        return live_stream(self.services.registry.get(request.name).live, request.max)
+        return live_stream(self.services.registry.get(request.name).turn_feed, request.max)
 
     @serves(wire.CancelTurn)
     def _cancel_turn(self, request: wire.CancelTurn) -> Fields:
-        self.services.harnesses.order(request.name, OrderKind.CANCEL)
+        self.services.harnesses.give_order(request.name, OrderKind.CANCEL)
         return {}
 
     @serves(wire.NewSession)
     def _new_session(self, request: wire.NewSession) -> Fields:
-        self.services.harnesses.order(request.name, OrderKind.NEW_SESSION)
+        self.services.harnesses.give_order(request.name, OrderKind.NEW_SESSION)
         return {}
 
     @serves(wire.ListQuestions)
@@ -52,7 +52,9 @@ class TurnHandlers(OperatorConnection):
     @serves(wire.ListLimits)
     def _limits(self, request: wire.ListLimits) -> Fields:
         return {
-            "limits": [self._limit_row(each) for each in self.services.harnesses.accounts.current()]
+            "limits": [
+                self._limit_row(each) for each in self.services.harnesses.usage_limits.current()
+            ]
         }
 
     @serves(wire.ClearLimit)
@@ -69,6 +71,6 @@ class TurnHandlers(OperatorConnection):
             reported_by=limit.reported_by,
             names=[
                 participant.name
-                for participant, _ in self.services.harnesses.sharers(limit.account)
+                for participant, _ in self.services.harnesses.connections_of(limit.account)
             ],
         )

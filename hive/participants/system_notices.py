@@ -1,4 +1,4 @@
-"""Mail from the daemon itself, about what somebody has to act on."""
+"""System notices: mail from the daemon about what a person or the manager has to act on."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from hive.participants.registry import Registry
 logger = logging.getLogger(__name__)
 
 LINES = 10
-"""How many of the last lines go into a message; `hive-c0re logs` has the others."""
+"""Lines of output in a message, at most; `hive-c0re logs` shows all."""
 
 LINE_CHARACTERS = 400
-"""Where a line in a message is cut, so that the whole is far below the limit of a body."""
+"""Characters of such a line, at most, so that a body stays far below its limit."""
 
 
 class SystemNotices:
-    """Sends system events to those who can act on them: the operator, and the manager agent.
+    """Sends system notices to the operator and to the manager agent.
 
     Args:
-        broker: Where mail is sent.
-        registry: Says whether there is a manager.
+        broker: Takes the messages.
+        registry: Has the manager, if there is one.
     """
 
     def __init__(self, broker: BrokerService, registry: Registry) -> None:
@@ -35,7 +35,7 @@ class SystemNotices:
         self._registry = registry
 
     def failed(self, name: str, why: Mapping[str, Any]) -> None:
-        """Tell that an agent was parked and will not be started again by itself."""
+        """Notify operator and manager that an agent was parked, with the reason."""
         detail = {key: value for key, value in why.items() if value is not None}
         if "last_lines" in detail:
             lines = detail["last_lines"][-LINES:]
@@ -45,7 +45,7 @@ class SystemNotices:
                 self._send(to, EventKind.FAILED, {"agent": name, **detail})
 
     def needs_login(self, name: str, about: str | None) -> None:
-        """Tell the operator that an agent waits for a login."""
+        """Notify the operator that an agent needs a login."""
         detail = {"agent": name, "about": about}
         known = {key: value for key, value in detail.items() if value is not None}
         self._send(OPERATOR, EventKind.NEEDS_LOGIN, known)
@@ -53,7 +53,7 @@ class SystemNotices:
     def _send(self, to: str, event: EventKind, detail: Mapping[str, Any]) -> None:
         def log_failure(sent: asyncio.Future[Any]) -> None:
             if not sent.cancelled() and (error := sent.exception()) is not None:
-                logger.warning("%s could not be told: %s %s: %s", to, event.value, detail, error)
+                logger.warning("no system notice to %s: %s %s: %s", to, event.value, detail, error)
 
         sent = self._broker.ask(event_post(to, event.value, detail))
         sent.add_done_callback(log_failure)
