@@ -1,8 +1,8 @@
 """Fixtures of the participants' tests."""
 
 import pytest
-from hive.wire.drivers import driver_names
 
+from hive.driver_names import driver_names
 from tests.support.hives import site
 
 __all__ = ["site"]

@@ -11,7 +11,7 @@ from hive.clock import LoopClock
 from hive.config import HiveConfig, PeerConfig
 from hive.errors import FailedError
 from hive.event_log import EventLog
-from hive.machines.observer import Observer, units_of
+from hive.machines.observer import ObservedState, Observer, OnChange, units_of
 from hive.participants.participant import Peer, new_peer
 from hive.participants.registry import Registry
 from hive.status.peer_watch import REFRESH_INTERVAL, PeerWatch
