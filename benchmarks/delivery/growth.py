@@ -12,7 +12,7 @@ from benchmarks.delivery.stats import MICRO, percentile
 from benchmarks.delivery.systems.base import BODY, TAKE
 from benchmarks.delivery.systems.hyperhive import Hyperhive, paths_in
 from benchmarks.delivery.talk import Talk
-from hive.store.connection import prepare
+from hive.store.database import prepare
 from hive.store.messages import Epoch
 from hive.store.records import numbered
 

@@ -2,7 +2,7 @@
 
 `store` is the public interface. Writing: `writer` groups writes into batches, `engine` runs them on
 threads, `transaction` defines batches and reads, `health` holds whether writes are accepted.
-The file: `connection` opens it and checks that commits are durable, `schema` has the tables,
+The file: `database` opens it and checks that commits are durable, `schema` has the tables,
 `errors` the errors. Tables: `participants`, `events`, `messages`, `receipts`, `dead_letters`,
 `questions` and `usage` have the statements, `bulk` builds multi-row statements, `records` has the
 values. Old data: `retention`, `search`, `cursors`. For operators: `backup` and `checks`.

@@ -11,7 +11,7 @@ from pathlib import Path
 from hive.errors import FailedError
 from hive.findings import Finding, Verdict
 from hive.store.backup import exists, open_read_only
-from hive.store.connection import wal_path
+from hive.store.database import wal_path
 from hive.store.errors import StoreError, StoreFullError, StoreLockedError, from_sqlite
 from hive.store.schema import MIGRATIONS, OPEN, check, version_of
 

@@ -26,7 +26,7 @@ from typing import Protocol, TypeVar
 import aiosqlite
 from attrs import define, field, frozen
 
-from hive.store.connection import (
+from hive.store.database import (
     BUSY_SECONDS,
     OpenFiles,
     StoreLock,
@@ -114,9 +114,9 @@ class CommitThread:
 
     async def run_and_wait(self, work: Work) -> None:
         """Run work without that check, and wait for it."""
-        over: asyncio.Future[None] = self._loop.create_future()
-        self._queue.put((work, lambda error: set_outcome(over, error), False))
-        await over
+        finished: asyncio.Future[None] = self._loop.create_future()
+        self._queue.put((work, lambda error: set_outcome(finished, error), False))
+        await finished
 
     async def close(self) -> None:
         """Finish the queued work and disconnect."""

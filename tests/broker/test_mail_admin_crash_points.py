@@ -12,7 +12,7 @@ from attrs import define, field
 from actors.testing import run_simulation
 from hive.config import Limits
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store
-from hive.store.connection import prepare
+from hive.store.database import prepare
 from hive.wire.enums import NackMode
 from tests.broker.client import BrokerClient, Draft, Sent, local_broker
 from tests.broker.faults import Faults, run_until_crash

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hive.store import InlineEngine, Store, ThreadEngine
-from hive.store.connection import prepare
+from hive.store.database import prepare
 from tests.store.old_files import ALL
 
 

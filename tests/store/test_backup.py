@@ -12,7 +12,7 @@ from hive.findings import Finding, Verdict
 from hive.store import Store, StoreCorruptError
 from hive.store.backup import back_up
 from hive.store.checks import examine
-from hive.store.connection import prepare
+from hive.store.database import prepare
 from tests.store.old_files import build, contents
 from tests.store.test_degradation import damage_table, overwrite
 

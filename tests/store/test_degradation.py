@@ -27,7 +27,7 @@ from hive.store import (
     StoreReadOnlyError,
     ThreadEngine,
 )
-from hive.store.connection import wal_path
+from hive.store.database import wal_path
 from hive.store.health import Trouble
 from hive.store.transaction import Batch, Op, Work
 from tests.broker.faults import Faults
@@ -65,7 +65,7 @@ BIG = {"body": "x" * 400_000}
 @pytest.fixture(autouse=True)
 def quick_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Probe real disks often and do not wait for real locks."""
-    monkeypatch.setattr("hive.store.connection.BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("hive.store.database.BUSY_SECONDS", 0.0)
     monkeypatch.setattr("hive.store.engine.BUSY_SECONDS", 0.0)
     monkeypatch.setattr("hive.store.writer.PROBE_SECONDS", 0.01)
 

@@ -10,7 +10,7 @@ import pytest
 
 from actors.testing import run_simulation
 from hive.store import NO_ORIGIN, InlineEngine, MessageState, Store
-from hive.store.connection import prepare
+from hive.store.database import prepare
 from hive.store.messages import highest_id
 from hive.store.retention import apply_retention
 from hive.store.schema import version_of

@@ -23,7 +23,7 @@ from hive.store import (
 )
 from hive.store.bulk import MAX_ROWS
 from hive.store.checks import examine
-from hive.store.connection import prepare
+from hive.store.database import prepare
 from hive.store.dead_letters import DeadLetterCriteria
 from hive.store.messages import (
     Changes,

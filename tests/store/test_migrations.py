@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hive.store import InlineEngine, Store, StoreCorruptError, StoreVersionError
-from hive.store.connection import prepare
+from hive.store.database import prepare
 from hive.store.messages import undelivered
 from hive.store.schema import APPLICATION_ID, MIGRATIONS, migrate, version_of
 from hive.store.search import SearchCriteria, search

@@ -19,7 +19,7 @@ from hive.store import (
     StoreVersionError,
     ThreadEngine,
 )
-from hive.store.connection import StoreLock, make_durable, prepare, require_durable
+from hive.store.database import StoreLock, make_durable, prepare, require_durable
 from hive.store.schema import APPLICATION_ID, MIGRATIONS, migrate
 
 

@@ -21,7 +21,7 @@ from hive.store import (
     StoreFullError,
     StoreMovedError,
 )
-from hive.store.connection import prepare
+from hive.store.database import prepare
 from hive.store.engine import CommitThread, DoneCallback
 from hive.store.transaction import Batch, Op, Query, T
 from hive.store.writer import MAX_BATCH

@@ -21,7 +21,7 @@ from hive.gateway.handlers.turns import TurnHandlers
 from hive.gateway.rows import inbox_row
 from hive.gateway.streams import event_stream, log_stream, mail_stream, next_mail, status_stream
 from hive.names import OPERATOR
-from hive.store.connection import DURABILITY
+from hive.store.database import DURABILITY
 from hive.wire import host as wire
 from hive.wire.base import Request
 from hive.wire.codec import RequestDecoder
