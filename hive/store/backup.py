@@ -34,7 +34,7 @@ class Backup:
 
 
 def back_up(source: Path, target: Path, *, force: bool = False) -> Backup:
-    """Copy the store at `source` to a temporary file, check it, rename it to `target`.
+    """Copy the store at `source` to a temporary file, check it, publish it as `target`.
 
     Args:
         source: The store; a daemon may be using it.
