@@ -6,7 +6,7 @@ then hands over its grants and gives its answers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -14,11 +14,11 @@ import msgspec
 from attrs import frozen
 
 from hive.broker.loop_guard import Circuit
-from hive.broker.sessions import Parked, Session
+from hive.broker.sessions import Parked, Session, Stale, stale_error, why_ended
 from hive.broker.values import Post, Token, Value, event
 from hive.clock import rfc3339
 from hive.store import Message, MessageKind, MessageState
-from hive.store.messages import Changes, Written, lease_values, update_values
+from hive.store.messages import Changes, Written, by_id, lease_values, update_values
 from hive.store.questions import Question, row_of
 from hive.store.records import lease_name
 from hive.store.transaction import Op, RolledBack, apply_in_savepoint
@@ -171,6 +171,45 @@ class Effects(msgspec.Struct, eq=False):
         others = self.changes.others
         others.append(partial(apply_in_savepoint, op=op))
         self.answers.append((session, token, FromDisk(len(others) - 1, finish), ordered))
+
+    def answer_stale(
+        self,
+        session: Session,
+        token: Token,
+        stale: Sequence[Stale],
+        done: Value,
+        *,
+        lease: str | None = None,
+        is_ack: bool = True,
+        ordered: bool = True,
+    ) -> None:
+        """Answer an ack or a nack; messages that are not in memory are looked up on disk.
+
+        Args:
+            session: The session that made the request.
+            token: The request.
+            stale: The messages that are not held.
+            done: The answer if none is stale; one whose ack is only repeated is not.
+            lease: The lease that the request named.
+            is_ack: Whether the request is an ack.
+            ordered: Whether the answer is given in the order of requests.
+        """
+        missing = [each.id for each in stale if each.why is None]
+        if not missing:
+            sentences = [f"message {each.id} {each.why}" for each in stale]
+            answer = stale_error(sentences) if sentences else done
+            self.answers.append((session, token, answer, ordered))
+            return
+
+        def finish(rows: dict[int, Message]) -> Value:
+            whys = [
+                (each.id, each.why or why_ended(rows.get(each.id), session, lease, is_ack=is_ack))
+                for each in stale
+            ]
+            sentences = [f"message {number} {why}" for number, why in whys if why]
+            return stale_error(sentences) if sentences else done
+
+        self.ask_disk(session, token, by_id(missing), finish, ordered=ordered)
 
     def collect(self) -> Changes:
         """Return the changes that bring the disk to the present state of memory."""

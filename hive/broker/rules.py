@@ -23,16 +23,14 @@ from hive.broker.sessions import (
     Parked,
     Session,
     Stale,
-    stale_error,
-    why_ended,
     why_not_held,
 )
-from hive.broker.values import Moment, Post, RemoveInbox, Token, Value
+from hive.broker.values import Moment, Post, RemoveInbox, Token
 from hive.config import Limits
 from hive.errors import ConflictError, NotFoundError, UnknownNameError
 from hive.names import OPERATOR, QUEUE_PREFIX, check_group_name, suggest
 from hive.store import Kind, Message, MessageKind, MessageState, Step, participants
-from hive.store.messages import Undelivered, by_id
+from hive.store.messages import Undelivered
 from hive.store.records import numbered
 from hive.wire import agent as wire
 from hive.wire.enums import EventKind, NackMode, Priority
@@ -314,7 +312,7 @@ class Rules(DeliveryRules):
                 # To repeat an ack is no error, but only the disk can tell; so this `recv` gets no
                 # messages, and the receiver repeats it.
                 nothing = Received(ok=True, messages=[])
-                self._answer_stale(session, token, stale, nothing, ordered=not wait)
+                self.table.effects.answer_stale(session, token, stale, nothing, ordered=not wait)
                 return
         if self.table.expiries.entries:
             self._expire(now)
@@ -342,14 +340,14 @@ class Rules(DeliveryRules):
             else:
                 self.table.mark_in_turn(message, now)
         done = {"lease_seconds": self.limits.lease_seconds}
-        self._answer_stale(session, token, stale, done)
+        self.table.effects.answer_stale(session, token, stale, done)
 
     # Ending
 
     def ack(self, session: Session, request: wire.Ack, token: Token, now: Moment) -> None:
         """End these messages as acked; the answer names those that the session does not hold."""
         stale = self._ack(session, request.ids, request.lease, now)
-        self._answer_stale(session, token, stale, {}, lease=request.lease)
+        self.table.effects.answer_stale(session, token, stale, {}, lease=request.lease)
 
     def _ack(
         self, session: Session, ids: Sequence[int], lease: str | None, now: Moment
@@ -386,7 +384,7 @@ class Rules(DeliveryRules):
                 self.table.ack(message, now)
         lost, session.lost = session.lost or {}, None
         stale = [Stale(number, why) for number, why in lost.items()]
-        self._answer_stale(session, token, stale, {})
+        self.table.effects.answer_stale(session, token, stale, {})
 
     def nack(self, session: Session, request: wire.Nack, token: Token, now: Moment) -> None:
         """Return one message.
@@ -397,7 +395,9 @@ class Rules(DeliveryRules):
         """
         message = self._held(session, request.id, request.lease)
         if isinstance(message, Stale):
-            self._answer_stale(session, token, [message], {}, lease=request.lease, is_ack=False)
+            self.table.effects.answer_stale(
+                session, token, [message], {}, lease=request.lease, is_ack=False
+            )
             return
         self.table.unassign(message)
         reason, delay = request.reason, request.delay_seconds
@@ -413,7 +413,7 @@ class Rules(DeliveryRules):
                 why = reason or "its receiver failed"
                 self._return(message, why, now, step=Step.NACKED, rest=rest)
         self._serve(self.table.inboxes[message.inbox], now)
-        self._answer_stale(session, token, [], {})
+        self.table.effects.answer_stale(session, token, [], {})
 
     def requeue_inflight(
         self, session: Session, request: wire.RequeueInflight, token: Token, now: Moment
@@ -451,46 +451,6 @@ class Rules(DeliveryRules):
             return Stale(number, None)
         why = why_not_held(message, by, lease, self.table.holder(message))
         return message if why is None else Stale(number, why)
-
-    def _answer_stale(
-        self,
-        session: Session,
-        token: Token,
-        stale: Sequence[Stale],
-        done: Value,
-        *,
-        lease: str | None = None,
-        is_ack: bool = True,
-        ordered: bool = True,
-    ) -> None:
-        """Answer an ack or a nack; messages that are not in memory are looked up on disk.
-
-        Args:
-            session: The session that made the request.
-            token: The request.
-            stale: The messages that are not held.
-            done: The answer if none is stale; one whose ack is only repeated is not.
-            lease: The lease that the request named.
-            is_ack: Whether the request is an ack.
-            ordered: Whether the answer is given in the order of requests.
-        """
-        effects = self.table.effects
-        missing = [each.id for each in stale if each.why is None]
-        if not missing:
-            sentences = [f"message {each.id} {each.why}" for each in stale]
-            answer = stale_error(sentences) if sentences else done
-            effects.answers.append((session, token, answer, ordered))
-            return
-
-        def finish(rows: dict[int, Message]) -> Value:
-            whys = [
-                (each.id, each.why or why_ended(rows.get(each.id), session, lease, is_ack=is_ack))
-                for each in stale
-            ]
-            sentences = [f"message {number} {why}" for number, why in whys if why]
-            return stale_error(sentences) if sentences else done
-
-        effects.ask_disk(session, token, by_id(missing), finish, ordered=ordered)
 
     # Work queues
 
