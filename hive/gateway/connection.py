@@ -125,6 +125,7 @@ class Connection(Session, asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._lines: LineBuffer | None = None
         self._slots: deque[ResponseSlot] | None = None
+        # Pending answers without a slot: those in the order of requests, and the others.
         self._ordered = 0
         self._unordered = 0
         self._reading_paused = False
@@ -271,7 +272,7 @@ class Connection(Session, asyncio.Protocol):
             self._context.broker.handle(self, request, token)
         except HiveError as error:
             if ordered and type(token) is not ResponseSlot:
-                self._ordered -= 1  # no other answer of the broker may be pending
+                self._ordered -= 1  # the broker will not answer this one
                 self._respond(response_line(error, request.req, request.verb))
             else:
                 self.answer(token, error, ordered)
