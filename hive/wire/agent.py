@@ -23,7 +23,6 @@ ACK_MAX = 1000
 STATUS_MAX = 200
 """Most characters of a status line."""
 
-
 OPTIONS_MAX = 20
 """Most options of one question."""
 

@@ -38,7 +38,7 @@ class Urls(Request, tag="urls", frozen=True):
 
 
 class SetPaused(Request, tag="set_paused", kw_only=True, frozen=True):
-    """Pause or resume a participant's mail; a paused participant runs on and receives nothing."""
+    """Pause or resume an agent's mail; a paused agent runs on and receives nothing. Durable."""
 
     name: Name
     paused: bool

@@ -45,7 +45,7 @@ class StatusRow(Row, frozen=True, kw_only=True):
         needs_login: Whether its activity is `needs_login`.
         deployed_sha: Never set.
         pending_reminders: Number of its pending reminders.
-        paused: Whether its mail is paused.
+        paused: Whether the agent's mail is paused.
         parent: The manager's name, for agents of a hive with one.
         active_model: Model in use, as its harness reports it.
         status_text: Its own status line.
