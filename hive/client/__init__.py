@@ -1,6 +1,6 @@
-"""What speaks to a hive's sockets.
+"""Clients of a hive's sockets.
 
-`blocking` is for one-shot commands and imports almost nothing, `aio` for long-running programs on
-asyncio, `api` is the interface that both the socket client and an embedded hive's client have.
-What they hand out are rows of the wire; `values` is what is more than that.
+`agent` is for long-running programs on asyncio, `blocking` for one-shot commands, which start fast
+because it imports almost nothing. `function_agent` makes an agent of a function. `channel` has the
+requests over a reconnecting connection, `responses` the meaning of response lines.
 """

@@ -1,6 +1,6 @@
-"""A client for commands that ask one thing and end.
+"""A blocking client for one-shot commands.
 
-Imports `socket` and `json` and nothing slower: a verb of the command line is mostly its start-up.
+Imports `socket` and `json` and nothing slower: start-up is most of the time of such a command.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from hive.errors import TimedOutError
 from hive.paths import check_socket_path
 
 CHUNK = 65536
-"""Bytes that are read at once."""
+"""Bytes of one read."""
 
 Warn = Callable[[str], object]
 
 
 def warn_on_stderr(sentence: str) -> None:
-    """Print a warning where it does not disturb a program's output."""
+    """Write a warning to standard error."""
     sys.stderr.write(f"warning: {sentence}\n")
 
 
@@ -51,14 +51,14 @@ def call(
     Args:
         path: The socket.
         request: The request's fields, `cmd` among them; those that are None are left out.
-        timeout: Seconds for everything together; None waits for ever.
+        timeout: Seconds for connection, request and response together; None for no limit.
         warn: Called with a sentence if the daemon speaks a newer version of the wire.
 
     Raises:
-        HiveError: What the response tells of; UnavailableError when the daemon cannot be reached
-            or went away, TimedOutError when no answer came in time.
+        HiveError: The error of the response; UnavailableError when the daemon cannot be reached
+            or closes the connection, TimedOutError when the response is late.
     """
-    with Connection(path, timeout, warn=warn) as connection:
+    with BlockingClient(path, timeout, warn=warn) as connection:
         return connection.call(request, timeout)
 
 
@@ -72,20 +72,19 @@ def stream(
     """Send one request and yield its first response and each later one.
 
     The iteration ends when the daemon closes the connection; close the iterator to end it earlier.
-    The timeout holds for the first response only; what follows comes when it happens. Errors are
-    those of `call`.
+    The timeout applies to the first response only. Errors are those of `call`.
     """
-    with Connection(path, timeout, warn=warn) as connection:
+    with BlockingClient(path, timeout, warn=warn) as connection:
         yield connection.call(request, timeout)
         yield from connection.further()
 
 
-class Connection:
-    """One connection, for requests that belong together: a lease lives as long as it does.
+class BlockingClient:
+    """One connection for several requests: its leases end with it.
 
     Args:
         path: The socket.
-        timeout: Seconds until the connection must be there; None waits for ever.
+        timeout: Seconds for the connection; None for no limit.
         warn: Called with a sentence if the daemon speaks a newer version of the wire.
 
     Raises:
@@ -134,7 +133,7 @@ class Connection:
         return self._accept(answer)
 
     def further(self) -> Iterator[Fields]:
-        """Yield each response that still comes, until the daemon closes the connection."""
+        """Yield each further response until the daemon closes the connection."""
         self._deadline = None
         while (line := self._next_line()) is not None:
             yield self._accept(line)
@@ -157,7 +156,7 @@ class Connection:
         return raise_refusal(fields)
 
     def _next_line(self) -> bytes | None:
-        """Return the next whole line; None at the end, where half a line is dropped."""
+        """Return the next whole line; None at the end. An incomplete last line is dropped."""
         while not self._lines:
             self._limit_next_operation()
             try:
@@ -179,7 +178,7 @@ class Connection:
             self._parts = [piece]
 
     def _limit_next_operation(self) -> None:
-        """Give the socket the time that is left."""
+        """Set the socket's timeout to the remaining time."""
         left = None if self._deadline is None else self._deadline - time.monotonic()
         if left is not None and left <= 0:
             raise self._timed_out()

@@ -1,4 +1,4 @@
-"""What a response line means: its fields, its error, its version. Standard library only."""
+"""Meaning of response lines: fields, error, version. Imports the standard library only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def read_response(line: bytes) -> Fields:
     """Return the fields of a response line.
 
     Raises:
-        FailedError: When the line is no response, so that whatever answers is no hive.
+        FailedError: When the line is not a response of a hive.
     """
     try:
         fields = json.loads(line)
@@ -33,7 +33,7 @@ def raise_refusal(fields: Fields) -> Fields:
     """Return the fields of a response that is ok.
 
     Raises:
-        HiveError: The error that the response tells of.
+        HiveError: The error of the response.
     """
     if not fields["ok"]:
         raise from_wire(fields.get("code"), str(fields.get("error", "refused without a reason")))
@@ -41,7 +41,7 @@ def raise_refusal(fields: Fields) -> Fields:
 
 
 def version_warning(fields: Fields) -> str | None:
-    """Return a sentence if the daemon speaks a newer version than this client knows."""
+    """Return a warning if the daemon speaks a newer version than this client; else None."""
     theirs = fields.get("version", 0)
     if not isinstance(theirs, int) or theirs <= VERSION:
         return None
@@ -52,7 +52,7 @@ def version_warning(fields: Fields) -> str | None:
 
 
 def outcome_unknown(path: Path) -> UnavailableError:
-    """Return the error of a request whose answer will never come."""
+    """Return the error of a request whose connection was lost before the answer."""
     return UnavailableError(
         f"{path} was closed before the answer came, so the outcome is unknown; "
         "look before you repeat the request"
@@ -60,7 +60,7 @@ def outcome_unknown(path: Path) -> UnavailableError:
 
 
 def not_text(error: UnicodeEncodeError) -> BadRequestError:
-    """Return the error of a request with a string that UTF-8 cannot express."""
+    """Return the error of a request with a string that cannot be encoded as UTF-8."""
     return BadRequestError(
         f"character {error.start} is half of a surrogate pair or a byte that is not UTF-8; "
         "messages are text: encode binary data, or send the path of a file"
@@ -68,7 +68,7 @@ def not_text(error: UnicodeEncodeError) -> BadRequestError:
 
 
 def require_finite(request: Mapping[str, Any]) -> None:
-    """Refuse a request with a number that JSON cannot express, in place of sending null for it.
+    """Refuse a request with a number that JSON cannot express, which would be sent as null.
 
     Raises:
         BadRequestError: It names the field.
@@ -79,7 +79,7 @@ def require_finite(request: Mapping[str, Any]) -> None:
 
 
 def unreachable(path: Path, error: OSError) -> HiveError:
-    """Return the error for a socket that cannot be connected to, with what to do about it."""
+    """Return the error for a socket that cannot be connected to, with a remedy."""
     match error:
         case FileNotFoundError():
             why = "there is no such socket; is hive-c0re running, and is this participant known?"

@@ -17,7 +17,7 @@ import attrs
 
 from actors import RootFailed, StartError, StartFailed, SupervisorRef
 from hive.cancellation import shield_until_done
-from hive.client.aio import SocketClient
+from hive.client.agent import ManagerClient
 from hive.clock import Clock, SystemClock
 from hive.config import AgentManifest, HiveConfig, PeerConfig
 from hive.daemon.lock import DaemonLock
@@ -36,7 +36,7 @@ from hive.paths import Paths
 from hive.store import Engine, Message, ThreadEngine
 from hive.wire.rows import StatusRow
 
-Agent = AgentFunction[SocketClient]
+Agent = AgentFunction[ManagerClient]
 """An agent of an embedded hive: an async function whose argument is its connected client."""
 
 IN_PROCESS = AgentManifest(exec=("in-process",))
@@ -90,7 +90,7 @@ class Hive:
         )
         self._keep_agents = False
         self._shutdown = asyncio.Event()
-        self._clients: list[SocketClient] = []
+        self._clients: list[ManagerClient] = []
         self._wiring: Wiring | None = None
         self._operator: OperatorMail | None = None
         self._root: SupervisorRef | None = None
@@ -241,10 +241,10 @@ class Hive:
         finally:
             unsubscribe()
 
-    async def client(self, name: str) -> SocketClient:
+    async def client(self, name: str) -> ManagerClient:
         """Return a client at a participant's socket; it is closed with the hive."""
         participant = self.parts.registry.get(name)
-        client = SocketClient(self.paths.agent_socket(participant.name), random=self._random)
+        client = ManagerClient(self.paths.agent_socket(participant.name), random=self._random)
         client.open()
         self._clients.append(client)
         return client
@@ -341,15 +341,15 @@ class Hive:
                 self._config, self.paths, self._clock, self._environ, self._on_external_restart
             )
         return FunctionRuntime(
-            agents, self._connect, disconnect=SocketClient.close, clock=self._clock
+            agents, self._connect, disconnect=ManagerClient.close, clock=self._clock
         )
 
     def _on_external_restart(self, name: str, running: Running) -> None:
         if self._wiring is not None:
             self._wiring.lifecycle.record_external_restart(name, running)
 
-    async def _connect(self, name: str) -> SocketClient:
-        client = SocketClient(self.paths.agent_socket(name), random=self._random)
+    async def _connect(self, name: str) -> ManagerClient:
+        client = ManagerClient(self.paths.agent_socket(name), random=self._random)
         client.open()
         return client
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from hive.client.api import Delivery
+from hive.client.agent import Delivery
 from hive.errors import ConfigError
 from hive.harness.driver import Deferred, Done, DriverSetup, Failed, Outcome, SavedText
 from hive.harness.programs import OUTPUT_MAX, Cut, Program, Ran, Tee, run_program, write_to_stderr

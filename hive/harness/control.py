@@ -7,7 +7,7 @@ import logging
 from functools import partial
 from typing import Protocol
 
-from hive.client.api import AgentClient
+from hive.client.agent import AgentClient
 from hive.errors import BadRequestError
 from hive.harness.driver import HoldOff
 from hive.harness.pause import Pause

@@ -14,7 +14,7 @@ from typing import ClassVar, Protocol
 
 from attrs import asdict, field, frozen
 
-from hive.client.api import Delivery, Identity, ManagerClient
+from hive.client.agent import Delivery, Identity, ManagerClient
 from hive.harness.leases import BATCH
 from hive.harness.reporting import Reporter
 from hive.harness.turn import Turn

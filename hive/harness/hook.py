@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hive.client.blocking import Connection
+from hive.client.blocking import BlockingClient
 from hive.errors import HiveError
 from hive.harness import environment
 from hive.harness.unread import RECENT_MAX, UnreadMessage, describe, headline, unread_of
@@ -88,7 +88,7 @@ def parse_event(line: bytes) -> HookEvent:
 
 def recent_rows(socket: Path) -> list[Fields]:
     """Return the newest rows of the inbox; without unread messages the store is not read."""
-    with Connection(socket, ANSWER_TIMEOUT, warn=lambda sentence: None) as connection:
+    with BlockingClient(socket, ANSWER_TIMEOUT, warn=lambda sentence: None) as connection:
         if not connection.call({"cmd": "status"}, ANSWER_TIMEOUT)["unread"]:
             return []
         recent = connection.call({"cmd": "recent", "max": RECENT_MAX}, ANSWER_TIMEOUT)

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from attrs import define, field, frozen
 
-from hive.client.api import AgentClient, Delivery
+from hive.client.agent import AgentClient, Delivery
 from hive.errors import HiveError, StaleLeaseError, TimedOutError, UnavailableError
 from hive.wire.agent import RECV_MAX
 from hive.wire.enums import NackMode

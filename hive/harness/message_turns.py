@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from attrs import define, field
 
-from hive.client.api import Delivery
+from hive.client.agent import Delivery
 from hive.errors import HiveError
 from hive.harness.driver import (
     Cancelled,

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from attrs import define, field, frozen
 
-from hive.client.api import AgentClient
+from hive.client.agent import AgentClient
 from hive.errors import HiveError
 from hive.harness.programs import Program, Tee, run_program
 from hive.harness.unread import RECENT_MAX, UnreadMessage, headline, unread_of

@@ -13,7 +13,7 @@ from random import Random
 from attrs import frozen
 
 from actors import Backoff
-from hive.client.api import AgentClient, Delivery
+from hive.client.agent import AgentClient, Delivery
 from hive.errors import InboxFullError, RateLimitedError, TooLargeError
 from hive.harness.driver import SavedText
 from hive.harness.retry import until_reachable

@@ -14,7 +14,7 @@ from functools import partial
 from attrs import define, field
 from msgspec.structs import replace
 
-from hive.client.api import AgentClient, Delivery
+from hive.client.agent import AgentClient, Delivery
 from hive.clock import Clock
 from hive.errors import HiveError
 from hive.harness.retry import until_reachable

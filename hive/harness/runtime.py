@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from hive.client.api import Identity, ManagerClient, Role
+from hive.client.agent import Identity, ManagerClient, Role
 from hive.clock import Clock, SystemClock
 from hive.harness.control import follow
 from hive.harness.driver import MessageDriver, Surroundings, TurnDriver

@@ -14,7 +14,7 @@ from random import Random
 
 from attrs import frozen
 
-from hive.client.aio import SocketClient
+from hive.client.agent import ManagerClient
 from hive.driver_names import BUILT_IN, GROUP
 from hive.errors import ConfigError
 from hive.harness import environment
@@ -139,7 +139,7 @@ def _make_driver(options: HarnessOptions) -> MessageDriver | TurnDriver | None:
 async def _serve(
     options: HarnessOptions, driver: MessageDriver | TurnDriver | None, drain: float
 ) -> None:
-    async with SocketClient(options.socket) as client:
+    async with ManagerClient(options.socket) as client:
         harness = HarnessRuntime(
             client,
             driver,
@@ -163,7 +163,7 @@ async def _serve(
         serving.result()
 
 
-def _start_notifier(client: SocketClient, sinks: tuple[Sink, ...]) -> asyncio.Task[None] | None:
+def _start_notifier(client: ManagerClient, sinks: tuple[Sink, ...]) -> asyncio.Task[None] | None:
     if not sinks:
         return None
     return asyncio.create_task(UnreadNotifier(client, send_to_all(sinks)).run(), name="notifier")

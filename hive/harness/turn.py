@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from attrs import define, field
 
-from hive.client.api import Delivery
+from hive.client.agent import Delivery
 from hive.errors import HiveError, NotFoundError
 from hive.harness.leases import BATCH, BATCH_BYTES, RETRY_PAUSE, Leases
 from hive.wire import WAIT_MAX

@@ -9,7 +9,7 @@ from random import Random
 from attrs import define, evolve, field
 
 from actors import Backoff
-from hive.client.api import Delivery
+from hive.client.agent import Delivery
 from hive.clock import Clock
 from hive.errors import HiveError
 from hive.harness.control import ACCOUNT

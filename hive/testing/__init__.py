@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from actors.testing import InjectedFault, advance, settle
-    from hive.client.answering import answering
+    from hive.client.function_agent import answering
     from hive.testing.faults import crash, crashing, failing, hanging, slow
     from hive.testing.simulation import simulate
 
@@ -34,7 +34,7 @@ __all__ = [
 _MODULES = {
     "InjectedFault": "actors.testing",
     "advance": "actors.testing",
-    "answering": "hive.client.answering",
+    "answering": "hive.client.function_agent",
     "settle": "actors.testing",
     "simulate": "hive.testing.simulation",
 }

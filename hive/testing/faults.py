@@ -6,9 +6,8 @@ import asyncio
 from itertools import count
 
 from actors.testing import InjectedFault, hang
-from hive.client.aio import SocketClient
-from hive.client.answering import Answer
-from hive.client.api import Delivery, Role
+from hive.client.agent import Delivery, ManagerClient, Role
+from hive.client.function_agent import Answer
 from hive.daemon.hive import Agent, Hive
 from hive.errors import ConflictError
 from hive.wire import WAIT_MAX
@@ -39,7 +38,7 @@ def crashing(agent: Agent, *, after: float, times: int | None = None) -> Agent:
     """
     starts = count(1)
 
-    async def crasher(client: SocketClient) -> None:
+    async def crasher(client: ManagerClient) -> None:
         start = next(starts)
         if times is not None and start > times:
             await agent(client)
@@ -63,7 +62,7 @@ def hanging(*, swallow: int = 0) -> Agent:
             waits no longer than its timeout; the agent cannot be started before it has ended.
     """
 
-    async def hanger(client: SocketClient) -> None:
+    async def hanger(client: ManagerClient) -> None:
         await client.hello(Role.HARNESS, "function")
         while not await client.recv(wait=WAIT_MAX):
             pass

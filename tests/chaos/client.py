@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from hive.client.blocking import Connection
+from hive.client.blocking import BlockingClient
 from hive.errors import HiveError, TimedOutError, UnavailableError
 from hive.testing.history import Phase, Recorder, Verb
 
@@ -28,7 +28,7 @@ def send(socket: Path, recorder: Recorder, inboxes: list[str]) -> None:
         body = f"{recorder.process}/{number}"
         begun = recorder.invoke(Verb.SEND, inbox, body=body)
         try:
-            with Connection(socket, 10) as connection:
+            with BlockingClient(socket, 10) as connection:
                 answer = connection.call({"cmd": "send", "to": inbox, "body": body}, 10)
         except HiveError as error:
             recorder.end(begun, Phase.INFO if isinstance(error, UNKNOWN) else Phase.FAIL)
@@ -43,14 +43,14 @@ def receive(socket: Path, recorder: Recorder, inbox: str) -> None:
     random = Random(recorder.process)
     while True:
         try:
-            with Connection(socket, 10) as connection:
+            with BlockingClient(socket, 10) as connection:
                 while take(connection, recorder, inbox, random.random() > 0.1):
                     pass
         except HiveError:
             pause(0.02)
 
 
-def take(connection: Connection, recorder: Recorder, inbox: str, acks: bool) -> bool:
+def take(connection: BlockingClient, recorder: Recorder, inbox: str, acks: bool) -> bool:
     """Receive once and ack what came; return whether nothing was left without an ack."""
     begun = recorder.invoke(Verb.RECV, inbox)
     messages = connection.call({"cmd": "recv", "max": 16, "wait_seconds": 0.5}, 10)["messages"]
@@ -61,7 +61,9 @@ def take(connection: Connection, recorder: Recorder, inbox: str, acks: bool) -> 
     return acks
 
 
-def ack(connection: Connection, recorder: Recorder, inbox: str, message: Mapping[str, Any]) -> None:
+def ack(
+    connection: BlockingClient, recorder: Recorder, inbox: str, message: Mapping[str, Any]
+) -> None:
     """End one message."""
     begun = recorder.invoke(Verb.ACK, inbox, body=message["body"], id=message["id"])
     try:

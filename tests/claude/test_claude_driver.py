@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from attrs import define, field
 
-from hive.client.api import Delivery, Identity, Sent
+from hive.client.agent import Delivery, Identity, Sent
 from hive.clock import LoopClock
 from hive.errors import ConfigError
 from hive.harness import claude

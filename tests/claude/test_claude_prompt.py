@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from hive.client.api import Delivery
+from hive.client.agent import Delivery
 from hive.harness.claude.prompt import (
     URGENT_MAX,
     notes_prompt,

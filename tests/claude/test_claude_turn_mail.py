@@ -8,7 +8,7 @@ import pytest
 from attrs import define, field
 from msgspec.structs import replace
 
-from hive.client.api import Delivery
+from hive.client.agent import Delivery
 from hive.clock import SystemClock
 from hive.errors import NotFoundError
 from hive.harness.claude.turn_mail import TOOL_WAIT_MAX, TurnMail

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from hive.client.blocking import Connection, call, stream
+from hive.client.blocking import BlockingClient, call, stream
 from hive.errors import (
     BadRequestError,
     FailedError,
@@ -107,7 +107,7 @@ def test_a_refusal_of_an_unknown_kind_is_still_an_error(serve):
 @pytest.mark.parametrize("number", [float("nan"), float("inf")])
 def test_a_number_that_is_not_finite_is_refused_and_nothing_is_sent(serve, number):
     heard: list[bytes] = []
-    with Connection(serve(lambda connection: heard.append(connection.recv(1)))) as connection:
+    with BlockingClient(serve(lambda connection: heard.append(connection.recv(1)))) as connection:
         with pytest.raises(BadRequestError, match="'wait_seconds' is"):
             connection.call({"cmd": "recv", "wait_seconds": number})
         with pytest.raises(BadRequestError, match="'timeout' is"):
@@ -256,6 +256,6 @@ def test_requests_of_one_connection(serve):
             connection.recv(65536)
             connection.sendall(OK)
 
-    with Connection(serve(script)) as connection:
+    with BlockingClient(serve(script)) as connection:
         assert connection.call({"cmd": "recv"})["ok"] is True
         assert connection.call({"cmd": "ack", "ids": [1]})["ok"] is True

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from actors.testing import advance, settle
-from hive.client.answering import answering
-from hive.client.api import Delivery
+from hive.client.agent import Delivery
+from hive.client.function_agent import answering
 from tests.support.hives import Site, echo
 
 pytestmark = pytest.mark.sim

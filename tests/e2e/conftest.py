@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hive.client.blocking import Connection
+from hive.client.blocking import BlockingClient
 from tests.support.daemons import HiveOnDisk
 
 
@@ -62,7 +62,7 @@ def post(_daemon: HiveOnDisk) -> Iterator[HiveOnDisk]:
     yield _daemon
     for name in MAILBOXES:
         empty(_daemon, name)
-    with Connection(_daemon.run_dir / "host.sock") as operator:
+    with BlockingClient(_daemon.run_dir / "host.sock") as operator:
         operator.call({"cmd": "inbox", "ack": True, "max": 1000})
         left = [row["id"] for row in operator.call({"cmd": "dead_letters"})["messages"]]
         if left:
@@ -71,6 +71,6 @@ def post(_daemon: HiveOnDisk) -> Iterator[HiveOnDisk]:
 
 def empty(hive: HiveOnDisk, name: str) -> None:
     """Ack everything in a mailbox that can be received now."""
-    with Connection(hive.socket_of(name)) as connection:
+    with BlockingClient(hive.socket_of(name)) as connection:
         while connection.call({"cmd": "recv", "max": 32})["messages"]:
             connection.call({"cmd": "ack_turn"})

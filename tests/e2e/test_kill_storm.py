@@ -11,7 +11,7 @@ from random import Random
 import pytest
 from attrs import define, field
 
-from hive.client.blocking import Connection, call
+from hive.client.blocking import BlockingClient, call
 from hive.errors import HiveError
 from tests.support.daemons import HiveOnDisk, eventually, pids_of
 
@@ -73,7 +73,7 @@ class Sink:
 
     def receive(self) -> None:
         """Receive and ack on one connection, since a lease lives as long as it does."""
-        with Connection(self.path) as connection:
+        with BlockingClient(self.path) as connection:
             recv = {"cmd": "recv", "max": 32, "wait_seconds": 1}
             if messages := connection.call(recv)["messages"]:
                 for message in messages:

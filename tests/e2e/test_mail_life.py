@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hive.client.blocking import Connection, call
+from hive.client.blocking import BlockingClient, call
 from tests.support.daemons import HiveOnDisk
 
 Fields = dict[str, Any]
@@ -23,7 +23,7 @@ def send(hive: HiveOnDisk, name: str, to: str, body: str = "work", **more: Any) 
     return int(ask(hive, name, cmd="send", to=to, body=body, **more)["id"])
 
 
-def take(connection: Connection, **more: Any) -> Fields:
+def take(connection: BlockingClient, **more: Any) -> Fields:
     """Receive exactly one message."""
     [message] = connection.call({"cmd": "recv", "wait_seconds": 10, **more})["messages"]
     return dict(message)
@@ -35,19 +35,19 @@ def steps(hive: HiveOnDisk, number: int) -> list[tuple[str, int | None, str | No
 
 
 def reject(hive: HiveOnDisk, name: str, number: int, reason: str) -> None:
-    with Connection(hive.socket_of(name)) as connection:
+    with BlockingClient(hive.socket_of(name)) as connection:
         assert take(connection)["id"] == number
         connection.call({"cmd": "nack", "id": number, "mode": "reject", "reason": reason})
 
 
 def test_a_trace_shows_every_step_with_time_attempt_and_session(post: HiveOnDisk) -> None:
     number = send(post, "ann", "ben")
-    with Connection(post.socket_of("ben")) as first:
+    with BlockingClient(post.socket_of("ben")) as first:
         take(first)
         first.call({"cmd": "heartbeat", "ids": [number]})
         failed = {"cmd": "nack", "id": number, "reason": "exit 1", "delay_seconds": 0}
         first.call(failed)
-    with Connection(post.socket_of("ben")) as second:
+    with BlockingClient(post.socket_of("ben")) as second:
         take(second)
         second.call({"cmd": "ack", "ids": [number]})
     found = post.json("trace", str(number))
@@ -74,7 +74,7 @@ def test_a_trace_shows_every_step_with_time_attempt_and_session(post: HiveOnDisk
 
 def test_nack_through_the_harness_program_in_its_three_modes(post: HiveOnDisk) -> None:
     number = send(post, "ann", "ben")
-    with Connection(post.socket_of("ben")) as holder:
+    with BlockingClient(post.socket_of("ben")) as holder:
 
         def nack(mode: str, *more: str) -> None:
             held = take(holder)
@@ -98,7 +98,7 @@ def test_nack_through_the_harness_program_in_its_three_modes(post: HiveOnDisk) -
 def test_the_last_attempt_makes_a_dead_letter_with_payload_and_reasons(post: HiveOnDisk) -> None:
     number = send(post, "ann", "ben", "precious")
     for reason in ("exit 1", "exit 2"):
-        with Connection(post.socket_of("ben")) as connection:
+        with BlockingClient(post.socket_of("ben")) as connection:
             take(connection)
             nack = {"cmd": "nack", "id": number, "mode": "fail", "reason": reason}
             connection.call({**nack, "delay_seconds": 0})
@@ -129,7 +129,7 @@ def test_dead_letters_are_replayed_and_discarded_one_by_one_and_by_filter(
     assert post.ok("discard", "--sender", "cat").split() == [str(each) for each in by_cat]
     assert post.ok("replay", "--inbox", "ben").split() == [str(by_ann[2])]
     assert post.json("dead-letters") == []
-    with Connection(post.socket_of("ben")) as connection:
+    with BlockingClient(post.socket_of("ben")) as connection:
         again = connection.call({"cmd": "recv", "max": 8})["messages"]
         connection.call({"cmd": "ack_turn"})
     assert [(each["id"], each["attempt"], each["redelivered"]) for each in again] == [
@@ -142,9 +142,9 @@ def test_dead_letters_are_replayed_and_discarded_one_by_one_and_by_filter(
 
 def test_a_late_ack_is_refused_with_the_reason(post: HiveOnDisk) -> None:
     number = send(post, "ann", "ben")
-    with Connection(post.socket_of("ben")) as first:
+    with BlockingClient(post.socket_of("ben")) as first:
         lease = take(first)["lease"]
-    with Connection(post.socket_of("ben")) as second:
+    with BlockingClient(post.socket_of("ben")) as second:
         take(second)
         late = post.as_participant("ben", "ack", "--lease", lease, str(number))
         assert late.returncode == 5
@@ -156,7 +156,7 @@ def test_sessions_of_two_daemons_have_different_names(post: HiveOnDisk) -> None:
     names = set()
     for restart in (True, False):
         number = send(post, "ann", "ben")
-        with Connection(post.socket_of("ben")) as connection:
+        with BlockingClient(post.socket_of("ben")) as connection:
             take(connection)
             connection.call({"cmd": "ack_turn"})
         names.add(post.json("trace", str(number))["steps"][1]["session"])
@@ -186,7 +186,7 @@ def test_only_what_came_in_through_the_operators_socket_is_the_operators(post: H
 
 @pytest.mark.parametrize("field", ["from", "sender", "sender_kind", "origin", "operator_verified"])
 def test_no_field_of_a_request_makes_a_sender(post: HiveOnDisk, field: str) -> None:
-    with Connection(post.socket_of("ann")) as connection:
+    with BlockingClient(post.socket_of("ann")) as connection:
         request = {"cmd": "send", "to": "ben", "body": "x", field: "operator"}
         connection._socket.sendall(json.dumps(request).encode() + b"\n")
         answer = json.loads(connection._socket.makefile().readline())
@@ -210,7 +210,7 @@ def test_a_backup_under_load_is_whole_and_passes_the_doctor(
     post: HiveOnDisk, tmp_path: Path
 ) -> None:
     before = [send(post, "ann", "ben", f"before {each}") for each in range(4)]
-    with Connection(post.socket_of("ann")) as connection:
+    with BlockingClient(post.socket_of("ann")) as connection:
         making = tmp_path / "hive.sqlite"
         for number in range(3):
             connection.call({"cmd": "send", "to": "dan", "body": f"while {number}"})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hive.client.blocking import Connection, call
+from hive.client.blocking import BlockingClient, call
 from hive.errors import (
     ConflictError,
     HiveError,
@@ -32,7 +32,7 @@ def operator(post: HiveOnDisk, cmd: str, **fields: Any) -> Fields:
 
 def drain(post: HiveOnDisk, name: str, *, wait: float = 0.0, **more: Any) -> list[Fields]:
     """Receive all that is there, ack it, and return it in the order of its delivery."""
-    with Connection(post.socket_of(name)) as connection:
+    with BlockingClient(post.socket_of(name)) as connection:
         recv = {"cmd": "recv", "max": 32, "wait_seconds": wait, **more}
         messages = connection.call(recv, wait + 30)["messages"]
         connection.call({"cmd": "ack_turn"})
@@ -129,7 +129,7 @@ def test_each_message_of_a_work_queue_goes_to_one_receiver(post: HiveOnDisk) -> 
         post.ok("send", "queue:jobs", f"job {number}")
     with ExitStack() as stack:
         ben, cat = (
-            stack.enter_context(Connection(post.socket_of(name))) for name in ("ben", "cat")
+            stack.enter_context(BlockingClient(post.socket_of(name))) for name in ("ben", "cat")
         )
         recv = {"cmd": "recv", "queue": "jobs", "max": 2}
         taken = [bodies(worker.call(recv)["messages"]) for worker in (ben, cat)]
@@ -147,7 +147,7 @@ def test_each_message_of_a_work_queue_goes_to_one_receiver(post: HiveOnDisk) -> 
 def test_a_queue_with_mail_is_removed_by_force_only_and_its_mail_is_kept(post: HiveOnDisk) -> None:
     post.ok("send", "queue:jobs", "held")
     number = send(post, "ann", "queue:jobs", "waiting")["id"]
-    with Connection(post.socket_of("cat")) as cat:
+    with BlockingClient(post.socket_of("cat")) as cat:
         assert bodies(cat.call({"cmd": "recv", "queue": "jobs"})["messages"]) == ["held"]
         refused = post.run("remove-queue", "queue:jobs")
         assert refused.returncode == 5
@@ -168,7 +168,7 @@ def test_a_queue_with_mail_is_removed_by_force_only_and_its_mail_is_kept(post: H
 def test_a_receiver_that_waits_for_a_removed_queue_is_answered(post: HiveOnDisk) -> None:
     post.ok("send", "queue:jobs", "one")
     assert len(drain(post, "cat", queue="jobs")) == 1
-    with Connection(post.socket_of("cat")) as cat:
+    with BlockingClient(post.socket_of("cat")) as cat:
         cat._socket.sendall(b'{"cmd":"recv","queue":"jobs","wait_seconds":60}\n')
         eventually(
             lambda: operator(post, "queues")["queues"][0]["receivers"] == 1, what="a receiver"
@@ -213,7 +213,7 @@ def test_what_is_over_a_limit_is_refused_with_the_numbers_and_nothing_is_stored(
 def test_a_sender_over_its_rate_is_refused_with_the_time_to_wait(post: HiveOnDisk) -> None:
     request = {"cmd": "send", "to": "ben", "body": "x", "supersede_key": "state"}
     expected = r"100 messages within a minute and 100 are allowed.* possible in 0\.\d s"
-    with Connection(post.socket_of("eve")) as eve:
+    with BlockingClient(post.socket_of("eve")) as eve:
 
         def send_many() -> None:
             for _ in range(200):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from hive.client.blocking import Connection
+from hive.client.blocking import BlockingClient
 from tests.support.daemons import PROGRAMS, HiveOnDisk, eventually
 
 PEERS = "[peers.ann]\n[peers.ben]\n"
@@ -117,7 +117,7 @@ def test_a_cursor_that_is_too_old_is_refused_with_the_oldest(hive: HiveOnDisk) -
             done = hive.run(*verb, "--after", "7", *follow)
             assert done.returncode == 5, done
             assert "the oldest that is left is 41" in done.stderr
-    with Connection(hive.run_dir / "host.sock") as connection:
+    with BlockingClient(hive.run_dir / "host.sock") as connection:
         answer = raw(connection, b'{"cmd":"events","after":7}\n')
     assert (answer["code"], answer["oldest"]) == ("cursor_too_old", 41)
 
@@ -262,7 +262,7 @@ class following:  # noqa: N801 - used as a statement
         self.process.stdout.close()
 
 
-def raw(connection: Connection, line: bytes) -> dict[str, object]:
+def raw(connection: BlockingClient, line: bytes) -> dict[str, object]:
     """Send a line and return the answer as it is."""
     connection._socket.sendall(line)
     answer: dict[str, object] = json.loads(connection._socket.makefile().readline())

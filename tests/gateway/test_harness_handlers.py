@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from actors.testing import advance, settle
-from hive.client.aio import SocketClient
+from hive.client.agent import AgentClient
 from hive.daemon.hive import Hive
 from hive.participants.usage_limits import SPREAD, spread
 from hive.testing import crash
@@ -325,7 +325,7 @@ async def test_a_limit_outlives_the_daemon_and_goes_when_it_is_over(site: Site) 
 # Restarts
 
 
-async def idle(client: SocketClient) -> None:
+async def idle(client: AgentClient) -> None:
     await asyncio.Event().wait()
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from actors.testing import advance
-from hive.client.api import Role
-from hive.client.values import LooseEnds
+from hive.client.agent import OpenItems, Role
 from hive.daemon.hive import Hive
 from hive.errors import BadRequestError, ConflictError, NotAllowedError, NotFoundError
 from hive.wire.enums import ActivityState, CancelKind, OnExpiry
@@ -34,7 +33,7 @@ async def test_a_question_is_asked_shown_and_answered_over_sockets(hive: Hive) -
     [answer] = await alice.recv()
     assert (answer.type, answer.body, answer.in_reply_to) == ("answer", "yes", number)
     assert answer.sender == "damocles"
-    assert await alice.loose_ends() == await damocles.loose_ends() == LooseEnds()
+    assert await alice.loose_ends() == await damocles.loose_ends() == OpenItems()
 
 
 async def test_an_answer_without_a_question_is_refused_with_where_the_open_ones_are(

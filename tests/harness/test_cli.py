@@ -197,7 +197,7 @@ async def test_the_manager_has_the_verbs_of_an_agent_and_those_for_the_others(pa
 
 
 def test_a_verb_imports_nothing_slow(path):
-    slow = "asyncio attr attrs msgspec rich uvloop actors hive.wire.base hive.client.aio"
+    slow = "asyncio attr attrs msgspec rich uvloop actors hive.wire.base hive.client.agent"
     code = f"""
 import sys
 from hive.harness.cli import agent

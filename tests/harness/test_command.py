@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from hive.client.api import Delivery
+from hive.client.agent import Delivery
 from hive.errors import ConfigError
 from hive.harness import command, programs
 from hive.harness.command import ANSWER_MAX, CommandDriver

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hive.client.api import Delivery, Identity
+from hive.client.agent import Delivery, Identity
 from hive.clock import SystemClock
 from hive.harness.driver import Done, DriverSetup, Failed, Surroundings, TurnDriver
 from hive.harness.leases import Leases

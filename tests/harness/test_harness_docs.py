@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hive.client.api import Delivery
+from hive.client.agent import Delivery
 from hive.errors import ExitStatus
 from hive.harness import environment
 from hive.harness.cli import agent

@@ -10,8 +10,7 @@ from random import Random
 import pytest
 from attrs import define, field
 
-from hive.client.aio import SocketClient
-from hive.client.api import Delivery
+from hive.client.agent import AgentClient, Delivery
 from hive.errors import InboxFullError, NotAllowedError, StaleLeaseError, UnknownNameError
 from hive.harness.driver import Deferred, Done, Failed, Outcome, Rejected, SavedText
 from hive.harness.runtime import HarnessRuntime
@@ -68,7 +67,7 @@ async def serving(
     tmp_path: Path, driver: Scripted | None, **options
 ) -> AsyncIterator[tuple[Daemon, asyncio.Task[None]]]:
     path = tmp_path / "mcp.sock"
-    async with Daemon(path) as daemon, SocketClient(path, random=Random(1)) as client:
+    async with Daemon(path) as daemon, AgentClient(path, random=Random(1)) as client:
         options = {"drain": 5.0, **options}
         harness = HarnessRuntime(
             client, driver, "scripted", state=tmp_path, random=Random(1), **options

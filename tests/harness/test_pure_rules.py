@@ -5,7 +5,7 @@ import json
 import pytest
 from msgspec.structs import replace
 
-from hive.client.api import Delivery
+from hive.client.agent import Delivery
 from hive.errors import ConfigError
 from hive.harness import environment
 from hive.harness.command import message_environment, message_json, verdict

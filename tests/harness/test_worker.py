@@ -9,8 +9,7 @@ from random import Random
 import pytest
 from attrs import define, field
 
-from hive.client.aio import SocketClient
-from hive.client.api import Delivery
+from hive.client.agent import AgentClient, Delivery
 from hive.clock import LoopClock
 from hive.errors import NotFoundError, StaleLeaseError
 from hive.harness.driver import (
@@ -89,7 +88,7 @@ async def serving(
     tmp_path: Path, driver: Scripted, made: Daemon | None = None
 ) -> AsyncIterator[Daemon]:
     path = tmp_path / "mcp.sock"
-    async with made or Daemon(path) as daemon, SocketClient(path, random=Random(1)) as client:
+    async with made or Daemon(path) as daemon, AgentClient(path, random=Random(1)) as client:
         clock = LoopClock(asyncio.get_running_loop(), epoch=0.0)
         harness = HarnessRuntime(
             client, driver, "scripted", tmp_path, drain=5.0, random=Random(1), clock=clock

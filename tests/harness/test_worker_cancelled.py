@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 from attrs import define, field
 
-from hive.client.api import Delivery, Identity
+from hive.client.agent import Delivery, Identity
 from hive.clock import LoopClock
 from hive.harness.driver import (
     Cancelled,

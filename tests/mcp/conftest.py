@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from attrs import define
 
-from hive.client.aio import SocketClient
+from hive.client.agent import AgentClient
 from hive.daemon.hive import Hive
 from hive.harness.tools import ModelTool, SessionMail, for_kind
 from tests.mcp.damocles import SWARM, Damocles
@@ -25,8 +25,8 @@ class Session:
     """A model's tools, called by name; `bob` is another peer."""
 
     hive: Hive
-    client: SocketClient
-    bob: SocketClient
+    client: AgentClient
+    bob: AgentClient
     mail: SessionMail
     tools: dict[str, ModelTool]
 

@@ -17,7 +17,7 @@ import pytest
 from attrs import define
 from mcp import Client, StdioServerParameters, stdio_client
 
-from hive.client.aio import SocketClient
+from hive.client.agent import AgentClient
 from hive.harness.mcp.server import CHANNEL_INSTRUCTIONS, INSTRUCTIONS, make_server
 from hive.harness.tools import SessionMail, for_kind
 from tests.support.daemons import PROGRAMS, HiveOnDisk
@@ -230,7 +230,7 @@ async def test_each_client_is_told_of_the_channel(hive: HiveOnDisk, mode: str) -
 
 
 async def test_without_a_hive_each_tool_says_what_is_wrong(tmp_path: Path) -> None:
-    async with SocketClient(tmp_path / "mcp.sock", patience=0.05) as nobody:
+    async with AgentClient(tmp_path / "mcp.sock", patience=0.05) as nobody:
         tools = for_kind(nobody, manager=False, mail=SessionMail(nobody))
         async with Client(make_server(tools)) as client:
             result = await client.call_tool("whoami", {})

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hive.client.aio import SocketClient
+from hive.client.agent import AgentClient
 from hive.harness.tools import SessionMail, for_kind
 from tests.support.daemons import PROGRAMS, HiveOnDisk
 
@@ -65,7 +65,7 @@ def test_the_first_words_are_as_shown(hive: HiveOnDisk) -> None:
 
 
 def test_every_tool_is_named_with_its_arguments():
-    nobody = SocketClient(Path("/nonexistent"))
+    nobody = AgentClient(Path("/nonexistent"))
     named = {
         tool: re.findall("`(.*?)`", arguments)
         for table in PAGE.split("| tool |")[1:]

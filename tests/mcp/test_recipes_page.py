@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from hive.client.api import Delivery
+from hive.client.agent import Delivery
 from hive.config.loading import load
 from hive.harness.command import CommandDriver
 from hive.harness.driver import Done, DriverSetup, Failed, Outcome

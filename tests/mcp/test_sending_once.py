@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from hive.client.aio import SocketClient
+from hive.client.agent import AgentClient
 from hive.harness.tools import SessionMail, for_kind
 from hive.wire import agent as wire
 from tests.harness.support.daemon import Daemon
@@ -14,7 +14,7 @@ from tests.mcp.conftest import named
 
 async def test_a_send_that_was_on_its_way_is_repeated_under_its_key(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path / "mcp.sock")
-    async with daemon, SocketClient(daemon.path) as client:
+    async with daemon, AgentClient(daemon.path) as client:
         tools = named(for_kind(client, manager=False, mail=SessionMail(client)))
         daemon.hold.add(wire.Send)
         sending = asyncio.ensure_future(tools["send"].call({"to": "bob", "body": "once"}))

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 from jsonschema import Draft202012Validator
 
-from hive.client.aio import SocketClient
+from hive.client.agent import AgentClient
 from hive.harness.tools import ModelTool, SessionMail, for_kind
 
 SNAPSHOT = Path(__file__).with_name("tools.json")
@@ -22,7 +22,7 @@ MANAGERS = ["kill", "start", "restart", "update", "get_logs"]
 
 
 def tools(*, manager: bool = True) -> tuple[ModelTool, ...]:
-    nobody = SocketClient(Path("/nonexistent"))
+    nobody = AgentClient(Path("/nonexistent"))
     return for_kind(nobody, manager=manager, mail=SessionMail(nobody))
 
 

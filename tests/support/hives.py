@@ -14,8 +14,8 @@ from typing import Any, Self
 import pytest
 from attrs import define, frozen
 
-from hive.client.answering import answering
-from hive.client.api import Delivery
+from hive.client.agent import Delivery
+from hive.client.function_agent import answering
 from hive.clock import LoopClock
 from hive.config import AgentManifest, HiveConfig, PeerConfig, RestartPolicy
 from hive.config.model import RestartType

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from hive import Hive
-from hive.client.api import AgentClient, Delivery
+from hive.client.agent import AgentClient, Delivery
 from hive.config import HiveConfig, Limits, RestartPolicy
 from hive.errors import ConflictError, FailedError, UnknownNameError
 from hive.testing import advance, answering, crash, crashing, failing, hanging, simulate, slow

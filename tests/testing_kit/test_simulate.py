@@ -13,7 +13,7 @@ from random import Random
 import pytest
 
 from hive import Hive
-from hive.client.api import AgentClient, Delivery
+from hive.client.agent import AgentClient, Delivery
 from hive.config import AgentManifest, HiveConfig, Limits
 from hive.errors import BadRequestError, InboxFullError, TimedOutError
 from hive.testing import advance, answering, crash, simulate

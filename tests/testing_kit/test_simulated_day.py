@@ -17,8 +17,7 @@ import pytest
 from attrs import Factory, define
 
 from hive import Hive
-from hive.client.aio import SocketClient
-from hive.client.api import Role
+from hive.client.agent import AgentClient, Role
 from hive.config import HiveConfig, Limits, RestartPolicy
 from hive.daemon.hive import Agent
 from hive.errors import ConflictError
@@ -73,7 +72,7 @@ def sorter(name: str, day: Day) -> Agent:
     """Return an agent that answers each order with a parcel to a random agent."""
     random = Random(name)
 
-    async def agent(client: SocketClient) -> None:
+    async def agent(client: AgentClient) -> None:
         await client.hello(Role.HARNESS, "function")
         while True:
             for message in await client.recv(wait=180, max=2):
@@ -88,7 +87,7 @@ def sorter(name: str, day: Day) -> Agent:
     return agent
 
 
-async def send(client: SocketClient, sender: str, to: str, body: str, day: Day) -> None:
+async def send(client: AgentClient, sender: str, to: str, body: str, day: Day) -> None:
     sent = await client.send(to, body)
     assert sent.id is not None
     day.accepted[sent.id] = (sender, to)

@@ -16,8 +16,7 @@ import pytest
 from attrs import Factory, define, field
 
 from hive import Hive
-from hive.client.aio import SocketClient
-from hive.client.api import Delivery, Role
+from hive.client.agent import AgentClient, Delivery, Role
 from hive.config import HiveConfig, Limits, RestartPolicy
 from hive.daemon.hive import Agent
 from hive.errors import ConflictError, HiveError, StaleLeaseError
@@ -86,7 +85,7 @@ class Gossip:
     """One run of an agent."""
 
     name: str
-    client: SocketClient
+    client: AgentClient
     week: Week
     random: Random
     last_order: int = 0
@@ -187,7 +186,7 @@ class Gossip:
 def gossip(name: str, week: Week) -> Agent:
     random = Random(name)
 
-    async def agent(client: SocketClient) -> None:
+    async def agent(client: AgentClient) -> None:
         await Gossip(name, client, week, random).live()
 
     return agent

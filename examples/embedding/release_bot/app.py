@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hive.client.answering import answering
+from hive.client.function_agent import answering
 from hive.daemon.hive import Agent
 from release_bot.coordinator import coordinator
 from release_bot.forms import BOT, REVIEWER

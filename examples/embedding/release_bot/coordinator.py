@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hive.client.api import AgentClient, Delivery, Role
+from hive.client.agent import AgentClient, Delivery, Role
 from release_bot.forms import REVIEWER, Review
 
 LONG_POLL = 180.0

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
-from hive.client.answering import Answer
-from hive.client.api import Delivery
+from hive.client.agent import Delivery
+from hive.client.function_agent import Answer
 from release_bot.forms import Review
 
 Judge = Callable[[str], Awaitable[bool]]

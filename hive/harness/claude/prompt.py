@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from hive.client.api import Delivery
+from hive.client.agent import Delivery
 from hive.harness.tools import message_fields
 
 SYSTEM_PROMPT = """\

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from attrs import define, field
 
-from hive.client.api import Delivery
+from hive.client.agent import Delivery
 from hive.clock import Clock
 from hive.errors import NotFoundError
 from hive.harness.claude.prompt import urgent_note

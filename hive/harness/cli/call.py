@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from hive.client.blocking import Connection, call
+from hive.client.blocking import BlockingClient, call
 from hive.harness import environment
 from hive.stdio import DONE, raise_output_error
 
@@ -67,7 +67,7 @@ def receive(socket: Path, *, most: int, wait: float, keep: bool, as_json: bool) 
         keep: Return the messages to the inbox, which counts no attempt.
         as_json: Print each message as one line of JSON.
     """
-    with Connection(socket) as connection:
+    with BlockingClient(socket) as connection:
         fields = {"cmd": "recv", "max": most, "wait_seconds": wait}
         messages = connection.call(fields, wait + ANSWER_TIMEOUT)["messages"]
         for message in messages:

@@ -15,7 +15,7 @@ import mcp_types as types
 from attrs import define, field
 from mcp.shared.message import SessionMessage
 
-from hive.client.api import AgentClient
+from hive.client.agent import AgentClient
 from hive.harness.notifier import UnreadNotifier
 from hive.harness.unread import HINT, UnreadMessage, headline
 

@@ -12,8 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
-from hive.client.aio import SocketClient
-from hive.client.api import Role
+from hive.client.agent import ManagerClient, Role
 from hive.errors import ConfigError, HiveError
 from hive.harness.tools import ModelTool, SessionMail, for_kind
 
@@ -43,7 +42,7 @@ def serve(socket: Path, *, manager: bool, channel: bool) -> None:
 
 
 async def _until_end(socket: Path, *, manager: bool, channel: bool) -> None:
-    async with SocketClient(socket, patience=DAEMON_TIMEOUT) as client:
+    async with ManagerClient(socket, patience=DAEMON_TIMEOUT) as client:
         mail = SessionMail(client)
         tools = for_kind(client, manager=manager, mail=mail)
         announcing = asyncio.create_task(_announce(client), name="hello")
@@ -66,7 +65,7 @@ def _signal_received() -> asyncio.Task[Literal[True]]:
     return asyncio.create_task(received.wait(), name="signals")
 
 
-async def _serve_stdio(client: SocketClient, tools: Sequence[ModelTool], *, channel: bool) -> None:
+async def _serve_stdio(client: ManagerClient, tools: Sequence[ModelTool], *, channel: bool) -> None:
     from mcp.server.runner import serve_loop
     from mcp.server.stdio import stdio_server
 
@@ -92,7 +91,7 @@ async def _serve_stdio(client: SocketClient, tools: Sequence[ModelTool], *, chan
             await channel_lines.close()
 
 
-async def _announce(client: SocketClient) -> None:
+async def _announce(client: ManagerClient) -> None:
     """Announce this client once the daemon is reachable; the client repeats it on reconnect."""
     while True:
         with suppress(HiveError):

@@ -4,7 +4,7 @@
 fields, or raises `HiveError` with a sentence that a model can act on.
 """
 
-from hive.client.api import ManagerClient
+from hive.client.agent import ManagerClient
 from hive.harness.leases import LeasedMail
 from hive.harness.tools.mail import MailTools, message_fields
 from hive.harness.tools.manager import ManagerTools

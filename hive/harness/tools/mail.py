@@ -12,7 +12,7 @@ from attrs import frozen
 from msgspec import Meta
 from msgspec.structs import asdict
 
-from hive.client.api import AgentClient, Delivery
+from hive.client.agent import AgentClient, Delivery
 from hive.errors import BadRequestError, HiveError
 from hive.harness.leases import BATCH, LeasedMail
 from hive.harness.tools.tool import Arguments, ModelTool, Result, make_tool

@@ -7,7 +7,7 @@ from typing import Annotated
 from attrs import frozen
 from msgspec import Meta
 
-from hive.client.api import ManagerClient
+from hive.client.agent import ManagerClient
 from hive.harness.tools.tool import Arguments, ModelTool, Result, make_tool
 from hive.wire.base import Name
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from attrs import frozen
 from msgspec import Meta
 
-from hive.client.api import AgentClient
+from hive.client.agent import AgentClient
 from hive.harness.tools.tool import Arguments, ModelTool, Result, make_tool
 from hive.wire.agent import STATUS_MAX
 from hive.wire.codec import present

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from attrs import define, field
 
-from hive.client.api import AgentClient, Delivery
+from hive.client.agent import AgentClient, Delivery
 from hive.errors import HiveError, NotFoundError
 from hive.harness.leases import BATCH_BYTES, Leases
 from hive.wire.enums import NackMode

@@ -8,7 +8,7 @@ from itertools import count
 
 from attrs import define, field
 
-from hive.client.api import Delivery
+from hive.client.agent import Delivery
 from hive.errors import HiveError, StaleLeaseError
 from hive.wire.enums import NackMode
 

@@ -8,9 +8,8 @@ from random import Random
 
 import pytest
 
-from hive.client.aio import RECONNECT, SocketClient
-from hive.client.api import Identity, Role, WhoRow
-from hive.client.caller import Caller
+from hive.client.agent import RECONNECT, AgentClient, Identity, Role, WhoRow
+from hive.client.channel import Channel
 from hive.client.responses import Fields
 from hive.errors import (
     BadRequestError,
@@ -30,8 +29,8 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "mcp.sock"
 
 
-def client_of(path: Path, patience: float = 60.0) -> SocketClient:
-    return SocketClient(path, patience=patience, random=Random(1))
+def client_of(path: Path, patience: float = 60.0) -> AgentClient:
+    return AgentClient(path, patience=patience, random=Random(1))
 
 
 async def test_a_parked_recv_does_not_hold_up_other_requests(path):
@@ -225,13 +224,13 @@ async def test_mail_that_came_in_the_moment_of_cancelling_goes_back(path, monkey
     async with Daemon(path) as daemon, client_of(path) as client:
         parked = asyncio.ensure_future(client.recv(wait=100))
         assert await client.status() == 0
-        hear = client._caller.link_line
+        hear = client._channel.link_line
 
         def hear_and_cancel(line: bytes) -> None:
             hear(line)
             parked.cancel()
 
-        monkeypatch.setattr(client._caller, "link_line", hear_and_cancel)
+        monkeypatch.setattr(client._channel, "link_line", hear_and_cancel)
         posted = daemon.post("hello")
         await asyncio.wait([parked])
         assert parked.cancelled()
@@ -244,7 +243,7 @@ async def test_mail_that_nobody_claims_needs_no_giving_back_without_a_connection
     def give_back(fields: Fields) -> list[Fields]:
         return [{"cmd": "nack", **row} for row in fields["messages"]]
 
-    caller = Caller(path, patience=1.0, backoff=RECONNECT, random=Random(1), unclaimed=give_back)
+    caller = Channel(path, patience=1.0, backoff=RECONNECT, random=Random(1), unclaimed=give_back)
     caller.unclaimed({"messages": [{"id": 1}]})  # nowhere to write to, and nothing is raised
     assert not caller.connected
 

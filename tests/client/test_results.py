@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hive.client.values import LooseEnds, Sent, orders_of
+from hive.client.agent import OpenItems, Sent, orders_of
 from hive.errors import FailedError
 from hive.wire.agent import AgentRequest
 from hive.wire.codec import RequestDecoder
@@ -55,10 +55,10 @@ def test_loose_ends_are_typed_and_what_is_not_known_is_left_out() -> None:
         "mood": "good",
     }
     reminder = {"id": 6, "message": "x", "set_at": "s", "age_seconds": 1.0, "due_at": "d"}
-    found = LooseEnds.of(
+    found = OpenItems.of(
         {"questions_asked": [question], "questions_to_answer": [], "reminders": [reminder]}
     )
-    assert found == LooseEnds(
+    assert found == OpenItems(
         (
             QuestionRow(
                 id=5,

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from hive.client.calls import Call, Calls, Repeat
+from hive.client.channel import Call, Calls, Repeat
 
 
 def call(req: int, repeat: Repeat, *, written: bool) -> Call:

@@ -1,10 +1,10 @@
-"""The shortest way to an agent: a function from a message to its answer."""
+"""An agent made of a function from a message to its answer."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from hive.client.api import AgentClient, Delivery, Role
+from hive.client.agent import AgentClient, Delivery, Role
 from hive.wire import WAIT_MAX
 from hive.wire.enums import NackMode
 
@@ -15,8 +15,8 @@ Answer = Callable[[Delivery], Awaitable[str | None]]
 def answering(answer: Answer) -> Callable[[AgentClient], Awaitable[None]]:
     """Return an agent that answers each message and acks it once its answer is stored.
 
-    An answer that is itself a reply is worked on, but nothing is sent back: two such agents would
-    never end. An exception gives the message back (one attempt is burnt) and ends the agent.
+    A message that is a reply gets no answer: two such agents would never stop. An exception gives
+    the message back, which counts an attempt, and ends the agent.
     """
 
     async def agent(client: AgentClient) -> None:
