@@ -5,31 +5,8 @@ promise, and `docs/actors.md` is a tutorial. The code is in private modules, one
 everything public is imported here. The test kit is in `actors.testing`.
 """
 
-from actors._actor import (
-    Actor,
-)
-from actors._asks import (
-    Reply,
-)
-from actors._child import (
-    AutoShutdown,
-    BrutalKill,
-    ChildInfo,
-    ChildSpec,
-    ChildState,
-    Deadline,
-    Infinity,
-    SupervisorSpec,
-)
-from actors._context import (
-    Context,
-)
-from actors._dead_letters import (
-    DeadLetters,
-)
-from actors._due import (
-    not_before,
-)
+from actors._actor import Actor, Context
+from actors._envelope import Reply
 from actors._errors import (
     ActorDied,
     ActorError,
@@ -52,6 +29,7 @@ from actors._events import (
     ChildParked,
     ChildRestarting,
     DeadLetter,
+    DeadLetters,
     DropReason,
     Escalated,
     Event,
@@ -80,60 +58,28 @@ from actors._exits import (
     SystemStopped,
     is_graceful,
 )
-from actors._inspect import (
-    ActorKind,
-    ActorState,
-    CurrentMessage,
-    Inspection,
-    TraceEntry,
-    TreeNode,
-)
-from actors._interceptors import (
-    Delay,
-    Drop,
-    Duplicate,
-    Fail,
-    Interceptor,
-    Verdict,
-)
-from actors._mailbox import (
+from actors._inspect import ActorKind, ChildInfo, CurrentMessage, Inspection, TraceEntry, TreeNode
+from actors._interceptors import Delay, Drop, Duplicate, Fail, Interceptor, Verdict
+from actors._messages import DEFERRED, Down, LinkExit, MonitorId, ReplyTo, Request, TimerId
+from actors._ref import Ref
+from actors._restart import Backoff, Restart, RestartLimit, Strategy
+from actors._runtime import Counters, log_crash
+from actors._specs import (
+    AutoShutdown,
+    BrutalKill,
+    ChildSpec,
+    Deadline,
+    Infinity,
     Mailbox,
     Overflow,
-)
-from actors._messages import (
-    DEFERRED,
-    Down,
-    LinkExit,
-    MonitorId,
-    ReplyTo,
-    Request,
-    TimerId,
-)
-from actors._options import (
     Patience,
+    SupervisorSpec,
 )
-from actors._ref import (
-    Ref,
-)
-from actors._requests import (
-    SupervisorRef,
-)
-from actors._restart import (
-    Backoff,
-    Restart,
-    RestartLimit,
-    Strategy,
-)
-from actors._runtime import (
-    Counters,
-    log_crash,
-)
-from actors._supervisor import (
-    Supervisor,
-)
-from actors._system import (
-    ActorSystem,
-)
+from actors._states import ActorState, ChildState
+from actors._supervisor import Supervisor
+from actors._supervisor_api import SupervisorRef
+from actors._system import ActorSystem
+from actors._timers import not_before
 
 __all__ = [
     "DEFERRED",

@@ -18,22 +18,20 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from attrs import define
 
-from actors._actor import Actor
-from actors._asks import NEVER, Envelope, Poison, Reply
-from actors._child import BrutalKill, Deadline, Infinity
-from actors._context import Context
+from actors._actor import Actor, Context
+from actors._delivery import content_of
 from actors._ending import Ending
+from actors._envelope import NEVER, Envelope, Poison, Reply
 from actors._events import SlowHandler, StopFailed, Subscription
 from actors._exits import Crashed, ExitReason, Killed, NoProc, StartFailed, is_graceful
-from actors._holdings import Holdings
-from actors._inlet import Inlet
-from actors._inspect import ActorState, TraceEntry
-from actors._intake import content_of
+from actors._inspect import TraceEntry
+from actors._mailbox import Inlet
 from actors._messages import DEFERRED, Down, LinkExit
-from actors._monitors import announce
-from actors._options import Options
-from actors._overseer import ChildEnded, ChildReady, Overseer
 from actors._ref import Ref
+from actors._resources import Holdings, announce
+from actors._specs import BrutalKill, Deadline, Infinity, Options
+from actors._states import ActorState
+from actors._supervisor_api import ChildEnded, ChildReady, Overseer
 from actors._tasks import close_unstarted, error_of, guarded
 from actors._timers import Timer, Timers
 
@@ -198,6 +196,11 @@ class Cell(Inlet[M]):
         else:
             future.set_result(self.last_exit or NoProc())
         return future
+
+    @property
+    def supervisor(self) -> "Overseer[Any] | None":
+        """The behaviour, if it is a supervisor's."""
+        return self.actor if isinstance(self.actor, Overseer) else None
 
     @property
     def is_up(self) -> bool:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from actors._exits import ExitReason
 
 if TYPE_CHECKING:
-    from actors._child import ChildState
     from actors._ref import Ref
+    from actors._states import ChildState
 
 
 class ActorError(Exception):

@@ -5,25 +5,37 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from actors._child import ChildInfo
 from actors._exits import ExitReason
+from actors._states import ActorState, ChildState
 
 if TYPE_CHECKING:
+    from actors._cell import Cell
     from actors._ref import Ref
 
 
-class ActorState(Enum):
-    """Where an actor stands."""
+@frozen
+class ChildInfo:
+    """What a supervisor knows about a child.
 
-    STARTING = "starting"
-    """Its `on_start` is running."""
-    RUNNING = "running"
-    STOPPING = "stopping"
-    """It is on its way down."""
-    WAITING = "waiting"
-    """It is down between two incarnations and keeps its mailbox."""
-    ENDED = "ended"
-    """It is dead; what is sent to it becomes a dead letter."""
+    Attributes:
+        id: The child's id.
+        ref: Its ref; the same for all incarnations.
+        state: Where it stands.
+        restarts: How often it was started again.
+        since: When it entered this state, in the loop's time.
+        last_exit: How its last incarnation ended, or None.
+        next_restart_at: When it will be started again, in the loop's time, or None.
+        attempt: How many times it failed since it was last healthy.
+    """
+
+    id: str
+    ref: "Ref[Any]"
+    state: ChildState
+    restarts: int
+    since: float
+    last_exit: ExitReason | None
+    next_restart_at: float | None
+    attempt: int
 
 
 class ActorKind(Enum):
@@ -135,3 +147,72 @@ class TraceEntry:
     ref: "Ref[Any]"
     incarnation: int
     message: object
+
+
+def inspect_cell(cell: "Cell[Any]") -> Inspection:
+    """Describe one actor."""
+    holdings = cell.holdings
+    return Inspection(
+        path=cell.path,
+        name=cell.registered,
+        kind=_kind(cell),
+        state=cell.state,
+        suspended=cell.suspended,
+        incarnation=cell.number,
+        restarts=max(0, cell.number - 1),
+        mailbox=len(cell.queue or ()),
+        handled=cell.handled,
+        current=_current(cell),
+        last_exit=cell.last_exit,
+        links=_paths(holdings and holdings.links),
+        monitors=_paths(holdings and holdings.monitors.values()),
+        monitored_by=_paths(holdings and holdings.watchers.values()),
+        timers=0 if holdings is None else len(holdings.timers),
+        tasks=() if holdings is None else tuple(sorted(t.get_name() for t in holdings.tasks)),
+    )
+
+
+def system_node(name: str, roots: "tuple[Cell[Any], ...]") -> TreeNode:
+    """Describe a whole system."""
+    return TreeNode(
+        path=name,
+        kind=ActorKind.SYSTEM,
+        state=ActorState.RUNNING,
+        restarts=0,
+        mailbox=0,
+        current=None,
+        last_exit=None,
+        child=None,
+        children=tuple(_node(cell, None) for cell in roots),
+    )
+
+
+def _node(cell: "Cell[Any]", child: ChildInfo | None) -> TreeNode:
+    supervisor = cell.supervisor
+    infos = {} if supervisor is None else {info.ref: info for info in supervisor.child_infos()}
+    below = () if cell.holdings is None else tuple(cell.holdings.children)
+    return TreeNode(
+        path=cell.path,
+        kind=_kind(cell),
+        state=cell.state,
+        restarts=max(0, cell.number - 1),
+        mailbox=len(cell.queue or ()),
+        current=_current(cell),
+        last_exit=cell.last_exit,
+        child=child,
+        children=tuple(_node(each, infos.get(each)) for each in below),
+    )
+
+
+def _kind(cell: "Cell[Any]") -> ActorKind:
+    return ActorKind.ACTOR if cell.supervisor is None else ActorKind.SUPERVISOR
+
+
+def _current(cell: "Cell[Any]") -> CurrentMessage | None:
+    if cell.work is None:
+        return None
+    return CurrentMessage(cell.work.message, cell.runtime.loop.time() - cell.work.since)
+
+
+def _paths(cells: Any) -> tuple[str, ...]:
+    return tuple(sorted(cell.path for cell in cells or ()))

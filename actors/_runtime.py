@@ -7,17 +7,17 @@ from contextvars import copy_context
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from attrs import define
+from attrs import define, field
 
 from actors._actor import Actor
-from actors._asks import AskClock
 from actors._cell import Cell
-from actors._dead_letters import DeadLetters
-from actors._errors import StartError, SystemClosed
+from actors._envelope import AskClock
+from actors._errors import NameTaken, StartError, SystemClosed
 from actors._events import (
     ActorExited,
     ActorStarted,
     DeadLetter,
+    DeadLetters,
     EventStream,
     ExpiredRequest,
     LateReply,
@@ -33,10 +33,9 @@ from actors._exits import (
     StartFailed,
     SystemStopped,
 )
-from actors._inlet import Inlet
 from actors._interceptors import Interceptor
-from actors._options import Options, Patience
-from actors._registry import Registry
+from actors._mailbox import Inlet
+from actors._specs import Options, Patience
 from actors._tasks import CURRENT, error_of
 
 if TYPE_CHECKING:
@@ -68,6 +67,40 @@ class Counters:
     late_replies: int = 0
     expired_requests: int = 0
     dropped_messages: int = 0
+
+
+@define(eq=False)
+class Registry:
+    """The registered names of one actor system.
+
+    A supervised actor keeps its name while it waits to be restarted, but cannot be found
+    under it: `find` never returns a dead actor.
+    """
+
+    _cells: dict[str, Cell[Any]] = field(factory=dict, init=False)
+
+    def claim(self, name: str, cell: Cell[Any]) -> None:
+        """Register `cell`; claiming one's own name again is harmless.
+
+        Raises:
+            NameTaken: Another actor has the name.
+        """
+        if self._cells.setdefault(name, cell) is not cell:
+            raise NameTaken(name)
+
+    def release(self, name: str, cell: Cell[Any]) -> None:
+        """Free a name if `cell` has it."""
+        if self._cells.get(name) is cell:
+            del self._cells[name]
+
+    def find(self, name: str) -> Cell[Any] | None:
+        """Return the living actor of this name."""
+        cell = self._cells.get(name)
+        return cell if cell is not None and cell.alive else None
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of all living actors, sorted."""
+        return tuple(sorted(name for name, cell in self._cells.items() if cell.alive))
 
 
 class Runtime:

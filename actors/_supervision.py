@@ -19,15 +19,11 @@ from typing import Any, TypeAlias
 
 from attrs import define, field, frozen
 
-from actors._child import AutoShutdown, ChildSpec, ChildState, SupervisorSpec
 from actors._errors import ChildExists, ChildIsParked, ChildNotParked, ChildRunning, NoSuchChild
-from actors._exits import (
-    ExitReason,
-    RestartLimitReached,
-    Shutdown,
-    SignificantChildEnded,
-)
+from actors._exits import ExitReason, RestartLimitReached, Shutdown, SignificantChildEnded
 from actors._restart import Restart, RestartWindow, Strategy, should_restart, siblings_to_restart
+from actors._specs import AutoShutdown, ChildSpec, SupervisorSpec
+from actors._states import ChildState
 
 _UP = (ChildState.STARTING, ChildState.RUNNING)
 _AT_REST = (ChildState.STOPPED, ChildState.PARKED)

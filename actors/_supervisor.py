@@ -4,28 +4,16 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from actors._asks import Reply
 from actors._cell import Cell, cell_of
-from actors._child import ChildInfo, ChildSpec, ChildState, SupervisorSpec
+from actors._envelope import Reply
 from actors._errors import ChildError, StartError
 from actors._events import ChildParked, ChildRestarting, Escalated, Event
 from actors._exits import ExitReason, Shutdown
+from actors._inspect import ChildInfo
 from actors._messages import DEFERRED
-from actors._options import Options
-from actors._overseer import ChildEnded, ChildReady, Overseer
 from actors._ref import Ref
-from actors._requests import (
-    Alarm,
-    DeleteChild,
-    ReplaceChild,
-    RestartChild,
-    ReviveChild,
-    StartChild,
-    SupervisorMessage,
-    TerminateChild,
-    WhichChild,
-    WhichChildren,
-)
+from actors._specs import ChildSpec, Options, SupervisorSpec
+from actors._states import ChildState
 from actors._supervision import (
     AbortStart,
     Child,
@@ -41,6 +29,21 @@ from actors._supervision import (
     Step,
     Stop,
     Supervision,
+)
+from actors._supervisor_api import (
+    Alarm,
+    ChildEnded,
+    ChildReady,
+    DeleteChild,
+    Overseer,
+    ReplaceChild,
+    RestartChild,
+    ReviveChild,
+    StartChild,
+    SupervisorMessage,
+    TerminateChild,
+    WhichChild,
+    WhichChildren,
 )
 
 _ALARM: Final = "alarm"

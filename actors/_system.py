@@ -7,20 +7,24 @@ from typing import Any, Self, TypeVar
 
 from actors._actor import Actor
 from actors._cell import cell_of
-from actors._child import DEFAULT_SHUTDOWN, Deadline, Infinity, SupervisorSpec
-from actors._dead_letters import DeadLetters
 from actors._errors import StartError, SystemClosed
-from actors._events import ActorExited, EventStream, RootFailed, Subscription
+from actors._events import ActorExited, DeadLetters, EventStream, RootFailed, Subscription
 from actors._exits import ExitReason, Shutdown, StartFailed
-from actors._inspect import Inspection, TraceEntry, TreeNode
+from actors._inspect import Inspection, TraceEntry, TreeNode, inspect_cell, system_node
 from actors._interceptors import Interceptor
-from actors._mailbox import Mailbox
-from actors._options import Options, Patience
 from actors._ref import Ref
-from actors._requests import SupervisorRef
 from actors._runtime import Counters, Runtime, log_crash
+from actors._specs import (
+    DEFAULT_SHUTDOWN,
+    Deadline,
+    Infinity,
+    Mailbox,
+    Options,
+    Patience,
+    SupervisorSpec,
+)
 from actors._supervisor import Supervisor
-from actors._survey import inspect_cell, system_node
+from actors._supervisor_api import SupervisorRef
 
 M = TypeVar("M")
 

@@ -1,13 +1,16 @@
 """Timers owned by an actor: they end with it, and a cancelled one never fires."""
 
 import asyncio
+import math
 from collections.abc import Callable, Hashable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from attrs import define, field
 
-from actors._due import not_before
 from actors._messages import TimerId
+
+_TICKS: Final = 1000
+"""uvloop's clock counts milliseconds."""
 
 
 @define(eq=False)
@@ -129,3 +132,18 @@ class Timers:
         self._by_id.pop(timer.id, None)
         if timer.key is not None:
             self._by_key.pop(timer.key, None)
+
+
+def not_before(due: float, loop: asyncio.AbstractEventLoop) -> float:
+    """Return the time to give to `loop.call_at`, so that the call does not come before `due`.
+
+    uvloop counts in whole milliseconds and takes the nearest, so it may call half of one too
+    early by its own clock. Who then waits for the rest waits for nothing, which it rounds to
+    zero, over and over until the clock ticks. So it is asked for the next whole millisecond.
+    The loops of the standard library, and the simulation's, keep the exact time.
+    """
+    if isinstance(loop, asyncio.BaseEventLoop) or due == math.inf:
+        return due
+    tick = math.ceil(due * _TICKS)
+    # The product is rounded, so the tick may lie a hair before the time that it was made of.
+    return (tick if tick / _TICKS >= due else tick + 1) / _TICKS

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from actors import Backoff, ChildSpec, Mailbox, Patience, Ref, RestartLimit
 from actors._cell import BATCH
-from actors._dead_letters import KEPT, LOG_INTERVAL
+from actors._events import KEPT, LOG_INTERVAL
 from actors.testing import FlakyActor
 
 PAGE = Path(__file__).parents[2] / "docs" / "guarantees.md"

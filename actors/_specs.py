@@ -1,4 +1,4 @@
-"""What a supervisor is told about a child, and what it tells about one."""
+"""How actors are to be run: mailboxes, deadlines, child specs; data, checked when made."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -8,15 +8,43 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 from attrs import field, frozen
 from attrs.validators import gt, instance_of, min_len, optional
 
-from actors._exits import ExitReason
-from actors._mailbox import Mailbox
+from actors._interceptors import Interceptor
 from actors._restart import Backoff, Restart, RestartLimit, Strategy
 
 if TYPE_CHECKING:
     from actors._actor import Actor
-    from actors._ref import Ref
 
 M = TypeVar("M")
+
+
+class Overflow(Enum):
+    """What a full mailbox does with one more message."""
+
+    REJECT = "reject"
+    """The sender gets `MailboxFull`."""
+    DROP_OLDEST = "drop_oldest"
+    """The message that waited longest is dropped."""
+    BLOCK = "block"
+    """`await ref.put(message)` waits for room; `tell` gets `MailboxFull`."""
+
+
+@frozen
+class Mailbox:
+    """The bounds of an actor's mailbox.
+
+    Attributes:
+        capacity: The number of user messages that may wait; None means no bound. Messages
+            from the runtime (`Down`, timers and the like) are not counted.
+        policy: What happens to a message for which there is no room.
+    """
+
+    capacity: int | None = field(default=10_000)
+    policy: Overflow = Overflow.REJECT
+
+    @capacity.validator
+    def _check_capacity(self, _attribute: object, value: int | None) -> None:
+        if value is not None and value < 1:
+            raise ValueError(f"a mailbox holds at least 1 message, or None for no bound: {value}")
 
 
 @frozen
@@ -145,42 +173,50 @@ class SupervisorSpec:
                     )
 
 
-class ChildState(Enum):
-    """Where a supervised child stands."""
+@frozen
+class Options:
+    """The settings of one actor; see `Context.spawn` and `ChildSpec`."""
 
-    STARTING = "starting"
-    """Its `on_start` is running."""
-    RUNNING = "running"
-    STOPPING = "stopping"
-    """It was told to end and has not ended yet."""
-    BACKOFF = "backoff"
-    """It waits to be started: for its delay to pass, or for its turn."""
-    STOPPED = "stopped"
-    """It ended and will not be started again unless asked for."""
-    PARKED = "parked"
-    """It used up its restart budget and waits to be revived."""
+    mailbox: Mailbox = field(factory=Mailbox)
+    shutdown: Deadline = field(default=DEFAULT_SHUTDOWN, validator=check_deadline)
+    max_handle: float | None = field(default=None, validator=optional(gt(0)))
+    kill_slow: bool = False
+    interceptors: tuple[Interceptor, ...] = ()
+
+    @classmethod
+    def make(
+        cls,
+        mailbox: Mailbox | None,
+        shutdown: Deadline,
+        max_handle: float | None,
+        interceptors: tuple[Interceptor, ...],
+    ) -> "Options":
+        """Make the settings of a spawned actor; those who take the defaults share one value."""
+        usual = mailbox is None and max_handle is None and not interceptors
+        if usual and shutdown == DEFAULT_SHUTDOWN:
+            return _DEFAULTS
+        return cls(mailbox or Mailbox(), shutdown, max_handle, False, interceptors)
+
+    @classmethod
+    def of(cls, spec: ChildSpec[object]) -> "Options":
+        """Take the settings from a child spec."""
+        return cls(spec.mailbox, spec.shutdown, spec.max_handle, spec.kill_slow)
+
+
+_DEFAULTS = Options()
 
 
 @frozen
-class ChildInfo:
-    """What a supervisor knows about a child.
+class Patience:
+    """How long the runtime waits for code that has been cancelled.
 
     Attributes:
-        id: The child's id.
-        ref: Its ref; the same for all incarnations.
-        state: Where it stands.
-        restarts: How often it was started again.
-        since: When it entered this state, in the loop's time.
-        last_exit: How its last incarnation ended, or None.
-        next_restart_at: When it will be started again, in the loop's time, or None.
-        attempt: How many times it failed since it was last healthy.
+        cancel_tries: How often a task that swallows its cancellation is cancelled again
+            before it is reported as stuck and abandoned.
+        cancel_interval: Seconds between two tries.
+        kill_grace: Seconds `on_stop` gets after a kill.
     """
 
-    id: str
-    ref: "Ref[Any]"
-    state: ChildState
-    restarts: int
-    since: float
-    last_exit: ExitReason | None
-    next_restart_at: float | None
-    attempt: int
+    cancel_tries: int = field(default=5, validator=gt(0))
+    cancel_interval: float = field(default=0.1, validator=gt(0))
+    kill_grace: float = field(default=0.5, validator=gt(0))

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
 
-from actors._asks import Envelope, Poison
+from actors._envelope import Envelope, Poison
 from actors._errors import MailboxFull
 from actors._events import DropReason, MessageDropped
 from actors._exits import NoProc
 from actors._interceptors import Delay, Drop, Duplicate, Fail
-from actors._mailbox import Overflow
+from actors._specs import Overflow
 
 if TYPE_CHECKING:
-    from actors._inlet import Inlet
+    from actors._mailbox import Inlet
 
 
 def content_of(message: object) -> object:

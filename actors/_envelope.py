@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from attrs import define, field, frozen
 
-from actors._due import not_before
 from actors._errors import ActorDied, AskTimeout
 from actors._exits import ExitReason
 from actors._messages import ReplyTo
+from actors._timers import not_before
 
 if TYPE_CHECKING:
-    from actors._inlet import Inlet
+    from actors._mailbox import Inlet
 
 NEVER: Final = float("inf")
 """The deadline of a request without a timeout."""

@@ -1,13 +1,17 @@
-"""What a supervisor can be asked, and the typed handle that asks it."""
+"""What a supervisor is asked by operators, told by the runtime, and the handle that asks it."""
 
 import asyncio
+from abc import abstractmethod
 from typing import Any, TypeAlias, TypeVar
 
 from attrs import frozen
 
-from actors._child import ChildInfo, ChildSpec
+from actors._actor import Actor
+from actors._exits import ExitReason
+from actors._inspect import ChildInfo
 from actors._messages import Request
 from actors._ref import Ref
+from actors._specs import ChildSpec
 
 M = TypeVar("M")
 
@@ -181,3 +185,41 @@ class SupervisorRef:
             NoSuchChild: There is no such child.
         """
         return self.ref.ask(WhichChild(child_id))
+
+
+@frozen
+class ChildReady:
+    """A supervised child finished its start."""
+
+    ref: Ref[Any]
+    incarnation: int
+
+
+@frozen
+class ChildEnded:
+    """An incarnation of a supervised child ended."""
+
+    ref: Ref[Any]
+    incarnation: int
+    reason: ExitReason
+
+
+class Overseer(Actor[M]):
+    """An actor that decides over the starts of others.
+
+    It handles messages while its own start is under way, and says itself when it is done
+    (compare systemd's `Type=notify`). Its own stop has no deadline: that of each child
+    bounds it.
+    """
+
+    @abstractmethod
+    def child_ready(self, event: ChildReady) -> None:
+        """A child is up."""
+
+    @abstractmethod
+    def child_ended(self, event: ChildEnded) -> None:
+        """A child ended."""
+
+    @abstractmethod
+    def child_infos(self) -> tuple[ChildInfo, ...]:
+        """Describe all children, in start order."""

@@ -1,16 +1,48 @@
-"""Monitors and links: who learns of an actor's end.
+"""What one incarnation owns: timers, tasks, children, bonds, unanswered requests.
+
+Most actors own none of it, so it is made when first needed.
 
 A monitor is one-way and tells exactly once. A link is two-way and shares fate. Both are
 bonds between incarnations: they end with the end of either side. (OTP semantics.)
 """
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
+from attrs import define, field
+
+from actors._envelope import Envelope
 from actors._exits import ExitReason, NoProc
 from actors._messages import Down, LinkExit, MonitorId
+from actors._timers import Timers
 
 if TYPE_CHECKING:
     from actors._cell import Cell
+
+
+@define(eq=False)
+class Holdings:
+    """The possessions of one incarnation.
+
+    Attributes:
+        timers: Its timers.
+        tasks: The tasks it started with `Context.create_task`.
+        children: The actors it owns, in the order in which they were made.
+        monitors: What it monitors.
+        watchers: Who monitors it.
+        links: Who shares its fate.
+        replies: The requests it promised to answer later.
+        joiners: Futures that wait for its end.
+    """
+
+    timers: Timers
+    tasks: set[asyncio.Task[Any]] = field(factory=set, init=False)
+    children: "dict[Cell[Any], None]" = field(factory=dict, init=False)
+    monitors: "dict[MonitorId, Cell[Any]]" = field(factory=dict, init=False)
+    watchers: "dict[MonitorId, Cell[Any]]" = field(factory=dict, init=False)
+    links: "dict[Cell[Any], None]" = field(factory=dict, init=False)
+    replies: dict[Envelope, None] = field(factory=dict, init=False)
+    joiners: list[asyncio.Future[ExitReason]] = field(factory=list, init=False)
 
 
 def monitor(watcher: "Cell[Any]", target: "Cell[Any]") -> MonitorId:
