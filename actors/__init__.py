@@ -67,12 +67,12 @@ from actors._runtime import Counters, log_crash
 from actors._specs import (
     AutoShutdown,
     BrutalKill,
+    CancelPolicy,
     ChildSpec,
     Deadline,
     Infinity,
     Mailbox,
     Overflow,
-    Patience,
     SupervisorSpec,
 )
 from actors._states import ActorState, ChildState
@@ -95,6 +95,7 @@ __all__ = [
     "AutoShutdown",
     "Backoff",
     "BrutalKill",
+    "CancelPolicy",
     "ChildError",
     "ChildExists",
     "ChildInfo",
@@ -139,7 +140,6 @@ __all__ = [
     "Normal",
     "Overflow",
     "OwnerEnded",
-    "Patience",
     "Ref",
     "Reply",
     "ReplyTo",

@@ -97,7 +97,7 @@ class Context(Generic[M]):
     @property
     def system(self) -> "ActorSystem":
         """The system the actor lives in."""
-        return self._cell.runtime.facade
+        return self._cell.runtime.system
 
     @property
     def random(self) -> Random:
@@ -180,11 +180,11 @@ class Context(Generic[M]):
             key: Replaces the timer that was started under this key before.
             every: Whether to repeat; beats missed by a busy actor are skipped.
         """
-        return self._own().hold().timers.start(delay, message, key, every=every)
+        return self._own().ensure_resources().timers.start(delay, message, key, every=every)
 
     def cancel_timer(self, id_or_key: Hashable) -> bool:
         """Cancel a timer, even if it fired and waits; return whether there was one."""
-        return self._own().hold().timers.cancel(id_or_key)
+        return self._own().ensure_resources().timers.cancel(id_or_key)
 
     def create_task(self, coro: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
         """Run a coroutine beside the handlers, as a task this actor owns.

@@ -25,13 +25,13 @@ from actors._envelope import NEVER, Envelope, Poison, Reply
 from actors._events import SlowHandler, StopFailed, Subscription
 from actors._exits import Crashed, ExitReason, Killed, NoProc, StartFailed, is_graceful
 from actors._inspect import TraceEntry
-from actors._mailbox import Inlet
+from actors._mailbox import MailboxRef
 from actors._messages import DEFERRED, Down, LinkExit
 from actors._ref import Ref
-from actors._resources import Holdings, announce
+from actors._resources import Resources, notify_exit
 from actors._specs import BrutalKill, Deadline, Infinity, Options
 from actors._states import ActorState
-from actors._supervisor_api import ChildEnded, ChildReady, Overseer
+from actors._supervisor_api import AbstractSupervisor, ChildEnded, ChildReady
 from actors._tasks import close_unstarted, error_of, guarded
 from actors._timers import Timer, Timers
 
@@ -69,7 +69,7 @@ class TaskFailed:
         self.error = error
 
 
-class Cell(Inlet[M]):
+class Cell(MailboxRef[M]):
     """One actor over all its incarnations; everybody else knows it as `Ref`."""
 
     __slots__ = (
@@ -83,9 +83,9 @@ class Cell(Inlet[M]):
         "exit",
         "factory",
         "handled",
-        "holdings",
         "launching",
         "registered",
+        "resources",
         "sinks",
         "supervised",
         "suspended",
@@ -111,7 +111,7 @@ class Cell(Inlet[M]):
         self.handled = 0
         self.actor: Actor[M] | None = None
         self.context: Context[M] | None = None
-        self.holdings: Holdings | None = None
+        self.resources: Resources | None = None
         self.control: deque[object] | None = None
         self.sinks: tuple[Callable[[TraceEntry], object], ...] = ()
         self.asking: Envelope | None = None
@@ -124,11 +124,11 @@ class Cell(Inlet[M]):
         self.suspended = False
         self.urgent = False
 
-    def hold(self) -> Holdings:
+    def ensure_resources(self) -> Resources:
         """Return the possessions of this incarnation, made when first asked for."""
-        if self.holdings is None:
-            self.holdings = Holdings(Timers(self.runtime.loop, self.post))
-        return self.holdings
+        if self.resources is None:
+            self.resources = Resources(Timers(self.runtime.loop, self.post))
+        return self.resources
 
     # What others make it do
 
@@ -181,10 +181,10 @@ class Cell(Inlet[M]):
 
     def arm_deadline(self, deadline: Deadline) -> None:
         """Turn the end into a kill when the time for it is over; an earlier one counts."""
-        if isinstance(deadline, Infinity) or isinstance(self.actor, Overseer):
+        if isinstance(deadline, Infinity) or isinstance(self.actor, AbstractSupervisor):
             return
         if isinstance(deadline, BrutalKill):
-            deadline = self.runtime.patience.kill_grace
+            deadline = self.runtime.cancel_policy.kill_grace
         if self.deadline is None:
             self.deadline = self.runtime.loop.call_later(deadline, self.request_kill)
 
@@ -192,15 +192,15 @@ class Cell(Inlet[M]):
         """Return a future of the reason with which this incarnation ends."""
         future: asyncio.Future[ExitReason] = self.runtime.loop.create_future()
         if self.alive:
-            self.hold().joiners.append(future)
+            self.ensure_resources().joiners.append(future)
         else:
             future.set_result(self.last_exit or NoProc())
         return future
 
     @property
-    def supervisor(self) -> "Overseer[Any] | None":
+    def supervisor(self) -> "AbstractSupervisor[Any] | None":
         """The behaviour, if it is a supervisor's."""
-        return self.actor if isinstance(self.actor, Overseer) else None
+        return self.actor if isinstance(self.actor, AbstractSupervisor) else None
 
     @property
     def is_up(self) -> bool:
@@ -299,8 +299,8 @@ class Cell(Inlet[M]):
         except BaseException as error:
             self._crash(error)
         self.handled += served
-        if self.putters is not None:
-            self.putters.admit(self)
+        if self.put_queue is not None:
+            self.put_queue.admit(self)
         return served
 
     def _receiver(self) -> Callable[[Any], object]:
@@ -336,10 +336,10 @@ class Cell(Inlet[M]):
         assert self.actor is not None
         match entry:
             case Timer():
-                if self.hold().timers.take(entry):
+                if self.ensure_resources().timers.begin(entry):
                     self._conclude(entry.message, self._receiver()(entry.message))
             case Down():
-                if self.hold().monitors.pop(entry.monitor, None) is not None:
+                if self.ensure_resources().monitors.pop(entry.monitor, None) is not None:
                     self._conclude(entry, self.actor.on_down(entry))
             case LinkExit():
                 if self.actor.trap_exits:
@@ -349,9 +349,9 @@ class Cell(Inlet[M]):
             case TaskFailed():
                 raise entry.error
             case ChildReady():
-                cast("Overseer[Any]", self.actor).child_ready(entry)
+                cast("AbstractSupervisor[Any]", self.actor).child_ready(entry)
             case ChildEnded():
-                cast("Overseer[Any]", self.actor).child_ended(entry)
+                cast("AbstractSupervisor[Any]", self.actor).child_ended(entry)
 
     def _conclude(self, message: object, result: object) -> None:
         """Answer with what a handler returned, or wait for it first."""
@@ -376,13 +376,13 @@ class Cell(Inlet[M]):
         if envelope is None:
             return Envelope(None, self, None)
         envelope.taken = True
-        self.hold().replies[envelope] = None
+        self.ensure_resources().replies[envelope] = None
         return envelope
 
     def forget_reply(self, envelope: Envelope) -> None:
         """Note that a promised answer was given."""
-        if self.holdings is not None:
-            self.holdings.replies.pop(envelope, None)
+        if self.resources is not None:
+            self.resources.replies.pop(envelope, None)
 
     # Handlers that await
 
@@ -434,7 +434,7 @@ class Cell(Inlet[M]):
     def own_task(self, coro: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         """Run a coroutine as a task that ends with this incarnation."""
         task = self.runtime.loop.create_task(guarded(self, coro), name=name)
-        tasks = self.hold().tasks
+        tasks = self.ensure_resources().tasks
         tasks.add(task)
         task.add_done_callback(partial(self._task_done, tasks, coro))
         return task
@@ -450,7 +450,7 @@ class Cell(Inlet[M]):
         error = error_of(task)
         if error is None or task.cancelled():
             return
-        if self.holdings is not None and self.holdings.tasks is tasks:
+        if self.resources is not None and self.resources.tasks is tasks:
             self.post(TaskFailed(error))
 
     # Starting and ending
@@ -471,7 +471,7 @@ class Cell(Inlet[M]):
             return
         if result is not None:
             self._begin_work("on_start", result, starting=True)
-        elif not isinstance(actor, Overseer):
+        elif not isinstance(actor, AbstractSupervisor):
             self.started()
 
     def started(self) -> None:
@@ -507,7 +507,7 @@ class Cell(Inlet[M]):
         self.state = ActorState.STOPPING
         self.blocked = self.active = True
         if self.asking is not None:
-            self.asking.die(reason)
+            self.asking.fail_dead(reason)
             self.asking = None
         self.ending = Ending(self, reason, owes_on_stop=owes_on_stop)
         self.ending.begin()
@@ -515,12 +515,12 @@ class Cell(Inlet[M]):
     @property
     def has_dependents(self) -> bool:
         """Whether tasks or children must end before this incarnation can."""
-        holdings = self.holdings
-        return holdings is not None and bool(holdings.tasks or holdings.children)
+        resources = self.resources
+        return resources is not None and bool(resources.tasks or resources.children)
 
     def children_in_reverse(self) -> "tuple[Cell[Any], ...]":
         """Return the actors this one owns, the last made first."""
-        return () if self.holdings is None else tuple(reversed(self.holdings.children))
+        return () if self.resources is None else tuple(reversed(self.resources.children))
 
     def finish(self, reason: ExitReason) -> None:
         """End this incarnation for good and tell everybody who asked."""
@@ -536,20 +536,20 @@ class Cell(Inlet[M]):
             self.parent.post(ChildEnded(self, self.number, reason))
         else:
             self.discard(reason)
-            self.runtime.forget_child(self)
+            self.runtime.remove_child(self)
 
     def _release_holdings(self, reason: ExitReason) -> None:
-        holdings = self.holdings
-        if holdings is None:
+        resources = self.resources
+        if resources is None:
             return
-        holdings.timers.cancel_all()
-        for envelope in tuple(holdings.replies):
-            envelope.die(reason)
-        announce(self, reason)
-        for joiner in holdings.joiners:
+        resources.timers.cancel_all()
+        for envelope in tuple(resources.replies):
+            envelope.fail_dead(reason)
+        notify_exit(self, reason)
+        for joiner in resources.joiners:
             if not joiner.done():
                 joiner.set_result(reason)
-        self.holdings = None
+        self.resources = None
 
     def discard(self, reason: ExitReason) -> None:
         """Give up on a next incarnation: free the name, turn the queue into dead letters."""
@@ -560,11 +560,11 @@ class Cell(Inlet[M]):
         queue, self.queue = self.queue, None
         for message in queue or ():
             if isinstance(message, Envelope) and message.caller is not None:
-                message.die(reason)
+                message.fail_dead(reason)
             else:
                 self.runtime.dead_letter(self, content_of(message), None)
-        if self.putters is not None:
-            self.putters.give_up(self)
+        if self.put_queue is not None:
+            self.put_queue.discard_all(self)
 
 
 def cell_of(ref: Ref[Any]) -> Cell[Any]:

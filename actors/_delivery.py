@@ -14,7 +14,7 @@ from actors._interceptors import Delay, Drop, Duplicate, Fail
 from actors._specs import Overflow
 
 if TYPE_CHECKING:
-    from actors._mailbox import Inlet
+    from actors._mailbox import MailboxRef
 
 
 def content_of(message: object) -> object:
@@ -24,15 +24,15 @@ def content_of(message: object) -> object:
     return message.message if isinstance(message, Poison) else message
 
 
-def reject_dead(cell: "Inlet[Any]", message: object) -> None:
+def reject_dead(cell: "MailboxRef[Any]", message: object) -> None:
     """Refuse a message to a dead actor: the asker is told, a tell is a dead letter."""
     if isinstance(message, Envelope) and message.caller is not None:
-        message.die(cell.last_exit or NoProc())
+        message.fail_dead(cell.last_exit or NoProc())
     else:
         cell.runtime.dead_letter(cell, content_of(message), cell.runtime.sender())
 
 
-def overflow(cell: "Inlet[Any]", queue: deque[Any], message: object) -> bool:
+def overflow(cell: "MailboxRef[Any]", queue: deque[Any], message: object) -> bool:
     """Apply the overflow policy; return whether there is room for `message` now."""
     if cell.options.mailbox.policy is not Overflow.DROP_OLDEST:
         drop(cell, message, DropReason.MAILBOX_FULL)
@@ -40,16 +40,16 @@ def overflow(cell: "Inlet[Any]", queue: deque[Any], message: object) -> bool:
     oldest = queue.popleft()
     drop(cell, oldest, DropReason.OLDEST)
     if isinstance(oldest, Envelope):
-        oldest.refuse(MailboxFull(cell, cell.capacity))
+        oldest.reject(MailboxFull(cell, cell.capacity))
     return True
 
 
-def drop(cell: "Inlet[Any]", message: object, reason: DropReason, note: str = "") -> None:
+def drop(cell: "MailboxRef[Any]", message: object, reason: DropReason, note: str = "") -> None:
     """Count and publish that a message was not delivered."""
     cell.runtime.note_dropped(MessageDropped(cell, content_of(message), reason, note))
 
 
-def deliver_intercepted(cell: "Inlet[Any]", message: object) -> bool:
+def deliver_intercepted(cell: "MailboxRef[Any]", message: object) -> bool:
     """Show a message to the interceptors and do what they decide."""
     envelope = message if isinstance(message, Envelope) else None
     content = message if envelope is None else envelope.message
@@ -77,16 +77,16 @@ def deliver_intercepted(cell: "Inlet[Any]", message: object) -> bool:
     return cell.enqueue(envelope)
 
 
-def _deliver_late(cell: "Inlet[Any]", message: object) -> None:
+def _deliver_late(cell: "MailboxRef[Any]", message: object) -> None:
     """Deliver a delayed message; whom it was for may be dead or full by now."""
     if not cell.accepts:
         reject_dead(cell, message)
     elif not cell.enqueue(message) and isinstance(message, Envelope):
-        message.refuse(MailboxFull(cell, cell.capacity))
+        message.reject(MailboxFull(cell, cell.capacity))
 
 
 def _poisoned(
-    cell: "Inlet[Any]", envelope: Envelope | None, content: object, error: BaseException
+    cell: "MailboxRef[Any]", envelope: Envelope | None, content: object, error: BaseException
 ) -> Envelope:
     poison = Poison(error, content)
     if envelope is None:
@@ -96,20 +96,20 @@ def _poisoned(
 
 
 @define(eq=False)
-class Putters:
+class PutQueue:
     """Those who wait for room in a mailbox whose policy is `BLOCK`, in order."""
 
     _loop: asyncio.AbstractEventLoop
     _waiting: deque[tuple[asyncio.Future[None], object]] = field(factory=deque, init=False)
 
     @staticmethod
-    def needed_for(cell: "Inlet[Any]") -> "Putters | None":
+    def for_policy_of(cell: "MailboxRef[Any]") -> "PutQueue | None":
         """Return a line to wait in if the cell's policy is `BLOCK`."""
         if cell.options.mailbox.policy is not Overflow.BLOCK:
             return None
-        return cell.putters or Putters(cell.runtime.loop)
+        return cell.put_queue or PutQueue(cell.runtime.loop)
 
-    def must_wait(self, cell: "Inlet[Any]") -> bool:
+    def must_wait(self, cell: "MailboxRef[Any]") -> bool:
         """Tell whether a newcomer has to wait."""
         return cell.accepts and (bool(self._waiting) or len(cell.queue or ()) >= cell.capacity)
 
@@ -119,7 +119,7 @@ class Putters:
         self._waiting.append((future, message))
         await future
 
-    def admit(self, cell: "Inlet[Any]") -> None:
+    def admit(self, cell: "MailboxRef[Any]") -> None:
         """Take messages in while there is room."""
         while self._waiting and len(cell.queue or ()) < cell.capacity:
             future, message = self._waiting.popleft()
@@ -127,7 +127,7 @@ class Putters:
                 cell.offer(message)
                 future.set_result(None)
 
-    def give_up(self, cell: "Inlet[Any]") -> None:
+    def discard_all(self, cell: "MailboxRef[Any]") -> None:
         """Let everybody go; the messages are dead letters."""
         while self._waiting:
             future, message = self._waiting.popleft()

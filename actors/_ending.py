@@ -83,7 +83,7 @@ class Ending:
             guarded(cell, stopping), name=f"on_stop of {cell.path}"
         )
         if self._killed:
-            await asyncio.wait({task}, timeout=cell.runtime.patience.kill_grace)
+            await asyncio.wait({task}, timeout=cell.runtime.cancel_policy.kill_grace)
         await self._wait_or_cancel(task)
         close_unstarted(stopping)
         if task.done() and not (self._killed and task.cancelled()):
@@ -101,10 +101,10 @@ class Ending:
             self._cell.runtime.events.publish(StopFailed(self._cell, error))
 
     async def _end_tasks(self) -> None:
-        holdings = self._cell.holdings
-        if holdings is None or not holdings.tasks:
+        resources = self._cell.resources
+        if resources is None or not resources.tasks:
             return
-        tasks = tuple(holdings.tasks)
+        tasks = tuple(resources.tasks)
         for task in tasks:
             task.cancel()
         for task in tasks:
@@ -146,9 +146,9 @@ class Ending:
     async def _cancel(self, task: asyncio.Task[Any]) -> None:
         """Cancel until it works; then report the task and go on without it."""
         runtime = self._cell.runtime
-        for _ in range(runtime.patience.cancel_tries):
+        for _ in range(runtime.cancel_policy.cancel_tries):
             task.cancel()
-            await asyncio.wait({task}, timeout=runtime.patience.cancel_interval)
+            await asyncio.wait({task}, timeout=runtime.cancel_policy.cancel_interval)
             if task.done():
                 return
         runtime.abandon(task)

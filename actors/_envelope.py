@@ -12,7 +12,7 @@ from actors._messages import ReplyTo
 from actors._timers import not_before
 
 if TYPE_CHECKING:
-    from actors._mailbox import Inlet
+    from actors._mailbox import MailboxRef
 
 NEVER: Final = float("inf")
 """The deadline of a request without a timeout."""
@@ -59,15 +59,15 @@ class Envelope(Reply):
         cell: Whom it is for.
         caller: Who takes the answer; None for what was told and not asked.
         deadline: When the caller stops waiting, in the loop's time.
-        pending: The group of asks of the same timeout which this one is in.
+        timeout_group: The group of asks of the same timeout which this one is in.
         taken: Whether the actor took over answering with `Context.reply`.
     """
 
     message: Any
-    cell: "Inlet[Any]"
+    cell: "MailboxRef[Any]"
     caller: ReplyTo[Any] | None
     deadline: float = NEVER
-    pending: "dict[Envelope, None] | None" = None
+    timeout_group: "dict[Envelope, None] | None" = None
     taken: bool = False
 
     @property
@@ -81,7 +81,7 @@ class Envelope(Reply):
 
     def fail(self, error: BaseException) -> None:
         self.cell.forget_reply(self)
-        if not self.refuse(error):
+        if not self.reject(error):
             self.cell.runtime.note_late_reply(self.cell, self.message)
 
     def succeed(self, value: object) -> bool:
@@ -94,7 +94,7 @@ class Envelope(Reply):
         self.caller.set_result(value)
         return True
 
-    def refuse(self, error: BaseException) -> bool:
+    def reject(self, error: BaseException) -> bool:
         """Answer with `error`; return False if it came too late."""
         if self.caller is None:
             return True
@@ -104,18 +104,18 @@ class Envelope(Reply):
         self.caller.set_exception(error)
         return True
 
-    def die(self, reason: ExitReason) -> None:
+    def fail_dead(self, reason: ExitReason) -> None:
         """Tell the caller that the actor it asked is dead."""
         if self.caller is not None and not self.caller.done():
-            self.refuse(ActorDied(self.cell, reason))
+            self.reject(ActorDied(self.cell, reason))
 
     def _withdraw(self) -> None:
-        if self.pending is not None:
-            self.pending.pop(self, None)
+        if self.timeout_group is not None:
+            self.timeout_group.pop(self, None)
 
 
 @define(eq=False)
-class AskClock:
+class AskTimeouts:
     """Lets asks time out with one loop timer for each length of timeout.
 
     Asks of the same length expire in the order in which they were made, so a dict (ordered,
@@ -135,7 +135,7 @@ class AskClock:
             group = self._groups[timeout] = {}
             self._arm(timeout, envelope.deadline)
         group[envelope] = None
-        envelope.pending = group
+        envelope.timeout_group = group
 
     def close(self) -> None:
         """Stop all timers."""
@@ -160,4 +160,4 @@ class AskClock:
         else:
             del self._groups[timeout], self._timers[timeout]
         for envelope in expired:
-            envelope.refuse(AskTimeout(envelope.cell, envelope.message, timeout))
+            envelope.reject(AskTimeout(envelope.cell, envelope.message, timeout))

@@ -14,10 +14,10 @@ from actors._exits import ExitReason
 if TYPE_CHECKING:
     from actors._ref import Ref
 
-KEPT: Final = 100
+DEAD_LETTERS_KEPT: Final = 100
 """How many dead letters are kept for inspection."""
 
-LOG_INTERVAL: Final = 10.0
+DEAD_LETTER_LOG_INTERVAL: Final = 10.0
 """At most one log line in this many seconds."""
 
 _log = logging.getLogger("actors")
@@ -238,21 +238,21 @@ class DeadLetters:
     """
 
     count: int = field(default=0, init=False)
-    _recent: deque[DeadLetter] = field(factory=lambda: deque(maxlen=KEPT), init=False)
-    _unlogged: int = field(default=0, init=False)
-    _quiet: asyncio.TimerHandle | None = field(default=None, init=False)
+    _recent: deque[DeadLetter] = field(factory=lambda: deque(maxlen=DEAD_LETTERS_KEPT), init=False)
+    _suppressed: int = field(default=0, init=False)
+    _log_timer: asyncio.TimerHandle | None = field(default=None, init=False)
 
     @property
     def recent(self) -> tuple[DeadLetter, ...]:
-        """The last dead letters, oldest first; at most `KEPT`."""
+        """The last dead letters, oldest first; at most `DEAD_LETTERS_KEPT`."""
         return tuple(self._recent)
 
     def add(self, letter: DeadLetter, loop: asyncio.AbstractEventLoop) -> None:
         """Count and keep a dead letter; log it unless one was logged just before."""
         self.count += 1
         self._recent.append(letter)
-        if self._quiet is not None:
-            self._unlogged += 1
+        if self._log_timer is not None:
+            self._suppressed += 1
             return
         _log.warning(
             "dead letter: %s to %s from %s",
@@ -260,16 +260,16 @@ class DeadLetters:
             letter.ref.path,
             "outside" if letter.sender is None else letter.sender.path,
         )
-        self._quiet = loop.call_later(LOG_INTERVAL, self._speak_up)
+        self._log_timer = loop.call_later(DEAD_LETTER_LOG_INTERVAL, self._log_suppressed)
 
     def close(self) -> None:
         """Log what was held back and stop the timer."""
-        if self._quiet is not None:
-            self._quiet.cancel()
-            self._speak_up()
+        if self._log_timer is not None:
+            self._log_timer.cancel()
+            self._log_suppressed()
 
-    def _speak_up(self) -> None:
-        self._quiet = None
-        if self._unlogged:
-            _log.warning("dead letters: and %s more", f"{self._unlogged:,}")
-            self._unlogged = 0
+    def _log_suppressed(self) -> None:
+        self._log_timer = None
+        if self._suppressed:
+            _log.warning("dead letters: and %s more", f"{self._suppressed:,}")
+            self._suppressed = 0

@@ -151,7 +151,7 @@ class TraceEntry:
 
 def inspect_cell(cell: "Cell[Any]") -> Inspection:
     """Describe one actor."""
-    holdings = cell.holdings
+    resources = cell.resources
     return Inspection(
         path=cell.path,
         name=cell.registered,
@@ -164,11 +164,11 @@ def inspect_cell(cell: "Cell[Any]") -> Inspection:
         handled=cell.handled,
         current=_current(cell),
         last_exit=cell.last_exit,
-        links=_paths(holdings and holdings.links),
-        monitors=_paths(holdings and holdings.monitors.values()),
-        monitored_by=_paths(holdings and holdings.watchers.values()),
-        timers=0 if holdings is None else len(holdings.timers),
-        tasks=() if holdings is None else tuple(sorted(t.get_name() for t in holdings.tasks)),
+        links=_paths(resources and resources.links),
+        monitors=_paths(resources and resources.monitors.values()),
+        monitored_by=_paths(resources and resources.watchers.values()),
+        timers=0 if resources is None else len(resources.timers),
+        tasks=() if resources is None else tuple(sorted(t.get_name() for t in resources.tasks)),
     )
 
 
@@ -190,7 +190,7 @@ def system_node(name: str, roots: "tuple[Cell[Any], ...]") -> TreeNode:
 def _node(cell: "Cell[Any]", child: ChildInfo | None) -> TreeNode:
     supervisor = cell.supervisor
     infos = {} if supervisor is None else {info.ref: info for info in supervisor.child_infos()}
-    below = () if cell.holdings is None else tuple(cell.holdings.children)
+    below = () if cell.resources is None else tuple(cell.resources.children)
     return TreeNode(
         path=cell.path,
         kind=_kind(cell),

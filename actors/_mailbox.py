@@ -9,7 +9,7 @@ from abc import abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from actors._delivery import Putters, deliver_intercepted, overflow, reject_dead
+from actors._delivery import PutQueue, deliver_intercepted, overflow, reject_dead
 from actors._envelope import Envelope
 from actors._errors import MailboxFull
 from actors._exits import ExitReason
@@ -29,7 +29,7 @@ R = TypeVar("R")
 _ALIVE = (ActorState.STARTING, ActorState.RUNNING, ActorState.STOPPING)
 
 
-class Inlet(Ref[M]):
+class MailboxRef(Ref[M]):
     """What `Ref` promises, and the mailbox behind it."""
 
     __slots__ = (
@@ -42,7 +42,7 @@ class Inlet(Ref[M]):
         "number",
         "options",
         "parent",
-        "putters",
+        "put_queue",
         "queue",
         "runtime",
         "state",
@@ -58,7 +58,7 @@ class Inlet(Ref[M]):
         self.state = ActorState.ENDED
         self.last_exit: ExitReason | None = None
         self.queue: deque[Any] | None = None
-        self.putters: Putters | None = None
+        self.put_queue: PutQueue | None = None
         self.active = True
         self.direct = False
         self.take_options(options)
@@ -68,7 +68,7 @@ class Inlet(Ref[M]):
         self.options = options
         capacity = options.mailbox.capacity
         self.capacity = sys.maxsize if capacity is None else capacity
-        self.putters = Putters.needed_for(self)
+        self.put_queue = PutQueue.for_policy_of(self)
 
     @abstractmethod
     def schedule(self) -> None:
@@ -116,10 +116,10 @@ class Inlet(Ref[M]):
         return self.offer(message)
 
     async def put(self, message: M) -> None:
-        if self.putters is None or not self.putters.must_wait(self):
+        if self.put_queue is None or not self.put_queue.must_wait(self):
             self.tell(message)
         else:
-            await self.putters.wait(message)
+            await self.put_queue.wait(message)
 
     def ask(
         self, request: Request[R], timeout: float | None = DEFAULT_TIMEOUT
@@ -133,14 +133,14 @@ class Inlet(Ref[M]):
     ) -> None:
         envelope = Envelope(request, self, reply_to)
         if timeout is not None:
-            self.runtime.ask_clock.watch(envelope, timeout)
+            self.runtime.ask_timeouts.watch(envelope, timeout)
         if not self.offer(envelope):
-            envelope.refuse(MailboxFull(self, self.capacity))
+            envelope.reject(MailboxFull(self, self.capacity))
 
     def offer(self, message: object) -> bool:
         """Take a message or an envelope in; return False if the mailbox is full."""
         if not self.direct:
-            return self._offer_specially(message)
+            return self._offer_checked(message)
         return self.enqueue(message)
 
     def enqueue(self, message: object) -> bool:
@@ -155,7 +155,7 @@ class Inlet(Ref[M]):
             self.schedule()
         return True
 
-    def _offer_specially(self, message: object) -> bool:
+    def _offer_checked(self, message: object) -> bool:
         if not self.accepts:
             reject_dead(self, message)
             return True

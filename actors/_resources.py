@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @define(eq=False)
-class Holdings:
+class Resources:
     """The possessions of one incarnation.
 
     Attributes:
@@ -48,9 +48,9 @@ class Holdings:
 def monitor(watcher: "Cell[Any]", target: "Cell[Any]") -> MonitorId:
     """Let `watcher` be told once when `target` ends; at once if it is not alive."""
     monitor_id = MonitorId(watcher.runtime.next_id())
-    watcher.hold().monitors[monitor_id] = target
+    watcher.ensure_resources().monitors[monitor_id] = target
     if target.alive:
-        target.hold().watchers[monitor_id] = watcher
+        target.ensure_resources().watchers[monitor_id] = watcher
     else:
         watcher.post(Down(monitor_id, target, target.incarnation, NoProc()))
     return monitor_id
@@ -58,11 +58,11 @@ def monitor(watcher: "Cell[Any]", target: "Cell[Any]") -> MonitorId:
 
 def demonitor(watcher: "Cell[Any]", monitor_id: MonitorId) -> bool:
     """End a monitor; a `Down` that waits is taken back. Return whether there was one."""
-    target = watcher.hold().monitors.pop(monitor_id, None)
+    target = watcher.ensure_resources().monitors.pop(monitor_id, None)
     if target is None:
         return False
-    if target.holdings is not None:
-        target.holdings.watchers.pop(monitor_id, None)
+    if target.resources is not None:
+        target.resources.watchers.pop(monitor_id, None)
     return True
 
 
@@ -73,29 +73,29 @@ def link(one: "Cell[Any]", other: "Cell[Any]") -> None:
     if not other.alive:
         one.post(LinkExit(other, other.incarnation, NoProc()))
         return
-    one.hold().links[other] = None
-    other.hold().links[one] = None
+    one.ensure_resources().links[other] = None
+    other.ensure_resources().links[one] = None
 
 
 def unlink(one: "Cell[Any]", other: "Cell[Any]") -> bool:
     """Untie two actors; return whether they were linked."""
-    if one.holdings is None or other not in one.holdings.links:
+    if one.resources is None or other not in one.resources.links:
         return False
-    del one.holdings.links[other]
-    if other.holdings is not None:
-        other.holdings.links.pop(one, None)
+    del one.resources.links[other]
+    if other.resources is not None:
+        other.resources.links.pop(one, None)
     return True
 
 
-def announce(cell: "Cell[Any]", reason: ExitReason) -> None:
+def notify_exit(cell: "Cell[Any]", reason: ExitReason) -> None:
     """Tell all who asked that this incarnation of `cell` ended, and drop its own bonds."""
-    holdings = cell.holdings
-    if holdings is None:
+    resources = cell.resources
+    if resources is None:
         return
-    for monitor_id in tuple(holdings.monitors):
+    for monitor_id in tuple(resources.monitors):
         demonitor(cell, monitor_id)
-    for monitor_id, watcher in holdings.watchers.items():
+    for monitor_id, watcher in resources.watchers.items():
         watcher.post(Down(monitor_id, cell, cell.incarnation, reason))
-    for other in tuple(holdings.links):
+    for other in tuple(resources.links):
         unlink(cell, other)
         other.post(LinkExit(cell, cell.incarnation, reason))

@@ -11,7 +11,7 @@ from attrs import define, field
 
 from actors._actor import Actor
 from actors._cell import Cell
-from actors._envelope import AskClock
+from actors._envelope import AskTimeouts
 from actors._errors import NameTaken, StartError, SystemClosed
 from actors._events import (
     ActorExited,
@@ -34,9 +34,9 @@ from actors._exits import (
     SystemStopped,
 )
 from actors._interceptors import Interceptor
-from actors._mailbox import Inlet
-from actors._specs import Options, Patience
-from actors._tasks import CURRENT, error_of
+from actors._mailbox import MailboxRef
+from actors._specs import CancelPolicy, Options
+from actors._tasks import CURRENT_ACTOR, error_of
 
 if TYPE_CHECKING:
     from actors._ref import Ref
@@ -108,26 +108,26 @@ class Runtime:
 
     def __init__(
         self,
-        facade: "ActorSystem",
+        system: "ActorSystem",
         *,
         random: Random,
         events: EventStream,
         dead_letters: DeadLetters,
         on_crash: Callable[[ActorExited], object] | None,
         interceptors: tuple[Interceptor, ...],
-        patience: Patience,
+        cancel_policy: CancelPolicy,
     ) -> None:
-        self.facade = facade
+        self.system = system
         self.random = random
         self.events = events
         self.dead_letters = dead_letters
         self.on_crash = on_crash
         self.interceptors = interceptors
-        self.patience = patience
+        self.cancel_policy = cancel_policy
         self.loop = asyncio.get_running_loop()
         self.base_context = copy_context()
         self.owner = asyncio.current_task()
-        self.ask_clock = AskClock(self.loop)
+        self.ask_timeouts = AskTimeouts(self.loop)
         self.registry = Registry()
         self.counters = Counters()
         self.roots: dict[Cell[Any], None] = {}
@@ -138,7 +138,7 @@ class Runtime:
         self.open = True
         self._last_id = 0
         self._starts: dict[Cell[Any], list[asyncio.Future[None]]] = {}
-        self._vital: set[Cell[Any]] = set()
+        self._watched_roots: set[Cell[Any]] = set()
 
     def next_id(self) -> int:
         """Return a number that was not returned before."""
@@ -156,26 +156,26 @@ class Runtime:
     ) -> Cell[M]:
         """Make an actor that nobody supervises and start it."""
         if not self.open:
-            raise SystemClosed(self.facade.name)
+            raise SystemClosed(self.system.name)
         label = name or f"{getattr(factory, '__name__', 'actor')}#{self.next_id()}"
         cell = Cell(self, parent, label, factory, options, registered=name)
         if name is not None:
             self.registry.claim(name, cell)
-        self.adopt(cell).launch()
+        self.add_child(cell).launch()
         return cell
 
-    def adopt(self, cell: Cell[M]) -> Cell[M]:
+    def add_child(self, cell: Cell[M]) -> Cell[M]:
         """Enter an actor among the children of its parent."""
-        siblings = self.roots if cell.parent is None else cell.parent.hold().children
+        siblings = self.roots if cell.parent is None else cell.parent.ensure_resources().children
         siblings[cell] = None
         return cell
 
-    def forget_child(self, cell: Cell[Any]) -> None:
+    def remove_child(self, cell: Cell[Any]) -> None:
         """Remove a dead actor from the children of its parent."""
         if cell.parent is None:
             self.roots.pop(cell, None)
-        elif cell.parent.holdings is not None:
-            cell.parent.holdings.children.pop(cell, None)
+        elif cell.parent.resources is not None:
+            cell.parent.resources.children.pop(cell, None)
 
     async def wait_started(self, cell: Cell[Any]) -> None:
         """Wait until an actor is up.
@@ -187,13 +187,13 @@ class Runtime:
         self._starts.setdefault(cell, []).append(future)
         await future
 
-    def guard(self, cell: Cell[Any]) -> None:
+    def watch_root(self, cell: Cell[Any]) -> None:
         """Make the unasked end of a root supervisor a failure of the system."""
-        self._vital.add(cell)
+        self._watched_roots.add(cell)
 
-    def excuse(self, cell: Cell[Any]) -> None:
+    def expect_exit(self, cell: Cell[Any]) -> None:
         """Note that the end of an actor was asked for."""
-        self._vital.discard(cell)
+        self._watched_roots.discard(cell)
 
     # Taking note
 
@@ -214,21 +214,21 @@ class Runtime:
         for future in self._starts.pop(cell, ()):
             if not future.done():
                 future.set_exception(StartError(cell.path, reason))
-        if cell in self._vital and not _is_by_design(reason):
+        if cell in self._watched_roots and not _is_by_design(reason):
             self._fail(RootFailed(cell, reason))
-        self.excuse(cell)
+        self.expect_exit(cell)
 
     def _fail(self, failure: RootFailed) -> None:
         self.events.publish(failure)
         if not self.root_failure.done():
             self.root_failure.set_result(failure)
 
-    def note_late_reply(self, cell: Inlet[Any], request: object) -> None:
+    def note_late_reply(self, cell: MailboxRef[Any], request: object) -> None:
         """An answer came too late."""
         self.counters.late_replies += 1
         self.events.publish(LateReply(cell, request))
 
-    def note_expired(self, cell: Inlet[Any], request: object) -> None:
+    def note_expired(self, cell: MailboxRef[Any], request: object) -> None:
         """A request was skipped."""
         self.counters.expired_requests += 1
         self.events.publish(ExpiredRequest(cell, request))
@@ -238,7 +238,9 @@ class Runtime:
         self.counters.dropped_messages += 1
         self.events.publish(event)
 
-    def dead_letter(self, cell: Inlet[Any], message: object, sender: "Ref[Any] | None") -> None:
+    def dead_letter(
+        self, cell: MailboxRef[Any], message: object, sender: "Ref[Any] | None"
+    ) -> None:
         """A message had no living actor to go to."""
         letter = DeadLetter(cell, message, sender)
         self.dead_letters.add(letter, self.loop)
@@ -246,7 +248,7 @@ class Runtime:
 
     def sender(self) -> "Ref[Any] | None":
         """Return the actor whose code runs right now."""
-        return self.running or CURRENT.get()
+        return self.running or CURRENT_ACTOR.get()
 
     def abandon(self, task: asyncio.Task[Any]) -> None:
         """Go on without a task that cannot be cancelled."""
@@ -266,14 +268,14 @@ class Runtime:
         self.open = False
         try:
             for cell in reversed(tuple(self.roots)):
-                self.excuse(cell)
+                self.expect_exit(cell)
                 cell.request_stop(Shutdown(SystemStopped()))
                 await cell.join()
         except asyncio.CancelledError:
             await self._kill_all()
             raise
         finally:
-            self.ask_clock.close()
+            self.ask_timeouts.close()
             self.dead_letters.close()
 
     async def _kill_all(self) -> None:

@@ -207,7 +207,7 @@ _DEFAULTS = Options()
 
 
 @frozen
-class Patience:
+class CancelPolicy:
     """How long the runtime waits for code that has been cancelled.
 
     Attributes:

@@ -26,7 +26,7 @@ from actors._specs import AutoShutdown, ChildSpec, SupervisorSpec
 from actors._states import ChildState
 
 _UP = (ChildState.STARTING, ChildState.RUNNING)
-_AT_REST = (ChildState.STOPPED, ChildState.PARKED)
+_DOWN = (ChildState.STOPPED, ChildState.PARKED)
 
 
 @frozen
@@ -106,7 +106,7 @@ class AbortStart:
 
 
 @frozen
-class GiveUp:
+class Escalate:
     """Stop all children and end."""
 
     reason: Shutdown
@@ -123,7 +123,7 @@ Step: TypeAlias = (
     | Park
     | Ready
     | AbortStart
-    | GiveUp
+    | Escalate
 )
 """One thing for the supervisor to do; steps are to be taken in order."""
 
@@ -149,7 +149,7 @@ class Child:
         first: What its first start means.
         state: Where it stands.
         wanted: Whether it is to run after a stop that is under way.
-        recycled: Whether it has to be stopped first, because its group is restarted.
+        restarting_with_group: Whether it has to be stopped first, because its group is restarted.
         due: Not to be started before this time.
         attempt: Failures since it was last healthy.
         restarts: How often it was started again.
@@ -163,7 +163,7 @@ class Child:
     first: FirstStart
     state: ChildState = ChildState.BACKOFF
     wanted: bool = True
-    recycled: bool = False
+    restarting_with_group: bool = False
     due: float = float("-inf")
     attempt: int = 0
     starts: int = 0
@@ -171,7 +171,7 @@ class Child:
     window: RestartWindow | None = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.take_budget()
+        self.reset_budget()
 
     @property
     def id(self) -> str:
@@ -188,13 +188,13 @@ class Child:
         self.state = state
         self.since = now
 
-    def take_budget(self) -> None:
+    def reset_budget(self) -> None:
         """Begin with the whole budget of the spec."""
         budget = self.spec.budget
         self.window = None if budget is None else RestartWindow(budget)
         self.attempt = 0
 
-    def line_up(self, now: float) -> None:
+    def schedule_start(self, now: float) -> None:
         """Wait to be started, as soon as it is its turn."""
         self.enter(ChildState.BACKOFF, now)
         self.wanted = True
@@ -210,7 +210,7 @@ class Supervision:
         self._children: dict[str, Child] = {}
         self._window = RestartWindow(spec.limit)
         self._starting = True
-        self._over = False
+        self._ended = False
 
     # Looking
 
@@ -231,7 +231,7 @@ class Supervision:
     def next_due(self, now: float) -> float | None:
         """Return the next moment after `now` at which time alone makes a step possible."""
         dues = [child.due for child in self if child.state is ChildState.BACKOFF]
-        if self._over or not dues:
+        if self._ended or not dues:
             return None
         if not self._independent:
             return max(dues) if max(dues) > now else None
@@ -249,13 +249,13 @@ class Supervision:
             self._children[spec.id] = Child(spec, now, FirstStart.INITIAL, due=now)
         return self._advance(now)
 
-    def add(self, spec: ChildSpec[Any], now: float, *, forgiving: bool) -> list[Step]:
+    def add(self, spec: ChildSpec[Any], now: float, *, retry_first_start: bool) -> list[Step]:
         """Add a child and start it.
 
         Args:
             spec: The child.
             now: The time.
-            forgiving: Whether a failing first start is treated as a failing restart
+            retry_first_start: Whether a failing first start is treated as a failing restart
                 rather than making the child forgotten.
 
         Raises:
@@ -265,7 +265,7 @@ class Supervision:
         if spec.id in self._children:
             raise ChildExists(spec.id)
         self._spec.check(spec)
-        first = FirstStart.DONE if forgiving else FirstStart.REQUESTED
+        first = FirstStart.DONE if retry_first_start else FirstStart.REQUESTED
         self._children[spec.id] = Child(spec, now, first, due=now)
         return self._advance(now)
 
@@ -277,7 +277,7 @@ class Supervision:
             case ChildState.STARTING | ChildState.RUNNING:
                 steps: list[Step] = [self._stop(child, now)]
             case ChildState.BACKOFF | ChildState.PARKED:
-                steps = self._end_wait(child, now)
+                steps = self._stop_waiting(child, now)
             case _:
                 steps = []
         return steps + self._advance(now)
@@ -294,7 +294,7 @@ class Supervision:
             raise ChildIsParked(child_id, child.last_exit)
         if child.state is not ChildState.STOPPED:
             raise ChildRunning(child_id, child.state)
-        child.line_up(now)
+        child.schedule_start(now)
         return self._advance(now)
 
     def revive(self, child_id: str, now: float) -> list[Step]:
@@ -306,8 +306,8 @@ class Supervision:
         child = self.child(child_id)
         if child.state is not ChildState.PARKED:
             raise ChildNotParked(child_id, child.state)
-        child.take_budget()
-        child.line_up(now)
+        child.reset_budget()
+        child.schedule_start(now)
         return self._advance(now)
 
     def delete(self, child_id: str, now: float) -> list[Step]:
@@ -317,7 +317,7 @@ class Supervision:
             ChildRunning: It is not.
         """
         child = self.child(child_id)
-        if child.state not in _AT_REST:
+        if child.state not in _DOWN:
             raise ChildRunning(child_id, child.state)
         return [self._forget(child, Shutdown()), *self._advance(now)]
 
@@ -326,8 +326,8 @@ class Supervision:
         child = self.child(spec.id)
         self._spec.check(spec)
         child.spec = spec
-        child.take_budget()
-        child.recycled = False
+        child.reset_budget()
+        child.restarting_with_group = False
         child.due = now
         if child.state in _UP:
             return [self._stop(child, now), *self._advance(now)]
@@ -349,13 +349,13 @@ class Supervision:
         child = self._children[child_id]
         child.last_exit = reason
         if child.state is ChildState.STOPPING:
-            steps = self._was_stopped(child, reason, now)
+            steps = self._stopped(child, reason, now)
         elif child.state is ChildState.STARTING and child.first is not FirstStart.DONE:
             steps = self._first_start_failed(child, reason)
         elif should_restart(child.spec.restart, reason):
             steps = self._failed(child, reason, now)
         else:
-            steps = self._is_final(child, reason, now)
+            steps = self._ended_for_good(child, reason, now)
         return steps + self._advance(now)
 
     def time_passed(self, now: float) -> list[Step]:
@@ -364,36 +364,36 @@ class Supervision:
 
     # Rules
 
-    def _was_stopped(self, child: Child, reason: ExitReason, now: float) -> list[Step]:
-        recycled, child.recycled = child.recycled, False
-        if self._is_temporary(child) and (recycled or not child.wanted):
+    def _stopped(self, child: Child, reason: ExitReason, now: float) -> list[Step]:
+        restarting_with_group, child.restarting_with_group = child.restarting_with_group, False
+        if self._is_temporary(child) and (restarting_with_group or not child.wanted):
             return [NotStarted(child.id, reason), self._forget(child, reason)]
         if child.wanted:
             child.enter(ChildState.BACKOFF, now)
             return []
-        return self._rest(child, ChildState.STOPPED, reason, now)
+        return self._settle_as(child, ChildState.STOPPED, reason, now)
 
     def _first_start_failed(self, child: Child, reason: ExitReason) -> list[Step]:
         if child.first is FirstStart.INITIAL:
-            self._over = True
+            self._ended = True
             return [AbortStart(child.id, reason)]
         return [NotStarted(child.id, reason), self._forget(child, reason)]
 
-    def _end_wait(self, child: Child, now: float) -> list[Step]:
+    def _stop_waiting(self, child: Child, now: float) -> list[Step]:
         """A child that does not run is to stay down."""
         if self._is_temporary(child):
             return [NotStarted(child.id, Shutdown()), self._forget(child, Shutdown())]
-        return self._rest(child, ChildState.STOPPED, Shutdown(), now)
+        return self._settle_as(child, ChildState.STOPPED, Shutdown(), now)
 
-    def _is_final(self, child: Child, reason: ExitReason, now: float) -> list[Step]:
+    def _ended_for_good(self, child: Child, reason: ExitReason, now: float) -> list[Step]:
         """A child ended by itself and is not restarted."""
         if self._is_temporary(child):
             steps: list[Step] = [NotStarted(child.id, reason), self._forget(child, reason)]
         else:
-            steps = self._rest(child, ChildState.STOPPED, reason, now)
+            steps = self._settle_as(child, ChildState.STOPPED, reason, now)
         if child.spec.significant and self._significant_end_counts():
-            self._over = True
-            steps.append(GiveUp(Shutdown(SignificantChildEnded(child.id))))
+            self._ended = True
+            steps.append(Escalate(Shutdown(SignificantChildEnded(child.id))))
         return steps
 
     @staticmethod
@@ -403,21 +403,21 @@ class Supervision:
     def _significant_end_counts(self) -> bool:
         if self._spec.auto_shutdown is AutoShutdown.ANY_SIGNIFICANT:
             return True
-        left = any(c.spec.significant and c.state not in _AT_REST for c in self)
+        left = any(c.spec.significant and c.state not in _DOWN for c in self)
         return self._spec.auto_shutdown is AutoShutdown.ALL_SIGNIFICANT and not left
 
     def _failed(self, child: Child, reason: ExitReason, now: float) -> list[Step]:
         """A child failed and its type wants it restarted: count, then park, give up or retry."""
         steps: list[Step] = [NotStarted(child.id, reason)]
-        self._forgive_if_healthy(child, now)
-        child.recycled = False
+        self._reset_attempts_if_healthy(child, now)
+        child.restarting_with_group = False
         if child.window is not None:
             if not child.window.record(now):
-                parked = self._rest(child, ChildState.PARKED, reason, now)
+                parked = self._settle_as(child, ChildState.PARKED, reason, now)
                 return [*steps, Park(child.id, reason), *parked]
         elif not self._window.record(now):
-            self._over = True
-            return [*steps, GiveUp(self._limit_reached(child, reason))]
+            self._ended = True
+            return [*steps, Escalate(self._limit_reached(child, reason))]
         return [*steps, *self._retry(child, reason, now)]
 
     def _retry(self, child: Child, reason: ExitReason, now: float) -> list[Step]:
@@ -428,10 +428,10 @@ class Supervision:
         child.enter(ChildState.BACKOFF, now)
         for sibling_id in siblings_to_restart(self._spec.strategy, [*self._children], child.id):
             sibling = self._children[sibling_id]
-            sibling.recycled = sibling.recycled or sibling.state in _UP
+            sibling.restarting_with_group = sibling.restarting_with_group or sibling.state in _UP
         return [Retry(child.id, delay, child.attempt, reason)]
 
-    def _forgive_if_healthy(self, child: Child, now: float) -> None:
+    def _reset_attempts_if_healthy(self, child: Child, now: float) -> None:
         backoff = child.spec.backoff
         was_up = child.state is ChildState.RUNNING
         limit = child.spec.budget or self._spec.limit
@@ -446,7 +446,7 @@ class Supervision:
 
     def _advance(self, now: float) -> list[Step]:
         """Take every step that has become possible."""
-        if self._over:
+        if self._ended:
             return []
         steps = [*self._stop_next(now), *self._start_next(now)]
         if self._starting and all(c.first is not FirstStart.INITIAL for c in self):
@@ -455,12 +455,14 @@ class Supervision:
         return steps
 
     def _stop_next(self, now: float) -> list[Step]:
-        """Stop the last of those that are recycled, when the one after it is down."""
-        recycled = [child for child in self if child.recycled]
-        if not recycled or any(child.state is ChildState.STOPPING for child in recycled):
+        """Stop the last of those that are restarting_with_group, when the one after it is down."""
+        restarting_with_group = [child for child in self if child.restarting_with_group]
+        if not restarting_with_group or any(
+            child.state is ChildState.STOPPING for child in restarting_with_group
+        ):
             return []
-        recycled[-1].wanted = True
-        return [self._stop(recycled[-1], now)]
+        restarting_with_group[-1].wanted = True
+        return [self._stop(restarting_with_group[-1], now)]
 
     def _start_next(self, now: float) -> list[Step]:
         waiting = [child for child in self if child.state is ChildState.BACKOFF]
@@ -481,7 +483,7 @@ class Supervision:
     def _group_is_busy(self) -> bool:
         """Whether a child of the group has to come up or go down before the next start."""
         return any(
-            child.recycled
+            child.restarting_with_group
             or child.state is ChildState.STARTING
             or (child.state is ChildState.STOPPING and child.wanted)
             for child in self
@@ -496,9 +498,11 @@ class Supervision:
         child.enter(ChildState.STOPPING, now)
         return Stop(child.id)
 
-    def _rest(self, child: Child, state: ChildState, reason: ExitReason, now: float) -> list[Step]:
+    def _settle_as(
+        self, child: Child, state: ChildState, reason: ExitReason, now: float
+    ) -> list[Step]:
         child.enter(state, now)
-        child.wanted = child.recycled = False
+        child.wanted = child.restarting_with_group = False
         child.first = FirstStart.DONE
         return [NotStarted(child.id, reason), Release(child.id, reason)]
 

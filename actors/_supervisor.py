@@ -17,8 +17,8 @@ from actors._states import ChildState
 from actors._supervision import (
     AbortStart,
     Child,
+    Escalate,
     Forget,
-    GiveUp,
     NotStarted,
     Park,
     Ready,
@@ -31,11 +31,11 @@ from actors._supervision import (
     Supervision,
 )
 from actors._supervisor_api import (
+    AbstractSupervisor,
     Alarm,
     ChildEnded,
     ChildReady,
     DeleteChild,
-    Overseer,
     ReplaceChild,
     RestartChild,
     ReviveChild,
@@ -50,7 +50,7 @@ _ALARM: Final = "alarm"
 
 
 @define(eq=False)
-class _Waiters:
+class _PendingReplies:
     """Replies that are due when a child is up, or down."""
 
     _replies: dict[str, list[Reply]] = field(factory=dict, init=False)
@@ -62,7 +62,7 @@ class _Waiters:
         return self._replies.pop(child_id, [])
 
 
-class Supervisor(Overseer[SupervisorMessage]):
+class Supervisor(AbstractSupervisor[SupervisorMessage]):
     """Starts, watches, restarts and stops children as its spec says.
 
     Speak to it through `SupervisorRef`. It never waits: while children start, stop or sit
@@ -75,35 +75,35 @@ class Supervisor(Overseer[SupervisorMessage]):
     def __init__(self, spec: SupervisorSpec) -> None:
         self._spec = spec
         self._cells: dict[str, Cell[Any]] = {}
-        self._to_start = _Waiters()
-        self._to_stop = _Waiters()
+        self._awaiting_start = _PendingReplies()
+        self._awaiting_stop = _PendingReplies()
 
     def on_start(self) -> None:
         """Begin to start the children; the supervisor is up when they are."""
         self._own = cell_of(self.context.ref)
         self._rules = Supervision(self._spec, self.context.random)
         now = self.context.loop_time()
-        self._take(self._rules.begin(now), now)
+        self._apply(self._rules.begin(now), now)
 
     def receive(self, message: SupervisorMessage) -> object:
         """Do what an operator asks, or answer with the reason why not."""
         try:
-            return self._obey(message, self.context.loop_time())
+            return self._handle(message, self.context.loop_time())
         except (ChildError, ValueError) as error:
             self.context.reply().fail(error)
             return DEFERRED
 
     def child_ready(self, event: ChildReady) -> None:
         """A child is up."""
-        if self._is_mine(event.ref):
+        if self._is_own_child(event.ref):
             now = self.context.loop_time()
-            self._take(self._rules.started(event.ref.name, now), now)
+            self._apply(self._rules.started(event.ref.name, now), now)
 
     def child_ended(self, event: ChildEnded) -> None:
         """A child ended: apply the rules."""
-        if self._is_mine(event.ref):
+        if self._is_own_child(event.ref):
             now = self.context.loop_time()
-            self._take(self._rules.ended(event.ref.name, event.reason, now), now)
+            self._apply(self._rules.ended(event.ref.name, event.reason, now), now)
 
     def child_infos(self) -> tuple[ChildInfo, ...]:
         """Describe all children, in start order."""
@@ -111,7 +111,7 @@ class Supervisor(Overseer[SupervisorMessage]):
 
     # Requests
 
-    def _obey(self, message: SupervisorMessage, now: float) -> object:
+    def _handle(self, message: SupervisorMessage, now: float) -> object:
         answer: object = None
         match message:
             case StartChild(spec, wait):
@@ -119,33 +119,33 @@ class Supervisor(Overseer[SupervisorMessage]):
             case TerminateChild(child_id):
                 answer = self._terminate_child(child_id, now)
             case RestartChild(child_id):
-                answer = self._once_up(child_id, self._rules.restart(child_id, now), now)
+                answer = self._reply_when_up(child_id, self._rules.restart(child_id, now), now)
             case ReviveChild(child_id):
-                answer = self._once_up(child_id, self._rules.revive(child_id, now), now)
+                answer = self._reply_when_up(child_id, self._rules.revive(child_id, now), now)
             case ReplaceChild(spec):
                 answer = self._replace_child(spec, now)
             case DeleteChild(child_id):
-                self._take(self._rules.delete(child_id, now), now)
+                self._apply(self._rules.delete(child_id, now), now)
             case WhichChildren():
                 answer = self.child_infos()
             case WhichChild(child_id):
                 answer = self._describe(self._rules.child(child_id))
             case Alarm():
-                self._take(self._rules.time_passed(now), now)
+                self._apply(self._rules.time_passed(now), now)
         return answer
 
     def _start_child(self, spec: ChildSpec[Any], now: float, *, wait: bool) -> object:
-        steps = self._rules.add(spec, now, forgiving=not wait)
+        steps = self._rules.add(spec, now, retry_first_start=not wait)
         if wait:
-            return self._once_up(spec.id, steps, now)
-        self._take(steps, now)
+            return self._reply_when_up(spec.id, steps, now)
+        self._apply(steps, now)
         return self._cell(spec.id)
 
     def _terminate_child(self, child_id: str, now: float) -> object:
         steps = self._rules.terminate(child_id, now)
         if self._is_stopping(child_id):
-            self._to_stop.add(child_id, self.context.reply())
-        self._take(steps, now)
+            self._awaiting_stop.add(child_id, self.context.reply())
+        self._apply(steps, now)
         return DEFERRED if self._is_stopping(child_id) else None
 
     def _replace_child(self, spec: ChildSpec[Any], now: float) -> object:
@@ -154,14 +154,14 @@ class Supervisor(Overseer[SupervisorMessage]):
         cell.configure(spec.start, Options.of(spec))
         cell.registered = spec.name
         if self._rules.child(spec.id).wanted:
-            return self._once_up(spec.id, steps, now)
-        self._take(steps, now)
+            return self._reply_when_up(spec.id, steps, now)
+        self._apply(steps, now)
         return cell
 
-    def _once_up(self, child_id: str, steps: list[Step], now: float) -> object:
+    def _reply_when_up(self, child_id: str, steps: list[Step], now: float) -> object:
         """Take the steps and answer with the child's ref when it is up."""
-        self._to_start.add(child_id, self.context.reply())
-        self._take(steps, now)
+        self._awaiting_start.add(child_id, self.context.reply())
+        self._apply(steps, now)
         return DEFERRED
 
     def _is_stopping(self, child_id: str) -> bool:
@@ -169,43 +169,43 @@ class Supervisor(Overseer[SupervisorMessage]):
 
     # Steps
 
-    def _take(self, steps: list[Step], now: float) -> None:
+    def _apply(self, steps: list[Step], now: float) -> None:
         for step in steps:
-            self._take_one(step)
+            self._apply_one(step)
         self._set_alarm(now)
 
-    def _take_one(self, step: Step) -> None:
+    def _apply_one(self, step: Step) -> None:
         match step:
             case Start() | Stop() | Release() | Forget():
-                self._move(step)
+                self._change_child(step)
             case Started() | NotStarted():
-                self._answer(step)
+                self._reply_to_starters(step)
             case Retry() | Park():
-                self._announce(step)
-            case Ready() | AbortStart() | GiveUp():
+                self._publish(step)
+            case Ready() | AbortStart() | Escalate():
                 self._change_own_state(step)
 
-    def _move(self, step: Start | Stop | Release | Forget) -> None:
+    def _change_child(self, step: Start | Stop | Release | Forget) -> None:
         match step:
             case Start(child_id):
                 self._cell(child_id).launch()
             case Stop(child_id):
                 self._cells[child_id].request_stop(Shutdown())
             case Release(child_id, reason):
-                self._settle(child_id)
+                self._reply_to_terminators(child_id)
                 self._cell(child_id).discard(reason)
             case Forget(child_id, reason):
-                self._settle(child_id)
+                self._reply_to_terminators(child_id)
                 self._forget(child_id, reason)
 
-    def _answer(self, step: Started | NotStarted) -> None:
-        for reply in self._to_start.take(step.id):
+    def _reply_to_starters(self, step: Started | NotStarted) -> None:
+        for reply in self._awaiting_start.take(step.id):
             if isinstance(step, Started):
                 reply.send(self._cells[step.id])
             else:
                 reply.fail(StartError(step.id, step.reason))
 
-    def _announce(self, step: Retry | Park) -> None:
+    def _publish(self, step: Retry | Park) -> None:
         cell = self._cells[step.id]
         if isinstance(step, Retry):
             event: Event = ChildRestarting(cell, step.delay, step.attempt, step.reason)
@@ -213,13 +213,13 @@ class Supervisor(Overseer[SupervisorMessage]):
             event = ChildParked(cell, step.reason)
         self._own.runtime.events.publish(event)
 
-    def _change_own_state(self, step: Ready | AbortStart | GiveUp) -> None:
+    def _change_own_state(self, step: Ready | AbortStart | Escalate) -> None:
         match step:
             case Ready():
                 self._own.started()
             case AbortStart(child_id, reason):
                 self._own.fail_start(StartError(child_id, reason))
-            case GiveUp(reason):
+            case Escalate(reason):
                 self._own.runtime.events.publish(Escalated(self._own, reason))
                 self.context.stop(reason)
 
@@ -233,10 +233,10 @@ class Supervisor(Overseer[SupervisorMessage]):
         if due is None:
             self.context.cancel_timer(_ALARM)
         else:
-            self._own.hold().timers.start_at(due, Alarm(), _ALARM)
+            self._own.ensure_resources().timers.start_at(due, Alarm(), _ALARM)
 
-    def _settle(self, child_id: str) -> None:
-        for reply in self._to_stop.take(child_id):
+    def _reply_to_terminators(self, child_id: str) -> None:
+        for reply in self._awaiting_stop.take(child_id):
             reply.send(None)
 
     # Cells
@@ -249,7 +249,7 @@ class Supervisor(Overseer[SupervisorMessage]):
         return cell
 
     def _make_cell(self, spec: ChildSpec[Any]) -> Cell[Any]:
-        return self._own.runtime.adopt(
+        return self._own.runtime.add_child(
             Cell(
                 self._own.runtime,
                 self._own,
@@ -265,9 +265,9 @@ class Supervisor(Overseer[SupervisorMessage]):
         cell = self._cells.pop(child_id, None)
         if cell is not None:
             cell.discard(reason)
-            self._own.runtime.forget_child(cell)
+            self._own.runtime.remove_child(cell)
 
-    def _is_mine(self, ref: Ref[Any]) -> bool:
+    def _is_own_child(self, ref: Ref[Any]) -> bool:
         return self._cells.get(ref.name) is ref
 
     def _describe(self, child: Child) -> ChildInfo:

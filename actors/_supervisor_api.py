@@ -204,7 +204,7 @@ class ChildEnded:
     reason: ExitReason
 
 
-class Overseer(Actor[M]):
+class AbstractSupervisor(Actor[M]):
     """An actor that decides over the starts of others.
 
     It handles messages while its own start is under way, and says itself when it is done

@@ -16,11 +16,11 @@ from actors._ref import Ref
 from actors._runtime import Counters, Runtime, log_crash
 from actors._specs import (
     DEFAULT_SHUTDOWN,
+    CancelPolicy,
     Deadline,
     Infinity,
     Mailbox,
     Options,
-    Patience,
     SupervisorSpec,
 )
 from actors._supervisor import Supervisor
@@ -42,7 +42,7 @@ class ActorSystem:
             unless given.
         on_crash: Called with each crash and each failed start; logs it by default.
         interceptors: See every message and every start.
-        patience: How long to wait for code that was cancelled.
+        cancel_policy: How long to wait for code that was cancelled.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class ActorSystem:
         random: Random | None = None,
         on_crash: Callable[[ActorExited], object] | None = log_crash,
         interceptors: Iterable[Interceptor] = (),
-        patience: Patience | None = None,
+        cancel_policy: CancelPolicy | None = None,
     ) -> None:
         self.name = name
         self.events = EventStream()
@@ -60,7 +60,7 @@ class ActorSystem:
         self._random = random or Random()  # noqa: S311 - jitter, not secrets
         self._on_crash = on_crash
         self._interceptors = tuple(interceptors)
-        self._patience = patience or Patience()
+        self._cancel_policy = cancel_policy or CancelPolicy()
         self._entered: Runtime | None = None
 
     async def __aenter__(self) -> Self:
@@ -71,7 +71,7 @@ class ActorSystem:
             dead_letters=self.dead_letters,
             on_crash=self._on_crash,
             interceptors=self._interceptors,
-            patience=self._patience,
+            cancel_policy=self._cancel_policy,
         )
         return self
 
@@ -139,7 +139,7 @@ class ActorSystem:
                     raise child_error from error
                 case _:
                     raise
-        runtime.guard(cell)
+        runtime.watch_root(cell)
         return SupervisorRef(cell)
 
     async def wait_started(self, ref: Ref[Any]) -> None:
@@ -166,7 +166,7 @@ class ActorSystem:
             timeout: Seconds after which it is killed; its own deadline by default.
         """
         cell = cell_of(ref)
-        self._runtime.excuse(cell)
+        self._runtime.expect_exit(cell)
         ended = cell.join()
         cell.request_stop(reason or Shutdown(), timeout)
         return await ended
@@ -174,7 +174,7 @@ class ActorSystem:
     def kill(self, ref: Ref[Any]) -> None:
         """End an actor by force: its handler is cancelled, its children are killed."""
         cell = cell_of(ref)
-        self._runtime.excuse(cell)
+        self._runtime.expect_exit(cell)
         cell.request_kill()
 
     async def join(self, ref: Ref[Any]) -> ExitReason:

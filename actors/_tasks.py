@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-CURRENT: Final[ContextVar["Cell[Any] | None"]] = ContextVar("actors_current", default=None)
+CURRENT_ACTOR: Final[ContextVar["Cell[Any] | None"]] = ContextVar("actors_current", default=None)
 """The actor on whose behalf a task runs."""
 
 
-class Escaped(Exception):  # noqa: N818 - a carrier, never seen by users
+class CarriedError(Exception):
     """Carries an exception that asyncio would not keep inside a task."""
 
     def __init__(self, error: BaseException) -> None:
@@ -30,11 +30,11 @@ class Escaped(Exception):  # noqa: N818 - a carrier, never seen by users
 
 async def guarded(cell: "Cell[Any]", awaitable: Awaitable[T]) -> T:
     """Await `awaitable` on behalf of `cell`."""
-    CURRENT.set(cell)
+    CURRENT_ACTOR.set(cell)
     try:
         return await awaitable
     except (SystemExit, KeyboardInterrupt) as error:
-        raise Escaped(error) from None
+        raise CarriedError(error) from None
 
 
 def close_unstarted(awaitable: Awaitable[Any]) -> None:
@@ -48,4 +48,4 @@ def error_of(task: asyncio.Task[Any]) -> BaseException | None:
     if task.cancelled():
         return asyncio.CancelledError("cancelled from outside of the actor")
     error = task.exception()
-    return error.error if isinstance(error, Escaped) else error
+    return error.error if isinstance(error, CarriedError) else error

@@ -93,7 +93,7 @@ class Timers:
         timer.cancelled = True
         if timer.handle is not None:
             timer.handle.cancel()
-        self._forget(timer)
+        self._remove(timer)
         return True
 
     def cancel_all(self) -> None:
@@ -101,11 +101,11 @@ class Timers:
         for timer_id in tuple(self._by_id):
             self.cancel(timer_id)
 
-    def take(self, timer: Timer) -> bool:
+    def begin(self, timer: Timer) -> bool:
         """Note that a firing is handled now; return False if it was cancelled meanwhile."""
         timer.queued = False
         if timer.period is None and not timer.cancelled:
-            self._forget(timer)
+            self._remove(timer)
         return not timer.cancelled
 
     def __len__(self) -> int:
@@ -128,7 +128,7 @@ class Timers:
         missed = max(0, int((self._loop.time() - due) / period))
         return due + period * (missed + 1)
 
-    def _forget(self, timer: Timer) -> None:
+    def _remove(self, timer: Timer) -> None:
         self._by_id.pop(timer.id, None)
         if timer.key is not None:
             self._by_key.pop(timer.key, None)

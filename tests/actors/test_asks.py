@@ -256,7 +256,7 @@ async def test_answered_asks_leave_no_timers_behind(system: ActorSystem) -> None
     ref = system.spawn(FlakyActor)
     for number in range(1000):
         assert await ref.ask(Echo(number), timeout=60.0) == number
-    clock = system._runtime.ask_clock
+    clock = system._runtime.ask_timeouts
     assert [len(group) for group in clock._groups.values()] == [0]
     assert len(clock._timers) == 1
     await asyncio.sleep(61)

@@ -124,14 +124,14 @@ async def test_cancelling_a_put_leaves_the_line_in_order(system: ActorSystem) ->
     ref = system.spawn(FlakyActor, mailbox=Mailbox(1, Overflow.BLOCK))
     system.suspend(ref)
     await ref.put("first")
-    putters = [asyncio.create_task(ref.put(Echo(number))) for number in range(5)]
+    put_queue = [asyncio.create_task(ref.put(Echo(number))) for number in range(5)]
     await asyncio.sleep(0)
-    putters[0].cancel()
-    putters[3].cancel()
+    put_queue[0].cancel()
+    put_queue[3].cancel()
     await asyncio.sleep(0)
     system.resume(ref)
     await asyncio.sleep(1)
-    assert [putter.cancelled() for putter in putters] == [True, False, False, True, False]
+    assert [putter.cancelled() for putter in put_queue] == [True, False, False, True, False]
     assert system.inspect(ref).handled == 4
 
 

@@ -4,9 +4,9 @@ import inspect
 import re
 from pathlib import Path
 
-from actors import Backoff, ChildSpec, Mailbox, Patience, Ref, RestartLimit
+from actors import Backoff, CancelPolicy, ChildSpec, Mailbox, Ref, RestartLimit
 from actors._cell import BATCH
-from actors._events import KEPT, LOG_INTERVAL
+from actors._events import DEAD_LETTER_LOG_INTERVAL, DEAD_LETTERS_KEPT
 from actors.testing import FlakyActor
 
 PAGE = Path(__file__).parents[2] / "docs" / "guarantees.md"
@@ -14,7 +14,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "guarantees.md"
 
 def defaults() -> str:
     """Return the table of defaults as it must stand on the page."""
-    limit, backoff, patience = RestartLimit(), Backoff(), Patience()
+    limit, backoff, cancel_policy = RestartLimit(), Backoff(), CancelPolicy()
     spec: ChildSpec[object] = ChildSpec("x", FlakyActor)
     timeout = inspect.signature(Ref.ask).parameters["timeout"].default
     schedule = ", ".join(f"{delay:g}" for delay in backoff.schedule(10))
@@ -29,11 +29,11 @@ def defaults() -> str:
         "Mailbox": f"{Mailbox().capacity:,} messages, then {Mailbox().policy.value}",
         "Messages handled before the loop gets its turn": f"{BATCH}",
         "Cancellations of a deaf task": (
-            f"{patience.cancel_tries}, every {patience.cancel_interval:g} s"
+            f"{cancel_policy.cancel_tries}, every {cancel_policy.cancel_interval:g} s"
         ),
-        "Time for `on_stop` after a kill": f"{patience.kill_grace:g} s",
-        "Dead letters kept": f"{KEPT}",
-        "Log lines about dead letters": f"one in {LOG_INTERVAL:g} s",
+        "Time for `on_stop` after a kill": f"{cancel_policy.kill_grace:g} s",
+        "Dead letters kept": f"{DEAD_LETTERS_KEPT}",
+        "Log lines about dead letters": f"one in {DEAD_LETTER_LOG_INTERVAL:g} s",
     }
     lines = ["| what | default |", "| --- | --- |"]
     return "\n".join(lines + [f"| {what} | {value} |" for what, value in rows.items()])
@@ -58,6 +58,6 @@ def test_every_promise_names_a_test_that_exists() -> None:
 
 def test_the_page_names_the_bounds_of_dead_letters() -> None:
     text = PAGE.read_text()
-    assert f"(the last {KEPT})" in text
-    assert LOG_INTERVAL == 10.0
+    assert f"(the last {DEAD_LETTERS_KEPT})" in text
+    assert DEAD_LETTER_LOG_INTERVAL == 10.0
     assert "once in ten seconds" in text

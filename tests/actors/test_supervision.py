@@ -28,8 +28,8 @@ from actors import (
 )
 from actors._supervision import (
     AbortStart,
+    Escalate,
     Forget,
-    GiveUp,
     NotStarted,
     Park,
     Ready,
@@ -69,7 +69,7 @@ def running(*children: ChildSpec[Any], **settings: Any) -> Supervision:
 
 def moves(steps: list[Step]) -> list[Step]:
     """Leave out the steps that only inform."""
-    return [step for step in steps if isinstance(step, Start | Stop | Release | Forget | GiveUp)]
+    return [step for step in steps if isinstance(step, Start | Stop | Release | Forget | Escalate)]
 
 
 def states(rules: Supervision) -> dict[str, ChildState]:
@@ -100,14 +100,14 @@ def test_an_initial_child_that_fails_fails_the_supervisor() -> None:
 
 def test_an_added_child_that_fails_at_first_is_forgotten() -> None:
     rules = running(spec("a"))
-    assert rules.add(spec("b"), 1.0, forgiving=False) == [Start("b")]
+    assert rules.add(spec("b"), 1.0, retry_first_start=False) == [Start("b")]
     assert rules.ended("b", NO_START, 2.0) == [NotStarted("b", NO_START), Forget("b", NO_START)]
     assert states(rules) == {"a": ChildState.RUNNING}
 
 
 def test_a_forgiven_first_failure_is_a_failing_restart() -> None:
     rules = running(spec("a"))
-    rules.add(spec("b", backoff=ONE_SECOND), 1.0, forgiving=True)
+    rules.add(spec("b", backoff=ONE_SECOND), 1.0, retry_first_start=True)
     assert Retry("b", 1.0, 1, NO_START) in rules.ended("b", NO_START, 2.0)
     assert rules.next_due(2.0) == 3.0
     assert rules.time_passed(3.0) == [Start("b")]
@@ -116,7 +116,7 @@ def test_a_forgiven_first_failure_is_a_failing_restart() -> None:
 def test_refusals_change_nothing() -> None:
     rules = running(spec("a"))
     with pytest.raises(ChildExists, match="'a' already exists"):
-        rules.add(spec("a"), 1.0, forgiving=False)
+        rules.add(spec("a"), 1.0, retry_first_start=False)
     with pytest.raises(NoSuchChild, match="the children are: a"):
         rules.terminate("b", 1.0)
     with pytest.raises(ChildRunning, match="not stopped but running"):
@@ -126,7 +126,9 @@ def test_refusals_change_nothing() -> None:
     with pytest.raises(ChildNotParked, match="not parked but running"):
         rules.revive("a", 1.0)
     with pytest.raises(ValueError, match="auto_shutdown"):
-        rules.add(spec("c", restart=Restart.TRANSIENT, significant=True), 1.0, forgiving=False)
+        rules.add(
+            spec("c", restart=Restart.TRANSIENT, significant=True), 1.0, retry_first_start=False
+        )
     assert states(rules) == {"a": ChildState.RUNNING}
 
 
@@ -213,7 +215,7 @@ def test_one_restart_too_many_gives_up() -> None:
     assert moves(rules.ended("a", CRASH, 0.0)) == [Start("a")]
     rules.started("a", 0.0)
     reached = RestartLimitReached("a", 1, 5.0, CRASH)
-    assert moves(rules.ended("a", CRASH, 5.0)) == [GiveUp(Shutdown(reached))]
+    assert moves(rules.ended("a", CRASH, 5.0)) == [Escalate(Shutdown(reached))]
     assert rules.time_passed(100.0) == []
 
 
@@ -221,7 +223,7 @@ def test_a_failing_restart_counts() -> None:
     rules = running(spec("a"), limit=RestartLimit(1, within=5.0))
     rules.ended("a", CRASH, 0.0)
     steps = rules.ended("a", NO_START, 0.0)
-    assert moves(steps) == [GiveUp(Shutdown(RestartLimitReached("a", 1, 5.0, NO_START)))]
+    assert moves(steps) == [Escalate(Shutdown(RestartLimitReached("a", 1, 5.0, NO_START)))]
 
 
 def test_a_group_restart_counts_once() -> None:
@@ -396,7 +398,7 @@ def significant(child_id: str, restart: Restart = Restart.TRANSIENT) -> ChildSpe
 
 def test_any_significant_end_stops_the_supervisor() -> None:
     rules = running(significant("a"), significant("b"), auto_shutdown=AutoShutdown.ANY_SIGNIFICANT)
-    assert GiveUp(Shutdown(SignificantChildEnded("a"))) in rules.ended("a", Normal(), 1.0)
+    assert Escalate(Shutdown(SignificantChildEnded("a"))) in rules.ended("a", Normal(), 1.0)
 
 
 def test_the_last_significant_end_stops_the_supervisor() -> None:
@@ -407,7 +409,7 @@ def test_the_last_significant_end_stops_the_supervisor() -> None:
         auto_shutdown=AutoShutdown.ALL_SIGNIFICANT,
     )
     assert moves(rules.ended("a", Normal(), 1.0)) == [Release("a", Normal())]
-    assert GiveUp(Shutdown(SignificantChildEnded("b"))) in rules.ended("b", CRASH, 2.0)
+    assert Escalate(Shutdown(SignificantChildEnded("b"))) in rules.ended("b", CRASH, 2.0)
 
 
 def test_a_significant_child_that_is_restarted_does_not_count() -> None:

@@ -91,7 +91,7 @@ def test_asks_time_out_with_one_timer() -> None:
             await ref.ask(Echo(), timeout=AWKWARD)
         system.kill(ref)
 
-    assert timers_of(main)["AskClock._expire"] == 1
+    assert timers_of(main)["AskTimeouts._expire"] == 1
 
 
 @pytest.mark.parametrize("tick", [0, 1, 1_001, 86_400_123, 31_536_000_007])
