@@ -12,7 +12,7 @@ from actors._events import UnhandledDown
 from actors._exits import ExitReason, Normal
 from actors._interceptors import Interceptor
 from actors._messages import Down, LinkExit, MonitorId, TimerId
-from actors._resources import demonitor, link, monitor, unlink
+from actors._resources import demonitor, link, monitor, own_task, unlink
 from actors._specs import DEFAULT_SHUTDOWN, Deadline, Infinity, Mailbox, Options
 
 if TYPE_CHECKING:
@@ -200,7 +200,7 @@ class Context(Generic[M]):
         except StaleContext:
             coro.close()
             raise
-        return cell.own_task(coro, name)
+        return own_task(cell, coro, name)
 
     def _own(self) -> "Cell[M]":
         cell = self._cell

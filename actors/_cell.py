@@ -1,25 +1,19 @@
-"""The runtime side of one actor: its mailbox, its handlers, its incarnations.
+"""The receiving side of an actor: the drain, its handlers, its incarnations.
 
-An idle actor is this object, its behaviour and a context: no task and no mailbox. The first
-message makes a deque and schedules `drain` on the loop; when the deque is empty again it is
-dropped. Plain handlers run straight in the drain; a task exists only while a handler awaits.
-
-Three flags steer the drain. `active`: somebody will come back to this cell without being
-asked (a scheduled drain, the end of a handler, a start), so a sender need not schedule one.
-`blocked`: a handler awaits, or there is no incarnation to run. `urgent`: there is something
-to do before the next user message.
+Rule: everything that changes `phase` lives in this file; `_states` has the table of phases and
+transitions. A change goes through `Phase.to`, which refuses what the table does not list. The two
+changes on the path of every message, `IDLE` to `READY` and back, are plain assignments: in both
+places an `is` test of the present phase stands before them.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
-from attrs import define
-
 from actors._actor import Actor, Context
-from actors._delivery import content_of
+from actors._delivery import discard_queue
 from actors._ending import Ending
 from actors._envelope import NEVER, Envelope, Poison, Reply
 from actors._events import SlowHandler, StopFailed, Subscription
@@ -28,11 +22,23 @@ from actors._inspect import TraceEntry
 from actors._mailbox import MailboxRef
 from actors._messages import DEFERRED, Down, LinkExit
 from actors._ref import Ref
-from actors._resources import Resources, notify_exit
+from actors._resources import Resources, TaskFailed, release
 from actors._specs import BrutalKill, Deadline, Infinity, Options
-from actors._states import ActorState
+from actors._states import (
+    AWAITING,
+    ENDED,
+    IDLE,
+    LAUNCHING,
+    READY,
+    STARTING,
+    STOPPING,
+    URGENT,
+    WAITING,
+    ActorState,
+    Phase,
+)
 from actors._supervisor_api import AbstractSupervisor, ChildEnded, ChildReady
-from actors._tasks import close_unstarted, error_of, guarded
+from actors._tasks import PendingHandler, close_unstarted, error_of, guarded
 from actors._timers import Timer, Timers
 
 if TYPE_CHECKING:
@@ -45,37 +51,37 @@ T = TypeVar("T")
 BATCH: Final = 256
 """Messages handled in one callback before the loop gets its turn."""
 
-_LISTENING = (ActorState.STARTING, ActorState.RUNNING)
+_DRAINED: Final = (READY, URGENT, LAUNCHING)
+"""The phases in which a drain is scheduled or running."""
 
-
-@define(eq=False)
-class Work:
-    """A handler, or a start, that awaits."""
-
-    task: asyncio.Task[Any]
-    awaitable: Awaitable[object]
-    message: object
-    since: float
-    starting: bool
-    watchdog: asyncio.TimerHandle | None = None
-
-
-class TaskFailed:
-    """Control entry: a task the actor owns raised."""
-
-    __slots__ = ("error",)
-
-    def __init__(self, error: BaseException) -> None:
-        self.error = error
+_CLOSED: Final = (ENDED, WAITING, STOPPING)
+"""The phases in which messages of the runtime and requests to stop are of no use."""
 
 
 class Cell(MailboxRef[M]):
-    """One actor over all its incarnations; everybody else knows it as `Ref`."""
+    """One actor over all its incarnations; other code holds it as a `Ref`.
+
+    Attributes:
+        phase: What happens next; see the table in `_states`.
+        up: Whether this incarnation is up; see note 1 of that table.
+        suspended: Whether user messages are left in the queue.
+        actor: The behaviour of this incarnation.
+        context: The context of this incarnation.
+        resources: What this incarnation owns; None until it owns something.
+        control: Messages of the runtime that wait; None if there are none.
+        request: The envelope whose message is being handled.
+        handler: What is awaited in `STARTING` and `AWAITING`, and what `STOPPING` cancels.
+        exit: The reason to end with as soon as the drain gets to it.
+        ending: The end that is under way in `STOPPING`.
+        deadline: The timer that turns a stop into a kill.
+        registered: The name in the registry.
+        supervised: Whether the parent is a supervisor, which decides about restarts.
+        handled: The number of user messages begun, over all incarnations.
+        tracers: Called with every user message that is begun.
+    """
 
     __slots__ = (
         "actor",
-        "asking",
-        "blocked",
         "context",
         "control",
         "deadline",
@@ -83,14 +89,14 @@ class Cell(MailboxRef[M]):
         "exit",
         "factory",
         "handled",
-        "launching",
+        "handler",
         "registered",
+        "request",
         "resources",
-        "sinks",
         "supervised",
         "suspended",
-        "urgent",
-        "work",
+        "tracers",
+        "up",
     )
 
     def __init__(
@@ -113,173 +119,77 @@ class Cell(MailboxRef[M]):
         self.context: Context[M] | None = None
         self.resources: Resources | None = None
         self.control: deque[object] | None = None
-        self.sinks: tuple[Callable[[TraceEntry], object], ...] = ()
-        self.asking: Envelope | None = None
-        self.work: Work | None = None
+        self.tracers: tuple[Callable[[TraceEntry], object], ...] = ()
+        self.request: Envelope | None = None
+        self.handler: PendingHandler | None = None
         self.ending: Ending | None = None
         self.exit: ExitReason | None = None
         self.deadline: asyncio.TimerHandle | None = None
-        self.blocked = True
-        self.launching = False
         self.suspended = False
-        self.urgent = False
+        self.up = False
 
-    def ensure_resources(self) -> Resources:
-        """Return the possessions of this incarnation, made when first asked for."""
-        if self.resources is None:
-            self.resources = Resources(Timers(self.runtime.loop, self.post))
-        return self.resources
-
-    # What others make it do
-
-    def configure(self, factory: Callable[[], Actor[M]], options: Options) -> None:
-        """Set how the next incarnations are made and treated."""
-        self.factory = factory
-        self.take_options(options)
-
-    def launch(self) -> None:
-        """Begin the next incarnation; a dead actor comes back to life."""
-        self.number += 1
-        self.state = ActorState.STARTING
-        self.launching = self.urgent = True
-        self.blocked = False
-        self.direct = not self.interceptors
-        self.schedule()
-
-    def post(self, entry: object) -> None:
-        """Take a message of the runtime in, ahead of all user messages."""
-        if self.state not in _LISTENING:
-            return
-        if self.control is None:
-            self.control = deque()
-        self.control.append(entry)
-        self._hurry()
-
-    def request_stop(self, reason: ExitReason, deadline: Deadline | None = None) -> None:
-        """End after the current handler; a start that is under way is cancelled."""
-        if self.state not in _LISTENING:
-            return
-        self.exit = self.exit or reason
-        deadline = self.options.shutdown if deadline is None else deadline
-        if isinstance(deadline, BrutalKill):
-            self.request_kill()
-            return
-        self.arm_deadline(deadline)
-        if self.work is not None and self.work.starting:
-            self.work.task.cancel()
-        self._hurry()
-
-    def request_kill(self) -> None:
-        """End now: a handler that awaits is cancelled."""
-        if self.ending is not None:
-            self.ending.kill()
-        elif self.work is not None:
-            self._end(Killed())
-        elif self.alive:
-            self.exit = Killed()
-            self._hurry()
-
-    def arm_deadline(self, deadline: Deadline) -> None:
-        """Turn the end into a kill when the time for it is over; an earlier one counts."""
-        if isinstance(deadline, Infinity) or isinstance(self.actor, AbstractSupervisor):
-            return
-        if isinstance(deadline, BrutalKill):
-            deadline = self.runtime.cancel_policy.kill_grace
-        if self.deadline is None:
-            self.deadline = self.runtime.loop.call_later(deadline, self.request_kill)
-
-    def join(self) -> asyncio.Future[ExitReason]:
-        """Return a future of the reason with which this incarnation ends."""
-        future: asyncio.Future[ExitReason] = self.runtime.loop.create_future()
-        if self.alive:
-            self.ensure_resources().joiners.append(future)
-        else:
-            future.set_result(self.last_exit or NoProc())
-        return future
-
-    @property
-    def supervisor(self) -> "AbstractSupervisor[Any] | None":
-        """The behaviour, if it is a supervisor's."""
-        return self.actor if isinstance(self.actor, AbstractSupervisor) else None
-
-    @property
-    def is_up(self) -> bool:
-        """Whether the start of this incarnation is done and its end has not begun."""
-        return self.state is ActorState.RUNNING
-
-    def trace(self, sink: Callable[[TraceEntry], object]) -> Subscription:
-        """Call `sink` with every message that is handled."""
-
-        def untrace(_subscription: Subscription) -> None:
-            self.sinks = tuple(each for each in self.sinks if each is not sink)
-
-        self.sinks = (*self.sinks, sink)
-        return Subscription(untrace)
-
-    def suspend(self) -> None:
-        """Leave user messages waiting until `resume`."""
-        self.suspended = True
-        self._hurry()
-
-    def resume(self) -> None:
-        """Handle user messages again."""
-        self.suspended = False
-        self._hurry()
-
-    def _hurry(self) -> None:
-        self.urgent = True
-        if not self.active:
-            self.schedule()
-
-    def schedule(self) -> None:
-        """Have the waiting messages handled as soon as the loop gets to it."""
-        self.active = True
-        runtime = self.runtime
-        runtime.loop.call_soon(self.drain, context=runtime.base_context.copy())
-
-    # Handling
+    # The drain
+    #
+    # An actor has no task of its own. The first message to an idle actor makes its queue and
+    # schedules `drain` on the loop; the drain calls `receive` for message after message until the
+    # queue is empty, and drops the queue. Only a handler that returns an awaitable gets a task, and
+    # the end of that task runs the drain again.
+    #
+    # Why so: most actors wait most of the time. A task that loops over an `asyncio.Queue` holds
+    # about 4.5 KB while it waits; an idle cell holds less than 700 bytes (`tests/actors/
+    # test_idle.py`). A task also costs a turn of the loop and a future for each message that finds
+    # it asleep; the drain costs one `call_soon` for all messages that arrive before it runs.
+    #
+    # Alternatives:
+    # - Calling `receive` in the sender's stack, without the loop: the fastest, but a handler could
+    #   be entered while it runs, and a chain of actors could overflow the stack.
+    # - One `call_soon` for each message: needs no queue, but pays a handle and a context for each,
+    #   and neither capacity nor "stop before what waits" would be possible.
+    # - One run queue for the whole system: one callback for all actors, but its fairness towards
+    #   sockets and timers would have to be built again. The loop has it.
+    #
+    # Pitfalls:
+    # - A handler may do anything to its own cell before it returns: send to itself, stop, suspend,
+    #   crash a linked actor. So the phase is read again after every message, never remembered.
+    # - A crash may end the incarnation before `_crash` returns. Then `queue` was discarded,
+    #   and the phase is `WAITING` or `ENDED`: nothing of this incarnation may be touched.
+    # - Who leaves the drain in a phase other than `IDLE` must know what calls back. A phase that
+    #   says "drain" with no callback scheduled hangs the actor for ever; two callbacks would let
+    #   it take two batches in one turn of the loop.
+    # - A stop, a timer or a `Down` overtakes user messages only because `_hurry` turns `READY` into
+    #   `URGENT`, which ends the inner loop of `_serve`.
+    # - The batch is bounded, or actors that send to each other would starve the sockets.
+    # - The callback gets a fresh copy of the context in which the system was entered. In the
+    #   sender's context, its context variables would leak into the actor.
+    # - `SystemExit` and `KeyboardInterrupt` must not reach the loop, which they would end: handlers
+    #   are called under `except BaseException`.
 
     def drain(self) -> None:
-        """Handle what waits, at most `BATCH` messages, then let the loop turn."""
+        """Handle what is queued, at most `BATCH` messages; then let the loop turn."""
         self.runtime.running = self
         budget = BATCH
-        while budget > 0 and not self.blocked:
-            if self.urgent:
+        while budget > 0:
+            phase = self.phase
+            if phase is READY:
+                if not self.queue or self.suspended:
+                    self._rest()
+                    break
+                budget -= self._serve(self.queue, budget)
+            elif phase is URGENT or phase is LAUNCHING:
                 budget -= 1
                 self._serve_control()
-            elif self.queue and not self.suspended:
-                budget -= self._serve(self.queue, budget)
             else:
-                self._rest()
-                break
+                break  # a task or `launch` calls back
         self.runtime.running = None
-        if self.active and not self.blocked:
-            self.schedule()
-
-    def _rest(self) -> None:
-        self.active = False
-        if not self.queue:
-            self.queue = None
-
-    def _serve_control(self) -> None:
-        if self.exit is not None:
-            self._end(self.exit)
-            return
-        try:
-            if self.launching:
-                self._start()
-            elif self.control:
-                self._dispatch(self.control.popleft())
-        except BaseException as error:
-            self._crash(error)
-        self.urgent = self.exit is not None or bool(self.control)
+        if budget <= 0 and self.phase in _DRAINED:
+            self._schedule()
 
     def _serve(self, queue: deque[Any], budget: int) -> int:
-        """Hand over user messages until something else is due; return how many."""
+        """Handle user messages while the actor is `READY`; return how many."""
         receive = self._receiver()
         served = 0
         try:
-            while queue and served < budget and not self.urgent:
+            while queue and served < budget and self.phase is READY:
                 served += 1
                 message = queue.popleft()
                 if message.__class__ is Envelope:
@@ -287,15 +197,13 @@ class Cell(MailboxRef[M]):
                         continue
                     result = receive(message.message)
                     if result is DEFERRED and message.taken:
-                        self.asking = None
+                        self.request = None
                     else:
                         self._conclude(message.message, result)
                 else:
                     result = receive(message)
                     if result is not None:
                         self._conclude(message, result)
-                if self.blocked:
-                    break
         except BaseException as error:
             self._crash(error)
         self.handled += served
@@ -303,18 +211,64 @@ class Cell(MailboxRef[M]):
             self.put_queue.admit(self)
         return served
 
+    def _serve_control(self) -> None:
+        """Do what comes before user messages: end, start, or handle one runtime message."""
+        if self.exit is not None:
+            self._end(self.exit)
+            return
+        try:
+            if self.phase is LAUNCHING:
+                self._start()
+            elif self.control:
+                self._dispatch(self.control.popleft())
+        except BaseException as error:
+            self._crash(error)
+        if self.phase is LAUNCHING or self.phase is URGENT:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Enter `URGENT` if something comes before user messages, else `READY`."""
+        phase = URGENT if self.exit is not None or self.control else READY
+        if self.phase is not phase:
+            self.phase = self.phase.to(phase)
+
+    def _rest(self) -> None:
+        self.phase = IDLE  # from READY
+        if not self.queue:
+            self.queue = None
+
+    def wake(self) -> None:
+        """Leave `IDLE`: have the queued messages handled as soon as the loop gets to it."""
+        self.phase = READY  # `enqueue` has seen IDLE
+        runtime = self.runtime
+        runtime.loop.call_soon(self.drain, context=runtime.base_context.copy())
+
+    def _hurry(self) -> None:
+        """Have the drain look at `exit`, `control` and `suspended` before the next user message."""
+        phase = self.phase
+        if phase is IDLE or phase is READY:
+            self.phase = phase.to(URGENT)
+            if phase is IDLE:
+                self._schedule()
+
+    def _schedule(self) -> None:
+        runtime = self.runtime
+        runtime.loop.call_soon(self.drain, context=runtime.base_context.copy())
+
+    # Handling one message
+
     def _receiver(self) -> Callable[[Any], object]:
         assert self.actor is not None
-        if self.sinks or self.options.max_handle is not None:
+        if self.tracers or self.options.max_handle is not None:
             return partial(self._observed, self.actor.receive)
         return self.actor.receive
 
     def _observed(self, receive: Callable[[Any], object], message: object) -> object:
-        """Handle a message under the eyes of traces and of `max_handle`."""
+        """Handle a message, traced and timed."""
         began = self.runtime.loop.time()
         entry = TraceEntry(began, self, self.number, message)
-        for sink in self.sinks:
-            sink(entry)
+        for tracer in self.tracers:
+            tracer(entry)
         result = receive(message)
         took = self.runtime.loop.time() - began
         if self.options.max_handle is not None and took > self.options.max_handle:
@@ -322,17 +276,18 @@ class Cell(MailboxRef[M]):
         return result
 
     def _open(self, envelope: Envelope) -> bool:
-        """Begin with an enveloped message; return False if nobody wants the answer."""
+        """Begin an enveloped message; return False if its caller has stopped waiting."""
         is_late = envelope.deadline != NEVER and envelope.deadline <= self.runtime.loop.time()
         if is_late or envelope.expired:
             self.runtime.note_expired(self, envelope.message)
             return False
-        self.asking = envelope
+        self.request = envelope
         if envelope.message.__class__ is Poison:
             raise envelope.message.error
         return True
 
     def _dispatch(self, entry: object) -> None:
+        """Handle one message of the runtime."""
         assert self.actor is not None
         match entry:
             case Timer():
@@ -354,25 +309,25 @@ class Cell(MailboxRef[M]):
                 cast("AbstractSupervisor[Any]", self.actor).child_ended(entry)
 
     def _conclude(self, message: object, result: object) -> None:
-        """Answer with what a handler returned, or wait for it first."""
+        """Answer with the result of a handler, or await the result first."""
         if hasattr(result.__class__, "__await__"):
-            self._begin_work(message, cast("Awaitable[object]", result))
+            self._begin_await(AWAITING, message, cast("Awaitable[object]", result))
         else:
             self._answer(result)
 
     def _answer(self, value: object) -> None:
-        envelope = self.asking
+        envelope = self.request
         if value is DEFERRED and envelope is not None and not envelope.taken:
             raise RuntimeError("receive returned DEFERRED without taking context.reply()")
-        self.asking = None
+        self.request = None
         if envelope is None or envelope.taken:
             return
         if not envelope.succeed(value):
             self.runtime.note_late_reply(self, envelope.message)
 
     def take_reply(self) -> Reply:
-        """Take over the answer to the message being handled."""
-        envelope = self.asking
+        """Let the actor answer the message being handled later."""
+        envelope = self.request
         if envelope is None:
             return Envelope(None, self, None)
         envelope.taken = True
@@ -380,39 +335,38 @@ class Cell(MailboxRef[M]):
         return envelope
 
     def forget_reply(self, envelope: Envelope) -> None:
-        """Note that a promised answer was given."""
+        """Drop a promised reply, because it was sent."""
         if self.resources is not None:
             self.resources.replies.pop(envelope, None)
 
     # Handlers that await
 
-    def _begin_work(
-        self, message: object, awaitable: Awaitable[object], *, starting: bool = False
-    ) -> None:
+    def _begin_await(self, phase: Phase, message: object, awaitable: Awaitable[object]) -> None:
         loop = self.runtime.loop
         task = loop.create_task(guarded(self, awaitable), name=f"a handler of {self.label}")
-        self.work = Work(task, awaitable, message, loop.time(), starting)
-        self.blocked = True
+        self.handler = PendingHandler(task, awaitable, message, loop.time())
+        self.phase = self.phase.to(phase)
         limit = self.options.max_handle
-        if limit is not None and not starting:
-            self.work.watchdog = loop.call_later(limit, self._report_slow, message, limit)
-        task.add_done_callback(self._work_done)
+        if limit is not None and phase is AWAITING:
+            self.handler.watchdog = loop.call_later(limit, self._report_slow, message, limit)
+        task.add_done_callback(self._await_done)
 
-    def _work_done(self, task: asyncio.Task[Any]) -> None:
-        work = self.work
+    def _await_done(self, task: asyncio.Task[Any]) -> None:
+        handler = self.handler
         error = error_of(task)
-        if work is None or work.task is not task:
-            return  # it was abandoned, and ended after all
-        close_unstarted(work.awaitable)
-        if work.watchdog is not None:
-            work.watchdog.cancel()
+        if handler is None or handler.task is not task:
+            return  # it was abandoned as stuck, and ended after all
+        close_unstarted(handler.awaitable)
+        if handler.watchdog is not None:
+            handler.watchdog.cancel()
         if self.ending is not None:
             if error is not None and not task.cancelled():
                 self.runtime.events.publish(StopFailed(self, error))
             return
-        self.work = None
-        self.blocked = False
-        if work.starting:
+        was_starting = self.phase is STARTING
+        self.handler = None
+        self._go_on()
+        if was_starting:
             self._start_done(error)
         elif error is not None:
             self._crash(error)
@@ -431,32 +385,121 @@ class Cell(MailboxRef[M]):
         if self.options.kill_slow:
             self.request_kill()
 
-    def own_task(self, coro: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
-        """Run a coroutine as a task that ends with this incarnation."""
-        task = self.runtime.loop.create_task(guarded(self, coro), name=name)
-        tasks = self.ensure_resources().tasks
-        tasks.add(task)
-        task.add_done_callback(partial(self._task_done, tasks, coro))
-        return task
+    # Requests of other parts of the runtime
 
-    def _task_done(
-        self,
-        tasks: set[asyncio.Task[Any]],
-        coro: Coroutine[Any, Any, Any],
-        task: asyncio.Task[Any],
-    ) -> None:
-        tasks.discard(task)
-        close_unstarted(coro)
-        error = error_of(task)
-        if error is None or task.cancelled():
+    def post(self, entry: object) -> None:
+        """Queue a message of the runtime, ahead of all user messages."""
+        if self.phase in _CLOSED:
             return
-        if self.resources is not None and self.resources.tasks is tasks:
-            self.post(TaskFailed(error))
+        if self.control is None:
+            self.control = deque()
+        self.control.append(entry)
+        self._hurry()
+
+    def request_stop(self, reason: ExitReason, deadline: Deadline | None = None) -> None:
+        """End after the current handler; a start under way is cancelled."""
+        if self.phase in _CLOSED:
+            return
+        self.exit = self.exit or reason
+        deadline = self.options.shutdown if deadline is None else deadline
+        if isinstance(deadline, BrutalKill):
+            self.request_kill()
+            return
+        self.arm_deadline(deadline)
+        if self.phase is STARTING and self.handler is not None:
+            self.handler.task.cancel()
+        self._hurry()
+
+    def request_kill(self) -> None:
+        """End now: a handler that awaits is cancelled."""
+        if self.ending is not None:
+            self.ending.kill()
+        elif self.handler is not None:
+            self._end(Killed())
+        elif self.alive:
+            self.exit = Killed()
+            self._hurry()
+
+    def arm_deadline(self, deadline: Deadline) -> None:
+        """Kill the actor when its time to stop is over; the first deadline set counts."""
+        if isinstance(deadline, Infinity) or self.supervisor is not None:
+            return
+        if isinstance(deadline, BrutalKill):
+            deadline = self.runtime.cancel_policy.kill_grace
+        if self.deadline is None:
+            self.deadline = self.runtime.loop.call_later(deadline, self.request_kill)
+
+    def join(self) -> asyncio.Future[ExitReason]:
+        """Return a future of the reason with which this incarnation ends."""
+        future: asyncio.Future[ExitReason] = self.runtime.loop.create_future()
+        if self.alive:
+            self.ensure_resources().joiners.append(future)
+        else:
+            future.set_result(self.last_exit or NoProc())
+        return future
+
+    def suspend(self) -> None:
+        """Leave user messages in the queue until `resume`."""
+        self.suspended = True
+        self._hurry()
+
+    def resume(self) -> None:
+        """Handle user messages again."""
+        self.suspended = False
+        self._hurry()
+
+    def trace(self, tracer: Callable[[TraceEntry], object]) -> Subscription:
+        """Call `tracer` with every user message that is begun."""
+
+        def untrace(_subscription: Subscription) -> None:
+            self.tracers = tuple(each for each in self.tracers if each is not tracer)
+
+        self.tracers = (*self.tracers, tracer)
+        return Subscription(untrace)
+
+    def configure(self, factory: Callable[[], Actor[M]], options: Options) -> None:
+        """Set the factory of the next incarnations, and the options from now on."""
+        self.factory = factory
+        self.take_options(options)
+
+    # What an incarnation is and owns
+
+    @property
+    def state(self) -> ActorState:
+        """The public state."""
+        state = self.phase.state
+        return ActorState.STARTING if state is ActorState.RUNNING and not self.up else state
+
+    @property
+    def supervisor(self) -> "AbstractSupervisor[Any] | None":
+        """The behaviour, if it is a supervisor's."""
+        return self.actor if isinstance(self.actor, AbstractSupervisor) else None
+
+    def ensure_resources(self) -> Resources:
+        """Return the resources of this incarnation, made when first needed."""
+        if self.resources is None:
+            self.resources = Resources(Timers(self.runtime.loop, self.post))
+        return self.resources
+
+    @property
+    def has_dependents(self) -> bool:
+        """Whether tasks or children must end before this incarnation can."""
+        resources = self.resources
+        return resources is not None and bool(resources.tasks or resources.children)
+
+    def children_in_reverse(self) -> "tuple[Cell[Any], ...]":
+        """Return the actors this one owns, the last made first."""
+        return () if self.resources is None else tuple(reversed(self.resources.children))
 
     # Starting and ending
 
+    def launch(self) -> None:
+        """Begin the next incarnation, of an actor that is down."""
+        self.phase = self.phase.to(LAUNCHING)
+        self.number += 1
+        self._schedule()
+
     def _start(self) -> None:
-        self.launching = False
         try:
             if self.registered is not None:
                 self.runtime.registry.claim(self.registered, self)
@@ -470,13 +513,13 @@ class Cell(MailboxRef[M]):
             self._start_done(error)
             return
         if result is not None:
-            self._begin_work("on_start", result, starting=True)
-        elif not isinstance(actor, AbstractSupervisor):
+            self._begin_await(STARTING, "on_start", result)
+        elif self.supervisor is None:
             self.started()
 
     def started(self) -> None:
-        """Note that this incarnation is up."""
-        self.state = ActorState.RUNNING
+        """Report that this incarnation is up."""
+        self.up = True
         self.runtime.note_started(self)
         if self.supervised and self.parent is not None:
             self.parent.post(ChildReady(self, self.number))
@@ -503,34 +546,23 @@ class Cell(MailboxRef[M]):
     def _end(self, reason: ExitReason) -> None:
         if self.ending is not None:
             return
-        owes_on_stop = self.state is ActorState.RUNNING
-        self.state = ActorState.STOPPING
-        self.blocked = self.active = True
-        if self.asking is not None:
-            self.asking.fail_dead(reason)
-            self.asking = None
+        self.phase = self.phase.to(STOPPING)
+        owes_on_stop, self.up = self.up, False
+        if self.request is not None:
+            self.request.fail_dead(reason)
+            self.request = None
         self.ending = Ending(self, reason, owes_on_stop=owes_on_stop)
         self.ending.begin()
 
-    @property
-    def has_dependents(self) -> bool:
-        """Whether tasks or children must end before this incarnation can."""
-        resources = self.resources
-        return resources is not None and bool(resources.tasks or resources.children)
-
-    def children_in_reverse(self) -> "tuple[Cell[Any], ...]":
-        """Return the actors this one owns, the last made first."""
-        return () if self.resources is None else tuple(reversed(self.resources.children))
-
     def finish(self, reason: ExitReason) -> None:
-        """End this incarnation for good and tell everybody who asked."""
+        """Complete the end of this incarnation and notify its supervisor, monitors and links."""
         if self.deadline is not None:
             self.deadline.cancel()
-        self.state = ActorState.WAITING
+        self.phase = self.phase.to(WAITING)
         self.deadline = self.ending = self.exit = self.control = None
         self.actor = self.context = None
         self.last_exit = reason
-        self._release_holdings(reason)
+        release(self, reason)
         self.runtime.note_exit(self, reason)
         if self.supervised and self.parent is not None:
             self.parent.post(ChildEnded(self, self.number, reason))
@@ -538,33 +570,13 @@ class Cell(MailboxRef[M]):
             self.discard(reason)
             self.runtime.remove_child(self)
 
-    def _release_holdings(self, reason: ExitReason) -> None:
-        resources = self.resources
-        if resources is None:
-            return
-        resources.timers.cancel_all()
-        for envelope in tuple(resources.replies):
-            envelope.fail_dead(reason)
-        notify_exit(self, reason)
-        for joiner in resources.joiners:
-            if not joiner.done():
-                joiner.set_result(reason)
-        self.resources = None
-
     def discard(self, reason: ExitReason) -> None:
-        """Give up on a next incarnation: free the name, turn the queue into dead letters."""
-        self.state = ActorState.ENDED
-        self.direct = False
+        """Rule out a next incarnation: free the name, turn the queue into dead letters."""
+        if self.phase is not ENDED:
+            self.phase = self.phase.to(ENDED)
         if self.registered is not None:
             self.runtime.registry.release(self.registered, self)
-        queue, self.queue = self.queue, None
-        for message in queue or ():
-            if isinstance(message, Envelope) and message.caller is not None:
-                message.fail_dead(reason)
-            else:
-                self.runtime.dead_letter(self, content_of(message), None)
-        if self.put_queue is not None:
-            self.put_queue.discard_all(self)
+        discard_queue(self, reason)
 
 
 def cell_of(ref: Ref[Any]) -> Cell[Any]:

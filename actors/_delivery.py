@@ -9,7 +9,7 @@ from attrs import define, field
 from actors._envelope import Envelope, Poison
 from actors._errors import MailboxFull
 from actors._events import DropReason, MessageDropped
-from actors._exits import NoProc
+from actors._exits import ExitReason, NoProc
 from actors._interceptors import Delay, Drop, Duplicate, Fail
 from actors._specs import Overflow
 
@@ -30,6 +30,18 @@ def reject_dead(cell: "MailboxRef[Any]", message: object) -> None:
         message.fail_dead(cell.last_exit or NoProc())
     else:
         cell.runtime.dead_letter(cell, content_of(message), cell.runtime.sender())
+
+
+def discard_queue(cell: "MailboxRef[Any]", reason: ExitReason) -> None:
+    """Fail the requests that wait in a mailbox, and make dead letters of the other messages."""
+    queue, cell.queue = cell.queue, None
+    for message in queue or ():
+        if isinstance(message, Envelope) and message.caller is not None:
+            message.fail_dead(reason)
+        else:
+            cell.runtime.dead_letter(cell, content_of(message), None)
+    if cell.put_queue is not None:
+        cell.put_queue.discard_all(cell)
 
 
 def overflow(cell: "MailboxRef[Any]", queue: deque[Any], message: object) -> bool:
@@ -79,9 +91,7 @@ def deliver_intercepted(cell: "MailboxRef[Any]", message: object) -> bool:
 
 def _deliver_late(cell: "MailboxRef[Any]", message: object) -> None:
     """Deliver a delayed message; whom it was for may be dead or full by now."""
-    if not cell.accepts:
-        reject_dead(cell, message)
-    elif not cell.enqueue(message) and isinstance(message, Envelope):
+    if not cell.enqueue(message) and isinstance(message, Envelope):
         message.reject(MailboxFull(cell, cell.capacity))
 
 

@@ -32,8 +32,8 @@ class Ending:
     def begin(self) -> None:
         """Go down; at once if there is nothing to wait for."""
         cell = self._cell
-        stopping = None if cell.work is not None else self._call_on_stop()
-        if cell.work is None and stopping is None and not cell.has_dependents:
+        stopping = None if cell.handler is not None else self._call_on_stop()
+        if cell.handler is None and stopping is None and not cell.has_dependents:
             cell.finish(self.reason)
             return
         loop = cell.runtime.loop
@@ -56,9 +56,9 @@ class Ending:
 
     async def _run(self, stopping: Awaitable[None] | None) -> None:
         cell = self._cell
-        if cell.work is not None:
-            await self._cancel(cell.work.task)
-            cell.work = None
+        if cell.handler is not None:
+            await self._cancel(cell.handler.task)
+            cell.handler = None
             stopping = self._call_on_stop()
         if stopping is not None:
             await self._await_on_stop(stopping)

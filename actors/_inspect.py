@@ -209,9 +209,9 @@ def _kind(cell: "Cell[Any]") -> ActorKind:
 
 
 def _current(cell: "Cell[Any]") -> CurrentMessage | None:
-    if cell.work is None:
+    if cell.handler is None:
         return None
-    return CurrentMessage(cell.work.message, cell.runtime.loop.time() - cell.work.since)
+    return CurrentMessage(cell.handler.message, cell.runtime.loop.time() - cell.handler.since)
 
 
 def _paths(cells: Any) -> tuple[str, ...]:

@@ -1,13 +1,13 @@
-"""The sending side of an actor: who it is, and how messages get in.
+"""The sending side of an actor: its identity, its mailbox, and how messages get in.
 
-The other side, which takes them out and handles them, is in `_cell`.
+The receiving side, which takes messages out and handles them, is in `_cell`.
 """
 
 import asyncio
 import sys
 from abc import abstractmethod
 from collections import deque
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actors._delivery import PutQueue, deliver_intercepted, overflow, reject_dead
 from actors._envelope import Envelope
@@ -17,7 +17,7 @@ from actors._interceptors import Interceptor
 from actors._messages import ReplyTo, Request
 from actors._ref import DEFAULT_TIMEOUT, Ref
 from actors._specs import Options
-from actors._states import ActorState
+from actors._states import ENDED, IDLE, WAITING, Phase
 
 if TYPE_CHECKING:
     from actors._cell import Cell
@@ -26,26 +26,25 @@ if TYPE_CHECKING:
 M = TypeVar("M")
 R = TypeVar("R")
 
-_ALIVE = (ActorState.STARTING, ActorState.RUNNING, ActorState.STOPPING)
+_DOWN: Final = (ENDED, WAITING)
 
 
 class MailboxRef(Ref[M]):
-    """What `Ref` promises, and the mailbox behind it."""
+    """A `Ref` and the mailbox behind it."""
 
     __slots__ = (
         "__weakref__",
-        "active",
         "capacity",
-        "direct",
+        "interceptors",
         "label",
         "last_exit",
         "number",
         "options",
         "parent",
+        "phase",
         "put_queue",
         "queue",
         "runtime",
-        "state",
     )
 
     def __init__(
@@ -55,28 +54,29 @@ class MailboxRef(Ref[M]):
         self.parent = parent
         self.label = label
         self.number = 0
-        self.state = ActorState.ENDED
+        self.phase: Phase = ENDED
         self.last_exit: ExitReason | None = None
         self.queue: deque[Any] | None = None
         self.put_queue: PutQueue | None = None
-        self.active = True
-        self.direct = False
         self.take_options(options)
 
     def take_options(self, options: Options) -> None:
-        """Set how the actor is treated from now on."""
+        """Set the mailbox bounds, interceptors and limits that apply from now on."""
         self.options = options
+        self.interceptors: tuple[Interceptor, ...] = (
+            self.runtime.interceptors + options.interceptors
+        )
         capacity = options.mailbox.capacity
         self.capacity = sys.maxsize if capacity is None else capacity
         self.put_queue = PutQueue.for_policy_of(self)
 
     @abstractmethod
-    def schedule(self) -> None:
-        """Have the waiting messages handled as soon as the loop gets to it."""
+    def wake(self) -> None:
+        """Leave `IDLE`: schedule the handling of the queued messages."""
 
     @abstractmethod
     def forget_reply(self, envelope: Envelope) -> None:
-        """Note that a promised answer was given."""
+        """Drop a promised reply, because it was sent."""
 
     # Identity
 
@@ -94,17 +94,12 @@ class MailboxRef(Ref[M]):
 
     @property
     def alive(self) -> bool:
-        return self.state in _ALIVE
+        return self.phase not in _DOWN
 
     @property
     def accepts(self) -> bool:
-        """Whether messages are taken in: for this incarnation or for the next."""
-        return self.state is not ActorState.ENDED
-
-    @property
-    def interceptors(self) -> tuple[Interceptor, ...]:
-        """Who sees messages before this actor does."""
-        return self.runtime.interceptors + self.options.interceptors
+        """Whether messages are queued: for this incarnation or for the next."""
+        return self.phase is not ENDED
 
     # Sending
 
@@ -138,25 +133,22 @@ class MailboxRef(Ref[M]):
             envelope.reject(MailboxFull(self, self.capacity))
 
     def offer(self, message: object) -> bool:
-        """Take a message or an envelope in; return False if the mailbox is full."""
-        if not self.direct:
-            return self._offer_checked(message)
+        """Deliver a message or an envelope; return False if the mailbox is full."""
+        if self.interceptors and self.accepts:
+            return deliver_intercepted(self, message)
         return self.enqueue(message)
 
     def enqueue(self, message: object) -> bool:
-        """Put a message in the mailbox; return False if it is full."""
+        """Queue a message, or reject it if the actor is dead; return False if there is no room."""
         queue = self.queue
         if queue is None:
+            if self.phase is ENDED:  # a dead actor has no queue
+                reject_dead(self, message)
+                return True
             queue = self.queue = deque()
         elif len(queue) >= self.capacity and not overflow(self, queue, message):
             return False
         queue.append(message)
-        if not self.active:
-            self.schedule()
+        if self.phase is IDLE:
+            self.wake()
         return True
-
-    def _offer_checked(self, message: object) -> bool:
-        if not self.accepts:
-            reject_dead(self, message)
-            return True
-        return deliver_intercepted(self, message)

@@ -7,17 +7,22 @@ bonds between incarnations: they end with the end of either side. (OTP semantics
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Coroutine
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import define, field
 
 from actors._envelope import Envelope
 from actors._exits import ExitReason, NoProc
 from actors._messages import Down, LinkExit, MonitorId
+from actors._tasks import close_unstarted, error_of, guarded
 from actors._timers import Timers
 
 if TYPE_CHECKING:
     from actors._cell import Cell
+
+T = TypeVar("T")
 
 
 @define(eq=False)
@@ -99,3 +104,51 @@ def notify_exit(cell: "Cell[Any]", reason: ExitReason) -> None:
     for other in tuple(resources.links):
         unlink(cell, other)
         other.post(LinkExit(cell, cell.incarnation, reason))
+
+
+class TaskFailed:
+    """A message of the runtime: a task that the actor owns raised."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def own_task(cell: "Cell[Any]", coro: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
+    """Run a coroutine as a task that the present incarnation of `cell` owns."""
+    task = cell.runtime.loop.create_task(guarded(cell, coro), name=name)
+    tasks = cell.ensure_resources().tasks
+    tasks.add(task)
+    task.add_done_callback(partial(_task_done, cell, tasks, coro))
+    return task
+
+
+def _task_done(
+    cell: "Cell[Any]",
+    tasks: set[asyncio.Task[Any]],
+    coro: Coroutine[Any, Any, Any],
+    task: asyncio.Task[Any],
+) -> None:
+    tasks.discard(task)
+    close_unstarted(coro)
+    error = error_of(task)
+    if error is None or task.cancelled():
+        return
+    if cell.resources is not None and cell.resources.tasks is tasks:
+        cell.post(TaskFailed(error))
+
+
+def release(cell: "Cell[Any]", reason: ExitReason) -> None:
+    """Give up all resources of an incarnation that ended, and notify who waits for its end."""
+    resources = cell.resources
+    if resources is None:
+        return
+    resources.timers.cancel_all()
+    for envelope in tuple(resources.replies):
+        envelope.fail_dead(reason)
+    notify_exit(cell, reason)
+    for joiner in resources.joiners:
+        if not joiner.done():
+            joiner.set_result(reason)
+    cell.resources = None

@@ -149,7 +149,7 @@ class ActorSystem:
             StartError: It ended instead.
         """
         cell = cell_of(ref)
-        if not cell.is_up:
+        if not cell.up:
             await self._runtime.wait_started(cell)
 
     async def stop(

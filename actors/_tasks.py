@@ -11,6 +11,8 @@ from inspect import CORO_CREATED, getcoroutinestate
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from attrs import define
+
 if TYPE_CHECKING:
     from actors._cell import Cell
 
@@ -18,6 +20,25 @@ T = TypeVar("T")
 
 CURRENT_ACTOR: Final[ContextVar["Cell[Any] | None"]] = ContextVar("actors_current", default=None)
 """The actor on whose behalf a task runs."""
+
+
+@define(eq=False)
+class PendingHandler:
+    """A handler, or an `on_start`, that awaits.
+
+    Attributes:
+        task: The task in which it awaits.
+        awaitable: What the handler returned.
+        message: The message that it handles.
+        since: When it began, in the loop's time.
+        watchdog: The timer that reports it as slow, if `max_handle` is set.
+    """
+
+    task: asyncio.Task[Any]
+    awaitable: Awaitable[object]
+    message: object
+    since: float
+    watchdog: asyncio.TimerHandle | None = None
 
 
 class CarriedError(Exception):

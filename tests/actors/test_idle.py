@@ -24,7 +24,7 @@ async def test_an_idle_actor_has_no_task_and_no_mailbox(system: ActorSystem) -> 
     assert asyncio.all_tasks() == before
     for ref in refs:
         cell = cell_of(ref)
-        assert (cell.queue, cell.control, cell.resources, cell.work) == (None, None, None, None)
+        assert (cell.queue, cell.control, cell.resources, cell.handler) == (None, None, None, None)
 
 
 async def test_a_plain_handler_makes_no_task(system: ActorSystem) -> None:
