@@ -171,10 +171,13 @@ class Cell(MailboxRef[M]):
         while budget > 0:
             phase = self.phase
             if phase is READY:
-                if not self.queue or self.suspended:
-                    self._rest()
+                queue = self.queue
+                if not queue or self.suspended:
+                    self.phase = IDLE
+                    if not queue:
+                        self.queue = None
                     break
-                budget -= self._serve(self.queue, budget)
+                budget -= self._serve(queue, budget)
             elif phase is URGENT or phase is LAUNCHING:
                 budget -= 1
                 self._serve_control()
@@ -232,14 +235,9 @@ class Cell(MailboxRef[M]):
         if self.phase is not phase:
             self.phase = self.phase.to(phase)
 
-    def _rest(self) -> None:
-        self.phase = IDLE  # from READY
-        if not self.queue:
-            self.queue = None
-
     def wake(self) -> None:
         """Leave `IDLE`: have the queued messages handled as soon as the loop gets to it."""
-        self.phase = READY  # `enqueue` has seen IDLE
+        self.phase = READY  # `offer` has seen IDLE
         runtime = self.runtime
         runtime.loop.call_soon(self.drain, context=runtime.base_context.copy())
 
@@ -308,10 +306,10 @@ class Cell(MailboxRef[M]):
             case ChildEnded():
                 cast("AbstractSupervisor[Any]", self.actor).child_ended(entry)
 
-    def _conclude(self, message: object, result: object) -> None:
+    def _conclude(self, message: object, result: Any) -> None:
         """Answer with the result of a handler, or await the result first."""
         if hasattr(result.__class__, "__await__"):
-            self._begin_await(AWAITING, message, cast("Awaitable[object]", result))
+            self._begin_await(AWAITING, message, result)
         else:
             self._answer(result)
 

@@ -75,23 +75,25 @@ def deliver_intercepted(cell: "MailboxRef[Any]", message: object) -> bool:
                 cell.runtime.loop.call_later(verdict.seconds, _deliver_late, cell, message)
                 return True
             case Duplicate():
-                taken = cell.enqueue(message)
+                taken = cell.offer(message, intercepted=True)
                 for _ in range(verdict.copies):
-                    cell.enqueue(content)
+                    cell.offer(content, intercepted=True)
                 return taken
             case Fail():
-                return cell.enqueue(_poisoned(cell, envelope, content, verdict.error))
+                return cell.offer(
+                    _poisoned(cell, envelope, content, verdict.error), intercepted=True
+                )
             case _:
                 content = verdict
     if envelope is None:
-        return cell.enqueue(content)
+        return cell.offer(content, intercepted=True)
     envelope.message = content
-    return cell.enqueue(envelope)
+    return cell.offer(envelope, intercepted=True)
 
 
 def _deliver_late(cell: "MailboxRef[Any]", message: object) -> None:
     """Deliver a delayed message; whom it was for may be dead or full by now."""
-    if not cell.enqueue(message) and isinstance(message, Envelope):
+    if not cell.offer(message, intercepted=True) and isinstance(message, Envelope):
         message.reject(MailboxFull(cell, cell.capacity))
 
 

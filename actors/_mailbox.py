@@ -132,14 +132,18 @@ class MailboxRef(Ref[M]):
         if not self.offer(envelope):
             envelope.reject(MailboxFull(self, self.capacity))
 
-    def offer(self, message: object) -> bool:
-        """Deliver a message or an envelope; return False if the mailbox is full."""
-        if self.interceptors and self.accepts:
-            return deliver_intercepted(self, message)
-        return self.enqueue(message)
+    def offer(self, message: object, intercepted: bool = False) -> bool:
+        """Queue a message or an envelope, or reject it if the actor is dead.
 
-    def enqueue(self, message: object) -> bool:
-        """Queue a message, or reject it if the actor is dead; return False if there is no room."""
+        Args:
+            message: The message or envelope.
+            intercepted: Whether the interceptors have seen it.
+
+        Returns:
+            False if the mailbox is full.
+        """
+        if self.interceptors and not intercepted and self.accepts:
+            return deliver_intercepted(self, message)
         queue = self.queue
         if queue is None:
             if self.phase is ENDED:  # a dead actor has no queue
