@@ -1,4 +1,4 @@
-"""The behaviour of an actor, which a user of the library writes, and its access to the runtime."""
+"""`Actor`, the behaviour that a user of the library writes, and `Context`, its runtime access."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -26,24 +26,24 @@ T = TypeVar("T")
 
 
 class Actor(ABC, Generic[M]):
-    """State that only its own handlers touch, one message at a time.
+    """The behaviour of an actor: private state, and handlers that run one at a time.
 
-    Every method may be plain or a coroutine function. Plain ones run at once, without a
-    task. An exception that leaves any of them ends the actor as `Crashed`; whether it is
-    started again is its supervisor's business.
+    Every method may be a plain or a coroutine function. Plain ones run without a task. An
+    exception that leaves a method ends the actor with `Crashed`; its supervisor decides
+    about a restart.
     """
 
     trap_exits: ClassVar[bool] = False
     """Whether the end of a linked actor becomes a call of `on_exit` rather than a crash."""
 
     context: "Context[M]"
-    """The way to the runtime; set before `on_start`, of no use after the end."""
+    """Access to the runtime; set before `on_start`, stale after the end of the incarnation."""
 
     def on_start(self) -> Awaitable[None] | None:
-        """Get ready; messages wait until this is done.
+        """Initialise the actor; messages are queued until this is done.
 
-        An exception means that the actor did not start: its reason is `StartFailed` and
-        `on_stop` is not called. A stop during the start cancels it.
+        An exception fails the start: the exit reason is `StartFailed`, and `on_stop` is not
+        called. A stop during the start cancels it.
         """
 
     @abstractmethod
@@ -66,16 +66,16 @@ class Actor(ABC, Generic[M]):
     def on_stop(self, reason: ExitReason) -> Awaitable[None] | None:
         """Clean up. Called exactly once for each successful `on_start`, whatever the reason.
 
-        Tasks and children of the actor are still there; they are stopped afterwards. It
-        shares the time the actor has for stopping, and is cancelled when that is over.
+        Tasks and children of the actor still run; they are stopped afterwards. The stop
+        deadline of the actor includes this method, and cancels it when it passes.
         """
 
 
 class Context(Generic[M]):
     """One incarnation's access to the runtime.
 
-    Once the incarnation has ended, whatever would act on its behalf raises `StaleContext`,
-    so code that outlived it (a task that could not be cancelled) can do no harm.
+    After the end of the incarnation, every method that acts on its behalf raises
+    `StaleContext`, so a task that outlived it cannot act in its name.
     """
 
     __slots__ = ("_cell", "_incarnation")
@@ -86,7 +86,7 @@ class Context(Generic[M]):
 
     @property
     def ref(self) -> "Ref[M]":
-        """The actor itself, as others see it."""
+        """The ref of this actor."""
         return self._cell
 
     @property
@@ -96,7 +96,7 @@ class Context(Generic[M]):
 
     @property
     def system(self) -> "ActorSystem":
-        """The system the actor lives in."""
+        """The actor system."""
         return self._cell.runtime.system
 
     @property
@@ -109,9 +109,9 @@ class Context(Generic[M]):
         return self._cell.runtime.loop.time()
 
     def reply(self) -> Reply:
-        """Take over answering the message being handled; then return `DEFERRED`.
+        """Take the right to answer the message being handled; then return `DEFERRED`.
 
-        For a message that was told and not asked, the reply leads nowhere.
+        The reply to a message that was sent with `tell` is dropped.
         """
         return self._own().take_reply()
 
@@ -132,16 +132,16 @@ class Context(Generic[M]):
     ) -> "Ref[N]":
         """Start an actor that this one owns: it is stopped when this one ends.
 
-        Its own end does not concern this actor, unless it is linked or monitored.
+        The end of the new actor has no effect on this one, unless it is linked or monitored.
 
         Args:
             factory: Makes the behaviour.
-            name: Registers it under this name; otherwise it gets a made-up one.
+            name: The name to register; None generates one and registers none.
             link: Whether to link both before the new one starts.
             mailbox: The bounds of its mailbox.
-            shutdown: How long it may take to stop.
+            shutdown: The deadline of its stop, in seconds.
             max_handle: Seconds after which a running handler is reported as slow.
-            interceptors: See its messages before it does.
+            interceptors: Called with its messages before they are delivered.
 
         Raises:
             NameTaken: Another actor has this name.
@@ -154,46 +154,46 @@ class Context(Generic[M]):
         return child
 
     def monitor(self, ref: "Ref[Any]") -> MonitorId:
-        """Ask for one `Down` when `ref` ends; it comes at once if `ref` is not alive."""
+        """Request one `Down` for the end of `ref`; it is sent at once if `ref` is not alive."""
         return monitor(self._own(), _cell(ref))
 
     def demonitor(self, monitor_id: MonitorId) -> bool:
-        """Take a monitor back, even if its `Down` waits; return whether there was one."""
+        """End a monitor, and drop its `Down` if one is queued; return whether there was one."""
         return demonitor(self._own(), monitor_id)
 
     def link(self, ref: "Ref[Any]") -> None:
-        """Share fate: a failure of either ends the other, unless that one traps exits."""
+        """Link both actors: a failure of either ends the other, unless that one traps exits."""
         link(self._own(), _cell(ref))
 
     def unlink(self, ref: "Ref[Any]") -> bool:
-        """Undo `link`; return whether the two were linked."""
+        """Remove a link; return whether there was one."""
         return unlink(self._own(), _cell(ref))
 
     def start_timer(
         self, delay: float, message: M, *, key: Hashable = None, every: bool = False
     ) -> TimerId:
-        """Receive `message` after `delay` seconds, ahead of messages from others.
+        """Receive `message` after `delay` seconds, ahead of user messages.
 
         Args:
             delay: Seconds to wait.
             message: What to receive.
-            key: Replaces the timer that was started under this key before.
-            every: Whether to repeat; beats missed by a busy actor are skipped.
+            key: A key of the actor's choice; replaces an earlier timer of the same key.
+            every: Whether to repeat; a busy actor skips the periods that it missed.
         """
         return self._own().ensure_resources().timers.start(delay, message, key, every=every)
 
     def cancel_timer(self, id_or_key: Hashable) -> bool:
-        """Cancel a timer, even if it fired and waits; return whether there was one."""
+        """Cancel a timer, and drop its message if it is queued; return whether there was one."""
         return self._own().ensure_resources().timers.cancel(id_or_key)
 
     def create_task(self, coro: Coroutine[Any, Any, T], *, name: str) -> asyncio.Task[T]:
-        """Run a coroutine beside the handlers, as a task this actor owns.
+        """Run a coroutine concurrently with the handlers, as a task that this actor owns.
 
         It is cancelled and awaited when the actor ends. If it raises, the actor crashes.
 
         Args:
-            coro: What to run.
-            name: What to call it in reports.
+            coro: The coroutine.
+            name: The name of the task in reports.
         """
         try:
             cell = self._own()

@@ -144,18 +144,18 @@ class Cell(MailboxRef[M]):
     # - Calling `receive` in the sender's stack, without the loop: the fastest, but a handler could
     #   be entered while it runs, and a chain of actors could overflow the stack.
     # - One `call_soon` for each message: needs no queue, but pays a handle and a context for each,
-    #   and neither capacity nor "stop before what waits" would be possible.
-    # - One run queue for the whole system: one callback for all actors, but its fairness towards
-    #   sockets and timers would have to be built again. The loop has it.
+    #   and could neither bound a mailbox nor let a stop overtake messages.
+    # - One run queue for the whole system: one callback for all actors, but it would need a
+    #   scheduler of its own to be fair to sockets and timers. The loop is one.
     #
     # Pitfalls:
     # - A handler may do anything to its own cell before it returns: send to itself, stop, suspend,
     #   crash a linked actor. So the phase is read again after every message, never remembered.
-    # - A crash may end the incarnation before `_crash` returns. Then `queue` was discarded,
-    #   and the phase is `WAITING` or `ENDED`: nothing of this incarnation may be touched.
-    # - Who leaves the drain in a phase other than `IDLE` must know what calls back. A phase that
-    #   says "drain" with no callback scheduled hangs the actor for ever; two callbacks would let
-    #   it take two batches in one turn of the loop.
+    # - A crash may end the incarnation before `_crash` returns. Then the phase is `WAITING` or
+    #   `ENDED`, the resources are released, and in `ENDED` the queue is discarded as well.
+    # - A drain that returns in a phase other than `IDLE` must leave something that calls back: see
+    #   the table. A `READY` actor with no drain scheduled hangs for ever; with two, it handles two
+    #   batches in one turn of the loop.
     # - A stop, a timer or a `Down` overtakes user messages only because `_hurry` turns `READY` into
     #   `URGENT`, which ends the inner loop of `_serve`.
     # - The batch is bounded, or actors that send to each other would starve the sockets.
@@ -173,7 +173,7 @@ class Cell(MailboxRef[M]):
             if phase is READY:
                 queue = self.queue
                 if not queue or self.suspended:
-                    self.phase = IDLE
+                    self.phase = IDLE  # from READY
                     if not queue:
                         self.queue = None
                     break
@@ -236,7 +236,7 @@ class Cell(MailboxRef[M]):
             self.phase = self.phase.to(phase)
 
     def wake(self) -> None:
-        """Leave `IDLE`: have the queued messages handled as soon as the loop gets to it."""
+        """Leave `IDLE`: schedule the drain."""
         self.phase = READY  # `offer` has seen IDLE
         runtime = self.runtime
         runtime.loop.call_soon(self.drain, context=runtime.base_context.copy())

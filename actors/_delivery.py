@@ -1,4 +1,4 @@
-"""What happens to a message that cannot simply be put in the mailbox."""
+"""Delivery other than appending to a mailbox: interceptors, overflow, waiting, dead letters."""
 
 import asyncio
 from collections import deque
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 def content_of(message: object) -> object:
-    """Return what was told or asked, without its envelope."""
+    """Return the message or request itself, without envelope or poison."""
     if isinstance(message, Envelope):
         message = message.message
     return message.message if isinstance(message, Poison) else message
 
 
 def reject_dead(cell: "MailboxRef[Any]", message: object) -> None:
-    """Refuse a message to a dead actor: the asker is told, a tell is a dead letter."""
+    """Reject a message to a dead actor: fail a request, make a dead letter of anything else."""
     if isinstance(message, Envelope) and message.caller is not None:
         message.fail_dead(cell.last_exit or NoProc())
     else:
@@ -33,7 +33,7 @@ def reject_dead(cell: "MailboxRef[Any]", message: object) -> None:
 
 
 def discard_queue(cell: "MailboxRef[Any]", reason: ExitReason) -> None:
-    """Fail the requests that wait in a mailbox, and make dead letters of the other messages."""
+    """Empty a mailbox: fail requests, make dead letters of other messages."""
     queue, cell.queue = cell.queue, None
     for message in queue or ():
         if isinstance(message, Envelope) and message.caller is not None:
@@ -45,7 +45,7 @@ def discard_queue(cell: "MailboxRef[Any]", reason: ExitReason) -> None:
 
 
 def overflow(cell: "MailboxRef[Any]", queue: deque[Any], message: object) -> bool:
-    """Apply the overflow policy; return whether there is room for `message` now."""
+    """Apply the overflow policy of a full mailbox; return whether `message` has room now."""
     if cell.options.mailbox.policy is not Overflow.DROP_OLDEST:
         drop(cell, message, DropReason.MAILBOX_FULL)
         return False
@@ -57,12 +57,12 @@ def overflow(cell: "MailboxRef[Any]", queue: deque[Any], message: object) -> boo
 
 
 def drop(cell: "MailboxRef[Any]", message: object, reason: DropReason, note: str = "") -> None:
-    """Count and publish that a message was not delivered."""
+    """Count a message as dropped and publish the event."""
     cell.runtime.note_dropped(MessageDropped(cell, content_of(message), reason, note))
 
 
 def deliver_intercepted(cell: "MailboxRef[Any]", message: object) -> bool:
-    """Show a message to the interceptors and do what they decide."""
+    """Apply the interceptors to a message; return False if the mailbox is full."""
     envelope = message if isinstance(message, Envelope) else None
     content = message if envelope is None else envelope.message
     for interceptor in cell.interceptors:
@@ -92,7 +92,7 @@ def deliver_intercepted(cell: "MailboxRef[Any]", message: object) -> bool:
 
 
 def _deliver_late(cell: "MailboxRef[Any]", message: object) -> None:
-    """Deliver a delayed message; whom it was for may be dead or full by now."""
+    """Deliver a delayed message; by now the actor may be dead, or its mailbox full."""
     if not cell.offer(message, intercepted=True) and isinstance(message, Envelope):
         message.reject(MailboxFull(cell, cell.capacity))
 
@@ -109,30 +109,30 @@ def _poisoned(
 
 @define(eq=False)
 class PutQueue:
-    """Those who wait for room in a mailbox whose policy is `BLOCK`, in order."""
+    """The senders that wait, in order, for room in a mailbox whose policy is `BLOCK`."""
 
     _loop: asyncio.AbstractEventLoop
     _waiting: deque[tuple[asyncio.Future[None], object]] = field(factory=deque, init=False)
 
     @staticmethod
     def for_policy_of(cell: "MailboxRef[Any]") -> "PutQueue | None":
-        """Return a line to wait in if the cell's policy is `BLOCK`."""
+        """Return the queue of an actor whose policy is `BLOCK`, or None."""
         if cell.options.mailbox.policy is not Overflow.BLOCK:
             return None
         return cell.put_queue or PutQueue(cell.runtime.loop)
 
     def must_wait(self, cell: "MailboxRef[Any]") -> bool:
-        """Tell whether a newcomer has to wait."""
+        """Return whether another sender has to wait."""
         return cell.accepts and (bool(self._waiting) or len(cell.queue or ()) >= cell.capacity)
 
     async def wait(self, message: object) -> None:
-        """Wait until the message was taken in, or its receiver died."""
+        """Wait until the message is queued, or the actor is dead."""
         future: asyncio.Future[None] = self._loop.create_future()
         self._waiting.append((future, message))
         await future
 
     def admit(self, cell: "MailboxRef[Any]") -> None:
-        """Take messages in while there is room."""
+        """Queue the messages of waiting senders while there is room."""
         while self._waiting and len(cell.queue or ()) < cell.capacity:
             future, message = self._waiting.popleft()
             if not future.done():
@@ -140,7 +140,7 @@ class PutQueue:
                 future.set_result(None)
 
     def discard_all(self, cell: "MailboxRef[Any]") -> None:
-        """Let everybody go; the messages are dead letters."""
+        """Release all senders, and make dead letters of their messages."""
         while self._waiting:
             future, message = self._waiting.popleft()
             if not future.done():

@@ -1,8 +1,8 @@
-"""How an incarnation goes down: handler, `on_stop`, tasks, children, in this order.
+"""The end of an incarnation: it ends handler, `on_stop`, tasks and children, in this order.
 
-A graceful end waits for each step; a kill cancels whatever is waited for, and goes on.
-Nothing is waited for without bound: every end has a deadline, at which it becomes a kill,
-and a task that swallows a kill is cancelled a few times more, reported and abandoned.
+A graceful end waits for each step; a kill cancels the present step and goes on. No wait is
+unbounded: every end has a deadline at which it becomes a kill, and a task that swallows its
+cancellation is cancelled a few times more, then reported and abandoned.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class Ending:
         self.reason = reason
 
     def begin(self) -> None:
-        """Go down; at once if there is nothing to wait for."""
+        """Start the end; complete it at once if there is nothing to wait for."""
         cell = self._cell
         stopping = None if cell.handler is not None else self._call_on_stop()
         if cell.handler is None and stopping is None and not cell.has_dependents:
@@ -44,7 +44,7 @@ class Ending:
         self._task = loop.create_task(self._run(stopping), name=f"end of {cell.path}")
 
     def kill(self) -> None:
-        """Stop waiting for anything that can be cancelled."""
+        """Turn a graceful end into a kill."""
         if is_graceful(self.reason):
             self.reason = Killed()
         if self._kill is not None and not self._kill.done():
@@ -92,7 +92,7 @@ class Ending:
                 self._note_failure(error)
 
     def _note_failure(self, error: BaseException) -> None:
-        """A failing `on_stop` spoils a graceful end; an earlier failure stays the reason."""
+        """Make a failing `on_stop` the reason of a graceful end; report it otherwise."""
         if isinstance(error, KeyboardInterrupt):
             self._cell.runtime.interrupt(error)
         if is_graceful(self.reason):
@@ -111,7 +111,7 @@ class Ending:
             await self._wait_or_cancel(task)
 
     async def _end_children(self) -> None:
-        """Stop the children in reverse order; each has its own deadline."""
+        """Stop the children in reverse order, each with its own deadline."""
         cell = self._cell
         reason = Shutdown(OwnerEnded(cell.path))
         for child in cell.children_in_reverse():
@@ -144,7 +144,7 @@ class Ending:
             await self._cancel(task)
 
     async def _cancel(self, task: asyncio.Task[Any]) -> None:
-        """Cancel until it works; then report the task and go on without it."""
+        """Cancel a task repeatedly; if it does not end, report it as stuck and abandon it."""
         runtime = self._cell.runtime
         for _ in range(runtime.cancel_policy.cancel_tries):
             task.cancel()

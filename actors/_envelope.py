@@ -1,4 +1,4 @@
-"""The asks that are under way: envelope, answer and deadline."""
+"""Requests under way: envelopes, replies and timeouts."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -20,7 +20,7 @@ NEVER: Final = float("inf")
 
 @frozen
 class Poison:
-    """Stands for a message whose handling shall fail; made from an interceptor's `Fail`."""
+    """A message whose handler raises `error`; made from an interceptor's `Fail`."""
 
     error: BaseException
     message: object
@@ -29,9 +29,9 @@ class Poison:
 class Reply(ABC):
     """The right to answer one request later; see `Context.reply`.
 
-    It may be kept beyond the handler, but not beyond the actor: when the incarnation ends,
-    the request fails with `ActorDied`. A second answer, or one that comes after the caller
-    gave up, is dropped, counted and published as `LateReply`.
+    It outlives the handler, but not the incarnation: when that ends, the request fails with
+    `ActorDied`. A second answer, or an answer after the caller stopped waiting, is dropped,
+    counted and published as `LateReply`.
     """
 
     __slots__ = ()
@@ -47,20 +47,20 @@ class Reply(ABC):
 
     @abstractmethod
     def fail(self, error: BaseException) -> None:
-        """Answer with an error, which the caller's future raises. The actor lives on."""
+        """Answer with an error, which the caller's future raises. The actor keeps running."""
 
 
 @define(eq=False)
 class Envelope(Reply):
-    """A message that needs more than being handed to `receive`.
+    """A message with a reply address, or one whose handling shall fail.
 
     Attributes:
         message: The request, or a `Poison`.
-        cell: Whom it is for.
-        caller: Who takes the answer; None for what was told and not asked.
+        cell: The receiver.
+        caller: Where the answer goes; None for a message sent with `tell`.
         deadline: When the caller stops waiting, in the loop's time.
-        timeout_group: The group of asks of the same timeout which this one is in.
-        taken: Whether the actor took over answering with `Context.reply`.
+        timeout_group: The requests of the same timeout, this one among them.
+        taken: Whether the actor answers later, through `Context.reply`.
     """
 
     message: Any
@@ -105,7 +105,7 @@ class Envelope(Reply):
         return True
 
     def fail_dead(self, reason: ExitReason) -> None:
-        """Tell the caller that the actor it asked is dead."""
+        """Answer with `ActorDied`, unless it was answered."""
         if self.caller is not None and not self.caller.done():
             self.reject(ActorDied(self.cell, reason))
 
@@ -116,10 +116,10 @@ class Envelope(Reply):
 
 @define(eq=False)
 class AskTimeouts:
-    """Lets asks time out with one loop timer for each length of timeout.
+    """The timeouts of requests, with one timer of the loop for each length of timeout.
 
-    Asks of the same length expire in the order in which they were made, so a dict (ordered,
-    and O(1) to remove from) replaces a heap of timers; most asks are answered long before
+    Requests of the same timeout expire in the order in which they were sent, so a dict
+    (ordered, O(1) removal) replaces a heap of timers. Most requests are answered long before
     and cost one insertion and one removal.
     """
 

@@ -1,5 +1,5 @@
 # ruff: noqa: N818 - errors are named for what happened
-"""Every error the actor runtime raises. Each says what happened and what to do."""
+"""Every error of the actor runtime; each message names the fact and the remedy."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,9 +16,9 @@ class ActorError(Exception):
 
 
 class ActorDied(ActorError):
-    """The actor that was asked is dead, or died before it answered.
+    """The actor is dead, or died before it answered.
 
-    Whether it did what it was asked is unknown; ask again only what may be done twice.
+    Whether it carried the request out is unknown; repeat only idempotent requests.
     """
 
     def __init__(self, ref: "Ref[Any]", reason: ExitReason) -> None:
@@ -28,10 +28,10 @@ class ActorDied(ActorError):
 
 
 class AskTimeout(ActorError, TimeoutError):
-    """No answer came in time. An answer that still comes is dropped and counted.
+    """No answer came in time. A later answer is dropped and counted.
 
-    Whether the request was carried out is unknown, unless it had not been begun: an actor
-    skips requests whose deadline has passed.
+    Whether the request is carried out is unknown. An actor skips requests that it has not
+    begun when their deadline passes.
     """
 
     def __init__(self, ref: "Ref[Any]", request: object, timeout: float) -> None:
@@ -43,7 +43,7 @@ class AskTimeout(ActorError, TimeoutError):
 
 
 class MailboxFull(ActorError):
-    """The message was not taken because the actor has too many waiting.
+    """The message was rejected because the mailbox is at its capacity.
 
     Slow down and send again, or give the actor a larger mailbox or another overflow policy.
     """
@@ -63,7 +63,7 @@ class NameTaken(ActorError):
 
 
 class SystemClosed(ActorError):
-    """The actor system is not running: not entered yet, or stopped. Nothing can be spawned."""
+    """The actor system is not running (not entered yet, or stopped), so it cannot spawn."""
 
     def __init__(self, system: str) -> None:
         super().__init__(f"the actor system {system!r} is not running")
@@ -71,7 +71,7 @@ class SystemClosed(ActorError):
 
 
 class StaleContext(ActorError):
-    """Code of an ended incarnation used its context; the actor has ended or was restarted."""
+    """Code of an ended incarnation used its context."""
 
     def __init__(self, path: str, incarnation: int) -> None:
         super().__init__(f"incarnation {incarnation} of {path} has ended")
@@ -82,8 +82,8 @@ class StaleContext(ActorError):
 class StartError(ActorError):
     """A supervised child did not come up; `reason` says why.
 
-    At the first start of a supervisor its other children have been stopped again. A child
-    added with `start_child` is forgotten. A child that was kept goes by its restart rules.
+    At the first start of a supervisor, its other children were stopped again. A child added
+    with `start_child` is deleted. To any other child its restart rules apply.
     """
 
     def __init__(self, child: str, reason: ExitReason) -> None:
@@ -93,7 +93,7 @@ class StartError(ActorError):
 
 
 class ChildError(ActorError):
-    """The base of a supervisor's refusals. Nothing was changed."""
+    """The base of errors with which a supervisor rejects a request; it changed nothing."""
 
     def __init__(self, child: str, message: str) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""What happens in an actor system, as typed events anybody may subscribe to."""
+"""Events of an actor system, the stream that publishes them, and dead letters."""
 
 import asyncio
 import logging
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from actors._ref import Ref
 
 DEAD_LETTERS_KEPT: Final = 100
-"""How many dead letters are kept for inspection."""
+"""The number of dead letters in `DeadLetters.recent`."""
 
 DEAD_LETTER_LOG_INTERVAL: Final = 10.0
-"""At most one log line in this many seconds."""
+"""Seconds between two log lines about dead letters."""
 
 _log = logging.getLogger("actors")
 
@@ -50,7 +50,7 @@ class ActorExited:
 
 @frozen
 class StopFailed:
-    """Code raised while its actor was ending for another reason, which stays the reason."""
+    """Code raised while its actor was ending for another reason, which remains the exit reason."""
 
     ref: "Ref[Any]"
     error: BaseException
@@ -71,7 +71,7 @@ class ChildRestarting:
 
 @frozen
 class ChildParked:
-    """A child used up its own restart budget; nobody will restart it until it is revived."""
+    """A child used up its own restart budget; it stays down until `revive_child`."""
 
     ref: "Ref[Any]"
     reason: ExitReason
@@ -79,7 +79,7 @@ class ChildParked:
 
 @frozen
 class Escalated:
-    """A supervisor gives up: it stops its children and ends."""
+    """A supervisor escalates: it stops its children and ends."""
 
     ref: "Ref[Any]"
     reason: ExitReason
@@ -87,7 +87,7 @@ class Escalated:
 
 @frozen
 class RootFailed:
-    """A root supervisor ended although nobody had asked it to."""
+    """A root supervisor ended without a request to stop."""
 
     ref: "Ref[Any]"
     reason: ExitReason
@@ -105,10 +105,9 @@ class MessageDropped:
 
 @frozen
 class DeadLetter:
-    """A message had no living actor to go to.
+    """A message to a dead actor.
 
-    `sender` is None if it was sent from outside of actors, or waited in the mailbox when
-    the actor died.
+    `sender` is None if it was sent from outside of actors, or was queued when the actor died.
     """
 
     ref: "Ref[Any]"
@@ -118,7 +117,7 @@ class DeadLetter:
 
 @frozen
 class LateReply:
-    """An answer came for a request that was answered, given up or timed out before."""
+    """An answer came for a request that was already answered, cancelled or timed out."""
 
     ref: "Ref[Any]"
     request: object
@@ -126,7 +125,7 @@ class LateReply:
 
 @frozen
 class ExpiredRequest:
-    """A request was skipped because nobody waited for its answer any more."""
+    """A request was skipped because its caller had stopped waiting."""
 
     ref: "Ref[Any]"
     request: object
@@ -142,7 +141,7 @@ class UnhandledDown:
 
 @frozen
 class SlowHandler:
-    """A handler took longer than `max_handle`, and is perhaps still running."""
+    """A handler took longer than `max_handle`; it may still be running."""
 
     ref: "Ref[Any]"
     message: object
@@ -173,17 +172,17 @@ Event: TypeAlias = (
     | SlowHandler
     | TaskStuck
 )
-"""Everything an `EventStream` publishes."""
+"""The events that an `EventStream` publishes."""
 
 
 @define(eq=False)
 class Subscription:
-    """A subscriber's hold on a stream; a context manager that cancels at its end."""
+    """A subscription to a stream; as a context manager, it is cancelled at the end."""
 
     _cancel: Callable[["Subscription"], None]
 
     def cancel(self) -> None:
-        """Stop the callbacks. Harmless when done twice."""
+        """Stop the callbacks. Idempotent."""
         self._cancel(self)
 
     def __enter__(self) -> Self:
@@ -195,22 +194,22 @@ class Subscription:
 
 @define(eq=False)
 class EventStream:
-    """Hands every event to every subscriber, at once and in order."""
+    """Calls every subscriber with every event, synchronously and in order."""
 
     _callbacks: dict[Subscription, Callable[[Event], object]] = field(factory=dict, init=False)
 
     def subscribe(self, callback: Callable[[Event], object]) -> Subscription:
         """Call `callback` with every event from now on.
 
-        The callback runs inside the runtime: it must be quick and must not raise. What it
-        raises goes to the loop's exception handler.
+        The callback runs inside the runtime: it must be quick and must not raise. An exception
+        goes to the loop's exception handler.
         """
         subscription = Subscription(self._unsubscribe)
         self._callbacks[subscription] = callback
         return subscription
 
     def publish(self, event: Event) -> None:
-        """Hand `event` to every subscriber."""
+        """Call every subscriber with `event`."""
         for callback in tuple(self._callbacks.values()):
             try:
                 callback(event)
@@ -244,11 +243,11 @@ class DeadLetters:
 
     @property
     def recent(self) -> tuple[DeadLetter, ...]:
-        """The last dead letters, oldest first; at most `DEAD_LETTERS_KEPT`."""
+        """The last `DEAD_LETTERS_KEPT` dead letters, oldest first."""
         return tuple(self._recent)
 
     def add(self, letter: DeadLetter, loop: asyncio.AbstractEventLoop) -> None:
-        """Count and keep a dead letter; log it unless one was logged just before."""
+        """Record a dead letter; log it unless one was logged in the last interval."""
         self.count += 1
         self._recent.append(letter)
         if self._log_timer is not None:
@@ -263,7 +262,7 @@ class DeadLetters:
         self._log_timer = loop.call_later(DEAD_LETTER_LOG_INTERVAL, self._log_suppressed)
 
     def close(self) -> None:
-        """Log what was held back and stop the timer."""
+        """Log the number of suppressed lines, and stop the timer."""
         if self._log_timer is not None:
             self._log_timer.cancel()
             self._log_suppressed()

@@ -1,7 +1,4 @@
-"""Why an actor ended: a closed union of values, never strings.
-
-The reasons and their meaning are those of Erlang/OTP.
-"""
+"""Exit reasons of actors: a closed union of values, with the meaning of Erlang/OTP's."""
 
 import traceback
 from typing import TypeAlias
@@ -22,8 +19,7 @@ class Shutdown:
     """The actor was asked to stop, or stopped on purpose.
 
     Attributes:
-        detail: Why, as a value whose `str()` an operator can read; None when there is
-            nothing to add.
+        detail: A value whose `str()` explains it to an operator; None adds nothing.
     """
 
     detail: object = None
@@ -53,7 +49,7 @@ class Crashed:
 
 @frozen
 class Killed:
-    """The actor was ended by force: killed, or too slow to stop."""
+    """The actor was killed, or exceeded its stop deadline."""
 
     def __str__(self) -> str:
         return "was killed"
@@ -61,7 +57,7 @@ class Killed:
 
 @frozen
 class NoProc:
-    """The actor was not alive in the first place."""
+    """The actor was not alive when it was monitored, linked or asked."""
 
     def __str__(self) -> str:
         return "was not alive"
@@ -69,10 +65,10 @@ class NoProc:
 
 @frozen
 class StartFailed:
-    """The actor never came up: its factory or its `on_start` raised.
+    """The factory or the `on_start` of the actor raised.
 
     Attributes:
-        error: What was raised.
+        error: The exception itself.
     """
 
     error: BaseException
@@ -87,7 +83,7 @@ class StartFailed:
 
 
 ExitReason: TypeAlias = Normal | Shutdown | Crashed | Killed | NoProc | StartFailed
-"""Every way in which an actor can end."""
+"""The reason why an actor ended."""
 
 
 @frozen
@@ -95,10 +91,10 @@ class RestartLimitReached:
     """The detail of a supervisor's `Shutdown`: a child failed too often.
 
     Attributes:
-        child: The id of the child whose failure was one too many.
+        child: The id of the child whose failure exceeded the limit.
         max_restarts: How many restarts the limit allows.
         within: The length of the window, in seconds.
-        reason: How that child ended the last time.
+        reason: The last exit reason of that child.
     """
 
     child: str
@@ -150,7 +146,7 @@ class OwnerEnded:
 
 
 def is_graceful(reason: ExitReason) -> bool:
-    """Tell whether OTP counts this reason as a normal end (`normal`, `shutdown`)."""
+    """Return whether OTP counts this reason as a normal end (`normal`, `shutdown`)."""
     return isinstance(reason, Normal | Shutdown)
 
 

@@ -1,4 +1,4 @@
-"""What can be seen of actors from outside: pure values, taken at one moment."""
+"""Inspection: actors and children as values, taken at one moment."""
 
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 @frozen
 class ChildInfo:
-    """What a supervisor knows about a child.
+    """A child of a supervisor.
 
     Attributes:
         id: The child's id.
         ref: Its ref; the same for all incarnations.
-        state: Where it stands.
-        restarts: How often it was started again.
+        state: Its state.
+        restarts: The number of restarts.
         since: When it entered this state, in the loop's time.
-        last_exit: How its last incarnation ended, or None.
-        next_restart_at: When it will be started again, in the loop's time, or None.
-        attempt: How many times it failed since it was last healthy.
+        last_exit: The exit reason of its last incarnation, or None.
+        next_restart_at: When it is due to be started, in the loop's time, or None.
+        attempt: The number of failures since it was last healthy.
     """
 
     id: str
@@ -39,7 +39,7 @@ class ChildInfo:
 
 
 class ActorKind(Enum):
-    """What an actor is in the tree."""
+    """The kind of a node in the tree."""
 
     SYSTEM = "system"
     SUPERVISOR = "supervisor"
@@ -48,7 +48,7 @@ class ActorKind(Enum):
 
 @frozen
 class CurrentMessage:
-    """A message whose handler awaits right now.
+    """A message whose handler awaits.
 
     Attributes:
         message: The message itself.
@@ -64,20 +64,20 @@ class Inspection:
     """One actor at one moment.
 
     Attributes:
-        path: Where it is in the tree.
+        path: Its place in the tree.
         name: The name it is registered under, or None.
-        kind: What it is.
-        state: Where it stands.
-        suspended: Whether user messages are held back.
-        incarnation: How often it was started so far.
-        restarts: How often it was started again.
+        kind: Its kind.
+        state: Its state.
+        suspended: Whether user messages are left in the mailbox.
+        incarnation: The number of starts so far.
+        restarts: The number of restarts.
         mailbox: The number of user messages that wait.
         handled: The number of user messages it began, over all incarnations.
-        current: What its handler awaits for, or None.
-        last_exit: How its last incarnation ended, or None.
-        links: The paths of those it is linked to.
-        monitors: The paths of those it monitors.
-        monitored_by: The paths of those that monitor it.
+        current: The message whose handler awaits, or None.
+        last_exit: The exit reason of its last incarnation, or None.
+        links: The paths of the actors it is linked to.
+        monitors: The paths of the actors it monitors.
+        monitored_by: The paths of the actors that monitor it.
         timers: The number of its running timers.
         tasks: The names of the tasks it owns.
     """
@@ -102,18 +102,18 @@ class Inspection:
 
 @frozen
 class TreeNode:
-    """An actor and those below it, at one moment.
+    """An actor and its subtree, at one moment.
 
     Attributes:
-        path: Where it is in the tree.
-        kind: What it is.
-        state: Where it stands.
-        restarts: How often it was started again.
+        path: Its place in the tree.
+        kind: Its kind.
+        state: Its state.
+        restarts: The number of restarts.
         mailbox: The number of user messages that wait.
-        current: What its handler awaits for, or None.
-        last_exit: How its last incarnation ended, or None.
-        child: What its supervisor knows of it; None if it has no supervisor.
-        children: Those it owns, in start order.
+        current: The message whose handler awaits, or None.
+        last_exit: The exit reason of its last incarnation, or None.
+        child: Its entry in its supervisor; None if it has no supervisor.
+        children: The actors it owns, in start order.
     """
 
     path: str

@@ -1,4 +1,4 @@
-"""Code that sees every message before it is delivered: drop, change, delay, duplicate, fail."""
+"""Interceptors: replace, drop, delay, duplicate or fail messages before delivery."""
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 @frozen
 class Drop:
-    """Do not deliver the message. An ask is then left to its timeout."""
+    """Do not deliver the message. A request then ends with its timeout."""
 
     reason: str = ""
 
 
 @frozen
 class Delay:
-    """Deliver the message after so many seconds; later messages overtake it."""
+    """Deliver the message after `seconds`; later messages overtake it."""
 
     seconds: float = field(validator=ge(0))
 
@@ -32,17 +32,17 @@ class Duplicate:
 
 @frozen
 class Fail:
-    """Make the actor's handler raise `error` in place of handling the message."""
+    """Make the actor raise `error` instead of handling the message."""
 
     error: BaseException
 
 
 Verdict: TypeAlias = Drop | Delay | Duplicate | Fail
-"""What an interceptor may decide in place of the message itself."""
+"""The decisions that an interceptor may return instead of a message."""
 
 
 class Interceptor:
-    """Sees messages and starts of actors. Override what is needed.
+    """Hooks before the delivery of messages and the starts of actors; override those needed.
 
     Give it to `ActorSystem(interceptors=...)` for all actors, or to `spawn` for one.
     """
@@ -51,11 +51,11 @@ class Interceptor:
         """Return the message to deliver (the same or another), or a `Verdict`.
 
         Args:
-            message: What was told or asked.
-            ref: The actor it is for.
+            message: The message or request.
+            ref: The receiver.
         """
         del ref
         return message
 
     def starting(self, ref: "Ref[Any]") -> None:
-        """Called before each start of an actor; what it raises fails the start."""
+        """Run before each start of an actor; an exception fails the start."""

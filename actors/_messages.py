@@ -1,4 +1,4 @@
-"""What actors are told by the runtime, and the base of typed requests."""
+"""Messages of the runtime to actors, and the base of typed requests."""
 
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Generic, NewType, Protocol, TypeVar
@@ -14,20 +14,20 @@ R_co = TypeVar("R_co", covariant=True)
 R_contra = TypeVar("R_contra", contravariant=True)
 
 MonitorId = NewType("MonitorId", int)
-"""Names one monitor; see `Context.monitor`."""
+"""The id of a monitor; see `Context.monitor`."""
 
 
 @frozen
 class TimerId:
-    """Names one timer; see `Context.start_timer`."""
+    """The id of a timer; see `Context.start_timer`."""
 
     number: int
 
 
 class Request(Generic[R_co]):
-    """The base of a message that is answered with a value of type `R_co`.
+    """The base of messages whose answer has the type `R_co`.
 
-    It has no fields and no state, so attrs classes (with slots too) can inherit from it:
+    It has no fields, so attrs classes (also with slots) can inherit from it:
 
         @frozen
         class Balance(Request[int]):
@@ -38,22 +38,23 @@ class Request(Generic[R_co]):
 
 
 class ReplyTo(Protocol[R_contra]):
-    """Whoever takes the answer to a request; every `asyncio.Future` is one.
+    """The receiver of the answer to a request; every `asyncio.Future` is one.
 
-    It is told at most once, while `done` says False. It is called wherever the answer is given,
-    also in the actor's own stack: it must take note, and neither raise nor send.
+    It is called at most once, while `done` returns False. The call comes from the stack of the
+    answering code, which may be the actor's own: it must store the answer, and neither raise nor
+    send messages.
     """
 
     def done(self) -> bool:
-        """Return whether the answer is there, or not waited for any more."""
+        """Return whether the answer has arrived or is no longer wanted."""
         ...
 
     def set_result(self, result: R_contra, /) -> object:
-        """Take the answer."""
+        """Store the answer."""
         ...
 
     def set_exception(self, exception: BaseException, /) -> object:
-        """Take the error that stands in place of the answer."""
+        """Store the error that replaces the answer."""
         ...
 
 
@@ -62,18 +63,18 @@ class _Deferred(Enum):
 
 
 DEFERRED: Final = _Deferred.DEFERRED
-"""Returned by `Actor.receive` when the answer comes later, through `Context.reply`."""
+"""Return value of `Actor.receive` when the answer follows later, through `Context.reply`."""
 
 
 @frozen
 class Down:
-    """A monitored actor ended. Comes exactly once for each monitor.
+    """A monitored actor ended. Sent exactly once for each monitor.
 
     Attributes:
         monitor: The id that `Context.monitor` returned.
         ref: The actor that ended.
-        incarnation: Which of its incarnations ended.
-        reason: Why; `NoProc` when it was not alive at the time of monitoring.
+        incarnation: The number of the incarnation that ended.
+        reason: The exit reason; `NoProc` if it was not alive when it was monitored.
     """
 
     monitor: MonitorId
@@ -88,8 +89,8 @@ class LinkExit:
 
     Attributes:
         ref: The actor that ended.
-        incarnation: Which of its incarnations ended.
-        reason: Why.
+        incarnation: The number of the incarnation that ended.
+        reason: The exit reason.
     """
 
     ref: "Ref[Any]"

@@ -1,4 +1,4 @@
-"""The handle through which others speak to an actor."""
+"""`Ref`, the handle to an actor."""
 
 import asyncio
 from abc import ABC, abstractmethod
@@ -10,14 +10,14 @@ M_contra = TypeVar("M_contra", contravariant=True)
 R = TypeVar("R")
 
 DEFAULT_TIMEOUT: Final = 5.0
-"""Seconds an ask waits unless told otherwise (as OTP's `gen_server:call`)."""
+"""The default timeout of an ask, in seconds (as of OTP's `gen_server:call`)."""
 
 
 class Ref(ABC, Generic[M_contra]):
-    """An actor as others see it: a name to send to.
+    """The handle to an actor: its identity, and the methods that send to it.
 
-    A ref stays the same over all restarts of a supervised actor, may be hashed, compared
-    and kept for ever. All methods must be called on the thread of the event loop.
+    A ref stays valid over all restarts of a supervised actor, and can be hashed and compared.
+    All methods must be called on the thread of the event loop.
     """
 
     __slots__ = ()
@@ -25,7 +25,7 @@ class Ref(ABC, Generic[M_contra]):
     @property
     @abstractmethod
     def path(self) -> str:
-        """Where the actor is in the tree, for instance `hive-c0re/agents/alice`."""
+        """The place of the actor in the tree, for instance `hive-c0re/agents/alice`."""
 
     @property
     @abstractmethod
@@ -35,19 +35,19 @@ class Ref(ABC, Generic[M_contra]):
     @property
     @abstractmethod
     def incarnation(self) -> int:
-        """How often the actor was started so far; 0 before the first start."""
+        """The number of starts so far; 0 before the first."""
 
     @property
     @abstractmethod
     def alive(self) -> bool:
-        """Whether an incarnation is starting, running or stopping right now."""
+        """Whether an incarnation is starting, running or stopping."""
 
     @abstractmethod
     def tell(self, message: M_contra) -> None:
-        """Send a message and go on.
+        """Send a message; do not wait for it to be handled.
 
-        A dead actor does not raise: the message becomes a dead letter. An actor that waits
-        to be restarted keeps it for its next incarnation.
+        A message to a dead actor raises nothing and becomes a dead letter. The mailbox of an
+        actor that waits to be restarted keeps the message for its next incarnation.
 
         Raises:
             MailboxFull: There is no room, and the policy is `REJECT` or `BLOCK`.
@@ -55,14 +55,14 @@ class Ref(ABC, Generic[M_contra]):
 
     @abstractmethod
     def try_tell(self, message: M_contra) -> bool:
-        """Send a message unless the mailbox is full; return whether it was taken."""
+        """Send a message unless the mailbox is full; return whether there was room."""
 
     @abstractmethod
     async def put(self, message: M_contra) -> None:
         """Send a message, waiting for room if the policy is `BLOCK`.
 
-        Those who wait get room in the order in which they came. When this call is
-        cancelled at the very moment room is found, the message may have been sent.
+        Waiting senders get room in order. If the call is cancelled in the same turn of the
+        loop in which it gets room, the message may have been sent.
 
         Raises:
             MailboxFull: There is no room and the policy is `REJECT`.
@@ -74,26 +74,26 @@ class Ref(ABC, Generic[M_contra]):
     ) -> asyncio.Future[R]:
         """Send a request and return the future of its answer. No task is made.
 
-        The future fails with `ActorDied` as soon as the actor dies while it works on the
-        request, or at once if it is dead; with `MailboxFull`; with `AskTimeout`; or with
-        the error the actor answered with. A request that still waits in the mailbox
-        survives a restart and is answered by the next incarnation. Cancelling the future
-        withdraws the request if it was not begun yet.
+        The future fails with `ActorDied` when the actor dies while it handles the request,
+        or at once if it is dead; with `MailboxFull`; with `AskTimeout`; or with the error
+        that the actor answers with. A request in the mailbox survives a restart, and the
+        next incarnation answers it. Cancelling the future withdraws a request that was not
+        begun.
 
         Args:
-            request: What to ask.
-            timeout: Seconds to wait. None sets no deadline at all: use it only for a long
-                poll whose end the actor itself decides.
+            request: The request.
+            timeout: Seconds to wait. None sets no deadline: use it only for a long poll that
+                the actor itself ends.
         """
 
     @abstractmethod
     def send_request(
         self, request: Request[R], reply_to: ReplyTo[R], timeout: float | None = None
     ) -> None:
-        """Send a request as `ask` does, and let `reply_to` take what its future would.
+        """Send a request as `ask` does, with `reply_to` in place of the future.
 
-        For callers that ask so often that a future for each request, and a turn of the loop until
-        it calls back, are too dear.
+        For callers with so many requests that a future for each, and a turn of the loop until its
+        callback, are too expensive.
         """
 
     def __repr__(self) -> str:

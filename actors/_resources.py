@@ -1,9 +1,9 @@
-"""What one incarnation owns: timers, tasks, children, bonds, unanswered requests.
+"""Resources of one incarnation: timers, tasks, children, monitors, links, promised replies.
 
-Most actors own none of it, so it is made when first needed.
+Most actors have none, so the object is made when first needed.
 
-A monitor is one-way and tells exactly once. A link is two-way and shares fate. Both are
-bonds between incarnations: they end with the end of either side. (OTP semantics.)
+A monitor is one-way and sends one `Down`. A link is two-way: a failure of one side ends the other.
+Both connect incarnations, and end with either of them (OTP semantics).
 """
 
 import asyncio
@@ -27,15 +27,15 @@ T = TypeVar("T")
 
 @define(eq=False)
 class Resources:
-    """The possessions of one incarnation.
+    """The resources of one incarnation.
 
     Attributes:
         timers: Its timers.
         tasks: The tasks it started with `Context.create_task`.
         children: The actors it owns, in the order in which they were made.
-        monitors: What it monitors.
-        watchers: Who monitors it.
-        links: Who shares its fate.
+        monitors: The actors it monitors.
+        watchers: The actors that monitor it.
+        links: The actors it is linked to.
         replies: The requests it promised to answer later.
         joiners: Futures that wait for its end.
     """
@@ -51,7 +51,7 @@ class Resources:
 
 
 def monitor(watcher: "Cell[Any]", target: "Cell[Any]") -> MonitorId:
-    """Let `watcher` be told once when `target` ends; at once if it is not alive."""
+    """Send `watcher` one `Down` when `target` ends; at once if it is not alive."""
     monitor_id = MonitorId(watcher.runtime.next_id())
     watcher.ensure_resources().monitors[monitor_id] = target
     if target.alive:
@@ -62,7 +62,7 @@ def monitor(watcher: "Cell[Any]", target: "Cell[Any]") -> MonitorId:
 
 
 def demonitor(watcher: "Cell[Any]", monitor_id: MonitorId) -> bool:
-    """End a monitor; a `Down` that waits is taken back. Return whether there was one."""
+    """End a monitor, and drop its `Down` if one is queued; return whether there was one."""
     target = watcher.ensure_resources().monitors.pop(monitor_id, None)
     if target is None:
         return False
@@ -72,7 +72,7 @@ def demonitor(watcher: "Cell[Any]", monitor_id: MonitorId) -> bool:
 
 
 def link(one: "Cell[Any]", other: "Cell[Any]") -> None:
-    """Tie two actors together; a dead `other` is an exit with `NoProc` at once."""
+    """Link two actors; a dead `other` is an exit with `NoProc` at once."""
     if other is one:
         return
     if not other.alive:
@@ -83,7 +83,7 @@ def link(one: "Cell[Any]", other: "Cell[Any]") -> None:
 
 
 def unlink(one: "Cell[Any]", other: "Cell[Any]") -> bool:
-    """Untie two actors; return whether they were linked."""
+    """Remove a link; return whether there was one."""
     if one.resources is None or other not in one.resources.links:
         return False
     del one.resources.links[other]
@@ -93,7 +93,7 @@ def unlink(one: "Cell[Any]", other: "Cell[Any]") -> bool:
 
 
 def notify_exit(cell: "Cell[Any]", reason: ExitReason) -> None:
-    """Tell all who asked that this incarnation of `cell` ended, and drop its own bonds."""
+    """Notify the monitors and links of an incarnation that ended, and remove its own."""
     resources = cell.resources
     if resources is None:
         return
@@ -140,7 +140,7 @@ def _task_done(
 
 
 def release(cell: "Cell[Any]", reason: ExitReason) -> None:
-    """Give up all resources of an incarnation that ended, and notify who waits for its end."""
+    """Release all resources of an incarnation that ended, and complete its joiners."""
     resources = cell.resources
     if resources is None:
         return

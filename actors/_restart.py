@@ -1,7 +1,7 @@
-"""The rules of restarting: who is restarted, how often, after which delay.
+"""Restart rules: restart types, strategies, limits and back-off.
 
-Everything here is a value or a pure function of its arguments; time and randomness are
-passed in. The rules live in tables so that they can be read and tested alone.
+Everything here is a value or a pure function; time and randomness are arguments. The rules are
+tables, so that they can be read and tested alone.
 """
 
 from collections import deque
@@ -16,25 +16,25 @@ from actors._exits import ExitReason, is_graceful
 
 
 class Restart(Enum):
-    """When a child that ended by itself is started again (OTP restart types)."""
+    """When a child that ended by itself is restarted (OTP restart types)."""
 
     PERMANENT = "permanent"
     """Always."""
     TRANSIENT = "transient"
     """Only after a failure; a normal end or a shutdown is final."""
     TEMPORARY = "temporary"
-    """Never; its spec is forgotten when it ends, whatever the reason."""
+    """Never; its spec is deleted when it ends, whatever the reason."""
 
 
 class Strategy(Enum):
-    """Which siblings share the fate of a failed child (OTP supervision strategies)."""
+    """Which siblings are restarted with a failed child (OTP supervision strategies)."""
 
     ONE_FOR_ONE = "one_for_one"
     """None: only the failed child is restarted."""
     REST_FOR_ONE = "rest_for_one"
-    """Those started after it."""
+    """The siblings started after it."""
     ONE_FOR_ALL = "one_for_all"
-    """All of them."""
+    """All siblings."""
 
 
 # restart type -> (restarted after a graceful end, restarted after a failure)
@@ -46,13 +46,13 @@ _RESTARTED = {
 
 
 def should_restart(restart: Restart, reason: ExitReason) -> bool:
-    """Apply OTP's grid of restart type and exit reason."""
+    """Return whether OTP restarts a child of this type after this exit."""
     after_graceful_end, after_failure = _RESTARTED[restart]
     return after_graceful_end if is_graceful(reason) else after_failure
 
 
 def siblings_to_restart(strategy: Strategy, order: Sequence[str], failed: str) -> tuple[str, ...]:
-    """Return the ids that are stopped and started again along with `failed`.
+    """Return the ids of the siblings that are restarted with `failed`.
 
     Args:
         strategy: The supervisor's strategy.
@@ -70,13 +70,13 @@ def siblings_to_restart(strategy: Strategy, order: Sequence[str], failed: str) -
 
 @frozen
 class RestartLimit:
-    """How many restarts are tolerated within a sliding window.
+    """The number of restarts allowed within a sliding window.
 
     A restart exactly `within` seconds ago still counts (the boundary is inclusive, as in
     OTP). Time is the event loop's clock, not the wall clock.
 
     Attributes:
-        max_restarts: Restarts allowed inside the window; 0 tolerates none.
+        max_restarts: Restarts allowed inside the window; 0 allows none.
         within: Length of the window, in seconds.
     """
 
@@ -92,7 +92,7 @@ class RestartWindow:
     _times: deque[float] = field(factory=deque, init=False)
 
     def record(self, now: float) -> bool:
-        """Count a restart at `now`; return whether the limit still holds.
+        """Count a restart at `now`; return whether the limit is respected.
 
         Args:
             now: The loop's time, in seconds; it never goes backwards.
@@ -107,7 +107,7 @@ class RestartWindow:
         return len(self._times)
 
     def clear(self) -> None:
-        """Forget every restart."""
+        """Remove every restart."""
         self._times.clear()
 
     def _forget_before(self, oldest: float) -> None:
@@ -119,16 +119,16 @@ class RestartWindow:
 class Backoff:
     """Exponential delay before a restart, with a cap and jitter.
 
-    Restart number i (from 0) waits `min(cap, base * factor**i)` seconds, made longer or
-    shorter by up to the `jitter` fraction. The count starts again after the child has been
-    up for longer than `reset_after`.
+    Restart number i (from 0) waits `min(cap, base * factor**i)` seconds, plus or minus at most
+    the `jitter` fraction. The count returns to 0 when the child has been up for longer than
+    `reset_after`.
 
     Attributes:
         base: The first delay, in seconds.
-        factor: By how much each delay is longer than the one before.
+        factor: The ratio of each delay to the one before.
         cap: The longest delay before jitter, in seconds.
         jitter: The largest deviation, as a fraction of the delay (0.1 is 10 %).
-        reset_after: Seconds of healthy running after which the count starts again. None
+        reset_after: Seconds of healthy running after which the count returns to 0. None
             means the longer of `cap` and twice the window of the restart limit in force.
     """
 
@@ -157,7 +157,7 @@ class Backoff:
         return tuple(self._plain(attempt) for attempt in range(n))
 
     def healthy_after(self, limit: RestartLimit) -> float:
-        """Return the seconds of running after which the count starts again."""
+        """Return the seconds of running after which the count returns to 0."""
         if self.reset_after is not None:
             return self.reset_after
         return max(self.cap, 2 * limit.within)

@@ -1,4 +1,4 @@
-"""The inside of an actor system: what all its actors share."""
+"""The shared parts of an actor system: registry, roots, counters, notifications, shutdown."""
 
 import asyncio
 import logging
@@ -56,11 +56,11 @@ def log_crash(exited: ActorExited) -> None:
 
 @define
 class Counters:
-    """How often something went wrong since the system started.
+    """Counts of faults since the system started.
 
     Attributes:
-        late_replies: Answers nobody waited for any more.
-        expired_requests: Requests skipped because nobody waited for their answer.
+        late_replies: Answers that came after their caller had stopped waiting.
+        expired_requests: Requests that were skipped because their caller had stopped waiting.
         dropped_messages: Messages to living actors that were not delivered.
     """
 
@@ -73,14 +73,14 @@ class Counters:
 class Registry:
     """The registered names of one actor system.
 
-    A supervised actor keeps its name while it waits to be restarted, but cannot be found
-    under it: `find` never returns a dead actor.
+    A supervised actor keeps its name while it waits to be restarted, but `find` returns only
+    living actors.
     """
 
     _cells: dict[str, Cell[Any]] = field(factory=dict, init=False)
 
     def claim(self, name: str, cell: Cell[Any]) -> None:
-        """Register `cell`; claiming one's own name again is harmless.
+        """Register `cell` under `name`. Idempotent.
 
         Raises:
             NameTaken: Another actor has the name.
@@ -89,7 +89,7 @@ class Registry:
             raise NameTaken(name)
 
     def release(self, name: str, cell: Cell[Any]) -> None:
-        """Free a name if `cell` has it."""
+        """Free a name if it belongs to `cell`."""
         if self._cells.get(name) is cell:
             del self._cells[name]
 
@@ -104,7 +104,7 @@ class Registry:
 
 
 class Runtime:
-    """Everything the actors of one system have in common; made when the system is entered."""
+    """The shared parts of one actor system; made when the system is entered."""
 
     def __init__(
         self,
@@ -141,11 +141,11 @@ class Runtime:
         self._watched_roots: set[Cell[Any]] = set()
 
     def next_id(self) -> int:
-        """Return a number that was not returned before."""
+        """Return a number that is unique in this system."""
         self._last_id += 1
         return self._last_id
 
-    # Making and losing actors
+    # Actors
 
     def make_child(
         self,
@@ -154,7 +154,7 @@ class Runtime:
         name: str | None,
         options: Options,
     ) -> Cell[M]:
-        """Make an actor that nobody supervises and start it."""
+        """Make an unsupervised actor and start it."""
         if not self.open:
             raise SystemClosed(self.system.name)
         label = name or f"{getattr(factory, '__name__', 'actor')}#{self.next_id()}"
@@ -165,7 +165,7 @@ class Runtime:
         return cell
 
     def add_child(self, cell: Cell[M]) -> Cell[M]:
-        """Enter an actor among the children of its parent."""
+        """Add an actor to the children of its parent."""
         siblings = self.roots if cell.parent is None else cell.parent.ensure_resources().children
         siblings[cell] = None
         return cell
@@ -188,17 +188,17 @@ class Runtime:
         await future
 
     def watch_root(self, cell: Cell[Any]) -> None:
-        """Make the unasked end of a root supervisor a failure of the system."""
+        """Fail the system if a root supervisor ends without a request to stop."""
         self._watched_roots.add(cell)
 
     def expect_exit(self, cell: Cell[Any]) -> None:
-        """Note that the end of an actor was asked for."""
+        """Note that the end of an actor was requested."""
         self._watched_roots.discard(cell)
 
-    # Taking note
+    # Notifications
 
     def note_started(self, cell: Cell[Any]) -> None:
-        """An incarnation is up."""
+        """Publish that an incarnation is up, and wake `wait_started`."""
         if self.events:
             self.events.publish(ActorStarted(cell, cell.number))
         for future in self._starts.pop(cell, ()):
@@ -206,7 +206,7 @@ class Runtime:
                 future.set_result(None)
 
     def note_exit(self, cell: Cell[Any], reason: ExitReason) -> None:
-        """An incarnation ended."""
+        """Publish the end of an incarnation, and fail the system if it is a root's."""
         exited = ActorExited(cell, cell.number, reason)
         self.events.publish(exited)
         if self.on_crash is not None and isinstance(reason, Crashed | StartFailed):
@@ -224,47 +224,47 @@ class Runtime:
             self.root_failure.set_result(failure)
 
     def note_late_reply(self, cell: MailboxRef[Any], request: object) -> None:
-        """An answer came too late."""
+        """Count and publish an answer that came too late."""
         self.counters.late_replies += 1
         self.events.publish(LateReply(cell, request))
 
     def note_expired(self, cell: MailboxRef[Any], request: object) -> None:
-        """A request was skipped."""
+        """Count and publish a request that was skipped."""
         self.counters.expired_requests += 1
         self.events.publish(ExpiredRequest(cell, request))
 
     def note_dropped(self, event: MessageDropped) -> None:
-        """A message was not delivered."""
+        """Count and publish a message that was not delivered."""
         self.counters.dropped_messages += 1
         self.events.publish(event)
 
     def dead_letter(
         self, cell: MailboxRef[Any], message: object, sender: "Ref[Any] | None"
     ) -> None:
-        """A message had no living actor to go to."""
+        """Record and publish a message to a dead actor."""
         letter = DeadLetter(cell, message, sender)
         self.dead_letters.add(letter, self.loop)
         self.events.publish(letter)
 
     def sender(self) -> "Ref[Any] | None":
-        """Return the actor whose code runs right now."""
+        """Return the actor whose code is running, or None."""
         return self.running or CURRENT_ACTOR.get()
 
     def abandon(self, task: asyncio.Task[Any]) -> None:
-        """Go on without a task that cannot be cancelled."""
+        """Record a task that cannot be cancelled, and stop waiting for it."""
         self.stuck.append(task.get_name())
         task.add_done_callback(error_of)
 
     def interrupt(self, error: KeyboardInterrupt) -> None:
-        """Make whoever entered the system leave it and raise `error`."""
+        """Cancel the task that entered the system, which then raises `error`."""
         if self.interrupted is None and self.owner is not None:
             self.interrupted = error
             self.owner.cancel()
 
-    # The end
+    # Shutdown
 
     async def shut_down(self) -> None:
-        """Stop all actors, the last made first; when cancelled, kill them."""
+        """Stop all actors, the last made first; if cancelled, kill them."""
         self.open = False
         try:
             for cell in reversed(tuple(self.roots)):
@@ -287,7 +287,7 @@ class Runtime:
 
 
 def _is_by_design(reason: ExitReason) -> bool:
-    """Whether a root ended because its own spec says so."""
+    """Return whether the spec of a root supervisor provides for this end."""
     match reason:
         case Normal():
             return True

@@ -1,4 +1,4 @@
-"""How actors are to be run: mailboxes, deadlines, child specs; data, checked when made."""
+"""Specifications as data, checked when made: mailboxes, deadlines, options, child specs."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -18,12 +18,12 @@ M = TypeVar("M")
 
 
 class Overflow(Enum):
-    """What a full mailbox does with one more message."""
+    """The policy of a full mailbox."""
 
     REJECT = "reject"
     """The sender gets `MailboxFull`."""
     DROP_OLDEST = "drop_oldest"
-    """The message that waited longest is dropped."""
+    """The oldest message is dropped."""
     BLOCK = "block"
     """`await ref.put(message)` waits for room; `tell` gets `MailboxFull`."""
 
@@ -33,9 +33,9 @@ class Mailbox:
     """The bounds of an actor's mailbox.
 
     Attributes:
-        capacity: The number of user messages that may wait; None means no bound. Messages
-            from the runtime (`Down`, timers and the like) are not counted.
-        policy: What happens to a message for which there is no room.
+        capacity: The largest number of queued user messages; None means no bound. Messages
+            of the runtime (`Down`, timers and the like) are not counted.
+        policy: The policy when it is full.
     """
 
     capacity: int | None = field(default=10_000)
@@ -49,7 +49,7 @@ class Mailbox:
 
 @frozen
 class BrutalKill:
-    """Stop the child by force, without waiting for it to clean up (OTP `brutal_kill`)."""
+    """Kill the child without waiting for it to clean up (OTP `brutal_kill`)."""
 
 
 @frozen
@@ -58,14 +58,14 @@ class Infinity:
 
 
 Deadline: TypeAlias = float | BrutalKill | Infinity
-"""How long a child may take to stop: seconds, no time at all, or all the time it wants."""
+"""The time a child has for stopping: seconds, none, or no limit."""
 
 DEFAULT_SHUTDOWN: Final = 5.0
-"""Seconds an actor may take to stop unless told otherwise (OTP's default for workers)."""
+"""The default time for stopping, in seconds (OTP's default for workers)."""
 
 
 def check_deadline(_owner: object, _attribute: object, value: Deadline) -> None:
-    """Refuse what is not a `Deadline`; an attrs validator.
+    """Check that a value is a `Deadline`; an attrs validator.
 
     Raises:
         ValueError: The number of seconds is not above zero, or it is no deadline at all.
@@ -82,19 +82,19 @@ class ChildSpec(Generic[M]):
 
     Attributes:
         id: Its name within the supervisor.
-        start: Makes a fresh behaviour; called for every incarnation.
-        restart: When it is started again after it ended by itself.
-        shutdown: How long it may take to stop, in seconds; then it is killed. A child
-            that is a supervisor gets no deadline of its own unless it is `BrutalKill`.
+        start: Makes a new behaviour; called for every incarnation.
+        restart: When it is restarted after it ended by itself.
+        shutdown: The time for stopping, in seconds, after which it is killed. A child that
+            is a supervisor has no deadline of its own unless it is `BrutalKill`.
         significant: Whether its end counts for the supervisor's `AutoShutdown`.
         backoff: The delays before restarts; None restarts at once.
-        budget: A restart limit of its own: a child that exceeds it is parked, and neither
-            its siblings nor the supervisor notice. None counts its failures against the
+        budget: A restart limit of its own: a child that exceeds it is parked, with no effect
+            on its siblings or the supervisor. None counts its failures against the
             supervisor's limit.
         mailbox: The bounds of its mailbox.
         max_handle: Seconds after which a running handler is reported as slow.
-        kill_slow: Whether a handler slower than `max_handle` gets the child killed.
-        name: The name to register it under in the system; None registers none.
+        kill_slow: Whether the child is killed when a handler is slower than `max_handle`.
+        name: The name to register in the system; None registers none.
     """
 
     id: str = field(validator=min_len(1))
@@ -143,7 +143,7 @@ class SupervisorSpec:
     Attributes:
         children: Started in this order and stopped in the reverse order.
         strategy: Which siblings are restarted along with a failed child.
-        limit: How many restarts are tolerated before the supervisor gives up.
+        limit: The restarts that are allowed before the supervisor escalates.
         auto_shutdown: Whether the end of significant children stops the supervisor.
     """
 
@@ -159,11 +159,11 @@ class SupervisorSpec:
         self.check(*self.children)
 
     def check(self, *children: ChildSpec[Any]) -> None:
-        """Refuse children that do not fit this supervisor.
+        """Check that children fit this supervisor.
 
         Raises:
-            ValueError: A significant child under `AutoShutdown.NEVER`, which would have no
-                effect (OTP refuses it as well).
+            ValueError: A child is significant under `AutoShutdown.NEVER`, where that has no
+                effect (OTP rejects it as well).
         """
         if self.auto_shutdown is AutoShutdown.NEVER:
             for child in children:
@@ -175,7 +175,7 @@ class SupervisorSpec:
 
 @frozen
 class Options:
-    """The settings of one actor; see `Context.spawn` and `ChildSpec`."""
+    """The options of one actor; see `Context.spawn` and `ChildSpec`."""
 
     mailbox: Mailbox = field(factory=Mailbox)
     shutdown: Deadline = field(default=DEFAULT_SHUTDOWN, validator=check_deadline)
@@ -191,7 +191,7 @@ class Options:
         max_handle: float | None,
         interceptors: tuple[Interceptor, ...],
     ) -> "Options":
-        """Make the settings of a spawned actor; those who take the defaults share one value."""
+        """Return the options of a spawned actor; all defaults share one value."""
         usual = mailbox is None and max_handle is None and not interceptors
         if usual and shutdown == DEFAULT_SHUTDOWN:
             return _DEFAULTS
@@ -199,7 +199,7 @@ class Options:
 
     @classmethod
     def of(cls, spec: ChildSpec[object]) -> "Options":
-        """Take the settings from a child spec."""
+        """Return the options in a child spec."""
         return cls(spec.mailbox, spec.shutdown, spec.max_handle, spec.kill_slow)
 
 
@@ -208,13 +208,13 @@ _DEFAULTS = Options()
 
 @frozen
 class CancelPolicy:
-    """How long the runtime waits for code that has been cancelled.
+    """How often the runtime cancels code that does not end, and how long it waits.
 
     Attributes:
-        cancel_tries: How often a task that swallows its cancellation is cancelled again
-            before it is reported as stuck and abandoned.
-        cancel_interval: Seconds between two tries.
-        kill_grace: Seconds `on_stop` gets after a kill.
+        cancel_tries: The number of cancellations after which a task that swallows them is
+            reported as stuck and abandoned.
+        cancel_interval: Seconds between two cancellations.
+        kill_grace: Seconds that `on_stop` has after a kill.
     """
 
     cancel_tries: int = field(default=5, validator=gt(0))

@@ -1,15 +1,15 @@
-"""What a supervisor decides: a pure state machine over its children.
+"""The decisions of a supervisor: a pure state machine over its children.
 
-All rules of supervision are here or in `_restart`; none live in the actor around it. Time is
-an argument and nothing is started or stopped: every method changes the records and returns
+All rules of supervision are here or in `_restart`; the actor around it has none. Time is an
+argument, and nothing is started or stopped here: every method changes the records and returns
 the steps to take, as values.
 
-The machine is level-triggered. An event (a child is up, a child ended, an operator's wish,
-time passed) changes what is wanted; `_advance` then looks at all children and takes whatever
-steps have become possible: stops in reverse order, one at a time; starts in order, one at a
-time, when nothing of the group is left to stop and its longest delay is over. So a further
-failure simply joins a restart under way, and an operator's stop wins because it changes what
-is wanted.
+The machine is level-triggered. An event (a child is up, a child ended, a request, time passed)
+changes the wanted state; `_advance` then looks at all children and returns the steps that have
+become possible: stops in reverse order, one at a time; starts in order, one at a time, when no
+child of the group is left to stop and the longest delay of the group is over. So a further
+failure joins a restart under way, and a requested stop takes precedence because it changes the
+wanted state.
 """
 
 from collections.abc import Iterator
@@ -45,15 +45,15 @@ class Stop:
 
 @frozen
 class Release:
-    """A child will not be started for now: drop its mailbox and fail its asks."""
+    """A child is down until a request starts it: discard its mailbox, fail its requests."""
 
     id: str
     reason: ExitReason
 
 
 @frozen
-class Forget:
-    """A child is no longer a child."""
+class Delete:
+    """A child is deleted."""
 
     id: str
     reason: ExitReason
@@ -61,14 +61,14 @@ class Forget:
 
 @frozen
 class Started:
-    """A child is up; tell those who waited for it."""
+    """A child is up; answer the requests that wait for it."""
 
     id: str
 
 
 @frozen
 class NotStarted:
-    """A child did not come up; tell those who waited for it."""
+    """A child did not start; fail the requests that wait for it."""
 
     id: str
     reason: ExitReason
@@ -76,7 +76,7 @@ class NotStarted:
 
 @frozen
 class Retry:
-    """A failed child will be restarted after a delay; say so."""
+    """A failed child will be restarted after a delay; publish it."""
 
     id: str
     delay: float
@@ -86,7 +86,7 @@ class Retry:
 
 @frozen
 class Park:
-    """A child used up its budget; say so."""
+    """A child used up its budget; publish it."""
 
     id: str
     reason: ExitReason
@@ -99,7 +99,7 @@ class Ready:
 
 @frozen
 class AbortStart:
-    """An initial child failed to start, so the supervisor does as well."""
+    """An initial child failed to start, so the start of the supervisor fails."""
 
     id: str
     reason: ExitReason
@@ -116,7 +116,7 @@ Step: TypeAlias = (
     Start
     | Stop
     | Release
-    | Forget
+    | Delete
     | Started
     | NotStarted
     | Retry
@@ -125,37 +125,36 @@ Step: TypeAlias = (
     | AbortStart
     | Escalate
 )
-"""One thing for the supervisor to do; steps are to be taken in order."""
+"""One action of the supervisor; steps are taken in order."""
 
 
 class FirstStart(Enum):
-    """Whose wait ends, and how, when the very first start of a child fails."""
+    """The effect of a failing first start of a child."""
 
     INITIAL = "initial"
-    """That of the supervisor's own start, which fails."""
+    """The start of the supervisor fails."""
     REQUESTED = "requested"
-    """That of `start_child`; the child is forgotten."""
+    """`start_child` fails, and the child is deleted."""
     DONE = "done"
-    """Nobody's: a failing start is a failing restart."""
+    """None: it counts as a failing restart."""
 
 
 @define(eq=False)
 class Child:
-    """What the machine knows of one child.
+    """The record of one child.
 
     Attributes:
         spec: Its spec.
         since: When it entered its state.
-        first: What its first start means.
-        state: Where it stands.
+        first: The effect of a failing first start.
+        state: Its state.
         wanted: Whether it is to run after a stop that is under way.
         restarting_with_group: Whether it has to be stopped first, because its group is restarted.
-        due: Not to be started before this time.
-        attempt: Failures since it was last healthy.
-        restarts: How often it was started again.
-        starts: How often it was started.
-        last_exit: How it ended the last time.
-        window: The restarts that count against its own budget.
+        due: The earliest time of its next start.
+        attempt: The number of failures since it was last healthy.
+        starts: The number of starts.
+        last_exit: Its last exit reason.
+        window: The restarts that count against its own budget; None if it has none.
     """
 
     spec: ChildSpec[Any]
@@ -180,7 +179,7 @@ class Child:
 
     @property
     def restarts(self) -> int:
-        """How often it was started again."""
+        """The number of restarts."""
         return max(0, self.starts - 1)
 
     def enter(self, state: ChildState, now: float) -> None:
@@ -189,13 +188,13 @@ class Child:
         self.since = now
 
     def reset_budget(self) -> None:
-        """Begin with the whole budget of the spec."""
+        """Restore the full budget of the spec."""
         budget = self.spec.budget
         self.window = None if budget is None else RestartWindow(budget)
         self.attempt = 0
 
     def schedule_start(self, now: float) -> None:
-        """Wait to be started, as soon as it is its turn."""
+        """Make the child due for a start at `now`."""
         self.enter(ChildState.BACKOFF, now)
         self.wanted = True
         self.due = now
@@ -212,7 +211,7 @@ class Supervision:
         self._starting = True
         self._ended = False
 
-    # Looking
+    # Queries
 
     def __iter__(self) -> Iterator[Child]:
         return iter(self._children.values())
@@ -241,7 +240,7 @@ class Supervision:
     def _independent(self) -> bool:
         return self._spec.strategy is Strategy.ONE_FOR_ONE
 
-    # What operators ask for
+    # Requests
 
     def begin(self, now: float) -> list[Step]:
         """Start the initial children."""
@@ -255,8 +254,8 @@ class Supervision:
         Args:
             spec: The child.
             now: The time.
-            retry_first_start: Whether a failing first start is treated as a failing restart
-                rather than making the child forgotten.
+            retry_first_start: Whether a failing first start is treated as a failing restart.
+                Otherwise the child is deleted.
 
         Raises:
             ChildExists: Its id is taken.
@@ -270,7 +269,7 @@ class Supervision:
         return self._advance(now)
 
     def terminate(self, child_id: str, now: float) -> list[Step]:
-        """Stop a child and keep it stopped; wins over any restart."""
+        """Stop a child and keep it stopped; takes precedence over any restart."""
         child = self.child(child_id)
         child.wanted = False
         match child.state:
@@ -298,7 +297,7 @@ class Supervision:
         return self._advance(now)
 
     def revive(self, child_id: str, now: float) -> list[Step]:
-        """Start a parked child, with its whole budget.
+        """Start a parked child with a full budget.
 
         Raises:
             ChildNotParked: It is not parked.
@@ -311,18 +310,18 @@ class Supervision:
         return self._advance(now)
 
     def delete(self, child_id: str, now: float) -> list[Step]:
-        """Forget a child that is at rest.
+        """Delete a child that is stopped or parked.
 
         Raises:
-            ChildRunning: It is not.
+            ChildRunning: It is neither.
         """
         child = self.child(child_id)
         if child.state not in _DOWN:
             raise ChildRunning(child_id, child.state)
-        return [self._forget(child, Shutdown()), *self._advance(now)]
+        return [self._delete(child, Shutdown()), *self._advance(now)]
 
     def replace(self, spec: ChildSpec[Any], now: float) -> list[Step]:
-        """Give a child a new spec; one that runs or waits is started afresh with it."""
+        """Give a child a new spec; restart it if it runs or waits to be started."""
         child = self.child(spec.id)
         self._spec.check(spec)
         child.spec = spec
@@ -333,19 +332,19 @@ class Supervision:
             return [self._stop(child, now), *self._advance(now)]
         return self._advance(now)
 
-    # What happens
+    # Events
 
     def started(self, child_id: str, now: float) -> list[Step]:
-        """A child is up."""
+        """Handle that a child is up."""
         child = self._children[child_id]
         if child.state is not ChildState.STARTING:
-            return self._advance(now)  # it came up in spite of being told to stop
+            return self._advance(now)  # it came up although it was being stopped
         child.enter(ChildState.RUNNING, now)
         child.first = FirstStart.DONE
         return [Started(child_id), *self._advance(now)]
 
     def ended(self, child_id: str, reason: ExitReason, now: float) -> list[Step]:
-        """A child ended, by itself or because it was stopped."""
+        """Handle the end of a child, by itself or because it was stopped."""
         child = self._children[child_id]
         child.last_exit = reason
         if child.state is ChildState.STOPPING:
@@ -359,7 +358,7 @@ class Supervision:
         return steps + self._advance(now)
 
     def time_passed(self, now: float) -> list[Step]:
-        """Time may have made steps possible."""
+        """Return the steps that time alone made possible."""
         return self._advance(now)
 
     # Rules
@@ -367,7 +366,7 @@ class Supervision:
     def _stopped(self, child: Child, reason: ExitReason, now: float) -> list[Step]:
         restarting_with_group, child.restarting_with_group = child.restarting_with_group, False
         if self._is_temporary(child) and (restarting_with_group or not child.wanted):
-            return [NotStarted(child.id, reason), self._forget(child, reason)]
+            return [NotStarted(child.id, reason), self._delete(child, reason)]
         if child.wanted:
             child.enter(ChildState.BACKOFF, now)
             return []
@@ -377,18 +376,18 @@ class Supervision:
         if child.first is FirstStart.INITIAL:
             self._ended = True
             return [AbortStart(child.id, reason)]
-        return [NotStarted(child.id, reason), self._forget(child, reason)]
+        return [NotStarted(child.id, reason), self._delete(child, reason)]
 
     def _stop_waiting(self, child: Child, now: float) -> list[Step]:
-        """A child that does not run is to stay down."""
+        """Keep down a child that waits to be started or is parked."""
         if self._is_temporary(child):
-            return [NotStarted(child.id, Shutdown()), self._forget(child, Shutdown())]
+            return [NotStarted(child.id, Shutdown()), self._delete(child, Shutdown())]
         return self._settle_as(child, ChildState.STOPPED, Shutdown(), now)
 
     def _ended_for_good(self, child: Child, reason: ExitReason, now: float) -> list[Step]:
-        """A child ended by itself and is not restarted."""
+        """Handle an end that is not followed by a restart."""
         if self._is_temporary(child):
-            steps: list[Step] = [NotStarted(child.id, reason), self._forget(child, reason)]
+            steps: list[Step] = [NotStarted(child.id, reason), self._delete(child, reason)]
         else:
             steps = self._settle_as(child, ChildState.STOPPED, reason, now)
         if child.spec.significant and self._significant_end_counts():
@@ -407,7 +406,7 @@ class Supervision:
         return self._spec.auto_shutdown is AutoShutdown.ALL_SIGNIFICANT and not left
 
     def _failed(self, child: Child, reason: ExitReason, now: float) -> list[Step]:
-        """A child failed and its type wants it restarted: count, then park, give up or retry."""
+        """Handle an end that is followed by a restart: count it; then park, escalate or retry."""
         steps: list[Step] = [NotStarted(child.id, reason)]
         self._reset_attempts_if_healthy(child, now)
         child.restarting_with_group = False
@@ -445,7 +444,7 @@ class Supervision:
     # Steps
 
     def _advance(self, now: float) -> list[Step]:
-        """Take every step that has become possible."""
+        """Return every step that has become possible."""
         if self._ended:
             return []
         steps = [*self._stop_next(now), *self._start_next(now)]
@@ -455,7 +454,7 @@ class Supervision:
         return steps
 
     def _stop_next(self, now: float) -> list[Step]:
-        """Stop the last of those that are restarting_with_group, when the one after it is down."""
+        """Stop the last child that restarts with its group, once the one after it is down."""
         restarting_with_group = [child for child in self if child.restarting_with_group]
         if not restarting_with_group or any(
             child.state is ChildState.STOPPING for child in restarting_with_group
@@ -475,13 +474,13 @@ class Supervision:
         return [self._start(child, now) for child in chosen]
 
     def _may_start(self, child: Child) -> bool:
-        """Initial children come up one after the other, all others when they are due."""
+        """Return whether a due child is next: initial children start one after the other."""
         if child.first is not FirstStart.INITIAL:
             return True
         return next(c for c in self if c.first is FirstStart.INITIAL) is child
 
     def _group_is_busy(self) -> bool:
-        """Whether a child of the group has to come up or go down before the next start."""
+        """Return whether a start or stop in the group has to end before the next start."""
         return any(
             child.restarting_with_group
             or child.state is ChildState.STARTING
@@ -506,6 +505,6 @@ class Supervision:
         child.first = FirstStart.DONE
         return [NotStarted(child.id, reason), Release(child.id, reason)]
 
-    def _forget(self, child: Child, reason: ExitReason) -> Step:
+    def _delete(self, child: Child, reason: ExitReason) -> Step:
         del self._children[child.id]
-        return Forget(child.id, reason)
+        return Delete(child.id, reason)

@@ -1,4 +1,4 @@
-"""The supervisor: an actor that carries out what `Supervision` decides."""
+"""The supervisor: an actor that carries out the steps of `Supervision`."""
 
 from typing import Any, Final
 
@@ -17,8 +17,8 @@ from actors._states import ChildState
 from actors._supervision import (
     AbortStart,
     Child,
+    Delete,
     Escalate,
-    Forget,
     NotStarted,
     Park,
     Ready,
@@ -51,7 +51,7 @@ _ALARM: Final = "alarm"
 
 @define(eq=False)
 class _PendingReplies:
-    """Replies that are due when a child is up, or down."""
+    """Replies that wait for a child to be up, or down."""
 
     _replies: dict[str, list[Reply]] = field(factory=dict, init=False)
 
@@ -63,10 +63,10 @@ class _PendingReplies:
 
 
 class Supervisor(AbstractSupervisor[SupervisorMessage]):
-    """Starts, watches, restarts and stops children as its spec says.
+    """Starts, monitors, restarts and stops children by its spec.
 
-    Speak to it through `SupervisorRef`. It never waits: while children start, stop or sit
-    out a delay it answers everything.
+    `SupervisorRef` is its typed handle. It never blocks: while children start, stop or wait
+    for a delay, it answers requests.
 
     Args:
         spec: Its children and rules.
@@ -79,14 +79,14 @@ class Supervisor(AbstractSupervisor[SupervisorMessage]):
         self._awaiting_stop = _PendingReplies()
 
     def on_start(self) -> None:
-        """Begin to start the children; the supervisor is up when they are."""
+        """Start the first children; the supervisor is up when all are."""
         self._own = cell_of(self.context.ref)
         self._rules = Supervision(self._spec, self.context.random)
         now = self.context.loop_time()
         self._apply(self._rules.begin(now), now)
 
     def receive(self, message: SupervisorMessage) -> object:
-        """Do what an operator asks, or answer with the reason why not."""
+        """Carry out a request, or answer with the error that rejects it."""
         try:
             return self._handle(message, self.context.loop_time())
         except (ChildError, ValueError) as error:
@@ -94,13 +94,13 @@ class Supervisor(AbstractSupervisor[SupervisorMessage]):
             return DEFERRED
 
     def child_ready(self, event: ChildReady) -> None:
-        """A child is up."""
+        """Apply the rules to a child that is up."""
         if self._is_own_child(event.ref):
             now = self.context.loop_time()
             self._apply(self._rules.started(event.ref.name, now), now)
 
     def child_ended(self, event: ChildEnded) -> None:
-        """A child ended: apply the rules."""
+        """Apply the rules to a child that ended."""
         if self._is_own_child(event.ref):
             now = self.context.loop_time()
             self._apply(self._rules.ended(event.ref.name, event.reason, now), now)
@@ -159,7 +159,7 @@ class Supervisor(AbstractSupervisor[SupervisorMessage]):
         return cell
 
     def _reply_when_up(self, child_id: str, steps: list[Step], now: float) -> object:
-        """Take the steps and answer with the child's ref when it is up."""
+        """Apply the steps; answer with the child's ref when it is up."""
         self._awaiting_start.add(child_id, self.context.reply())
         self._apply(steps, now)
         return DEFERRED
@@ -176,7 +176,7 @@ class Supervisor(AbstractSupervisor[SupervisorMessage]):
 
     def _apply_one(self, step: Step) -> None:
         match step:
-            case Start() | Stop() | Release() | Forget():
+            case Start() | Stop() | Release() | Delete():
                 self._change_child(step)
             case Started() | NotStarted():
                 self._reply_to_starters(step)
@@ -185,7 +185,7 @@ class Supervisor(AbstractSupervisor[SupervisorMessage]):
             case Ready() | AbortStart() | Escalate():
                 self._change_own_state(step)
 
-    def _change_child(self, step: Start | Stop | Release | Forget) -> None:
+    def _change_child(self, step: Start | Stop | Release | Delete) -> None:
         match step:
             case Start(child_id):
                 self._cell(child_id).launch()
@@ -194,9 +194,9 @@ class Supervisor(AbstractSupervisor[SupervisorMessage]):
             case Release(child_id, reason):
                 self._reply_to_terminators(child_id)
                 self._cell(child_id).discard(reason)
-            case Forget(child_id, reason):
+            case Delete(child_id, reason):
                 self._reply_to_terminators(child_id)
-                self._forget(child_id, reason)
+                self._delete(child_id, reason)
 
     def _reply_to_starters(self, step: Started | NotStarted) -> None:
         for reply in self._awaiting_start.take(step.id):
@@ -224,10 +224,10 @@ class Supervisor(AbstractSupervisor[SupervisorMessage]):
                 self.context.stop(reason)
 
     def _set_alarm(self, now: float) -> None:
-        """Wake up when time alone makes the next step possible.
+        """Set the timer to the next time that makes a step possible.
 
-        `now` is the time the rules were applied at. With a later one, a delay that ended in
-        between would count as over although nothing was started.
+        `now` is the time at which the rules were applied. With a later time, a delay that ended
+        in between would count as over although nothing was started.
         """
         due = self._rules.next_due(now)
         if due is None:
@@ -242,7 +242,7 @@ class Supervisor(AbstractSupervisor[SupervisorMessage]):
     # Cells
 
     def _cell(self, child_id: str) -> Cell[Any]:
-        """Return the cell of a child, made when first needed; it survives every restart."""
+        """Return the cell of a child, made when first needed; it outlives every restart."""
         cell = self._cells.get(child_id)
         if cell is None:
             cell = self._cells[child_id] = self._make_cell(self._rules.child(child_id).spec)
@@ -261,7 +261,7 @@ class Supervisor(AbstractSupervisor[SupervisorMessage]):
             )
         )
 
-    def _forget(self, child_id: str, reason: ExitReason) -> None:
+    def _delete(self, child_id: str, reason: ExitReason) -> None:
         cell = self._cells.pop(child_id, None)
         if cell is not None:
             cell.discard(reason)

@@ -1,4 +1,4 @@
-"""What a supervisor is asked by operators, told by the runtime, and the handle that asks it."""
+"""The protocol of supervisors: requests, messages of the runtime, and the typed handle."""
 
 import asyncio
 from abc import abstractmethod
@@ -54,7 +54,7 @@ class ReplaceChild(Request[Ref[Any]]):
 
 @frozen
 class DeleteChild(Request[None]):
-    """Forget a child."""
+    """Delete a child."""
 
     id: str
 
@@ -73,7 +73,7 @@ class WhichChild(Request[ChildInfo]):
 
 @frozen
 class Alarm:
-    """The supervisor's own reminder that a delay is over."""
+    """The message of the supervisor's timer."""
 
 
 SupervisorMessage: TypeAlias = (
@@ -87,19 +87,19 @@ SupervisorMessage: TypeAlias = (
     | WhichChild
     | Alarm
 )
-"""Everything a supervisor receives."""
+"""The messages that a supervisor receives."""
 
 
 @frozen
 class SupervisorRef:
-    """A supervisor as its operators see it.
+    """The typed handle to a supervisor.
 
     Every method sends one request and returns the future of its answer. Requests that start
-    or stop a child have no timeout of their own: the child's deadlines bound them. If the
-    supervisor ends first they fail with `ActorDied`.
+    or stop a child have no timeout: the child's deadlines bound them. If the supervisor ends
+    first, they fail with `ActorDied`.
 
     Attributes:
-        ref: The supervisor as an actor.
+        ref: The ref of the supervisor.
     """
 
     ref: Ref[Any]
@@ -110,12 +110,12 @@ class SupervisorRef:
         Args:
             spec: The child.
             wait: Whether to answer only when it is up. A child whose first start fails is
-                then forgotten. Otherwise the answer comes at once, and a failing first
-                start is treated as a failing restart: counted, delayed and tried again.
+                then deleted. Otherwise the answer comes at once, and a failing first start
+                is treated as a failing restart: counted, delayed and tried again.
 
         Raises:
             ChildExists: Its id is taken.
-            StartError: It did not come up, or was terminated meanwhile.
+            StartError: It did not start, or was terminated meanwhile.
             ValueError: It does not fit the supervisor's `auto_shutdown`.
         """
         return self.ref.ask(StartChild(spec, wait), timeout=None)
@@ -123,8 +123,8 @@ class SupervisorRef:
     def terminate_child(self, child_id: str) -> asyncio.Future[None]:
         """Stop a child and keep its spec; answered when it is down.
 
-        Wins over everything: a start or restart under way is cancelled, a delay ends, and
-        no automatic restart follows. A temporary child is forgotten.
+        It takes precedence: a start or restart under way is cancelled, a delay ends, and no
+        automatic restart follows. A temporary child is deleted.
 
         Raises:
             NoSuchChild: There is no such child.
@@ -138,22 +138,22 @@ class SupervisorRef:
             NoSuchChild: There is no such child.
             ChildRunning: It is not stopped.
             ChildIsParked: It is parked; revive it.
-            StartError: It did not come up; its restart rules apply from now on.
+            StartError: It did not start; its restart rules apply from now on.
         """
         return self.ref.ask(RestartChild(child_id), timeout=None)
 
     def revive_child(self, child_id: str) -> asyncio.Future[Ref[Any]]:
-        """Start a parked child with its whole budget; answered when it is up.
+        """Start a parked child with a full budget; answered when it is up.
 
         Raises:
             NoSuchChild: There is no such child.
             ChildNotParked: It is not parked.
-            StartError: It did not come up; its restart rules apply from now on.
+            StartError: It did not start; its restart rules apply from now on.
         """
         return self.ref.ask(ReviveChild(child_id), timeout=None)
 
     def delete_child(self, child_id: str) -> asyncio.Future[None]:
-        """Forget a child that is stopped or parked.
+        """Delete a child that is stopped or parked.
 
         Raises:
             NoSuchChild: There is no such child.
@@ -162,14 +162,14 @@ class SupervisorRef:
         return self.ref.ask(DeleteChild(child_id), timeout=None)
 
     def replace_child(self, spec: ChildSpec[M]) -> asyncio.Future[Ref[M]]:
-        """Give the child of this id a new spec, keeping its place, ref and mailbox.
+        """Give the child of this id a new spec; its place, ref and mailbox stay.
 
-        One that runs or waits to be restarted is started afresh, and the answer comes when
-        it is up; one that is stopped or parked stays so, and the answer comes at once.
+        A child that runs or waits to be restarted is restarted, and the answer comes when it
+        is up. A stopped or parked child stays down, and the answer comes at once.
 
         Raises:
             NoSuchChild: There is no such child.
-            StartError: It did not come up; its restart rules apply from now on.
+            StartError: It did not start; its restart rules apply from now on.
             ValueError: It does not fit the supervisor's `auto_shutdown`.
         """
         return self.ref.ask(ReplaceChild(spec), timeout=None)
@@ -205,20 +205,19 @@ class ChildEnded:
 
 
 class AbstractSupervisor(Actor[M]):
-    """An actor that decides over the starts of others.
+    """An actor that starts and stops other actors.
 
-    It handles messages while its own start is under way, and says itself when it is done
-    (compare systemd's `Type=notify`). Its own stop has no deadline: that of each child
-    bounds it.
+    It handles messages during its own start, and reports itself when it is up (compare
+    systemd's `Type=notify`). Its stop has no deadline: the deadlines of its children bound it.
     """
 
     @abstractmethod
     def child_ready(self, event: ChildReady) -> None:
-        """A child is up."""
+        """Handle that a child is up."""
 
     @abstractmethod
     def child_ended(self, event: ChildEnded) -> None:
-        """A child ended."""
+        """Handle the end of a child."""
 
     @abstractmethod
     def child_infos(self) -> tuple[ChildInfo, ...]:

@@ -1,4 +1,4 @@
-"""The actor system: where actors are spawned, found, watched and stopped."""
+"""The actor system: spawn, find, inspect and stop actors."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -33,16 +33,16 @@ class ActorSystem:
     """A tree of actors on the running event loop.
 
     Use it as an async context manager: leaving it stops all actors, the last made first,
-    and waits for their end. An actor in which `KeyboardInterrupt` was raised makes the
-    system stop in the same orderly way and raise it again at the end.
+    and waits for their end. A `KeyboardInterrupt` in an actor stops the system in the same
+    order, and the context manager then raises it.
 
     Args:
         name: The name of the root in `tree`.
-        random: The source of all randomness of the runtime; seeded by the operating system
-            unless given.
+        random: The source of all randomness of the runtime; by default seeded by the
+            operating system.
         on_crash: Called with each crash and each failed start; logs it by default.
-        interceptors: See every message and every start.
-        cancel_policy: How long to wait for code that was cancelled.
+        interceptors: Called with every message and every start.
+        cancel_policy: How to treat code that does not end when it is cancelled.
     """
 
     def __init__(
@@ -99,15 +99,15 @@ class ActorSystem:
         max_handle: float | None = None,
         interceptors: Iterable[Interceptor] = (),
     ) -> Ref[M]:
-        """Start an actor that nobody supervises; it can be sent to at once.
+        """Start an unsupervised actor; its ref accepts messages at once.
 
         Args:
             factory: Makes the behaviour.
-            name: Registers it under this name; otherwise it gets a made-up one.
+            name: The name to register; None generates one and registers none.
             mailbox: The bounds of its mailbox.
-            shutdown: How long it may take to stop.
+            shutdown: The deadline of its stop, in seconds.
             max_handle: Seconds after which a running handler is reported as slow.
-            interceptors: See its messages before it does.
+            interceptors: Called with its messages before they are delivered.
 
         Raises:
             NameTaken: Another actor has this name.
@@ -121,7 +121,7 @@ class ActorSystem:
     ) -> SupervisorRef:
         """Start a root supervisor and wait until all its children are up.
 
-        If it ends later without having been asked to, the system has failed: see `failed`.
+        If it ends later without a request to stop, the system has failed: see `failed`.
 
         Raises:
             StartError: A child failed to start; those started before are stopped again.
@@ -155,14 +155,14 @@ class ActorSystem:
     async def stop(
         self, ref: Ref[Any], reason: ExitReason | None = None, timeout: float | None = None
     ) -> ExitReason:
-        """Ask an actor to end after its current handler; return why it ended.
+        """Stop an actor after its current handler; return its exit reason.
 
-        This overtakes messages that wait. A supervised child is restarted if its type says
-        so; use `SupervisorRef.terminate_child` to keep it down.
+        The stop overtakes queued messages. A supervised child is restarted if its restart
+        type says so; use `SupervisorRef.terminate_child` to keep it down.
 
         Args:
             ref: The actor.
-            reason: What to tell it; `Shutdown` by default.
+            reason: The exit reason; `Shutdown` by default.
             timeout: Seconds after which it is killed; its own deadline by default.
         """
         cell = cell_of(ref)
@@ -172,16 +172,16 @@ class ActorSystem:
         return await ended
 
     def kill(self, ref: Ref[Any]) -> None:
-        """End an actor by force: its handler is cancelled, its children are killed."""
+        """Kill an actor: cancel its handler, and kill its children."""
         cell = cell_of(ref)
         self._runtime.expect_exit(cell)
         cell.request_kill()
 
     async def join(self, ref: Ref[Any]) -> ExitReason:
-        """Wait until the current incarnation of an actor ended; return why."""
+        """Wait for the end of the current incarnation; return its exit reason."""
         return await cell_of(ref).join()
 
-    # Finding and watching
+    # Finding and inspecting
 
     def whereis(self, name: str) -> Ref[Any] | None:
         """Return the living actor registered under `name`, or None."""
@@ -200,7 +200,7 @@ class ActorSystem:
         return system_node(self.name, tuple(self._runtime.roots))
 
     def suspend(self, ref: Ref[Any]) -> None:
-        """Hold back the user messages of an actor; stop, kill and timers still reach it."""
+        """Leave user messages in the mailbox of an actor; stops, kills and timers still work."""
         cell_of(ref).suspend()
 
     def resume(self, ref: Ref[Any]) -> None:
@@ -213,7 +213,7 @@ class ActorSystem:
 
     @property
     def counters(self) -> Counters:
-        """How often something went wrong so far."""
+        """Counts of faults so far."""
         return self._runtime.counters
 
     @property
@@ -223,15 +223,15 @@ class ActorSystem:
 
     @property
     def random(self) -> Random:
-        """The source of randomness of the whole system."""
+        """The source of randomness of the system."""
         return self._random
 
     @property
     def failed(self) -> RootFailed | None:
-        """How the first root supervisor failed, or None."""
+        """The failure of the first root supervisor that failed, or None."""
         failure = self._runtime.root_failure
         return failure.result() if failure.done() else None
 
     async def wait_failed(self) -> RootFailed:
-        """Wait until a root supervisor fails; for ever if none does."""
+        """Wait until a root supervisor fails."""
         return await asyncio.shield(self._runtime.root_failure)

@@ -1,7 +1,7 @@
-"""Running awaitables of actors in tasks, so that nothing they raise ends the loop.
+"""Run awaitables of actors in tasks, with every exception contained in the task.
 
-asyncio lets `SystemExit` and `KeyboardInterrupt` raised in a task end the whole run; here
-they are carried out of the task like any other error.
+asyncio lets a `SystemExit` or `KeyboardInterrupt` of a task end the loop; `guarded` wraps them,
+and `error_of` unwraps them.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 CURRENT_ACTOR: Final[ContextVar["Cell[Any] | None"]] = ContextVar("actors_current", default=None)
-"""The actor on whose behalf a task runs."""
+"""The actor for which the current task runs."""
 
 
 @define(eq=False)
@@ -42,7 +42,7 @@ class PendingHandler:
 
 
 class CarriedError(Exception):
-    """Carries an exception that asyncio would not keep inside a task."""
+    """Wraps an exception that would otherwise leave its task and end the loop."""
 
     def __init__(self, error: BaseException) -> None:
         super().__init__(error)
@@ -50,7 +50,7 @@ class CarriedError(Exception):
 
 
 async def guarded(cell: "Cell[Any]", awaitable: Awaitable[T]) -> T:
-    """Await `awaitable` on behalf of `cell`."""
+    """Await `awaitable` for `cell`."""
     CURRENT_ACTOR.set(cell)
     try:
         return await awaitable
@@ -59,13 +59,13 @@ async def guarded(cell: "Cell[Any]", awaitable: Awaitable[T]) -> T:
 
 
 def close_unstarted(awaitable: Awaitable[Any]) -> None:
-    """Close a coroutine whose guard was cancelled before it got to await it."""
+    """Close a coroutine whose task was cancelled before its first step."""
     if isinstance(awaitable, CoroutineType) and getcoroutinestate(awaitable) == CORO_CREATED:
         awaitable.close()
 
 
 def error_of(task: asyncio.Task[Any]) -> BaseException | None:
-    """Return what a finished guarded task raised, cancellation included."""
+    """Return the exception of a finished guarded task, also a cancellation, or None."""
     if task.cancelled():
         return asyncio.CancelledError("cancelled from outside of the actor")
     error = task.exception()

@@ -1,4 +1,4 @@
-"""Timers owned by an actor: they end with it, and a cancelled one never fires."""
+"""Timers of actors, and deadlines that are never early."""
 
 import asyncio
 import math
@@ -10,22 +10,22 @@ from attrs import define, field
 from actors._messages import TimerId
 
 _TICKS: Final = 1000
-"""uvloop's clock counts milliseconds."""
+"""Ticks of uvloop's clock in a second."""
 
 
 @define(eq=False)
 class Timer:
-    """One timer. Also the entry that waits in the owner's control queue once it fired.
+    """One timer; also the entry in the control queue of its owner after it fired.
 
     Attributes:
         id: Its id.
         key: Its key, or None.
-        message: What the owner receives.
+        message: The message to its owner.
         period: Seconds between two firings; None for a timer that fires once.
         due: When it fires next, in the loop's time.
-        queued: Whether a firing waits to be handled. A periodic timer that is faster than
-            its owner does not pile up.
-        cancelled: Whether it must not be handled any more.
+        queued: Whether it waits in the control queue. A periodic timer is queued once, however
+            slow its owner is.
+        cancelled: Whether it is cancelled, so that a queued entry is skipped.
     """
 
     id: TimerId
@@ -45,8 +45,8 @@ Post: TypeAlias = Callable[[Timer], None]
 class Timers:
     """The timers of one incarnation.
 
-    Cancelling a timer also takes back a firing that was not handled yet, as OTP's
-    `gen_statem` promises for its timeouts.
+    They end with it. Cancelling a timer also drops its message if that is queued, as OTP's
+    `gen_statem` does with its timeouts.
     """
 
     _loop: asyncio.AbstractEventLoop
@@ -58,7 +58,7 @@ class Timers:
     def start(
         self, delay: float, message: object, key: Hashable = None, *, every: bool = False
     ) -> TimerId:
-        """Start a timer; a key replaces the timer that was started under it before.
+        """Start a timer; it replaces an earlier timer of the same key.
 
         Raises:
             ValueError: The delay is negative, or zero for a periodic timer.
@@ -71,7 +71,7 @@ class Timers:
     def start_at(
         self, due: float, message: object, key: Hashable, *, period: float | None = None
     ) -> TimerId:
-        """Start a timer that fires at a time of the loop's clock."""
+        """Start a timer that fires at `due`, in the loop's time."""
         if key is not None:
             self.cancel(key)
         self._last += 1
@@ -102,7 +102,7 @@ class Timers:
             self.cancel(timer_id)
 
     def begin(self, timer: Timer) -> bool:
-        """Note that a firing is handled now; return False if it was cancelled meanwhile."""
+        """Take a timer from the control queue; return False if it was cancelled meanwhile."""
         timer.queued = False
         if timer.period is None and not timer.cancelled:
             self._remove(timer)
@@ -124,7 +124,7 @@ class Timers:
             self._post(timer)
 
     def _next_due(self, due: float, period: float) -> float:
-        """Keep the rhythm, but skip the beats that were missed."""
+        """Return the next multiple of the period that is not over."""
         missed = max(0, int((self._loop.time() - due) / period))
         return due + period * (missed + 1)
 
@@ -135,15 +135,15 @@ class Timers:
 
 
 def not_before(due: float, loop: asyncio.AbstractEventLoop) -> float:
-    """Return the time to give to `loop.call_at`, so that the call does not come before `due`.
+    """Return the argument for `loop.call_at` with which the call does not come before `due`.
 
-    uvloop counts in whole milliseconds and takes the nearest, so it may call half of one too
-    early by its own clock. Who then waits for the rest waits for nothing, which it rounds to
-    zero, over and over until the clock ticks. So it is asked for the next whole millisecond.
-    The loops of the standard library, and the simulation's, keep the exact time.
+    uvloop rounds to the nearest millisecond, so it may call up to half a millisecond early by
+    its own clock. A caller that then waits for the rest waits for less than half a millisecond,
+    which is rounded to zero, and spins until the clock ticks. So the time is rounded up to the
+    next millisecond. The loops of the standard library and the simulation loop are exact.
     """
     if isinstance(loop, asyncio.BaseEventLoop) or due == math.inf:
         return due
     tick = math.ceil(due * _TICKS)
-    # The product is rounded, so the tick may lie a hair before the time that it was made of.
+    # The product is rounded, so the tick may lie just before `due`.
     return (tick if tick / _TICKS >= due else tick + 1) / _TICKS

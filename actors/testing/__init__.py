@@ -1,7 +1,7 @@
-"""The test kit: a virtual clock and seeded interleaving, probes, and faults on demand.
+"""The test kit: an event loop with a virtual clock, a recording actor, and fault injection.
 
-`SimulationLoop` moves time only when nothing can run, shuffles the steps of tasks by a seed
-and reports deadlocks. `Probe` records what reaches it. `Faults` makes things go wrong.
+`SimulationLoop` advances time only when nothing can run, shuffles the steps of tasks by a seed
+and reports deadlocks. `Probe` records messages and events. `Faults` injects faults by a plan.
 """
 
 from actors.testing.faults import (

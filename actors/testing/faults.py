@@ -1,7 +1,7 @@
-"""Faults on demand: messages lost, late, doubled or poisonous; starts that fail.
+"""Fault injection: messages dropped, delayed, duplicated or failed; starts that fail.
 
-A `FaultPlan` is plain data that says which message or start of which actor goes wrong;
-`Faults` is the interceptor that carries it out. `FlakyActor` goes wrong when told to.
+A `FaultPlan` is plain data that names the messages and starts that fail, and `Faults` the
+interceptor that carries it out. `FlakyActor` fails on request.
 """
 
 import asyncio
@@ -23,18 +23,18 @@ M = TypeVar("M")
 
 
 class InjectedFault(Exception):  # noqa: N818 - named for what it is
-    """What injected faults raise, so that a test can tell it from a real bug."""
+    """Raised by injected faults, so that a test can tell them from bugs."""
 
 
 @frozen
 class MessageFault:
-    """Something goes wrong with one message, or with every message, to an actor.
+    """A fault of one message, or of every message, to an actor.
 
     Attributes:
         target: The actor's path; `*` stands for any characters.
-        verdict: What happens: `Drop`, `Delay`, `Duplicate` or `Fail`.
-        nth: Which of the fitting messages to one actor, from 1; None means all of them.
-        message: The type of message it is about.
+        verdict: The fault: `Drop`, `Delay`, `Duplicate` or `Fail`.
+        nth: The number of the matching message to one actor, from 1; None means all.
+        message: The type of the message.
     """
 
     target: str
@@ -43,19 +43,19 @@ class MessageFault:
     message: type = object
 
     def hits(self, message: object, path: str) -> bool:
-        """Tell whether the fault is about this message, apart from counting."""
+        """Return whether the fault matches this message, apart from `nth`."""
         return isinstance(message, self.message) and fnmatchcase(path, self.target)
 
 
 @frozen
 class StartFault:
-    """Starts of an actor fail.
+    """A fault of the starts of an actor.
 
     Attributes:
         target: The actor's path; `*` stands for any characters.
         first: The first start that fails, from 1.
-        times: How many starts fail in a row.
-        error: What the start raises.
+        times: The number of consecutive starts that fail.
+        error: The error that the start raises.
     """
 
     target: str
@@ -64,14 +64,14 @@ class StartFault:
     error: BaseException = field(factory=lambda: InjectedFault("the start was made to fail"))
 
     def hits(self, start: int, path: str) -> bool:
-        """Tell whether this start of the actor fails."""
+        """Return whether this start of the actor fails."""
         in_range = self.first <= start < self.first + self.times
         return in_range and fnmatchcase(path, self.target)
 
 
 @frozen
 class FaultPlan:
-    """Everything that shall go wrong; the first fitting fault of a message counts."""
+    """The faults to inject; the first fault that matches a message applies."""
 
     messages: tuple[MessageFault, ...] = ()
     starts: tuple[StartFault, ...] = ()
@@ -85,7 +85,7 @@ class Faults(Interceptor):
     _seen: Counter[tuple[int, str]] = field(factory=Counter, init=False)
 
     def around(self, message: object, ref: Ref[Any]) -> object:
-        """Return the message, or what happens to it."""
+        """Return the message, or its fault."""
         verdict: object = message
         for number, fault in enumerate(self.plan.messages):
             if fault.hits(message, ref.path):
@@ -95,7 +95,7 @@ class Faults(Interceptor):
         return verdict
 
     def starting(self, ref: Ref[Any]) -> None:
-        """Fail a start if the plan says so."""
+        """Fail a start if the plan has a fault for it."""
         for fault in self.plan.starts:
             if fault.hits(ref.incarnation, ref.path):
                 raise fault.error
@@ -103,44 +103,44 @@ class Faults(Interceptor):
 
 @frozen
 class Crash:
-    """Tells a `FlakyActor` to raise."""
+    """Makes a `FlakyActor` raise."""
 
     error: BaseException = field(factory=lambda: InjectedFault("told to crash"))
 
 
 @frozen
 class Finish:
-    """Tells a `FlakyActor` to end by itself."""
+    """Makes a `FlakyActor` end by itself."""
 
     reason: ExitReason = field(factory=Normal)
 
 
 @frozen
 class Hang:
-    """Tells a `FlakyActor` to await for ever, swallowing the first `swallow` cancellations."""
+    """Makes a `FlakyActor` await for ever, swallowing the first `swallow` cancellations."""
 
     swallow: int = 0
 
 
 @frozen
 class Echo(Request[Any]):
-    """Asks a `FlakyActor` for its value back."""
+    """Makes a `FlakyActor` answer with `value`."""
 
     value: object = None
 
 
 class FlakyActor(Actor[Any]):
-    """An actor that goes wrong when told to, and on stop as it was made.
+    """An actor that fails on request.
 
     Args:
-        hang_on_stop: How its `on_stop` hangs; None lets it stop at once.
+        hang_on_stop: How its `on_stop` hangs; None stops it at once.
     """
 
     def __init__(self, hang_on_stop: Hang | None = None) -> None:
         self._hang_on_stop = hang_on_stop
 
     def receive(self, message: Any) -> object:
-        """Do as told; anything unknown is ignored."""
+        """Carry out a `Crash`, `Finish`, `Hang` or `Echo`; ignore any other message."""
         match message:
             case Crash(error):
                 raise error
@@ -153,13 +153,13 @@ class FlakyActor(Actor[Any]):
         return None
 
     def on_stop(self, reason: ExitReason) -> Awaitable[None] | None:
-        """Stop at once, or not."""
+        """Stop at once, or hang."""
         del reason
         return None if self._hang_on_stop is None else hang(self._hang_on_stop.swallow)
 
 
 async def hang(swallow: int = 0) -> None:
-    """Await for ever; the first `swallow` cancellations change nothing."""
+    """Await for ever, swallowing the first `swallow` cancellations."""
     while True:
         try:
             await asyncio.get_running_loop().create_future()
@@ -172,7 +172,7 @@ async def hang(swallow: int = 0) -> None:
 def flaky_start(
     factory: Callable[[], Actor[M]], times: int, error: BaseException | None = None
 ) -> Callable[[], Actor[M]]:
-    """Make a factory of which the first `times` calls fail."""
+    """Return a factory whose first `times` calls fail."""
     failures = iter(range(times))
 
     def start() -> Actor[M]:

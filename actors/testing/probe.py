@@ -1,4 +1,4 @@
-"""A probe: an actor that records what reaches it, and lets a test wait for it."""
+"""`Probe`, an actor that records messages and events, for tests that wait for them."""
 
 import asyncio
 from collections import deque
@@ -19,7 +19,7 @@ T = TypeVar("T")
 Predicate: TypeAlias = Callable[[Any], bool]
 
 WITHIN: Final = 1.0
-"""Seconds a probe waits unless told otherwise; virtual ones on the simulation loop."""
+"""The default time that a probe waits, in seconds; virtual on the simulation loop."""
 
 
 @frozen
@@ -34,18 +34,18 @@ class _Link(Request[None]):
 
 @frozen
 class _Catch(Request[None]):
-    """Answered when all that was sent to the probe before has arrived."""
+    """Answered after every message that was sent to the probe before it."""
 
 
 class Probe(Actor[Any]):
-    """An actor that keeps every message, `Down`, exit and event until a test takes it.
+    """An actor that records every message, `Down`, exit and event until a test takes it.
 
-    It traps exits, so what it is linked to does not end it. Spawned in a system on creation.
+    It traps exits, so linked actors do not end it. It is spawned when it is made.
 
     Args:
-        system: Where to live; its events are recorded from now on.
+        system: The system in which it is spawned, and whose events it records.
         name: The name to register.
-        answer: Computes the answers to asks; by default they are answered with None.
+        answer: Computes the answers to requests; by default they are None.
     """
 
     trap_exits = True
@@ -67,15 +67,15 @@ class Probe(Actor[Any]):
 
     @property
     def unread(self) -> tuple[Any, ...]:
-        """The messages nobody took yet."""
+        """The messages that no `expect` took yet."""
         return tuple(self._messages)
 
     async def watch(self, ref: Ref[Any]) -> None:
-        """Monitor an actor; its end is then there for `expect_down`."""
+        """Monitor an actor; `expect_down` then takes its end."""
         await self.ref.ask(_Watch(ref))
 
     async def link(self, ref: Ref[Any]) -> None:
-        """Link to an actor; its end is then there for `expect_exit`."""
+        """Link to an actor; `expect_exit` then takes its end."""
         await self.ref.ask(_Link(ref))
 
     @overload
@@ -83,14 +83,14 @@ class Probe(Actor[Any]):
     @overload
     async def expect(self, expected: Predicate, within: float = ...) -> Any: ...
     async def expect(self, expected: Any, within: float = WITHIN) -> Any:
-        """Take the next message, which must fit.
+        """Take the next message, which must match.
 
         Args:
-            expected: A type, or a function that accepts the message.
+            expected: A type, or a predicate.
             within: Seconds to wait for it.
 
         Raises:
-            AssertionError: No message came, or the next one does not fit.
+            AssertionError: No message came, or the next one does not match.
         """
         await self._until(lambda: bool(self._messages), within, "a message")
         message = self._messages.popleft()
@@ -98,7 +98,7 @@ class Probe(Actor[Any]):
         return message
 
     async def expect_nothing(self, for_: float = 0.0) -> None:
-        """Check that no message comes for so many seconds, and none is on its way then.
+        """Check that no message comes for `for_` seconds, and that none is queued then.
 
         Raises:
             AssertionError: There is one.
@@ -113,7 +113,7 @@ class Probe(Actor[Any]):
         assert not self._messages, f"expected no message, got {list(self._messages)!r}"
 
     async def expect_down(self, ref: Ref[Any], within: float = WITHIN) -> ExitReason:
-        """Take the `Down` of a watched actor; return why it ended.
+        """Take the `Down` of a monitored actor; return its exit reason.
 
         Raises:
             AssertionError: None came.
@@ -122,7 +122,7 @@ class Probe(Actor[Any]):
         return (await self._take(self._downs, lambda down: down.ref is ref, within, what)).reason
 
     async def expect_exit(self, ref: Ref[Any], within: float = WITHIN) -> ExitReason:
-        """Take the exit of a linked actor; return why it ended.
+        """Take the exit of a linked actor; return its exit reason.
 
         Raises:
             AssertionError: None came.
@@ -135,7 +135,7 @@ class Probe(Actor[Any]):
     @overload
     async def expect_event(self, expected: Predicate, within: float = ...) -> Any: ...
     async def expect_event(self, expected: Any, within: float = WITHIN) -> Any:
-        """Take the first unread event that fits, and forget those before it.
+        """Take the first recorded event that matches, and drop those before it.
 
         Raises:
             AssertionError: None came.
@@ -160,7 +160,7 @@ class Probe(Actor[Any]):
         return None
 
     def on_down(self, down: Down) -> None:
-        """Record the end of a watched actor."""
+        """Record the end of a monitored actor."""
         self._note(self._downs, down)
 
     def on_exit(self, exit: LinkExit) -> None:  # noqa: A002 - as in Actor
@@ -168,7 +168,7 @@ class Probe(Actor[Any]):
         self._note(self._exits, exit)
 
     def on_stop(self, reason: ExitReason) -> None:
-        """Record no more events."""
+        """Unsubscribe from the events."""
         del reason
         self._subscription.cancel()
 

@@ -2,7 +2,7 @@
 
 Code that waits is slow to test and code that races is hard to test. Under `SimulationLoop` an hour
 of waiting takes no time, and the order in which ready tasks take their next step is drawn from a
-seed: a run is repeated exactly by its seed, and an ordering bug shows up under some of them.
+seed: the seed repeats a run exactly, and some seeds expose an ordering bug.
 
 The clock moves only when nothing else can happen. That needs care, because a busy thread or a
 child process looks just like idleness to an event loop: loops that jump ahead whenever their
@@ -35,11 +35,11 @@ _FINEST_RESOLUTION = 1e-9
 
 
 class Deadlock(Exception):  # noqa: N818 - it names what happened, as in operating systems
-    """Nothing can ever run again, but something still waits.
+    """Nothing can run again, but tasks still wait.
 
     Raised by the loop itself, out of `run_until_complete`: no callback is ready, no timer is set
     and no external work is under way. The message names the waiting tasks. Either one of them
-    waits for what nobody will do, or real work was not announced with `SimulationLoop.external`.
+    waits for an event that cannot happen, or real work was not marked `SimulationLoop.external`.
     """
 
     def __init__(self, waiting: tuple[str, ...]) -> None:
@@ -52,7 +52,7 @@ class Deadlock(Exception):  # noqa: N818 - it names what happened, as in operati
 
 
 class _Selector(selectors.DefaultSelector):
-    """A selector that asks the loop what to do where a real one would wait."""
+    """A selector that calls the loop where a real one would wait."""
 
     def __init__(self, on_idle: Callable[[], bool]) -> None:
         super().__init__()
@@ -105,9 +105,9 @@ class SimulationLoop(asyncio.SelectorEventLoop):
     def external(self) -> Iterator[None]:
         """Hold the clock while real work is under way that this loop cannot see.
 
-        For threads and child processes: `with loop.external(): await process.wait()`. What
-        `run_in_executor` and `asyncio.to_thread` start is counted without it. Use it on the
-        loop's own thread.
+        For threads and child processes: `with loop.external(): await process.wait()`. Calls of
+        `run_in_executor` and `asyncio.to_thread` are counted without it. Use it on the loop's
+        own thread.
         """
         self._external += 1
         try:
@@ -119,7 +119,7 @@ class SimulationLoop(asyncio.SelectorEventLoop):
         """Return a future that is done once nothing more happens at the present time.
 
         That is: no step is ready, no socket, no timer is due, and no external work is under way.
-        Of several waiters each is woken in turn, when what the one before it caused is over.
+        Several waiters are woken in turn, each after the effects of the one before.
         """
         settled = self.create_future()
         self._settling.append(settled)
@@ -133,14 +133,13 @@ class SimulationLoop(asyncio.SelectorEventLoop):
     ) -> asyncio.Future[_T]:
         """Call `func` in a thread of `executor`, holding the clock until it has ended.
 
-        A cancelled call still holds the clock while its thread runs: what the thread does is as
-        real as before.
+        A cancelled call still holds the clock while its thread runs.
         """
         self._check_open()
         work = (executor or self._default_threads()).submit(func, *args)
         self._external += 1
         result = asyncio.wrap_future(work, loop=self)
-        # Registered after wrap_future's own callback: the clock is let go after the result is in.
+        # Registered after wrap_future's own callback: the clock is released after the result is set.
         work.add_done_callback(lambda _: self._release_soon())
         return result
 
@@ -184,7 +183,7 @@ class SimulationLoop(asyncio.SelectorEventLoop):
         )
 
     def _on_idle(self) -> bool:
-        """Do what comes next when nothing is ready; true if that is to wait in real time."""
+        """Wake a `settle` or move the clock; return whether to wait in real time instead."""
         if self._external:
             return True
         if self._wake_settled():
@@ -213,7 +212,7 @@ def run_simulation(main: Callable[[], Coroutine[Any, Any, _T]], seed: int = 0) -
     """Run `main()` on a new `SimulationLoop` and return its result.
 
     Raises:
-        Deadlock: `main` waits for something that can never happen.
+        Deadlock: `main` waits for an event that cannot happen.
     """
     with asyncio.Runner(loop_factory=lambda: SimulationLoop(seed)) as runner:
         return runner.run(main())
@@ -225,7 +224,7 @@ async def settle() -> None:
 
 
 async def advance(seconds: float) -> None:
-    """Let `seconds` of virtual time pass, with all that happens in them, then `settle`."""
+    """Let `seconds` of virtual time pass, then `settle`."""
     if seconds < 0:
         raise ValueError(f"time moves forward only, not by {seconds} seconds")
     _simulation()  # on a real loop, refuse before sleeping

@@ -3,6 +3,7 @@
 import ast
 import asyncio
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -251,7 +252,7 @@ async def test_the_runtime_makes_every_transition_of_the_table(
     assert pair in transitions[ref]
     for made in transitions.values():
         assert set(made) <= set(LEGAL)
-        assert all(left[1] is right[0] for left, right in zip(made, made[1:], strict=False))
+        assert all(left[1] is right[0] for left, right in pairwise(made))
 
 
 @pytest.mark.sim

@@ -28,8 +28,8 @@ from actors import (
 )
 from actors._supervision import (
     AbortStart,
+    Delete,
     Escalate,
-    Forget,
     NotStarted,
     Park,
     Ready,
@@ -69,7 +69,7 @@ def running(*children: ChildSpec[Any], **settings: Any) -> Supervision:
 
 def moves(steps: list[Step]) -> list[Step]:
     """Leave out the steps that only inform."""
-    return [step for step in steps if isinstance(step, Start | Stop | Release | Forget | Escalate)]
+    return [step for step in steps if isinstance(step, Start | Stop | Release | Delete | Escalate)]
 
 
 def states(rules: Supervision) -> dict[str, ChildState]:
@@ -101,7 +101,7 @@ def test_an_initial_child_that_fails_fails_the_supervisor() -> None:
 def test_an_added_child_that_fails_at_first_is_forgotten() -> None:
     rules = running(spec("a"))
     assert rules.add(spec("b"), 1.0, retry_first_start=False) == [Start("b")]
-    assert rules.ended("b", NO_START, 2.0) == [NotStarted("b", NO_START), Forget("b", NO_START)]
+    assert rules.ended("b", NO_START, 2.0) == [NotStarted("b", NO_START), Delete("b", NO_START)]
     assert states(rules) == {"a": ChildState.RUNNING}
 
 
@@ -195,7 +195,7 @@ def test_a_failing_restart_of_a_group_begins_again() -> None:
 def test_a_temporary_bystander_is_stopped_and_forgotten() -> None:
     rules = running(spec("a"), spec("t", restart=Restart.TEMPORARY), strategy=Strategy.ONE_FOR_ALL)
     assert moves(rules.ended("a", CRASH, 1.0)) == [Stop("t")]
-    assert moves(rules.ended("t", Shutdown(), 1.0)) == [Forget("t", Shutdown()), Start("a")]
+    assert moves(rules.ended("t", Shutdown(), 1.0)) == [Delete("t", Shutdown()), Start("a")]
     assert states(rules) == {"a": ChildState.STARTING}
 
 
@@ -339,14 +339,14 @@ def test_terminating_a_parked_child_makes_it_a_stopped_one() -> None:
 def test_terminating_a_temporary_child_forgets_it() -> None:
     rules = running(spec("t", restart=Restart.TEMPORARY))
     rules.terminate("t", 1.0)
-    assert moves(rules.ended("t", Shutdown(), 1.0)) == [Forget("t", Shutdown())]
+    assert moves(rules.ended("t", Shutdown(), 1.0)) == [Delete("t", Shutdown())]
 
 
 def test_a_stopped_child_can_be_deleted() -> None:
     rules = running(spec("a"))
     rules.terminate("a", 1.0)
     rules.ended("a", Shutdown(), 1.0)
-    assert rules.delete("a", 2.0) == [Forget("a", Shutdown())]
+    assert rules.delete("a", 2.0) == [Delete("a", Shutdown())]
     assert states(rules) == {}
 
 
