@@ -176,7 +176,7 @@ class Context(Generic[M]):
 
         Args:
             delay: Seconds to wait.
-            message: What to receive.
+            message: The message.
             key: A key of the actor's choice; replaces an earlier timer of the same key.
             every: Whether to repeat; a busy actor skips the periods that it missed.
         """

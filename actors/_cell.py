@@ -39,7 +39,7 @@ from actors._states import (
 )
 from actors._supervisor_api import AbstractSupervisor, ChildEnded, ChildReady
 from actors._tasks import PendingHandler, close_unstarted, error_of, guarded
-from actors._timers import Timer, Timers
+from actors._timers import Timer, Timers, call_after
 
 if TYPE_CHECKING:
     from actors._runtime import Runtime
@@ -62,15 +62,15 @@ class Cell(MailboxRef[M]):
     """One actor over all its incarnations; other code holds it as a `Ref`.
 
     Attributes:
-        phase: What happens next; see the table in `_states`.
+        phase: The next action of the runtime; see the table in `_states`.
         up: Whether this incarnation is up; see note 1 of that table.
         suspended: Whether user messages are left in the queue.
         actor: The behaviour of this incarnation.
         context: The context of this incarnation.
-        resources: What this incarnation owns; None until it owns something.
+        resources: The resources of this incarnation; None until it has some.
         control: Messages of the runtime that wait; None if there are none.
         request: The envelope whose message is being handled.
-        handler: What is awaited in `STARTING` and `AWAITING`, and what `STOPPING` cancels.
+        handler: The handler that `STARTING` and `AWAITING` wait for and `STOPPING` cancels.
         exit: The reason to end with as soon as the drain gets to it.
         ending: The end that is under way in `STOPPING`.
         deadline: The timer that turns a stop into a kill.
@@ -346,7 +346,7 @@ class Cell(MailboxRef[M]):
         self.phase = self.phase.to(phase)
         limit = self.options.max_handle
         if limit is not None and phase is AWAITING:
-            self.handler.watchdog = loop.call_later(limit, self._report_slow, message, limit)
+            self.handler.watchdog = call_after(loop, limit, self._report_slow, message, limit)
         task.add_done_callback(self._await_done)
 
     def _await_done(self, task: asyncio.Task[Any]) -> None:
@@ -425,7 +425,7 @@ class Cell(MailboxRef[M]):
         if isinstance(deadline, BrutalKill):
             deadline = self.runtime.cancel_policy.kill_grace
         if self.deadline is None:
-            self.deadline = self.runtime.loop.call_later(deadline, self.request_kill)
+            self.deadline = call_after(self.runtime.loop, deadline, self.request_kill)
 
     def join(self) -> asyncio.Future[ExitReason]:
         """Return a future of the reason with which this incarnation ends."""
@@ -460,7 +460,7 @@ class Cell(MailboxRef[M]):
         self.factory = factory
         self.take_options(options)
 
-    # What an incarnation is and owns
+    # State and resources
 
     @property
     def state(self) -> ActorState:

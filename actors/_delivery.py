@@ -12,6 +12,7 @@ from actors._events import DropReason, MessageDropped
 from actors._exits import ExitReason, NoProc
 from actors._interceptors import Delay, Drop, Duplicate, Fail
 from actors._specs import Overflow
+from actors._timers import call_after
 
 if TYPE_CHECKING:
     from actors._mailbox import MailboxRef
@@ -72,7 +73,7 @@ def deliver_intercepted(cell: "MailboxRef[Any]", message: object) -> bool:
                 drop(cell, message, DropReason.INTERCEPTED, verdict.reason)
                 return True
             case Delay():
-                cell.runtime.loop.call_later(verdict.seconds, _deliver_late, cell, message)
+                call_after(cell.runtime.loop, verdict.seconds, _deliver_late, cell, message)
                 return True
             case Duplicate():
                 taken = cell.offer(message, intercepted=True)

@@ -61,7 +61,7 @@ class ChildState(Enum):
 
 
 class Phase(Enum):
-    """What the runtime does next with an actor; see the table at the top of this file."""
+    """The phase of an actor; see the table at the top of this file."""
 
     ENDED = "ended"
     WAITING = "waiting"

@@ -28,7 +28,7 @@ class PendingHandler:
 
     Attributes:
         task: The task in which it awaits.
-        awaitable: What the handler returned.
+        awaitable: The result of the handler.
         message: The message that it handles.
         since: When it began, in the loop's time.
         watchdog: The timer that reports it as slow, if `max_handle` is set.

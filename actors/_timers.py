@@ -147,3 +147,10 @@ def not_before(due: float, loop: asyncio.AbstractEventLoop) -> float:
     tick = math.ceil(due * _TICKS)
     # The product is rounded, so the tick may lie just before `due`.
     return (tick if tick / _TICKS >= due else tick + 1) / _TICKS
+
+
+def call_after(
+    loop: asyncio.AbstractEventLoop, seconds: float, callback: Callable[..., object], *args: object
+) -> asyncio.TimerHandle:
+    """Call `callback` after `seconds`, as `loop.call_later` does, but never before, on any loop."""
+    return loop.call_at(not_before(loop.time() + seconds, loop), callback, *args)

@@ -1,6 +1,6 @@
-"""A timer comes when its time has come by the loop's own clock, and needs one call of the loop.
+"""A timer is never early by the loop's own clock, and needs one call of the loop.
 
-uvloop rounds to the nearest millisecond. Delays of 10.4 ms would so be over 0.4 ms early.
+uvloop rounds to the nearest millisecond. Without rounding up, a delay of 10.4 ms would end 0.4 ms early.
 """
 
 import asyncio
@@ -19,6 +19,10 @@ from actors import (
     AskTimeout,
     Backoff,
     ChildSpec,
+    Delay,
+    Interceptor,
+    Killed,
+    SlowHandler,
     SupervisorSpec,
     not_before,
 )
@@ -94,6 +98,65 @@ def test_asks_time_out_with_one_timer() -> None:
     assert timers_of(main)["AskTimeouts._expire"] == 1
 
 
+Begin = Callable[[], Coroutine[Any, Any, None]]
+
+
+def measured(main: Callable[[ActorSystem, Begin], Coroutine[Any, Any, None]]) -> float:
+    """Return how many seconds `main` takes after it calls `begin`, by the clock of uvloop."""
+    times: list[float] = []
+
+    async def begin() -> None:
+        await asyncio.sleep(0.001)  # the clock ticks between turns, so begin in a new one
+        times.append(asyncio.get_running_loop().time())
+
+    async def timed(system: ActorSystem) -> None:
+        await main(system, begin)
+        times.append(asyncio.get_running_loop().time())
+
+    timers_of(timed)
+    began, ended = times
+    return ended - began
+
+
+def test_a_stop_deadline_is_not_early() -> None:
+    async def main(system: ActorSystem, begin: Begin) -> None:
+        ref = system.spawn(FlakyActor)
+        ref.tell(Hang())
+        await begin()
+        assert await system.stop(ref, timeout=AWKWARD) == Killed()
+
+    assert measured(main) >= AWKWARD
+
+
+def test_a_handler_is_not_reported_as_slow_early() -> None:
+    async def main(system: ActorSystem, begin: Begin) -> None:
+        reported = asyncio.Event()
+        system.events.subscribe(
+            lambda event: reported.set() if isinstance(event, SlowHandler) else None
+        )
+        ref = system.spawn(FlakyActor, max_handle=AWKWARD)
+        await system.wait_started(ref)
+        await begin()
+        ref.tell(Hang())
+        await reported.wait()
+        system.kill(ref)
+
+    assert measured(main) >= AWKWARD
+
+
+def test_a_delayed_message_is_not_early() -> None:
+    class Delaying(Interceptor):
+        def around(self, message: object, ref: object) -> object:
+            return Delay(AWKWARD)
+
+    async def main(system: ActorSystem, begin: Begin) -> None:
+        ref = system.spawn(FlakyActor, interceptors=[Delaying()])
+        await begin()
+        assert await ref.ask(Echo("late")) == "late"
+
+    assert measured(main) >= AWKWARD
+
+
 @pytest.mark.parametrize("tick", [0, 1, 1_001, 86_400_123, 31_536_000_007])
 @pytest.mark.parametrize("delay", [0.2, 0.0104, 0.001, 0.0005, 1e-9, 0.0])
 @pytest.mark.loops("uvloop")
@@ -104,7 +167,7 @@ async def test_the_next_millisecond_is_never_before_the_time(tick: int, delay: f
     assert round(when * 1000) / 1000 == when
 
 
-async def test_what_is_never_due_stays_so() -> None:
+async def test_an_infinite_time_stays_infinite() -> None:
     assert not_before(math.inf, asyncio.get_running_loop()) == math.inf
 
 
