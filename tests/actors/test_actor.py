@@ -165,7 +165,7 @@ async def test_system_exit_in_an_awaiting_handler_is_a_crash(system: ActorSystem
     assert isinstance(reason.error, SystemExit)
 
 
-async def test_a_cancellation_nobody_asked_for_is_a_crash(system: ActorSystem) -> None:
+async def test_an_unrequested_cancellation_is_a_crash(system: ActorSystem) -> None:
     class Cancelled(Actor[Any]):
         async def receive(self, message: Any) -> None:
             raise asyncio.CancelledError
@@ -345,7 +345,7 @@ async def test_killing_an_actor_kills_what_it_owns(system: ActorSystem) -> None:
     assert asyncio.get_running_loop().time() == began
 
 
-async def test_the_end_of_a_child_is_no_concern_of_its_owner(system: ActorSystem) -> None:
+async def test_the_end_of_a_child_does_not_affect_its_owner(system: ActorSystem) -> None:
     class Parent(FlakyActor):
         def on_start(self) -> None:
             self.context.spawn(FlakyActor, name="child").tell(Crash())

@@ -178,7 +178,7 @@ async def test_a_withdrawn_request_is_skipped(system: ActorSystem, probe: Probe)
     assert (await probe.expect_event(ExpiredRequest)).request == Echo(1)
 
 
-async def test_asking_the_dead_fails_at_once_with_the_reason(system: ActorSystem) -> None:
+async def test_asking_a_dead_actor_fails_at_once_with_the_reason(system: ActorSystem) -> None:
     ref = system.spawn(FlakyActor)
     await system.wait_started(ref)
     await system.stop(ref, Shutdown("done"))
@@ -292,14 +292,14 @@ class Slip:
 # Answers that no future takes
 
 
-async def test_an_answer_goes_to_whoever_takes_it(system: ActorSystem) -> None:
+async def test_an_answer_goes_to_the_reply_to(system: ActorSystem) -> None:
     ref = system.spawn(FlakyActor)
     ref.send_request(Echo(42), slip := Slip())
     await asyncio.sleep(1)
     assert slip.answers == [42]
 
 
-async def test_whoever_takes_the_answer_is_told_of_death_and_timeout(system: ActorSystem) -> None:
+async def test_a_reply_to_gets_death_and_timeout_as_errors(system: ActorSystem) -> None:
     ref = system.spawn(FlakyActor)
     ref.tell(Hang())
     ref.send_request(Echo(), late := Slip(), timeout=2.0)
@@ -317,14 +317,14 @@ async def test_whoever_takes_the_answer_is_told_of_death_and_timeout(system: Act
     ]
 
 
-async def test_whoever_takes_the_answer_is_told_of_a_full_mailbox(system: ActorSystem) -> None:
+async def test_a_reply_to_gets_a_full_mailbox_as_an_error(system: ActorSystem) -> None:
     ref = system.spawn(FlakyActor, mailbox=Mailbox(1))
     ref.tell("fills it")
     ref.send_request(Echo(), slip := Slip())
     assert isinstance(slip.answers[0], MailboxFull)
 
 
-async def test_a_taker_that_has_its_answer_is_not_told_again(system: ActorSystem) -> None:
+async def test_a_reply_to_that_has_its_answer_is_not_called_again(system: ActorSystem) -> None:
     ref = system.spawn(FlakyActor)
     ref.send_request(Echo(1), slip := Slip(["given up"]))
     await asyncio.sleep(1)

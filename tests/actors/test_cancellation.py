@@ -50,7 +50,7 @@ ACTS: dict[str, Act] = {
 
 @pytest.mark.parametrize("act", sorted(ACTS))
 @pytest.mark.parametrize("after", [0.0, 0.5, 2.0])
-async def test_a_caller_that_gives_up_breaks_nothing(
+async def test_a_cancelled_caller_has_no_effect(
     system: ActorSystem, act: str, after: float
 ) -> None:
     supervisor = await system.start_supervisor(
@@ -99,7 +99,7 @@ async def test_killing_at_any_moment_of_a_life(system: ActorSystem, after: float
 
 
 @pytest.mark.parametrize("after", [0.1, 0.5, 1.5])
-async def test_cancelling_whoever_leaves_the_system_kills_the_rest(after: float) -> None:
+async def test_cancelling_the_exit_of_the_system_kills_the_remaining_actors(after: float) -> None:
     system = ActorSystem(on_crash=None)
 
     async def live() -> None:
@@ -120,7 +120,7 @@ async def test_cancelling_whoever_leaves_the_system_kills_the_rest(after: float)
     assert system.tree().children == ()
 
 
-async def test_cancelling_a_put_leaves_the_line_in_order(system: ActorSystem) -> None:
+async def test_cancelling_a_put_keeps_the_order_of_the_others(system: ActorSystem) -> None:
     ref = system.spawn(FlakyActor, mailbox=Mailbox(1, Overflow.BLOCK))
     system.suspend(ref)
     await ref.put("first")

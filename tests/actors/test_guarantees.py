@@ -28,7 +28,7 @@ def defaults() -> str:
         "Timeout of an ask": f"{timeout:g} s",
         "Mailbox": f"{Mailbox().capacity:,} messages, then {Mailbox().policy.value}",
         "Messages handled before the loop gets its turn": f"{BATCH}",
-        "Cancellations of a deaf task": (
+        "Cancellations of a task that swallows them": (
             f"{cancel_policy.cancel_tries}, every {cancel_policy.cancel_interval:g} s"
         ),
         "Time for `on_stop` after a kill": f"{cancel_policy.kill_grace:g} s",

@@ -36,7 +36,7 @@ def busy_tray(system: ActorSystem, tray: list[Any], mailbox: Mailbox) -> Ref[Any
     return system.spawn(lambda: Tray(tray), mailbox=mailbox)
 
 
-async def test_reject_tells_the_sender(system: ActorSystem, probe: Probe) -> None:
+async def test_reject_raises_in_the_sender(system: ActorSystem, probe: Probe) -> None:
     tray: list[Any] = []
     ref = busy_tray(system, tray, Mailbox(2))
     ref.tell(1)
@@ -70,7 +70,7 @@ async def test_drop_oldest_keeps_the_newest(system: ActorSystem, probe: Probe) -
     assert {event.reason for event in dropped} == {DropReason.OLDEST}
 
 
-async def test_block_makes_putters_wait_in_line(system: ActorSystem) -> None:
+async def test_block_makes_senders_wait_in_order(system: ActorSystem) -> None:
     tray: list[Any] = []
     ref = busy_tray(system, tray, Mailbox(1, Overflow.BLOCK))
     tasks = []

@@ -64,7 +64,7 @@ async def test_one_down_with_the_reason(system: ActorSystem, order: Any, reason:
     ]
 
 
-async def test_each_monitor_is_told_once(system: ActorSystem) -> None:
+async def test_each_monitor_gets_one_down(system: ActorSystem) -> None:
     watcher, target = Watcher(), system.spawn(FlakyActor)
     ref = system.spawn(lambda: watcher)
     for _ in range(3):
@@ -75,7 +75,7 @@ async def test_each_monitor_is_told_once(system: ActorSystem) -> None:
     assert len({down.monitor for down in watcher.heard}) == len(watcher.heard) == 3
 
 
-async def test_monitoring_the_dead_is_answered_at_once(system: ActorSystem) -> None:
+async def test_monitoring_a_dead_actor_is_answered_at_once(system: ActorSystem) -> None:
     watcher, target = Watcher(), system.spawn(FlakyActor)
     system.kill(target)
     await asyncio.sleep(1)
@@ -84,7 +84,7 @@ async def test_monitoring_the_dead_is_answered_at_once(system: ActorSystem) -> N
     assert [down.reason for down in watcher.heard] == [NoProc()]
 
 
-async def test_demonitor_takes_back_a_down_that_waits(system: ActorSystem) -> None:
+async def test_demonitor_drops_a_queued_down(system: ActorSystem) -> None:
     watcher, target = Watcher(), system.spawn(FlakyActor)
     ref = system.spawn(lambda: watcher)
     await asyncio.sleep(1)
@@ -102,7 +102,7 @@ async def test_demonitor_takes_back_a_down_that_waits(system: ActorSystem) -> No
     assert watcher.heard == []
 
 
-async def test_a_down_nobody_handles_is_an_event(system: ActorSystem, probe: Probe) -> None:
+async def test_an_unhandled_down_is_an_event(system: ActorSystem, probe: Probe) -> None:
     class Careless(FlakyActor):
         def on_start(self) -> None:
             self.context.monitor(probe.ref)
@@ -179,7 +179,7 @@ async def test_unlinking_undoes_it(system: ActorSystem) -> None:
     assert first.alive
 
 
-async def test_linking_to_the_dead_is_an_exit(system: ActorSystem) -> None:
+async def test_linking_to_a_dead_actor_is_an_exit(system: ActorSystem) -> None:
     target = system.spawn(FlakyActor)
     system.kill(target)
     await asyncio.sleep(1)

@@ -68,7 +68,7 @@ async def test_it_fishes_for_events(system: ActorSystem, probe: Probe) -> None:
         await probe.expect_event(ActorStarted)
 
 
-async def test_hang_swallows_as_many_cancellations_as_told() -> None:
+async def test_hang_swallows_as_many_cancellations_as_requested() -> None:
     task = asyncio.create_task(hang(swallow=2))
     await asyncio.sleep(1)
     for expected in (False, False, True):

@@ -42,7 +42,9 @@ def test_after_a_failure(restart: Restart, reason: ExitReason, expected: bool) -
         (Strategy.ONE_FOR_ALL, "b", ("a", "c")),
     ],
 )
-def test_who_shares_the_fate(strategy: Strategy, failed: str, expected: tuple[str, ...]) -> None:
+def test_which_siblings_are_restarted(
+    strategy: Strategy, failed: str, expected: tuple[str, ...]
+) -> None:
     assert siblings_to_restart(strategy, ("a", "b", "c"), failed) == expected
 
 
@@ -60,7 +62,7 @@ def test_a_restart_at_the_boundary_still_counts() -> None:
     assert not window.record(5.0)
 
 
-def test_a_restart_beyond_the_boundary_is_forgotten() -> None:
+def test_a_restart_beyond_the_boundary_does_not_count() -> None:
     window = RestartWindow(RestartLimit(1, within=5.0))
     assert window.record(0.0)
     assert window.record(5.001)

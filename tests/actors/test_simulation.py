@@ -178,7 +178,7 @@ async def test_settling_tasks_are_woken_one_after_the_other() -> None:
 
 
 @pytest.mark.sim
-async def test_a_waiter_that_gave_up_settling_holds_up_nobody() -> None:
+async def test_a_cancelled_settle_does_not_block_the_others() -> None:
     given_up = asyncio.ensure_future(settle())
     await asyncio.sleep(0)
     given_up.cancel()

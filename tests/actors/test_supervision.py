@@ -98,7 +98,7 @@ def test_an_initial_child_that_fails_fails_the_supervisor() -> None:
     assert rules.time_passed(100.0) == []
 
 
-def test_an_added_child_that_fails_at_first_is_forgotten() -> None:
+def test_an_added_child_that_fails_at_first_is_deleted() -> None:
     rules = running(spec("a"))
     assert rules.add(spec("b"), 1.0, retry_first_start=False) == [Start("b")]
     assert rules.ended("b", NO_START, 2.0) == [NotStarted("b", NO_START), Delete("b", NO_START)]
@@ -192,7 +192,7 @@ def test_a_failing_restart_of_a_group_begins_again() -> None:
     assert moves(rules.ended("a", Shutdown(), 1.0)) == [Start("a")]
 
 
-def test_a_temporary_bystander_is_stopped_and_forgotten() -> None:
+def test_a_temporary_sibling_is_stopped_and_deleted() -> None:
     rules = running(spec("a"), spec("t", restart=Restart.TEMPORARY), strategy=Strategy.ONE_FOR_ALL)
     assert moves(rules.ended("a", CRASH, 1.0)) == [Stop("t")]
     assert moves(rules.ended("t", Shutdown(), 1.0)) == [Delete("t", Shutdown()), Start("a")]

@@ -328,7 +328,7 @@ async def test_stopping_wins_over_a_start_that_hangs(system: ActorSystem) -> Non
 # Giving up and parking
 
 
-async def test_giving_up_stops_in_reverse_and_is_visible(
+async def test_an_escalation_stops_in_reverse_and_is_visible(
     system: ActorSystem, log: Log, probe: Probe
 ) -> None:
     spec = SupervisorSpec(log.specs("a", "b", "c"), limit=RestartLimit(1, within=5.0))
@@ -349,7 +349,7 @@ async def test_giving_up_stops_in_reverse_and_is_visible(
     assert (await probe.expect_event(Escalated)).ref is supervisor.ref
 
 
-async def test_giving_up_is_the_parents_to_decide(system: ActorSystem, log: Log) -> None:
+async def test_the_parent_decides_about_an_escalation(system: ActorSystem, log: Log) -> None:
     inner = SupervisorSpec(log.specs("x"), limit=RestartLimit(0))
     root = await system.start_supervisor(
         SupervisorSpec((ChildSpec("inner", lambda: Supervisor(inner), name="inner"),))
@@ -406,7 +406,7 @@ async def test_auto_shutdown_of_the_root_is_no_failure(system: ActorSystem) -> N
 # Dynamic children
 
 
-async def test_an_added_child_that_does_not_start_is_forgotten(system: ActorSystem) -> None:
+async def test_an_added_child_that_does_not_start_is_deleted(system: ActorSystem) -> None:
     supervisor = await system.start_supervisor(SupervisorSpec())
     bad = ChildSpec("bad", flaky_start(FlakyActor, times=1))
     with pytest.raises(StartError):

@@ -124,7 +124,7 @@ async def test_crashes_are_logged_with_their_traceback(
 # Dead letters
 
 
-async def test_dead_letters_are_counted_and_kept_with_their_sender(
+async def test_dead_letters_are_counted_and_recorded_with_their_sender(
     system: ActorSystem, probe: Probe
 ) -> None:
     dead = system.spawn(FlakyActor)
@@ -259,7 +259,7 @@ async def test_a_slow_handler_is_reported(system: ActorSystem, probe: Probe) -> 
     assert ref.alive
 
 
-async def test_a_slow_handler_is_killed_if_so_wished(system: ActorSystem, probe: Probe) -> None:
+async def test_a_slow_handler_is_killed_with_kill_slow(system: ActorSystem, probe: Probe) -> None:
     spec = ChildSpec("a", FlakyActor, max_handle=2.0, kill_slow=True)
     supervisor = await system.start_supervisor(SupervisorSpec((spec,)))
     ref = (await supervisor.child("a")).ref
