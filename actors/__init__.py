@@ -1,7 +1,7 @@
 """hyperhive's actor runtime: actors, supervision, timers, links, monitors, inspection.
 
 The semantics are those of Erlang/OTP unless said otherwise; `docs/guarantees.md` lists every
-promise, and `docs/actors.md` is a tutorial. The code is in private modules, one noun each;
+promise, and `docs/actors.md` is a tutorial. The code is in private modules, one subject each;
 everything public is imported here. The test kit is in `actors.testing`.
 """
 

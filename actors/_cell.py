@@ -137,8 +137,8 @@ class Cell(MailboxRef[M]):
     #
     # Why so: most actors wait most of the time. A task that loops over an `asyncio.Queue` holds
     # about 4.5 KB while it waits; an idle cell holds less than 700 bytes (`tests/actors/
-    # test_idle.py`). A task also costs a turn of the loop and a future for each message that finds
-    # it asleep; the drain costs one `call_soon` for all messages that arrive before it runs.
+    # test_idle.py`). A task also costs a turn of the loop and a future for each message that arrives
+    # while it waits; the drain costs one `call_soon` for all messages that arrive before it runs.
     #
     # Alternatives:
     # - Calling `receive` in the sender's stack, without the loop: the fastest, but a handler could
@@ -156,8 +156,8 @@ class Cell(MailboxRef[M]):
     # - A drain that returns in a phase other than `IDLE` must leave something that calls back: see
     #   the table. A `READY` actor with no drain scheduled hangs for ever; with two, it handles two
     #   batches in one turn of the loop.
-    # - A stop, a timer or a `Down` overtakes user messages only because `_hurry` turns `READY` into
-    #   `URGENT`, which ends the inner loop of `_serve`.
+    # - A stop, a timer or a `Down` overtakes user messages only because `_preempt` turns `READY`
+    #   into `URGENT`, which ends the inner loop of `_handle_messages`.
     # - The batch is bounded, or actors that send to each other would starve the sockets.
     # - The callback gets a fresh copy of the context in which the system was entered. In the
     #   sender's context, its context variables would leak into the actor.
@@ -177,17 +177,17 @@ class Cell(MailboxRef[M]):
                     if not queue:
                         self.queue = None
                     break
-                budget -= self._serve(queue, budget)
+                budget -= self._handle_messages(queue, budget)
             elif phase is URGENT or phase is LAUNCHING:
                 budget -= 1
-                self._serve_control()
+                self._handle_urgent()
             else:
                 break  # a task or `launch` calls back
         self.runtime.running = None
         if budget <= 0 and self.phase in _DRAINED:
             self._schedule()
 
-    def _serve(self, queue: deque[Any], budget: int) -> int:
+    def _handle_messages(self, queue: deque[Any], budget: int) -> int:
         """Handle user messages while the actor is `READY`; return how many."""
         receive = self._receiver()
         served = 0
@@ -196,17 +196,17 @@ class Cell(MailboxRef[M]):
                 served += 1
                 message = queue.popleft()
                 if message.__class__ is Envelope:
-                    if not self._open(message):
+                    if not self._begin_request(message):
                         continue
                     result = receive(message.message)
                     if result is DEFERRED and message.taken:
                         self.request = None
                     else:
-                        self._conclude(message.message, result)
+                        self._complete(message.message, result)
                 else:
                     result = receive(message)
                     if result is not None:
-                        self._conclude(message, result)
+                        self._complete(message, result)
         except BaseException as error:
             self._crash(error)
         self.handled += served
@@ -214,7 +214,7 @@ class Cell(MailboxRef[M]):
             self.put_queue.admit(self)
         return served
 
-    def _serve_control(self) -> None:
+    def _handle_urgent(self) -> None:
         """Do what comes before user messages: end, start, or handle one runtime message."""
         if self.exit is not None:
             self._end(self.exit)
@@ -227,9 +227,9 @@ class Cell(MailboxRef[M]):
         except BaseException as error:
             self._crash(error)
         if self.phase is LAUNCHING or self.phase is URGENT:
-            self._go_on()
+            self._continue()
 
-    def _go_on(self) -> None:
+    def _continue(self) -> None:
         """Enter `URGENT` if something comes before user messages, else `READY`."""
         phase = URGENT if self.exit is not None or self.control else READY
         if self.phase is not phase:
@@ -241,7 +241,7 @@ class Cell(MailboxRef[M]):
         runtime = self.runtime
         runtime.loop.call_soon(self.drain, context=runtime.base_context.copy())
 
-    def _hurry(self) -> None:
+    def _preempt(self) -> None:
         """Have the drain look at `exit`, `control` and `suspended` before the next user message."""
         phase = self.phase
         if phase is IDLE or phase is READY:
@@ -273,7 +273,7 @@ class Cell(MailboxRef[M]):
             self._report_slow(message, took)
         return result
 
-    def _open(self, envelope: Envelope) -> bool:
+    def _begin_request(self, envelope: Envelope) -> bool:
         """Begin an enveloped message; return False if its caller has stopped waiting."""
         is_late = envelope.deadline != NEVER and envelope.deadline <= self.runtime.loop.time()
         if is_late or envelope.expired:
@@ -290,13 +290,13 @@ class Cell(MailboxRef[M]):
         match entry:
             case Timer():
                 if self.ensure_resources().timers.begin(entry):
-                    self._conclude(entry.message, self._receiver()(entry.message))
+                    self._complete(entry.message, self._receiver()(entry.message))
             case Down():
                 if self.ensure_resources().monitors.pop(entry.monitor, None) is not None:
-                    self._conclude(entry, self.actor.on_down(entry))
+                    self._complete(entry, self.actor.on_down(entry))
             case LinkExit():
                 if self.actor.trap_exits:
-                    self._conclude(entry, self.actor.on_exit(entry))
+                    self._complete(entry, self.actor.on_exit(entry))
                 elif not is_graceful(entry.reason):
                     self._end(entry.reason)
             case TaskFailed():
@@ -306,7 +306,7 @@ class Cell(MailboxRef[M]):
             case ChildEnded():
                 cast("AbstractSupervisor[Any]", self.actor).child_ended(entry)
 
-    def _conclude(self, message: object, result: Any) -> None:
+    def _complete(self, message: object, result: Any) -> None:
         """Answer with the result of a handler, or await the result first."""
         if hasattr(result.__class__, "__await__"):
             self._begin_await(AWAITING, message, result)
@@ -363,7 +363,7 @@ class Cell(MailboxRef[M]):
             return
         was_starting = self.phase is STARTING
         self.handler = None
-        self._go_on()
+        self._continue()
         if was_starting:
             self._start_done(error)
         elif error is not None:
@@ -392,7 +392,7 @@ class Cell(MailboxRef[M]):
         if self.control is None:
             self.control = deque()
         self.control.append(entry)
-        self._hurry()
+        self._preempt()
 
     def request_stop(self, reason: ExitReason, deadline: Deadline | None = None) -> None:
         """End after the current handler; a start under way is cancelled."""
@@ -406,7 +406,7 @@ class Cell(MailboxRef[M]):
         self.arm_deadline(deadline)
         if self.phase is STARTING and self.handler is not None:
             self.handler.task.cancel()
-        self._hurry()
+        self._preempt()
 
     def request_kill(self) -> None:
         """End now: a handler that awaits is cancelled."""
@@ -416,7 +416,7 @@ class Cell(MailboxRef[M]):
             self._end(Killed())
         elif self.alive:
             self.exit = Killed()
-            self._hurry()
+            self._preempt()
 
     def arm_deadline(self, deadline: Deadline) -> None:
         """Kill the actor when its time to stop is over; the first deadline set counts."""
@@ -439,12 +439,12 @@ class Cell(MailboxRef[M]):
     def suspend(self) -> None:
         """Leave user messages in the queue until `resume`."""
         self.suspended = True
-        self._hurry()
+        self._preempt()
 
     def resume(self) -> None:
         """Handle user messages again."""
         self.suspended = False
-        self._hurry()
+        self._preempt()
 
     def trace(self, tracer: Callable[[TraceEntry], object]) -> Subscription:
         """Call `tracer` with every user message that is begun."""
@@ -545,11 +545,11 @@ class Cell(MailboxRef[M]):
         if self.ending is not None:
             return
         self.phase = self.phase.to(STOPPING)
-        owes_on_stop, self.up = self.up, False
+        needs_on_stop, self.up = self.up, False
         if self.request is not None:
             self.request.fail_dead(reason)
             self.request = None
-        self.ending = Ending(self, reason, owes_on_stop=owes_on_stop)
+        self.ending = Ending(self, reason, needs_on_stop=needs_on_stop)
         self.ending.begin()
 
     def finish(self, reason: ExitReason) -> None:

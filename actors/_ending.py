@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 class Ending:
     """The end of one incarnation, from its cause to `Cell.finish`."""
 
-    __slots__ = ("_cell", "_kill", "_owes_on_stop", "_task", "reason")
+    __slots__ = ("_cell", "_kill", "_needs_on_stop", "_task", "reason")
 
-    def __init__(self, cell: "Cell[Any]", reason: ExitReason, *, owes_on_stop: bool) -> None:
+    def __init__(self, cell: "Cell[Any]", reason: ExitReason, *, needs_on_stop: bool) -> None:
         self._cell = cell
-        self._owes_on_stop = owes_on_stop
+        self._needs_on_stop = needs_on_stop
         self._kill: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self.reason = reason
@@ -68,9 +68,9 @@ class Ending:
 
     def _call_on_stop(self) -> Awaitable[None] | None:
         actor = self._cell.actor
-        if not self._owes_on_stop or actor is None:
+        if not self._needs_on_stop or actor is None:
             return None
-        self._owes_on_stop = False
+        self._needs_on_stop = False
         try:
             return actor.on_stop(self.reason)
         except BaseException as error:

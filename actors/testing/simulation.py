@@ -139,7 +139,7 @@ class SimulationLoop(asyncio.SelectorEventLoop):
         work = (executor or self._default_threads()).submit(func, *args)
         self._external += 1
         result = asyncio.wrap_future(work, loop=self)
-        # Registered after wrap_future's own callback: the clock is released after the result is set.
+        # Registered after wrap_future's own callback: the result is set before the clock runs.
         work.add_done_callback(lambda _: self._release_soon())
         return result
 

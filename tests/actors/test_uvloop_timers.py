@@ -1,6 +1,6 @@
 """A timer is never early by the loop's own clock, and needs one call of the loop.
 
-uvloop rounds to the nearest millisecond. Without rounding up, a delay of 10.4 ms would end 0.4 ms early.
+uvloop rounds to the nearest millisecond. Without rounding up, 10.4 ms would end 0.4 ms early.
 """
 
 import asyncio
