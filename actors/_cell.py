@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actors._actor import Actor, Context
 from actors._delivery import discard_queue
@@ -66,6 +66,7 @@ class Cell(MailboxRef[M]):
         up: Whether this incarnation is up; see note 1 of that table.
         suspended: Whether user messages are left in the queue.
         actor: The behaviour of this incarnation.
+        supervisor: The same, if it is a supervisor's.
         context: The context of this incarnation.
         resources: The resources of this incarnation; None until it has some.
         control: Messages of the runtime that wait; None if there are none.
@@ -94,6 +95,7 @@ class Cell(MailboxRef[M]):
         "request",
         "resources",
         "supervised",
+        "supervisor",
         "suspended",
         "tracers",
         "up",
@@ -116,6 +118,7 @@ class Cell(MailboxRef[M]):
         self.registered = registered
         self.handled = 0
         self.actor: Actor[M] | None = None
+        self.supervisor: AbstractSupervisor[Any] | None = None
         self.context: Context[M] | None = None
         self.resources: Resources | None = None
         self.control: deque[object] | None = None
@@ -137,8 +140,8 @@ class Cell(MailboxRef[M]):
     #
     # Why so: most actors wait most of the time. A task that loops over an `asyncio.Queue` holds
     # about 4.5 KB while it waits; an idle cell holds less than 700 bytes (`tests/actors/
-    # test_idle.py`). A task also costs a turn of the loop and a future for each message that arrives
-    # while it waits; the drain costs one `call_soon` for all messages that arrive before it runs.
+    # test_idle.py`). A task also costs a future and a turn of the loop for each message that finds
+    # it waiting; the drain costs one `call_soon` for all messages that arrive before it runs.
     #
     # Alternatives:
     # - Calling `receive` in the sender's stack, without the loop: the fastest, but a handler could
@@ -302,9 +305,11 @@ class Cell(MailboxRef[M]):
             case TaskFailed():
                 raise entry.error
             case ChildReady():
-                cast("AbstractSupervisor[Any]", self.actor).child_ready(entry)
+                assert self.supervisor is not None
+                self.supervisor.child_ready(entry)
             case ChildEnded():
-                cast("AbstractSupervisor[Any]", self.actor).child_ended(entry)
+                assert self.supervisor is not None
+                self.supervisor.child_ended(entry)
 
     def _complete(self, message: object, result: Any) -> None:
         """Answer with the result of a handler, or await the result first."""
@@ -468,11 +473,6 @@ class Cell(MailboxRef[M]):
         state = self.phase.state
         return ActorState.STARTING if state is ActorState.RUNNING and not self.up else state
 
-    @property
-    def supervisor(self) -> "AbstractSupervisor[Any] | None":
-        """The behaviour, if it is a supervisor's."""
-        return self.actor if isinstance(self.actor, AbstractSupervisor) else None
-
     def ensure_resources(self) -> Resources:
         """Return the resources of this incarnation, made when first needed."""
         if self.resources is None:
@@ -506,6 +506,7 @@ class Cell(MailboxRef[M]):
             actor = self.factory()
             self.context = actor.context = Context(self, self.number)
             self.actor = actor
+            self.supervisor = actor if isinstance(actor, AbstractSupervisor) else None
             result = actor.on_start()
         except BaseException as error:
             self._start_done(error)
@@ -558,7 +559,7 @@ class Cell(MailboxRef[M]):
             self.deadline.cancel()
         self.phase = self.phase.to(WAITING)
         self.deadline = self.ending = self.exit = self.control = None
-        self.actor = self.context = None
+        self.actor = self.supervisor = self.context = None
         self.last_exit = reason
         release(self, reason)
         self.runtime.note_exit(self, reason)

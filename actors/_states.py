@@ -113,16 +113,16 @@ class IllegalTransition(RuntimeError):  # noqa: N818 - named for what happened
         self.new = new
 
 
-TRANSITIONS: Final[dict[Phase, frozenset[Phase]]] = {
-    ENDED: frozenset({LAUNCHING}),
-    WAITING: frozenset({LAUNCHING, ENDED}),
-    LAUNCHING: frozenset({STARTING, READY, URGENT, STOPPING}),
-    STARTING: frozenset({READY, URGENT, STOPPING}),
-    IDLE: frozenset({READY, URGENT}),
-    READY: frozenset({IDLE, URGENT, AWAITING, STOPPING}),
-    URGENT: frozenset({READY, AWAITING, STOPPING}),
-    AWAITING: frozenset({READY, URGENT, STOPPING}),
-    STOPPING: frozenset({WAITING}),
+TRANSITIONS: Final[dict[Phase, tuple[Phase, ...]]] = {
+    ENDED: (LAUNCHING,),
+    WAITING: (LAUNCHING, ENDED),
+    LAUNCHING: (STARTING, READY, URGENT, STOPPING),
+    STARTING: (READY, URGENT, STOPPING),
+    IDLE: (READY, URGENT),
+    READY: (IDLE, URGENT, AWAITING, STOPPING),
+    URGENT: (READY, AWAITING, STOPPING),
+    AWAITING: (READY, URGENT, STOPPING),
+    STOPPING: (WAITING,),
 }
 """Which phases may follow a phase."""
 

@@ -153,4 +153,6 @@ def call_after(
     loop: asyncio.AbstractEventLoop, seconds: float, callback: Callable[..., object], *args: object
 ) -> asyncio.TimerHandle:
     """Call `callback` after `seconds`, as `loop.call_later` does, but never before, on any loop."""
+    if seconds * _TICKS % 1 == 0:  # most are: nothing is to be rounded, and this is cheaper
+        return loop.call_later(seconds, callback, *args)
     return loop.call_at(not_before(loop.time() + seconds, loop), callback, *args)
