@@ -1,4 +1,4 @@
-"""Names of participants, groups and queues: syntax, reserved names, suggestions.
+"""Names of participants, groups, queues and drivers: syntax, reserved names, suggestions.
 
 A name is also the key of an inbox and the name of a directory, so these checks protect the file
 system from requests.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from functools import cache
 
 from hive.errors import BadRequestError
 
@@ -131,3 +132,21 @@ def _check(name: str, kind: str, longest: int, why: str) -> str:
             f"{name!r} has {len(name)} characters; {kind} name has at most {longest}, {why}"
         )
     return name
+
+
+GROUP = "hyperhive.drivers"
+"""Entry point group of the drivers of `hive-ag3nt serve`."""
+
+BUILT_IN = "command"
+"""Name of the driver that is always available."""
+
+CLAUDE_DRIVER = "claude"
+"""Name of the driver that `[agents.NAME.claude]` configures."""
+
+
+@cache
+def driver_names() -> tuple[str, ...]:
+    """Return the valid values of `driver`, sorted; reads the disk once per process."""
+    from importlib.metadata import entry_points  # slow to import, and most commands do not need it
+
+    return tuple(sorted({BUILT_IN, *entry_points(group=GROUP).names}))

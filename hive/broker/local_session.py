@@ -13,7 +13,9 @@ from typing import Any
 
 from hive.broker.service import BrokerService
 from hive.broker.sessions import FutureSession
+from hive.names import OPERATOR
 from hive.store import NO_ORIGIN, Kind, Origin
+from hive.wire import WAIT_MAX
 from hive.wire import agent as wire
 from hive.wire.enums import NackMode
 from hive.wire.rows import Delivery, Stored
@@ -118,3 +120,42 @@ class LocalSession(FutureSession):
         await self.request(
             wire.Nack(id=id, mode=mode, delay_seconds=delay, reason=reason, lease=lease)
         )
+
+
+BATCH = 32
+
+
+class OperatorMail:
+    """Sends as the operator; receives and acks its mail while a call waits for an answer.
+
+    Several calls may wait at once: one of them receives for all.
+    """
+
+    def __init__(self, broker: BrokerService) -> None:
+        self._broker = broker
+        self._session: LocalSession | None = None
+        self._answers: dict[int | None, str] = {}
+        self._receiving = asyncio.Lock()
+
+    @property
+    def session(self) -> LocalSession:
+        """The operator's session; a new one after a restart of the broker."""
+        if self._session is None or not self._session.is_open:
+            self._session = LocalSession(self._broker, OPERATOR, Kind.OPERATOR)
+        return self._session
+
+    async def answer_to(self, message: int) -> str:
+        """Wait for the answer to a message and return its body."""
+        while message not in self._answers:
+            async with self._receiving:
+                if message not in self._answers:
+                    await self._receive()
+        return self._answers[message]
+
+    async def _receive(self) -> None:
+        session = self.session
+        got = await session.recv(max=BATCH, wait=WAIT_MAX)
+        for delivery in got:
+            self._answers[delivery.in_reply_to] = delivery.body
+        if got:
+            await session.ack([delivery.id for delivery in got])

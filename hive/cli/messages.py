@@ -15,7 +15,7 @@ from hive.click_types import Seconds
 from hive.errors import BadRequestError, HiveError, TimedOutError
 from hive.names import EVERYONE
 from hive.view.lines import question_lines
-from hive.view.terminal import block, inline
+from hive.view.text import block, inline
 
 ANSWER_WAIT = 600.0
 """Default of `send --wait` in seconds: a turn of an agent may take minutes."""

@@ -13,7 +13,7 @@ from click.exceptions import Exit
 
 from hive.errors import HiveError, UnavailableError
 from hive.stdio import discard_output, raise_output_error
-from hive.view.terminal import block, inline
+from hive.view.text import block, inline
 
 PROGRAM = "hive-c0re"
 

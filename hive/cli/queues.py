@@ -10,7 +10,7 @@ from hive.cli import options, output
 from hive.cli.requests import call
 from hive.errors import UnknownNameError
 from hive.names import suggest
-from hive.view.terminal import inline
+from hive.view.text import inline
 
 
 @click.command()

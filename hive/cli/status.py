@@ -14,7 +14,7 @@ from hive.click_types import Seconds
 from hive.errors import HiveError, UnknownNameError
 from hive.names import MANAGER, MANAGER_ALIAS, suggest
 from hive.view.status_lines import details, status_lines
-from hive.view.terminal import Glyphs, for_encoding, inline
+from hive.view.text import Glyphs, for_encoding, inline
 from hive.view.urgency import in_order
 
 _LAST_LINES = 10

@@ -9,17 +9,19 @@ rows of the wire, or made of several of them (`Sent`, `OpenItems`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import msgspec
 
 from actors import Backoff
 from hive.client.channel import ANSWER_TIMEOUT, Channel, Repeat
 from hive.client.responses import Fields
+from hive.errors import TimedOutError, UnavailableError
 from hive.wire.codec import value_of
 from hive.wire.enums import CancelKind, LiveKind, NackMode, OnExpiry, OrderKind, Priority, Role
 from hive.wire.harness import LIVE_MAX, Activity, Order, TurnRecord
@@ -56,6 +58,9 @@ RECONNECT = Backoff(base=0.1, factor=2.0, cap=15.0, jitter=0.2)
 
 LIFECYCLE_TIMEOUT = 180.0
 """Seconds that an agent has to start or stop."""
+
+UNREACHABLE_PAUSE = 1.0
+"""Seconds before `until_reachable` repeats a request."""
 
 _ORDER_KINDS = frozenset(OrderKind)
 
@@ -451,3 +456,22 @@ def _give_back(fields: Fields) -> list[Fields]:
         for row in fields.get("messages", ())
         if isinstance(row, dict) and "lease" in row
     ]
+
+
+T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
+
+
+async def until_reachable(request: Callable[[], Awaitable[T]]) -> T:
+    """Repeat a request until the daemon answers it.
+
+    The client itself waits for a connection, up to its patience. The pause in between is for a
+    daemon that can be reached and refuses at once, because its store takes no writes.
+    """
+    while True:
+        try:
+            return await request()
+        except (UnavailableError, TimedOutError) as error:
+            logger.warning("%s; trying again", error)
+        await asyncio.sleep(UNREACHABLE_PAUSE)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hive.config.readers import InvalidValueError, choice, number, text, variables
-from hive.config.schema import Key, Table, array_of, scalar, tables_by_name, with_defaults
+from hive.config.table_schema import Key, Table, array_of, scalar, tables_by_name, with_defaults
 from hive.errors import BadRequestError
 from hive.wire.claude import DISABLED_TOOLS, OWN_SERVER, ClaudeConfig, Effort, McpServer
 

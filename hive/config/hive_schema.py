@@ -36,7 +36,7 @@ from hive.config.readers import (
     text,
     variables,
 )
-from hive.config.schema import (
+from hive.config.table_schema import (
     Key,
     ReadContext,
     Table,
@@ -45,9 +45,15 @@ from hive.config.schema import (
     tables_by_name,
     with_defaults,
 )
-from hive.driver_names import CLAUDE_DRIVER, driver_names
 from hive.errors import BadRequestError
-from hive.names import MANAGER, check_agent_name, check_peer_name, check_unit_name
+from hive.names import (
+    CLAUDE_DRIVER,
+    MANAGER,
+    check_agent_name,
+    check_peer_name,
+    check_unit_name,
+    driver_names,
+)
 
 
 def path(value: Any, context: ReadContext) -> Path:

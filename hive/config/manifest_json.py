@@ -13,7 +13,7 @@ import msgspec
 from hive.config.hive_schema import AGENT
 from hive.config.model import AgentManifest
 from hive.config.readers import InvalidValueError
-from hive.config.schema import ProblemsReportedError, ReadContext
+from hive.config.table_schema import ProblemsReportedError, ReadContext
 from hive.errors import ConfigError
 
 

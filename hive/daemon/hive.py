@@ -16,20 +16,19 @@ from typing import Self
 import attrs
 
 from actors import RootFailed, StartError, StartFailed, SupervisorRef
+from hive.broker.local_session import OperatorMail
 from hive.cancellation import shield_until_done
 from hive.client.agent import ManagerClient
 from hive.clock import Clock, SystemClock
 from hive.config import AgentManifest, HiveConfig, PeerConfig
-from hive.daemon.lock import DaemonLock
-from hive.daemon.operator_mail import OperatorMail
 from hive.daemon.runtimes import machine_defaults_of, runtime_of
 from hive.daemon.wiring import ROOT, Dependencies, Wiring
-from hive.driver_names import driver_names
 from hive.errors import BadRequestError, ConflictError, FailedError, HiveError, TimedOutError
 from hive.event_log import EventKind
+from hive.locks import DaemonLock
 from hive.machines.function import AgentFunction, FunctionRuntime
 from hive.machines.runtime import Running, Runtime
-from hive.names import MANAGER, OPERATOR
+from hive.names import MANAGER, OPERATOR, driver_names
 from hive.participants.machine_specs import inherited_environment
 from hive.participants.participant import OnExit
 from hive.paths import Paths

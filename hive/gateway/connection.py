@@ -21,19 +21,84 @@ from collections import deque
 from collections.abc import Coroutine, Mapping
 from typing import Any, ClassVar, Protocol, cast
 
-from attrs import frozen
+from attrs import define, frozen
 
+from actors import ActorDied, AskTimeout, MailboxFull
 from hive.broker.service import BrokerService
 from hive.broker.sessions import Session
 from hive.broker.values import Token, Value
-from hive.errors import HiveError, TooLargeError, UnavailableError
+from hive.errors import FailedError, HiveError, TimedOutError, TooLargeError, UnavailableError
 from hive.gateway.dispatch import Answer, Fields, Handler, LongPoll, Stream, handler_table
-from hive.gateway.responses import Req, ResponseSlot, error_line, response_line
 from hive.store import Kind, Origin
 from hive.wire.agent import Recv
-from hive.wire.base import LINE_MAX, Request
-from hive.wire.codec import MALFORMED, RequestDecoder, encode_error, encode_ok, request_id
+from hive.wire.base import LINE_MAX, Request, Response
+from hive.wire.codec import (
+    MALFORMED,
+    RequestDecoder,
+    encode_error,
+    encode_ok,
+    encode_struct,
+    request_id,
+)
 from hive.wire.framing import LineBuffer, TooLong
+
+logger = logging.getLogger(__name__)
+
+Req = str | int | None
+"""The optional id of a request, which its response repeats."""
+
+
+@define(eq=False)
+class ResponseSlot:
+    """The place of a late answer in the order of answers.
+
+    Attributes:
+        req: The id of its request.
+        line: The line of the answer; None until it is known.
+    """
+
+    req: Req = None
+    line: bytes | None = None
+
+
+def response_line(value: Any, req: Req, verb: str) -> bytes:
+    """Return the line of an answer; an answer that JSON cannot express is logged as a bug.
+
+    Args:
+        value: A response, the fields of one, or an error.
+        req: The id of the request.
+        verb: The name of the request.
+    """
+    try:
+        if isinstance(value, Response):
+            value.req = req
+            return encode_struct(value) + b"\n"
+        if isinstance(value, BaseException):
+            return error_line(value, req, verb)
+        return encode_ok(req, **value)
+    except Exception as error:
+        return error_line(error, req, verb)
+
+
+def error_line(error: BaseException, req: Req, verb: str) -> bytes:
+    """Return the line of an error."""
+    return encode_error(client_error(error, verb), req)
+
+
+def client_error(error: BaseException, verb: str) -> HiveError:
+    """Return the error that a client is shown; a bug is logged and named as such."""
+    if isinstance(error, HiveError):
+        return error
+    if isinstance(error, ActorDied | MailboxFull):
+        return UnavailableError(f"{verb!r} cannot be served right now: {error}; try again")
+    if isinstance(error, AskTimeout):
+        return TimedOutError(f"{verb!r} was taken but not answered in time: {error}")
+    logger.error("a bug in hive-c0re: %r failed", verb, exc_info=error)
+    return FailedError(
+        f"{verb!r} failed through a bug in hive-c0re ({type(error).__name__}: {error}); "
+        "its log has the traceback"
+    )
+
 
 logger = logging.getLogger(__name__)
 

@@ -7,11 +7,10 @@ import logging
 from functools import partial
 from typing import Protocol
 
-from hive.client.agent import AgentClient
+from hive.client.agent import AgentClient, until_reachable
 from hive.errors import BadRequestError
 from hive.harness.driver import HoldOff
 from hive.harness.pause import Pause
-from hive.harness.retry import until_reachable
 from hive.wire import WAIT_MAX
 from hive.wire.enums import ActivityState, OrderKind
 from hive.wire.harness import Order

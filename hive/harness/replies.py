@@ -13,10 +13,9 @@ from random import Random
 from attrs import frozen
 
 from actors import Backoff
-from hive.client.agent import AgentClient, Delivery
+from hive.client.agent import AgentClient, Delivery, until_reachable
 from hive.errors import InboxFullError, RateLimitedError, TooLargeError
 from hive.harness.driver import SavedText
-from hive.harness.retry import until_reachable
 from hive.names import REMINDER, SYSTEM
 
 logger = logging.getLogger(__name__)

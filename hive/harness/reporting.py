@@ -14,10 +14,9 @@ from functools import partial
 from attrs import define, field
 from msgspec.structs import replace
 
-from hive.client.agent import AgentClient, Delivery
+from hive.client.agent import AgentClient, Delivery, until_reachable
 from hive.clock import Clock
 from hive.errors import HiveError
-from hive.harness.retry import until_reachable
 from hive.names import OPERATOR
 from hive.wire.enums import ActivityState, LiveKind
 from hive.wire.harness import Activity, TurnRecord

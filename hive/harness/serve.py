@@ -15,7 +15,6 @@ from random import Random
 from attrs import frozen
 
 from hive.client.agent import ManagerClient
-from hive.driver_names import BUILT_IN, GROUP
 from hive.errors import ConfigError
 from hive.harness import environment
 from hive.harness.driver import DriverSetup, MessageDriver, TurnDriver
@@ -28,8 +27,8 @@ from hive.harness.notifier import (
     send_to_all,
 )
 from hive.harness.programs import write_to_stderr
-from hive.harness.runtime import HarnessRuntime
-from hive.names import suggest
+from hive.harness.run_loop import HarnessRuntime
+from hive.names import BUILT_IN, GROUP, suggest
 
 PEER_DRIVER = "peer"
 """Driver name that a peer without a hook reports to the daemon."""

@@ -9,7 +9,7 @@ from random import Random
 from attrs import define, evolve, field
 
 from actors import Backoff
-from hive.client.agent import Delivery
+from hive.client.agent import Delivery, until_reachable
 from hive.clock import Clock
 from hive.errors import HiveError
 from hive.harness.control import ACCOUNT
@@ -27,7 +27,6 @@ from hive.harness.driver import (
 from hive.harness.leases import BATCH_BYTES, Leases
 from hive.harness.pause import Pause
 from hive.harness.reporting import Reporter, wake_of
-from hive.harness.retry import until_reachable
 from hive.harness.turn import Turn
 from hive.wire import WAIT_MAX
 from hive.wire.enums import ActivityState, NackMode

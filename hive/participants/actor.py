@@ -14,7 +14,7 @@ from hive.participants.registry import Registry
 M = TypeVar("M")
 
 
-class ParticipantSockets(Protocol):
+class Sockets(Protocol):
     """Opens and closes participants' sockets. The gateway implements it."""
 
     async def open(self, participant: Participant) -> None:
@@ -43,7 +43,7 @@ class ParticipantActor(Actor[M]):
         self,
         participant: Participant,
         broker: BrokerService,
-        sockets: ParticipantSockets,
+        sockets: Sockets,
         registry: Registry,
     ) -> None:
         self._participant = participant

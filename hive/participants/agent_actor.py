@@ -19,9 +19,8 @@ from hive.errors import FailedError, HiveError
 from hive.event_log import EventKind, EventLog
 from hive.exits import Ended, Rebooted, is_clean
 from hive.machines.runtime import MachineSpec, Running, Runtime
-from hive.participants.actor import ParticipantActor, ParticipantSockets
-from hive.participants.participant import Agent, LastEnd, OnExit
-from hive.participants.reboots import RebootLimit
+from hive.participants.actor import ParticipantActor, Sockets
+from hive.participants.participant import Agent, LastEnd, OnExit, RebootLimit
 from hive.participants.registry import Registry
 
 
@@ -42,7 +41,7 @@ class AgentServices:
     """The objects of the hive that an agent's actor uses."""
 
     broker: BrokerService
-    sockets: ParticipantSockets
+    sockets: Sockets
     runtime: Runtime
     registry: Registry
     events: EventLog

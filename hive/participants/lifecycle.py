@@ -6,6 +6,8 @@ no crash, back-off or restart of the daemon can start the agent again; `start` l
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 from hive.broker.service import BrokerService
@@ -15,8 +17,10 @@ from hive.config import AgentManifest, manifest_from_json
 from hive.errors import (
     ConfigError,
     ConflictError,
+    FailedError,
     HiveError,
     NotAllowedError,
+    TimedOutError,
 )
 from hive.event_log import EventKind, EventLog
 from hive.exits import Ended
@@ -35,7 +39,6 @@ from hive.participants.participant import (
 )
 from hive.participants.registry import Registry
 from hive.participants.supervision import Supervision
-from hive.participants.waiting import wait_until_listening, wait_until_running
 from hive.store import Desired, Kind, ParticipantRecord, Store
 
 
@@ -317,3 +320,50 @@ def _taken(participant: Participant) -> ConflictError:
             f"'hive-c0re destroy {name}' removes it"
         )
     return ConflictError(f"there is already a participant {name!r}; {way}")
+
+
+START_DEADLINE = 30.0
+"""Seconds that a request waits for the container or the socket before it times out."""
+
+
+async def wait_until_running(registry: Registry, agent: Agent) -> None:
+    """Wait until an agent's container runs.
+
+    Raises:
+        ConflictError: When another request has stopped it meanwhile.
+        FailedError: When it could not be started.
+        TimedOutError: When it does not run after `START_DEADLINE` seconds.
+    """
+    await _wait_until(registry, agent, lambda: agent.running is not None, "its container runs")
+
+
+async def wait_until_listening(registry: Registry, peer: Peer) -> None:
+    """Wait until a peer's socket listens; raises like `wait_until_running`."""
+    await _wait_until(registry, peer, lambda: peer.is_listening, "its socket listens")
+
+
+async def _wait_until(
+    registry: Registry, participant: Participant, holds: Callable[[], bool], condition: str
+) -> None:
+    changed = asyncio.Event()
+    unsubscribe = registry.subscribe(lambda each: changed.set() if each is participant else None)
+    try:
+        async with asyncio.timeout(START_DEADLINE):
+            while not holds():
+                _raise_failure(participant)
+                changed.clear()
+                await changed.wait()
+    except TimeoutError:
+        raise TimedOutError(
+            f"{participant.name!r} is not up after {START_DEADLINE:g} s; not yet true: "
+            f"{condition}; 'hive-c0re status {participant.name}' shows what it waits for"
+        ) from None
+    finally:
+        unsubscribe()
+
+
+def _raise_failure(participant: Participant) -> None:
+    if participant.record.desired is Desired.STOPPED:
+        raise ConflictError(f"{participant.name!r} was stopped by another request while it started")
+    if participant.start_error is not None:
+        raise FailedError(f"{participant.name!r} could not be started: {participant.start_error}")

@@ -19,8 +19,7 @@ from hive.config import RestartPolicy
 from hive.machines.runtime import KILL_SECONDS
 from hive.participants.actor import PeerActor
 from hive.participants.agent_actor import AgentActor, AgentServices, MachineEnded
-from hive.participants.participant import Agent, Participant, Peer
-from hive.participants.reboots import RebootLimit
+from hive.participants.participant import Agent, Participant, Peer, RebootLimit
 from hive.store import Desired
 
 KILL_MARGIN = KILL_SECONDS + 5.0

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from hive.view.terminal import Glyphs, inline
-from hive.view.times import UNKNOWN, age, until
+from hive.view.text import UNKNOWN, Glyphs, age, inline, until
 from hive.view.urgency import Row, Urgency, urgency
 
 GAP = 2

@@ -6,8 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hive.view.terminal import Glyphs, block, inline
-from hive.view.times import age, span, until
+from hive.view.text import Glyphs, age, block, inline, span, until
 
 Row = Mapping[str, Any]
 """A row as the host socket sends it, see `hive.wire.rows`."""

@@ -19,8 +19,7 @@ from rich.text import Text
 
 from hive.errors import HiveError
 from hive.view.table import snapshot
-from hive.view.terminal import for_encoding, inline
-from hive.view.times import span
+from hive.view.text import for_encoding, inline, span
 from hive.view.urgency import Row
 
 _JOIN = 1.0

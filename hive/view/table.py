@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hive.view.columns import COLUMNS, GAP, NAME, STATE, Column, cells, fit, natural_widths
-from hive.view.terminal import Glyphs
+from hive.view.text import Glyphs
 from hive.view.urgency import Row, Urgency, in_order, summary, urgency
 
 STYLES = {

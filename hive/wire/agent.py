@@ -1,6 +1,8 @@
 """The requests of a participant's socket: messages, questions, reminders, presence.
 
-None has a field for its sender: the socket of a request determines the participant.
+None has a field for its sender: the socket of a request determines the participant. The manager's
+socket has the lifecycle of agents besides; only the operator may create, remove or configure them,
+and the manager itself is no valid `name` there.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from typing import Annotated
 import msgspec
 
 from hive.wire import WAIT_MAX
-from hive.wire.base import Id, Key, Lifetime, Name, Request, Seconds, Text, UnixTime
+from hive.wire.base import Id, Key, Lifetime, Lines, Name, Request, Seconds, Text, UnixTime
 from hive.wire.enums import CancelKind, NackMode, OnExpiry, Priority, Role
 from hive.wire.harness import Activity, Limited, Live, PollOrders, TurnRecord, Unlimited
 
@@ -291,3 +293,38 @@ AgentRequest = (
     | PollOrders
 )
 """All requests of a participant's socket."""
+
+
+class KillAgent(Request, tag="kill", kw_only=True, frozen=True):
+    """Stop an agent gracefully."""
+
+    name: Name
+
+
+class StartAgent(Request, tag="start", kw_only=True, frozen=True):
+    """Start a stopped or failed agent."""
+
+    name: Name
+
+
+class RestartAgent(Request, tag="restart", kw_only=True, frozen=True):
+    """Stop an agent gracefully and start it again."""
+
+    name: Name
+
+
+class UpdateAgent(Request, tag="update", kw_only=True, frozen=True):
+    """Apply an agent's configuration: update its machine, stop it, start it."""
+
+    name: Name
+
+
+class GetLogs(Request, tag="get_logs", kw_only=True, frozen=True):
+    """Return the last `lines` of an agent's output, as `lines`."""
+
+    name: Name
+    lines: Lines = 100
+
+
+ManagerRequest = AgentRequest | KillAgent | StartAgent | RestartAgent | UpdateAgent | GetLogs
+"""All requests of the manager's socket."""

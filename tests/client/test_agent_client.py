@@ -8,7 +8,15 @@ from random import Random
 
 import pytest
 
-from hive.client.agent import RECONNECT, AgentClient, Identity, Role, WhoRow
+from hive.client.agent import (
+    RECONNECT,
+    UNREACHABLE_PAUSE,
+    AgentClient,
+    Identity,
+    Role,
+    WhoRow,
+    until_reachable,
+)
 from hive.client.channel import Channel
 from hive.client.responses import Fields
 from hive.errors import (
@@ -103,6 +111,25 @@ async def test_patience_ends_with_the_reason(path):
         with pytest.raises(UnavailableError, match=r"mcp\.sock: there is no such socket"):
             await client.send("bob", "x")
         assert loop.time() == pytest.approx(30, abs=1)
+
+
+@pytest.mark.sim
+async def test_a_daemon_that_refuses_at_once_is_asked_again_after_a_pause(path):
+    loop = asyncio.get_running_loop()
+    async with Daemon(path) as daemon, client_of(path) as client:
+        await client.status()
+        daemon.refusals[wire.Status] = [UnavailableError("the disk is full")] * 5
+        start = loop.time()
+        assert await until_reachable(client.status) == 0
+        assert loop.time() - start == pytest.approx(5 * UNREACHABLE_PAUSE, abs=0.1)
+
+
+@pytest.mark.sim
+async def test_until_reachable_raises_a_refusal_that_time_does_not_mend(path):
+    async with Daemon(path) as daemon, client_of(path) as client:
+        daemon.refusals[wire.Send] = [InboxFullError("bob has 10000 messages")]
+        with pytest.raises(InboxFullError):
+            await until_reachable(lambda: client.send("bob", "x"))
 
 
 @pytest.mark.sim

@@ -25,7 +25,7 @@ from hive.config import (
 )
 from hive.config.claude_schema import CLAUDE, MCP_SERVER
 from hive.config.hive_schema import AGENT, BIND, CONTAINERS, HIVE, LIMITS, PEER, RESTART, RETENTION
-from hive.config.schema import ReadContext, Table
+from hive.config.table_schema import ReadContext, Table
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hive.daemon.lock import DaemonLock
 from hive.errors import ConflictError, FailedError
+from hive.locks import DaemonLock
 
 
 def test_a_second_daemon_is_refused_with_the_firsts_pid(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from attrs import define, field
 from hive.client.agent import AgentClient, Delivery
 from hive.errors import InboxFullError, NotAllowedError, StaleLeaseError, UnknownNameError
 from hive.harness.driver import Deferred, Done, Failed, Outcome, Rejected, SavedText
-from hive.harness.runtime import HarnessRuntime
+from hive.harness.run_loop import HarnessRuntime
 from hive.wire import agent as wire
 from tests.harness.support.daemon import Daemon
 

@@ -23,7 +23,7 @@ from hive.harness.driver import (
     TurnEnd,
     Usage,
 )
-from hive.harness.runtime import HarnessRuntime
+from hive.harness.run_loop import HarnessRuntime
 from hive.harness.turn import Turn
 from hive.wire import agent as wire
 from hive.wire.enums import ActivityState

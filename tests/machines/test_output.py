@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hive.machines.output import CHUNK_BYTES, TAIL_BYTES, LineSplitter, OutputLog, clean_lines
+from hive.machines.output_log import CHUNK_BYTES, TAIL_BYTES, LineSplitter, OutputLog, clean_lines
 
 
 @pytest.fixture

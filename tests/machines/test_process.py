@@ -12,7 +12,7 @@ import pytest
 
 from hive.errors import BadRequestError, FailedError, UnavailableError
 from hive.exits import Exited, Signaled, Unknown
-from hive.machines.process import adopt, process_runtime, runfile
+from hive.machines.process import process_runtime, runfile
 from hive.machines.process.process_runtime import ProcessRuntime
 from hive.machines.process.procfs import ProcFs
 from hive.machines.process.spawn import ProcessHandle
@@ -287,14 +287,14 @@ async def test_a_start_that_is_withdrawn_before_the_spawn_starts_nothing(
     lab: ProcessLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reached, go = threading.Event(), threading.Event()
-    find_running = adopt.find_running
+    find_running = process_runtime.find_running
 
     def slowly(run_file: Path, procfs: ProcFs) -> ProcessHandle | None:
         reached.set()
         go.wait(PATIENT)
         return find_running(run_file, procfs)
 
-    monkeypatch.setattr(adopt, "find_running", slowly)
+    monkeypatch.setattr(process_runtime, "find_running", slowly)
     ends = Ends()
     spec = lab.spec("waiter")
     start = asyncio.create_task(lab.runtime.ensure_running(spec, ends))

@@ -7,9 +7,9 @@ import pytest
 from attrs import evolve
 
 from hive.errors import FailedError
+from hive.machines.operations import purge_directory
 from hive.machines.process import runfile
 from hive.machines.process.runfile import RunRecord
-from hive.machines.purge import purge_directory
 
 RECORD = RunRecord(
     name="alice",

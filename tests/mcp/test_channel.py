@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from actors.testing import advance
-from hive.harness.mcp.channel import METHOD, SETTLE_TIME, Channel
+from hive.harness.mcp.server import METHOD, SETTLE_TIME, McpChannel
 from tests.mcp.conftest import Session
 
 pytestmark = pytest.mark.sim
@@ -19,7 +19,7 @@ async def test_no_line_before_the_client_has_taken_up_the_tools(session: Session
     async def write(message: Any) -> None:
         pushed.append(message.message)
 
-    channel = Channel(session.client, write)
+    channel = McpChannel(session.client, write)
     await session.bob.send("damocles", "hello")
     channel.open()
     channel.open()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from hive.driver_names import driver_names
+from hive.names import driver_names
 from tests.support.hives import site
 
 __all__ = ["site"]

@@ -7,7 +7,7 @@ import pytest
 from actors.testing import advance
 from hive.daemon.hive import Hive
 from hive.exits import Exited, Rebooted
-from hive.participants.reboots import RebootLimit, Reboots
+from hive.participants.participant import RebootLimit, Reboots
 from hive.participants.supervision import reboot_limit
 from tests.support.hives import CALM, Site, swarm, until
 from tests.support.runtimes import ScriptedRuntime

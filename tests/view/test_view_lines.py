@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hive.view.lines import event_line, message_lines, tree_lines
-from hive.view.terminal import ASCII, UNICODE
+from hive.view.text import ASCII, UNICODE
 
 TREE = {
     "path": "hive-c0re",

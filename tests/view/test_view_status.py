@@ -10,7 +10,7 @@ import pytest
 from hive.view.columns import COLUMNS, DROPPED, FOR, NAME, NOTE, STATE, fit, note
 from hive.view.status_lines import details, status_lines
 from hive.view.table import STYLES, snapshot
-from hive.view.terminal import ASCII, UNICODE
+from hive.view.text import ASCII, UNICODE
 from hive.view.urgency import Urgency, in_order, summary, urgency
 
 WIDE = """\

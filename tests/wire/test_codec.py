@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hive.errors import BadRequestError, InboxFullError
-from hive.wire import agent, host, manager
+from hive.wire import agent, host
 from hive.wire.base import Request
 from hive.wire.codec import (
     RequestDecoder,
@@ -24,7 +24,7 @@ from hive.wire.rows import Delivery, InboxRow, StatusRow
 
 AGENT: RequestDecoder[Request] = RequestDecoder(agent.AgentRequest)
 HOST: RequestDecoder[Request] = RequestDecoder(host.HostRequest)
-MANAGER: RequestDecoder[Request] = RequestDecoder(manager.ManagerRequest)
+MANAGER: RequestDecoder[Request] = RequestDecoder(agent.ManagerRequest)
 
 
 @pytest.mark.parametrize("verb", ["inbox", "events"])

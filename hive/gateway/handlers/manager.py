@@ -13,7 +13,7 @@ from hive.names import MANAGER_ALIAS
 from hive.participants.lifecycle import Lifecycle
 from hive.participants.participant import Participant
 from hive.status.snapshot import MachineLogs
-from hive.wire import manager as wire
+from hive.wire import agent as wire
 from hive.wire.base import Request
 from hive.wire.codec import RequestDecoder
 

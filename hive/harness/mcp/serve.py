@@ -69,15 +69,14 @@ async def _serve_stdio(client: ManagerClient, tools: Sequence[ModelTool], *, cha
     from mcp.server.runner import serve_loop
     from mcp.server.stdio import stdio_server
 
-    from hive.harness.mcp.channel import CAPABILITY, Channel
-    from hive.harness.mcp.server import make_server
+    from hive.harness.mcp.server import CAPABILITY, McpChannel, make_server
 
     async with stdio_server() as (reading, writing):
         if not channel:
             server = make_server(tools)
             await server.run(reading, writing, server.create_initialization_options())
             return
-        channel_lines = Channel(client, writing.send)
+        channel_lines = McpChannel(client, writing.send)
         server = make_server(tools, channel_lines)
         options = server.create_initialization_options(experimental_capabilities=CAPABILITY)
         try:

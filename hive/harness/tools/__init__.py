@@ -7,8 +7,7 @@ fields, or raises `HiveError` with a sentence that a model can act on.
 from hive.client.agent import ManagerClient
 from hive.harness.leases import LeasedMail
 from hive.harness.tools.mail import MailTools, message_fields
-from hive.harness.tools.manager import ManagerTools
-from hive.harness.tools.participants import ParticipantTools
+from hive.harness.tools.participants import ManagerTools, ParticipantTools
 from hive.harness.tools.questions import QuestionTools
 from hive.harness.tools.session_mail import SessionMail
 from hive.harness.tools.tool import ModelTool

@@ -15,7 +15,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from hive.exits import How
-from hive.machines.output import OutputLog
+from hive.machines.output_log import OutputLog
 from hive.machines.process import pidfd, runfile
 from hive.machines.process.procfs import Process, ProcFs
 from hive.machines.process.spawn import ProcessHandle

@@ -14,7 +14,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from hive.errors import FailedError
-from hive.machines.output import OutputLog
+from hive.machines.output_log import OutputLog
 from hive.machines.process import runfile
 from hive.machines.process.procfs import ProcFs
 from hive.machines.process.runfile import RunRecord

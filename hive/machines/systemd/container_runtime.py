@@ -20,8 +20,7 @@ from attrs import evolve, frozen
 from hive.clock import Clock, SystemClock
 from hive.errors import BadRequestError, FailedError
 from hive.exits import Ended
-from hive.machines.operations import Operations, StartRequest
-from hive.machines.purge import purge_directory
+from hive.machines.operations import Operations, StartRequest, purge_directory
 from hive.machines.runtime import REASON_LINES, MachineSpec, Running, Watcher, ignore_end
 from hive.machines.systemd import exit_cause, generated_files, journal, transitions, unit_files
 from hive.machines.systemd.backend import Backend

@@ -12,7 +12,7 @@ from contextlib import aclosing
 
 from attrs import frozen
 
-from hive.machines.output import clean_lines
+from hive.machines.output_log import clean_lines
 from hive.machines.systemd import exit_cause
 from hive.machines.systemd.service_manager import ANSWER_SECONDS
 from hive.machines.systemd.unit_state import UnitState

@@ -1,4 +1,4 @@
-"""Text for a terminal: escapes for text from agents, and glyphs by encoding.
+"""Text for a terminal: escapes for text from agents, glyphs by encoding, times in words.
 
 A body, a name or a reason comes from a program that may be compromised. Printed as it is, it could
 move the cursor, rewrite earlier lines, set the window title, or reorder the text (bidirectional
@@ -8,6 +8,7 @@ overrides, CVE-2021-42574). Every character that does not print as itself is sho
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import NamedTuple
 
 _UNSAFE = re.compile(
@@ -62,3 +63,42 @@ def block(text: str) -> list[str]:
 
 def _escape(match: re.Match[str]) -> str:
     return match.group().encode("unicode_escape").decode()
+
+
+UNKNOWN = "-"
+"""Shown in place of an unknown value."""
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
+
+def seconds(stamp: str | None) -> float | None:
+    """Return an RFC 3339 time as seconds since the epoch, None if it is absent or not one."""
+    if not stamp:
+        return None
+    try:
+        moment = datetime.fromisoformat(stamp)
+    except ValueError:
+        return None
+    # A time without an offset has no known zone.
+    return moment.timestamp() if moment.tzinfo else None
+
+
+def span(duration: float) -> str:
+    """Return a duration in seconds in its largest unit: `4m`, `3h`; a negative one as `0s`."""
+    whole = max(0, int(duration))
+    for size, unit in _UNITS:
+        if whole >= size:
+            return f"{whole // size}{unit}"
+    return "0s"
+
+
+def age(stamp: str | None, now: float) -> str:
+    """Return how long ago a time was, or `-` if it is unknown."""
+    then = seconds(stamp)
+    return UNKNOWN if then is None else span(now - then)
+
+
+def until(stamp: str | None, now: float) -> str:
+    """Return how soon a time will be, or `-` if it is unknown."""
+    then = seconds(stamp)
+    return UNKNOWN if then is None else span(then - now)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hive.config.toml_positions import key_lines, line_of
+from hive.config.loading import key_lines, line_of
 
 TEXT = '''\
 # a comment = [

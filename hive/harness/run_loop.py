@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from hive.client.agent import Identity, ManagerClient, Role
+from hive.client.agent import Identity, ManagerClient, Role, until_reachable
 from hive.clock import Clock, SystemClock
 from hive.harness.control import follow
 from hive.harness.driver import MessageDriver, Surroundings, TurnDriver
@@ -21,7 +21,6 @@ from hive.harness.message_turns import MessageTurns
 from hive.harness.pause import Pause
 from hive.harness.replies import ReplySender
 from hive.harness.reporting import Reporter
-from hive.harness.retry import until_reachable
 from hive.harness.worker import Worker
 from hive.wire.harness import Order
 
