@@ -35,7 +35,7 @@ from hive.paths import Paths
 from hive.store import Engine, Message, ThreadEngine
 from hive.wire.rows import StatusRow
 
-Agent = AgentFunction[ManagerClient]
+AgentCoroutine = AgentFunction[ManagerClient]
 """An agent of an embedded hive: an async function whose argument is its connected client."""
 
 IN_PROCESS = AgentManifest(exec=("in-process",))
@@ -65,7 +65,7 @@ class Hive:
         self,
         state_dir: Path | str | None = None,
         *,
-        agents: Mapping[str, Agent] | None = None,
+        agents: Mapping[str, AgentCoroutine] | None = None,
         peers: Iterable[str] = (),
         config: HiveConfig | None = None,
         run_dir: Path | str | None = None,
@@ -334,7 +334,7 @@ class Hive:
         self._temporary.append(made)
         return made
 
-    def _default_runtime(self, agents: Mapping[str, Agent] | None) -> Runtime:
+    def _default_runtime(self, agents: Mapping[str, AgentCoroutine] | None) -> Runtime:
         if agents is None:
             return runtime_of(
                 self._config, self.paths, self._clock, self._environ, self._on_external_restart
@@ -354,7 +354,7 @@ class Hive:
 
 
 def _configured(
-    config: HiveConfig | None, agents: Mapping[str, Agent] | None, peers: Iterable[str]
+    config: HiveConfig | None, agents: Mapping[str, AgentCoroutine] | None, peers: Iterable[str]
 ) -> HiveConfig:
     """Return the configuration with functions as agents and further peers."""
     if agents is not None and config is not None and (config.agents or config.manager):

@@ -8,7 +8,7 @@ from itertools import count
 from actors.testing import InjectedFault, hang
 from hive.client.agent import Delivery, ManagerClient, Role
 from hive.client.function_agent import Answer
-from hive.daemon.hive import Agent, Hive
+from hive.daemon.hive import AgentCoroutine, Hive
 from hive.errors import ConflictError
 from hive.wire import WAIT_MAX
 
@@ -28,7 +28,7 @@ async def crash(hive: Hive, name: str) -> None:
         raise ConflictError(f"{name!r} does not run, so it cannot crash; wait until it runs")
 
 
-def crashing(agent: Agent, *, after: float, times: int | None = None) -> Agent:
+def crashing(agent: AgentCoroutine, *, after: float, times: int | None = None) -> AgentCoroutine:
     """Return an agent that crashes some time after each of its first starts.
 
     Args:
@@ -54,7 +54,7 @@ def crashing(agent: Agent, *, after: float, times: int | None = None) -> Agent:
     return crasher
 
 
-def hanging(*, swallow: int = 0) -> Agent:
+def hanging(*, swallow: int = 0) -> AgentCoroutine:
     """Return an agent that takes one message, never finishes it, and takes no other.
 
     Args:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, TypeVarTuple, Unpack
 from actors.testing import SimulationLoop
 from hive.clock import LoopClock
 from hive.config import HiveConfig
-from hive.daemon.hive import Agent, Hive
+from hive.daemon.hive import AgentCoroutine, Hive
 from hive.errors import TimedOutError
 from hive.store import InlineEngine
 
@@ -54,7 +54,7 @@ class ThreadlessLoop(SimulationLoop):
 def simulate(
     scenario: Callable[[Hive], Awaitable[T]],
     *,
-    agents: Mapping[str, Agent] | None = None,
+    agents: Mapping[str, AgentCoroutine] | None = None,
     peers: Iterable[str] = (),
     config: HiveConfig | None = None,
     seed: int = 0,

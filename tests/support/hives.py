@@ -19,7 +19,7 @@ from hive.client.function_agent import answering
 from hive.clock import LoopClock
 from hive.config import AgentManifest, HiveConfig, PeerConfig, RestartPolicy
 from hive.config.model import RestartType
-from hive.daemon.hive import Agent, Hive
+from hive.daemon.hive import AgentCoroutine, Hive
 from hive.machines.runtime import Runtime
 from hive.store import InlineEngine
 
@@ -61,7 +61,7 @@ class Site:
         runtime: Runtime | None = None,
         config: HiveConfig | None = None,
         *,
-        agents: Mapping[str, Agent] | None = None,
+        agents: Mapping[str, AgentCoroutine] | None = None,
         peers: Iterable[str] = (),
     ) -> Hive:
         """Return a hive for the simulation loop, which repeats it exactly."""

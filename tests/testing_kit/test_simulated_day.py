@@ -19,7 +19,7 @@ from attrs import Factory, define
 from hive import Hive
 from hive.client.agent import AgentClient, Role
 from hive.config import HiveConfig, Limits, RestartPolicy
-from hive.daemon.hive import Agent
+from hive.daemon.hive import AgentCoroutine
 from hive.errors import ConflictError
 from hive.store import Message, MessageState
 from hive.testing import advance, crash, simulate
@@ -68,7 +68,7 @@ class Day:
         ]
 
 
-def sorter(name: str, day: Day) -> Agent:
+def sorter(name: str, day: Day) -> AgentCoroutine:
     """Return an agent that answers each order with a parcel to a random agent."""
     random = Random(name)
 

@@ -18,7 +18,7 @@ from attrs import Factory, define, field
 from hive import Hive
 from hive.client.agent import AgentClient, Delivery, Role
 from hive.config import HiveConfig, Limits, RestartPolicy
-from hive.daemon.hive import Agent
+from hive.daemon.hive import AgentCoroutine
 from hive.errors import ConflictError, HiveError, StaleLeaseError
 from hive.store import Message, MessageKind, MessageState, questions
 from hive.store.messages import COLUMNS, message_from_row
@@ -183,7 +183,7 @@ class Gossip:
             await tried
 
 
-def gossip(name: str, week: Week) -> Agent:
+def gossip(name: str, week: Week) -> AgentCoroutine:
     random = Random(name)
 
     async def agent(client: AgentClient) -> None:
