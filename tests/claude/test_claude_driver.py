@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
@@ -350,6 +352,12 @@ def test_without_the_package_the_driver_says_what_to_install(monkeypatch, tmp_pa
     monkeypatch.setattr(claude, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match=r"pip install 'hyperhive\[claude\]'"):
         claude.create(DriverSetup((), 1.0, tmp_path))
+
+
+def test_the_sdk_is_loaded_by_the_launch_and_not_with_the_driver() -> None:
+    code = "import sys, hive.harness.claude.driver; print('claude_agent_sdk' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout == "False\n", "it takes a second to load, and the driver loads it late"
 
 
 def test_the_driver_is_found_by_its_name() -> None:

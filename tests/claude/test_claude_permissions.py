@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hive.harness.claude.launch import allow_rules, offered_tools, unexpected_tools
+from hive.harness.claude.permissions import allow_rules, offered_tools, unexpected_tools
 from hive.wire.claude import ClaudeConfig, McpServer
 
 SETTINGS = ClaudeConfig(

@@ -58,6 +58,7 @@ def test_without_time_there_is_only_the_kill() -> None:
     [
         (unit("active"), RunUnchanged()),
         (unit("reloading"), RunUnchanged()),
+        (unit("refreshing"), RunUnchanged()),
         (unit("deactivating"), RunUnchanged()),
         (unit("active", "new"), RunReplaced(unit("active", "new"))),
         (unit("activating", "new"), RunUnchanged()),

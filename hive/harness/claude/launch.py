@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +28,7 @@ from claude_agent_sdk import (
 from claude_agent_sdk.types import HookCallback, HookJSONOutput, McpServerConfig
 
 from hive.errors import HiveError
+from hive.harness.claude.permissions import allow_rules, offered_tools
 from hive.harness.claude.prompt import system_prompt
 from hive.harness.claude.sdk_client import SdkClient
 from hive.harness.claude.turn_mail import TurnMail
@@ -35,32 +36,6 @@ from hive.harness.driver import Surroundings
 from hive.harness.tools import ModelTool, for_kind
 from hive.names import MANAGER
 from hive.wire.claude import DISABLED_TOOLS, OWN_SERVER, ClaudeConfig, McpServer
-
-
-def offered_tools(settings: ClaudeConfig) -> tuple[str, ...]:
-    """Return the built-in tools of Claude Code that some rule names; no other is offered."""
-    return tuple(dict.fromkeys(rule.partition("(")[0] for rule in settings.tools))
-
-
-def allow_rules(settings: ClaudeConfig) -> tuple[str, ...]:
-    """Return the rules for calls that run without asking; all other calls are refused."""
-    servers = [f"{_prefix(OWN_SERVER)}*"]
-    for name, server in settings.mcp.items():
-        servers += [f"{_prefix(name)}{tool}" for tool in server.tools or ("*",)]
-    return (*settings.tools, *servers)
-
-
-def unexpected_tools(settings: ClaudeConfig, tools: Sequence[str]) -> tuple[str, ...]:
-    """Return those of the tools on offer that the manifest does not allow; normally none."""
-    known = set(offered_tools(settings))
-    servers = tuple(_prefix(name) for name in (OWN_SERVER, *settings.mcp))
-    return tuple(name for name in tools if name not in known and not name.startswith(servers))
-
-
-def _prefix(server: str) -> str:
-    """Return how Claude Code begins the names of an MCP server's tools."""
-    return f"mcp__{server}__"
-
 
 logger = logging.getLogger(__name__)
 

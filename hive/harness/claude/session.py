@@ -11,8 +11,8 @@ import msgspec
 from attrs import define, field
 
 from hive.clock import Clock, rfc3339
-from hive.harness.claude.launch import unexpected_tools
 from hive.harness.claude.outcome import BudgetSpent, Verdict
+from hive.harness.claude.permissions import unexpected_tools
 from hive.harness.claude.prompt import COMPACT_COMMAND, NEW_SESSION_NOTICE, RESTARTED_NOTICE
 from hive.harness.claude.session_file import (
     SessionFile,

@@ -19,12 +19,12 @@ from hive.subprocesses import Outcome
 # the exit status of a command: `machinectl start` may succeed while nothing runs, hang after its
 # work is done, or fail although the container is up (nixpkgs#144164). They show four facts:
 #
-#   ActiveState    one of seven words, a closed set; see org.freedesktop.systemd1(5)
+#   ActiveState    one of eight words, a closed set; see org.freedesktop.systemd1(5)
 #   InvocationID   different for each start; empty once systemd has forgotten a clean end
 #   Job            whether a start, stop or restart is queued
 #   Leader         the first process; absent while machined has no machine of that name
 #
-# The rules fold the seven words into three states:
+# The rules fold the eight words into three states:
 #
 #              start                   nspawn is ready
 #      down -----------> between -----------------------------> up

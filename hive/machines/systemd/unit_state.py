@@ -17,10 +17,14 @@ UNIT_PROPERTIES = (
 
 
 class Active(StrEnum):
-    """The states of a unit; see `ActiveState` in org.freedesktop.systemd1(5)."""
+    """The states of a unit; see `ActiveState` in org.freedesktop.systemd1(5).
+
+    `refreshing` is that of a unit whose mounts are renewed while it runs, since systemd 257.
+    """
 
     ACTIVE = "active"
     RELOADING = "reloading"
+    REFRESHING = "refreshing"
     INACTIVE = "inactive"
     FAILED = "failed"
     ACTIVATING = "activating"
@@ -30,7 +34,7 @@ class Active(StrEnum):
     @property
     def up(self) -> bool:
         """Whether its processes run."""
-        return self in {Active.ACTIVE, Active.RELOADING}
+        return self in {Active.ACTIVE, Active.RELOADING, Active.REFRESHING}
 
     @property
     def down(self) -> bool:
