@@ -32,7 +32,7 @@ from hive.subprocesses import Outcome
 #        |  nothing runs  |   |  stopped, or the agent has ended |
 #        +----------------+   +----------------------------------+
 #
-#   up        active, reloading
+#   up        active, reloading, refreshing
 #   down      inactive, failed: nothing runs; they differ only in the cause (see `exit_cause`)
 #   between   activating, deactivating, maintenance; and down with a job: wait for the next change
 #
