@@ -139,7 +139,7 @@ class FunctionRuntime(Generic[_Client]):
         # A call that ends while it connects may have been replaced by the time this resumes.
         while call := self._calls.get(spec.name):
             await asyncio.wait([call.connected])
-            if not call.ended.done():
+            if self._calls.get(spec.name) is call:
                 call.watcher = watcher
                 return evolve(call.running, adopted=True)
         return None

@@ -277,9 +277,14 @@ def _settings_of(manifest: str) -> AgentManifest:
         return AgentManifest()
 
 
-def _observe_of(manifest: str) -> str | None:
-    settings: dict[str, str] = json.loads(manifest or "{}")
-    return settings.get("observe")
+def _observe_of(manifest: str | None) -> str | None:
+    """Return the subject that a peer's record says to observe; None if it cannot be read."""
+    try:
+        settings = json.loads(manifest or "{}")
+    except ValueError:
+        return None
+    observe = settings.get("observe") if isinstance(settings, dict) else None
+    return observe if isinstance(observe, str) else None
 
 
 def new_agent(

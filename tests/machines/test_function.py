@@ -326,3 +326,29 @@ async def test_memory_is_limited_to_the_newest_lines() -> None:
     assert len(buffer.newest(KEPT_LINES * 2)) == KEPT_LINES
     assert buffer.newest(1) == (str(KEPT_LINES + 4),)
     assert buffer.newest(0) == ()
+
+
+@pytest.mark.parametrize("callers", [2, 5])
+async def test_an_adopted_call_notifies_the_watcher_that_adopted_it_last(callers: int) -> None:
+    async def ends(client: str) -> None:
+        return
+
+    gate = asyncio.Event()
+    runtime = FunctionRuntime({"alice": ends}, Clients(gate).connect)  # it ends in the same turn
+    await runtime.open()
+    last: dict[str, Ends] = {}
+
+    async def ensure_running() -> Ends:
+        watcher = Ends()
+        running = await runtime.ensure_running(SPEC, watcher)
+        if running.adopted or running.instance not in last:
+            last[running.instance] = watcher
+        return watcher
+
+    starting = [asyncio.ensure_future(ensure_running()) for _ in range(callers)]
+    await settle()
+    gate.set()
+    watchers = await asyncio.gather(*starting)
+    await advance(1)
+    assert {id(each) for each in watchers if each.told} == {id(each) for each in last.values()}
+    await runtime.close()

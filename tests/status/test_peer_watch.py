@@ -151,3 +151,9 @@ async def test_the_status_row_of_a_peer_has_its_observed_state(
         await settle()
         row = await hive.status("damocles")
         assert (row.observed, row.source) == (None, "socket")
+
+
+@pytest.mark.parametrize("manifest", ["{", "[]", '"text"', '{"observe": 7}', "", None])
+async def test_a_damaged_record_of_a_peer_is_not_observed(manifest: str | None) -> None:
+    record = attrs.evolve(new_peer("damocles", 1.0), manifest=manifest)
+    assert Peer(record).observe is None

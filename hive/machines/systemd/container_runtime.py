@@ -223,9 +223,9 @@ class ContainerRuntime:
                 return await self._take_over(found, request.spec, request.watcher)
             await self._backend.create(request.spec)
             await self._write_files(request.spec)
-            request.check()
             if found.registered:
                 await self._unregistered(container)
+            request.check()
             argv = self._backend.start(container.machine)
             state = await self._starter.start(container, argv, found.unit.invocation)
             return self._watch(container, state, request.watcher, adopted=False).running
