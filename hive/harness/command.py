@@ -21,14 +21,14 @@ from hive.wire.codec import present
 ANSWER_MAX = 1 << 20
 """Bytes of the longest output that is read into memory, to be sent; longer than any message."""
 
-LAST_WORDS_MAX = 2000
+STDERR_MAX = 2000
 """Characters of standard error in a reason."""
 
 REASON_LINES = 20
 """Lines of standard error in a reason."""
 
 PREFIX = "HIVE_MESSAGE_"
-"""Begins the environment variables that describe the message."""
+"""Prefix of the environment variables that describe the message."""
 
 
 class CommandDriver:
@@ -36,11 +36,11 @@ class CommandDriver:
 
     Args:
         setup: `arguments` are the program and its arguments.
-        environ: What the program inherits.
-        tee: Called with what it writes to standard error.
+        environ: Environment that the program inherits.
+        tee: Called with each chunk of its standard error.
 
     Raises:
-        ConfigError: When there is no such program.
+        ConfigError: There is no such program.
     """
 
     def __init__(
@@ -103,9 +103,9 @@ def message_json(message: Delivery) -> bytes:
 
 
 def message_environment(message: Delivery, inherited: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a program that works on the message.
+    """Return the environment of a program that processes the message.
 
-    Variables of a message that the harness itself may have inherited are not passed on.
+    Variables with `PREFIX` that the harness itself inherited are not passed on.
     """
     values = {
         "ID": message.id,
@@ -128,7 +128,7 @@ def message_environment(message: Delivery, inherited: Mapping[str, str]) -> dict
 
 
 def verdict(ran: Ran, time_limit: float) -> Failed | Deferred:
-    """Return what the end of a program that did not succeed means for its message.
+    """Return the outcome of a program that did not succeed.
 
     Exit status 75 is EX_TEMPFAIL of sysexits.h: try again later.
     """
@@ -144,13 +144,13 @@ def verdict(ran: Ran, time_limit: float) -> Failed | Deferred:
     return Failed(_reason(f"killed by {_signal_name(-ran.status)}", ran))
 
 
-def _reason(what: str, ran: Ran) -> str:
+def _reason(end: str, ran: Ran) -> str:
     if not ran.last_lines:
-        return what
-    words = "\n".join(ran.last_lines[-REASON_LINES:])
-    if len(words) > LAST_WORDS_MAX:
-        words = "…" + words[-LAST_WORDS_MAX:]
-    return f"{what}; its last words:\n{words}"
+        return end
+    text = "\n".join(ran.last_lines[-REASON_LINES:])
+    if len(text) > STDERR_MAX:
+        text = "…" + text[-STDERR_MAX:]
+    return f"{end}; its last words:\n{text}"
 
 
 def _signal_name(number: int) -> str:
@@ -161,7 +161,7 @@ def _signal_name(number: int) -> str:
 
 
 def _answer(output: Path) -> str | SavedText | None:
-    """Return the answer that is in the file; the file stays only if it is too long to be sent."""
+    """Return the answer from the file, and delete the file unless it is too long to be sent."""
     size = output.stat().st_size
     if size > ANSWER_MAX:
         return SavedText(output, size)

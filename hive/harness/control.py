@@ -1,4 +1,4 @@
-"""Control commands of the hive: pause, cancel, a new session, limits of the account."""
+"""Control orders of the hive: pause, cancel, new session, usage limits of the account."""
 
 from __future__ import annotations
 
@@ -18,36 +18,37 @@ from hive.wire.harness import Order
 logger = logging.getLogger(__name__)
 
 OPERATOR = "operator"
-"""The source of a pause by the operator."""
+"""Source of a pause by the operator."""
 
 ACCOUNT = "account"
-"""The source of a pause because the account is used up."""
+"""Source of a pause because the account is used up."""
 
 PAUSED = HoldOff(ActivityState.PAUSED, "paused by the operator")
 
 
 class Controlled(Protocol):
-    """The turns that control commands are about."""
+    """Receiver of control orders that concern turns."""
 
     def cancel(self, reason: str) -> None:
-        """Interrupt the turn that is under way; without one, do nothing."""
+        """Interrupt the running turn, if there is one."""
         ...
 
-    def begin_anew(self) -> None:
-        """Begin the next turn without what was said before."""
+    def new_session(self) -> None:
+        """Start the next turn in a new conversation."""
         ...
 
     def restarted(self, order: Order) -> None:
-        """Take note that the agent was restarted."""
+        """Record that the agent was restarted."""
         ...
 
 
 async def follow(
     client: AgentClient, pause: Pause, turns: Controlled, known: asyncio.Event
 ) -> None:
-    """Fetch control commands and obey them, until cancelled, or until the daemon knows none.
+    """Fetch control orders and carry them out, until cancelled.
 
-    `known` is set once what already holds is known, such as a pause.
+    Returns if the daemon does not support control orders. `known` is set after the first answer,
+    which has the orders that are in effect, such as a pause.
 
     Raises:
         HiveError: The daemon refuses this harness.
@@ -58,7 +59,7 @@ async def follow(
         try:
             orders = await until_reachable(ask)
         except BadRequestError as refusal:
-            logger.info("this daemon gives no orders: %s", refusal)
+            logger.info("this daemon does not support control orders: %s", refusal)
             known.set()
             return
         for order in orders:
@@ -69,7 +70,7 @@ async def follow(
 
 
 def obey(order: Order, pause: Pause, turns: Controlled) -> None:
-    """Carry out one command."""
+    """Carry out one control order."""
     match order.kind:
         case OrderKind.PAUSE:
             pause.begin(OPERATOR, PAUSED)
@@ -84,7 +85,7 @@ def obey(order: Order, pause: Pause, turns: Controlled) -> None:
         case OrderKind.CANCEL:
             turns.cancel(order.reason or "cancelled by the operator")
         case OrderKind.NEW_SESSION:
-            turns.begin_anew()
+            turns.new_session()
         case OrderKind.RESTARTED:
             turns.restarted(order)
 

@@ -1,8 +1,8 @@
-"""Drivers: what works on mail, and how it says what became of it.
+"""The interfaces of drivers, and the outcome of a turn.
 
-There are two kinds. A `MessageDriver` works on one message at a time. A `TurnDriver` holds a
-conversation: it takes several messages in one turn and answers by the hive's tools. The worker
-knows turn drivers only; `hive.harness.message_turns` makes one of a message driver.
+There are two kinds. A `MessageDriver` processes one message at a time. A `TurnDriver` has a
+conversation: it takes several messages in one turn and answers with the hive's tools. The worker
+uses turn drivers only; `hive.harness.message_turns` adapts a message driver.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from hive.wire.enums import ActivityState, NackMode, TurnOutcome
 from hive.wire.harness import Order, TurnRecord
 
 REASON_MAX = 4000
-"""Characters of the longest reason, a little less than the wire takes."""
+"""Characters of the longest reason, a little less than the wire accepts."""
 
 
-def reason_text(said: str) -> str:
-    """Return a reason in a form that the wire accepts: encodable, and not too long.
+def reason_text(reason: str) -> str:
+    """Return a reason in a form that the wire accepts: encodable, at most `REASON_MAX` characters.
 
-    A reason comes from a driver or from what it ran. If the hive refused the nack that carries
-    it, the message would stay leased although nothing works on it.
+    A reason comes from a driver or from the program that it ran. If the hive refused a nack because
+    of its reason, the message would stay leased although no turn processes it.
     """
-    text = said.encode(errors="replace").decode()
+    text = reason.encode(errors="replace").decode()
     return text if len(text) <= REASON_MAX else f"{text[:REASON_MAX]}…"
 
 
 @frozen
 class SavedText:
-    """An answer that is too long for a message, and the file that holds it.
+    """A file with an answer that is too long for a message.
 
     Attributes:
         path: The file.
-        size: Its bytes.
+        size: Its size in bytes.
     """
 
     path: Path
@@ -53,7 +53,7 @@ class Done:
     """The work is done: the messages are acked.
 
     Attributes:
-        answer: Sent to the sender, by a message driver only; None for no answer.
+        answer: Reply to the sender, from a message driver only; None for no reply.
     """
 
     word: ClassVar[TurnOutcome] = TurnOutcome.DONE
@@ -63,7 +63,7 @@ class Done:
 
 @frozen
 class Failed:
-    """The work was tried and failed; a message is delivered again while it has attempts left."""
+    """The work failed; a message is redelivered while it has attempts left."""
 
     word: ClassVar[TurnOutcome] = TurnOutcome.FAILED
     nack: ClassVar[NackMode] = NackMode.FAIL
@@ -73,7 +73,7 @@ class Failed:
 
 @frozen
 class Deferred:
-    """The work cannot be done now; the messages go back and no attempt is burned."""
+    """The work cannot be done now; the messages go back and no attempt is counted."""
 
     word: ClassVar[TurnOutcome] = TurnOutcome.DEFERRED
     nack: ClassVar[NackMode] = NackMode.DEFER
@@ -93,7 +93,7 @@ class Rejected:
 
 @frozen
 class Cancelled:
-    """The operator has cancelled the work: the messages become dead letters."""
+    """The operator cancelled the work: the messages become dead letters."""
 
     word: ClassVar[TurnOutcome] = TurnOutcome.CANCELLED
     nack: ClassVar[NackMode] = NackMode.REJECT
@@ -102,17 +102,17 @@ class Cancelled:
 
 
 Outcome = Done | Failed | Deferred | Rejected | Cancelled
-"""The closed set of ways in which a turn ends: each names its nack and its word in the record."""
+"""How a turn ended. Each class names its nack and its word in the turn record."""
 
 
 @frozen
 class HoldOff:
-    """Why no turn begins.
+    """A time in which no turn begins.
 
     Attributes:
-        state: The state that the agent reports meanwhile.
-        reason: Why, in words.
-        until: Unix time; None if the end is not known.
+        state: State that the agent reports meanwhile.
+        reason: The cause, in words.
+        until: Unix time of its end; None if unknown.
     """
 
     state: ActivityState
@@ -122,11 +122,11 @@ class HoldOff:
 
 @frozen
 class Usage:
-    """What a turn used.
+    """Tokens, cost and tool calls of a turn.
 
     Attributes:
-        cost_usd: US dollars; None if they are not known.
-        tools: How often each tool was called.
+        cost_usd: US dollars; None if unknown.
+        tools: Number of calls of each tool.
     """
 
     model: str | None = None
@@ -143,11 +143,11 @@ class TurnEnd:
     """How a turn ended.
 
     Attributes:
-        outcome: What becomes of its messages.
-        usage: What it used.
+        outcome: Decides the acks and nacks of its messages.
+        usage: Tokens, cost and tool calls.
         hold_off: Why no further turn begins for now.
-        shared: Whether that concerns everybody with the same account.
-        note: One line for the record; the outcome's reason if there is none.
+        shared: Whether the hold-off applies to all participants with the same account.
+        note: One line for the record; None for the outcome's reason.
     """
 
     outcome: Outcome
@@ -171,8 +171,8 @@ class TurnEnd:
         Args:
             started: Unix time.
             ended: Unix time.
-            wake: What began it.
-            messages: Ids of what it was about.
+            wake: What began it, as returned by `wake_of`.
+            messages: Ids of its messages.
         """
         reason = None if isinstance(self.outcome, Done) else self.outcome.reason
         return TurnRecord(
@@ -188,12 +188,12 @@ class TurnEnd:
 
 @frozen
 class DriverSetup:
-    """What a driver is made of.
+    """The parameters of a driver's constructor.
 
     Attributes:
-        arguments: The words behind `--` on the command line.
+        arguments: Arguments after `--` on the command line.
         time_limit: Seconds for one message, or for one turn.
-        state: Directory for what must last.
+        state: Directory for files that survive a restart.
         settings: The driver's table in the agent's manifest, as JSON.
     """
 
@@ -205,11 +205,11 @@ class DriverSetup:
 
 @frozen
 class Surroundings:
-    """What a driver works in.
+    """The environment of a driver.
 
     Attributes:
-        client: The participant's connection, for the hive's tools. Mail is taken from the turn.
-        me: Who the participant is.
+        client: Connection of the participant, for the hive's tools. Mail is taken from the turn.
+        me: Identity of the participant.
         reporter: Reports live events, the model, the session, the account.
     """
 
@@ -219,59 +219,59 @@ class Surroundings:
 
 
 class MessageDriver(Protocol):
-    """Works on single messages. It may be asked to work on several at once."""
+    """Processes single messages; `handle` may be called concurrently."""
 
     async def handle(self, message: Delivery) -> Outcome:
-        """Work on one message.
+        """Process one message.
 
-        Cancelling means that the work must end now: stop it, leave nothing running. Any other
-        exception is a bug, and counts as `Failed`.
+        When cancelled, stop all work and leave no process running. Any other exception is a bug and
+        counts as `Failed`.
         """
         ...
 
 
 class TurnDriver(ABC):
-    """Works on mail in turns, one at a time.
+    """Processes messages in turns, one at a time.
 
     Attributes:
-        batch: Messages that a turn begins with at most. With more than one it is a conversation:
-            further messages may join a turn that is under way.
+        batch: Messages at the start of a turn, at most. A driver with more than one is a
+            conversation: further messages may join a running turn.
     """
 
     batch: ClassVar[int] = BATCH
 
     @abstractmethod
     async def open(self, surroundings: Surroundings) -> None:
-        """Begin; called once, before the first turn."""
+        """Start the driver; called once, before the first turn."""
 
     @abstractmethod
     async def turn(self, turn: Turn) -> TurnEnd:
-        """Work on the messages of one turn, and on what joins it.
+        """Process the messages of one turn, and those that join it.
 
-        Cancelling means that the work must end now: stop it, leave nothing running. Any other
-        exception is a bug, and counts as `Failed`.
+        When cancelled, stop all work and leave no process running. Any other exception is a bug and
+        counts as `Failed`.
         """
 
     @abstractmethod
     async def interrupt(self) -> None:
-        """Make the turn that is under way end soon, as `Cancelled`."""
+        """End the running turn soon, with the outcome `Cancelled`."""
 
     @abstractmethod
     async def close(self) -> None:
-        """End; leave nothing running."""
+        """Stop the driver; leave no process running."""
 
     async def rest(self) -> None:
-        """Tidy up between turns, while mail waits."""
+        """Do maintenance between turns, such as compacting the conversation; messages wait."""
         return
 
     async def recovered(self) -> None:
-        """Wait until the cause of a hold-off without a time is over."""
+        """Wait for the end of a hold-off whose end is unknown."""
         return
 
-    def begin_anew(self) -> None:
-        """Begin the next turn without what was said before."""
+    def new_session(self) -> None:
+        """Start the next turn in a new conversation."""
         return
 
     def restarted(self, order: Order) -> None:
-        """Take note that the agent was restarted, when and why."""
+        """Record that the agent was restarted; the order has time and reason."""
         return

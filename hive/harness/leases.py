@@ -1,12 +1,12 @@
 """Messages that are leased to this connection: in progress, or finished with their ack pending.
 
-After a connection was lost, the daemon delivers again what this harness still holds. The table
-recognizes it: a message in progress only gets its new lease, a finished one only its ack. Neither
+After a connection was lost, the daemon redelivers the messages that this harness still holds. The
+table recognizes them: a message in progress gets its new lease, a finished one is acked. Neither
 is worked on twice.
 
-Decisions are synchronous, requests come afterwards: `finish` and `give_back` only note what is to
-be sent, `flush` sends it. So a task that is cancelled between the two loses nothing: the
-next `flush` sends what is pending, at the latest that of `close`.
+Decisions are synchronous, requests follow: `finish` and `give_back` record an ack or a nack,
+`flush` sends them. A task that is cancelled between the two loses nothing: the next `flush` sends
+what is pending, at the latest that of `close`.
 """
 
 from __future__ import annotations
@@ -27,30 +27,30 @@ from hive.wire.enums import NackMode
 logger = logging.getLogger(__name__)
 
 BATCH = 16
-"""Messages that a model is given at once, at most."""
+"""Messages in one turn or tool result, at most."""
 
 BATCH_BYTES = 24_000
-"""Bytes of their bodies, unless the first alone has more: clients cut long results."""
+"""Bytes of their bodies, unless the first alone has more. MCP clients cut long tool results."""
 
 BEATS_PER_LEASE = 3
-"""Heartbeats while a lease lasts, so that one that is lost does no harm."""
+"""Heartbeats within the duration of a lease, so that one may be lost."""
 
 RETRY_PAUSE = 5.0
-"""Seconds until a background request, such as a heartbeat, is repeated after it failed."""
+"""Seconds before a failed background request, such as a heartbeat, is repeated."""
 
 LAST_REQUEST = 1.0
 """Seconds for the last requests of a harness, such as putting messages back, while it ends."""
 
 
 class LeasedMail(Protocol):
-    """Messages that a model takes with `recv` and is done with after `reply` or `ack`.
+    """Messages that a model takes with `recv` and finishes with `reply` or `ack`.
 
-    The implementation decides when they are acked: that of an interactive session at once, that of
-    a turn when the turn ends.
+    The implementation decides when they are acked: an interactive session at once, a turn at its
+    end.
     """
 
     def held(self) -> tuple[Delivery, ...]:
-        """Return what the model was given and is not done with, oldest first."""
+        """Return the messages that the model took and has not finished, oldest first."""
         ...
 
     async def take(self, most: int, wait: float) -> tuple[Delivery, ...]:
@@ -58,17 +58,17 @@ class LeasedMail(Protocol):
         ...
 
     async def done(self, ids: Sequence[int]) -> None:
-        """Note that the model is done with these messages.
+        """Record that the model has finished these messages.
 
         Raises:
-            NotFoundError: One of them is not held; then none is done.
+            NotFoundError: One of them is not held; then none is finished.
         """
         ...
 
 
 @frozen
 class _Return:
-    """A nack that is pending."""
+    """A pending nack."""
 
     lease: str
     mode: NackMode
@@ -83,13 +83,13 @@ class Leases:
     A message goes through these states:
 
         in progress    `recv` has returned it; heartbeats extend its lease
-        finished       the work is done, its ack is pending or under way
-        refused        finished, but the hive had taken it back before the ack: it will be
-                       delivered again and is acked then
+        finished       the work is done, its ack is pending or in flight
+        refused        finished, but its lease ended before the ack: it will be redelivered and
+                       is acked then
         returned       its nack is pending
 
-    An ack or a nack that failed for want of a connection stays pending. To repeat it is safe: a
-    repeated ack is no error, and a nack names the lease that it is about.
+    An ack or a nack that failed without a connection stays pending. Repeating it is safe: a
+    repeated ack is no error, and a nack names its lease.
     """
 
     client: AgentClient
@@ -111,10 +111,10 @@ class Leases:
         max_bytes: int | None = None,
         urgent: bool = False,
     ) -> tuple[Delivery, ...]:
-        """Lease messages that are new here; acks that are pending go with the request.
+        """Lease messages that are not in the table; pending acks are sent with the request.
 
-        The arguments are those of the client's `recv`. What is only delivered again is not
-        returned, and the wait begins again after it. Cancelling gives back what still arrives.
+        The arguments are those of the client's `recv`. Redelivered messages are not returned; the
+        wait then begins again. When cancelled, messages that still arrive are put back.
 
         Raises:
             HiveError: The request failed; the acks stay pending.
@@ -126,14 +126,14 @@ class Leases:
                         max=most, wait=wait, ack=acks, urgent=urgent, max_bytes=max_bytes
                     )
             except StaleLeaseError as error:
-                logger.info("%s; it is acked when it is delivered again", error)
+                logger.info("%s; it is acked when it is redelivered", error)
                 continue
             fresh = self._add(messages)
             if fresh or not messages:
                 return fresh
 
     def finish(self, ids: Iterable[int]) -> None:
-        """Note that the work for these messages is done, so that they are acked."""
+        """Record that the work for these messages is done: their acks become pending."""
         for number in ids:
             self._in_progress.pop(number, None)
             self._finished.add(number)
@@ -142,13 +142,13 @@ class Leases:
     def give_back(
         self, message: Delivery, mode: NackMode, reason: str, delay: float | None = None
     ) -> None:
-        """Note that a message in progress goes back, so that it is nacked.
+        """Record that a message in progress goes back: its nack becomes pending.
 
         Args:
             message: A message in progress; any other is ignored.
-            mode: Whether that counts as an attempt, or is the last one.
+            mode: Whether this counts as an attempt, or is final.
             reason: Why, at most 4096 characters.
-            delay: Seconds until it is delivered again.
+            delay: Seconds before it is redelivered.
         """
         held = self._in_progress.pop(message.id, None)
         if held is not None:
@@ -158,7 +158,7 @@ class Leases:
         """Send the acks and nacks that are pending.
 
         Returns:
-            False if an ack was refused, since the hive had taken its message back.
+            False if an ack was refused because the lease of its message had ended.
         """
         nacks = [self._send_nack(number) for number in tuple(self._returns)]
         if not nacks and not self._acks:
@@ -167,9 +167,9 @@ class Leases:
         return accepted
 
     async def ack_returned(self) -> None:
-        """Ack finished messages that the hive had taken back: they are first in the inbox there.
+        """Lease and ack finished messages whose acks were refused; they are first in the inbox.
 
-        What has something more urgent before it is acked when it is delivered again.
+        If urgent messages precede them there, they are acked when they are redelivered.
 
         Raises:
             HiveError: The request failed.
@@ -181,10 +181,10 @@ class Leases:
         await self.flush()
 
     async def beat(self, *, in_turn: bool = True) -> None:
-        """Extend the leases while there are any, and send again what failed; until cancelled.
+        """Extend the leases and retry failed acks and nacks, until cancelled.
 
         Args:
-            in_turn: Whether to tell the hive that the messages are worked on.
+            in_turn: Whether the heartbeat marks the messages as in a turn.
         """
         while True:
             while not (self._in_progress or self._acks or self._returns):
@@ -198,13 +198,14 @@ class Leases:
                     await self._arrived.wait()
 
     async def close(self, reason: str) -> None:
-        """Send what is pending and put back what is in progress, because the harness ends."""
+        """Send pending acks and nacks and put back messages in progress; the harness ends."""
         await self.put_back(self.held(), reason)
 
     async def put_back(self, messages: Iterable[Delivery], reason: str) -> None:
-        """Put messages back now, without burning an attempt, together with all that is pending.
+        """Put messages back now, without counting an attempt, and send all that is pending.
 
-        Takes a second at most: without a daemon, the end of the connection puts everything back.
+        Takes at most `LAST_REQUEST` seconds: without a daemon, the end of the connection ends all
+        leases.
         """
         for message in messages:
             self.give_back(message, NackMode.DEFER, reason)
@@ -215,11 +216,11 @@ class Leases:
             logger.info("messages go back when the connection ends")
 
     def _add(self, messages: Iterable[Delivery]) -> tuple[Delivery, ...]:
-        """Note deliveries; return those that are new."""
+        """Add deliveries to the table; return those that are new."""
         return tuple(message for message in messages if self._is_new(message))
 
     def _is_new(self, message: Delivery) -> bool:
-        self._returns.pop(message.id, None)  # the hive has taken it back by itself
+        self._returns.pop(message.id, None)  # its lease had ended, so the nack is obsolete
         if message.id in self._finished:
             self._acks[message.id] = None
             return False
@@ -230,13 +231,13 @@ class Leases:
 
     @contextmanager
     def _sending_acks(self) -> Iterator[tuple[int, ...]]:
-        """Hand the pending acks to one request; those that it may not have done stay pending."""
+        """Pass the pending acks to one request; without an answer they stay pending."""
         acks = tuple(self._acks)
         self._acks.clear()
         try:
             yield acks
         except StaleLeaseError:
-            raise  # those that were held are acked, the others are delivered again
+            raise  # those that were leased are acked, the others are redelivered
         except BaseException:
             self._acks = dict.fromkeys((*acks, *self._acks))
             raise
@@ -248,12 +249,12 @@ class Leases:
                 if acks:
                     await self.client.ack(acks)
         except HiveError as error:
-            logger.info("%s; it is acked later, or when it is delivered again", error)
+            logger.info("%s; it is acked later, or when it is redelivered", error)
             return not isinstance(error, StaleLeaseError)
         return True
 
     async def _send_nack(self, number: int) -> None:
-        """Give a message back; if that is refused, the hive has taken it back already."""
+        """Send a pending nack; a refusal means that its lease has already ended."""
         nack = self._returns.pop(number, None)
         if nack is None:
             return

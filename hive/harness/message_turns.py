@@ -1,4 +1,4 @@
-"""Turns of one message each: how a `MessageDriver` becomes a `TurnDriver`."""
+"""Turns of one message each: adapts a `MessageDriver` to a `TurnDriver`."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from hive.harness.turn import Turn
 
 @define(eq=False)
 class MessageTurns(TurnDriver):
-    """Has a driver work on one message, then sends its answer, so that it is stored before the ack.
+    """Runs a message driver on one message, then sends its answer, before the ack.
 
     Attributes:
-        driver: Does the work; several of these may share it.
+        driver: Processes the messages; may be shared by several `MessageTurns`.
         replies: Sends the answers.
     """
 
@@ -44,20 +44,20 @@ class MessageTurns(TurnDriver):
         """Do nothing: there is no conversation."""
 
     async def close(self) -> None:
-        """Do nothing: what runs ends with its turn."""
+        """Do nothing: the work ends with its turn."""
 
     async def turn(self, turn: Turn) -> TurnEnd:
-        """Work on the message of a turn and answer it."""
+        """Process the message of a turn and send its answer."""
         (message,) = turn.messages
-        return TurnEnd(await self._answered(message, await self._handled(message)))
+        return TurnEnd(await self._send_answer(message, await self._process(message)))
 
     async def interrupt(self) -> None:
-        """Cancel the work; an answer that is being sent is sent all the same."""
+        """Cancel the work; an answer that is being sent is still sent."""
         if self._work is not None:
             self._interrupted = True
             self._work.cancel()
 
-    async def _handled(self, message: Delivery) -> Outcome:
+    async def _process(self, message: Delivery) -> Outcome:
         self._interrupted = False
         self._work = asyncio.ensure_future(self.driver.handle(message))
         try:
@@ -70,19 +70,19 @@ class MessageTurns(TurnDriver):
         finally:
             self._work = None
 
-    async def _answered(self, message: Delivery, outcome: Outcome) -> Outcome:
-        """Send the answer; if it is refused, the message becomes a dead letter that shows why."""
+    async def _send_answer(self, message: Delivery, outcome: Outcome) -> Outcome:
+        """Send the answer; if it is refused, the message becomes a dead letter with the reason."""
         if not isinstance(outcome, Done):
             return outcome
         try:
             await self.replies.send(message, outcome.answer)
         except HiveError as refusal:
-            where = await self._kept(message, outcome.answer)
+            where = await self._save(message, outcome.answer)
             return Rejected(f"the work is done, but its answer was refused: {refusal}{where}")
         return outcome
 
-    async def _kept(self, message: Delivery, answer: str | SavedText | None) -> str:
-        """Save an answer that could not be sent; return where it is, in words."""
+    async def _save(self, message: Delivery, answer: str | SavedText | None) -> str:
+        """Save an answer that could not be sent; return its path as the end of a reason."""
         if isinstance(answer, str):
             answer = await asyncio.to_thread(self.replies.save, message, answer)
         return f"; the answer is in {answer.path}" if answer is not None else ""

@@ -38,7 +38,7 @@ Sink = Callable[[Sequence[UnreadMessage]], Awaitable[None]]
 class UnreadNotifier:
     """Polls the inbox and sends one notification about each unread message.
 
-    A message that was leased and returned to the inbox is notified about again.
+    A message that was leased and returned to the inbox causes another notification.
 
     Attributes:
         sink: Delivers the notifications.
@@ -71,12 +71,14 @@ class UnreadNotifier:
         return unread_of((present(row) for row in rows), self.now())
 
     async def _notify(self, messages: Sequence[UnreadMessage]) -> None:
-        """Notify within the time limit; log what fails, so that the next notification follows."""
+        """Notify within the time limit; log an error, so that polling goes on."""
         try:
             async with asyncio.timeout(NOTIFY_TIMEOUT):
                 await self.sink(messages)
         except Exception as error:
-            logger.warning("the bell failed: %s; the mail waits", error or type(error).__name__)
+            logger.warning(
+                "the notification failed: %s; the mail waits", error or type(error).__name__
+            )
 
 
 @frozen
@@ -104,7 +106,9 @@ class CommandSink:
         finally:
             os.close(null)
         if ran.status:
-            logger.warning("the bell command ended with status %d; the mail waits", ran.status)
+            logger.warning(
+                "the notification command ended with status %d; the mail waits", ran.status
+            )
 
 
 class TerminalNotice(StrEnum):
@@ -140,7 +144,7 @@ class TerminalSink:
 
 
 def terminal_sequence(notice: TerminalNotice, text: str) -> bytes:
-    """Return the control sequence for a text, of which only printable ASCII is kept."""
+    """Return the control sequence for a text, reduced to printable ASCII."""
     plain = "".join(char for char in text if char.isascii() and char.isprintable())
     match notice:
         case TerminalNotice.BELL:

@@ -1,4 +1,4 @@
-"""Pauses before a turn: by the operator, for a used-up account, until the agent recovers."""
+"""Pauses between turns: by the operator, for a usage limit, or until the agent recovers."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from hive.wire.enums import ActivityState
 T = TypeVar("T")
 
 LONGEST_SLEEP = 60.0
-"""Seconds between two looks at the wall clock, which may be set at any time."""
+"""Seconds between two checks of the wall clock, which may be set at any time."""
 
 
 @define(eq=False)
 class Pause:
     """Decides whether a turn may begin.
 
-    Each source has a reason of its own: the hive's control commands do not end a pause that the
-    agent's own turns began, nor the other way round.
+    Each source has its own reason: a control order does not end a pause that began with the end of
+    a turn, and the reverse.
     """
 
     clock: Clock
@@ -33,23 +33,23 @@ class Pause:
     _changed: asyncio.Event = field(factory=asyncio.Event, init=False)
 
     def begin(self, source: str, reason: HoldOff) -> None:
-        """Begin no turn for a reason, which replaces an earlier one of this source."""
+        """Pause for a reason, which replaces an earlier one of this source."""
         self._reasons[source] = reason
         self._changed.set()
 
     def end(self, source: str) -> None:
-        """Withdraw the reason of this source."""
+        """Remove the reason of this source."""
         self._reasons.pop(source, None)
         self._changed.set()
 
     def current(self) -> HoldOff | None:
-        """Return the reason that lasts longest; None if a turn may begin now."""
+        """Return the reason that ends last; None if a turn may begin now."""
         now = self.clock.now()
         valid = [each for each in self._reasons.values() if each.until is None or each.until > now]
         return max(valid, key=_end, default=None)
 
     async def until_over(self, reporter: Reporter) -> None:
-        """Wait until a turn may begin, and report the reason meanwhile."""
+        """Wait until a turn may begin; report the reason meanwhile."""
         paused = False
         while (reason := self.current()) is not None:
             paused = True
@@ -59,7 +59,7 @@ class Pause:
             reporter.state(ActivityState.IDLE)
 
     async def changed(self) -> None:
-        """Wait until the current reason may be another one."""
+        """Wait until the current reason may have changed."""
         reason = self.current()
         wait = LONGEST_SLEEP
         if reason is not None and reason.until is not None:
@@ -70,7 +70,7 @@ class Pause:
         self._changed.clear()
 
     async def unless_paused(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """Return what some waiting leads to; a pause cancels it, for None."""
+        """Return the result of `work`; None if a pause began first, which cancels it."""
         waiting = asyncio.create_task(work)
         pausing = asyncio.create_task(self._begun())
         try:

@@ -1,4 +1,4 @@
-"""Run the program of a turn: time limit, output limit, and no process left in its group."""
+"""Run the program of a turn, with a time limit and an output limit; kill its process group."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from hive.subprocesses import STDERR, Subprocess, is_set_within, started
 KILL_GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL for a program over one of its limits."""
 
-LAST_WORDS = 1.0
-"""Seconds to wait for the end of standard error once a program has exited."""
+STDERR_WAIT = 1.0
+"""Seconds to wait for the end of standard error after a program has exited."""
 
 TAIL_BYTES = 8192
-"""Bytes kept of the end of standard error."""
+"""Bytes of the end of standard error that are retained."""
 
 OUTPUT_MAX = 64 << 20
 """Bytes of output above which a program is ended, before it fills the disk."""
 
-LOOK_EVERY = 0.5
+CHECK_INTERVAL = 0.5
 """Seconds between two checks of the size of a program's output."""
 
 Tee = Callable[[bytes], object]
@@ -103,34 +103,34 @@ async def run_program(program: Program, *, stdin: bytes, stdout: int, tee: Tee) 
         finally:
             process.signal_group(signal.SIGKILL)
         await process.exited.wait()
-        await is_set_within(errors.complete, LAST_WORDS)
+        await is_set_within(errors.complete, STDERR_WAIT)
     return Ran(process.status or 0, cut, errors.last_lines())
 
 
 @define(eq=False)
 class _Tail:
-    """Keeps the end of standard error and passes all of it on."""
+    """Retains the end of standard error and passes all of it on."""
 
     tee: Tee
     complete: asyncio.Event = field(factory=asyncio.Event)
-    _kept: bytes = b""
+    _tail: bytes = b""
 
     def feed_data(self, data: bytes) -> None:
         self.tee(data)
-        self._kept = (self._kept + data)[-TAIL_BYTES:]
+        self._tail = (self._tail + data)[-TAIL_BYTES:]
 
     def feed_eof(self) -> None:
         self.complete.set()
 
     def last_lines(self) -> tuple[str, ...]:
-        return tuple(self._kept.decode(errors="replace").splitlines())
+        return tuple(self._tail.decode(errors="replace").splitlines())
 
 
 async def _until_end(process: Subprocess, program: Program, stdout: int) -> Cut | None:
     """Wait until the program exits or exceeds a limit; return the limit."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + program.time_limit
-    while not await is_set_within(process.exited, min(LOOK_EVERY, deadline - loop.time())):
+    while not await is_set_within(process.exited, min(CHECK_INTERVAL, deadline - loop.time())):
         if loop.time() >= deadline:
             return Cut.TIME
         if os.fstat(stdout).st_size > program.output_max:

@@ -1,6 +1,6 @@
-"""What a harness tells the hive beside the mail: what it does, what happens, what a turn cost.
+"""Reports of a harness to the hive: activity, live events, turn records, usage limits.
 
-Nothing here holds up a turn: it is queued, and one task sends it.
+Reports are queued and sent by one task, so that no turn waits for them.
 """
 
 from __future__ import annotations
@@ -23,27 +23,30 @@ from hive.wire.harness import Activity, TurnRecord
 
 logger = logging.getLogger(__name__)
 
-Tell = Callable[[], Awaitable[None]]
+Request = Callable[[], Awaitable[None]]
+"""Sends one report."""
 
-LIVE_KEPT = 200
-"""Live events that wait at most; the oldest go first."""
+LIVE_MAX = 200
+"""Pending live events; above it, the oldest are dropped."""
 
 
 @define(eq=False)
 class Reporter:
-    """Tells the hive what one participant does.
+    """Queues and sends the reports of one participant.
 
     Attributes:
-        activity: What was said last.
+        client: Connection of the participant.
+        clock: Wall time.
+        activity: Latest activity.
     """
 
     client: AgentClient
     clock: Clock
     activity: Activity = field(init=False)
-    _told: Activity | None = field(default=None, init=False)
-    _live: deque[tuple[LiveKind, str]] = field(factory=lambda: deque(maxlen=LIVE_KEPT), init=False)
-    _news: deque[Tell] = field(factory=deque, init=False)
-    _more: asyncio.Event = field(factory=asyncio.Event, init=False)
+    _reported: Activity | None = field(default=None, init=False)
+    _live: deque[tuple[LiveKind, str]] = field(factory=lambda: deque(maxlen=LIVE_MAX), init=False)
+    _durable: deque[Request] = field(factory=deque, init=False)
+    _pending: asyncio.Event = field(factory=asyncio.Event, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._change(Activity(ActivityState.IDLE, self.clock.now()))
@@ -51,13 +54,19 @@ class Reporter:
     def state(
         self, state: ActivityState, about: str | None = None, until: float | None = None
     ) -> None:
-        """Say what the agent does from now on."""
+        """Report what the agent does now.
+
+        Args:
+            state: Its state.
+            about: The subject, in words.
+            until: Unix time at which the state is expected to end.
+        """
         now = self.activity
         since = now.since if (now.state, now.about) == (state, about) else self.clock.now()
         self._change(replace(now, state=state, about=about, until=until, since=since))
 
     def begin(self, messages: Sequence[Delivery]) -> float:
-        """Say that work on these messages begins; return when, as Unix time."""
+        """Report that work on these messages begins; return its start as Unix time."""
         self.state(ActivityState.WORKING, about(messages))
         return self.clock.now()
 
@@ -68,7 +77,7 @@ class Reporter:
         session: str | None = None,
         account: str | None = None,
     ) -> None:
-        """Say what the agent works with; None leaves what was said before."""
+        """Report model, session and account of the agent; None leaves a value as it is."""
         now = self.activity
         self._change(
             replace(
@@ -80,59 +89,62 @@ class Reporter:
         )
 
     def live(self, kind: LiveKind, text: str) -> None:
-        """Show whoever watches what happens."""
+        """Send an event to the turn feed; it is dropped if it cannot be sent."""
         self._live.append((kind, text))
-        self._more.set()
+        self._pending.set()
 
     def limited(self, until: float, reason: str) -> None:
-        """Say that the account is used up until a Unix time; it must have been reported."""
+        """Report that the account is used up until a Unix time.
+
+        The account must have been reported by `uses`.
+        """
         assert self.activity.account is not None, "a limit is that of an account"
-        self._news.append(partial(self.client.limited, self.activity.account, until, reason))
-        self._more.set()
+        self._durable.append(partial(self.client.limited, self.activity.account, until, reason))
+        self._pending.set()
 
     def turn(self, record: TurnRecord) -> None:
-        """Have a finished turn recorded; it is told even if the daemon is away now."""
-        self._news.append(partial(self.client.turn, record))
-        self._more.set()
+        """Report a finished turn; retried until the daemon is reachable."""
+        self._durable.append(partial(self.client.turn, record))
+        self._pending.set()
 
     async def run(self) -> None:
-        """Send what is to be told, until cancelled."""
+        """Send reports until cancelled."""
         while True:
-            await self._more.wait()
-            self._more.clear()
+            await self._pending.wait()
+            self._pending.clear()
             await self.flush()
 
     async def flush(self) -> None:
-        """Send everything that waits: what happened, what the agent does, what is to be kept."""
+        """Send all pending reports: live events, then the activity, then turns and limits."""
         while self._live:
-            await self._tell(partial(self.client.live, *self._live.popleft()))
-        if self._told != self.activity:
-            self._told = self.activity
-            await self._tell(partial(until_reachable, partial(self.client.report, self._told)))
-        while self._news:
-            await self._tell(partial(until_reachable, self._news[0]))
-            self._news.popleft()
+            await self._send(partial(self.client.live, *self._live.popleft()))
+        if self._reported != self.activity:
+            self._reported = self.activity
+            await self._send(partial(until_reachable, partial(self.client.report, self._reported)))
+        while self._durable:
+            await self._send(partial(until_reachable, self._durable[0]))
+            self._durable.popleft()
 
     def _change(self, activity: Activity) -> None:
         self.activity = activity
-        self._more.set()
+        self._pending.set()
 
-    async def _tell(self, say: Tell) -> None:
+    async def _send(self, request: Request) -> None:
         try:
-            await say()
+            await request()
         except HiveError as refusal:
-            logger.info("the hive was not told: %s", refusal)
+            logger.info("a report was refused: %s", refusal)
 
 
 def about(messages: Sequence[Delivery]) -> str:
-    """Return in words what a turn is about."""
+    """Return a description of the messages of a turn, at most 200 characters."""
     senders = ", ".join(dict.fromkeys(message.sender for message in messages))
     count = "a message" if len(messages) == 1 else f"{len(messages)} messages"
     return f"{count} from {senders}"[:200]
 
 
 def wake_of(messages: Sequence[Delivery]) -> str:
-    """Return what began a turn: the weightiest of its messages."""
+    """Return what began a turn: "operator", else the first type of a message, else "message"."""
     if any(message.kind == OPERATOR for message in messages):
         return OPERATOR
     return next((message.type for message in messages if message.type), "message")

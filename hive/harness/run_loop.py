@@ -1,4 +1,4 @@
-"""The run time of a harness: announce it, run its workers, stop them within the drain time."""
+"""The lifecycle of a harness: say hello, run the workers, stop them within the drain time."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class HarnessRuntime:
         driver: Processes the messages; None receives none, and they stay in the inbox.
         driver_name: Name of the driver, for the daemon.
         state: State directory.
-        drain: Seconds in which messages in work may end after a stop is requested.
-        concurrency: Messages that are processed at once; a TurnDriver has one turn at a time.
+        drain: Seconds in which current turns may finish after a stop is requested.
+        concurrency: Messages that are processed at once; a `TurnDriver` has one turn at a time.
         answers: Whether the driver's answers are sent as replies.
-        to_replies: Whether messages that are replies themselves get a reply.
+        to_replies: Whether messages that are replies themselves are replied to.
         clock: Wall time.
     """
 
@@ -56,11 +56,11 @@ class HarnessRuntime:
     async def run(self) -> None:
         """Serve until cancelled.
 
-        When cancelled, it receives no more messages; messages in work may end within the drain
-        time, the rest are returned to the inbox. A second cancellation ends the drain time.
+        When cancelled, it receives no more messages; current turns may finish within the drain
+        time, all other messages return to the inbox. A second cancellation ends the drain time.
 
         Raises:
-            HiveError: When the daemon refuses this harness.
+            HiveError: The daemon refuses this harness.
         """
         await until_reachable(lambda: self.client.hello(Role.HARNESS, self.driver_name))
         me = await until_reachable(self.client.whoami)
@@ -104,10 +104,12 @@ class HarnessRuntime:
             await leases.close("the agent was stopped")
             await _flush_last_reports(reporter)
 
-    async def _work(self, workers: Sequence[Worker], *beside: Coroutine[Any, Any, None]) -> None:
-        """Run the workers; when cancelled, let those that are busy finish within the drain time."""
+    async def _work(
+        self, workers: Sequence[Worker], *background: Coroutine[Any, Any, None]
+    ) -> None:
+        """Run workers and background tasks; when cancelled, drain the busy workers."""
         tasks = [asyncio.create_task(worker.run()) for worker in workers]
-        others = [asyncio.create_task(each) for each in beside]
+        others = [asyncio.create_task(each) for each in background]
         try:
             ended, _ = await asyncio.wait([*tasks, *others], return_when=asyncio.FIRST_EXCEPTION)
         except asyncio.CancelledError:
@@ -127,34 +129,36 @@ class HarnessRuntime:
                 task.cancel()
         _, left = await asyncio.wait(tasks, timeout=self.drain)
         if left:
-            logger.warning("the work of %d workers is not done in time and goes back", len(left))
+            logger.warning(
+                "the messages of %d workers go back: not finished within the drain time", len(left)
+            )
 
 
 @frozen
 class WorkerGroup:
-    """The workers of one harness, as one receiver of orders."""
+    """The workers of one harness, as one receiver of control orders."""
 
     workers: Sequence[Worker]
 
     def cancel(self, reason: str) -> None:
-        """Interrupt all work."""
+        """Interrupt all turns."""
         for worker in self.workers:
             worker.cancel(reason)
 
-    def begin_anew(self) -> None:
+    def new_session(self) -> None:
         """Start the next turn in a new conversation."""
         for worker in self.workers:
-            worker.driver.begin_anew()
+            worker.driver.new_session()
 
     def restarted(self, order: Order) -> None:
-        """Pass on that the agent was restarted."""
+        """Pass the order on to all drivers."""
         for worker in self.workers:
             worker.driver.restarted(order)
 
 
 @asynccontextmanager
 async def _opened(drivers: Sequence[TurnDriver], surroundings: Surroundings) -> AsyncIterator[None]:
-    """Open the drivers, and close them behind the block."""
+    """Open the drivers; close them at the end of the block."""
     for driver in drivers:
         await driver.open(surroundings)
     try:

@@ -1,4 +1,4 @@
-"""One turn: the messages that it is about, and those that join it while it lasts."""
+"""The messages of one turn, including those that join while it runs."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ logger = logging.getLogger(__name__)
 
 @define(eq=False)
 class Turn:
-    """The messages of one turn; the hive's tools take mail from it (`LeasedMail`).
+    """The messages of one turn, as the `LeasedMail` of the hive's tools.
 
-    A message is acked when the turn has succeeded, or when the model said that it is done with it.
+    A message is acked when the turn has succeeded, or when the model reported it as done.
 
     Attributes:
-        leases: What this harness holds.
-        waiting: How many more messages wait in the inbox, as far as is known.
+        leases: Lease table of this harness.
+        waiting: Further messages in the inbox when the turn began.
     """
 
     leases: Leases
@@ -35,32 +35,32 @@ class Turn:
 
     @property
     def messages(self) -> tuple[Delivery, ...]:
-        """All messages that the turn is about, in the order in which they came."""
+        """All messages of the turn, in order of arrival."""
         return tuple(self._mail.values())
 
     @property
     def size(self) -> int:
-        """Bytes of their bodies."""
+        """Bytes of the bodies of all messages."""
         return sum(len(each.body.encode()) for each in self._mail.values())
 
     @property
     def finished(self) -> tuple[int, ...]:
-        """The ids of messages that the model said it is done with."""
+        """The ids of messages that the model reported as done."""
         return tuple(number for number in self._mail if number in self._done)
 
     @property
     def unseen(self) -> tuple[Delivery, ...]:
-        """Urgent messages that are leased and were not shown to the model."""
+        """Urgent messages that are leased and not yet shown to the model."""
         return tuple(self._urgent)
 
     def held(self) -> tuple[Delivery, ...]:
-        """Return what the model was given and is not done with, oldest first."""
+        """Return the messages that the model has not finished, oldest first."""
         return tuple(each for each in self._mail.values() if each.id not in self._done)
 
     async def take(
         self, most: int, wait: float, max_bytes: int = BATCH_BYTES
     ) -> tuple[Delivery, ...]:
-        """Let up to `most` further messages join the turn, with one request.
+        """Add up to `most` further messages to the turn, with one request.
 
         Args:
             most: Messages at most.
@@ -75,7 +75,7 @@ class Turn:
         return fresh
 
     async def done(self, ids: Sequence[int]) -> None:
-        """Note that the model is done with messages.
+        """Record that the model has finished messages.
 
         Raises:
             NotFoundError: One of them is not held.
@@ -94,14 +94,14 @@ class Turn:
         self._mail.update({message.id: message for message in messages})
 
     def urgent(self) -> tuple[Delivery, ...]:
-        """Return the urgent messages that came since the last call; now they join the turn."""
+        """Add the urgent messages since the last call to the turn, and return them."""
         fresh = tuple(self._urgent)
         self._urgent.clear()
         self.join(fresh)
         return fresh
 
     async def listen(self) -> None:
-        """Lease urgent messages while the turn lasts, until cancelled."""
+        """Lease urgent messages until cancelled."""
         while True:
             try:
                 self._urgent += await self.leases.recv(BATCH, wait=WAIT_MAX, urgent=True)

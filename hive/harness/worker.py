@@ -1,4 +1,4 @@
-"""The worker: receive, have a turn worked on, settle it, and again. One loop for every driver."""
+"""The worker of a harness: receive, run a turn, settle, repeat. One loop for all drivers."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ AFTER_DEFERRAL = 30.0
 """Seconds before a message that was deferred is delivered again."""
 
 OWN_TURNS = "turns"
-"""The source of a pause that a turn's end began."""
+"""Source of a pause that began with the end of a turn."""
 
 
 @define(eq=False)
 class Worker:
-    """Has a driver work in turns, one after the other.
+    """Runs the turns of one driver, one after the other.
 
     Attributes:
         surroundings: The connection and the reporter.
-        driver: Does the work.
+        driver: Carries out the turns.
         leases: The lease table, shared by all workers of a harness.
         pause: Decides whether a turn may begin.
         clock: Wall time, for records.
         random: Source of jitter.
-        known: Set once it is known whether the agent is paused or limited.
+        known: Set once the first control orders have arrived, such as a pause.
         busy: Whether a turn is under way.
-        stopping: Set to end after that turn.
+        stopping: Set to end the worker after that turn.
     """
 
     surroundings: Surroundings
@@ -76,7 +76,7 @@ class Worker:
     async def run(self) -> None:
         """Work until `stopping` is set, or until cancelled.
 
-        What is then leased stays in the lease table, whose `close` puts it back.
+        Leased messages stay in the lease table, whose `close` puts them back.
 
         Raises:
             HiveError: The daemon refuses this harness.
@@ -84,13 +84,13 @@ class Worker:
         await self.known.wait()
         while not self.stopping:
             if self.pause.current() is not None:
-                await self._wait_for_the_end_of_the_pause()
+                await self._wait_out_pause()
             turn = await self._gather()
             if turn.messages:
                 await self._take_turn(turn)
 
     def cancel(self, reason: str) -> None:
-        """Interrupt the turn that is under way; one that gathers its messages does not begin."""
+        """Interrupt the current turn; a turn that still gathers its messages does not begin."""
         self._cancelled = reason
         if self._driving and (self._interrupting is None or self._interrupting.done()):
             logger.info("interrupting the turn: %s", reason)
@@ -107,15 +107,15 @@ class Worker:
 
     # Before a turn
 
-    async def _wait_for_the_end_of_the_pause(self) -> None:
-        """Wait, and hold no messages meanwhile."""
+    async def _wait_out_pause(self) -> None:
+        """Put messages back, then wait for the end of the pause."""
         if (reason := self.pause.current()) is not None:
             self._put_back_left_over(reason)
         await self.leases.flush()
         await self.pause.until_over(self._reporter)
 
     async def _gather(self) -> Turn:
-        """Return a turn with the messages that wait, or will come; empty if none may begin."""
+        """Return a turn with the next messages, waiting for them; empty if a pause began."""
         turn = Turn(self.leases)
         turn.join(self._left_over)
         self._left_over = ()
@@ -129,11 +129,11 @@ class Worker:
         return turn
 
     async def _gather_more(self, turn: Turn) -> None:
-        """Find out how many messages wait, and let those join a message that came alone.
+        """Count the unread messages; add them to the turn if it has a single message.
 
-        A request that finds messages takes all that fit, so nothing more is asked for. One that
-        had to wait gets the first message alone, the moment it comes; if more came close behind,
-        they belong to the same turn.
+        A `recv` that finds messages returns all that fit, so a second request would return none.
+        A parked `recv` returns as soon as one message arrives; messages that arrived shortly
+        after it belong to the same turn.
         """
         unread = await until_reachable(self.surroundings.client.status)
         room = BATCH_BYTES - turn.size
@@ -153,7 +153,7 @@ class Worker:
         await self._afterwards(end)
 
     async def _drive(self, turn: Turn) -> TurnEnd:
-        """Return how the driver's turn ended; a conversation gets urgent messages meanwhile."""
+        """Run the driver's turn; urgent messages may join that of a conversation."""
         logger.info("a turn about %s", ", ".join(str(each.id) for each in turn.messages))
         listening = asyncio.create_task(turn.listen()) if self._converses else None
         self._driving = True
@@ -165,34 +165,34 @@ class Worker:
         finally:
             self._driving = False
             if listening is not None:
-                listening.cancel()  # not awaited: nothing may come between the end and its verdict
+                listening.cancel()  # not awaited: `_decide` must follow without an await
 
-    # The settlement: a turn's outcome becomes acks, nacks and a record. The promises about mail
-    # meet here: acked only when the work is done, an attempt burned only by a failure, no second
-    # run of what is done.
+    # Settlement: a turn's outcome becomes acks, nacks and a record. It implements three guarantees
+    # of delivery: a message is acked only when its work is done, only a failure counts as an
+    # attempt, and finished work is not repeated.
     #
-    # It has two halves. `_decide` notes an ack or a nack for each message in the lease table. It
-    # does not await, and nothing awaits between the driver's return and it: so the verdict exists
-    # for all messages or for none. `flush` then sends what is noted. The simpler way, a request
-    # per message in a loop, would lose the verdict on the rest if it were cancelled in the middle:
-    # a message that failed would go back as if it had not been tried. Here a worker may be
-    # cancelled at any await:
-    #   - before the verdict: `Leases.close` defers the turn's messages, which burns no attempt,
-    #     and acks those that the model had said it was done with;
+    # It has two steps. `_decide` records an ack or a nack for each message in the lease table.
+    # Nothing awaits between the driver's return and the end of `_decide`, so either all messages
+    # have a decision or none has. `flush` then sends the decisions. A loop with one request per
+    # message would be simpler, but a cancellation in its middle would lose the remaining
+    # decisions: a message that failed would go back as if it had not been tried. Here a worker
+    # may be cancelled at any await:
+    #   - before `_decide`: `Leases.close` defers the turn's messages, which counts no attempt,
+    #     and acks those that the model reported as done;
     #   - in `flush`: what was not answered is still pending, and `Leases.close` sends it;
-    #   - after it: there is nothing left to do.
+    #   - after `flush`: nothing is pending.
     #
     # Acks and nacks are written together and share a commit. Their order is free, since each is
-    # about another message. The record comes last, so that a turn that `hive-c0re turns` shows is
-    # settled, and in any case, so that one whose `flush` was cancelled is shown too.
+    # about another message. The record is sent last, so that every turn that `hive-c0re turns`
+    # lists is settled; it is sent even if `flush` was cancelled, so that no turn is missing.
     #
-    # A conversation acks at once: it may compact itself for minutes next, or wait for a login, and
-    # a crash meanwhile would repeat the turn. With single messages the next request is a `recv`
-    # anyway; an ack that goes with it saves a round trip and a commit for each message.
+    # A conversation flushes at once: it may compact itself for minutes next, or wait for a login,
+    # and a crash meanwhile would repeat the turn. With single messages the next request is a
+    # `recv`; an ack that goes with it saves a round trip and a commit for each message.
     #
-    # An outage needs no case of its own. With the connection all leases have ended, so an ack
-    # that is still pending will be refused; its message is delivered again, and the table, which
-    # knows it as finished, acks it then. Waiting here until the daemon answers would delay that.
+    # An outage needs no case of its own. All leases end with the connection, so an ack that is
+    # still pending will be refused; its message is delivered again, and the lease table, which
+    # lists it as finished, acks it then. Waiting here for the daemon would delay that.
     async def _settle(self, turn: Turn, end: TurnEnd, wake: str, started: float) -> None:
         self._decide(turn, end)
         try:
@@ -204,7 +204,7 @@ class Worker:
             self._reporter.turn(record)
 
     def _decide(self, turn: Turn, end: TurnEnd) -> None:
-        """Note what becomes of each message; urgent ones that were not shown come next."""
+        """Record an ack or a nack for each message; unseen urgent messages join the next turn."""
         outcome = end.outcome
         if isinstance(outcome, Done):
             self.leases.finish(message.id for message in turn.held())
@@ -234,7 +234,7 @@ class Worker:
     # After a turn
 
     async def _afterwards(self, end: TurnEnd) -> None:
-        """Report the agent's state, and let the driver tidy up."""
+        """Report the agent's state, and let the driver compact its conversation."""
         if end.hold_off is not None:
             await self._hold_off(end.hold_off, shared=end.shared)
         elif self._converses:
@@ -255,14 +255,14 @@ class Worker:
             self._reporter.state(ActivityState.IDLE)
 
     async def _report_state(self, outcome: Outcome) -> None:
-        """Report that the turn failed, or for whose answer the agent waits, or that it is idle."""
+        """Report a failed turn, else the first unanswered question, else that the agent is idle."""
         if isinstance(outcome, Failed):
             self._reporter.state(ActivityState.FAILED, outcome.reason)
             return
         try:
             asked = (await self.surroundings.client.loose_ends()).asked
         except HiveError as error:
-            logger.info("it is not known what is open: %s", error)
+            logger.info("the open questions are unknown: %s", error)
             asked = ()
         if asked:
             about = f"{asked[0].to}: {asked[0].question}"[:200]

@@ -170,7 +170,7 @@ async def test_a_conversation_that_is_not_on_disk_is_replaced_and_the_model_is_n
 async def test_a_new_session_begins_when_it_is_requested(scripted):
     await scripted.turn(answered())
     scripted.launcher.on_disk.add("s-1")
-    scripted.driver.begin_anew()
+    scripted.driver.new_session()
     await scripted.turn(answered())
     await scripted.turn(answered())
     assert scripted.launcher.launched == [(None, None), (None, None)]
@@ -212,7 +212,7 @@ async def test_a_process_that_died_while_idle_is_replaced_within_the_turn(script
 
 
 async def test_a_new_session_before_the_first_turn_changes_nothing(scripted):
-    scripted.driver.begin_anew()
+    scripted.driver.new_session()
     await scripted.turn(answered())
     await scripted.turn(answered())
     assert scripted.launcher.launched == [(None, None)]

@@ -72,7 +72,7 @@ async def test_a_program_that_babbles_is_read_to_its_end_and_kept_in_part() -> N
     assert outcome.err == "done\n"
 
 
-async def test_a_program_that_is_not_there() -> None:
+async def test_a_missing_program_is_an_error() -> None:
     outcome = await run_command(("/no/such/program",), deadline=PATIENT)
     assert outcome.status == NO_PROGRAM
     assert "is it installed" in str(outcome)

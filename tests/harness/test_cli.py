@@ -42,8 +42,8 @@ def full_disk() -> Iterator[TextIO]:
 
 
 def environment(path: Path, **more: str) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-    return {**kept, "HIVE_SOCKET": str(path), "HIVE_STATE": str(path.parent / "state"), **more}
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    return {**inherited, "HIVE_SOCKET": str(path), "HIVE_STATE": str(path.parent / "state"), **more}
 
 
 async def start(
@@ -76,8 +76,8 @@ async def serving(path: Path, *words: str, **env: str) -> AsyncIterator[asyncio.
         await process.communicate()
 
 
-async def heard(process: asyncio.subprocess.Process, word: str) -> str:
-    """Read standard error up to a line with this word."""
+async def stderr_line(process: asyncio.subprocess.Process, word: str) -> str:
+    """Return the next line of standard error that contains a word."""
     while word not in (line := (await process.stderr.readline()).decode()):
         assert line, f"ended without saying {word!r}"
     return line
@@ -124,7 +124,7 @@ async def test_ctrl_c_ends_a_wait_with_the_status_of_a_shell(path):
         assert (process.returncode, out, err) == (130, b"", b"")
 
 
-async def test_recv_keep_gives_back(path):
+async def test_recv_keep_puts_the_message_back(path):
     async with Daemon(path) as daemon:
         posted = daemon.post("hello")
         done = await run(path, "recv", "--keep", "--json")
@@ -133,7 +133,7 @@ async def test_recv_keep_gives_back(path):
         assert daemon.items[posted].attempts == 0, "looking is no attempt"
 
 
-async def test_a_sender_may_say_more_and_ask_what_became_of_it(path):
+async def test_send_has_options_and_receipts_show_the_state(path):
     async with Daemon(path) as daemon:
         options = ("--priority", "high", "--ttl", "60", "--delay", "5", "--dedupe-key", "k")
         await run(path, "send", *options, "--supersede-key", "s", "bob", "hi")
@@ -146,7 +146,7 @@ async def test_a_sender_may_say_more_and_ask_what_became_of_it(path):
         assert (await run(path, "verify", "1")).out == "#1 is from bob, not from the operator\n"
 
 
-async def test_the_other_verbs(path):
+async def test_the_other_verbs_print_their_results(path):
     async with Daemon(path) as daemon:
         assert (await run(path, "status")).out == "0\n"
         assert (await run(path, "whoami")).out == "alice (agent)\n"
@@ -177,7 +177,7 @@ async def test_the_other_verbs(path):
     ],
 )
 @pytest.mark.loops("asyncio")
-async def test_mistakes_have_a_sentence_and_a_status(path, words, status, says):
+async def test_a_mistake_has_a_sentence_and_an_exit_status(path, words, status, says):
     if b"\xff" in words:
         async with Daemon(path):
             done = await run(path, *words)
@@ -249,12 +249,12 @@ async def test_bodies_of_64_kib_both_ways_and_bytes_that_are_no_text(path):
         assert process.returncode is None
 
 
-async def test_sigterm_lets_the_message_in_work_end(path, tmp_path):
+async def test_sigterm_lets_the_message_in_progress_finish(path, tmp_path):
     os.mkfifo(tmp_path / "gate")
     script = f"echo ready >&2; read go < {tmp_path}/gate; echo done"
     async with Daemon(path) as daemon, serving(path, "--", "sh", "-c", script) as process:
         posted = daemon.post("x")
-        await heard(process, "ready")
+        await stderr_line(process, "ready")
         process.send_signal(signal.SIGTERM)
         await asyncio.to_thread((tmp_path / "gate").write_text, "go\n")
         assert await process.wait() == 0
@@ -262,14 +262,14 @@ async def test_sigterm_lets_the_message_in_work_end(path, tmp_path):
         assert daemon.sent[0].body == "done"
 
 
-async def test_sigterm_kills_what_does_not_end_in_time_and_gives_it_back(path):
+async def test_sigterm_kills_a_program_that_does_not_end_in_time_and_puts_its_message_back(path):
     script = "sleep 1000 & echo pid $! >&2; wait"
     async with (
         Daemon(path) as daemon,
         serving(path, "--", "sh", "-c", script, HIVE_STOP_TIMEOUT="1") as process,
     ):
         posted = daemon.post("x")
-        grandchild = int((await heard(process, "pid")).split()[-1])
+        grandchild = int((await stderr_line(process, "pid")).split()[-1])
         process.send_signal(signal.SIGTERM)
         assert await process.wait() == 0
         assert daemon.items[posted].reasons == [("defer", "the agent was stopped")]
@@ -283,7 +283,7 @@ async def test_the_time_limit_kills_grandchildren_and_fails_the_message(path):
         serving(path, "--time-limit", "0.3", "--", "sh", "-c", script) as process,
     ):
         posted = daemon.post("x")
-        await gone(int((await heard(process, "pid")).split()[-1]))
+        await gone(int((await stderr_line(process, "pid")).split()[-1]))
         await daemon.until(lambda: daemon.items[posted].reasons)
         [(mode, reason)] = daemon.items[posted].reasons
         assert mode == "fail"
@@ -309,7 +309,7 @@ async def test_a_killed_harness_loses_its_leases_and_nothing_else(path):
         serving(path, "--", "sh", "-c", "echo pid $$ >&2; exec sleep 1000") as process,
     ):
         posted = daemon.post("x")
-        program = int((await heard(process, "pid")).split()[-1])
+        program = int((await stderr_line(process, "pid")).split()[-1])
         process.kill()
         await daemon.until(lambda: daemon.state(posted) == "queued")
         assert daemon.items[posted].attempts == 1
@@ -321,7 +321,7 @@ async def test_the_daemon_restarts_mid_message(path, tmp_path):
     script = f"echo ready >&2; read go < {tmp_path}/gate; echo done"
     async with Daemon(path) as daemon, serving(path, "--", "sh", "-c", script) as process:
         posted = daemon.post("x")
-        await heard(process, "ready")
+        await stderr_line(process, "ready")
         await daemon.stop()
         await daemon.start()
         await asyncio.to_thread((tmp_path / "gate").write_text, "go\n")
@@ -341,7 +341,7 @@ async def test_a_peer_announces_itself_and_receives_nothing(path):
         assert daemon.of(wire.Recv) == []
 
 
-async def test_a_hook_gets_each_message_and_answers_nobody(path, tmp_path):
+async def test_a_hook_gets_each_message_and_its_output_is_not_sent(path, tmp_path):
     seen = tmp_path / "seen"
     script = f"cat >> {seen}; echo not an answer"
     words = ("--peer", "--hook", "sh", "-c", script)

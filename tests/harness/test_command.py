@@ -14,7 +14,7 @@ from hive.harness import command, programs
 from hive.harness.command import ANSWER_MAX, CommandDriver
 from hive.harness.driver import Deferred, Done, DriverSetup, Failed, SavedText
 from hive.harness.serve import load_driver
-from tests.harness.support.processes import Heard, gone
+from tests.harness.support.processes import CapturedOutput, gone
 
 MESSAGE = Delivery(7, "bob", "hello", "2026-11-22T14:00:00.000Z", 1, False, "l", "agent")
 
@@ -24,10 +24,12 @@ def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
 
 
-async def driver(state: Path, script: str, limit: float = 30.0, tee: Heard | None = None):
+async def driver(state: Path, script: str, limit: float = 30.0, tee: CapturedOutput | None = None):
     setup = DriverSetup(("/bin/sh", "-c", script), limit, state)
     environ = {"PATH": os.environ["PATH"]}
-    return await asyncio.to_thread(CommandDriver, setup, environ=environ, tee=tee or Heard())
+    return await asyncio.to_thread(
+        CommandDriver, setup, environ=environ, tee=tee or CapturedOutput()
+    )
 
 
 def files(state: Path) -> list[str]:
@@ -55,7 +57,7 @@ async def test_an_output_that_no_message_could_hold_stays_in_its_file(state):
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-async def test_a_failure_tells_why_and_leaves_nothing(state):
+async def test_a_failure_has_its_reason_and_leaves_no_file(state):
     outcome = await (await driver(state, "echo half; echo oh no >&2; exit 3")).handle(MESSAGE)
     assert outcome == Failed("exited with status 3; its last words:\noh no")
     assert files(state) == []
@@ -66,18 +68,18 @@ async def test_ex_tempfail_defers(state):
 
 
 async def test_the_time_limit_fails_the_message_and_kills_grandchildren(state):
-    heard = Heard()
+    captured = CapturedOutput()
     script = "(sleep 100 & echo $! >&2; wait) & wait"
-    outcome = await (await driver(state, script, 0.3, heard)).handle(MESSAGE)
+    outcome = await (await driver(state, script, 0.3, captured)).handle(MESSAGE)
     assert outcome.reason.startswith("ended after the time limit of 0.3 s")
-    await gone(int(await heard.line()))
+    await gone(int(await captured.line()))
 
 
 async def test_cancelling_leaves_no_program_and_no_file(state):
-    heard = Heard()
-    doing = await driver(state, "echo $$ >&2; sleep 100", tee=heard)
+    captured = CapturedOutput()
+    doing = await driver(state, "echo $$ >&2; sleep 100", tee=captured)
     work = asyncio.ensure_future(doing.handle(MESSAGE))
-    pid = int(await heard.line())
+    pid = int(await captured.line())
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
@@ -91,8 +93,8 @@ async def test_binary_output_is_text_with_a_note(state):
     assert outcome == Done(f"a\0b\ufffdc\n{note}")
 
 
-async def test_too_much_output_fails_the_message_and_is_not_kept(state, monkeypatch):
-    monkeypatch.setattr(programs, "LOOK_EVERY", 0.01)
+async def test_too_much_output_fails_the_message_and_is_deleted(state, monkeypatch):
+    monkeypatch.setattr(programs, "CHECK_INTERVAL", 0.01)
     monkeypatch.setattr(command, "OUTPUT_MAX", 100_000)
     outcome = await (await driver(state, "echo busy >&2; exec cat /dev/zero")).handle(MESSAGE)
     assert outcome == Failed(
@@ -129,7 +131,7 @@ async def test_a_program_that_vanished_defers(state, tmp_path):
     assert outcome == Deferred(f"cannot start {program}: No such file or directory")
 
 
-def test_a_program_that_is_not_there_is_told_at_once(state):
+def test_a_missing_program_is_an_error_of_the_constructor(state):
     with pytest.raises(ConfigError, match="no program '/no/such'"):
         CommandDriver(DriverSetup(("/no/such",), 1.0, state))
     with pytest.raises(ConfigError, match="needs a program"):

@@ -1,4 +1,4 @@
-"""The drivers that docs/harness.md shows work as they stand there."""
+"""The example drivers in docs/harness.md work unchanged."""
 
 import re
 from pathlib import Path
@@ -38,13 +38,13 @@ class Client:
         self.sent.append((to, body))
 
 
-async def test_the_small_kind(tmp_path):
+async def test_the_example_of_a_message_driver_works(tmp_path):
     driver = example("Shout")["create"](DriverSetup((), 1.0, tmp_path))
     assert await driver.handle(MAIL) == Done("ONE")
     assert isinstance(await driver.handle(Delivery(8, "b", "", "", 1, False, "l", "agent")), Failed)
 
 
-async def test_the_kind_that_takes_several_messages():
+async def test_the_example_of_a_turn_driver_works():
     client: Any = Client()
     driver = example("Digest")["Digest"]()
     assert isinstance(driver, TurnDriver)

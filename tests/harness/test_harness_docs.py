@@ -1,4 +1,4 @@
-"""docs/harness.md is true where a test can tell."""
+"""docs/harness.md agrees with the code."""
 
 import re
 import subprocess

@@ -1,4 +1,4 @@
-"""The lease table: nothing is worked on twice, nothing stays leased that is not worked on."""
+"""The lease table: no message is processed twice, none stays leased without being processed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def ids(messages: Any) -> list[int]:
     return [message.id for message in messages]
 
 
-async def test_what_is_received_is_in_progress_until_it_is_finished(leases, client):
+async def test_a_received_message_is_in_progress_until_it_is_finished(leases, client):
     client.post(1, 2)
     assert ids(await leases.recv(16)) == ids(leases.held()) == [1, 2]
     leases.finish([1])
@@ -52,7 +52,7 @@ async def test_acks_go_with_the_next_recv(leases, client):
     assert client.requests == ["recv", "recv"], "there is nothing to send"
 
 
-async def test_what_is_in_progress_only_gets_its_new_lease_when_it_comes_again(leases, client):
+async def test_a_redelivered_message_in_progress_only_gets_its_new_lease(leases, client):
     client.post(1)
     [first] = await leases.recv()
     client.lose(1)
@@ -65,7 +65,7 @@ async def test_what_is_in_progress_only_gets_its_new_lease_when_it_comes_again(l
     assert client.nacked == [(1, FAIL, "boom")], "by its newest lease"
 
 
-async def test_a_refused_ack_is_made_good_when_the_message_comes_again(leases, client):
+async def test_a_refused_ack_is_repeated_when_the_message_is_redelivered(leases, client):
     client.post(1)
     await leases.recv()
     leases.finish([1])
@@ -76,7 +76,7 @@ async def test_a_refused_ack_is_made_good_when_the_message_comes_again(leases, c
     assert client.acked == [1]
 
 
-async def test_a_refused_ack_does_not_keep_a_recv_from_its_messages(leases, client):
+async def test_a_recv_returns_messages_even_if_its_ack_is_refused(leases, client):
     client.post(1)
     await leases.recv()
     leases.finish([1])
@@ -127,7 +127,7 @@ async def test_a_nack_that_fails_in_an_outage_is_sent_again(leases, client, erro
     assert client.nacked == [(1, FAIL, "boom")]
 
 
-async def test_what_went_back_by_itself_is_not_given_back_once_more(leases, client):
+async def test_a_message_whose_lease_ended_is_not_nacked(leases, client):
     client.post(1)
     [message] = await leases.recv()
     leases.give_back(message, FAIL, "boom")
@@ -139,7 +139,7 @@ async def test_what_went_back_by_itself_is_not_given_back_once_more(leases, clie
     assert client.nacked == []
 
 
-async def test_a_nack_that_is_refused_is_forgotten(leases, client):
+async def test_a_refused_nack_is_dropped(leases, client):
     client.post(1)
     [message] = await leases.recv()
     leases.give_back(message, FAIL, "boom")
@@ -149,7 +149,7 @@ async def test_a_nack_that_is_refused_is_forgotten(leases, client):
     assert client.requests == ["recv", "nack"]
 
 
-async def test_only_what_is_in_progress_can_be_given_back(leases, client):
+async def test_only_messages_in_progress_can_be_given_back(leases, client):
     client.post(1)
     [message] = await leases.recv()
     leases.finish([1])
@@ -158,7 +158,7 @@ async def test_only_what_is_in_progress_can_be_given_back(leases, client):
     assert (client.acked, client.nacked) == ([1], [])
 
 
-async def test_the_end_acks_and_puts_back_everything(leases, client):
+async def test_close_sends_acks_and_nacks_and_puts_back_the_rest(leases, client):
     client.post(1, 2, 3)
     messages = await leases.recv(16)
     leases.finish([1])
@@ -169,7 +169,7 @@ async def test_the_end_acks_and_puts_back_everything(leases, client):
     assert client.leased == {}
 
 
-async def test_the_end_does_not_wait_for_a_daemon_that_is_away(leases, client):
+async def test_close_does_not_wait_for_an_unreachable_daemon(leases, client):
     client.post(1, 2)
     await leases.recv(16)
     leases.finish([1])
@@ -256,7 +256,7 @@ async def test_a_heartbeat_that_fails_is_repeated_soon(leases, client):
     beating.cancel()
 
 
-async def test_what_failed_in_an_outage_is_sent_again_with_a_heartbeat(leases, client):
+async def test_acks_and_nacks_that_failed_are_sent_again_with_a_heartbeat(leases, client):
     beating = asyncio.create_task(leases.beat())
     client.post(1, 2)
     messages = await leases.recv(2)
@@ -271,7 +271,7 @@ async def test_what_failed_in_an_outage_is_sent_again_with_a_heartbeat(leases, c
     beating.cancel()
 
 
-async def test_a_session_extends_its_leases_without_saying_that_it_works(leases, client):
+async def test_a_session_extends_its_leases_without_marking_them_as_in_turn(leases, client):
     client.post(1)
     await leases.recv()
     beating = asyncio.create_task(leases.beat(in_turn=False))

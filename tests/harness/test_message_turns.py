@@ -1,4 +1,4 @@
-"""Turns on virtual time, over a real socket: what is answered, acked, repeated, given back."""
+"""Answers, acks, repeats and returns of single messages, on virtual time, over a real socket."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,13 +19,13 @@ from tests.harness.support.daemon import Daemon
 
 pytestmark = pytest.mark.sim
 
-BESIDE = (wire.Activity, wire.PollOrders, wire.TurnRecord, wire.Live, wire.Heartbeat)
-"""What a harness tells and asks beside the mail."""
+NOT_MAIL = (wire.Activity, wire.PollOrders, wire.TurnRecord, wire.Live, wire.Heartbeat)
+"""Requests of a harness that are not about mail."""
 
 
 @define(eq=False)
 class Scripted:
-    """A driver that answers each message by a function and remembers what it was given."""
+    """A driver that answers each message by a function; records the messages and their times."""
 
     act: Callable[[Delivery], Awaitable[Outcome]]
     given: list[Delivery] = field(factory=list)
@@ -33,7 +33,7 @@ class Scripted:
     _more: asyncio.Event = field(factory=asyncio.Event)
 
     async def has(self, count: int) -> None:
-        """Wait until it was given so many messages."""
+        """Wait until it was given `count` messages."""
         while len(self.given) < count:
             self._more.clear()
             await self._more.wait()
@@ -82,7 +82,7 @@ async def serving(
 
 
 async def idle(daemon: Daemon, recvs: int) -> None:
-    """Wait until the worker receives for the given time, and so has acked what was before."""
+    """Wait for the `recv` of that number, which acks all messages before it."""
     await daemon.until(lambda: len(daemon.of(wire.Recv)) >= recvs)
 
 
@@ -92,7 +92,7 @@ async def test_a_message_is_answered_and_then_acked_with_the_next_recv(tmp_path)
         await daemon.until(lambda: daemon.state(asked) == "acked")
         [answer] = daemon.sent
         assert (answer.to, answer.body, answer.in_reply_to) == ("bob", "fine", asked)
-        kinds = [type(one) for one in daemon.requests if not isinstance(one, BESIDE)]
+        kinds = [type(one) for one in daemon.requests if not isinstance(one, NOT_MAIL)]
         assert kinds == [wire.Hello, wire.Whoami, wire.Recv, wire.Send, wire.Recv]
         assert [(one.wait_seconds, one.ack) for one in daemon.of(wire.Recv)] == [
             (180.0, []),
@@ -101,7 +101,7 @@ async def test_a_message_is_answered_and_then_acked_with_the_next_recv(tmp_path)
         assert (daemon.greeted[0].role, daemon.greeted[0].driver) == ("harness", "scripted")
 
 
-async def test_a_message_in_work_is_said_to_be_so_until_it_is_done(tmp_path):
+async def test_heartbeats_name_the_message_in_progress_until_it_is_done(tmp_path):
     driver, gate = gated()
     async with serving(tmp_path, driver) as (daemon, _):
         started = asyncio.get_running_loop().time()
@@ -115,7 +115,7 @@ async def test_a_message_in_work_is_said_to_be_so_until_it_is_done(tmp_path):
         assert len(daemon.of(wire.Heartbeat)) == 3
 
 
-async def test_messages_are_worked_on_one_by_one_and_in_order(tmp_path):
+async def test_messages_are_processed_one_by_one_and_in_order(tmp_path):
     driver = always(Done(None))
     async with serving(tmp_path, driver) as (daemon, _):
         ids = [daemon.post(str(number)) for number in range(5)]
@@ -135,7 +135,7 @@ async def test_messages_are_worked_on_one_by_one_and_in_order(tmp_path):
         ({}, {"answers": False}, 0),
     ],
 )
-async def test_who_is_not_answered(tmp_path, message, options, answers):
+async def test_some_messages_get_no_answer(tmp_path, message, options, answers):
     driver = always(Done("answer"))
     async with serving(tmp_path, driver, **options) as (daemon, _):
         posted = daemon.post("x", **message)
@@ -144,7 +144,7 @@ async def test_who_is_not_answered(tmp_path, message, options, answers):
         assert len(daemon.sent) == answers
 
 
-async def test_a_failed_message_comes_again_later_and_later(tmp_path):
+async def test_a_failed_message_is_redelivered_after_growing_delays(tmp_path):
     driver = always(Failed("exited with status 1"))
     async with serving(tmp_path, driver) as (daemon, _):
         posted = daemon.post("x")
@@ -155,7 +155,7 @@ async def test_a_failed_message_comes_again_later_and_later(tmp_path):
         assert gaps == pytest.approx([1.0, 2.0, 4.0], rel=0.11)
 
 
-async def test_a_deferred_message_burns_no_attempt(tmp_path):
+async def test_deferring_a_message_counts_no_attempt(tmp_path):
     driver = always(Deferred("the account is over its limit"))
     async with serving(tmp_path, driver) as (daemon, _):
         posted = daemon.post("x")
@@ -171,7 +171,7 @@ async def test_a_rejected_message_is_a_dead_letter(tmp_path):
         assert daemon.items[posted].reasons == [("reject", "not for me")]
 
 
-async def test_a_bug_of_the_driver_fails_the_message_and_nothing_else(tmp_path, caplog):
+async def test_an_exception_of_the_driver_fails_only_its_message(tmp_path, caplog):
     async def act(message: Delivery) -> Outcome:
         if message.body == "bad":
             raise KeyError("oops")
@@ -185,7 +185,7 @@ async def test_a_bug_of_the_driver_fails_the_message_and_nothing_else(tmp_path, 
 
 @pytest.mark.parametrize("outcome", [Failed, Deferred, Rejected])
 @pytest.mark.parametrize("said", ["x" * 10_000, "no file caf\udce9"], ids=["long", "no text"])
-async def test_whatever_a_driver_gives_as_its_reason_the_message_goes_back(tmp_path, outcome, said):
+async def test_a_message_goes_back_with_any_reason_of_a_driver(tmp_path, outcome, said):
     async with serving(tmp_path, always(outcome(said))) as (daemon, _):
         posted = daemon.post("x")
         await daemon.until(lambda: daemon.of(wire.TurnRecord))
@@ -200,7 +200,7 @@ async def test_an_answer_of_the_longest_length_is_sent(tmp_path):
         assert len(daemon.sent[0].body.encode()) == 65536
 
 
-async def test_an_answer_over_the_limit_is_kept_and_the_asker_is_told(tmp_path):
+async def test_an_answer_over_the_limit_is_saved_and_the_sender_gets_a_notice(tmp_path):
     long = "ü" * 32769
     async with serving(tmp_path, always(Done(long))) as (daemon, _):
         posted = daemon.post("x")
@@ -212,7 +212,7 @@ async def test_an_answer_over_the_limit_is_kept_and_the_asker_is_told(tmp_path):
         assert f"{saved} at alice" in answer.body
 
 
-async def test_an_answer_that_a_driver_saved_itself(tmp_path):
+async def test_the_notice_names_an_answer_that_the_driver_saved(tmp_path):
     driver = always(Done(SavedText(tmp_path / "7.txt", 5_000_000)))
     async with serving(tmp_path, driver) as (daemon, _):
         daemon.post("x")
@@ -220,7 +220,7 @@ async def test_an_answer_that_a_driver_saved_itself(tmp_path):
         assert "5000000 bytes" in daemon.sent[0].body
 
 
-async def test_a_full_inbox_of_the_asker_is_waited_for(tmp_path):
+async def test_an_answer_is_sent_again_until_the_inbox_has_room(tmp_path):
     async with serving(tmp_path, always(Done("fine"))) as (daemon, _):
         daemon.refusals[wire.Send] = [InboxFullError("full")] * 3
         posted = daemon.post("x")
@@ -237,7 +237,7 @@ async def test_a_full_inbox_of_the_asker_is_waited_for(tmp_path):
         ([InboxFullError("full")] * 6, "full"),
     ],
 )
-async def test_a_refused_answer_is_kept_and_the_message_is_a_dead_letter(
+async def test_a_refused_answer_is_saved_and_the_message_is_a_dead_letter(
     tmp_path, refusals, reason
 ):
     driver = always(Done("precious"))
@@ -246,8 +246,8 @@ async def test_a_refused_answer_is_kept_and_the_message_is_a_dead_letter(
         posted = daemon.post("x")
         await daemon.until(lambda: daemon.state(posted) == "dead")
         saved = tmp_path / "answers" / f"{posted}-1.txt"
-        [(_, told)] = daemon.items[posted].reasons
-        assert told == (
+        [(_, refusal)] = daemon.items[posted].reasons
+        assert refusal == (
             f"the work is done, but its answer was refused: {reason}; the answer is in {saved}"
         )
         assert saved.read_text() == "precious"
@@ -270,7 +270,7 @@ async def test_a_daemon_that_restarts_mid_message_gets_answer_and_ack_but_no_sec
         assert len(daemon.greeted) == 2
 
 
-async def test_a_message_in_work_that_is_delivered_to_the_next_worker_runs_once(tmp_path):
+async def test_a_message_in_progress_that_is_redelivered_to_another_worker_runs_once(tmp_path):
     driver, gate = gated()
     async with serving(tmp_path, driver, concurrency=2) as (daemon, _):
         posted = daemon.post("long work")
@@ -285,7 +285,7 @@ async def test_a_message_in_work_that_is_delivered_to_the_next_worker_runs_once(
         assert len(daemon.sent) == 1
 
 
-async def test_a_refused_ack_is_made_good_at_the_redelivery(tmp_path):
+async def test_a_refused_ack_is_repeated_at_the_redelivery(tmp_path):
     driver = always(Done("fine"))
     async with serving(tmp_path, driver) as (daemon, _):
         await idle(daemon, 1)
@@ -333,13 +333,13 @@ async def test_single_messages_cost_no_other_requests_about_mail(tmp_path):
     async with serving(tmp_path, always(Done(None))) as (daemon, _):
         last = [daemon.post(str(number)) for number in range(5)][-1]
         await daemon.until(lambda: daemon.state(last) == "acked")
-        kinds = {type(one) for one in daemon.requests if not isinstance(one, BESIDE)}
+        kinds = {type(one) for one in daemon.requests if not isinstance(one, NOT_MAIL)}
         assert kinds == {wire.Hello, wire.Whoami, wire.Recv}
         assert {one.max for one in daemon.of(wire.Recv)} == {1}
         assert len(daemon.of(wire.Recv)) == 6
 
 
-async def test_a_stop_in_the_middle_of_a_turn_acks_what_was_done_before(tmp_path):
+async def test_a_stop_during_a_turn_acks_the_messages_that_were_finished_before(tmp_path):
     driver, gate = gated()
     async with serving(tmp_path, driver, concurrency=2, drain=5.0) as (daemon, task):
         hanging = daemon.post("x")
@@ -357,7 +357,7 @@ async def test_a_stop_in_the_middle_of_a_turn_acks_what_was_done_before(tmp_path
         assert daemon.items[hanging].reasons == []
 
 
-async def test_several_at_once(tmp_path):
+async def test_several_messages_are_processed_at_once(tmp_path):
     driver, gate = gated()
     async with serving(tmp_path, driver, concurrency=3) as (daemon, _):
         ids = [daemon.post(str(number)) for number in range(5)]
@@ -367,7 +367,7 @@ async def test_several_at_once(tmp_path):
         assert len(driver.given) == 5
 
 
-async def test_a_stop_lets_the_message_in_work_end(tmp_path):
+async def test_a_stop_lets_the_message_in_progress_finish(tmp_path):
     driver, gate = gated()
     async with serving(tmp_path, driver, concurrency=2) as (daemon, task):
         posted = daemon.post("x")
@@ -384,7 +384,7 @@ async def test_a_stop_lets_the_message_in_work_end(tmp_path):
         assert len(driver.given) == 1
 
 
-async def test_a_stop_gives_back_what_does_not_end_in_time(tmp_path):
+async def test_a_stop_puts_back_messages_that_do_not_finish_in_time(tmp_path):
     driver, _ = gated()
     async with serving(tmp_path, driver, drain=5.0) as (daemon, task):
         posted = daemon.post("x")
@@ -465,7 +465,7 @@ async def test_a_cancelled_message_becomes_a_dead_letter_and_the_next_is_taken(t
     assert daemon.items[hanging].reasons == [("reject", "cancelled by the operator")]
 
 
-async def test_what_is_worked_on_is_told(tmp_path):
+async def test_the_subject_of_the_current_turn_is_reported(tmp_path):
     driver, gate = gated()
     async with serving(tmp_path, driver) as (daemon, _):
         asked = daemon.post("work")

@@ -1,4 +1,4 @@
-"""Pauses, what control commands do to them, and what is reported of them; on virtual time."""
+"""Pauses, control orders and reports, on virtual time."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from hive.clock import LoopClock
 from hive.errors import BadRequestError, UnavailableError
 from hive.harness.control import follow, obey
 from hive.harness.pause import HoldOff, Pause
-from hive.harness.reporting import LIVE_KEPT, Reporter
+from hive.harness.reporting import LIVE_MAX, Reporter
 from hive.wire.enums import ActivityState, LiveKind, OrderKind, TurnOutcome
 from hive.wire.harness import Activity, Order, TurnRecord
 
@@ -23,25 +23,24 @@ def clock() -> LoopClock:
 
 
 @define(eq=False)
-class Listening:
-    """A hive that hears, may be away, and gives orders."""
+class FakeHive:
+    """Records reports and gives orders."""
 
-    heard: list[object] = field(factory=list)
-    away: bool = False
+    received: list[object] = field(factory=list)
     orders_given: asyncio.Queue = field(factory=asyncio.Queue)
     asked_after: list[int] = field(factory=list)
 
     async def report(self, activity: Activity) -> None:
-        self._hear(activity)
+        self._record(activity)
 
     async def turn(self, record: TurnRecord) -> None:
-        self._hear(record)
+        self._record(record)
 
     async def live(self, kind: LiveKind, text: str) -> None:
-        self._hear(text)
+        self._record(text)
 
     async def limited(self, account: str, until: float, reason: str) -> None:
-        self._hear((account, until, reason))
+        self._record((account, until, reason))
 
     async def orders(self, *, wait: float, after: int) -> tuple[Order, ...]:
         self.asked_after.append(after)
@@ -50,25 +49,25 @@ class Listening:
             raise given
         return given
 
-    def _hear(self, what: object) -> None:
-        self.heard.append(what)
+    def _record(self, report: object) -> None:
+        self.received.append(report)
 
 
 @define(eq=False)
 class Worker:
-    told: list[str] = field(factory=list)
+    calls: list[str] = field(factory=list)
 
     def cancel(self, reason: str) -> None:
-        self.told.append(f"cancel: {reason}")
+        self.calls.append(f"cancel: {reason}")
 
-    def begin_anew(self) -> None:
-        self.told.append("anew")
+    def new_session(self) -> None:
+        self.calls.append("new session")
 
     def restarted(self, order: Order) -> None:
-        self.told.append(f"restarted: {order.reason}")
+        self.calls.append(f"restarted: {order.reason}")
 
 
-async def test_neither_source_ends_the_pause_of_the_other():
+async def test_a_source_does_not_end_the_pause_of_another():
     pause = Pause(clock())
     pause.begin("a", LIMIT)
     pause.begin("b", HoldOff(ActivityState.PAUSED, "paused"))
@@ -78,7 +77,7 @@ async def test_neither_source_ends_the_pause_of_the_other():
     assert pause.current() is None
 
 
-async def test_the_longest_reason_is_the_one_that_is_reported():
+async def test_the_reason_that_ends_last_is_the_current_one():
     pause = Pause(clock())
     pause.begin("a", LIMIT)
     longer = HoldOff(ActivityState.LIMITED, "longer", 200.0)
@@ -88,9 +87,9 @@ async def test_the_longest_reason_is_the_one_that_is_reported():
     assert pause.current() == LIMIT
 
 
-async def test_it_ends_by_itself_and_the_reason_is_reported_meanwhile():
+async def test_a_pause_ends_at_its_time_and_its_reason_is_reported_meanwhile():
     pause = Pause(clock())
-    reporter = Reporter(Listening(), clock())
+    reporter = Reporter(FakeHive(), clock())
     pause.begin("a", LIMIT)
     passing = asyncio.create_task(pause.until_over(reporter))
     await asyncio.sleep(1)
@@ -102,7 +101,7 @@ async def test_it_ends_by_itself_and_the_reason_is_reported_meanwhile():
     assert asyncio.get_running_loop().time() == pytest.approx(100)
 
 
-async def test_a_pause_ends_what_waits():
+async def test_a_pause_cancels_a_wait():
     pause = Pause(clock())
     ended = asyncio.Event()
 
@@ -132,7 +131,7 @@ async def test_a_pause_ends_what_waits():
         ([Order(1, OrderKind.UNLIMITED, at=0.0)], None),
     ],
 )
-async def test_what_control_commands_do(orders, standing):
+async def test_control_orders_begin_and_end_a_pause(orders, standing):
     pause = Pause(clock())
     for order in orders:
         obey(order, pause, Worker())
@@ -140,14 +139,14 @@ async def test_what_control_commands_do(orders, standing):
     assert (found.state if found else None) is standing
 
 
-async def test_a_limit_lasts_until_this_agents_own_moment():
+async def test_a_limit_lasts_until_the_time_for_this_agent():
     pause = Pause(clock())
     obey(Order(1, OrderKind.LIMITED, until=50.0, at=60.0, reason="weekly"), pause, Worker())
     assert pause.current() == HoldOff(ActivityState.LIMITED, "weekly", 60.0)
 
 
-async def test_orders_are_followed_and_acknowledged():
-    hive, worker, ordered = Listening(), Worker(), asyncio.Event()
+async def test_orders_are_carried_out_and_acknowledged():
+    hive, worker, ordered = FakeHive(), Worker(), asyncio.Event()
     following = asyncio.create_task(follow(hive, Pause(clock()), worker, ordered))
     hive.orders_given.put_nowait(UnavailableError("away"))
     hive.orders_given.put_nowait(())
@@ -161,19 +160,19 @@ async def test_orders_are_followed_and_acknowledged():
     )
     hive.orders_given.put_nowait(BadRequestError("no such verb"))
     await following
-    assert worker.told == ["restarted: it was killed", "cancel: enough", "anew"]
+    assert worker.calls == ["restarted: it was killed", "cancel: enough", "new session"]
     assert hive.asked_after == [0, 0, 0, 6]
 
 
-async def test_a_daemon_that_gives_no_orders_holds_up_nobody():
-    hive, ordered = Listening(), asyncio.Event()
+async def test_turns_begin_if_the_daemon_does_not_support_orders():
+    hive, ordered = FakeHive(), asyncio.Event()
     hive.orders_given.put_nowait(BadRequestError("no such verb"))
     await follow(hive, Pause(clock()), Worker(), ordered)
     assert ordered.is_set()
 
 
-async def test_only_the_newest_activity_is_told_and_every_record():
-    hive = Listening()
+async def test_only_the_latest_activity_and_every_record_are_reported():
+    hive = FakeHive()
     reporter = Reporter(hive, clock())
     reporter.state(ActivityState.WORKING, "a")
     reporter.uses(model="m", account="acc")
@@ -184,13 +183,13 @@ async def test_only_the_newest_activity_is_told_and_every_record():
     reporter.limited(5.0, "x")
     await reporter.flush()
     activity = Activity(ActivityState.WORKING, 0.0, "b", model="m", account="acc")
-    assert hive.heard == [activity, *records, ("acc", 5.0, "x")]
+    assert hive.received == [activity, *records, ("acc", 5.0, "x")]
     await reporter.flush()
-    assert len(hive.heard) == 4, "nothing is told twice"
+    assert len(hive.received) == 4, "nothing is reported twice"
 
 
-async def test_since_is_when_the_state_began():
-    reporter = Reporter(Listening(), clock())
+async def test_since_is_the_time_at_which_the_state_began():
+    reporter = Reporter(FakeHive(), clock())
     reporter.state(ActivityState.WORKING, "a")
     await asyncio.sleep(7)
     reporter.state(ActivityState.WORKING, "a", until=9.0)
@@ -199,11 +198,11 @@ async def test_since_is_when_the_state_began():
     assert reporter.activity.since == 7.0
 
 
-async def test_live_events_that_nobody_takes_make_room():
-    hive = Listening()
+async def test_the_oldest_live_events_are_dropped_above_the_limit():
+    hive = FakeHive()
     reporter = Reporter(hive, clock())
-    for number in range(LIVE_KEPT + 5):
+    for number in range(LIVE_MAX + 5):
         reporter.live(LiveKind.TEXT, str(number))
     await reporter.flush()
-    shown = [each for each in hive.heard if isinstance(each, str)]
-    assert shown == [str(number) for number in range(5, LIVE_KEPT + 5)]
+    shown = [each for each in hive.received if isinstance(each, str)]
+    assert shown == [str(number) for number in range(5, LIVE_MAX + 5)]

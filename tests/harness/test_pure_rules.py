@@ -44,7 +44,7 @@ def test_a_message_as_json_has_the_names_of_the_wire_and_no_lease():
     }
 
 
-def test_a_message_as_environment():
+def test_a_message_becomes_environment_variables():
     inherited = {"PATH": "/bin", "HIVE_NAME": "alice", "HIVE_MESSAGE_SECRET": "old"}
     assert message_environment(MESSAGE, inherited) == {
         "PATH": "/bin",
@@ -75,7 +75,9 @@ def test_a_message_as_environment():
         ("alice", None, True, False),
     ],
 )
-def test_who_gets_an_answer(sender, in_reply_to, to_replies, wanted):
+def test_a_message_gets_an_answer_unless_it_is_a_reply_or_its_sender_has_no_inbox(
+    sender, in_reply_to, to_replies, wanted
+):
     message = replace(MESSAGE, sender=sender, in_reply_to=in_reply_to)
     assert wants_reply(message, "alice", to_replies=to_replies) is wanted
 
@@ -93,11 +95,11 @@ def test_who_gets_an_answer(sender, in_reply_to, to_replies, wanted):
         ),
     ],
 )
-def test_output_as_text(output, text):
+def test_output_becomes_text(output, text):
     assert reply_text(output) == text
 
 
-def test_a_text_that_is_too_long_is_named_with_its_place(tmp_path):
+def test_the_notice_about_a_long_answer_has_its_size_and_path(tmp_path):
     body = too_long_notice(SavedText(tmp_path / "7-1.txt", 70000), "alice")
     assert "70000 bytes" in body
     assert f"{tmp_path}/7-1.txt at alice" in body
@@ -115,18 +117,18 @@ def test_a_text_that_is_too_long_is_named_with_its_place(tmp_path):
         (Ran(0, Cut.TIME, ()), Failed("ended after the time limit of 60 s")),
     ],
 )
-def test_what_an_end_means(ran, outcome):
+def test_the_end_of_a_program_decides_the_outcome(ran, outcome):
     assert verdict(ran, 60.0) == outcome
 
 
-def test_a_reason_is_the_end_of_what_was_said_and_shows_that_it_is_cut():
+def test_a_reason_is_the_end_of_standard_error_and_marks_a_cut():
     outcome = verdict(Ran(1, False, tuple(str(n) * 1500 for n in range(9))), 60.0)
     assert outcome.reason.startswith("exited with status 1; its last words:\n…")
     assert outcome.reason.endswith("8" * 1500)
     assert len(outcome.reason) < 2100
 
 
-def test_where_socket_and_state_are():
+def test_socket_and_state_directory_have_defaults():
     assert str(environment.socket_path({})) == "/run/hive/mcp.sock"
     assert str(environment.socket_path({"HIVE_SOCKET": "/x"})) == "/x"
     assert str(environment.state_dir({"HIVE_STATE": "/s", "HOME": "/h"})) == "/s"
@@ -135,12 +137,12 @@ def test_where_socket_and_state_are():
 
 
 @pytest.mark.parametrize("written", ["soon", "-1", "0", "nan", "inf"])
-def test_a_stop_timeout_that_is_none(written):
+def test_an_invalid_stop_timeout_is_refused(written):
     with pytest.raises(ConfigError, match="HIVE_STOP_TIMEOUT"):
         environment.stop_timeout({"HIVE_STOP_TIMEOUT": written})
 
 
-def test_draining_leaves_time_to_give_back():
+def test_the_drain_time_leaves_time_to_put_messages_back():
     assert environment.stop_timeout({}) == 10.0
     assert environment.drain_time(10.0) == 8.0
     assert environment.drain_time(1.0) == 0.5

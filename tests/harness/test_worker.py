@@ -37,18 +37,18 @@ DONE = TurnEnd(Done(), Usage(model="m", input_tokens=7, tools={"Read": 2}))
 
 @define(eq=False)
 class Scripted(TurnDriver):
-    """A driver whose turns are functions, and which remembers what it was given."""
+    """A driver whose turns are a function; records its turns and calls."""
 
     act: Callable[[Turn], Awaitable[TurnEnd]]
     turns: list[tuple[int, ...]] = field(factory=list)
-    told: list[str] = field(factory=list)
+    calls: list[str] = field(factory=list)
     interrupted: asyncio.Event = field(factory=asyncio.Event)
     login: asyncio.Event = field(factory=asyncio.Event)
 
     async def open(self, surroundings: Surroundings) -> None:
         await asyncio.sleep(0.01)  # as long as loading takes
         surroundings.reporter.uses(account="acc")
-        self.told.append(f"open {surroundings.me.name}")
+        self.calls.append(f"open {surroundings.me.name}")
 
     async def turn(self, turn: Turn) -> TurnEnd:
         self.turns.append(tuple(message.id for message in turn.messages))
@@ -58,23 +58,23 @@ class Scripted(TurnDriver):
         self.interrupted.set()
 
     async def close(self) -> None:
-        self.told.append("close")
+        self.calls.append("close")
 
     async def rest(self) -> None:
-        self.told.append("rest")
+        self.calls.append("rest")
 
     async def recovered(self) -> None:
         await self.login.wait()
 
-    def begin_anew(self) -> None:
-        self.told.append("anew")
+    def new_session(self) -> None:
+        self.calls.append("new session")
 
     def restarted(self, order) -> None:
-        self.told.append(f"restarted: {order.reason}")
+        self.calls.append(f"restarted: {order.reason}")
 
 
 def ending(*ends: TurnEnd) -> Scripted:
-    """Return a driver whose turns end so, the last one for ever."""
+    """Return a driver whose turns have these ends, and then the last of them again."""
     left = list(ends)
 
     async def act(turn: Turn) -> TurnEnd:
@@ -109,7 +109,7 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def test_mail_that_waits_is_one_turn_and_is_acked_when_the_turn_is_done(tmp_path):
+async def test_waiting_mail_is_one_turn_and_is_acked_at_its_end(tmp_path):
     held: list[Delivery] = []
 
     async def act(turn: Turn) -> TurnEnd:
@@ -124,17 +124,17 @@ async def test_mail_that_waits_is_one_turn_and_is_acked_when_the_turn_is_done(tm
         first, second = daemon.post("one"), daemon.post("two", sender="carol")
         daemon.order("resume")
         await daemon.until(lambda: daemon.state(second) == "acked")
-        await daemon.until(lambda: daemon.of(wire.TurnRecord) and "rest" in driver.told)
+        await daemon.until(lambda: daemon.of(wire.TurnRecord) and "rest" in driver.calls)
     assert driver.turns == [(first, second)]
     assert [each.body for each in held] == ["one", "two"]
     [turn] = daemon.of(wire.TurnRecord)
     assert (turn.wake, turn.outcome, turn.messages) == ("message", "done", (first, second))
     assert (turn.model, turn.input_tokens, turn.tools) == ("m", 7, {"Read": 2})
     assert ("working", "2 messages from bob, carol") in reports(daemon)
-    assert driver.told == ["open alice", "rest", "close"]
+    assert driver.calls == ["open alice", "rest", "close"]
 
 
-async def test_a_turn_that_failed_burns_an_attempt_of_what_the_model_was_not_done_with(tmp_path):
+async def test_a_failed_turn_counts_as_an_attempt_of_the_unfinished_messages_only(tmp_path):
     async def act(turn: Turn) -> TurnEnd:
         if len(driver.turns) > 1:
             return DONE
@@ -180,7 +180,7 @@ async def test_urgent_mail_joins_the_turn_and_the_rest_waits_for_its_end(tmp_pat
     assert daemon.of(wire.TurnRecord)[0].messages == (1, 3)
 
 
-async def test_urgent_mail_that_came_too_late_begins_the_next_turn(tmp_path):
+async def test_urgent_mail_that_arrived_too_late_begins_the_next_turn(tmp_path):
     async def act(turn: Turn) -> TurnEnd:
         if len(driver.turns) == 1:
             late = daemon.post("late", priority="high")
@@ -197,7 +197,7 @@ async def test_urgent_mail_that_came_too_late_begins_the_next_turn(tmp_path):
     assert all(item.attempts == 1 and item.state == "acked" for item in daemon.items.values())
 
 
-async def test_a_limit_gives_the_mail_back_and_no_turn_begins_until_it_is_over(tmp_path):
+async def test_a_limit_puts_the_mail_back_and_no_turn_begins_before_its_end(tmp_path):
     limited = HoldOff(ActivityState.LIMITED, "5-hour limit", 1000.0)
     end = TurnEnd(Deferred("5-hour limit"), hold_off=limited, shared=True)
     driver = ending(end, DONE)
@@ -209,12 +209,12 @@ async def test_a_limit_gives_the_mail_back_and_no_turn_begins_until_it_is_over(t
         assert now() == pytest.approx(1000.0, abs=0.1)
         await daemon.until(lambda: daemon.state(asked) == "acked")
     assert daemon.items[asked].attempts == 1
-    [told] = daemon.of(wire.Limited)
-    assert (told.account, told.until, told.reason) == ("acc", 1000.0, "5-hour limit")
+    [limited] = daemon.of(wire.Limited)
+    assert (limited.account, limited.until, limited.reason) == ("acc", 1000.0, "5-hour limit")
     assert ("limited", "5-hour limit") in reports(daemon)
 
 
-async def test_a_missing_login_holds_off_until_somebody_has_logged_in(tmp_path):
+async def test_a_missing_login_holds_off_until_there_is_a_login(tmp_path):
     end = TurnEnd(
         Deferred("log in"),
         hold_off=HoldOff(ActivityState.NEEDS_LOGIN, "log in"),
@@ -230,7 +230,7 @@ async def test_a_missing_login_holds_off_until_somebody_has_logged_in(tmp_path):
     assert daemon.of(wire.Limited) == []
 
 
-async def test_after_a_login_it_is_idle_even_if_no_mail_waits_any_more(tmp_path):
+async def test_after_a_login_the_agent_is_idle_even_without_mail(tmp_path):
     hold_off = HoldOff(ActivityState.NEEDS_LOGIN, "log in")
     driver = ending(TurnEnd(Deferred("log in"), hold_off=hold_off))
     async with serving(tmp_path, driver) as daemon:
@@ -251,7 +251,7 @@ async def test_a_limit_may_have_any_reason(tmp_path):
     assert daemon.of(wire.Limited)[0].until == 1000.0
 
 
-async def test_a_paused_agent_begins_no_turn_and_gives_back_nothing(tmp_path):
+async def test_a_paused_agent_begins_no_turn_and_leases_nothing(tmp_path):
     driver = ending(DONE)
     async with serving(tmp_path, driver) as daemon:
         daemon.order("pause")
@@ -264,7 +264,7 @@ async def test_a_paused_agent_begins_no_turn_and_gives_back_nothing(tmp_path):
     assert daemon.items[asked].deliveries == 1
 
 
-async def test_a_limit_that_another_agent_met_holds_off_this_one(tmp_path):
+async def test_a_limit_that_another_agent_reported_holds_off_this_one(tmp_path):
     driver = ending(DONE)
     async with serving(tmp_path, driver) as daemon:
         daemon.order("limited", until=500.0, at=530.0, reason="weekly limit")
@@ -295,9 +295,9 @@ async def test_a_turn_that_is_cancelled_while_it_gathers_its_mail_does_not_begin
         daemon.hold.add(wire.Status)
         asked = daemon.post("dear work")
         await daemon.until(lambda: daemon.of(wire.Status))
-        heard = len(daemon.of(wire.PollOrders))
+        polls = len(daemon.of(wire.PollOrders))
         daemon.order("cancel")
-        await daemon.until(lambda: len(daemon.of(wire.PollOrders)) > heard)
+        await daemon.until(lambda: len(daemon.of(wire.PollOrders)) > polls)
         daemon.hold.clear()
         await daemon.until(lambda: daemon.state(asked) == "dead")
         following = daemon.post("more")
@@ -312,11 +312,11 @@ async def test_orders_reach_the_driver_once_it_is_open(tmp_path):
     made.order("restarted", at=5.0, reason="killed by SIGKILL")
     async with serving(tmp_path, driver, made) as daemon:
         daemon.order("new_session")
-        await daemon.until(lambda: len(driver.told) == 3)
-        assert driver.told == ["open alice", "restarted: killed by SIGKILL", "anew"]
+        await daemon.until(lambda: len(driver.calls) == 3)
+        assert driver.calls == ["open alice", "restarted: killed by SIGKILL", "new session"]
 
 
-async def test_a_lease_is_kept_while_the_turn_lasts(tmp_path):
+async def test_a_lease_is_extended_while_the_turn_runs(tmp_path):
     async def act(turn: Turn) -> TurnEnd:
         await asyncio.sleep(300)
         return DONE
@@ -329,7 +329,7 @@ async def test_a_lease_is_kept_while_the_turn_lasts(tmp_path):
     assert len(beats) in {10, 11}, "at once, and for each 30 of 300 seconds"
 
 
-async def test_a_stop_gives_the_mail_back_without_burning_an_attempt(tmp_path):
+async def test_a_stop_puts_the_mail_back_without_counting_an_attempt(tmp_path):
     async def act(turn: Turn) -> TurnEnd:
         await asyncio.Event().wait()
         raise AssertionError
@@ -340,10 +340,10 @@ async def test_a_stop_gives_the_mail_back_without_burning_an_attempt(tmp_path):
         await daemon.until(lambda: driver.turns)
     assert daemon.items[asked].reasons == [("defer", "the agent was stopped")]
     assert daemon.items[asked].attempts == 0
-    assert driver.told[-1] == "close"
+    assert driver.calls[-1] == "close"
 
 
-async def test_a_bug_of_the_driver_is_a_turn_that_failed(tmp_path):
+async def test_an_exception_of_the_driver_fails_the_turn(tmp_path):
     async def act(turn: Turn) -> TurnEnd:
         if len(driver.turns) == 1:
             raise ValueError("oops")
@@ -356,7 +356,7 @@ async def test_a_bug_of_the_driver_is_a_turn_that_failed(tmp_path):
     assert daemon.items[asked].reasons == [("fail", "the driver raised ValueError: oops")]
 
 
-async def test_what_was_done_is_not_done_again_when_its_ack_was_lost(tmp_path):
+async def test_finished_work_is_not_repeated_when_its_ack_was_lost(tmp_path):
     driver = ending(DONE)
     async with serving(tmp_path, driver) as daemon:
         daemon.refusals[wire.Ack] = [StaleLeaseError("gone")]
@@ -368,7 +368,7 @@ async def test_what_was_done_is_not_done_again_when_its_ack_was_lost(tmp_path):
     assert driver.turns == [(asked,)]
 
 
-async def test_whom_it_waits_for_is_said(tmp_path):
+async def test_an_unanswered_question_is_reported_with_its_addressee(tmp_path):
     driver = ending(DONE)
     async with serving(tmp_path, driver) as daemon:
         daemon.open_question = QuestionRow(
@@ -389,7 +389,7 @@ async def test_whom_it_waits_for_is_said(tmp_path):
 
 @asynccontextmanager
 async def mail_waits(tmp_path: Path, driver: Scripted, *bodies: str) -> AsyncIterator[Daemon]:
-    """Serve, with mail that waits when the first turn may begin; `requests` begin there."""
+    """Serve with these messages in the inbox; `requests` starts when a turn may begin."""
     async with serving(tmp_path, driver) as daemon:
         daemon.order("pause")
         await daemon.until(lambda: ("paused", "paused by the operator") in reports(daemon))
@@ -436,7 +436,7 @@ async def test_a_turn_has_as_many_messages_as_fit(tmp_path):
     assert driver.turns[0] == (1, 2, 3)
 
 
-async def test_what_comes_close_behind_the_first_message_joins_its_turn(tmp_path):
+async def test_messages_that_arrive_shortly_after_the_first_join_its_turn(tmp_path):
     driver = ending(DONE)
     async with serving(tmp_path, driver) as daemon:
         await daemon.until(lambda: daemon.of(wire.Recv))
@@ -464,7 +464,7 @@ async def test_the_tool_recv_takes_several_messages_with_one_request(tmp_path):
     assert [each.body for each in taken[0]] == ["b", "c", "d"]
 
 
-async def test_an_outage_while_the_ack_is_under_way_repeats_no_turn(tmp_path):
+async def test_an_outage_while_the_ack_is_in_flight_repeats_no_turn(tmp_path):
     driver = ending(DONE)
     async with serving(tmp_path, driver) as daemon:
         daemon.hold = {wire.Ack}
@@ -499,17 +499,19 @@ async def test_an_outage_before_the_ack_can_be_sent_repeats_no_turn(tmp_path):
     assert driver.turns == [(asked,)]
 
 
-async def test_what_the_model_was_done_with_is_acked_even_if_the_agent_is_stopped(tmp_path):
+async def test_messages_that_the_model_has_finished_are_acked_even_if_the_agent_is_stopped(
+    tmp_path,
+):
     async def act(turn: Turn) -> TurnEnd:
         await turn.done([turn.messages[0].id])
-        told.set()
+        finished.set()
         await asyncio.Event().wait()
         raise AssertionError
 
-    told = asyncio.Event()
+    finished = asyncio.Event()
     driver = Scripted(act)
     async with mail_waits(tmp_path, driver, "a", "b") as daemon:
-        await told.wait()
+        await finished.wait()
     assert (daemon.state(1), daemon.items[1].reasons) == ("acked", [])
     assert daemon.items[2].reasons == [("defer", "the agent was stopped")]
 

@@ -1,4 +1,4 @@
-"""A worker that is cancelled at any await: what was decided is done, the rest goes back."""
+"""A worker is cancelled at any await: decisions are sent, all other messages go back."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from tests.harness.support.leasing import LeasingClient
 pytestmark = pytest.mark.sim
 
 FOREVER = 100
-"""Steps of the loop within which everything here is over."""
+"""Steps of the loop within which every worker here has settled its messages."""
 
 
 @define(eq=False)
 class Scripted(TurnDriver):
-    """A conversation whose model is done with its first message, and whose turns all end alike."""
+    """A conversation whose model finishes the first message; all turns have the same end."""
 
     end: TurnEnd
     ended: set[int] = field(factory=set)
@@ -66,7 +66,7 @@ class Scripted(TurnDriver):
 
 @define(eq=False)
 class Single(Scripted):
-    """The same with one message per turn, and without tools."""
+    """A driver with one message per turn and without tools."""
 
     batch: ClassVar[int] = 1
 
@@ -110,7 +110,7 @@ async def cancel_after(steps: int, client: Any, driver: TurnDriver) -> None:
     ],
     ids=["done", "failed", "deferred", "rejected", "hold off"],
 )
-async def test_what_was_decided_is_done_and_the_rest_goes_back(kind, end):
+async def test_decisions_are_sent_and_all_other_messages_go_back(kind, end):
     for steps in range(FOREVER):
         client: Any = LeasingClient()
         client.post(1, 2, 3)
@@ -133,7 +133,7 @@ async def test_what_was_decided_is_done_and_the_rest_goes_back(kind, end):
 
 
 class Slow:
-    """Works for some steps, and cleans up for some when it is cancelled."""
+    """Works for five steps of the loop; when cancelled, cleans up for three."""
 
     def __init__(self) -> None:
         self.running = 0
@@ -175,7 +175,7 @@ async def test_a_stop_in_the_middle_of_a_cancel_by_the_operator_is_not_lost(tmp_
             (NackMode.REJECT, "enough"),
             (NackMode.DEFER, "the agent was stopped"),
         }
-    assert (mode, reason) == (NackMode.REJECT, "enough"), "the verdict was reached by then"
+    assert (mode, reason) == (NackMode.REJECT, "enough"), "by then the outcome was decided"
 
 
 async def test_only_an_interrupt_is_a_cancel_by_the_operator(tmp_path: Path):
@@ -191,7 +191,7 @@ async def test_only_an_interrupt_is_a_cancel_by_the_operator(tmp_path: Path):
     await asyncio.sleep(0)
     await turns.interrupt()
     assert (await task).outcome == Cancelled()
-    await turns.interrupt()  # nothing is under way
+    await turns.interrupt()  # no turn is running
     other = asyncio.create_task(turns.turn(turn))
     await asyncio.sleep(0)
     await asyncio.sleep(0)

@@ -27,7 +27,7 @@ from hive.harness.notifier import (
     terminal_sequence,
 )
 from hive.harness.unread import UnreadMessage
-from tests.harness.support.processes import Heard, gone
+from tests.harness.support.processes import CapturedOutput, gone
 from tests.mcp.conftest import Session
 from tests.support.daemons import PROGRAMS, HiveOnDisk, eventually
 
@@ -137,7 +137,7 @@ async def test_a_sink_that_fails_does_not_affect_another(session: Session) -> No
 
 
 async def test_a_command_gets_the_headline_and_none_of_the_mail(tmp_path: Path) -> None:
-    heard = Heard()
+    heard = CapturedOutput()
     sink = CommandSink('cat >&2; echo "$HIVE_NEWS_COUNT $HIVE_NEWS" >&2', dict(os.environ), heard)
     await sink([HELLO])
     text = "1 message waits in your hive inbox, from bob."
@@ -145,7 +145,7 @@ async def test_a_command_gets_the_headline_and_none_of_the_mail(tmp_path: Path) 
 
 
 async def test_a_command_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
-    heard = Heard()
+    heard = CapturedOutput()
     sink = CommandSink("echo $$ >&2; sleep 100", dict(os.environ), heard)
     running = asyncio.ensure_future(sink([HELLO]))
     pid = int(await heard.line())

@@ -17,7 +17,7 @@ from hive.client.agent import Delivery
 from hive.config.loading import load
 from hive.harness.command import CommandDriver
 from hive.harness.driver import Done, DriverSetup, Failed, Outcome
-from tests.harness.support.processes import Heard
+from tests.harness.support.processes import CapturedOutput
 
 PAGE = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
 
@@ -72,7 +72,7 @@ async def run(machine: Path, name: str, message: Delivery = MESSAGE, **more: str
     await asyncio.to_thread(script.chmod, 0o755)
     setup = DriverSetup((str(script),), 30.0, machine)
     environ = environment(machine, **more)
-    driver = await asyncio.to_thread(CommandDriver, setup, environ=environ, tee=Heard())
+    driver = await asyncio.to_thread(CommandDriver, setup, environ=environ, tee=CapturedOutput())
     return await driver.handle(message)
 
 

@@ -147,7 +147,7 @@ class ClaudeDriver(TurnDriver):
         """End the process of Claude Code."""
         await self._session.close()
 
-    def begin_anew(self) -> None:
+    def new_session(self) -> None:
         """Begin a new conversation with the next turn."""
         self._session.reset()
 

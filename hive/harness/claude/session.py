@@ -122,7 +122,7 @@ class ClaudeSession:
 
     @property
     def notices(self) -> tuple[str, ...]:
-        """Notices for the next prompt, beside the mail."""
+        """Notices for the next prompt, in addition to the messages."""
         return tuple(self._notices)
 
     def clear_notices(self) -> None:

@@ -1,4 +1,4 @@
-"""Messages that the model of an interactive session has taken and is not done with."""
+"""Messages that the model of an interactive session has taken and not finished."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from hive.harness.leases import BATCH_BYTES, Leases
 from hive.wire.enums import NackMode
 
 HOLD = 3600.0
-"""Seconds for which a message stays with a model that does nothing about it."""
+"""Seconds before a message that a model took and did not finish returns to the inbox."""
 
 
 @define(eq=False)
 class SessionMail:
-    """The `LeasedMail` of an interactive session: what the model is done with is acked at once.
+    """The `LeasedMail` of an interactive session: finished messages are acked at once.
 
-    Nothing is acked that the model did not name, and it can only name what it saw. What it holds
-    keeps its lease, however long the user thinks, but no longer than `hold`: a model that has
-    forgotten a message gets it again.
+    Only messages that the model names are acked, and it can only name messages that it has seen.
+    A held message keeps its lease while the user thinks, but at most for `hold` seconds: a message
+    that the model has forgotten is redelivered.
 
     Attributes:
-        hold: Seconds for which a message stays here.
+        client: Connection of the participant.
+        hold: Seconds for which a message is held.
     """
 
     client: AgentClient
@@ -39,16 +40,16 @@ class SessionMail:
         self._leases = Leases(self.client)
 
     def held(self) -> tuple[Delivery, ...]:
-        """Return what the model was given and is not done with, oldest first."""
+        """Return the messages that the model took and has not finished, oldest first."""
         return self._leases.held()
 
     async def take(self, most: int, wait: float) -> tuple[Delivery, ...]:
-        """Lease messages, as many as fit into one result; if cancelled, they go back.
+        """Lease as many messages as fit into one tool result; if cancelled, put them back.
 
         Raises:
             HiveError: The request failed.
         """
-        self._keep_leases()
+        self._start_heartbeats()
         taken = await self._leases.recv(most, wait=wait, max_bytes=BATCH_BYTES)
         try:
             await self._leases.flush()
@@ -59,7 +60,7 @@ class SessionMail:
         return taken
 
     async def done(self, ids: Sequence[int]) -> None:
-        """Ack messages; one whose lease was lost meanwhile is acked when it is delivered again.
+        """Ack messages; one whose lease has ended is acked when it is redelivered.
 
         Raises:
             NotFoundError: One of them is not held; the others are not acked either.
@@ -75,14 +76,14 @@ class SessionMail:
                 await self._leases.ack_returned()
 
     async def close(self) -> None:
-        """Put back what is held, without burning an attempt, because the session ends."""
+        """Put all held messages back, without counting an attempt; the session ends."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self._leases.close("the session has ended")
 
-    def _keep_leases(self) -> None:
+    def _start_heartbeats(self) -> None:
         if not self._tasks:
             self._tasks = (
                 asyncio.create_task(self._leases.beat(in_turn=False), name="heartbeats"),
@@ -90,7 +91,7 @@ class SessionMail:
             )
 
     async def _put_back_forgotten(self) -> None:
-        """Fail messages that are held too long, until cancelled."""
+        """Nack messages that are held longer than `hold`, as failed; until cancelled."""
         while True:
             oldest = min(self._since.values(), default=_now())
             await asyncio.sleep(max(0.0, oldest + self.hold - _now()))

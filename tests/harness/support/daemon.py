@@ -1,7 +1,7 @@
-"""A small daemon that speaks the real wire over a real socket and keeps one inbox in memory.
+"""A small daemon with the real wire, a real socket, and one inbox in memory.
 
-Honest where it matters: leases belong to a connection and go back when it ends, acks are fenced,
-a parked `recv` holds up nobody, everything but the leases survives a restart.
+Like the real one: leases belong to a connection and end with it, acks are fenced, a parked `recv`
+blocks no other request, all state except the leases survives a restart.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class Daemon:
         return [request for request in self.requests if isinstance(request, kind)]
 
     async def until(self, true: Callable[[], object]) -> None:
-        """Wait until something holds; looked at after every request and every end."""
+        """Wait until a condition holds; checked after every request and end of a connection."""
         while not true():
             self._changed.clear()
             await self._changed.wait()
@@ -148,7 +148,7 @@ class Daemon:
         return [item.row() for item in ready]
 
     def order(self, kind: str, **facts: object) -> None:
-        """Give an order to whoever waits for orders, or asks next."""
+        """Add a control order, which the parked or next poll returns."""
         self.orders.append({"seq": len(self.orders) + 1, "order": kind, **facts})
         for connection in self._connections:
             connection.serve_orders()
@@ -295,7 +295,7 @@ class Connection(asyncio.Protocol):
         return None
 
     def orders(self, request: wire.PollOrders) -> bytes | None:
-        """Answer the first poll at once, and later ones when there is an order."""
+        """Answer the first poll at once, later ones when there is an order."""
         fresh = [row for row in self._daemon.orders if cast("int", row["seq"]) > request.after]
         if fresh or not self._polled:
             self._polled = True

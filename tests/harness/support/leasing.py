@@ -1,4 +1,4 @@
-"""The hive's side of leases in memory: requests that take effect between two awaits."""
+"""Leases of the hive in memory; a request takes effect between two awaits."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class LeasingClient:
     """A client whose every request can be cancelled before it takes effect, and before its answer.
 
     Attributes:
-        queued: What waits in the inbox.
-        leased: Leases by message.
-        acked: What was acked, in order.
-        nacked: What went back, how and why; what was cancelled on its way to us is not in here.
-        failures: What the next requests of a verb raise.
+        queued: Messages in the inbox.
+        leased: Leases by message id.
+        acked: Ids of acked messages, in order.
+        nacked: Id, mode and reason of nacked messages; none for a `recv` that was cancelled.
+        failures: Errors that the next requests of a verb raise.
         requests: The verbs, in order.
         hang: Verbs that are not answered.
         limits: The bytes that each `recv` was limited to.
@@ -52,7 +52,7 @@ class LeasingClient:
         self._came.set()
 
     def lose(self, number: int) -> None:
-        """Take a message back, as at the end of a lease."""
+        """Put a message back, as at the end of a lease."""
         del self.leased[number]
         self.post(number)
 
@@ -120,7 +120,7 @@ class LeasingClient:
         """Record a turn."""
 
     async def limited(self, account: str, until: float, reason: str) -> None:
-        """Note a limit."""
+        """Record a limit."""
 
     async def _begin(self, verb: str) -> None:
         self.requests.append(verb)
@@ -136,7 +136,7 @@ class LeasingClient:
         )
 
     def _ack(self, ids: Sequence[int]) -> None:
-        """Ack what is held; to repeat an ack is no error."""
+        """Ack leased messages; a repeated ack is no error."""
         stale = []
         for number in ids:
             if self.leased.pop(number, None) is not None:

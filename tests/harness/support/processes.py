@@ -9,7 +9,7 @@ from attrs import define, field
 
 
 async def gone(pid: int) -> None:
-    """Wait until a process has ended, whoever is its parent."""
+    """Wait until a process has ended; it need not be a child."""
     try:
         fd = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -28,8 +28,8 @@ def _wait(fd: int) -> list[Any]:
 
 
 @define(eq=False)
-class Heard:
-    """Collects what a program writes to standard error; a `tee`."""
+class CapturedOutput:
+    """Collects the standard error of a program; a `tee`."""
 
     data: bytes = b""
     _more: asyncio.Event = field(factory=asyncio.Event)
