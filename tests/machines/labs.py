@@ -1,4 +1,4 @@
-"""What tests of container runtimes share: agents of known behaviour, who hears their ends."""
+"""Shared by the tests of runtimes: agents with known behaviour, a watcher of their exits."""
 
 import asyncio
 import os
@@ -15,19 +15,19 @@ from hive.paths import Paths
 
 
 class Ends:
-    """A watcher that remembers what it was told."""
+    """A watcher that records the exits it receives."""
 
     def __init__(self) -> None:
-        self.told: list[Ended] = []
+        self.received: list[Ended] = []
         self._first: asyncio.Future[Ended] = asyncio.get_running_loop().create_future()
 
     def __call__(self, ended: Ended) -> None:
-        self.told.append(ended)
+        self.received.append(ended)
         if not self._first.done():
             self._first.set_result(ended)
 
     async def first(self) -> Ended:
-        """Wait for the first end."""
+        """Wait for the first exit."""
         return await asyncio.shield(self._first)
 
 
@@ -35,7 +35,7 @@ class Lab(Protocol):
     """A runtime with four agents, named for what they do.
 
     "waiter" runs until it is stopped, "done" returns at once, "failer" fails at once with the word
-    "boom" as its last line, "stubborn" ignores polite requests to end.
+    "boom" as its last line, "stubborn" ignores SIGTERM or a cancellation.
     """
 
     runtime: Runtime
@@ -45,15 +45,15 @@ class Lab(Protocol):
         ...
 
     async def ready(self) -> None:
-        """Wait until the agent that was just started (waiter or stubborn) is at its work."""
+        """Wait until the agent that was just started (waiter or stubborn) runs."""
         ...
 
     async def end_from_outside(self, name: str) -> None:
-        """End an agent behind the runtime's back."""
+        """End an agent without the runtime."""
         ...
 
     async def close(self) -> None:
-        """Close the runtime, and end what may be left."""
+        """Close the runtime, and end all agents."""
         ...
 
 
@@ -82,7 +82,7 @@ class ProcessLab:
         return self.script(self.SCRIPTS[name], name)
 
     def script(self, script: str, name: str = "alice", **environment: str) -> MachineSpec:
-        """Return an agent that runs a shell script, in which `$READY` is where `read` reads."""
+        """Return an agent that runs a shell script; `read` returns what it writes to `$READY`."""
         return self.command(("sh", "-c", script), name, cwd=None, **environment)
 
     def command(
@@ -99,13 +99,13 @@ class ProcessLab:
         )
 
     async def start(self, spec: MachineSpec) -> Ends:
-        """Start an agent; return the watcher of its end."""
+        """Start an agent; return the watcher of its exit."""
         ends = Ends()
         await self.runtime.ensure_running(spec, ends)
         return ends
 
     async def read(self) -> str:
-        """Wait until an agent has written to `$READY`, and return what."""
+        """Wait until an agent has written to `$READY`; return the text."""
         return (await asyncio.to_thread(self._pipe.read_text)).strip()
 
     async def ready(self) -> None:

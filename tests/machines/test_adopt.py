@@ -1,4 +1,4 @@
-"""One daemon dies, the next one comes: agents go on, nothing runs twice, nothing is orphaned."""
+"""A daemon is killed and the next one starts: agents run on, none runs twice or is orphaned."""
 
 import asyncio
 import os
@@ -129,7 +129,7 @@ def has_ended(pidfd: int) -> bool:
     ("last_act", "how"),
     [("exit 7", Exited(7)), ("kill -9 $$", Signaled(9)), ("exit 0", Exited(0))],
 )
-async def test_the_end_of_an_adopted_agent_is_heard_with_its_cause(
+async def test_the_exit_of_an_adopted_agent_is_reported_with_its_cause(
     lab: ProcessLab, tmp_path: Path, last_act: str, how: object
 ) -> None:
     os.mkfifo(tmp_path / "go")
@@ -155,18 +155,20 @@ async def test_an_adopted_agent_can_be_stopped(lab: ProcessLab, tmp_path: Path) 
     ended = await lab.runtime.stop("alice", deadline=PATIENT)
     assert ended is not None
     assert ended.how in {Exited(5), NO_EXIT_STATUS}
-    assert ends.told == [ended]
+    assert ends.received == [ended]
     assert await lab.runtime.running() == ()
 
 
-async def test_an_agent_that_nobody_adopted_can_be_stopped(lab: ProcessLab, tmp_path: Path) -> None:
+async def test_an_agent_that_was_not_adopted_can_be_stopped(
+    lab: ProcessLab, tmp_path: Path
+) -> None:
     await daemon_dies(tmp_path, "exec sleep 1000")
     assert await lab.runtime.running() == ("alice",)
     assert await lab.runtime.stop("alice", deadline=PATIENT) is not None
     assert await lab.runtime.running() == ()
 
 
-async def test_an_agent_that_nobody_adopted_is_not_started_again(
+async def test_an_agent_that_was_not_adopted_is_not_started_again(
     lab: ProcessLab, tmp_path: Path
 ) -> None:
     await daemon_dies(tmp_path, "exec sleep 1000")
@@ -178,7 +180,7 @@ async def test_an_agent_that_nobody_adopted_is_not_started_again(
 
 
 @pytest.mark.parametrize("crash", ["before 1", "after 1", "before 2", "after 2"])
-async def test_wherever_a_daemon_dies_the_agent_runs_once(
+async def test_the_agent_runs_once_wherever_the_daemon_is_killed(
     lab: ProcessLab, tmp_path: Path, crash: str
 ) -> None:
     runs, script = tmp_path / "runs", "echo $$ >> $RUNS; exec sleep 1000"
@@ -191,7 +193,7 @@ async def test_wherever_a_daemon_dies_the_agent_runs_once(
     await lab.runtime.kill("alice")
     started = [int(pid) for pid in runs.read_text().split()]
     assert [pid for pid in started if await alive(pid)] == []
-    assert len(ends.told) == 1
+    assert len(ends.received) == 1
 
 
 async def test_a_record_without_a_pid_is_found_by_its_run_id(lab: ProcessLab) -> None:
@@ -207,7 +209,7 @@ async def test_a_record_without_a_pid_is_found_by_its_run_id(lab: ProcessLab) ->
 
 
 @pytest.mark.parametrize("change", [earlier, another_boot])
-async def test_a_pid_that_belongs_to_another_process_now_is_left_alone(
+async def test_a_process_that_reuses_the_pid_is_not_killed(
     lab: ProcessLab, change: Callable[[runfile.RunRecord], runfile.RunRecord]
 ) -> None:
     """Pid reuse: a process has the pid of the record, but it is not the agent."""
@@ -236,7 +238,7 @@ async def test_a_pid_that_belongs_to_another_process_now_is_left_alone(
         await asyncio.to_thread(stranger.wait)
 
 
-async def test_what_is_left_of_an_agent_that_ended_unwatched_is_killed_and_noted(
+async def test_processes_of_an_agent_that_ended_without_a_daemon_are_killed_and_logged(
     lab: ProcessLab, tmp_path: Path
 ) -> None:
     script = "setsid sh -c 'echo $$ > $READY; exec sleep 1000' & wait"
@@ -262,7 +264,7 @@ async def test_a_zombie_counts_as_dead(lab: ProcessLab) -> None:
     await lab.start(lab.spec("waiter"))
     await lab.ready()
     pidfd = os.pidfd_open(lab.pid)
-    await lab.runtime.close()  # now nobody collects it
+    await lab.runtime.close()  # now no process collects it
     await lab.end_from_outside("waiter")
     await ended(pidfd)
     os.close(pidfd)
@@ -273,7 +275,7 @@ async def test_a_zombie_counts_as_dead(lab: ProcessLab) -> None:
     assert await process_of(lab.pid) is None
 
 
-async def test_a_record_that_nobody_can_read_stops_only_its_own_agent(lab: ProcessLab) -> None:
+async def test_an_unreadable_record_affects_only_its_own_agent(lab: ProcessLab) -> None:
     await lab.start(lab.spec("waiter"))
     await lab.ready()
     file = lab.paths.agent_dir("alice") / runfile.FILE_NAME
@@ -297,4 +299,4 @@ async def test_a_cancelled_adoption_leaves_the_agent_watched(lab: ProcessLab, tu
     await asyncio.wait([adoption])
     ended = await lab.runtime.stop("waiter", deadline=PATIENT)
     assert ended is not None
-    assert ends.told == ([ended] if turns else [])
+    assert ends.received == ([ended] if turns else [])

@@ -1,4 +1,4 @@
-"""The function runtime in simulated time: endings, deadlines, clients, and no threads."""
+"""The function runtime on virtual time: exits, deadlines, clients, and no threads."""
 
 import asyncio
 import sys
@@ -29,7 +29,7 @@ SWALLOWED = "the function swallowed its cancellation for {} s; it was abandoned"
 
 
 class Clients:
-    """Connects agents, and remembers who was connected and closed."""
+    """Connects agents; records which were connected and closed."""
 
     def __init__(self, gate: asyncio.Event | None = None) -> None:
         self.opened: list[str] = []
@@ -94,7 +94,7 @@ def raising(error: BaseException) -> Callable[[str], Awaitable[None]]:
         (asyncio.CancelledError(), Exited(1), "the function was cancelled from inside"),
     ],
 )
-async def test_how_a_function_ends_by_itself(
+async def test_the_end_of_a_function_becomes_an_exit(
     error: BaseException, how: How, last_line: str | None
 ) -> None:
     runtime, ends = runtime_of(raising(error)), Ends()
@@ -128,7 +128,7 @@ async def test_the_reason_has_only_lines_of_this_run() -> None:
     assert ended.last_lines == ()
 
 
-async def test_each_run_gets_a_client_which_is_closed_however_it_ends() -> None:
+async def test_each_run_gets_a_client_which_is_closed_after_any_end() -> None:
     clients = Clients()
     runtime = runtime_of(forever, clients)
     for end in (runtime.kill("alice"), runtime.stop("alice", deadline=5)):
@@ -150,19 +150,19 @@ async def test_a_start_returns_once_the_client_is_connected() -> None:
     await runtime.close()
 
 
-async def test_an_agent_that_gets_no_connection_was_not_started() -> None:
+async def test_an_agent_without_a_connection_is_not_started() -> None:
     async def refuse(name: str) -> str:
-        raise ConnectionRefusedError("nobody listens")
+        raise ConnectionRefusedError("no listener")
 
     runtime, ends = FunctionRuntime({"alice": forever}, refuse), Ends()
-    with pytest.raises(FailedError, match="alice got no connection: nobody listens"):
+    with pytest.raises(FailedError, match="alice got no connection: no listener"):
         await runtime.ensure_running(SPEC, ends)
     await settle()
-    assert ends.told == []
+    assert ends.received == []
     assert await runtime.adopt(SPEC, Ends()) is None
 
 
-async def test_a_stop_while_it_connects_ends_the_start() -> None:
+async def test_a_stop_during_the_connect_ends_the_start() -> None:
     clients = Clients(asyncio.Event())
     runtime, ends = runtime_of(forever, clients), Ends()
     start = asyncio.create_task(runtime.ensure_running(SPEC, ends))
@@ -174,10 +174,10 @@ async def test_a_stop_while_it_connects_ends_the_start() -> None:
     with pytest.raises(FailedError, match="stopped while it connected"):
         await start
     assert await adoption is None
-    assert ends.told == []
+    assert ends.received == []
 
 
-async def test_a_connection_that_cannot_be_stopped_is_given_up() -> None:
+async def test_a_connect_that_ignores_its_cancellation_is_abandoned() -> None:
     freed, called = asyncio.Event(), []
 
     async def connect(name: str) -> str:
@@ -220,7 +220,7 @@ async def test_a_function_may_clean_up_until_the_deadline() -> None:
     assert cleaned == ["alice"]
 
 
-async def test_a_kill_cuts_the_cleaning_up_off() -> None:
+async def test_a_kill_does_not_wait_for_the_cleanup() -> None:
     async def careful(client: str) -> None:
         try:
             await forever(client)
@@ -237,27 +237,27 @@ async def test_a_kill_cuts_the_cleaning_up_off() -> None:
     assert (ended.how, ended.at) == (Signaled(9), 1.0)
 
 
-async def test_who_swallows_the_cancellation_is_abandoned_by_name() -> None:
+async def test_an_agent_that_swallows_its_cancellation_is_abandoned() -> None:
     freed, ends = asyncio.Event(), Ends()
     runtime = runtime_of(swallowing(freed))
     await runtime.ensure_running(SPEC, ends)
     ended = await runtime.stop("alice", deadline=5)
     assert ended is not None
     assert (ended.how, ended.at) == (Unknown(SWALLOWED.format(5)), 5.0)
-    assert ends.told == [ended]
+    assert ends.received == [ended]
     assert list(runtime.abandoned) == ["alice"]
     with pytest.raises(FailedError, match="alice swallowed its cancellation"):
         await runtime.ensure_running(SPEC, Ends())
     freed.set()
     await settle()
     assert list(runtime.abandoned) == []
-    assert len(ends.told) == 1
+    assert len(ends.received) == 1
     await runtime.ensure_running(SPEC, ends)
     await settle()
-    assert ends.told[-1].how == Exited(0)
+    assert ends.received[-1].how == Exited(0)
 
 
-async def test_of_two_deadlines_the_earlier_holds() -> None:
+async def test_the_earliest_of_several_deadlines_applies() -> None:
     freed = asyncio.Event()
     runtime = runtime_of(swallowing(freed))
     await runtime.ensure_running(SPEC, Ends())
@@ -268,17 +268,17 @@ async def test_of_two_deadlines_the_earlier_holds() -> None:
     freed.set()
 
 
-async def test_closing_cancels_what_runs_and_tells_nobody() -> None:
+async def test_closing_cancels_the_agents_and_reports_no_exit() -> None:
     clients, ends = Clients(), Ends()
     runtime = runtime_of(forever, clients)
     await runtime.open()
     await runtime.ensure_running(SPEC, ends)
     await runtime.close()
     assert clients.closed == ["alice"]
-    assert ends.told == []
+    assert ends.received == []
 
 
-async def test_closing_waits_for_the_stubborn_no_longer_than_the_grace() -> None:
+async def test_closing_waits_no_longer_than_the_grace_period() -> None:
     freed = asyncio.Event()
     runtime = runtime_of(swallowing(freed))
     await runtime.ensure_running(SPEC, Ends())
@@ -287,7 +287,7 @@ async def test_closing_waits_for_the_stubborn_no_longer_than_the_grace() -> None
     freed.set()
 
 
-async def test_an_unknown_agent_gets_the_nearest_name() -> None:
+async def test_the_error_for_an_unknown_agent_suggests_the_nearest_name() -> None:
     runtime = FunctionRuntime({"alicia": forever}, Clients().connect)
     with pytest.raises(FailedError, match="no function for 'alice'; did you mean 'alicia'"):
         await runtime.ensure_running(SPEC, Ends())

@@ -1,4 +1,4 @@
-"""Logs of agents: their newest lines, made safe to read; following; limited size."""
+"""Logs of agents: newest lines, printable text, following, rotation."""
 
 import os
 from pathlib import Path
@@ -32,7 +32,7 @@ def write(log: OutputLog, text: str | bytes) -> None:
         (b"\x1b(Bcharset\x1b=", ["charset"]),
         (b"10%\r50%\r100%\r\ndone\r\n", ["100%", "done"]),
         (b"bell\x07 null\x00 del\x7f", ["bell null del"]),
-        (b"tab\tkept apart", ["tab    kept apart"]),
+        (b"tab\tseparated", ["tab    separated"]),
         ("right\u202eto left".encode(), ["rightto left"]),
         ("grüße 蜂".encode(), ["grüße 蜂"]),
         (b"bad \xff byte", ["bad \N{REPLACEMENT CHARACTER} byte"]),
@@ -43,24 +43,24 @@ def test_lines_are_made_safe_to_read(output: bytes, lines: list[str]) -> None:
 
 
 @given(st.binary())
-def test_whatever_an_agent_prints_the_lines_are_printable(output: bytes) -> None:
+def test_the_lines_of_any_output_are_printable(output: bytes) -> None:
     assert all(line and line.isprintable() for line in clean_lines(output))
 
 
 @given(st.lists(st.binary(min_size=1), max_size=20))
-def test_lines_do_not_depend_on_how_they_were_cut(chunks: list[bytes]) -> None:
+def test_lines_do_not_depend_on_the_chunks_of_output(chunks: list[bytes]) -> None:
     splitter = LineSplitter()
     lines = [line for chunk in [*chunks, b"\n"] for line in splitter.feed(chunk)]
     assert lines == clean_lines(b"".join(chunks) + b"\n")
 
 
-def test_a_line_without_an_end_is_not_waited_for_forever() -> None:
+def test_a_very_long_line_is_cut() -> None:
     splitter = LineSplitter()
     assert splitter.feed(b"x" * (CHUNK_BYTES - 1)) == []
     assert splitter.feed(b"x") == ["x" * CHUNK_BYTES]
 
 
-def test_there_may_be_no_log_yet(log: OutputLog) -> None:
+def test_a_missing_log_has_no_lines(log: OutputLog) -> None:
     assert log.last_lines(5) == ()
     assert log.size() == 0
     assert not log.rotate()
@@ -92,7 +92,7 @@ def test_lines_of_an_earlier_run_are_left_out(log: OutputLog) -> None:
     assert log.last_lines(5, since=since) == ("now",)
 
 
-def test_a_log_over_the_limit_is_rotated_and_one_older_file_kept(log: OutputLog) -> None:
+def test_a_log_over_the_limit_is_rotated_to_one_older_file(log: OutputLog) -> None:
     for generation in "abc":
         write(log, generation * 100)
         assert not log.rotate()
@@ -103,7 +103,7 @@ def test_a_log_over_the_limit_is_rotated_and_one_older_file_kept(log: OutputLog)
     assert sorted(path.name for path in log.path.parent.iterdir()) == ["output.log", "output.log.1"]
 
 
-def test_who_holds_the_log_goes_on_in_the_new_one(log: OutputLog) -> None:
+def test_a_process_with_the_log_open_writes_to_the_new_file(log: OutputLog) -> None:
     agent = log.open()
     os.write(agent, b"x" * 101 + b"\n")
     log.rotate()
@@ -112,7 +112,7 @@ def test_who_holds_the_log_goes_on_in_the_new_one(log: OutputLog) -> None:
     assert log.path.read_text() == "after\n"
 
 
-def test_the_last_lines_reach_back_into_the_older_file(log: OutputLog) -> None:
+def test_the_last_lines_include_those_of_the_older_file(log: OutputLog) -> None:
     write(log, "old\n" * 30)
     log.rotate()
     write(log, "new\n")
@@ -136,7 +136,9 @@ def test_reading_on_misses_and_repeats_nothing_across_a_rotation(log: OutputLog)
     assert read == b"unfinished line\n" + b"x" * 100 + b"\nnew\n"
 
 
-def test_who_was_two_rotations_behind_goes_on_with_what_there_is(log: OutputLog) -> None:
+def test_a_reader_that_is_two_rotations_behind_continues_with_the_oldest_line(
+    log: OutputLog,
+) -> None:
     _, position = log.newest(0)
     for line in ("a", "b"):
         write(log, line * 200 + "\n")
@@ -145,7 +147,7 @@ def test_who_was_two_rotations_behind_goes_on_with_what_there_is(log: OutputLog)
     assert log.read(position)[0] == b"now\n"
 
 
-def test_a_log_that_somebody_else_cut_is_read_from_its_beginning(log: OutputLog) -> None:
+def test_a_truncated_log_is_read_from_its_beginning(log: OutputLog) -> None:
     write(log, "before\n")
     _, position = log.newest(0)
     log.path.write_text("new\n")

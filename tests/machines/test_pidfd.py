@@ -1,4 +1,4 @@
-"""Process descriptors: how others' children ended, on kernels old and new."""
+"""Process descriptors: exit status of other processes' children, on old and new kernels."""
 
 import errno
 import fcntl
@@ -34,17 +34,17 @@ sys.stdin.readline()
 
 @contextmanager
 def child(script: str) -> Iterator[int]:
-    """Run a child of ours until it has ended, and hold it."""
+    """Run a child until it has ended, and yield its descriptor."""
     process = subprocess.Popen(("sh", "-c", script), start_new_session=True)
-    process.returncode = 0  # collected by who is tested
+    process.returncode = 0  # collected by the tested code
     fd = os.pidfd_open(process.pid)
     select.select([fd], [], [])
     yield fd
     os.close(fd)
 
 
-class SomebodyElse:
-    """A process with a child that has ended; it collects it when told."""
+class ForeignParent:
+    """Another process with a child that has ended; `collect` makes it wait for the child."""
 
     def __init__(self, script: str) -> None:
         self._process = subprocess.Popen(
@@ -70,8 +70,8 @@ class SomebodyElse:
 
 
 @pytest.fixture
-def somebody_else() -> Iterator[SomebodyElse]:
-    other = SomebodyElse("exit 7")
+def foreign_parent() -> Iterator[ForeignParent]:
+    other = ForeignParent("exit 7")
     yield other
     other.close()
 
@@ -104,37 +104,37 @@ def test_a_wait_status_says_exit_or_signal(status: int, how: How) -> None:
     assert from_wait_status(status) == how
 
 
-def test_the_kernel_keeps_the_status_of_what_somebody_else_collected(
-    somebody_else: SomebodyElse,
+def test_the_kernel_retains_the_status_of_a_process_that_its_parent_collected(
+    foreign_parent: ForeignParent,
 ) -> None:
-    somebody_else.collect()
-    assert how_it_ended(somebody_else.fd, no_zombie) in {Exited(7), NO_EXIT_STATUS}
+    foreign_parent.collect()
+    assert how_it_ended(foreign_parent.fd, no_zombie) in {Exited(7), NO_EXIT_STATUS}
 
 
-def test_until_then_the_zombie_is_asked(somebody_else: SomebodyElse) -> None:
-    assert how_it_ended(somebody_else.fd, lambda: 5 << 8) == Exited(5)
-    somebody_else.collect()
+def test_before_that_the_status_of_the_zombie_is_read(foreign_parent: ForeignParent) -> None:
+    assert how_it_ended(foreign_parent.fd, lambda: 5 << 8) == Exited(5)
+    foreign_parent.collect()
 
 
-def test_what_nobody_collects_in_time_is_unknown(
-    somebody_else: SomebodyElse, monkeypatch: pytest.MonkeyPatch
+def test_the_exit_of_a_process_that_is_not_collected_in_time_is_unknown(
+    foreign_parent: ForeignParent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pidfd, "_COLLECT_SECONDS", 0.0)
-    assert how_it_ended(somebody_else.fd, no_zombie) in {NOT_COLLECTED, NO_EXIT_STATUS}
-    somebody_else.collect()
+    assert how_it_ended(foreign_parent.fd, no_zombie) in {NOT_COLLECTED, NO_EXIT_STATUS}
+    foreign_parent.collect()
 
 
 @pytest.mark.parametrize("number", [errno.ENOTTY, errno.EINVAL, errno.ESRCH])
-def test_an_older_kernel_is_told_apart(
-    somebody_else: SomebodyElse, monkeypatch: pytest.MonkeyPatch, number: int
+def test_an_older_kernel_is_detected(
+    foreign_parent: ForeignParent, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     def older(*args: object) -> int:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(fcntl, "ioctl", older)
-    assert how_it_ended(somebody_else.fd, no_zombie) == NO_EXIT_STATUS
-    assert how_it_ended(somebody_else.fd, lambda: 9) == Signaled(9)
-    somebody_else.collect()
+    assert how_it_ended(foreign_parent.fd, no_zombie) == NO_EXIT_STATUS
+    assert how_it_ended(foreign_parent.fd, lambda: 9) == Signaled(9)
+    foreign_parent.collect()
 
 
 @pytest.mark.parametrize("older_kernel", [False, True])

@@ -1,4 +1,4 @@
-"""The process runtime with real processes: starting, ending, and what agents leave behind."""
+"""The process runtime with real processes: start, exit, and remaining processes and files."""
 
 import asyncio
 import os
@@ -47,7 +47,7 @@ async def test_an_agent_leads_its_own_session_and_group(lab: ProcessLab) -> None
     assert os.getsid(pid) == os.getpgid(pid) == pid
 
 
-async def test_it_gets_the_environment_of_its_spec_over_the_runtimes(tmp_path: Path) -> None:
+async def test_the_environment_of_the_spec_overrides_that_of_the_runtime(tmp_path: Path) -> None:
     lab = ProcessLab(tmp_path)
     lab.runtime = lab.another_runtime(
         environment={"PATH": os.defpath, "COLOUR": "red", "SHAPE": "round", "NOTIFY_SOCKET": "/s"}
@@ -62,7 +62,7 @@ async def test_it_gets_the_environment_of_its_spec_over_the_runtimes(tmp_path: P
     await lab.runtime.close()
 
 
-async def test_it_starts_in_its_state_directory_or_where_the_spec_says(
+async def test_an_agent_starts_in_its_state_directory_or_that_of_the_spec(
     lab: ProcessLab, tmp_path: Path
 ) -> None:
     for cwd in (None, tmp_path):
@@ -95,20 +95,20 @@ async def test_a_child_that_ignores_sigterm_is_killed_at_the_deadline(lab: Proce
     ended = await lab.runtime.stop("stubborn", deadline=0.01)
     assert ended is not None
     assert ended.how == Signaled(signal.SIGKILL)
-    assert ends.told == [ended]
+    assert ends.received == [ended]
 
 
-async def test_a_child_may_end_in_its_own_way_when_asked(lab: ProcessLab) -> None:
+async def test_a_child_may_choose_its_exit_status_after_sigterm(lab: ProcessLab) -> None:
     script = "trap 'echo bye; exit 3' TERM; sleep 1000 & echo > $READY; wait"
     await lab.start(lab.script(script))
     await lab.read()
     ended = await lab.runtime.stop("alice", deadline=PATIENT)
     assert ended is not None
     assert ended.how == Exited(3)
-    assert "bye" in ended.last_lines, "a line about the sleep may follow: it dies when it can"
+    assert "bye" in ended.last_lines, "a line about the sleep may follow, which ends by itself"
 
 
-async def test_a_stopped_process_hears_sigterm_too(lab: ProcessLab) -> None:
+async def test_a_suspended_process_receives_sigterm(lab: ProcessLab) -> None:
     await lab.start(lab.script("echo > $READY; kill -STOP $$; exec sleep 1000"))
     await lab.read()
     ended = await lab.runtime.stop("alice", deadline=PATIENT)
@@ -117,7 +117,7 @@ async def test_a_stopped_process_hears_sigterm_too(lab: ProcessLab) -> None:
 
 
 @pytest.mark.parametrize("own_session", ["", "setsid "], ids=["in the group", "in another session"])
-async def test_what_outlives_the_leader_is_killed_and_reported(
+async def test_processes_that_outlive_the_leader_are_killed_and_reported(
     lab: ProcessLab, own_session: str
 ) -> None:
     script = (
@@ -162,7 +162,7 @@ async def test_a_grandchild_that_holds_the_log_does_not_hold_up_the_end(lab: Pro
     ],
     ids=["path", "name", "mode", "cwd", "cwd is a file", "too long", "empty"],
 )
-async def test_what_cannot_start_says_why_and_leaves_nothing(
+async def test_a_failed_start_has_its_reason_and_leaves_nothing(
     lab: ProcessLab, command: tuple[str, ...], cwd: Path | None, sentence: str
 ) -> None:
     spec, ends = lab.command(command, cwd=cwd), Ends()
@@ -170,10 +170,12 @@ async def test_what_cannot_start_says_why_and_leaves_nothing(
         await lab.runtime.ensure_running(spec, ends)
     assert not record_file(lab).exists()
     assert await lab.runtime.running() == ()
-    assert ends.told == []
+    assert ends.received == []
 
 
-async def test_a_script_that_no_interpreter_reads_says_so(lab: ProcessLab, tmp_path: Path) -> None:
+async def test_a_script_without_its_interpreter_has_an_error_that_says_so(
+    lab: ProcessLab, tmp_path: Path
+) -> None:
     script = tmp_path / "agent"
     script.write_text("#!/no/such/shell\n")
     script.chmod(0o755)
@@ -202,7 +204,7 @@ async def test_a_record_that_cannot_be_completed_ends_the_process(
     assert not record_file(lab).exists()
 
 
-async def test_an_end_is_told_even_if_its_cause_cannot_be_found(
+async def test_an_exit_is_reported_even_if_its_cause_cannot_be_found(
     lab: ProcessLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def unreadable(*args: object) -> None:
@@ -231,9 +233,9 @@ async def test_fifty_agents_start_and_end_at_once(lab: ProcessLab) -> None:
         *(lab.runtime.kill(n) for n in names[1::2]),
     )
     assert await lab.runtime.running() == ()
-    for name, heard in ends.items():
+    for name, watcher in ends.items():
         expected = signal.SIGTERM if name in stopped else signal.SIGKILL
-        assert [ended.how for ended in heard.told] == [Signaled(expected)]
+        assert [ended.how for ended in watcher.received] == [Signaled(expected)]
 
 
 async def test_a_start_makes_the_directories(lab: ProcessLab) -> None:
@@ -242,7 +244,9 @@ async def test_a_start_makes_the_directories(lab: ProcessLab) -> None:
     assert lab.paths.agent_state("alice").is_dir()
 
 
-async def test_a_place_that_cannot_be_made_is_a_sentence(lab: ProcessLab) -> None:
+async def test_a_directory_that_cannot_be_created_is_an_error_with_its_path(
+    lab: ProcessLab,
+) -> None:
     lab.paths.agent_dir("alice").mkdir(parents=True)
     lab.paths.agent_state("alice").write_text("in the way")
     with pytest.raises(FailedError, match=r"alice: .*state"):
@@ -250,9 +254,9 @@ async def test_a_place_that_cannot_be_made_is_a_sentence(lab: ProcessLab) -> Non
 
 
 async def test_destroying_keeps_the_files_unless_they_are_purged(lab: ProcessLab) -> None:
-    await (await lab.start(lab.script("touch kept"))).first()
+    await (await lab.start(lab.script("touch file"))).first()
     await lab.runtime.destroy("alice", purge=False)
-    assert (lab.paths.agent_state("alice") / "kept").exists()
+    assert (lab.paths.agent_state("alice") / "file").exists()
     await lab.runtime.destroy("alice", purge=True)
     assert not lab.paths.agent_dir("alice").exists()
     assert lab.paths.agent_dir("alice").parent.is_dir()
@@ -303,11 +307,11 @@ async def test_a_start_that_is_withdrawn_before_the_spawn_starts_nothing(
     await asyncio.wait([start])
     go.set()
     assert await lab.runtime.stop("waiter", deadline=PATIENT) is None
-    assert ends.told == []
+    assert ends.received == []
     assert not spec.log_file.exists()
 
 
-async def test_closing_lets_go_of_those_who_wait_but_not_of_the_agent(lab: ProcessLab) -> None:
+async def test_closing_ends_the_waits_and_leaves_the_agent_running(lab: ProcessLab) -> None:
     await lab.start(lab.spec("stubborn"))
     await lab.ready()
     stop = asyncio.create_task(lab.runtime.stop("stubborn", deadline=PATIENT))
@@ -330,7 +334,7 @@ async def test_a_system_without_process_descriptors_is_refused(
         await runtime.open()
 
 
-async def test_the_logs_of_running_agents_are_kept_small(
+async def test_the_logs_of_running_agents_are_rotated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(process_runtime, "ROTATE_SECONDS", 0.0)

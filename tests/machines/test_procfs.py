@@ -1,4 +1,4 @@
-"""Reading /proc, from a made-up one and from the real one."""
+"""Reading a fake /proc and the real one."""
 
 import os
 from pathlib import Path
@@ -31,14 +31,14 @@ def test_a_process_is_read_from_its_stat_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["a b", "((", ") S 1 2", "a\nb"])
-def test_a_program_may_be_called_anything(tmp_path: Path, command: str) -> None:
+def test_a_program_may_have_any_name(tmp_path: Path, command: str) -> None:
     add(tmp_path, 7, command=command)
     process = ProcFs(tmp_path).process(7)
     assert process is not None
     assert (process.command, process.start_ticks) == (command, 4711)
 
 
-def test_there_may_be_no_such_process(tmp_path: Path) -> None:
+def test_a_process_that_does_not_exist_is_none(tmp_path: Path) -> None:
     assert ProcFs(tmp_path).process(7) is None
     assert not ProcFs(tmp_path).carries(7, MARK)
 
@@ -62,7 +62,7 @@ def test_a_pid_with_another_start_time_is_another_process(tmp_path: Path) -> Non
     assert procfs.zombie_status(7, 4710) is None
 
 
-def test_the_wait_status_of_another_users_zombie_is_not_believed(
+def test_the_wait_status_of_another_users_zombie_is_ignored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(tmp_path, 7, stat="Z")
@@ -70,7 +70,7 @@ def test_the_wait_status_of_another_users_zombie_is_not_believed(
     assert ProcFs(tmp_path).zombie_status(7, 4711) is None
 
 
-def test_the_marked_are_the_living_that_carry_exactly_the_mark(tmp_path: Path) -> None:
+def test_marked_processes_are_alive_and_have_exactly_the_mark(tmp_path: Path) -> None:
     add(tmp_path, 7, mark=MARK)
     add(tmp_path, 8, mark=MARK, stat="Z")
     add(tmp_path, 9, mark=MARK + "d")
@@ -83,7 +83,7 @@ def test_the_marked_are_the_living_that_carry_exactly_the_mark(tmp_path: Path) -
     assert sorted(process.pid for process in procfs.marked(MARK, session=99)) == [7, 11]
 
 
-def test_the_real_one_knows_this_process() -> None:
+def test_the_real_proc_has_this_process() -> None:
     procfs = ProcFs()
     process = procfs.process(os.getpid())
     assert process is not None

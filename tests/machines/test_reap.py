@@ -1,4 +1,4 @@
-"""Killing what outlives an agent, and nothing else."""
+"""Killing the processes that outlive an agent, and no others."""
 
 import os
 import select
@@ -40,7 +40,7 @@ def spawn() -> Iterator[Spawn]:
         process.communicate()
 
 
-def test_the_marked_are_killed_and_named_and_nobody_else(spawn: Spawn) -> None:
+def test_only_marked_processes_are_killed_and_described(spawn: Spawn) -> None:
     marked = spawn("echo; exec sleep 1000")
     stranger = spawn("echo; exec sleep 1000", marked=False)
     fd = os.pidfd_open(marked.pid)
@@ -59,19 +59,19 @@ def test_members_of_the_session_are_killed_without_a_mark(spawn: Spawn) -> None:
     assert sorted(p.command for p in killed) == ["sh", "sleep"]
 
 
-def test_what_multiplies_while_it_is_killed_is_killed_too(spawn: Spawn) -> None:
+def test_processes_that_are_forked_meanwhile_are_killed_too(spawn: Spawn) -> None:
     spawn("echo; while :; do setsid sleep 1000 & done")
     killed = kill_marked(ProcFs(), MARK)
     assert killed
     assert list(ProcFs().marked(MARK)) == []
 
 
-def test_nothing_to_kill_is_nothing(spawn: Spawn) -> None:
+def test_without_marked_processes_nothing_is_killed(spawn: Spawn) -> None:
     spawn("echo; exec sleep 1000", marked=False)
     assert kill_marked(ProcFs(), MARK) == ()
 
 
-def test_a_pid_that_changed_hands_since_it_was_found_is_spared(
+def test_a_process_that_reuses_a_pid_meanwhile_is_not_killed(
     spawn: Spawn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stranger = spawn("echo; exec sleep 1000", marked=False)

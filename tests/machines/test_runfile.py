@@ -1,4 +1,4 @@
-"""What the next daemon finds: whole records, or a sentence; and directories removed with care."""
+"""Run records are complete or an error with their path; directories are removed safely."""
 
 import os
 from pathlib import Path
@@ -29,7 +29,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [runfile.FILE_NAME]
 
 
-def test_a_record_is_on_disk_before_it_has_its_name(
+def test_a_record_is_synced_before_it_is_renamed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / runfile.FILE_NAME
@@ -50,7 +50,7 @@ def test_no_record_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "{}", '{"name": "alice"}', '{"what": 1}'])
-def test_what_is_no_record_is_a_sentence_with_the_file(tmp_path: Path, content: str) -> None:
+def test_an_invalid_record_is_an_error_with_its_path(tmp_path: Path, content: str) -> None:
     file = tmp_path / runfile.FILE_NAME
     file.write_text(content)
     with pytest.raises(FailedError, match=f"{file} of a process cannot be read"):
@@ -61,7 +61,7 @@ def test_every_process_of_a_run_carries_its_id() -> None:
     assert RECORD.mark == "HIVE_RUN=00ff"
 
 
-def test_purging_removes_a_directory_with_all_that_is_in_it(tmp_path: Path) -> None:
+def test_purging_removes_a_directory_and_its_contents(tmp_path: Path) -> None:
     (tmp_path / "agents/alice/state/deep").mkdir(parents=True)
     (tmp_path / "agents/alice/state/deep/file").touch()
     (tmp_path / "agents/bob").mkdir()
@@ -82,7 +82,7 @@ def test_links_inside_are_removed_and_not_followed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("link", ["base/agents", "base/agents/alice"])
-def test_a_link_on_the_way_is_refused(tmp_path: Path, link: str) -> None:
+def test_a_symbolic_link_in_the_path_is_refused(tmp_path: Path, link: str) -> None:
     (tmp_path / "precious/alice").mkdir(parents=True)
     place = tmp_path / link
     place.parent.mkdir(parents=True)
@@ -94,7 +94,7 @@ def test_a_link_on_the_way_is_refused(tmp_path: Path, link: str) -> None:
 
 
 @pytest.mark.parametrize("part", ["..", ".", "", "a/../..", "/etc"])
-def test_only_plain_names_lead_down(tmp_path: Path, part: str) -> None:
+def test_only_plain_names_are_path_components(tmp_path: Path, part: str) -> None:
     (tmp_path / "base/agents").mkdir(parents=True)
     with pytest.raises(FailedError, match="is not the name of a directory"):
         purge_directory(tmp_path / "base", "agents", part)

@@ -1,4 +1,4 @@
-"""Who hears of the end of a process, and in which order."""
+"""The order in which the exit of a process is reported."""
 
 import asyncio
 import os
@@ -23,17 +23,17 @@ def handle() -> Iterator[ProcessHandle]:
         yield ProcessHandle(RECORD, child.pid, os.pidfd_open(child.pid))
 
 
-async def test_nobody_who_waits_hears_of_an_end_before_its_watcher_does(
+async def test_the_watcher_gets_the_exit_before_any_waiter(
     handle: ProcessHandle,
 ) -> None:
-    """Else a stop that comes just then returns first, and its agent seems to run on."""
-    told: list[Ended] = []
+    """Else a concurrent stop could return while the agent still seems to run."""
+    reported: list[Ended] = []
     known: list[bool] = []
 
     def find_out(process: WatchedProcess) -> None:
         process.report_end(ENDED)
-        known.append(process.ended.done() and not told)
+        known.append(process.ended.done() and not reported)
 
-    process = WatchedProcess(handle, told.append, find_out, adopted=False)
+    process = WatchedProcess(handle, reported.append, find_out, adopted=False)
     assert await asyncio.shield(process.ended) == ENDED
-    assert (known, told) == ([False], [ENDED])
+    assert (known, reported) == ([False], [ENDED])

@@ -15,7 +15,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.root)
         item.add_marker(pytest.mark.systemd)
     if ours and os.environ.get("HYPERHIVE_TESTBED") != "1":
-        # One line says for all of them what is skipped and why.
+        # One line for all of them says that they are skipped and why.
         first, *others = ours
         first.add_marker(pytest.mark.skip(reason=f"{first.name} and {len(others)} more: {_REASON}"))
         config.hook.pytest_deselected(items=others)

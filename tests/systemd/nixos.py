@@ -1,4 +1,4 @@
-"""A NixOS host, as far as containers can tell: its unit, its program, its Nix, and a flake."""
+"""The parts of a NixOS host that containers use: its unit, its program, its Nix, and a flake."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ sandbox = false
 substituters =
 fsync-metadata = false
 """
-"""Nix builds as root in the host it is called in, and asks nobody; nothing has to outlive it."""
+"""Nix builds as root in the host, without substituters; its results need not last."""
 
 
 def missing() -> str | None:
-    """Return what keeps flakes from being built here; None if nothing does."""
+    """Return why flakes cannot be built here; None if they can."""
     return None if shutil.which("nix") else "this needs nix: run tests/testbed/install.sh"
 
 
 def install() -> None:
-    """Install the unit that NixOS has for its containers, and have Nix build without a network."""
+    """Install the container unit of NixOS, and configure Nix to build without a network."""
     unit = (FAKES / "container@.service").read_text().replace("${fakes}", str(FAKES))
     for path, text in ((_UNIT, unit), (Path("/etc/nix/nix.conf"), _NIX_CONF)):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def install() -> None:
 
 
 def make_flake(directory: Path, version: str = "1") -> Path:
-    """Make a flake with the systems of `alice`, `bob` and `container`; return where it is.
+    """Create a flake with the systems of `alice`, `bob` and `container`; return its path.
 
     Args:
         directory: Where to make it.
@@ -76,7 +76,7 @@ programs = "{PROGRAMS}"
 
 @contextmanager
 def declared(directory: Path, container: str) -> Iterator[Path]:
-    """Declare a container in the configuration of the host; yield the file that says so.
+    """Declare a container in the configuration of the host; yield the file that declares it.
 
     Whichever test comes first finds no directory of containers: nothing but `nixos-container`
     and the host's configuration makes it.
@@ -93,7 +93,7 @@ def declared(directory: Path, container: str) -> Iterator[Path]:
 
 
 def release(flake: Path, version: str) -> None:
-    """Change what a flake's systems are."""
+    """Change the version of a flake's systems."""
     (flake / "version").write_text(version)
 
 

@@ -1,4 +1,4 @@
-"""Hearing and asking over a real bus, on which a small program plays systemd and machined."""
+"""Signals and queries over a real bus, with a fake systemd and machined."""
 
 import asyncio
 import shutil
@@ -35,7 +35,7 @@ UNIT_PATH = "/org/freedesktop/systemd1/unit/systemd_2dnspawn_40h_2dalice_2eservi
 
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1))
-def test_every_unit_name_is_found_again_in_its_path(name: str) -> None:
+def test_a_unit_name_round_trips_through_its_object_path(name: str) -> None:
     assert unescape(escape(name)) == name
 
 
@@ -48,11 +48,11 @@ def test_every_unit_name_is_found_again_in_its_path(name: str) -> None:
         ("a_b", "a_5fb"),
     ],
 )
-def test_a_name_in_a_path_is_as_systemd_writes_it(name: str, label: str) -> None:
+def test_a_name_is_escaped_as_systemd_escapes_it(name: str, label: str) -> None:
     assert escape(name) == label
 
 
-def test_what_a_signal_is_about() -> None:
+def test_a_signal_names_its_unit_or_machine() -> None:
     assert list(names(UNIT_PATH, "PropertiesChanged", [])) == [UNIT]
     assert list(names("/", "MachineRemoved", ["h-alice", "/path"])) == ["h-alice"]
     assert list(names("/org/freedesktop/systemd1", "UnitNew", [UNIT, "/path"])) == []
@@ -60,7 +60,7 @@ def test_what_a_signal_is_about() -> None:
 
 
 class Daemon:
-    """A message bus of its own, that can be ended and started again at the same address."""
+    """A message bus that can be ended and started again at the same address."""
 
     def __init__(self, root: Path) -> None:
         self.address = f"unix:path={root}/bus"
@@ -85,8 +85,8 @@ class Daemon:
             await process.wait()
 
 
-class Played:
-    """Plays systemd and machined."""
+class FakeSystemd:
+    """A fake systemd and machined."""
 
     def __init__(self, address: str) -> None:
         self._bus = MessageBus(bus_address=address)
@@ -130,21 +130,21 @@ class Played:
         return None
 
 
-class Ear:
-    """Listens, and keeps what it hears in the order in which it comes."""
+class Listener:
+    """Listens, and queues signals and event sources in order of arrival."""
 
     def __init__(self, address: str) -> None:
-        self._heard: asyncio.Queue[str | EventSource] = asyncio.Queue()
+        self._received: asyncio.Queue[str | EventSource] = asyncio.Queue()
         self.line: StateQueries | None = None
-        hear = self._heard.put_nowait
-        listening = listen(hear, hear, on_connection=self._connected, address=address)
+        receive = self._received.put_nowait
+        listening = listen(receive, receive, on_connection=self._connected, address=address)
         self.task = asyncio.create_task(listening)
 
     def _connected(self, line: StateQueries | None) -> None:
         self.line = line
 
     async def next(self) -> str | EventSource:
-        return await self._heard.get()
+        return await self._received.get()
 
     async def until(self, what: str | EventSource) -> None:
         while await self.next() != what:
@@ -163,77 +163,81 @@ async def daemon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 
 @pytest.fixture
-async def systemd(daemon: Daemon) -> AsyncIterator[Played]:
-    systemd = Played(daemon.address)
+async def systemd(daemon: Daemon) -> AsyncIterator[FakeSystemd]:
+    systemd = FakeSystemd(daemon.address)
     await systemd.appear()
     yield systemd
     systemd.leave()
 
 
 @pytest.fixture
-async def ear(daemon: Daemon) -> AsyncIterator[Ear]:
-    ear = Ear(daemon.address)
-    yield ear
-    ear.task.cancel()
-    await asyncio.wait([ear.task])
+async def listener(daemon: Daemon) -> AsyncIterator[Listener]:
+    listener = Listener(daemon.address)
+    yield listener
+    listener.task.cancel()
+    await asyncio.wait([listener.task])
 
 
-async def test_it_asks_systemd_for_signals_and_looks_at_everything(
-    systemd: Played, ear: Ear
+async def test_it_subscribes_and_then_requests_a_full_check(
+    systemd: FakeSystemd, listener: Listener
 ) -> None:
     await systemd.subscribed.wait()
-    assert await ear.next() == DBusSignals()
-    assert await ear.next() == ""
+    assert await listener.next() == DBusSignals()
+    assert await listener.next() == ""
 
 
-async def test_it_hears_units_and_machines_and_nothing_else(systemd: Played, ear: Ear) -> None:
-    await ear.until("")
+async def test_only_signals_of_units_and_machines_are_passed_on(
+    systemd: FakeSystemd, listener: Listener
+) -> None:
+    await listener.until("")
     systemd.change(UNIT_PATH, f"{SYSTEMD}.Service")
     systemd.change("/org/elsewhere")
     systemd.change(UNIT_PATH)
     systemd.remove_machine("h-alice")
-    assert [await ear.next(), await ear.next()] == [UNIT, "h-alice"]
+    assert [await listener.next(), await listener.next()] == [UNIT, "h-alice"]
 
 
-async def test_a_lost_bus_is_told_and_found_again(
-    daemon: Daemon, systemd: Played, ear: Ear
+async def test_a_lost_bus_is_reported_and_reconnected(
+    daemon: Daemon, systemd: FakeSystemd, listener: Listener
 ) -> None:
-    await ear.until("")
+    await listener.until("")
     await daemon.end()
-    lost = await ear.next()
+    lost = await listener.next()
     assert isinstance(lost, Polling)
     await daemon.start()
-    again = Played(daemon.address)
+    again = FakeSystemd(daemon.address)
     await again.appear()
-    await ear.until(DBusSignals())
-    assert await ear.next() == ""
+    await listener.until(DBusSignals())
+    assert await listener.next() == ""
     again.change(UNIT_PATH)
-    assert await ear.next() == UNIT
+    assert await listener.next() == UNIT
     again.leave()
 
 
 @pytest.mark.parametrize("turns", range(12))
-async def test_it_can_be_ended_while_it_connects(systemd: Played, ear: Ear, turns: int) -> None:
+async def test_it_can_be_cancelled_while_it_connects(
+    systemd: FakeSystemd, listener: Listener, turns: int
+) -> None:
     for _ in range(turns):
         await asyncio.sleep(0)
-    ear.task.cancel()
-    await asyncio.wait([ear.task])
-    assert ear.task.cancelled()
+    listener.task.cancel()
+    await asyncio.wait([listener.task])
+    assert listener.task.cancelled()
 
 
-async def test_a_bus_without_systemd_is_no_bus(daemon: Daemon, ear: Ear) -> None:
-    told = await ear.next()
-    assert isinstance(told, Polling)
-    assert "Subscribe" in told.why
+async def test_without_systemd_on_the_bus_it_polls(daemon: Daemon, listener: Listener) -> None:
+    source = await listener.next()
+    assert isinstance(source, Polling)
+    assert "Subscribe" in source.why
 
 
-async def test_no_bus_at_all_is_told(tmp_path: Path) -> None:
-    ear = Ear(f"unix:path={tmp_path}/nothing")
-    told = await ear.next()
-    assert isinstance(told, Polling)
-    assert "D-Bus cannot be used" in told.why
-    ear.task.cancel()
-    await asyncio.wait([ear.task])
+async def test_without_a_bus_it_polls(tmp_path: Path) -> None:
+    listener = Listener(f"unix:path={tmp_path}/nothing")
+    source = await listener.next()
+    assert isinstance(source, Polling)
+    assert "D-Bus cannot be used" in source.why
+    listener.task.cancel()
+    await asyncio.wait([listener.task])
 
 
 RUNNING = {
@@ -261,7 +265,7 @@ MACHINE_PATH = "/org/freedesktop/machine1/machine/h_2dalice"
 
 
 class Programs:
-    """Plays `systemctl` and `machinectl`, and remembers which of them were run."""
+    """A fake `systemctl` and `machinectl`; records which of them were run."""
 
     def __init__(self) -> None:
         self.ran: list[str] = []
@@ -273,9 +277,11 @@ class Programs:
         return Outcome(argv, 0, out, "", deadline)
 
 
-async def test_a_container_is_asked_for_on_the_line(systemd: Played, ear: Ear) -> None:
+async def test_the_state_of_a_container_is_queried_over_the_bus(
+    systemd: FakeSystemd, listener: Listener
+) -> None:
     systemd.objects |= {UNIT_PATH: RUNNING, MACHINE_PATH: MACHINE}
-    await ear.until("")
+    await listener.until("")
     programs = Programs()
     unit = UnitState(
         id=UNIT,
@@ -285,7 +291,7 @@ async def test_a_container_is_asked_for_on_the_line(systemd: Played, ear: Ear) -
         since_usec=2374261940,
         main_pid=54,
     )
-    host = ServiceManager(programs, ear.line)
+    host = ServiceManager(programs, listener.line)
     assert await host.container_state(UNIT, "h-alice") == ContainerState(unit, 56)
     systemd.objects[UNIT_PATH] = FAILED
     failed = await host.unit_state(UNIT)
@@ -294,38 +300,44 @@ async def test_a_container_is_asked_for_on_the_line(systemd: Played, ear: Ear) -
     assert programs.ran == []
 
 
-async def test_a_machine_that_machined_does_not_know_is_none(systemd: Played, ear: Ear) -> None:
-    await ear.until("")
+async def test_a_machine_that_machined_does_not_know_is_none(
+    systemd: FakeSystemd, listener: Listener
+) -> None:
+    await listener.until("")
     programs = Programs()
-    assert await ServiceManager(programs, ear.line).leader("h-alice") is None
+    assert await ServiceManager(programs, listener.line).leader("h-alice") is None
     systemd.objects[MACHINE_PATH] = MACHINE | {"State": Variant("s", "closing")}
-    assert await ServiceManager(programs, ear.line).leader("h-alice") is None
+    assert await ServiceManager(programs, listener.line).leader("h-alice") is None
     assert programs.ran == []
 
 
-async def test_a_refusal_has_the_programs_asked(systemd: Played, ear: Ear) -> None:
+async def test_after_a_refusal_the_state_is_queried_with_the_programs(
+    systemd: FakeSystemd, listener: Listener
+) -> None:
     systemd.silent = True
-    await ear.until("")
+    await listener.until("")
     programs = Programs()
-    view = await ServiceManager(programs, ear.line).container_state(UNIT, "h-alice")
+    view = await ServiceManager(programs, listener.line).container_state(UNIT, "h-alice")
     assert (view.unit.active, view.leader) == (Active.INACTIVE, 7)
     assert sorted(programs.ran) == ["machinectl", "systemctl"]
 
 
-async def test_an_answer_that_is_no_unit_is_told(systemd: Played, ear: Ear) -> None:
+async def test_an_invalid_unit_state_is_an_error(systemd: FakeSystemd, listener: Listener) -> None:
     systemd.objects[UNIT_PATH] = RUNNING | {"ActiveState": Variant("s", "confused")}
-    await ear.until("")
+    await listener.until("")
     with pytest.raises(FailedError, match="no state of a unit"):
-        await ServiceManager(Programs(), ear.line).unit_state(UNIT)
+        await ServiceManager(Programs(), listener.line).unit_state(UNIT)
 
 
-async def test_on_a_lost_line_nobody_answers(daemon: Daemon, systemd: Played, ear: Ear) -> None:
+async def test_a_query_on_a_lost_connection_gets_no_answer(
+    daemon: Daemon, systemd: FakeSystemd, listener: Listener
+) -> None:
     systemd.objects[UNIT_PATH] = RUNNING
-    await ear.until("")
-    line = ear.line
+    await listener.until("")
+    line = listener.line
     assert line is not None
     await daemon.end()
     with pytest.raises(NoAnswerError):
         await line.unit_state(UNIT)
-    assert isinstance(await ear.next(), Polling)
-    assert ear.line is None
+    assert isinstance(await listener.next(), Polling)
+    assert listener.line is None

@@ -1,4 +1,4 @@
-"""Why a container ended."""
+"""The exit cause of a container."""
 
 import pytest
 
@@ -47,7 +47,9 @@ def marker(words: str) -> str:
         (failed(Code.NONE, 0, "resources"), (), Unknown("systemd says 'resources'")),
     ],
 )
-def test_why_it_ended(unit: UnitState, lines: tuple[str, ...], cause: How) -> None:
+def test_unit_state_and_journal_decide_the_exit_cause(
+    unit: UnitState, lines: tuple[str, ...], cause: How
+) -> None:
     assert cause_of(unit, lines) == cause
 
 
@@ -64,12 +66,14 @@ def test_why_it_ended(unit: UnitState, lines: tuple[str, ...], cause: How) -> No
         (UnitState(id="u", active=Active.INACTIVE), (marker("success exited 0"),), "success"),
     ],
 )
-def test_systemds_word_for_it(unit: UnitState, lines: tuple[str, ...], word: str) -> None:
+def test_the_result_is_in_systemds_terms(
+    unit: UnitState, lines: tuple[str, ...], word: str
+) -> None:
     assert result_of(unit, lines) == word
 
 
 @pytest.mark.parametrize(
-    ("lines", "told"),
+    ("lines", "complete"),
     [
         ((), False),
         ((BOOT, SAID), False),
@@ -77,11 +81,11 @@ def test_systemds_word_for_it(unit: UnitState, lines: tuple[str, ...], word: str
         ((marker("exit-code exited 7"), BOOT), True),
     ],
 )
-def test_a_last_word_says_that_nothing_is_missing(lines: tuple[str, ...], told: bool) -> None:
-    assert is_complete(lines) == told
+def test_the_journal_is_complete_with_an_exit_line(lines: tuple[str, ...], complete: bool) -> None:
+    assert is_complete(lines) == complete
 
 
-def test_the_exit_marker_counts() -> None:
+def test_the_last_exit_marker_decides_the_cause() -> None:
     lines = (marker("signal killed KILL"), marker("signal killed TERM"))
     assert cause_of(failed(Code.EXITED, 255), lines) == Signaled(15)
 
@@ -92,16 +96,16 @@ def test_an_agents_line_is_shown_as_it_printed_it() -> None:
     assert agent_line(marker("exit-code exited 7")) is None
 
 
-def test_what_the_agent_said_hides_the_noise_of_the_system_around_it() -> None:
+def test_lines_of_the_agent_hide_those_of_the_system() -> None:
     assert displayed((BOOT, SAID, KILLED_INIT)) == ("thinking",)
 
 
-def test_without_a_word_of_the_agent_all_is_shown() -> None:
+def test_without_lines_of_the_agent_all_lines_are_shown() -> None:
     assert displayed((BOOT, KILLED_INIT)) == (BOOT, KILLED_INIT)
     assert displayed((BOOT, marker("signal killed KILL"))) == (BOOT,)
 
 
-def test_an_agent_that_could_not_be_run_is_told_apart_from_one_that_failed() -> None:
+def test_an_agent_that_could_not_be_run_differs_from_one_that_failed() -> None:
     *_, last = displayed((BOOT, marker("exit-code exited 203")))
     assert last == (
         "[hive] the agent could not be run: "

@@ -21,7 +21,7 @@ def spec(root: Path) -> MachineSpec:
     )
 
 
-def test_only_what_differs_is_written(tmp_path: Path) -> None:
+def test_only_changed_files_are_written(tmp_path: Path) -> None:
     one, two = tmp_path / "a/one", tmp_path / "two"
     assert write({one: "1", two: "2"}) == (one, two)
     assert write({one: "1", two: "3"}) == (two,)
@@ -29,13 +29,13 @@ def test_only_what_differs_is_written(tmp_path: Path) -> None:
     assert [path.name for path in one.parent.iterdir()] == ["one"]
 
 
-def test_what_cannot_be_written_says_what_is_needed(tmp_path: Path) -> None:
+def test_the_error_for_an_unwritable_file_says_what_is_needed(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FailedError, match=r"cannot be written.*root"):
         write({tmp_path / "file/below": "x"})
 
 
-def test_removing_takes_empty_directories_along(tmp_path: Path) -> None:
+def test_removing_also_removes_empty_directories(tmp_path: Path) -> None:
     files = [tmp_path / "unit.d/ours", tmp_path / "other.d/ours"]
     write(dict.fromkeys([*files, tmp_path / "other.d/theirs"], "x"))
     remove(files)
@@ -43,13 +43,13 @@ def test_removing_takes_empty_directories_along(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["other.d", "theirs"]
 
 
-def test_what_is_bound_is_made_first(tmp_path: Path) -> None:
+def test_directories_of_binds_are_created(tmp_path: Path) -> None:
     shared = Bind(tmp_path / "shared", Path("/shared"))
     make_directories(evolve(spec(tmp_path), binds=(shared,)))
     assert all((tmp_path / name).is_dir() for name in ("socket", "state", "shared"))
 
 
-def test_what_is_only_read_has_to_be_there(tmp_path: Path) -> None:
+def test_a_missing_read_only_bind_is_an_error(tmp_path: Path) -> None:
     missing = Bind(tmp_path / "keys", Path("/keys"), read_only=True)
     with pytest.raises(FailedError, match=r"alice: .*keys.* does not exist"):
         make_directories(evolve(spec(tmp_path), binds=(missing,)))

@@ -1,4 +1,4 @@
-"""Finding all that a run has printed, and waiting for it only if something may be missing."""
+"""Lines of a run in the journal, which is synced only if lines may be missing."""
 
 import pytest
 
@@ -12,7 +12,7 @@ LAST_WORD = "[   13.000001] hive-agent[40]: hive-agent ended: exit-code exited 7
 
 
 class Journalctl:
-    """Plays `journalctl`: what is printed before the first sync, and what after it."""
+    """A fake `journalctl` with lines before and after the first sync."""
 
     def __init__(self, before: str, after: str) -> None:
         self._shown, self._after = before, after
@@ -36,7 +36,7 @@ def test_a_run_is_found_by_its_id_and_by_its_main_process() -> None:
     )
 
 
-def test_a_process_that_is_not_known_matches_nothing() -> None:
+def test_an_unknown_process_matches_nothing() -> None:
     assert "_PID=0" not in JournalFilter("u", "abc", 0).matches()
 
 
@@ -47,7 +47,7 @@ def test_a_process_that_is_not_known_matches_nothing() -> None:
         (f"{SAID}\n", f"{SAID}\n{LAST_WORD}\n", 3),
     ],
 )
-async def test_the_journal_is_waited_for_only_without_a_last_word(
+async def test_the_journal_is_synced_only_if_it_is_incomplete(
     before: str, after: str, programs: int
 ) -> None:
     journalctl = Journalctl(before, after)

@@ -1,4 +1,4 @@
-"""Tools that lie, hang and babble: each of these is a real report about the real tools.
+"""Tools that report false success, hang, or print garbage, each as reported of the real tools.
 
 See systemd#40282 (two terminates), nixpkgs#43652 ("already exists"), nixpkgs#144164 (hangs).
 """
@@ -22,12 +22,12 @@ from tests.machines.labs import Ends
 
 TOOL = Path(__file__).parent / "fakes/tool"
 DEADLINE = 4.0
-"""A little of it is for the polite request, and most for the two others, so that even a busy
+"""Seconds; a small part is for the poweroff and most for the two terminates, so that even a busy
 machine sees their effect in time."""
 
 
 class FakeMachine:
-    """A runtime over the tools on PATH, which are all fakes, and what they were asked for."""
+    """A runtime over the tools on PATH, which are all fakes that record their calls."""
 
     def __init__(self, root: Path) -> None:
         self._root = root / "fake"
@@ -45,16 +45,16 @@ class FakeMachine:
         self.set(state="inactive", invocation="0", journal="last words\n")
 
     def set(self, **values: str) -> None:
-        """Change what the fakes show."""
+        """Change the state that the fakes show."""
         for name, value in values.items():
             (self._root / name).write_text(value)
 
     def plan(self, verb: str, *behaviours: str) -> None:
-        """Say how the next calls of a verb go."""
+        """Set the behaviour of the next calls of a verb."""
         (self._root / f"plan-{verb}").write_text("".join(f"{line}\n" for line in behaviours))
 
     def calls(self) -> list[str]:
-        """Return what was asked for, apart from reloads."""
+        """Return the recorded calls, apart from reloads and queries."""
         calls = (self._root / "calls").read_text().split()
         return [call for call in calls if call not in {"daemon-reload", "look"}]
 
@@ -89,27 +89,27 @@ async def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncItera
     await machine.runtime.close()
 
 
-async def test_it_says_that_it_only_polls(machine: FakeMachine) -> None:
+async def test_without_a_bus_the_event_source_is_polling(machine: FakeMachine) -> None:
     assert isinstance(machine.runtime.event_source, Polling)
 
 
-async def test_well_behaved_tools_are_asked_once(machine: FakeMachine) -> None:
+async def test_a_tool_that_works_is_called_once(machine: FakeMachine) -> None:
     ends = await machine.start()
     ended = await machine.runtime.stop("alice", deadline=600)
     assert ended is not None
     assert (ended.how, ended.last_lines) == (Exited(0), ("last words",))
-    assert ends.told == [ended]
+    assert ends.received == [ended]
     assert machine.calls() == ["start", "poweroff"]
 
 
-async def test_done_while_it_still_runs(machine: FakeMachine) -> None:
+async def test_a_poweroff_without_effect_is_followed_by_terminate(machine: FakeMachine) -> None:
     await machine.start()
     machine.plan("poweroff", "lies")
     assert await machine.runtime.stop("alice", deadline=DEADLINE)
     assert machine.calls() == ["start", "poweroff", "terminate"]
 
 
-async def test_one_terminate_is_not_enough(machine: FakeMachine) -> None:
+async def test_a_terminate_without_effect_is_repeated(machine: FakeMachine) -> None:
     await machine.start()
     machine.plan("poweroff", "lies")
     machine.plan("terminate", "lies")
@@ -117,14 +117,14 @@ async def test_one_terminate_is_not_enough(machine: FakeMachine) -> None:
     assert machine.calls() == ["start", "poweroff", "terminate", "terminate"]
 
 
-async def test_nothing_helps_but_a_kill(machine: FakeMachine) -> None:
+async def test_two_terminates_without_effect_are_followed_by_a_kill(machine: FakeMachine) -> None:
     ends = await machine.start()
     machine.plan("poweroff", "lies")
     machine.plan("terminate", "lies", "lies")
     ended = await machine.runtime.stop("alice", deadline=DEADLINE)
     assert ended is not None
     assert ended.how == Signaled(9)
-    assert ends.told == [ended]
+    assert ends.received == [ended]
     assert machine.calls() == ["start", "poweroff", "terminate", "terminate", "kill"]
 
 
@@ -136,30 +136,32 @@ async def test_a_refused_request_is_not_waited_for(machine: FakeMachine) -> None
     assert machine.calls() == ["start", "poweroff", "terminate"]
 
 
-async def test_not_even_a_kill_helps(machine: FakeMachine) -> None:
+async def test_a_kill_without_effect_is_an_error_and_can_be_repeated(machine: FakeMachine) -> None:
     ends = await machine.start()
     machine.plan("kill", *["refused"] * 2)
     with pytest.raises(FailedError, match=r"alice could not be ended.*systemctl status"):
         await machine.runtime.kill("alice")
-    assert ends.told == []
-    assert await machine.runtime.kill("alice") is ends.told[0]
+    assert ends.received == []
+    assert await machine.runtime.kill("alice") is ends.received[0]
 
 
 @pytest.mark.parametrize("words", ["exists", "busy"])
-async def test_the_last_container_is_in_the_way(machine: FakeMachine, words: str) -> None:
+async def test_a_start_is_repeated_while_the_last_container_exists(
+    machine: FakeMachine, words: str
+) -> None:
     machine.plan("start", words, words)
     await machine.start()
     assert machine.calls() == ["start"] * 3
 
 
-async def test_the_last_container_stays_in_the_way(machine: FakeMachine) -> None:
+async def test_a_start_fails_if_the_last_container_still_exists(machine: FakeMachine) -> None:
     machine.plan("start", *["exists"] * 3)
     with pytest.raises(FailedError, match=r"alice could not be started.*already exists"):
         await machine.start()
     assert machine.calls() == ["start"] * 3
 
 
-async def test_another_refusal_is_not_tried_again(machine: FakeMachine) -> None:
+async def test_a_start_is_not_repeated_after_another_refusal(machine: FakeMachine) -> None:
     machine.plan("start", "refused")
     with pytest.raises(FailedError, match="Access denied"):
         await machine.start()
@@ -196,10 +198,10 @@ async def test_a_start_that_is_cancelled_after_its_request_is_finished_and_watch
     await asyncio.to_thread(go.write_text, "on\n")
     ended = await machine.runtime.stop("alice", deadline=600)
     assert machine.calls() == ["start", "poweroff"]
-    assert ends.told == [ended]
+    assert ends.received == [ended]
 
 
-async def test_what_runs_is_adopted_by_one_look_and_not_started(machine: FakeMachine) -> None:
+async def test_a_running_container_is_adopted_and_not_started(machine: FakeMachine) -> None:
     machine.set(state="active", invocation="other")
     first = await machine.runtime.ensure_running(machine.spec, Ends())
     assert (first.adopted, first.instance) == (True, "other")
@@ -208,7 +210,7 @@ async def test_what_runs_is_adopted_by_one_look_and_not_started(machine: FakeMac
     assert (second.adopted, second.instance) == (True, "other")
     ended = await machine.runtime.stop("alice", deadline=600)
     assert machine.calls() == ["poweroff"]
-    assert ends.told == [ended]
+    assert ends.received == [ended]
 
 
 async def test_a_container_that_ends_while_it_is_adopted_is_reported_to_its_new_watcher(
@@ -224,10 +226,10 @@ async def test_a_container_that_ends_while_it_is_adopted_is_reported_to_its_new_
     assert (await ends.first()).how == Signaled(9)
     await asyncio.to_thread(go.write_text, "on\n")
     await adopting
-    assert len(ends.told) == 1
+    assert len(ends.received) == 1
 
 
-async def test_done_while_nothing_runs(machine: FakeMachine) -> None:
+async def test_a_start_without_effect_is_an_error(machine: FakeMachine) -> None:
     machine.runtime._starter = start_stop.ContainerStarter(
         machine.runtime._systemd, machine.runtime._journal, settle=0.1
     )
@@ -243,7 +245,7 @@ async def test_a_start_that_hangs_after_its_work_is_not_waited_for(machine: Fake
     assert await machine.runtime.running() == ("alice",)
 
 
-async def test_a_start_that_hangs_is_given_up(machine: FakeMachine) -> None:
+async def test_a_start_that_hangs_without_effect_is_an_error(machine: FakeMachine) -> None:
     machine.runtime._starter = start_stop.ContainerStarter(
         machine.runtime._systemd, machine.runtime._journal, seconds=0.3
     )
@@ -261,7 +263,7 @@ async def test_a_stop_that_hangs_is_escalated(machine: FakeMachine) -> None:
     assert machine.calls() == ["start", "poweroff", "terminate", "terminate"]
 
 
-async def test_babble_around_an_effect_does_not_matter(machine: FakeMachine) -> None:
+async def test_unexpected_output_of_a_tool_with_effect_is_ignored(machine: FakeMachine) -> None:
     machine.plan("start", "garbage")
     machine.plan("poweroff", "garbage")
     await machine.start()
@@ -269,7 +271,7 @@ async def test_babble_around_an_effect_does_not_matter(machine: FakeMachine) -> 
     assert machine.calls() == ["start", "poweroff"]
 
 
-async def test_babble_in_place_of_a_state_is_no_end(machine: FakeMachine) -> None:
+async def test_unexpected_output_in_place_of_a_state_is_no_exit(machine: FakeMachine) -> None:
     ends = await machine.start()
     machine.plan("show", "garbage", "garbage", "garbage")
     with pytest.raises(FailedError, match="no state of a unit"):
@@ -277,21 +279,21 @@ async def test_babble_in_place_of_a_state_is_no_end(machine: FakeMachine) -> Non
     while (machine._root / "plan-show").read_text():
         machine.runtime._on_change("")
         await asyncio.sleep(0)
-    assert ends.told == []
+    assert ends.received == []
     machine.set(state="failed")
     assert (await ends.first()).how == Signaled(9)
 
 
-async def test_a_restart_by_somebody_else_is_reported_and_is_no_end(machine: FakeMachine) -> None:
-    told: asyncio.Future[container_runtime.ExternalRestart] = (
+async def test_an_external_restart_is_reported_and_is_no_exit(machine: FakeMachine) -> None:
+    reported: asyncio.Future[container_runtime.ExternalRestart] = (
         asyncio.get_running_loop().create_future()
     )
-    machine.runtime.on_external_restart = told.set_result
+    machine.runtime.on_external_restart = reported.set_result
     ends = await machine.start()
     machine.set(invocation="another")
-    restart = await told
+    restart = await reported
     assert (restart.name, restart.now.instance) == ("alice", "another")
     assert restart.before.instance != "another"
     machine.set(state="failed")
     assert (await ends.first()).how == Signaled(9)
-    assert len(ends.told) == 1
+    assert len(ends.received) == 1

@@ -1,4 +1,4 @@
-"""What `systemctl show` prints about a unit of somebody else becomes a sight."""
+"""The output of `systemctl show` about a peer's unit becomes an observed state."""
 
 from collections.abc import Sequence
 
@@ -34,7 +34,7 @@ def observer(printed: str, status: int = 0) -> tuple[SystemdObserver, list[tuple
     return SystemdObserver(run=run), ran
 
 
-async def test_of_two_services_the_one_that_runs_is_seen() -> None:
+async def test_of_two_services_the_running_one_is_observed() -> None:
     looking, ran = observer(f"{IDLE}\n{RUNNING}")
     sight = await looking.state_of("damocles")
     assert (sight.unit, sight.state) == ("systemd-nspawn@damocles.service", "active (running)")
@@ -50,7 +50,7 @@ async def test_a_unit_that_systemd_does_not_know_is_shown_as_such() -> None:
 
 
 @pytest.mark.parametrize(("printed", "status"), [("", 0), ("garbage", 0), (RUNNING, 1)])
-async def test_what_is_no_answer_is_an_error(printed: str, status: int) -> None:
+async def test_an_invalid_answer_is_an_error(printed: str, status: int) -> None:
     looking, _ = observer(printed, status)
     with pytest.raises(FailedError):
         await looking.state_of("damocles")

@@ -1,4 +1,4 @@
-"""The rules about what is seen and what is asked next."""
+"""The rules from unit states to the next request."""
 
 import pytest
 
@@ -30,7 +30,7 @@ def outcome(status: int | None) -> Outcome:
     return Outcome(("tool",), status, "", "", 1.0)
 
 
-def test_a_stop_asks_politely_then_twice_firmly_then_kills() -> None:
+def test_a_stop_is_poweroff_then_two_terminates_then_a_kill() -> None:
     assert stop_plan(60) == (
         StopStage(StopRequest.POWEROFF, 56),
         StopStage(StopRequest.TERMINATE, 2),
@@ -49,7 +49,7 @@ def test_the_kill_comes_at_the_deadline(deadline: float) -> None:
     assert before[0] > before[1] > 0
 
 
-def test_without_time_there_is_only_the_kill() -> None:
+def test_a_stop_without_time_is_a_kill() -> None:
     assert stop_plan(0) == KILL_PLAN
 
 
@@ -69,7 +69,7 @@ def test_without_time_there_is_only_the_kill() -> None:
         (unit("maintenance"), RunUnchanged()),
     ],
 )
-def test_what_became_of_a_run(seen: UnitState, verdict: object) -> None:
+def test_a_unit_state_decides_whether_the_run_has_ended(seen: UnitState, verdict: object) -> None:
     assert transition("old", seen) == verdict
 
 
@@ -92,7 +92,7 @@ def test_what_became_of_a_run(seen: UnitState, verdict: object) -> None:
         (unit("failed", "new", job=True), None, 1, StartPending()),
     ],
 )
-def test_how_a_start_goes(
+def test_a_start_succeeds_fails_or_is_repeated(
     seen: UnitState, leader: int | None, status: int | str | None, verdict: object
 ) -> None:
     done = None if status == "runs" else outcome(status)  # type: ignore[arg-type]
@@ -108,11 +108,11 @@ def test_how_a_start_goes(
         ("", False),
     ],
 )
-def test_which_refusals_may_pass(words: str, passing: bool) -> None:
+def test_some_refusals_are_temporary(words: str, passing: bool) -> None:
     assert is_transient(words) is passing
 
 
-def test_a_request_is_in_vain_if_it_was_refused_and_all_is_as_before() -> None:
+def test_a_refused_request_without_a_change_had_no_effect() -> None:
     assert was_refused(outcome(1), unit("active"))
     assert was_refused(outcome(None), unit("active"))
     assert not was_refused(outcome(0), unit("active"))

@@ -1,4 +1,4 @@
-"""The generated files, word by word."""
+"""The contents of the generated files."""
 
 from pathlib import Path
 
@@ -72,12 +72,12 @@ def test_shifted_users_need_mapped_binds() -> None:
     ("network", "private", "veth"),
     [(Network.HOST, "no", "no"), (Network.PRIVATE, "yes", "no"), (Network.VETH, "yes", "yes")],
 )
-def test_each_network(network: Network, private: str, veth: str) -> None:
+def test_a_network_decides_private_and_veth(network: Network, private: str, veth: str) -> None:
     lines = body(nspawn_file(SPEC, GUEST, Settings(network=network)))
     assert lines[-2:] == [f"Private={private}", f"VirtualEthernet={veth}"]
 
 
-def test_a_container_that_knows_what_to_run_gets_only_its_variables() -> None:
+def test_a_container_with_its_own_command_gets_only_variables() -> None:
     spec = evolve(SPEC, command=())
     assert guest_files(spec) == {}
     lines = body(nspawn_file(spec, GUEST, Settings()))
@@ -107,7 +107,7 @@ def test_without_limits_none_are_set() -> None:
     assert "CPUQuota" not in text
 
 
-def test_the_agents_end_is_the_containers_end() -> None:
+def test_the_container_ends_with_its_agent() -> None:
     lines = body(agent_unit(SPEC))
     assert lines[lines.index("[Unit]") + 2 : lines.index("[Service]")] == [
         "SuccessAction=exit",
@@ -115,14 +115,14 @@ def test_the_agents_end_is_the_containers_end() -> None:
     ]
 
 
-def test_the_agent_gets_its_words_and_variables_unchanged() -> None:
+def test_the_agent_gets_its_arguments_and_variables_unchanged() -> None:
     lines = body(agent_unit(SPEC))
     assert r'ExecStart=:"/opt/agent" "--say" "a \"b\" $HOME 50%%\n"' in lines
     assert 'Environment="TOKEN=x y"' in lines
     assert "TimeoutStopSec=30s" in lines
 
 
-def test_places_are_called_as_they_are_inside() -> None:
+def test_paths_are_those_inside_the_container() -> None:
     assert environment(SPEC) == {
         "TOKEN": "x y",
         "HIVE_NAME": "alice",
@@ -139,7 +139,9 @@ def test_places_are_called_as_they_are_inside() -> None:
         (Path("/srv/100%"), "/srv/100%%"),
     ],
 )
-def test_where_the_agent_starts(outside: Path | None, inside: str) -> None:
+def test_the_working_directory_of_the_agent_is_inside_the_container(
+    outside: Path | None, inside: str
+) -> None:
     assert f"WorkingDirectory={inside}" in body(agent_unit(evolve(SPEC, working_directory=outside)))
 
 
@@ -147,7 +149,7 @@ def test_where_the_agent_starts(outside: Path | None, inside: str) -> None:
     ("word", "quoted"),
     [("", '""'), ("%i", '"%%i"'), ("a\tb", r'"a\tb"'), ("\x1b", r'"\u001b"'), ("é", '"é"')],
 )
-def test_quoting(word: str, quoted: str) -> None:
+def test_words_are_quoted_for_systemd(word: str, quoted: str) -> None:
     assert quote(word) == quoted
 
 
@@ -163,13 +165,13 @@ def test_nixos_gets_the_binds_as_flags() -> None:
     ]
 
 
-def test_nixos_gets_the_variables_of_a_container_that_knows_what_to_run() -> None:
+def test_nixos_gets_the_variables_of_a_container_with_its_own_command() -> None:
     flags = nspawn_flags(evolve(SPEC, command=(), environment={"A": "1"}, binds=()), GUEST)
     assert "--setenv=A=1 --setenv=HIVE_NAME=alice" in flags
 
 
 @pytest.mark.parametrize("path", ["/with space", "/with$dollar", "/with*star", '/with"quote'])
-def test_what_the_start_script_would_tear_apart_is_refused(path: str) -> None:
+def test_a_path_that_the_start_script_would_split_is_refused(path: str) -> None:
     spec = evolve(SPEC, binds=(Bind(Path(path), Path("/x")),))
     with pytest.raises(FailedError, match=r"alice.*use a plainer path"):
         nspawn_flags(spec, GUEST)

@@ -1,4 +1,4 @@
-"""Reading what systemd and machined print."""
+"""Parsing the output of systemd and machined."""
 
 import pytest
 
@@ -26,7 +26,7 @@ InvocationID=ecb512a7e01c42a5b1cba973ee8e9b63
 """
 
 
-def test_a_unit_that_runs() -> None:
+def test_a_running_unit_is_parsed() -> None:
     assert unit_states(SHOWN) == (
         UnitState(
             id="systemd-nspawn@h-alice.service",
@@ -54,7 +54,7 @@ def test_no_unit_is_no_error() -> None:
     "text",
     ["Failed to connect to bus", "Id=x\n", SHOWN.replace("=active", "=new"), "Id=x\nActiveState="],
 )
-def test_other_words_are_refused(text: str) -> None:
+def test_output_without_a_valid_state_is_an_error(text: str) -> None:
     with pytest.raises(FailedError, match="no state of a unit"):
         unit_states(text)
 

@@ -1,4 +1,4 @@
-"""What becomes of the `.conf` file of a NixOS container."""
+"""Rewriting the `.conf` file of a NixOS container."""
 
 from hive.machines.systemd.nixos_container import CLEARED, read_conf, rewrite_conf
 
@@ -16,14 +16,14 @@ EXTRA_NSPAWN_FLAGS="--bind=/old:/old"
 FLAGS = "--bind=/run/hyperhive/agents/alice:/run/hive --bind-ro=/nix:/nix"
 
 
-def test_it_shares_the_hosts_network_and_has_our_binds() -> None:
+def test_the_container_shares_the_hosts_network_and_has_the_binds() -> None:
     variables = read_conf(rewrite_conf(CREATED, flags=FLAGS))
     assert variables["PRIVATE_NETWORK"] == "0"
     assert variables["EXTRA_NSPAWN_FLAGS"] == FLAGS
     assert {variables[key] for key in CLEARED} == {""}
 
 
-def test_the_rest_stays_as_it_is() -> None:
+def test_other_lines_stay_as_they_are() -> None:
     before, after = (
         read_conf(CREATED),
         read_conf(rewrite_conf("# by hand\n" + CREATED, flags=FLAGS)),
@@ -38,7 +38,7 @@ def test_rewriting_again_changes_nothing() -> None:
     assert rewrite_conf(once, flags=FLAGS) == once
 
 
-def test_no_variable_is_there_twice() -> None:
+def test_no_variable_is_written_twice() -> None:
     lines = rewrite_conf(CREATED, flags=FLAGS).splitlines()
     names = [line.partition("=")[0] for line in lines]
     assert len(names) == len(set(names))

@@ -11,7 +11,7 @@ from tests.testbed.tree import make_image
 
 @pytest.fixture(scope="session")
 def image() -> str:
-    """Return the name of an image whose containers boot in half a second and take no room."""
+    """Return the name of an image whose containers boot in half a second and use little disk."""
     root = Path("/var/lib/machines", IMAGE)
     if not root.exists():
         make_image(root)

@@ -1,4 +1,4 @@
-"""Agents of known behaviour in real containers."""
+"""Agents with known behaviour in real containers."""
 
 import asyncio
 import os
@@ -28,7 +28,7 @@ PROGRAMS = tuple(
 
 
 def bind_lines(binds: Iterable[Bind]) -> str:
-    """Return the lines of hive.toml that show directories of the host to all containers."""
+    """Return the lines of hive.toml that bind directories of the host into all containers."""
     lines = (
         f'[[containers.bind]]\nsource = "{bind.source}"\ntarget = "{bind.target}"\n'
         f"read_only = {str(bind.read_only).lower()}\n"
@@ -83,13 +83,13 @@ class ContainerLab:
         return MachineSpec(**defaults | options)
 
     async def start(self, spec: MachineSpec) -> Ends:
-        """Start an agent; return the watcher of its end."""
+        """Start an agent; return the watcher of its exit."""
         ends = Ends()
         await self.runtime.ensure_running(spec, ends)
         return ends
 
     async def ready(self) -> None:
-        """Wait until the agent that was described last is at its work."""
+        """Wait until the agent whose spec was made last runs."""
         path = self.paths.agent_state(self._last) / "ready"
         await asyncio.to_thread(path.read_text)
 
@@ -108,6 +108,6 @@ class ContainerLab:
         return await run_command((*inside, "--", *argv), deadline=30)
 
     async def clean(self) -> None:
-        """Kill what is left running; its files are used again by the next test."""
+        """Kill the remaining containers; the next test uses their files again."""
         for name in await self.runtime.running():
             await self.runtime.kill(name)

@@ -1,4 +1,4 @@
-"""The check that nobody acts on a peer can fail: here somebody does, on a peer of its own."""
+"""The check that no call acts on a peer can fail: here a program acts on a peer."""
 
 import subprocess
 from pathlib import Path
@@ -13,12 +13,12 @@ SERVICE = "container@{peer}.service"
 
 @pytest.fixture
 def peer() -> str:
-    """A peer of this test's own: what others did to theirs may be heard a little later."""
+    """A peer of this test only: calls for the peers of other tests may be recorded later."""
     return f"hector-{uuid4().hex[:8]}"
 
 
-def heard(path: Path, peer: str, *words: str) -> list[str]:
-    """Return what acts on the peer in what is heard while a program runs."""
+def actions(path: Path, peer: str, *words: str) -> list[str]:
+    """Return the recorded calls that act on the peer while a program runs."""
     hide_private_socket()
     argv = [word.format(peer=peer) for word in words]
     with recorded(path) as bus:
@@ -38,10 +38,10 @@ def heard(path: Path, peer: str, *words: str) -> list[str]:
         (("systemctl", "start", SERVICE), "StartUnit"),
     ],
 )
-def test_whoever_acts_on_a_peer_is_heard(
+def test_a_call_that_acts_on_a_peer_is_recorded(
     tmp_path: Path, peer: str, argv: list[str], member: str
 ) -> None:
-    found = heard(tmp_path / "bus", peer, *argv)
+    found = actions(tmp_path / "bus", peer, *argv)
     assert any(call.startswith(f"{member}(") for call in found), found
 
 
@@ -54,12 +54,12 @@ def test_whoever_acts_on_a_peer_is_heard(
         aside("systemctl", "stop", SERVICE),
     ],
 )
-def test_looks_are_none_nor_what_others_are_told(
+def test_queries_and_calls_for_other_units_are_not_actions(
     tmp_path: Path, peer: str, argv: list[str]
 ) -> None:
-    assert heard(tmp_path / "bus", peer, *argv) == []
+    assert actions(tmp_path / "bus", peer, *argv) == []
 
 
-def test_no_method_that_changes_anything_counts_as_a_look() -> None:
+def test_no_method_that_changes_state_counts_as_a_query() -> None:
     acts = ("Start", "Stop", "Kill", "Terminate", "Set", "Reset", "Re", "Clone", "Rename", "Bind")
     assert [member for member in LOOKS if member.startswith(acts)] == []

@@ -1,4 +1,4 @@
-"""What every runtime promises, kept by real containers: the same tests, another lab."""
+"""The guarantees of every runtime, checked on real containers: the same tests, another lab."""
 
 import pytest
 
@@ -8,13 +8,13 @@ pytestmark = pytest.mark.loops("uvloop")
 
 _OTHERWISE = {
     "test_a_runtime_has_the_name_that_hive_toml_uses",
-    "test_a_stop_returns_the_end_that_the_watcher_hears_once",
-    "test_what_was_started_runs_and_is_described",
+    "test_a_stop_returns_the_exit_that_is_reported_once",
+    "test_a_started_agent_runs_and_is_described",
 }
-"""Promises that containers keep in words of their own: see `test_machinectl.py`."""
+"""Guarantees that have their own tests for containers: see `test_machinectl.py`."""
 
 _LONG = {"test_a_cancelled_start_leaves_nothing_unwatched", "test_a_cancelled_stop_goes_on"}
-"""These try a dozen turns of the loop each; here, three do."""
+"""These try twelve turns of the loop each; here, three suffice."""
 
 for _name, _test in vars(every_runtime).items():
     if _name.startswith("test_") and _name not in _OTHERWISE | _LONG:

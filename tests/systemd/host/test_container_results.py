@@ -1,4 +1,4 @@
-"""Systemd's own word for the end of real containers."""
+"""The systemd result of real containers."""
 
 import asyncio
 from pathlib import Path
@@ -34,14 +34,14 @@ async def test_a_container_that_was_powered_off_succeeded(lab: ContainerLab) -> 
         ("kill -KILL $$", Signaled(9), "signal"),
     ],
 )
-async def test_the_word_about_the_agent_comes_from_inside(
+async def test_the_result_of_the_agent_is_reported_from_inside(
     lab: ContainerLab, script: str, how: How, result: str
 ) -> None:
     ended = await (await lab.start(lab.script(script, "waiter"))).first()
     assert (ended.how, ended.result) == (how, result)
 
 
-async def test_nspawn_itself_was_killed(lab: ContainerLab) -> None:
+async def test_a_killed_nspawn_is_reported_as_killed(lab: ContainerLab) -> None:
     ends = await lab.start(lab.spec("waiter"))
     await lab.ready()
     await host("systemctl", "kill", "--signal=KILL", "--kill-whom=main", UNIT)
@@ -49,7 +49,7 @@ async def test_nspawn_itself_was_killed(lab: ContainerLab) -> None:
     assert (ended.how, ended.result) == (Signaled(9), "signal")
 
 
-async def test_a_stop_that_systemd_had_to_cut_short_is_a_timeout(lab: ContainerLab) -> None:
+async def test_a_stop_that_systemd_ended_is_a_timeout(lab: ContainerLab) -> None:
     ends = await lab.start(lab.script(lab.SCRIPTS["stubborn"], "waiter"))
     await lab.ready()
     drop_in = Path(f"/run/systemd/system/{UNIT}.d/60-impatient.conf")
@@ -64,13 +64,13 @@ async def test_a_stop_that_systemd_had_to_cut_short_is_a_timeout(lab: ContainerL
     assert (ended.how, ended.result) == (Signaled(9), "timeout")
 
 
-async def test_out_of_memory(lab: ContainerLab) -> None:
+async def test_out_of_memory_is_the_exit_cause(lab: ContainerLab) -> None:
     gate = 'while [ ! -e "$HIVE_STATE/go" ]; do sleep 0.05; done; exec tail /dev/zero'
     spec = lab.script(f"echo up > $HIVE_STATE/ready; {gate}", "waiter", memory_max="128M")
     ends = await lab.start(spec)
     await lab.ready()
     if not await asyncio.to_thread((CGROUP / "memory.swap.max").exists):
-        pytest.skip("the kernel lets nobody limit memory in this host: no memory controller here")
+        pytest.skip("memory cannot be limited on this host: it has no memory controller")
     await asyncio.to_thread((CGROUP / "memory.swap.max").write_text, "0")
     await asyncio.to_thread((spec.state_dir / "go").touch)
     ended = await ends.first()

@@ -28,7 +28,7 @@ print("answered")
 
 @pytest.fixture(params=list(Users))
 async def users(request: pytest.FixtureRequest, lab: ContainerLab) -> AsyncIterator[Users]:
-    """Give the lab's containers those users; their images are theirs alone."""
+    """Give the lab's containers these users; each kind of users has its own images."""
     await lab.runtime.close()
     lab.runtime = lab.another_runtime(settings=evolve(SETTINGS, users=request.param))
     await lab.runtime.open()
@@ -38,13 +38,13 @@ async def users(request: pytest.FixtureRequest, lab: ContainerLab) -> AsyncItera
 
 
 def peer_of(connection: socket.socket) -> tuple[int, int]:
-    """Return the process and the user at the other end."""
+    """Return the process id and user id of the peer credentials."""
     found = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     pid, uid, _ = struct.unpack("3i", found)
     return pid, uid % 2**32
 
 
-async def test_it_calls_the_host_and_the_host_knows_who_calls(
+async def test_an_agent_connects_to_the_host_and_its_credentials_are_known(
     lab: ContainerLab, users: Users
 ) -> None:
     spec = lab.command((sys.executable, "-c", CODE), "caller")

@@ -1,4 +1,4 @@
-"""What `machinectl` containers do in a real systemd host."""
+"""`machinectl` containers on a real systemd host."""
 
 import asyncio
 import time
@@ -39,7 +39,7 @@ async def there(*paths: Path) -> list[bool]:
     return await asyncio.to_thread(lambda: [path.exists() for path in paths])
 
 
-async def test_what_was_started_is_what_systemd_shows(lab: ContainerLab) -> None:
+async def test_a_started_container_is_shown_by_systemd(lab: ContainerLab) -> None:
     before = time.time()
     running = await lab.runtime.ensure_running(lab.spec("waiter"), Ends())
     assert await shown("waiter", "InvocationID") == [running.instance]
@@ -50,7 +50,7 @@ async def test_what_was_started_is_what_systemd_shows(lab: ContainerLab) -> None
     assert lab.runtime.name == "machinectl"
 
 
-async def test_nobody_else_restarts_it_and_its_limits_are_set(lab: ContainerLab) -> None:
+async def test_systemd_does_not_restart_it_and_its_limits_are_set(lab: ContainerLab) -> None:
     await lab.start(lab.script("sleep 1000", "waiter", stop_timeout=20.0, memory_max="1G"))
     properties = ("Restart", "RestartForceExitStatus", "TimeoutStopUSec", "MemoryMax")
     assert await shown("waiter", *properties, "CPUQuotaPerSecUSec") == [
@@ -59,13 +59,13 @@ async def test_nobody_else_restarts_it_and_its_limits_are_set(lab: ContainerLab)
     ]
 
 
-async def test_a_stop_in_time_is_a_clean_end(lab: ContainerLab) -> None:
+async def test_a_stop_in_time_is_a_clean_exit(lab: ContainerLab) -> None:
     ends = await lab.start(lab.spec("waiter"))
     await lab.ready()
     ended = await lab.runtime.stop("waiter", deadline=PATIENT)
     assert ended is not None
     assert ended.how == Exited(0)
-    assert ends.told == [ended]
+    assert ends.received == [ended]
     assert (await run_command(("machinectl", "show", "h-waiter"), deadline=PATIENT)).status == 1
 
 
@@ -81,26 +81,30 @@ async def test_a_stop_in_time_is_a_clean_end(lab: ContainerLab) -> None:
     ],
 )
 @pytest.mark.loops("uvloop")
-async def test_the_agents_end_is_the_containers(lab: ContainerLab, script: str, how: How) -> None:
+async def test_the_exit_of_the_agent_is_that_of_the_container(
+    lab: ContainerLab, script: str, how: How
+) -> None:
     ended = await (await lab.start(lab.script(f"echo started; {script}"))).first()
     assert ended.how == how
     assert "started" in ended.last_lines
 
 
-async def test_a_program_that_is_not_there_is_an_end_with_the_reason(lab: ContainerLab) -> None:
+async def test_a_missing_program_is_an_exit_with_its_reason(lab: ContainerLab) -> None:
     ended = await (await lab.start(lab.command(("/no/such/program",)))).first()
     assert ended.how == Exited(203)
     assert "its program does not exist inside the container" in ended.last_lines[-1]
 
 
-async def test_a_killed_init_is_heard_at_once(lab: ContainerLab) -> None:
+async def test_a_killed_init_is_reported_at_once(lab: ContainerLab) -> None:
     ends = await lab.start(lab.spec("waiter"))
     await lab.ready()
     await lab.end_from_outside("waiter")
     assert (await ends.first()).how == Signaled(9)
 
 
-async def test_a_reboot_from_inside_is_no_crash_and_is_left_to_us(lab: ContainerLab) -> None:
+async def test_a_reboot_from_inside_is_no_crash_and_systemd_does_not_restart_it(
+    lab: ContainerLab,
+) -> None:
     ends = await lab.start(lab.spec("waiter"))
     await lab.ready()
     await host("machinectl", "reboot", "h-waiter")
@@ -108,21 +112,21 @@ async def test_a_reboot_from_inside_is_no_crash_and_is_left_to_us(lab: Container
     assert await lab.runtime.running() == ()
 
 
-async def test_a_restart_by_the_operator_is_reported_and_is_no_end(lab: ContainerLab) -> None:
-    told: asyncio.Future[ExternalRestart] = asyncio.get_running_loop().create_future()
-    lab.runtime.on_external_restart = told.set_result
+async def test_a_restart_by_the_operator_is_reported_and_is_no_exit(lab: ContainerLab) -> None:
+    reported: asyncio.Future[ExternalRestart] = asyncio.get_running_loop().create_future()
+    lab.runtime.on_external_restart = reported.set_result
     ends = await lab.start(lab.spec("waiter"))
     await lab.ready()
     await asyncio.gather(host("systemctl", "restart", UNIT.format("waiter")), lab.ready())
-    restart = await told
+    restart = await reported
     assert restart.now.instance != restart.before.instance
     assert await shown("waiter", "InvocationID") == [restart.now.instance]
-    assert ends.told == []
+    assert ends.received == []
     await lab.end_from_outside("waiter")
     assert (await ends.first()).how == Signaled(9)
 
 
-async def test_the_next_daemon_adopts_what_runs(lab: ContainerLab) -> None:
+async def test_the_next_daemon_adopts_running_containers(lab: ContainerLab) -> None:
     first = Ends()
     started = await lab.runtime.ensure_running(lab.spec("waiter"), first)
     await lab.ready()
@@ -137,10 +141,10 @@ async def test_the_next_daemon_adopts_what_runs(lab: ContainerLab) -> None:
     assert adopted.adopted
     await lab.end_from_outside("waiter")
     assert (await ends.first()).how == Signaled(9)
-    assert first.told == []
+    assert first.received == []
 
 
-async def test_without_the_bus_an_end_is_seen_a_moment_later(lab: ContainerLab) -> None:
+async def test_without_the_bus_an_exit_is_found_by_polling(lab: ContainerLab) -> None:
     await lab.runtime.close()
     lab.runtime = lab.another_runtime(listen=False)
     await lab.runtime.open()
@@ -170,7 +174,7 @@ async def test_a_container_is_made_of_an_image(
     assert not await asyncio.to_thread(Path("/var/lib/machines/h-fresh").exists)
 
 
-async def test_without_an_image_there_is_nothing_to_make_it_of(lab: ContainerLab) -> None:
+async def test_a_container_without_an_image_is_an_error(lab: ContainerLab) -> None:
     await lab.runtime.close()
     for image, words in ((None, "no image"), ("/no/such.tar", "does not exist"), ("nix", "nix")):
         lab.runtime = lab.another_runtime(image=image)
@@ -194,7 +198,7 @@ async def test_destroying_keeps_the_agents_files_unless_they_are_purged(lab: Con
     assert await there(spec.state_dir.parent) == [False]
 
 
-async def test_words_and_variables_arrive_as_they_are(lab: ContainerLab) -> None:
+async def test_arguments_and_variables_arrive_unchanged(lab: ContainerLab) -> None:
     odd = 'a "b" $HOME %i \\n ; é'
     script = 'printf "%s\\n" "$1" "$ODD" "$PWD" "$HIVE_NAME" "$HOME"'
     spec = lab.command(("/bin/sh", "-c", script, "sh", odd), environment={"ODD": odd})
@@ -209,13 +213,13 @@ async def test_a_command_inside_has_its_true_exit_status(lab: ContainerLab) -> N
     assert (inside.status, inside.out) == (5, "h-waiter\n")
 
 
-async def test_a_missing_bind_is_told_before_anything_is_started(lab: ContainerLab) -> None:
+async def test_a_missing_bind_is_an_error_before_the_start(lab: ContainerLab) -> None:
     missing = Bind(Path("/no/such/keys"), Path("/keys"), read_only=True)
     with pytest.raises(FailedError, match="/no/such/keys"):
         await lab.start(lab.script("true", binds=(missing,)))
 
 
-async def test_what_keeps_nspawn_from_starting_is_told_in_its_words(lab: ContainerLab) -> None:
+async def test_the_error_of_a_failed_start_is_that_of_nspawn(lab: ContainerLab) -> None:
     spec = lab.script("true", "broken")
     await (await lab.start(spec)).first()
     await asyncio.to_thread(Path("/var/lib/machines/h-broken/etc/os-release").unlink)
@@ -224,7 +228,7 @@ async def test_what_keeps_nspawn_from_starting_is_told_in_its_words(lab: Contain
     await lab.runtime.destroy("broken", purge=True)
 
 
-async def test_a_start_waits_for_what_somebody_else_is_stopping(lab: ContainerLab) -> None:
+async def test_a_start_waits_for_the_end_of_an_external_stop(lab: ContainerLab) -> None:
     ends = await lab.start(lab.spec("waiter"))
     await lab.ready()
     await host("machinectl", "poweroff", "h-waiter")
@@ -248,7 +252,7 @@ def damocles() -> str:
     return root.name
 
 
-async def test_containers_of_others_are_none_of_ours(lab: ContainerLab, damocles: str) -> None:
+async def test_containers_of_others_are_not_listed(lab: ContainerLab, damocles: str) -> None:
     await host(*aside("systemctl", "start", f"systemd-nspawn@{damocles}.service"))
     assert await lab.runtime.running() == ()
     await lab.start(lab.spec("waiter"))

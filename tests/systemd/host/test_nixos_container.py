@@ -1,4 +1,4 @@
-"""What NixOS containers do: real units, real builds, and a stand-in for the program of nixpkgs."""
+"""NixOS containers: real units, real builds, and a fake of the program of nixpkgs."""
 
 import asyncio
 import shutil
@@ -64,7 +64,7 @@ async def listed() -> tuple[str, ...]:
 
 
 async def status(name: str) -> str:
-    """Return the word of `nixos-container status`: "up", "down" or "gone"."""
+    """Return the output of `nixos-container status`: "up", "down" or "gone"."""
     return (await run_command(("nixos-container", "status", name), deadline=PATIENT)).out.strip()
 
 
@@ -95,11 +95,11 @@ async def test_it_runs_the_agent_and_shares_the_network(nixos: ContainerLab) -> 
     network = await asyncio.to_thread(Path("/proc/self/ns/net").readlink)
     assert ended.last_lines == (str(network), "alice")
     assert ended.how == Exited(0)
-    assert ends.told == [ended]
+    assert ends.received == [ended]
     assert await status("h-alice") == "down"
 
 
-async def test_systemd_does_not_restart_it_however_it_ends(nixos: ContainerLab) -> None:
+async def test_systemd_does_not_restart_it_after_any_exit(nixos: ContainerLab) -> None:
     waiting = nixos.script(ContainerLab.SCRIPTS["waiter"])
     for command, how in (
         (("machinectl", "reboot", "h-alice"), Rebooted()),
@@ -112,14 +112,14 @@ async def test_systemd_does_not_restart_it_however_it_ends(nixos: ContainerLab) 
         assert await nixos.runtime.running() == ()
 
 
-async def test_its_drop_in_is_that_of_every_container(nixos: ContainerLab) -> None:
+async def test_the_drop_in_is_the_same_for_all_runtimes(nixos: ContainerLab) -> None:
     await nixos.start(nixos.script("sleep 1000", stop_timeout=20.0))
     properties = ("--property=Restart", "--property=TimeoutStopUSec", "--property=MemoryMax")
     shown = await asked("systemctl", "show", *properties, "container@h-alice.service")
     assert sorted(shown.split()) == [f"MemoryMax={4 * 2**30}", "Restart=no", "TimeoutStopUSec=35s"]
 
 
-async def test_an_update_builds_anew_and_keeps_a_running_container(
+async def test_an_update_rebuilds_the_system_and_leaves_the_container_running(
     nixos: ContainerLab, flake: Path
 ) -> None:
     await nixos.start(nixos.script(ContainerLab.SCRIPTS["waiter"]))
@@ -133,7 +133,7 @@ async def test_an_update_builds_anew_and_keeps_a_running_container(
     assert await version_inside(nixos) == "2"
     assert await nixos.runtime.running() == ("alice",)
     with pytest.raises(FailedError, match="failed to build container from flake"):
-        await NixosContainer(flake=f"{flake}#nobody").update(nixos.script("true"))
+        await NixosContainer(flake=f"{flake}#unknown").update(nixos.script("true"))
     assert await version_inside(nixos) == "2"
 
 
@@ -143,16 +143,16 @@ async def version_inside(nixos: ContainerLab) -> str:
     return (await nixos.run_inside("alice", show)).out.strip()
 
 
-async def test_a_flake_that_does_not_build_leaves_nothing(nixos: ContainerLab) -> None:
+async def test_a_failed_build_leaves_nothing(nixos: ContainerLab) -> None:
     spec = nixos.script("true", "other")
     with pytest.raises(FailedError, match="does not provide attribute"):
         await nixos.start(spec)
     assert await listed() == ()
 
 
-async def test_a_creation_that_was_cut_off_is_finished(nixos: ContainerLab, flake: Path) -> None:
+async def test_an_interrupted_creation_is_completed(nixos: ContainerLab, flake: Path) -> None:
     with pytest.raises(AssertionError, match="failed to build"):
-        await asked("nixos-container", "create", "h-alice", "--flake", f"{flake}#nobody")
+        await asked("nixos-container", "create", "h-alice", "--flake", f"{flake}#unknown")
     assert await listed() == ("h-alice",), "it has a `.conf` and no system"
     await nixos.start(nixos.script(ContainerLab.SCRIPTS["waiter"]))
     await nixos.ready()

@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def hive(tmp_path: Path) -> Iterator[ContainerHive]:
-    """A hive that is not started yet; whatever the test leaves running is ended."""
+    """A hive that is not started yet; processes that the test leaves running are ended."""
     if not Path("/var/lib/machines", IMAGE).exists():
         make_image(Path("/var/lib/machines", IMAGE))
     made = ContainerHive(tmp_path)
@@ -30,6 +30,6 @@ def hive(tmp_path: Path) -> Iterator[ContainerHive]:
 
 @pytest.fixture(autouse=True)
 def no_failed_units() -> Iterator[None]:
-    """Leave no failed unit behind for the next test to see."""
+    """Reset failed units after the test."""
     yield
     subprocess.run(["systemctl", "reset-failed"], check=True)

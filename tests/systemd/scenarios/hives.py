@@ -25,11 +25,11 @@ class ContainerHive(HiveOnDisk):
     """A hive whose agents run `hive-ag3nt serve` inside, over the socket that is bound into it."""
 
     def configure(self, toml: str) -> None:
-        """Write hive.toml, with what all containers have in common before it."""
+        """Write hive.toml, after a header for all containers."""
         super().configure(HEADER + toml)
 
     def ask(self, cmd: str, **fields: Any) -> dict[str, Any]:
-        """Ask the daemon over its socket: what is asked again and again needs no program."""
+        """Send a request over the socket, which is faster than a program when it is repeated."""
         return blocking.call(self.run_dir / "host.sock", {"cmd": cmd, **fields})
 
     def answers(self) -> bool:
@@ -66,7 +66,7 @@ def unit(name: str) -> str:
 
 
 def shown(service: str, key: str) -> str:
-    """Return what systemd says of a unit."""
+    """Return a property of a unit as systemd shows it."""
     return host("systemctl", "show", "--value", f"--property={key}", service).strip()
 
 
@@ -81,7 +81,7 @@ def kill_container(name: str) -> None:
 
 
 def remove_containers() -> None:
-    """End and remove every container that is called like one of a hive."""
+    """End and remove every container whose name is like one of a hive."""
     for machine in running():
         subprocess.run(["machinectl", "terminate", machine], check=False, stderr=-3)
     eventually(lambda: not running(), what="an end of all machines")
@@ -93,7 +93,7 @@ def remove_containers() -> None:
 
 
 def running() -> list[str]:
-    """Return every machine that is called like one of a hive, whatever runtime started it."""
+    """Return every machine whose name is like one of a hive, of any runtime."""
     shown = json.loads(host("machinectl", "list", "--no-legend", "--output=json") or "[]")
     names = [str(each["machine"]) for each in shown]
     return [name for name in names if name.startswith("h-") or name == "hm1nd"]

@@ -1,4 +1,4 @@
-"""The daemon is disposable: containers never notice that it ends, however it ends."""
+"""Containers are unaffected by the end of the daemon, from any cause."""
 
 import itertools
 import json
@@ -51,7 +51,7 @@ def until_more(asked: set[int]) -> None:
     eventually(lambda: len(asked) >= enough, what="mail on its way")
 
 
-def test_killing_the_daemon_again_and_again_touches_no_container_and_loses_no_mail(
+def test_killing_the_daemon_repeatedly_affects_no_container_and_loses_no_mail(
     hive: ContainerHive,
 ) -> None:
     hive.configure(SWARM)
@@ -79,7 +79,7 @@ def test_killing_the_daemon_again_and_again_touches_no_container_and_loses_no_ma
     eventually(lambda: not unanswered(), within=60, what="an answer to everything that was sent")
     happened = [e["event"] for e in hive.json("events", "-n", "1000")]
     assert happened.count("started") == len(NAMES), "started once, adopted ever after"
-    # What a daemon had not yet written down when it was killed is not there.
+    # Events that a killed daemon had not yet written are missing.
     assert happened.count("adopted") >= len(NAMES)
 
 

@@ -1,4 +1,4 @@
-"""The doctor on a machine where something is really amiss; what it mends is mended."""
+"""`doctor` on a host with real problems; `--fix` solves them."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ DROP_INS = Path("/run/systemd/system")
 
 
 def examined(hive: ContainerHive, *options: str, status: int) -> dict[str, list[dict[str, Any]]]:
-    """Return what the doctor finds amiss, by its checks."""
+    """Return the findings that are no success, by check."""
     done = hive.run("doctor", "--config", str(hive.config), "--json", *options)
     assert done.returncode == status, done.stdout + done.stderr
     found: dict[str, list[dict[str, Any]]] = {}
@@ -35,20 +35,20 @@ def examined(hive: ContainerHive, *options: str, status: int) -> dict[str, list[
 
 
 def generated(name: str) -> list[bool]:
-    """Return which of the files that are made for an agent's container are there."""
+    """Return which of the generated files of an agent's container exist."""
     return [
         (DROP_INS / f"{unit(name)}.d/50-hyperhive.conf").exists(),
         Path(f"/run/systemd/nspawn/h-{name}.nspawn").exists(),
     ]
 
 
-def test_what_is_left_of_a_forgotten_agent_is_found_and_mended(hive: ContainerHive) -> None:
+def test_remains_of_an_unregistered_agent_are_found_and_removed(hive: ContainerHive) -> None:
     remove_containers()
     hive.configure(ALICE + BOB)
     hive.start()
     for name in ("alice", "bob"):
         hive.until_state(name, "running")
-    assert not examined(hive, "--fix", status=0), "a hive in good order"
+    assert not examined(hive, "--fix", status=0), "no findings"
     hive.kill()
     shutil.rmtree(hive.state_dir)
     hive.configure(ALICE)
@@ -63,7 +63,9 @@ def test_what_is_left_of_a_forgotten_agent_is_found_and_mended(hive: ContainerHi
 
     kill_container("bob")
     eventually(lambda: shown(unit("bob"), "ActiveState") == "failed", what="bob's end")
-    eventually(lambda: not Path("/run/systemd/machines/h-bob").exists(), what="oblivion")
+    eventually(
+        lambda: not Path("/run/systemd/machines/h-bob").exists(), what="the end of its registration"
+    )
     found = examined(hive, status=0)
     assert set(found) == {"leftovers", "units", "containers"}
     assert "machinectl remove" in found["containers"][0]["remedy"]
@@ -87,17 +89,17 @@ def test_a_second_restarter_is_a_problem(hive: ContainerHive) -> None:
     try:
         [found] = examined(hive, "--fix", status=1)["restart"]
         assert f"{unit('alice')} has Restart=always" in found["sentence"]
-        assert theirs.exists(), "it is somebody's"
+        assert theirs.exists(), "it is not ours"
     finally:
         theirs.unlink()
         host("systemctl", "daemon-reload")
 
 
-def test_it_says_whether_the_daemon_hears_or_polls(hive: ContainerHive) -> None:
+def test_doctor_shows_whether_the_daemon_uses_signals_or_polls(hive: ContainerHive) -> None:
     hive.configure(ALICE)
     hive.start()
-    heard = "the daemon hears systemd's signals over D-Bus"
-    eventually(lambda: heard in hive.run("doctor").stdout, what="a daemon that hears")
+    signals = "the daemon hears systemd's signals over D-Bus"
+    eventually(lambda: signals in hive.run("doctor").stdout, what="a daemon with D-Bus signals")
     hive.interrupt()
     library = hive.root / "without" / "dbus_fast.py"
     library.parent.mkdir()
@@ -110,16 +112,16 @@ def test_it_says_whether_the_daemon_hears_or_polls(hive: ContainerHive) -> None:
     assert found["sentence"].startswith("the daemon polls systemd: there is no D-Bus library")
 
 
-def test_who_is_not_root_is_told_what_that_means(hive: ContainerHive) -> None:
+def test_doctor_shows_what_a_user_other_than_root_cannot_do(hive: ContainerHive) -> None:
     hive.configure(ALICE)
     with TemporaryDirectory() as directory:
         Path(directory).chmod(0o755)
         config = Path(directory, "hive.toml")
         shutil.copy(hive.config, config)
-        as_nobody = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+        as_user = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
         doctor = (str(PROGRAMS / "hive-c0re"), "doctor", "--config", str(config))
         done = subprocess.run(
-            [*as_nobody, "env", f"HOME={directory}", *doctor],
+            [*as_user, "env", f"HOME={directory}", *doctor],
             capture_output=True,
             text=True,
             check=False,

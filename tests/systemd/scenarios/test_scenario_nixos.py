@@ -1,4 +1,4 @@
-"""Agents in NixOS containers: built from a flake by the daemon, run by it, and gone for good."""
+"""Agents in NixOS containers: the daemon builds them from a flake, runs and destroys them."""
 
 import shutil
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""damocles: a container of somebody else, restarted by systemd; hive-c0re only watches."""
+"""damocles: a peer's container, which systemd restarts and hive-c0re only observes."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ observe = "container@damocles.service"
 
 @pytest.fixture
 def damocles(hive: ContainerHive) -> Iterator[str]:
-    """A container under a unit of its own, which systemd restarts; the peer's socket is in it."""
+    """A container with its own unit, which systemd restarts; the peer's socket is bound into it."""
     make_image(ROOT)
     sockets = hive.run_dir / "agents" / "damocles"
     sockets.mkdir(parents=True)
@@ -53,7 +53,7 @@ Delegate=yes
     shutil.rmtree(ROOT)
 
 
-def test_a_peer_is_restarted_by_systemd_and_never_touched_by_us(
+def test_a_peer_is_restarted_by_systemd_and_never_by_the_hive(
     hive: ContainerHive, damocles: str, tmp_path: Path
 ) -> None:
     with recorded(tmp_path / "bus") as bus:
@@ -87,12 +87,12 @@ def test_a_peer_is_restarted_by_systemd_and_never_touched_by_us(
     assert (row["kind"], row["unread"], row["source"]) == ("peer", 1, "systemd")
     assert row["observed"] == f"{damocles} is active (running)"
     assert "Restart=on-failure" in FILE.read_text()
-    assert not Path(f"{FILE}.d").exists(), "and nothing of ours is beside its unit"
+    assert not Path(f"{FILE}.d").exists(), "and the hive adds no drop-in to its unit"
     # The bus of the container takes a moment longer than the container itself.
     got = eventually(lambda: inside_damocles("recv"), what="damocles at its socket")
     assert "hello" in got, "its mail waited, and its socket is where it was"
     calls = read(bus)
-    assert acting(calls, "h-alice"), "the monitor hears what we ask for"
+    assert acting(calls, "h-alice"), "the monitor records our own calls"
     assert acting(calls, "damocles") == []
 
 

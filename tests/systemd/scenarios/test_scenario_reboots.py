@@ -15,13 +15,13 @@ run = ["sh", "-c", "cat >/dev/null; echo bob here"]
 """
 
 
-def test_a_guest_that_only_reboots_is_parked_and_it_is_said_why(hive: ContainerHive) -> None:
+def test_a_guest_that_only_reboots_is_parked_with_the_reason(hive: ContainerHive) -> None:
     hive.configure(RESTLESS)
     hive.start()
     row = hive.until_state("restless", "failed", within=120)
     assert row["reason"] == "rebooted from inside more than 8 times within 600 s"
     assert row["last_lines"][-1] == "once more"
-    told = [e["event"] for e in hive.json("events", "-n", "200") if e.get("name") == "restless"]
-    assert (told.count("rebooted"), told.count("ended"), told.count("failed")) == (8, 2, 1)
-    assert shown(unit("restless"), "ActiveState") == "failed", "nobody has started it again"
+    events = [e["event"] for e in hive.json("events", "-n", "200") if e.get("name") == "restless"]
+    assert (events.count("rebooted"), events.count("ended"), events.count("failed")) == (8, 2, 1)
+    assert shown(unit("restless"), "ActiveState") == "failed", "it is not started again"
     assert hive.state("bob") == "running"

@@ -1,4 +1,4 @@
-"""Containers that end are restarted by the rules; an operator's stop beats every rule."""
+"""Containers are restarted by their policy, and an operator's stop overrides every policy."""
 
 import json
 
@@ -22,7 +22,7 @@ run = ["sh", "-c", "cat >/dev/null; echo bob here"]
 
 ALWAYS_FAILS = """
 [manager]
-run = ["sh", "-c", "cat >$HIVE_STATE/told"]
+run = ["sh", "-c", "cat >$HIVE_STATE/notice"]
 [agents.crashy]
 exec = ["/bin/sh", "-c", "echo trying; echo because of the moon >&2; exit 1"]
 [agents.crashy.restart]
@@ -79,12 +79,12 @@ def test_a_container_that_always_fails_is_parked_with_its_last_lines(hive: Conta
     assert shown(unit("bob"), "NRestarts") == "0"
 
     [mail] = hive.json("inbox")
-    told = json.loads(mail["body"])
-    assert (mail["from"], told["event"], told["agent"]) == ("system", "failed", "crashy")
-    assert (told["exit_status"], told["last_lines"][-1]) == (1, "because of the moon")
-    at_manager = hive.state_dir / "agents" / "hm1nd" / "state" / "told"
+    notice = json.loads(mail["body"])
+    assert (mail["from"], notice["event"], notice["agent"]) == ("system", "failed", "crashy")
+    assert (notice["exit_status"], notice["last_lines"][-1]) == (1, "because of the moon")
+    at_manager = hive.state_dir / "agents" / "hm1nd" / "state" / "notice"
     eventually(lambda: at_manager.exists() and at_manager.read_text(), what="the manager's mail")
-    assert json.loads(json.loads(at_manager.read_text())["body"]) == told
+    assert json.loads(json.loads(at_manager.read_text())["body"]) == notice
 
     hive.run("start", "crashy")
     row = hive.until_state("crashy", "failed", within=40)
@@ -111,7 +111,7 @@ def test_a_stop_during_a_back_off_wins(hive: ContainerHive) -> None:
     row = hive.status("crashy")
     assert row["state"] == "stopped", "the wish outlives the daemon"
     assert row["last_end"] == "exited with status 1", "and so does the reason"
-    assert shown(unit("crashy"), "ActiveState") == "failed", "nobody has started it again"
+    assert shown(unit("crashy"), "ActiveState") == "failed", "it is not started again"
 
 
 def test_a_reboot_from_inside_is_no_failure(hive: ContainerHive) -> None:
@@ -127,7 +127,7 @@ def test_a_reboot_from_inside_is_no_failure(hive: ContainerHive) -> None:
     assert eventually(lambda: hive.json("inbox"), what="an answer")[0]["body"] == "bob here"
 
 
-def test_a_restart_by_somebody_else_is_reported_and_not_counted(hive: ContainerHive) -> None:
+def test_an_external_restart_is_reported_and_not_counted(hive: ContainerHive) -> None:
     hive.configure(SWARM)
     hive.start()
     before = hive.until_state("bob", "running")

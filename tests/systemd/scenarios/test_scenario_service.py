@@ -1,4 +1,4 @@
-"""The daemon as a service, from the very unit file that it prints."""
+"""The daemon as a service, from the unit file that it prints."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ run = ["sh", "-c", "cat >/dev/null; echo bob here"]
 
 
 class ServiceHive(ContainerHive):
-    """A hive whose daemon systemd runs, in the places that its unit file gives it."""
+    """A hive whose daemon systemd runs, in the directories that its unit file names."""
 
     def __init__(self, root: Path) -> None:
         super().__init__(root)
@@ -69,7 +69,7 @@ def answers(hive: ContainerHive) -> None:
     eventually(lambda: len(hive.json("inbox")) == before + 1, what="an answer")
 
 
-def test_the_unit_is_ready_when_it_answers_and_outlived_by_its_containers(
+def test_the_unit_is_ready_when_it_answers_and_its_containers_outlive_it(
     service: ServiceHive,
 ) -> None:
     host("systemctl", "start", SERVICE)
@@ -97,7 +97,7 @@ def test_the_unit_is_ready_when_it_answers_and_outlived_by_its_containers(
 
 
 def assert_hardened(daemon: int) -> None:
-    """Check that what the unit forbids is forbidden to the very process."""
+    """Check that the restrictions of the unit apply to the process."""
     assert "NoNewPrivs:\t1" in Path(f"/proc/{daemon}/status").read_text()
     assert "Seccomp:\t2" in Path(f"/proc/{daemon}/status").read_text()
     inside = ("nsenter", f"--target={daemon}", "--mount", "touch")
@@ -105,7 +105,7 @@ def assert_hardened(daemon: int) -> None:
     assert b"Read-only file system" in refused.stderr
 
 
-def test_it_makes_nixos_containers_though_the_rest_of_etc_is_read_only(
+def test_it_creates_nixos_containers_while_the_rest_of_etc_is_read_only(
     service: ServiceHive, tmp_path: Path
 ) -> None:
     if reason := nixos.missing():
@@ -125,7 +125,7 @@ def test_it_makes_nixos_containers_though_the_rest_of_etc_is_read_only(
         nixos.destroy_all()
 
 
-def test_a_daemon_that_hangs_is_replaced_and_its_containers_never_notice(
+def test_a_daemon_that_hangs_is_replaced_and_its_containers_are_unaffected(
     service: ServiceHive,
 ) -> None:
     service.change("WatchdogSec=2s", "TimeoutAbortSec=1s")
