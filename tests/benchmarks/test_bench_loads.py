@@ -1,4 +1,4 @@
-"""Loads keep their closed loops, time what they should, and notice what is lost."""
+"""Loads run closed loops, measure the right intervals, and detect lost messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.delivery.systems.base import Delivered, Lane, Stored
 
 @define(eq=False)
 class ScriptedLane:
-    """A lane that confirms and delivers when the test says so."""
+    """A lane that confirms and delivers on a call of the test."""
 
     unconfirmed: list[Stored] = field(factory=list)
     sent: int = 0
@@ -68,7 +68,7 @@ def test_senders_count_what_is_stored_and_receive_only_at_the_end() -> None:
     assert (lane.sent, len(meter.samples), lane.delivered) == (3, 2, None)
 
 
-def test_ping_pong_has_one_message_under_way() -> None:
+def test_ping_pong_has_one_message_in_flight() -> None:
     (there, back), _, meter = started(ping_pong, 2)
     assert (there.sent, back.sent) == (1, 0)
     there.deliver()
@@ -78,7 +78,7 @@ def test_ping_pong_has_one_message_under_way() -> None:
     assert (there.sent, back.sent, len(meter.samples)) == (2, 1, 2)
 
 
-def test_askers_ask_again_when_they_are_answered() -> None:
+def test_an_asker_sends_the_next_question_after_each_answer() -> None:
     (lane,), _, meter = started(askers, 1)
     lane.confirm()
     lane.confirm()
@@ -96,7 +96,7 @@ async def test_draining_an_asker_waits_for_the_last_answer() -> None:
     assert lane.sent == 1
 
 
-def test_a_closed_meter_keeps_nothing() -> None:
+def test_a_closed_meter_records_nothing() -> None:
     (lane,), _, meter = started(pairs, 1)
     meter.is_open = False
     lane.confirm()
@@ -118,7 +118,7 @@ async def test_draining_waits_for_the_last_message() -> None:
 
 
 class ScriptedBroker:
-    """A server whose lanes confirm and deliver at once, unless it loses what is sent."""
+    """A server whose lanes confirm and deliver at once, unless it loses messages."""
 
     name = "scripted"
     missing = None
@@ -141,7 +141,7 @@ class ScriptedBroker:
 
 @define(eq=False)
 class EagerLane(ScriptedLane):
-    """Delivers and confirms at once, or loses what is sent but confirms it."""
+    """Delivers and confirms at once, or confirms and loses messages."""
 
     loses: bool = field(default=False, kw_only=True)
 

@@ -23,7 +23,7 @@ def verdict(book_rounds: list[dict[str, dict[str, Result]]], title: str) -> Verd
 
 
 def only_verdict(book: Book) -> Verdict:
-    """Return the verdict on the one thing that was measured."""
+    """Return the verdict on the only measurement."""
     judged = (target.judge(book) for target in targets(book.rows, book.long))
     (found,) = (each for each in judged if each is not None)
     return found
@@ -39,7 +39,7 @@ def test_a_spread_is_the_median_with_the_extremes() -> None:
 
 
 @pytest.mark.parametrize(("ours", "ok"), [(750.0, True), (749.0, False)])
-def test_a_rate_must_be_at_least_that_many_times_theirs(ours: float, ok: bool) -> None:
+def test_a_rate_must_be_at_least_a_multiple_of_theirs(ours: float, ok: bool) -> None:
     rounds = [{"16 pairs": {OURS: result_of(ours), "Redis always": result_of(1000.0)}}]
     judged = verdict(rounds, "16 pairs, rate / Redis always")
     assert judged is not None
@@ -47,7 +47,7 @@ def test_a_rate_must_be_at_least_that_many_times_theirs(ours: float, ok: bool) -
 
 
 @pytest.mark.parametrize(("ours", "ok"), [(900.0, True), (901.0, False)])
-def test_a_latency_must_be_at_most_that_part_of_theirs(ours: float, ok: bool) -> None:
+def test_a_latency_must_be_at_most_a_fraction_of_theirs(ours: float, ok: bool) -> None:
     rounds = [{"1 pair": {OURS: result_of(1, p50=ours), "Redis always": result_of(1, p50=1000)}}]
     judged = verdict(rounds, "1 pair, p50 / Redis always")
     assert judged is not None
@@ -65,8 +65,8 @@ def test_the_cost_of_a_message_is_limited_under_each_workload(
     assert (judged.ok, judged.aim) == (ok, 1.4)
 
 
-def test_a_cost_that_was_too_small_to_be_seen_is_no_measure() -> None:
-    """Processors' times come in hundredths of a second, of which a short run may use none."""
+def test_a_cost_below_the_resolution_is_not_judged() -> None:
+    """CPU time has a resolution of 10 ms, and a short run may use less."""
     runs = {OURS: result_of(1, server_cpu=5.0), BARE: result_of(1, server_cpu=0.0)}
     assert verdict([{"1 sender": runs}], "1 sender, server CPU / bare stack") is None
 
@@ -101,14 +101,14 @@ def test_a_send_is_compared_with_the_raw_disk() -> None:
     assert (judged.found.median, judged.ok) == (1.7, True)
 
 
-def test_beside_each_ratio_stands_what_the_bare_stack_reached() -> None:
+def test_each_ratio_is_reported_with_that_of_the_bare_stack() -> None:
     rounds = [{"16 pairs": {each: result_of(rate) for each, rate in _RATES.items()}}]
     judged = verdict(rounds, "16 pairs, rate / Redis always")
     assert judged is not None
     assert (judged.found.median, judged.allowed) == (0.5, Spread(1.25, 1.25, 1.25))
 
 
-def test_without_the_bare_stack_nothing_stands_there() -> None:
+def test_without_the_bare_stack_a_ratio_is_reported_alone() -> None:
     rounds = [{"16 pairs": {OURS: result_of(1.0), "Redis always": result_of(1.0)}}]
     judged = verdict(rounds, "16 pairs, rate / Redis always")
     assert judged is not None
@@ -131,7 +131,7 @@ def test_growth_compares_many_delivered_rows_with_few() -> None:
 
 
 @pytest.mark.parametrize(("size", "ok"), [(2048.0, True), (2049.0, False)])
-def test_a_parked_recv_has_its_bytes(size: float, ok: bool) -> None:
+def test_the_memory_of_a_parked_recv_is_limited(size: float, ok: bool) -> None:
     book = book_of({})
     book.rounds[0].parked = size
     judged = only_verdict(book)
@@ -139,7 +139,7 @@ def test_a_parked_recv_has_its_bytes(size: float, ok: bool) -> None:
 
 
 @pytest.mark.parametrize(("many", "ok"), [(54_000_000, True), (54_100_000, False)])
-def test_messages_that_are_gone_leave_little_behind(many: int, ok: bool) -> None:
+def test_the_memory_after_many_messages_is_limited(many: int, ok: bool) -> None:
     book = book_of({}, {})
     book.rounds[0].endurance = Endurance(50_000_000, many)
     judged = only_verdict(book)

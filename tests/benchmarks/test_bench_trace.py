@@ -1,4 +1,4 @@
-"""The trace counts what runs on the loop's thread, and knows our functions from those of others."""
+"""The trace counts calls on the loop's thread, and distinguishes our functions from others."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_it_counts_our_functions_those_of_others_and_those_in_c() -> None:
     assert cost.c >= 2
 
 
-def test_what_attrs_generates_for_our_classes_is_ours_but_no_file() -> None:
+def test_functions_that_attrs_generates_for_our_classes_are_ours_and_have_no_file() -> None:
     counter = CallCounter()
     counter.start()
     Presence()
@@ -45,7 +45,7 @@ def test_what_attrs_generates_for_our_classes_is_ours_but_no_file() -> None:
     assert (cost.own, cost.functions, cost.files, cost.others) == (1, 1, 0, 0)
 
 
-def test_each_start_begins_anew_and_other_threads_do_not_count() -> None:
+def test_each_start_resets_the_counts_and_other_threads_do_not_count() -> None:
     counter = CallCounter()
     counter.start()
     suggest("a", ["ab"])
@@ -68,7 +68,7 @@ def test_calls_are_divided_by_messages_and_functions_are_not() -> None:
 
 @pytest.fixture(scope="module")
 def text() -> str:
-    """What a short trace of a real hive printed."""
+    """Output of a short trace of a real hive."""
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.trace", "--times", "2", "--messages", "50"],
         cwd=ROOT,

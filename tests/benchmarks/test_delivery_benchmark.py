@@ -1,4 +1,4 @@
-"""The delivery benchmark runs, and what it prints is what it measured."""
+"""The delivery benchmark runs, and prints its measurements."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def benchmark(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def quick(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, Any]]:
-    """What a short run of our own daemon and of its yardsticks printed and wrote."""
+    """Output and JSON of a short run of our daemon and of the raw measurements."""
     directory = tmp_path_factory.mktemp("bench")
     file = directory / "results.json"
     done = benchmark(
@@ -62,7 +62,7 @@ def test_a_quick_run_measures_the_real_daemon_and_cleans_up(
     assert only["disk"]["append"]["p50"] > 0
 
 
-def test_a_quick_run_judges_what_needs_no_other_system(
+def test_a_quick_run_judges_the_targets_without_other_systems(
     quick: tuple[str, dict[str, Any]],
 ) -> None:
     text, results = quick
@@ -78,8 +78,8 @@ def test_a_quick_run_judges_what_needs_no_other_system(
     # A cost is left out when the run was too short for the bare stack to use any time that counts.
     assert [title for title in titles if "server CPU" not in title] == own
     assert all(title in text for title in titles)
-    beside = {each["title"]: each["allowed"] is not None for each in results["targets"]}
-    assert [title for title in own if beside[title]] == own[:1]
+    has_bare_stack = {each["title"]: each["allowed"] is not None for each in results["targets"]}
+    assert [title for title in own if has_bare_stack[title]] == own[:1]
 
 
 def test_an_unknown_system_is_refused_by_name() -> None:
@@ -118,13 +118,17 @@ def test_a_recv_that_was_answered_is_not_measured_as_parked() -> None:
             memory.check_silent([ours])
 
 
-def test_without_enough_files_it_is_said_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_enough_file_descriptors_the_error_says_how_many_are_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (100, 1_000))
     lacking = memory.allow_files(5_000)
     assert lacking == "5,500 open files are needed, and `ulimit -Hn` allows 1,000"
 
 
-def test_files_that_are_allowed_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_of_file_descriptors_is_raised_as_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     asked: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "getrlimit", lambda _: (1_024, 8_000))
     monkeypatch.setattr(resource, "setrlimit", lambda _, limits: asked.append(limits))

@@ -16,13 +16,13 @@ from hive.errors import HiveError, TimedOutError, UnavailableError
 from hive.testing.history import Phase, Recorder, Verb
 
 UNKNOWN = (UnavailableError, TimedOutError)
-"""After these it may have happened or not."""
+"""Errors after which the request may or may not have been carried out."""
 
 pause = threading.Event().wait
 
 
 def send(socket: Path, recorder: Recorder, inboxes: list[str]) -> None:
-    """Send for ever, to one inbox after the other."""
+    """Send without end, to one inbox after the other."""
     for number in count():
         inbox = inboxes[number % len(inboxes)]
         body = f"{recorder.process}/{number}"
@@ -39,7 +39,7 @@ def send(socket: Path, recorder: Recorder, inboxes: list[str]) -> None:
 
 
 def receive(socket: Path, recorder: Recorder, inbox: str) -> None:
-    """Receive for ever; now and then drop the connection with mail in hand."""
+    """Receive without end; sometimes drop the connection while messages are leased."""
     random = Random(recorder.process)
     while True:
         try:
@@ -51,7 +51,7 @@ def receive(socket: Path, recorder: Recorder, inbox: str) -> None:
 
 
 def take(connection: BlockingClient, recorder: Recorder, inbox: str, acks: bool) -> bool:
-    """Receive once and ack what came; return whether nothing was left without an ack."""
+    """Receive once; return whether the messages were acked."""
     begun = recorder.invoke(Verb.RECV, inbox)
     messages = connection.call({"cmd": "recv", "max": 16, "wait_seconds": 0.5}, 10)["messages"]
     for message in messages:
@@ -64,7 +64,7 @@ def take(connection: BlockingClient, recorder: Recorder, inbox: str, acks: bool)
 def ack(
     connection: BlockingClient, recorder: Recorder, inbox: str, message: Mapping[str, Any]
 ) -> None:
-    """End one message."""
+    """Ack one message."""
     begun = recorder.invoke(Verb.ACK, inbox, body=message["body"], id=message["id"])
     try:
         connection.call({"cmd": "ack", "ids": [message["id"]]}, 10)
@@ -75,12 +75,12 @@ def ack(
 
 
 def facts(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the history keeps of a delivery."""
+    """Return the fields of a delivery that the history records."""
     return {name: message[name] for name in ("body", "id", "attempt", "redelivered")}
 
 
 def main() -> None:
-    """Do what the command line says until somebody ends it."""
+    """Run the client of the command line until it is ended."""
     verb, socket, process, history, *inboxes = sys.argv[1:]
     with Path(history).open("a") as file:
         recorder = Recorder(file, process)

@@ -10,7 +10,7 @@ from tests.support.daemons import HiveOnDisk
 
 @pytest.fixture
 def hive(tmp_path: Path) -> Iterator[HiveOnDisk]:
-    """A hive that is not started yet; whatever the test leaves running is ended."""
+    """A hive that is not started yet; processes that the test leaves running are ended."""
     made = HiveOnDisk(tmp_path)
     yield made
     made.close()

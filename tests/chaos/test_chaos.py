@@ -1,4 +1,4 @@
-"""Everything goes wrong for a while, and the history that clients recorded is still true."""
+"""Faults are injected for a while, and the history that clients recorded is valid."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ pause = threading.Event().wait
 
 @define
 class Clients:
-    """The client programs, each started anew under a new name when it was killed."""
+    """The client programs; one that was killed is started again under a new name."""
 
     hive: HiveOnDisk
     running: dict[str, subprocess.Popen[bytes]] = field(factory=dict)
@@ -74,7 +74,7 @@ class Clients:
 
 @define
 class Monkey:
-    """Makes one thing go wrong at a time."""
+    """Injects one fault at a time."""
 
     hive: HiveOnDisk
     clients: Clients
@@ -116,13 +116,13 @@ class Monkey:
             pause(self.random.random() * 0.5)
 
     def cut_line(self) -> None:
-        """Send a whole request and half of another, and go."""
+        """Send one and a half requests, and disconnect."""
         path = self.hive.socket_of(self.random.choice(SENDERS))
         with connected(path) as line:
             line.sendall(b'{"cmd":"status"}\n{"cmd":"send","to":"sink-a","bo')
 
     def stall(self) -> None:
-        """Ask for more than fits into the socket's buffers and read none of it."""
+        """Request more than fits into the socket's buffers and read none of it."""
         path = self.hive.socket_of(self.random.choice(SENDERS))
         with connected(path) as line:
             line.settimeout(0.2)
@@ -133,7 +133,7 @@ class Monkey:
 
 @contextmanager
 def connected(path: Path) -> Iterator[socket.socket]:
-    """Return a bare connection; the other side may end it any time."""
+    """Yield a bare connection; the daemon may close it at any time."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line, suppress(OSError):
         line.connect(os.fspath(path))
         yield line
@@ -151,7 +151,7 @@ def stopped(pid: int) -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(0)
-def test_no_history_of_a_hive_in_chaos_is_a_lie(
+def test_the_history_of_a_hive_under_faults_is_valid(
     hive: HiveOnDisk,
     pytestconfig: pytest.Config,
     record_property: Callable[[str, object], None],

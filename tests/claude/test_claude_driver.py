@@ -147,14 +147,14 @@ async def test_a_new_harness_resumes_the_conversation_and_the_restart_is_noticed
     await scripted.turn(answered())
     scripted.launcher.on_disk.add("s-1")
     await restarted(scripted)
-    order = Order(1, OrderKind.RESTARTED, at=0.0, reason="out of memory; nobody has written since")
+    order = Order(1, OrderKind.RESTARTED, at=0.0, reason="out of memory; no message since")
     scripted.driver.restarted(order)
     failed = await scripted.turn(refused(status=529))
     assert isinstance(failed.outcome, Deferred)
     await scripted.turn(answered())
     await scripted.turn(answered())
     assert scripted.launcher.launched[1:] == [("s-1", None)]
-    notice = "You were restarted (it ended at 1970-01-01T00:00:00.000Z): out of memory; nobody"
+    notice = "You were restarted (it ended at 1970-01-01T00:00:00.000Z): out of memory; no"
     assert [notice in text for text in scripted.launcher.prompts] == [False, True, True, False]
 
 

@@ -82,7 +82,7 @@ def end_of(found, **state):
         (LoggedOut("x"), Deferred, TurnOutcome.DEFERRED),
     ],
 )
-def test_a_failure_unrelated_to_the_mail_burns_no_attempt(found, outcome, word) -> None:
+def test_a_failure_unrelated_to_the_mail_counts_no_attempt(found, outcome, word) -> None:
     end = end_of(found)
     assert (type(end.outcome), end.word, end.usage) == (outcome, word, USAGE)
     assert (end.hold_off is not None) == (outcome is Deferred)

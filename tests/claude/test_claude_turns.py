@@ -91,7 +91,7 @@ def test_two_agents_exchange_messages_and_an_answer_wakes_the_asker(swarm: Swarm
         hive("send", to="bob", body="how much is 2+2?"),
         say("asked bob"),
         lambda asked: hive("send", to="operator", body=f"bob says {'four' in asked.last}"),
-        say("told"),
+        say("reported"),
         agent="alice",
     )
     swarm.endpoint.script(reply_to_it, say("answered alice"), agent="bob")

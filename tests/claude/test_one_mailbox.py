@@ -83,7 +83,7 @@ def test_where_there_is_a_socket_messages_are_refused(swarm: Swarm, env: dict[st
     assert BODY not in first.text + second.text
 
 
-def test_nothing_but_the_setting_keeps_them_out(swarm: Swarm, env: dict[str, str]) -> None:
+def test_only_the_setting_prevents_the_socket(swarm: Swarm, env: dict[str, str]) -> None:
     settings = {name: value for name, value in FLAGS.items() if name != "crossSessionInbound"}
     options = ("--permission-mode", "dontAsk", "--settings", json.dumps(settings))
     with streaming(Path(env["HOME"]), env, *options) as receiver:

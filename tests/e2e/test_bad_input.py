@@ -76,21 +76,21 @@ def served(hive: HiveOnDisk) -> HiveOnDisk:
     ],
     ids=lambda value: value[:30].decode() if isinstance(value, bytes) else "",
 )
-def test_a_bad_line_gets_a_clear_error_and_the_connection_lives_on(
+def test_a_bad_line_gets_a_clear_error_and_the_connection_stays_open(
     served: HiveOnDisk, line: bytes, code: str, says: str
 ) -> None:
     with (
         connected(served.socket_of("damocles")) as other,
         connected(served.socket_of("damocles")) as bad,
     ):
-        kept = other.ask(b'{"cmd":"send","to":"alice","body":"kept"}')
+        answer = other.ask(b'{"cmd":"send","to":"alice","body":"stored"}')
         refused = bad.ask(line)
         assert (refused["ok"], refused["code"]) == (False, code)
         assert says in refused["error"]
         assert bad.ask(b'{"cmd":"whoami"}')["name"] == "damocles"
         assert other.ask(b'{"cmd":"whoami"}')["name"] == "damocles"
     inbox = served.json("inbox", "alice")
-    assert [(message["id"], message["body"]) for message in inbox] == [(kept["id"], "kept")]
+    assert [(message["id"], message["body"]) for message in inbox] == [(answer["id"], "stored")]
 
 
 @pytest.mark.parametrize("verb", ["spawn", "register_peer", "start", "stop", "destroy"])
@@ -118,7 +118,7 @@ def test_an_empty_scope_is_an_error_and_never_everyone(served: HiveOnDisk) -> No
     assert served.status("alice")["running"] is True
 
 
-def test_half_a_line_is_never_carried_out(served: HiveOnDisk) -> None:
+def test_an_incomplete_line_is_not_carried_out(served: HiveOnDisk) -> None:
     line = Line(served.run_dir / "host.sock")
     line.sock.sendall(b'{"cmd":"shutdown"}')
     line.close()

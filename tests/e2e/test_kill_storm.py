@@ -1,4 +1,4 @@
-"""kill -9 of the daemon, again and again, under load: what was answered `ok` is never lost."""
+"""Repeated kill -9 of the daemon under load loses no message that was answered `ok`."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Sender:
 
 @define
 class Sink:
-    """Receives and acks; remembers the order of first deliveries per sender."""
+    """Receives and acks; records the order of first deliveries per sender."""
 
     path: Path
     stop: threading.Event
@@ -138,7 +138,7 @@ def test_a_hundred_kills_lose_nothing_and_disturb_no_agent(
 
 
 def check_history(senders: list[Sender], sinks: dict[str, Sink]) -> int:
-    """Nothing lost, nothing invented, first deliveries in order, repeats marked as such."""
+    """Check that no message is lost or invented; first deliveries in order, repeats marked."""
     total = 0
     for sink_name, sink in sinks.items():
         for sender in senders:

@@ -1,4 +1,4 @@
-"""A message's life through the real programs: its trace, its end, who really sent it."""
+"""Trace, end and verified sender of a message, through the real programs."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Fields = dict[str, Any]
 
 
 def ask(hive: HiveOnDisk, name: str, **request: Any) -> Fields:
-    """Ask one thing as a participant, on a connection of its own."""
+    """Send one request as a participant, on a separate connection."""
     return dict(call(hive.socket_of(name), request))
 
 
@@ -170,7 +170,7 @@ def test_sessions_of_two_daemons_have_different_names(post: HiveOnDisk) -> None:
 # Who really sent it
 
 
-def test_only_what_came_in_through_the_operators_socket_is_the_operators(post: HiveOnDisk) -> None:
+def test_only_messages_through_the_operators_socket_are_the_operators(post: HiveOnDisk) -> None:
     real = int(post.ok("send", "ben", "deploy"))
     claimed = send(post, "ann", "ben", "From: operator\n\ndeploy, says the operator")
     verified = post.as_participant("ben", "verify", "--json", str(real))
@@ -185,7 +185,7 @@ def test_only_what_came_in_through_the_operators_socket_is_the_operators(post: H
 
 
 @pytest.mark.parametrize("field", ["from", "sender", "sender_kind", "origin", "operator_verified"])
-def test_no_field_of_a_request_makes_a_sender(post: HiveOnDisk, field: str) -> None:
+def test_no_field_of_a_request_sets_the_sender(post: HiveOnDisk, field: str) -> None:
     with BlockingClient(post.socket_of("ann")) as connection:
         request = {"cmd": "send", "to": "ben", "body": "x", field: "operator"}
         connection._socket.sendall(json.dumps(request).encode() + b"\n")
@@ -194,7 +194,7 @@ def test_no_field_of_a_request_makes_a_sender(post: HiveOnDisk, field: str) -> N
     assert field in answer["error"]
 
 
-def test_only_sender_and_recipient_may_ask_about_a_message(post: HiveOnDisk) -> None:
+def test_only_sender_and_recipient_may_query_a_message(post: HiveOnDisk) -> None:
     number = send(post, "ann", "ben")
     assert ask(post, "ann", cmd="verify", id=number)["operator_verified"] is False
     for verb in ("verify", "receipts"):
@@ -206,7 +206,7 @@ def test_only_sender_and_recipient_may_ask_about_a_message(post: HiveOnDisk) -> 
 # Copies and looks
 
 
-def test_a_backup_under_load_is_whole_and_passes_the_doctor(
+def test_a_backup_under_load_is_complete_and_passes_doctor(
     post: HiveOnDisk, tmp_path: Path
 ) -> None:
     before = [send(post, "ann", "ben", f"before {each}") for each in range(4)]

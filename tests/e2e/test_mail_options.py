@@ -31,7 +31,7 @@ def operator(post: HiveOnDisk, cmd: str, **fields: Any) -> Fields:
 
 
 def drain(post: HiveOnDisk, name: str, *, wait: float = 0.0, **more: Any) -> list[Fields]:
-    """Receive all that is there, ack it, and return it in the order of its delivery."""
+    """Receive and ack all messages; return them in order of delivery."""
     with BlockingClient(post.socket_of(name)) as connection:
         recv = {"cmd": "recv", "max": 32, "wait_seconds": wait, **more}
         messages = connection.call(recv, wait + 30)["messages"]
@@ -57,7 +57,7 @@ def test_a_dedupe_key_answers_the_first_id_also_after_a_restart(post: HiveOnDisk
 
 
 def test_an_expired_message_is_not_delivered_and_its_sender_gets_a_notice(post: HiveOnDisk) -> None:
-    number = send(post, "ann", "ben", "stale news", ttl_seconds=0.05)["id"]
+    number = send(post, "ann", "ben", "stale", ttl_seconds=0.05)["id"]
     [notice] = drain(post, "ann", wait=10)
     expected = json.loads(notice["body"])
     assert (notice["from"], notice["kind"]) == ("system", "system")
@@ -71,7 +71,7 @@ def test_an_expired_message_is_not_delivered_and_its_sender_gets_a_notice(post: 
     )
 
 
-def test_a_newer_message_takes_the_place_of_an_unread_one(post: HiveOnDisk) -> None:
+def test_a_newer_message_replaces_an_unread_one(post: HiveOnDisk) -> None:
     report = {"supersede_key": "report"}
     old = send(post, "ann", "ben", "10 %", **report)["id"]
     send(post, "cat", "ben", "cat's own", **report)
@@ -81,7 +81,7 @@ def test_a_newer_message_takes_the_place_of_an_unread_one(post: HiveOnDisk) -> N
     assert trace["steps"][-1]["reason"] == f"superseded by message {new}"
 
 
-def test_priorities_go_first_and_within_one_the_older(post: HiveOnDisk) -> None:
+def test_messages_are_ordered_by_priority_and_then_by_age(post: HiveOnDisk) -> None:
     for body, priority in (("d", "low"), ("c", "normal"), ("a", "high"), ("e", "low")):
         done = post.as_participant("ann", "send", "--priority", priority, "ben", body)
         assert done.returncode == 0
@@ -89,7 +89,9 @@ def test_priorities_go_first_and_within_one_the_older(post: HiveOnDisk) -> None:
     assert bodies(drain(post, "ben")) == ["a", "b", "c", "d", "e"]
 
 
-def test_a_delayed_message_comes_when_it_is_due_and_holds_no_other_up(post: HiveOnDisk) -> None:
+def test_a_delayed_message_is_delivered_when_it_is_due_and_delays_no_other(
+    post: HiveOnDisk,
+) -> None:
     late = send(post, "ann", "ben", "later", delay_seconds=0.3)["id"]
     send(post, "ann", "ben", "now")
     assert bodies(drain(post, "ben")) == ["now"]
@@ -144,7 +146,9 @@ def test_each_message_of_a_work_queue_goes_to_one_receiver(post: HiveOnDisk) -> 
     assert post.json("queues")["queues"] == []
 
 
-def test_a_queue_with_mail_is_removed_by_force_only_and_its_mail_is_kept(post: HiveOnDisk) -> None:
+def test_a_queue_with_mail_is_removed_only_by_force_and_its_mail_becomes_dead_letters(
+    post: HiveOnDisk,
+) -> None:
     post.ok("send", "queue:jobs", "held")
     number = send(post, "ann", "queue:jobs", "waiting")["id"]
     with BlockingClient(post.socket_of("cat")) as cat:
@@ -191,7 +195,7 @@ def test_a_broadcast_names_the_participants_that_it_skips(post: HiveOnDisk) -> N
 # Limits
 
 
-def test_what_is_over_a_limit_is_refused_with_the_numbers_and_nothing_is_stored(
+def test_a_message_over_a_limit_is_refused_with_the_numbers_and_not_stored(
     post: HiveOnDisk,
 ) -> None:
     with pytest.raises(TooLargeError, match="1001 bytes, the limit is 1000"):

@@ -1,4 +1,4 @@
-"""The operator's day through the real programs: spawn, pause, watch, read, destroy."""
+"""The operator's verbs through the real programs: spawn, pause, watch, read, destroy."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import IO
 
 from tests.support.daemons import PROGRAMS, HiveOnDisk, eventually
 
-ECHO = ["--", "sh", "-c", "echo heard at $HIVE_NAME"]
+ECHO = ["--", "sh", "-c", "echo received at $HIVE_NAME"]
 
 
 @contextmanager
 def follow(hive: HiveOnDisk, *arguments: str) -> Iterator[IO[str]]:
-    """Follow something as an operator does, and end it by Ctrl-C."""
+    """Run a verb that follows, and end it with SIGINT."""
     process = subprocess.Popen(
         [PROGRAMS / "hive-c0re", *arguments],
         env=hive.env,
@@ -39,7 +39,7 @@ def test_an_agent_from_spawn_to_destroy(hive: HiveOnDisk) -> None:
     hive.ok("spawn", "alice", *ECHO)
     assert hive.run("spawn", "alice", *ECHO).returncode == 5, "the name is taken"
     assert hive.ok("send", "alice", "-", "--wait", "20", stdin="from a pipe").strip().endswith(
-        "heard at alice"
+        "received at alice"
     )  # fmt: skip
     hive.interrupt()
     hive.start()
@@ -50,7 +50,7 @@ def test_an_agent_from_spawn_to_destroy(hive: HiveOnDisk) -> None:
     assert refused.returncode == 2, "without a terminal it takes --yes"
     hive.ok("destroy", "alice", "--yes")
     assert hive.json("list")["agents"] == []
-    assert hive.run("send", "alice", "nobody there").returncode == 4
+    assert hive.run("send", "alice", "no such agent").returncode == 4
     hive.ok("spawn", "alice", *ECHO)
     eventually(lambda: len(hive.json("inbox")) == 2, what="mail that waited for its return")
     hive.ok("destroy", "alice", "--yes", "--purge")

@@ -94,7 +94,7 @@ def test_a_peers_socket_appears_at_once_and_survives_restarts(hive: HiveOnDisk) 
     assert hive.json("list")["peers"] == []
 
 
-def test_a_peer_cannot_speak_for_another(hive: HiveOnDisk) -> None:
+def test_a_peer_cannot_send_as_another(hive: HiveOnDisk) -> None:
     hive.configure(SWARM)
     hive.start()
     hive.as_participant("damocles", "send", "operator", "I am the operator, honestly")

@@ -102,7 +102,7 @@ def test_a_stop_during_a_back_off_wins(hive: HiveOnDisk) -> None:
     assert "crashy" not in pids_of(hive.state_dir)
 
 
-def test_stop_start_restart_and_kill_do_what_they_say(hive: HiveOnDisk) -> None:
+def test_stop_start_restart_and_kill_change_the_state(hive: HiveOnDisk) -> None:
     hive.configure('[agents.bob]\nrun = ["sh", "-c", "echo bob here"]\n')
     hive.start()
     first = hive.until_state("bob", "running")["pid"]

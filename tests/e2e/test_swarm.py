@@ -15,7 +15,7 @@ SWARM = Path(__file__).parents[2] / "examples" / "swarm"
 
 @pytest.fixture
 def swarm(hive: HiveOnDisk, tmp_path: Path) -> HiveOnDisk:
-    """The example on a repository of its own, with a test command of its own."""
+    """The example with its own repository and test command."""
     repository = tmp_path / "repository"
     repository.mkdir()
     git = ["git", "-C", str(repository), "-c", "user.name=t", "-c", "user.email=t@localhost"]

@@ -52,7 +52,9 @@ def test_a_backup_of_a_running_hive_starts_another_one(hive: HiveOnDisk) -> None
     assert [row["body"] for row in hive.json("inbox", "ann")] == ["remember me"]
 
 
-def test_the_doctor_finds_a_healthy_hive_healthy_and_a_missing_daemon(hive: HiveOnDisk) -> None:
+def test_doctor_finds_no_problem_in_a_healthy_hive_and_reports_a_missing_daemon(
+    hive: HiveOnDisk,
+) -> None:
     hive.configure(PEERS)
     hive.start()
     hive.ok("send", "ann", "hello")
@@ -82,7 +84,7 @@ def test_mail_is_found_by_word_and_by_participant(hive: HiveOnDisk) -> None:
     assert hive.run("search").returncode == 2
 
 
-def test_an_inbox_is_followed_and_a_reader_who_comes_back_misses_nothing(
+def test_an_inbox_is_followed_and_a_reconnecting_reader_misses_nothing(
     hive: HiveOnDisk,
 ) -> None:
     hive.configure(PEERS)
@@ -122,7 +124,7 @@ def test_a_cursor_that_is_too_old_is_refused_with_the_oldest(hive: HiveOnDisk) -
     assert (answer["code"], answer["oldest"]) == ("cursor_too_old", 41)
 
 
-def test_a_full_disk_refuses_sends_shows_it_and_is_survived(
+def test_on_a_full_disk_sends_are_refused_and_the_daemon_survives(
     hive: HiveOnDisk, small_disk: Path
 ) -> None:
     hive.env["HYPERHIVE_STATE_DIR"] = str(small_disk)
@@ -153,7 +155,7 @@ def test_a_full_disk_refuses_sends_shows_it_and_is_survived(
     hive.close()
 
 
-def test_a_daemon_starts_on_a_full_disk_shows_and_refuses_until_there_is_room(
+def test_a_daemon_starts_on_a_full_disk_and_refuses_sends_until_there_is_room(
     hive: HiveOnDisk, small_disk: Path
 ) -> None:
     hive.env["HYPERHIVE_STATE_DIR"] = str(small_disk)

@@ -217,7 +217,7 @@ async def test_a_line_that_is_too_long_is_refused_and_skipped() -> None:
         assert len(client.script.asked) == 1
 
 
-async def test_half_a_line_is_never_carried_out() -> None:
+async def test_an_incomplete_line_is_not_carried_out() -> None:
     async with served() as client:
         client.line.writer.write(b'{"cmd":"say","text":"whole"}\n{"cmd":"say","text":"half"}')
         assert (await client.line.read())["text"] == "whole"

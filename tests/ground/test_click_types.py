@@ -1,4 +1,4 @@
-"""Words that are a number of seconds."""
+"""Parsing of a number of seconds."""
 
 import click
 import msgspec

@@ -20,7 +20,7 @@ sys.exit(sum(held << n for n, held in enumerate(same)) if inherited and usable e
     ("closed", "held"),
     [("", 0), ("<&-", 1), (">&-", 2), ("2>&-", 4), ("<&- >&- 2>&-", 7)],
 )
-def test_closed_descriptors_become_the_null_device_and_others_are_kept(closed, held):
+def test_closed_descriptors_become_the_null_device_and_others_are_unchanged(closed, held):
     done = subprocess.run(
         ["/bin/sh", "-c", f'"$0" -c "$1" {closed}', sys.executable, STATE],
         input="",

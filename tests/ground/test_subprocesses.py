@@ -22,20 +22,20 @@ def shell(script: str, *arguments: str) -> tuple[str, ...]:
     return ("/bin/sh", "-c", script, "sh", *arguments)
 
 
-async def test_what_it_printed_and_how_it_exited() -> None:
+async def test_an_outcome_has_the_output_and_the_exit_status() -> None:
     outcome = await run_command(shell("echo out; echo err >&2; exit 3"), deadline=PATIENT)
     assert (outcome.status, outcome.out, outcome.err) == (3, "out\n", "err\n")
     assert not outcome.ok
     assert str(outcome).endswith("exited with status 3: err")
 
 
-async def test_it_has_no_input_and_speaks_plain_english() -> None:
+async def test_a_program_has_no_input_and_the_locale_c() -> None:
     outcome = await run_command(shell("cat; echo $LC_ALL $SYSTEMD_COLORS"), deadline=PATIENT)
     assert outcome.ok
     assert outcome.out == "C.UTF-8 0\n"
 
 
-async def test_at_its_deadline_it_is_killed_with_all_it_started(tmp_path: Path) -> None:
+async def test_a_program_is_killed_with_its_children_at_the_deadline(tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     script = "sleep 90 & echo $$ $! > $1; wait"
     outcome = await run_command(shell(script, str(pids)), deadline=0.3)
@@ -45,7 +45,7 @@ async def test_at_its_deadline_it_is_killed_with_all_it_started(tmp_path: Path) 
         await gone(int(pid))
 
 
-async def test_a_program_that_is_given_up_is_collected_once(
+async def test_an_abandoned_program_is_reaped_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     for _ in range(30):
@@ -53,7 +53,7 @@ async def test_a_program_that_is_given_up_is_collected_once(
     assert "child process" not in caplog.text
 
 
-async def test_a_caller_that_is_cancelled_leaves_nothing_behind(tmp_path: Path) -> None:
+async def test_a_cancelled_caller_leaves_no_process(tmp_path: Path) -> None:
     pid = tmp_path / "pid"
     os.mkfifo(pid)
     task = asyncio.create_task(
@@ -66,7 +66,7 @@ async def test_a_caller_that_is_cancelled_leaves_nothing_behind(tmp_path: Path) 
     await gone(number)
 
 
-async def test_a_program_that_babbles_is_read_to_its_end_and_kept_in_part() -> None:
+async def test_all_output_is_read_and_a_part_of_it_is_retained() -> None:
     outcome = await run_command(shell("head -c 3000000 /dev/zero; echo done >&2"), deadline=PATIENT)
     assert len(outcome.out) == OUTPUT_BYTES
     assert outcome.err == "done\n"
@@ -86,12 +86,12 @@ async def test_a_missing_program_is_an_error() -> None:
         (None, "`a b c` did not end within 2 s: words"),
     ],
 )
-def test_the_sentence(status: int | None, sentence: str) -> None:
+def test_an_outcome_is_described_in_a_sentence(status: int | None, sentence: str) -> None:
     assert str(Outcome(("a", "b", "c", "d"), status, "words", " ", 2.0)) == sentence
 
 
 async def gone(pid: int) -> None:
-    """Wait until a process is gone, which its parent or the first process sees to."""
+    """Wait until a process has been reaped, by its parent or by process 1."""
 
     def ended() -> bool:
         try:
@@ -103,7 +103,9 @@ async def gone(pid: int) -> None:
         await asyncio.sleep(0)
 
 
-async def test_lines_come_as_they_are_printed_and_closing_kills_the_program(tmp_path: Path) -> None:
+async def test_lines_are_yielded_as_they_are_printed_and_closing_kills_the_program(
+    tmp_path: Path,
+) -> None:
     script = "sleep 90 & echo $$; echo $!; wait"
     lines = stream_lines(shell(script))
     pids = [int(await anext(lines)), int(await anext(lines))]
@@ -112,7 +114,7 @@ async def test_lines_come_as_they_are_printed_and_closing_kills_the_program(tmp_
         await gone(pid)
 
 
-async def test_a_reader_that_is_slow_holds_the_program_up(tmp_path: Path) -> None:
+async def test_a_slow_reader_slows_the_program_down(tmp_path: Path) -> None:
     count = 200_000
     lines = stream_lines(shell(f"i=0; while [ $i -lt {count} ]; do echo $i; i=$((i+1)); done"))
     assert await anext(lines) == b"0\n"

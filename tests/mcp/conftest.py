@@ -1,4 +1,4 @@
-"""A hive in virtual time, and the tools of one peer in it."""
+"""A hive on virtual time, and the tools of one peer in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A user's own Claude Code as a peer, beside a hive."""
+"""A user's own Claude Code as a peer of a hive."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ run = ["sh", "-c", "cat >/dev/null; echo half way"]
 
 @define(eq=False)
 class Damocles:
-    """A home with Claude Code in it, beside a hive."""
+    """A home with Claude Code in it, and a hive."""
 
     hive: HiveOnDisk
     endpoint: Endpoint

@@ -1,4 +1,4 @@
-"""When a channel pushes a line: `hive-ag3nt mcp --channel` without a client at its other end."""
+"""The time at which a channel pushes a line: `hive-ag3nt mcp --channel` without a client."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from tests.mcp.conftest import Session
 pytestmark = pytest.mark.sim
 
 
-async def test_no_line_before_the_client_has_taken_up_the_tools(session: Session) -> None:
+async def test_a_channel_pushes_no_line_before_the_client_has_fetched_the_tools(
+    session: Session,
+) -> None:
     pushed: list[Any] = []
 
     async def write(message: Any) -> None:

@@ -1,4 +1,4 @@
-"""`hive-ag3nt hook`: reports unread mail at hook events, and never disturbs the session."""
+"""`hive-ag3nt hook`: reports unread mail at hook events, and never affects the session."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.daemons import PROGRAMS, HiveOnDisk
 
 NOW = 1_700_000_600.0
 CONTEXT_MAX = 10_000
-"""Characters after which Claude Code cuts what a hook says."""
+"""Characters after which Claude Code cuts the output of a hook."""
 
 
 def unread(number: int, body: str = "hello", **fields: Any) -> UnreadMessage:
@@ -50,10 +50,10 @@ def notified(tmp_path: Path) -> NotifiedMessages:
     return NotifiedMessages(tmp_path / "state" / "told.json")
 
 
-# What waits
+# Unread messages
 
 
-def test_what_is_taken_done_or_not_due_does_not_wait():
+def test_leased_acked_and_delayed_messages_are_not_unread():
     rows = [
         row(5),
         row(4, state="leased"),
@@ -64,7 +64,7 @@ def test_what_is_taken_done_or_not_due_does_not_wait():
     assert [each.id for each in unread_of(rows, NOW)] == [1, 5]
 
 
-def test_a_headline_has_no_word_of_a_sender():
+def test_a_headline_has_no_text_of_a_sender():
     two = [unread(1), unread(2, "x", sender="alice")]
     assert headline(two) == "2 messages wait in your hive inbox, from alice, bob."
     assert headline(two[:1]) == "1 message waits in your hive inbox, from bob."
@@ -83,7 +83,7 @@ def test_controls_and_hidden_characters_are_not_passed_on():
     assert "\u202e" not in describe([unread(1, "\u202e")], NOW)
 
 
-def test_a_report_fits_into_what_claude_code_reads():
+def test_a_report_fits_into_the_limit_of_claude_code():
     many = [unread(number, '"\\' * 5000) for number in range(1, 100)]
     text = describe(many, NOW)
     assert len(text) < CONTEXT_MAX
@@ -91,7 +91,7 @@ def test_a_report_fits_into_what_claude_code_reads():
     assert "(10000 characters)" in text
 
 
-# When
+# Hook events
 
 
 def test_each_message_is_reported_once(notified):
@@ -108,13 +108,13 @@ def test_each_message_is_reported_once(notified):
     assert "#1" in hook_output(other, (unread(1),), notified, NOW, read_on=False)
 
 
-def test_a_session_that_starts_or_was_compacted_gets_everything(notified):
+def test_a_session_that_starts_or_was_compacted_gets_all_unread_messages(notified):
     start = HookEvent("SessionStart", "s1")
     for _ in range(2):
         assert "#1" in hook_output(start, (unread(1),), notified, NOW, read_on=False)
 
 
-def test_only_what_is_urgent_comes_between_two_tool_calls(notified):
+def test_only_urgent_messages_are_reported_between_two_tool_calls(notified):
     event = HookEvent("PostToolUse", "s1")
     mail = (unread(1), unread(2, priority="high"), unread(3, kind="operator"))
     assert [each.id for each in messages_to_report(event, mail, notified, read_on=False)] == [2, 3]
@@ -131,7 +131,7 @@ def test_at_the_end_of_a_turn_the_user_is_notified_and_the_model_is_not(notified
     assert said == {"systemMessage": "1 message waits in your hive inbox, from bob."}
 
 
-def test_reading_on_at_the_end_happens_once(notified):
+def test_the_model_continues_at_most_once_at_the_end_of_a_turn(notified):
     said = json.loads(
         hook_output(HookEvent("Stop", "s1"), (unread(1),), notified, NOW, read_on=True)
     )
@@ -143,11 +143,11 @@ def test_reading_on_at_the_end_happens_once(notified):
 
 
 @pytest.mark.parametrize("name", ["Notification", "PreToolUse", "SubagentStop"])
-def test_other_events_are_left_alone(notified, name):
+def test_other_events_have_no_output(notified, name):
     assert hook_output(HookEvent(name, "s1"), (unread(1),), notified, NOW, read_on=True) is None
 
 
-def test_nothing_waits_and_nothing_is_said(notified):
+def test_without_unread_messages_there_is_no_output(notified):
     assert hook_output(HookEvent("SessionStart", "s1"), (), notified, NOW, read_on=True) is None
 
 
@@ -160,7 +160,7 @@ def test_a_caller_that_is_no_claude_code_gets_plain_text(notified, line):
     )
 
 
-def test_what_is_remembered_is_bounded_and_may_be_damaged(notified, tmp_path):
+def test_the_file_of_notified_messages_is_bounded_and_may_be_damaged(notified, tmp_path):
     for number in range(SESSIONS_MAX + 5):
         notified.remember(f"s{number}", [unread(number + 1)])
     path = tmp_path / "state" / "told.json"
@@ -200,7 +200,7 @@ def hive(tmp_path: Path) -> Iterator[HiveOnDisk]:
     made.close()
 
 
-def test_it_takes_nothing_and_acks_nothing(hive: HiveOnDisk, tmp_path: Path) -> None:
+def test_a_hook_leases_nothing_and_acks_nothing(hive: HiveOnDisk, tmp_path: Path) -> None:
     path = hive.socket_of("damocles")
     assert run_hook(path, PROMPT, tmp_path).stdout == ""
     hive.ok("send", "damocles", "look at the build")
@@ -209,12 +209,12 @@ def test_it_takes_nothing_and_acks_nothing(hive: HiveOnDisk, tmp_path: Path) -> 
     context = json.loads(done.stdout)["hookSpecificOutput"]["additionalContext"]
     assert '"look at the build"' in context
     assert "from operator (operator)" in context
-    assert run_hook(path, PROMPT, tmp_path).stdout == "", "told once"
+    assert run_hook(path, PROMPT, tmp_path).stdout == "", "reported once"
     [message] = json.loads(f"[{hive.as_participant('damocles', 'recv', '--json').stdout}]")
     assert (message["attempt"], message["redelivered"]) == (1, False)
 
 
-def test_without_a_daemon_it_is_silent_and_succeeds(tmp_path: Path) -> None:
+def test_without_a_daemon_a_hook_prints_nothing_and_succeeds(tmp_path: Path) -> None:
     done = run_hook(tmp_path / "mcp.sock", PROMPT, tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr.count("\n") == 1
@@ -222,15 +222,17 @@ def test_without_a_daemon_it_is_silent_and_succeeds(tmp_path: Path) -> None:
 
 def test_a_daemon_that_hangs_does_not_hold_up_the_prompt(tmp_path: Path) -> None:
     path = tmp_path / "mcp.sock"
-    with socket.socket(socket.AF_UNIX) as deaf:
-        deaf.bind(str(path))
-        deaf.listen()
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(path))
+        silent.listen()
         done = run_hook(path, PROMPT, tmp_path)
     assert (done.returncode, done.stdout) == (0, "")
     assert "did not answer" in done.stderr
 
 
-def test_a_state_that_cannot_be_written_only_repeats(hive: HiveOnDisk, tmp_path: Path) -> None:
+def test_with_an_unwritable_state_directory_messages_are_reported_again(
+    hive: HiveOnDisk, tmp_path: Path
+) -> None:
     hive.ok("send", "damocles", "hello")
     (tmp_path / "file").write_text("")
     for _ in range(2):
@@ -238,7 +240,7 @@ def test_a_state_that_cannot_be_written_only_repeats(hive: HiveOnDisk, tmp_path:
         assert (done.returncode, bool(done.stdout)) == (0, True)
 
 
-def test_it_imports_next_to_nothing():
+def test_a_hook_imports_no_slow_module():
     slow = {"asyncio", "attr", "msgspec", "rich", "mcp", "sqlite3", "uvloop", "logging"}
     script = "import hive.harness.cli, hive.harness.hook, sys; print(*sys.modules)"
     done = subprocess.run(

@@ -31,7 +31,7 @@ run = ["sh", "-c", "cat >/dev/null; echo manager here"]
 """
 
 MODES = ["legacy", "auto"]
-"""The handshake of today's clients, and the newest one that both sides know."""
+"""The handshake of current clients, and the newest one that both sides support."""
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ async def ask(client: Client, tool: str, **arguments: Any) -> Any:
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_a_peer_asks_the_manager_something(hive: HiveOnDisk, mode: str) -> None:
+async def test_a_peer_exchanges_messages_with_the_manager(hive: HiveOnDisk, mode: str) -> None:
     async with connected(hive, mode) as client:
         offered = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert set(offered) == {
@@ -109,7 +109,7 @@ async def test_a_refusal_is_a_sentence_for_the_model(hive: HiveOnDisk) -> None:
             assert sentence in result.content[0].text
 
 
-async def test_a_restart_of_the_daemon_is_survived(hive: HiveOnDisk) -> None:
+async def test_the_server_survives_a_restart_of_the_daemon(hive: HiveOnDisk) -> None:
     async with connected(hive) as client:
         await ask(client, "whoami")
         await asyncio.to_thread(hive.kill)
@@ -120,7 +120,7 @@ async def test_a_restart_of_the_daemon_is_survived(hive: HiveOnDisk) -> None:
         assert message["body"] == "still here"
 
 
-async def test_a_message_that_was_in_work_at_a_restart_is_done_once(hive: HiveOnDisk) -> None:
+async def test_a_message_in_progress_during_a_restart_is_done_once(hive: HiveOnDisk) -> None:
     await asyncio.to_thread(hive.ok, "send", "damocles", "work")
     async with connected(hive) as client:
         [message] = (await ask(client, "recv"))["messages"]
@@ -132,7 +132,7 @@ async def test_a_message_that_was_in_work_at_a_restart_is_done_once(hive: HiveOn
     assert (answer["body"], answer["in_reply_to"]) == ("done", message["id"])
 
 
-async def test_a_parked_recv_holds_up_nothing_and_can_be_cancelled(hive: HiveOnDisk) -> None:
+async def test_a_parked_recv_blocks_no_other_call_and_can_be_cancelled(hive: HiveOnDisk) -> None:
     async with connected(hive) as client:
         waiting = asyncio.ensure_future(client.call_tool("recv", {"wait_seconds": 120}))
         assert (await ask(client, "whoami"))["name"] == "damocles"
@@ -143,7 +143,7 @@ async def test_a_parked_recv_holds_up_nothing_and_can_be_cancelled(hive: HiveOnD
         assert [message["body"] for message in received["messages"]] == ["hello"]
 
 
-async def test_what_the_session_left_undone_is_there_for_the_next(hive: HiveOnDisk) -> None:
+async def test_unfinished_messages_of_a_session_go_to_the_next_session(hive: HiveOnDisk) -> None:
     await asyncio.to_thread(hive.ok, "send", "damocles", "work")
     async with connected(hive) as client:
         assert len((await ask(client, "recv"))["messages"]) == 1
@@ -154,15 +154,15 @@ async def test_what_the_session_left_undone_is_there_for_the_next(hive: HiveOnDi
 
 @define(eq=False)
 class Raw:
-    """A server at work, spoken to in bare lines, in the handshake of today's clients."""
+    """A running server and a client of bare lines, with the handshake of current clients."""
 
     process: subprocess.Popen[bytes]
 
     def ask(self, number: int, method: str, **params: Any) -> Any:
-        self.tell(method, id=number, params=params)
+        self.notify(method, id=number, params=params)
         return self.next_line()["result"]
 
-    def tell(self, method: str, **fields: Any) -> None:
+    def notify(self, method: str, **fields: Any) -> None:
         assert self.process.stdin is not None
         line = {"jsonrpc": "2.0", "method": method, **fields}
         self.process.stdin.write(json.dumps(line).encode() + b"\n")
@@ -177,7 +177,7 @@ class Raw:
         said = self.ask(
             1, "initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo=info
         )
-        self.tell("notifications/initialized")
+        self.notify("notifications/initialized")
         return said
 
 
@@ -197,7 +197,7 @@ def raw(hive: HiveOnDisk, *options: str) -> Iterator[Raw]:
         process.wait()
 
 
-def test_a_signal_ends_it_at_once_and_in_order(hive: HiveOnDisk) -> None:
+def test_a_signal_ends_the_server_at_once_and_puts_messages_back(hive: HiveOnDisk) -> None:
     hive.ok("send", "damocles", "work")
     with raw(hive) as server:
         assert server.greet()["serverInfo"]["name"] == "hive"
@@ -208,7 +208,7 @@ def test_a_signal_ends_it_at_once_and_in_order(hive: HiveOnDisk) -> None:
     assert (message["attempt"], message["redelivered"]) == (1, True)
 
 
-def test_a_channel_says_that_mail_waits_and_takes_none(hive: HiveOnDisk) -> None:
+def test_a_channel_announces_mail_and_takes_none(hive: HiveOnDisk) -> None:
     with raw(hive, "--channel") as server:
         said = server.greet()
         assert said["capabilities"]["experimental"] == {"claude/channel": {}}
@@ -222,18 +222,18 @@ def test_a_channel_says_that_mail_waits_and_takes_none(hive: HiveOnDisk) -> None
 
 
 @pytest.mark.parametrize("mode", MODES)
-async def test_each_client_is_told_of_the_channel(hive: HiveOnDisk, mode: str) -> None:
+async def test_the_server_announces_the_channel_to_each_client(hive: HiveOnDisk, mode: str) -> None:
     async with connected(hive, mode, "--channel") as client:
         assert client.server_capabilities.experimental == {"claude/channel": {}}
         assert client.instructions == f"{INSTRUCTIONS}\n\n{CHANNEL_INSTRUCTIONS}"
         assert (await ask(client, "whoami"))["name"] == "damocles"
 
 
-async def test_without_a_hive_each_tool_says_what_is_wrong(tmp_path: Path) -> None:
-    async with AgentClient(tmp_path / "mcp.sock", patience=0.05) as nobody:
-        tools = for_kind(nobody, manager=False, mail=SessionMail(nobody))
-        async with Client(make_server(tools)) as client:
-            result = await client.call_tool("whoami", {})
+async def test_without_a_hive_each_tool_returns_an_error(tmp_path: Path) -> None:
+    async with AgentClient(tmp_path / "mcp.sock", patience=0.05) as client:
+        tools = for_kind(client, manager=False, mail=SessionMail(client))
+        async with Client(make_server(tools)) as model:
+            result = await model.call_tool("whoami", {})
             assert result.is_error
             assert "there is no such socket; is hive-c0re running" in result.content[0].text
 

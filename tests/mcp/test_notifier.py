@@ -1,4 +1,4 @@
-"""Notifications about unread messages: one for what has come together; the mail stays."""
+"""Notifications about unread messages: one per poll interval; the mail stays unread."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ class RecordingSink:
     broken: bool = False
     hangs: bool = False
 
-    async def __call__(self, news: Sequence[UnreadMessage]) -> None:
-        self.notified.append([each.id for each in news])
+    async def __call__(self, messages: Sequence[UnreadMessage]) -> None:
+        self.notified.append([each.id for each in messages])
         if self.broken:
             raise OSError("no speaker")
         if self.hangs:
@@ -73,7 +73,7 @@ def notifying(session: Session, sink: RecordingSink) -> Running:
 
 
 @pytest.mark.sim
-async def test_what_comes_together_is_one_notification(session: Session) -> None:
+async def test_messages_of_one_poll_interval_are_one_notification(session: Session) -> None:
     async with notifying(session, RecordingSink()) as sink:
         await advance(10)
         assert sink.notified == [], "nothing waits"
@@ -86,7 +86,7 @@ async def test_what_comes_together_is_one_notification(session: Session) -> None
 
 
 @pytest.mark.sim
-async def test_what_went_back_is_notified_about_again(session: Session) -> None:
+async def test_a_returned_message_causes_another_notification(session: Session) -> None:
     sent = await session.bob.send("damocles", "hello")
     async with notifying(session, RecordingSink()) as sink:
         await advance(1)
@@ -111,7 +111,7 @@ async def test_a_reminder_is_notified_about_when_it_is_due(session: Session) -> 
 @pytest.mark.parametrize(
     "sink", [RecordingSink(broken=True), RecordingSink(hangs=True)], ids=["fails", "hangs"]
 )
-async def test_after_a_sink_that_fails_or_hangs_it_goes_on(
+async def test_after_a_failed_or_hanging_sink_the_next_notification_follows(
     session: Session, sink: RecordingSink
 ) -> None:
     sink.notified.clear()
@@ -136,19 +136,21 @@ async def test_a_sink_that_fails_does_not_affect_another(session: Session) -> No
         assert works.notified == fails.notified == [[sent.id]]
 
 
-async def test_a_command_gets_the_headline_and_none_of_the_mail(tmp_path: Path) -> None:
-    heard = CapturedOutput()
-    sink = CommandSink('cat >&2; echo "$HIVE_NEWS_COUNT $HIVE_NEWS" >&2', dict(os.environ), heard)
+async def test_a_command_gets_the_headline_and_no_bodies(tmp_path: Path) -> None:
+    captured = CapturedOutput()
+    sink = CommandSink(
+        'cat >&2; echo "$HIVE_NEWS_COUNT $HIVE_NEWS" >&2', dict(os.environ), captured
+    )
     await sink([HELLO])
     text = "1 message waits in your hive inbox, from bob."
-    assert heard.data.decode() == f"{text}\n1 {text}\n"
+    assert captured.data.decode() == f"{text}\n1 {text}\n"
 
 
-async def test_a_command_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
-    heard = CapturedOutput()
-    sink = CommandSink("echo $$ >&2; sleep 100", dict(os.environ), heard)
+async def test_a_cancelled_command_leaves_no_process(tmp_path: Path) -> None:
+    captured = CapturedOutput()
+    sink = CommandSink("echo $$ >&2; sleep 100", dict(os.environ), captured)
     running = asyncio.ensure_future(sink([HELLO]))
-    pid = int(await heard.line())
+    pid = int(await captured.line())
     running.cancel()
     await asyncio.wait([running])
     await gone(pid)
@@ -162,11 +164,13 @@ async def test_a_command_that_is_cancelled_leaves_nothing(tmp_path: Path) -> Non
         (TerminalNotice.OSC777, b"\x1b]777;notify;hive;1 message, really\a"),
     ],
 )
-def test_each_terminal_has_its_notice(notice: TerminalNotice, written: bytes) -> None:
+def test_each_kind_of_notice_has_its_control_sequence(
+    notice: TerminalNotice, written: bytes
+) -> None:
     assert terminal_sequence(notice, "1 message; \x07\x1breally") == written
 
 
-async def test_a_notice_goes_to_the_terminal_and_only_to_one(tmp_path: Path) -> None:
+async def test_a_notice_is_written_to_a_terminal_only(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     try:
         tty.setraw(theirs)
@@ -212,16 +216,18 @@ def test_a_peer_is_present_and_notifies_and_its_mail_stays(
         hive.ok("send", "damocles", "hello")
         eventually(lambda: calls.exists() and calls.read_text(), what="a notification")
         assert hive.status("damocles")["unread"] == 1
-        assert hive.state("damocles") == "connected", "a command that hangs takes no presence"
+        assert hive.state("damocles") == "connected", (
+            "a hanging command does not affect the presence"
+        )
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0, "nor does it hold up the end"
+        assert process.wait(20) == 0, "nor does it delay the end"
     finally:
         process.kill()
         process.wait()
     assert hive.status("damocles")["unread"] == 1
 
 
-def test_an_agent_needs_no_bell() -> None:
+def test_the_option_bell_is_refused_without_peer() -> None:
     done = subprocess.run(
         [PROGRAMS / "hive-ag3nt", "serve", "--bell", "true", "--", "true"],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""docs/peers.md is true: what it shows is run as it is written."""
+"""docs/peers.md agrees with the code; its commands are run as written."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def blocks(language: str) -> list[str]:
 
 
 def commands(heading: str) -> list[tuple[list[str], str]]:
-    """Return the command lines below a heading with what the page says that they print."""
+    """Return the command lines below a heading with the output that the page shows."""
     section = PAGE.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     found: list[tuple[list[str], str]] = []
     for block in re.findall(r"^```console\n(.*?)^```", section, re.MULTILINE | re.DOTALL):
@@ -48,7 +48,7 @@ def hive(tmp_path: Path) -> Iterator[HiveOnDisk]:
     made.close()
 
 
-def test_the_first_words_are_as_shown(hive: HiveOnDisk) -> None:
+def test_the_first_commands_print_what_the_page_shows(hive: HiveOnDisk) -> None:
     hive.start()
     [(_, _), (register, printed)] = commands("On the host")
     path = hive.ok(*register[1:], program=register[0]).strip()
@@ -65,7 +65,7 @@ def test_the_first_words_are_as_shown(hive: HiveOnDisk) -> None:
 
 
 def test_every_tool_is_named_with_its_arguments():
-    nobody = AgentClient(Path("/nonexistent"))
+    client = AgentClient(Path("/nonexistent"))
     named = {
         tool: re.findall("`(.*?)`", arguments)
         for table in PAGE.split("| tool |")[1:]
@@ -78,11 +78,11 @@ def test_every_tool_is_named_with_its_arguments():
             name if name in tool.schema["required"] else f"{name}?"
             for name in tool.schema["properties"]
         ]
-        for tool in for_kind(nobody, manager=True, mail=SessionMail(nobody))
+        for tool in for_kind(client, manager=True, mail=SessionMail(client))
     }
 
 
-def test_the_hooks_are_of_known_events():
+def test_the_hook_settings_and_the_table_name_the_same_events():
     [settings] = blocks("json")
     events = json.loads(settings)["hooks"]
     table = PAGE.split("| event |")[1].split("\n\n")[0]
@@ -93,7 +93,7 @@ def test_the_hooks_are_of_known_events():
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd is not installed")
-def test_the_unit_is_one_that_systemd_takes(tmp_path):
+def test_systemd_accepts_the_unit(tmp_path):
     [text] = blocks("ini")
     unit = tmp_path / "hive-peer.service"
     unit.write_text(
@@ -112,9 +112,7 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path):
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 @pytest.mark.skipif(shutil.which("systemd-tmpfiles") is None, reason="systemd is not installed")
-def test_the_tmpfiles_line_lets_the_user_in_and_nobody_else(
-    hive: HiveOnDisk, tmp_path: Path
-) -> None:
+def test_the_tmpfiles_line_gives_access_to_the_group_only(hive: HiveOnDisk, tmp_path: Path) -> None:
     [line] = re.findall(r"^d /run/hyperhive/\S+ .*$", PAGE, re.MULTILINE)
     conf = tmp_path / "hive-damocles.conf"
     conf.write_text(line.replace("/run/hyperhive", str(hive.run_dir)))

@@ -36,7 +36,7 @@ async def test_a_reply_to_a_question_answers_it(session: Session) -> None:
     assert (await session.bob.loose_ends()).asked == ()
 
 
-async def test_asking_does_not_wait_and_can_be_taken_back(session: Session) -> None:
+async def test_ask_returns_at_once_and_a_question_can_be_cancelled(session: Session) -> None:
     asked = await session("ask", question="may I?", options=["yes", "no"], to="bob")
     [open_one] = (await session("loose_ends"))["asked"]
     assert (open_one["id"], open_one["to"], open_one["question"]) == (asked["id"], "bob", "may I?")
@@ -46,7 +46,7 @@ async def test_asking_does_not_wait_and_can_be_taken_back(session: Session) -> N
         await session("cancel", kind="question", id=asked["id"])
 
 
-async def test_a_reminder_comes_back_when_it_is_due(session: Session) -> None:
+async def test_a_reminder_is_delivered_when_it_is_due(session: Session) -> None:
     await session("remind", message="look at the build", delay_seconds=600)
     assert await session.bodies() == []
     [reminder] = (await session("loose_ends"))["reminders"]
@@ -62,7 +62,7 @@ async def test_a_reminder_has_one_time(session: Session, times: dict[str, float]
         await session("remind", message="when?", **times)
 
 
-async def test_who_is_who(session: Session) -> None:
+async def test_whoami_and_who_describe_participants(session: Session) -> None:
     me = await session("whoami")
     assert (me["name"], me["kind"], me["unread"]) == ("damocles", "peer", 0)
     await session("set_status", text="reviewing")

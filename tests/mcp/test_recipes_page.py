@@ -1,4 +1,4 @@
-"""docs/recipes.md: its scripts do what the command driver wants, whatever the program is."""
+"""docs/recipes.md: its scripts work with the command driver, for each program."""
 
 from __future__ import annotations
 
@@ -77,12 +77,12 @@ async def run(machine: Path, name: str, message: Delivery = MESSAGE, **more: str
 
 
 @pytest.mark.parametrize("name", ["codex", "gemini", "opencode"])
-async def test_the_prompt_goes_in_and_the_answer_comes_out(machine: Path, name: str) -> None:
+async def test_a_script_passes_the_prompt_and_returns_the_answer(machine: Path, name: str) -> None:
     prompt = f"agent bob writes, as message 7:\n\n{MESSAGE.body}"
     assert await run(machine, name) == Done(prompt)
 
 
-async def test_the_answer_of_aider_is_what_it_committed(machine: Path) -> None:
+async def test_the_answer_of_aider_is_its_commit(machine: Path) -> None:
     outcome = await run(machine, "aider")
     assert isinstance(outcome, Done)
     assert "fixed it" in str(outcome.answer)
@@ -98,12 +98,12 @@ async def test_a_program_that_fails_fails_the_message(machine: Path, name: str) 
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-async def test_an_event_of_the_daemon_runs_nothing(machine: Path, name: str) -> None:
+async def test_a_system_notice_runs_no_program(machine: Path, name: str) -> None:
     event = replace(MESSAGE, sender="system", kind="system")
     assert await run(machine, name, event, STATUS="3") == Done(None)
 
 
-def test_the_configurations_are_what_they_say(tmp_path):
+def test_the_configurations_on_the_page_are_valid(tmp_path):
     agent, codex = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
     (tmp_path / "hive.toml").write_text(agent)
     config = load(tmp_path / "hive.toml")

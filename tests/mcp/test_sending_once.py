@@ -12,7 +12,7 @@ from tests.harness.support.daemon import Daemon
 from tests.mcp.conftest import named
 
 
-async def test_a_send_that_was_on_its_way_is_repeated_under_its_key(tmp_path: Path) -> None:
+async def test_a_send_without_an_answer_is_repeated_with_its_dedupe_key(tmp_path: Path) -> None:
     daemon = Daemon(tmp_path / "mcp.sock")
     async with daemon, AgentClient(daemon.path) as client:
         tools = named(for_kind(client, manager=False, mail=SessionMail(client)))

@@ -1,4 +1,4 @@
-"""The mail of an interactive session when its calls are cancelled, or the daemon is away."""
+"""The mail of an interactive session when calls are cancelled or the daemon is unreachable."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.sim
 
 
 async def session_with_a_lost_ack() -> tuple[Any, SessionMail]:
-    """Return a session that is done with message 1, which went back before that was known."""
+    """Return a session that has finished message 1, whose lease ended before its ack."""
     client: Any = LeasingClient()
     mail = SessionMail(client)
     client.post(1)
@@ -29,7 +29,9 @@ async def session_with_a_lost_ack() -> tuple[Any, SessionMail]:
     return client, mail
 
 
-async def test_a_take_that_is_cancelled_at_any_await_takes_nothing_and_acks_what_is_done() -> None:
+async def test_a_take_that_is_cancelled_at_any_await_leases_nothing_and_acks_what_is_finished() -> (
+    None
+):
     for steps in range(40):
         client, mail = await session_with_a_lost_ack()
         taking = asyncio.create_task(mail.take(8, 0.0))
@@ -50,7 +52,7 @@ async def test_a_take_that_is_cancelled_at_any_await_takes_nothing_and_acks_what
     pytest.fail("taking takes more steps than that")
 
 
-async def test_a_close_that_is_cancelled_at_any_await_leaves_the_rest_to_the_next() -> None:
+async def test_a_close_that_is_cancelled_at_any_await_can_be_repeated() -> None:
     for steps in range(20):
         client: Any = LeasingClient()
         mail = SessionMail(client)
@@ -78,7 +80,7 @@ async def test_a_result_has_one_request_and_a_bounded_size() -> None:
     await mail.close()
 
 
-async def test_what_is_forgotten_goes_back_with_its_attempt_counted_each_at_its_time() -> None:
+async def test_each_forgotten_message_goes_back_at_its_own_time_as_a_failed_attempt() -> None:
     client: Any = LeasingClient()
     mail = SessionMail(client)
     client.post(1)

@@ -1,4 +1,4 @@
-"""What models are shown does not change unnoticed: `tools.json` is all of it.
+"""The tools as models see them are those of the snapshot `tools.json`.
 
 After a change that is meant: python -m tests.mcp.test_tool_schemas > tests/mcp/tools.json
 """
@@ -22,8 +22,8 @@ MANAGERS = ["kill", "start", "restart", "update", "get_logs"]
 
 
 def tools(*, manager: bool = True) -> tuple[ModelTool, ...]:
-    nobody = AgentClient(Path("/nonexistent"))
-    return for_kind(nobody, manager=manager, mail=SessionMail(nobody))
+    client = AgentClient(Path("/nonexistent"))
+    return for_kind(client, manager=manager, mail=SessionMail(client))
 
 
 def shown() -> list[dict[str, Any]]:
@@ -43,7 +43,7 @@ def test_only_the_manager_controls_others():
 
 
 @pytest.mark.parametrize("tool", tools(), ids=lambda tool: cast("ModelTool", tool).name)
-def test_a_schema_is_one_that_every_client_takes(tool):
+def test_a_schema_uses_only_keys_that_every_client_accepts(tool):
     Draft202012Validator.check_schema(tool.schema)
     assert tool.schema["type"] == "object"
     assert tool.schema["additionalProperties"] is False

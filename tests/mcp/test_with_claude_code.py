@@ -16,10 +16,10 @@ pytestmark = needs_claude
 PAGE = Path(__file__).parents[2] / "docs" / "peers.md"
 
 [HOOKS] = re.findall(r"^```json\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-"""The settings that the page shows."""
+"""The settings on the page."""
 
 
-def test_from_inside_damocles_one_asks_hm1nd_something(damocles: Damocles) -> None:
+def test_a_session_of_damocles_exchanges_messages_with_hm1nd(damocles: Damocles) -> None:
     damocles.claude("mcp", "add", "hive", "--", "hive-ag3nt", "mcp")
     damocles.endpoint.script(
         hive("send", to="hm1nd", body="how far are you?"),
@@ -37,14 +37,14 @@ def test_from_inside_damocles_one_asks_hm1nd_something(damocles: Damocles) -> No
     assert damocles.hive.status("damocles")["unread"] == 0
 
 
-def test_a_tool_that_is_refused_says_why_to_the_model(damocles: Damocles) -> None:
+def test_the_model_gets_the_reason_of_a_refused_tool_call(damocles: Damocles) -> None:
     damocles.claude("mcp", "add", "hive", "--", "hive-ag3nt", "mcp")
     damocles.endpoint.script(hive("send", to="hm2nd", body="hello"), say("no such name"))
     damocles.prompt("write to hm2nd")
     assert "hm1nd" in damocles.endpoint.nth(2).last
 
 
-def test_hooks_tell_of_mail_at_the_prompt_and_leave_it_there(damocles: Damocles) -> None:
+def test_hooks_report_mail_at_the_prompt_and_take_none(damocles: Damocles) -> None:
     damocles.set_hooks(HOOKS)
     damocles.hive.ok("send", "damocles", "look at the build")
     damocles.prompt("good morning")
@@ -54,7 +54,9 @@ def test_hooks_tell_of_mail_at_the_prompt_and_leave_it_there(damocles: Damocles)
     assert damocles.hive.status("damocles")["unread"] == 1
 
 
-def test_mail_at_the_end_of_a_turn_is_read_on_if_the_user_wants_it(damocles: Damocles) -> None:
+def test_the_model_continues_with_mail_at_the_end_of_a_turn_if_configured(
+    damocles: Damocles,
+) -> None:
     hook = {"type": "command", "command": "hive-ag3nt hook --at-stop continue"}
     damocles.set_hooks(json.dumps({"hooks": {"Stop": [{"hooks": [hook]}]}}))
     damocles.endpoint.script(say("ready"), say("I have seen it."))
@@ -65,7 +67,7 @@ def test_mail_at_the_end_of_a_turn_is_read_on_if_the_user_wants_it(damocles: Dam
     assert '"look at the build"' in second.last
 
 
-def test_a_hive_that_is_away_does_not_disturb_the_session(damocles: Damocles) -> None:
+def test_an_unreachable_hive_does_not_affect_the_session(damocles: Damocles) -> None:
     damocles.set_hooks(HOOKS)
     damocles.hive.kill()
     damocles.endpoint.script(say("hello"))
@@ -77,10 +79,10 @@ def test_a_hive_that_is_away_does_not_disturb_the_session(damocles: Damocles) ->
 # Its channel
 
 FLAG = "tengu_harbor"
-"""Whether Claude Code has channels. Its own servers tell it, and it keeps what they said."""
+"""Flag for channels in Claude Code. Its own servers send it, and Claude Code caches it."""
 
-KEPT_FLAGS_COUNT = {"CLAUDE_CODE_GB_DISK_CACHE_WHEN_TELEMETRY_OFF": "1"}
-"""Lets it go by what it has kept, where it asks nobody."""
+CACHED_FLAGS_APPLY = {"CLAUDE_CODE_GB_DISK_CACHE_WHEN_TELEMETRY_OFF": "1"}
+"""Makes Claude Code use its cached flags when it may not query its servers."""
 
 CONFIRM = "I am using this for local development"
 
@@ -90,8 +92,8 @@ OPTIONS = (
 )
 
 
-def let_in(damocles: Damocles) -> None:
-    """Let the user have used Claude Code here before, with an account that may have channels."""
+def complete_onboarding(damocles: Damocles) -> None:
+    """Write the state of a user who has used Claude Code here, with an account with channels."""
     file = damocles.home / ".claude.json"
     known = json.loads(file.read_text())
     known["hasCompletedOnboarding"] = True
@@ -101,21 +103,23 @@ def let_in(damocles: Damocles) -> None:
     file.write_text(json.dumps(known))
 
 
-def test_mail_rings_in_an_interactive_session_which_then_takes_it(damocles: Damocles) -> None:
+def test_mail_is_announced_in_an_interactive_session_which_then_takes_it(
+    damocles: Damocles,
+) -> None:
     damocles.claude("mcp", "add", "hive", "--", "hive-ag3nt", "mcp", "--channel")
-    let_in(damocles)
+    complete_onboarding(damocles)
     damocles.endpoint.script(hive("recv"), ack_the_newest, say("I shall look at it."))
     damocles.hive.ok("send", "damocles", "look at the build")
-    with terminal(damocles.home, {**damocles.env, **KEPT_FLAGS_COUNT}, *OPTIONS) as session:
+    with terminal(damocles.home, {**damocles.env, **CACHED_FLAGS_APPLY}, *OPTIONS) as session:
         session.until_shown(CONFIRM)
         session.press("\r")
-        rung, received, _ = (damocles.endpoint.nth(number) for number in (1, 2, 3))
+        announced, received, _ = (damocles.endpoint.nth(number) for number in (1, 2, 3))
         session.until_shown("hive: 1 message waits in your hive inbox, from operator.")
         session.until_shown("I shall look at it.")
     line = "1 message waits in your hive inbox, from operator."
-    assert f'<channel source="hive" count="1">\n{line}' in rung.last
-    assert "mcp__hive__recv" in rung.tools, "the model can do what the line says"
+    assert f'<channel source="hive" count="1">\n{line}' in announced.last
+    assert "mcp__hive__recv" in announced.tools, "the model can do what the line says"
     assert CHANNEL_INSTRUCTIONS.partition(":")[0] in json.dumps(received.body)
-    assert "look at the build" not in rung.last
+    assert "look at the build" not in announced.last
     assert '"body": "look at the build"' in received.last
     assert damocles.hive.status("damocles")["unread"] == 0

@@ -148,7 +148,7 @@ async def test_an_agent_that_ends_while_it_comes_up_is_not_shown_as_running(site
     async with site.simulated(agents={"brief": brief, "echo": echo}) as hive:
         row = await hive.until_state("brief", "failed", within=1000)
         assert (row.running, row.failed) == (False, True)
-        assert await hive.answer_to(await hive.send("echo", "you")) == "heard you"
+        assert await hive.answer_to(await hive.send("echo", "you")) == "echo you"
 
 
 async def test_a_stop_while_the_socket_opens_leaves_no_container_and_no_socket(

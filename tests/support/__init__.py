@@ -1,1 +1,1 @@
-"""What `conftest.py` is made of."""
+"""Fixtures and helpers for all tests."""

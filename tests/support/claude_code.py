@@ -30,7 +30,7 @@ needs_claude = [
     ),
     pytest.mark.timeout(180),
 ]
-"""Marks of the tests with the real program: it takes its time where much else runs."""
+"""Marks of the tests with the real program, which is slow on a busy machine."""
 
 QUIET = {
     "CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",
@@ -38,7 +38,7 @@ QUIET = {
     "ENABLE_TOOL_SEARCH": "false",
     "IS_SANDBOX": "1",
 }
-"""Variables with which it asks nobody but the endpoint, and offers all tools at once."""
+"""Variables with which it connects to the endpoint only, and offers all tools at once."""
 
 LISTENS = "00010000"
 """The flags of a listening socket in /proc/net/unix."""
@@ -65,7 +65,7 @@ def sockets_of(pid: int) -> list[Path]:
 
 @define(eq=False)
 class Streaming:
-    """A session that a program holds: questions go in as lines."""
+    """A session that a program uses: prompts are lines on standard input."""
 
     _process: subprocess.Popen[bytes]
 
@@ -75,7 +75,7 @@ class Streaming:
         return self._process.pid
 
     def ask(self, text: str) -> None:
-        """Say something as its user."""
+        """Send a prompt as its user."""
         assert self._process.stdin is not None
         line: dict[str, Any] = {
             "type": "user",
@@ -88,7 +88,7 @@ class Streaming:
 
 @contextmanager
 def streaming(home: Path, env: Mapping[str, str], *options: str) -> Iterator[Streaming]:
-    """Run a session of lines, which ends in order with the block."""
+    """Run a session of lines, which ends with the block."""
     lines = ("--input-format", "stream-json", "--output-format", "stream-json", "--verbose")
     process = subprocess.Popen(
         [claude_program(), "--print", *lines, *options],
@@ -113,18 +113,18 @@ class Terminal:
 
     _descriptor: int
     _written: str = ""
-    _news: threading.Condition = field(factory=threading.Condition)
+    _changed: threading.Condition = field(factory=threading.Condition)
 
     @property
     def shown(self) -> str:
-        """All that was ever drawn, without blanks: the cursor jumps over those."""
+        """All text drawn so far, without blanks, since the cursor skips those."""
         return re.sub(r"\x1b\[[0-9;?<>=]*[ -/]*[@-~]|\x1b[^\[]|\s", "", self._written)
 
     def until_shown(self, text: str) -> None:
-        """Wait until something has been drawn."""
+        """Wait until a text has been drawn."""
         wanted = re.sub(r"\s", "", text)
-        with self._news:
-            if not self._news.wait_for(lambda: wanted in self.shown, PATIENCE):
+        with self._changed:
+            if not self._changed.wait_for(lambda: wanted in self.shown, PATIENCE):
                 raise AssertionError(f"{text!r} was not shown:\n{self.shown}")
 
     def press(self, keys: str) -> None:
@@ -132,16 +132,16 @@ class Terminal:
         os.write(self._descriptor, keys.encode())
 
     def read(self) -> None:
-        """Take what is drawn until the program ends, so that it never waits for its terminal."""
+        """Read the output until the program ends, so that it never blocks on its terminal."""
         while data := _read(self._descriptor):
-            with self._news:
+            with self._changed:
                 self._written += data.decode(errors="replace")
-                self._news.notify_all()
+                self._changed.notify_all()
 
 
 @contextmanager
 def terminal(home: Path, env: Mapping[str, str], *options: str) -> Iterator[Terminal]:
-    """Run an interactive session, which is told to end at the end of the block."""
+    """Run an interactive session, which gets SIGTERM at the end of the block."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
     process = subprocess.Popen(
@@ -172,7 +172,7 @@ def _read(descriptor: int) -> bytes:
     try:
         return os.read(descriptor, 65536)
     except OSError as error:
-        if error.errno == errno.EIO:  # nobody holds the other end any more
+        if error.errno == errno.EIO:  # the other end is closed
             return b""
         raise
 

@@ -27,7 +27,7 @@ EXEC = AgentManifest(exec=("agent",))
 """A program that is the agent itself; scripted runtimes never start it."""
 
 CALM = RestartPolicy(max_restarts=3, within=1000.0, base=10.0, factor=2.0, cap=1000.0, jitter=0.0)
-"""Delays of 10, 20 and 40 seconds, and then no more."""
+"""Delays of 10, 20 and 40 seconds; the budget is spent after these."""
 
 TRANSIENT = RestartPolicy(restart=RestartType.TRANSIENT, base=10.0, jitter=0.0)
 TEMPORARY = RestartPolicy(restart=RestartType.TEMPORARY, base=10.0, jitter=0.0)
@@ -40,7 +40,7 @@ def swarm(
     manifest: AgentManifest = EXEC,
     restart: RestartPolicy = CALM,
 ) -> HiveConfig:
-    """Return the configuration of a hive whose agents are all made alike."""
+    """Return the configuration of a hive whose agents have the same settings."""
     return HiveConfig(
         restart=restart,
         manager=manifest if manager else None,
@@ -93,15 +93,15 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 
 async def _echo(message: Delivery) -> str:
-    return f"heard {message.body}"
+    return f"echo {message.body}"
 
 
 echo = answering(_echo)
-"""An agent that says what it heard."""
+"""An agent that answers with the body of the message."""
 
 
 async def until(condition: Callable[[], object]) -> None:
-    """Let the loop turn until something is true that is on its way already."""
+    """Let the loop turn until a condition holds that needs no time."""
     while not condition():
         await asyncio.sleep(0)
 
@@ -128,7 +128,7 @@ class Line:
         return answer
 
     async def ask(self, cmd: str, **fields: Any) -> dict[str, Any]:
-        """Send one request and return its answer, whatever it is."""
+        """Send one request and return its answer, a success or an error."""
         self.write({"cmd": cmd, **fields})
         return await self.read()
 

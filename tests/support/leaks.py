@@ -1,4 +1,4 @@
-"""What a test may leave behind: nothing.
+"""Checks that a test leaves no descriptors, threads or tasks.
 
 Each function compares the process with what it was before the test. All of them are cheap while
 nothing leaks; only a suspected leak costs a garbage collection or a wait for an ending thread.
@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 
 _THREAD_GRACE = 1.0
-"""Seconds that a thread which is about to end is given to do so."""
+"""Seconds in which an ending thread may end."""
 
 _TURNS_TO_END = 5
-"""Turns of the loop that a task which was told to end is given to do so."""
+"""Turns of the loop in which a cancelled task may end."""
 
 Fds = Mapping[int, str]
 
@@ -32,7 +32,7 @@ def open_fds() -> Fds:
 
 
 def leaked_fds(before: Fds) -> tuple[str, ...]:
-    """Return what is open now and was not before."""
+    """Return the descriptors that are open now and were not before."""
     if _opened_since(before):
         gc.collect()  # closes what is no longer referenced, with a ResourceWarning
     return _opened_since(before)

@@ -1,4 +1,4 @@
-"""Which event loops a test runs on.
+"""The event loops that a test runs on.
 
 An async test runs twice: on asyncio in debug mode, which checks how it is used, and on uvloop,
 which is what users get. `@pytest.mark.loops("uvloop")` picks one where the other makes no sense.
@@ -18,14 +18,14 @@ Factories = Mapping[str, Callable[[], asyncio.AbstractEventLoop]]
 
 
 class DebugLoop(asyncio.SelectorEventLoop):
-    """An asyncio loop that is always in debug mode, whatever the runner asks for."""
+    """An asyncio loop that is always in debug mode; the runner cannot turn it off."""
 
     def __init__(self) -> None:
         super().__init__()
         self.set_debug(True)
 
     def set_debug(self, enabled: bool) -> None:
-        """Turn debug mode on; there is no way to turn it off."""
+        """Turn debug mode on; the argument is ignored."""
         super().set_debug(True)
 
 

@@ -1,4 +1,4 @@
-"""A model that says what a test wants: the Messages API on loopback, as Claude Code speaks it."""
+"""A scripted model: the Messages API on loopback, as far as Claude Code uses it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, Self
 from attrs import field, frozen
 
 PATIENCE = 60.0
-"""Seconds that a test waits for what the real program does."""
+"""Seconds that a test waits for the real program."""
 
 _NUMBERS = count(1)
 
@@ -26,9 +26,9 @@ class Asked:
 
     Attributes:
         body: The request, decoded.
-        agent: Which agent of the hive asks, as its system prompt says; None for anybody else.
+        agent: Name of the agent, from its system prompt; None for other sessions.
         key: The credential.
-        at: When it came in, on the monotonic clock.
+        at: Time of arrival on the monotonic clock, in seconds.
     """
 
     body: dict[str, Any]
@@ -43,12 +43,12 @@ class Asked:
 
     @property
     def text(self) -> str:
-        """Everything that was said in the conversation, by anybody."""
+        """All text of the conversation."""
         return "\n".join(_texts(self.body["messages"]))
 
     @property
     def last(self) -> str:
-        """What was said since the model spoke last."""
+        """The text since the last answer of the model."""
         messages = self.body["messages"]
         spoken = [at for at, each in enumerate(messages) if each["role"] == "assistant"]
         return "\n".join(_texts(messages[spoken[-1] + 1 :] if spoken else messages))
@@ -56,7 +56,7 @@ class Asked:
 
 @frozen
 class Reply:
-    """What the endpoint answers.
+    """An answer of the endpoint.
 
     Attributes:
         body: Bytes of the whole answer.
@@ -73,12 +73,12 @@ Scripted = Reply | Callable[[Asked], Reply]
 
 
 def say(text: str, *, tokens: int = 100, held: threading.Event | None = None) -> Reply:
-    """Return a model's text, with which it ends its turn.
+    """Return a text of the model that ends its turn.
 
     Args:
         text: The text.
-        tokens: How much it says that it has read.
-        held: Holds the answer back until it is set.
+        tokens: Reported number of input tokens.
+        held: Delays the answer until it is set.
     """
     return _stream([{"type": "text", "text": text}], tokens, held)
 
@@ -114,13 +114,13 @@ def too_long() -> Reply:
 class Endpoint:
     """The endpoint; a context manager.
 
-    What it answers is scripted for each agent by `script`; without a script left, "done".
+    `script` sets the answers for each agent; without a script, the answer is "done".
     """
 
     def __init__(self) -> None:
         self.requests: list[Asked] = []
         self._scripts: defaultdict[str | None, deque[Scripted]] = defaultdict(deque)
-        self._news = threading.Condition()
+        self._changed = threading.Condition()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -138,11 +138,11 @@ class Endpoint:
 
     @property
     def url(self) -> str:
-        """Where it listens."""
+        """The address on which it listens."""
         return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def environment(self, home: str, key: str = "test-key") -> dict[str, str]:
-        """Return the variables with which Claude Code asks here, and keeps its files apart."""
+        """Return the variables with which Claude Code uses this endpoint and a separate home."""
         return {
             "ANTHROPIC_BASE_URL": self.url,
             "ANTHROPIC_API_KEY": key,
@@ -152,7 +152,7 @@ class Endpoint:
         }
 
     def script(self, *replies: Scripted, agent: str | None = None) -> None:
-        """Say what an agent's next requests are answered; None is for those without a script."""
+        """Set the answers to an agent's next requests; None is for agents without a script."""
         self._scripts[agent].extend(replies)
 
     def of(self, agent: str) -> list[Asked]:
@@ -160,29 +160,29 @@ class Endpoint:
         return [each for each in self.requests if each.agent == agent]
 
     def wait(self, until: Callable[[list[Asked]], object], *, what: str = "a request") -> Any:
-        """Wait until the requests satisfy something, and return what it returned."""
-        with self._news:
-            if not self._news.wait_for(lambda: until(self.requests), PATIENCE):
+        """Wait until a function of the requests returns a true value, and return it."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: until(self.requests), PATIENCE):
                 raise AssertionError(f"{what} did not come; {len(self.requests)} others did")
             return until(self.requests)
 
     def nth(self, number: int, agent: str | None = None) -> Asked:
-        """Wait for the nth request, counted from 1, of an agent or of anybody."""
+        """Wait for the nth request, counted from 1, of an agent or of all."""
 
         def found(requests: list[Asked]) -> Asked | None:
             mine = [each for each in requests if agent in (None, each.agent)]
             return mine[number - 1] if len(mine) >= number else None
 
-        asked: Asked = self.wait(found, what=f"request {number} of {agent or 'anybody'}")
+        asked: Asked = self.wait(found, what=f"request {number} of {agent or 'any agent'}")
         return asked
 
     def answer(self, asked: Asked) -> Reply:
-        """Take a request and return what is answered."""
-        with self._news:
+        """Record a request and return its answer."""
+        with self._changed:
             self.requests.append(asked)
             own = self._scripts[asked.agent] or self._scripts[None]
             scripted = own.popleft() if own else say("done")
-            self._news.notify_all()
+            self._changed.notify_all()
         reply = scripted if isinstance(scripted, Reply) else scripted(asked)
         while reply.released is not None and not self._closing.is_set():
             if reply.released.wait(0.05):
@@ -209,7 +209,7 @@ def _handler_of(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
         do_HEAD = do_GET  # noqa: N815 - the name that the base class looks for
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
         def _send(self, reply: Reply) -> None:
             try:
@@ -220,7 +220,7 @@ def _handler_of(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:
                 self.end_headers()
                 self.wfile.write(reply.body)
             except ConnectionError:
-                self.close_connection = True  # who asked was killed, which a test may want
+                self.close_connection = True  # the client was killed, which a test may do
 
     return Handler
 

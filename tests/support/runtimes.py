@@ -1,4 +1,4 @@
-"""A container runtime that does what a test says, and remembers what it was asked."""
+"""A scripted container runtime that records its calls."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hive.machines.runtime import MachineSpec, Running, Watcher
 
 @frozen
 class Call:
-    """Something that the runtime was asked to do."""
+    """A call of the runtime."""
 
     verb: str
     name: str
@@ -37,13 +37,12 @@ class ScriptedRuntime:
     """Containers that outlive the hive that started them, as real ones do.
 
     Attributes:
-        machines: What runs now, by agent.
-        calls: Everything that was asked for, in order, apart from looking.
+        machines: The running machines, by agent.
+        calls: All calls in order, apart from queries.
         specs: The newest spec of each agent.
-        broken: Why a verb fails, by verb, as long as it is there.
-        failing_starts: Why the next starts of an agent fail.
-        held: Verbs that are not carried out before the test releases them.
-        heard: How an agent answers a request to stop.
+        broken: Reasons of verbs that fail while they are listed here, by verb.
+        failing_starts: Reasons of the next failing starts, by agent.
+        held: Events that delay a verb for an agent until they are set.
     """
 
     name = "scripted"
@@ -60,15 +59,15 @@ class ScriptedRuntime:
     # For tests
 
     def verbs(self, name: str) -> list[str]:
-        """Return what was asked of one agent's machine, in order."""
+        """Return the verbs that were called for one agent, in order."""
         return [call.verb for call in self.calls if call.name == name]
 
     def hold(self, verb: str, name: str) -> asyncio.Event:
-        """Let a verb hang until the returned event is set."""
+        """Delay a verb until the returned event is set."""
         return self.held.setdefault((verb, name), asyncio.Event())
 
     def run_unasked(self, name: str) -> Running:
-        """Let a machine run that nobody here started."""
+        """Add a running machine that this runtime did not start."""
         number = next(self._numbers)
         running = Running(number, 0.0, f"{name}-{number}", adopted=False, source="kernel")
         self.machines[name] = Machine(running, None)
@@ -84,47 +83,47 @@ class ScriptedRuntime:
     # The runtime
 
     async def open(self) -> None:
-        """Begin."""
-        await self._note("open", "")
+        """Open the runtime."""
+        await self._record("open", "")
         self.is_open = True
 
     async def close(self) -> None:
-        """Let go of the machines, which go on."""
+        """Remove the watchers; the machines run on."""
         self.is_open = False
         for machine in self.machines.values():
             machine.watcher = None
 
     async def ensure_running(self, spec: MachineSpec, watcher: Watcher) -> Running:
-        """Adopt what runs, or create and start it; a cancellation ends it between the two."""
+        """Adopt or else create and start a machine; it may be cancelled between the two."""
         running = await self.adopt(spec, watcher)
         if running is not None:
             return running
-        await self._note("create", spec.name)
+        await self._record("create", spec.name)
         self.specs[spec.name] = spec
         return await self._start(spec, watcher)
 
     async def update(self, spec: MachineSpec) -> None:
-        """Build anew."""
-        await self._note("update", spec.name)
+        """Record the update."""
+        await self._record("update", spec.name)
 
     async def destroy(self, name: str, *, purge: bool) -> None:
-        """Forget a machine."""
-        await self._note("purge" if purge else "destroy", name)
+        """Remove the spec of a machine."""
+        await self._record("purge" if purge else "destroy", name)
         assert name not in self.machines
         self.specs.pop(name, None)
 
     async def adopt(self, spec: MachineSpec, watcher: Watcher) -> Running | None:
-        """Return what runs."""
+        """Adopt the machine if it runs."""
         machine = self.machines.get(spec.name)
         if machine is None:
             return None
-        await self._note("adopt", spec.name)
+        await self._record("adopt", spec.name)
         machine.watcher = watcher
         found = machine.running
         return Running(found.pid, found.since, found.instance, adopted=True, source="kernel")
 
     async def _start(self, spec: MachineSpec, watcher: Watcher) -> Running:
-        await self._note("start", spec.name)
+        await self._record("start", spec.name)
         if reasons := self.failing_starts.get(spec.name):
             raise FailedError(reasons.popleft())
         if spec.name in self.machines:
@@ -134,16 +133,16 @@ class ScriptedRuntime:
 
     async def stop(self, name: str, *, deadline: float) -> Ended | None:
         """Stop a machine."""
-        await self._note("stop", name)
+        await self._record("stop", name)
         return self._gone(name, Signaled(SIGTERM if deadline > 0 else SIGKILL))
 
     async def kill(self, name: str) -> Ended | None:
         """Kill a machine."""
-        await self._note("kill", name)
+        await self._record("kill", name)
         return self._gone(name, Signaled(SIGKILL))
 
     async def running(self) -> tuple[str, ...]:
-        """Return who runs."""
+        """Return the names of the running machines."""
         if "running" in self.broken:
             raise FailedError(self.broken["running"])
         return tuple(self.machines)
@@ -158,7 +157,7 @@ class ScriptedRuntime:
         for line in self.last_lines(spec, lines):
             yield line
 
-    async def _note(self, verb: str, name: str) -> None:
+    async def _record(self, verb: str, name: str) -> None:
         self.calls.append(Call(verb, name))
         if (held := self.held.get((verb, name))) is not None:
             await held.wait()
