@@ -1,4 +1,4 @@
-"""Kill containers and measure how soon it is seen and how soon they run again."""
+"""Kill containers and measure the times until the exit is seen and until they run again."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ KILLS = 50
 MANY = 20
 IDLE_SECONDS = 20.0
 QUIET_SECONDS = 0.5
-"""How long a container has been up before it is killed: it is not booting any more."""
+"""Seconds that a container is up before it is killed, so that it has booted."""
 
 IMAGE = Path("/var/lib/machines/bench-image")
 BINDS = tuple(
@@ -37,7 +37,7 @@ BINDS = tuple(
 
 @define
 class Agent:
-    """A container that is started again, at once, when its end is heard."""
+    """A container that is started again as soon as its exit is reported."""
 
     runtime: ContainerRuntime
     spec: MachineSpec
@@ -48,11 +48,11 @@ class Agent:
     ended_by_us: bool = False
 
     async def start(self) -> None:
-        """Start it and note that it runs."""
-        self.running = await self.runtime.ensure_running(self.spec, self._heard)
+        """Start the container and set `up`."""
+        self.running = await self.runtime.ensure_running(self.spec, self._on_exit)
         self.up.set()
 
-    def _heard(self, ended: Ended) -> None:
+    def _on_exit(self, ended: Ended) -> None:
         if self.ended_by_us:
             return
         self.seen = time.monotonic()
@@ -95,7 +95,7 @@ async def ours(agent: Agent) -> tuple[float, float]:
 
 
 async def side_by_side(agent: Agent, other: Theirs) -> None:
-    """Kill one of each in turns, each when both have been quiet for a while, and print a table."""
+    """Kill ours and theirs in turns, each after a quiet time of both, and print a table."""
     seen, back, took = [], [], []
     for _ in range(KILLS):
         await asyncio.sleep(QUIET_SECONDS)
@@ -121,7 +121,7 @@ async def together(agents: Sequence[Agent]) -> float:
         agent.kill()
     await asyncio.gather(*(agent.up.wait() for agent in killed))
     took = time.monotonic() - began
-    assert spared.running == before, "the one that was not killed was not touched"
+    assert spared.running == before, "the remaining container is unaffected"
     return took
 
 

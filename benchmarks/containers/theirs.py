@@ -1,4 +1,4 @@
-"""A container like ours that systemd itself restarts, watched in the way in which ours are."""
+"""A container like ours that systemd restarts, observed in the same way as ours."""
 
 import asyncio
 import os
@@ -23,7 +23,7 @@ _PATIENCE = 60.0
 
 @define
 class Theirs:
-    """The container; it is called `theirs`, so that no hive takes it for its own."""
+    """The container. It is named `theirs`, so that no hive adopts it."""
 
     name: str
     systemd: ServiceManager = field(factory=ServiceManager)
@@ -32,7 +32,7 @@ class Theirs:
 
     @property
     def unit(self) -> str:
-        """Return the service that it is."""
+        """Return its service."""
         return f"systemd-nspawn@{self.name}.service"
 
     async def kill(self) -> float:
@@ -45,7 +45,7 @@ class Theirs:
         return time.monotonic() - killed
 
     async def until_up(self) -> None:
-        """Wait until a run that is not the last one is up, as the runtime's own rule has it."""
+        """Wait until another run is up, by the rule that the runtime uses."""
         known = self.before.unit.invocation if self.before else ""
         while True:
             self.hinted.clear()
@@ -54,13 +54,13 @@ class Theirs:
                 return
             await self.hinted.wait()
 
-    def hear(self, name: str) -> None:
-        """Look again if a signal is about it."""
+    def on_signal(self, name: str) -> None:
+        """Check the state again if a signal is about the container."""
         if name in {"", self.unit, self.name}:
             self.hinted.set()
 
     def connected(self, queries: StateQueries | None) -> None:
-        """Ask there from now on."""
+        """Use this connection for queries from now on."""
         self.systemd.queries = queries
 
 
@@ -71,7 +71,9 @@ async def restarted_by_systemd(
     """Start a container with our settings, but for `Restart=on-failure`; end it afterwards."""
     other = Theirs(spec.name)
     await asyncio.to_thread(_prepare, spec, settings, other.unit)
-    listening = asyncio.create_task(dbus.listen(other.hear, _ignore, on_connection=other.connected))
+    listening = asyncio.create_task(
+        dbus.listen(other.on_signal, _ignore, on_connection=other.connected)
+    )
     for argv in (
         ("machinectl", "clone", image, other.name),
         ("systemctl", "daemon-reload"),
@@ -102,4 +104,4 @@ def _prepare(spec: MachineSpec, settings: Settings, unit: str) -> None:
 
 
 def _ignore(event_source: EventSource) -> None:
-    """Without D-Bus nothing here would ever be heard; the benchmark needs it."""
+    """Do nothing: the benchmark requires D-Bus, and would hang without its signals."""

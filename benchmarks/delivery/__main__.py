@@ -40,7 +40,7 @@ def main(
     directory: Path | None,
     json_file: Path | None,
 ) -> None:
-    """Measure the delivery of messages, beside other durable queues."""
+    """Measure the delivery of messages and compare it with other durable queues."""
     plan = evolve(QUICK if quick else Plan(), systems=frozenset(systems), endures=endures)
     if rounds is not None:
         plan = evolve(plan, rounds=rounds)

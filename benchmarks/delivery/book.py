@@ -1,4 +1,4 @@
-"""What was measured, round by round."""
+"""The measurements, round by round."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Disk:
 
 @define
 class Round:
-    """Everything that was measured within one round."""
+    """All measurements of one round."""
 
     disk: Disk
     runs: dict[str, dict[str, Result]] = field(factory=dict)
@@ -33,14 +33,14 @@ class Round:
     parked: float | None = None
     """Bytes of our daemon for each parked `recv`."""
     endurance: Endurance | None = None
-    """Measured in the first round only, when it was asked for."""
+    """Measured in the first round only, with `--long`."""
 
     def keep(self, workload: Workload, system: str, result: Result) -> None:
-        """Keep the result of one run."""
+        """Store the result of one run."""
         self.runs.setdefault(workload.name, {})[system] = result
 
     def result(self, workload: Workload, system: str) -> Result | None:
-        """Return the result of one run, None when it was not made."""
+        """Return the result of one run; None if there was none."""
         return self.runs.get(workload.name, {}).get(system)
 
 
@@ -65,6 +65,6 @@ class Book:
         return [found for one in self.rounds if (found := value(one)) is not None]
 
     def results(self, workload: str, system: str) -> list[Result]:
-        """Return what each round has measured of one system under one workload."""
+        """Return the results of all rounds for one system and workload."""
         found = (one.runs.get(workload, {}).get(system) for one in self.rounds)
         return [result for result in found if result is not None]

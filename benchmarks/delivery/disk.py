@@ -1,4 +1,4 @@
-"""What the disk itself takes to keep something: the floor under every durable queue."""
+"""Time of the disk for a durable write, the lower bound for every durable queue."""
 
 from __future__ import annotations
 

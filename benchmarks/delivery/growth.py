@@ -1,4 +1,4 @@
-"""Whether receiving slows down as delivered messages pile up in the database."""
+"""Time of a `recv` with few and with many delivered messages in the database."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 
 from attrs import frozen
 
+from benchmarks.delivery.blocking import BlockingConnection
 from benchmarks.delivery.stats import MICRO, percentile
 from benchmarks.delivery.systems.base import BODY, TAKE
 from benchmarks.delivery.systems.hyperhive import Hyperhive, paths_in
-from benchmarks.delivery.talk import Talk
 from hive.store.database import prepare
 from hive.store.messages import Epoch
 from hive.store.records import numbered
@@ -82,26 +82,29 @@ def build(directory: Path, rows: int) -> None:
 
 def measure(few: Hyperhive, many: Hyperhive, count: int) -> Growth:
     """Receive `count` times from a full and from an empty inbox of each, in turns."""
-    talks = Talk(few.socket(RECEIVER)), Talk(many.socket(RECEIVER))
+    connections = (
+        BlockingConnection(few.socket(RECEIVER)),
+        BlockingConnection(many.socket(RECEIVER)),
+    )
     full: tuple[list[float], list[float]] = ([], [])
     empty: tuple[list[float], list[float]] = ([], [])
     for _ in range(count):
-        for which, talk in enumerate(talks):
-            full[which].append(_receive(talk))
-            empty[which].append(talk.timed(cmd="recv", max=TAKE)[0])
-    for talk in talks:
-        talk.close()
+        for which, connection in enumerate(connections):
+            full[which].append(_receive(connection))
+            empty[which].append(connection.timed(cmd="recv", max=TAKE)[0])
+    for connection in connections:
+        connection.close()
     return Growth(*(Receiving(_median(full[which]), _median(empty[which])) for which in (0, 1)))
 
 
-def _receive(talk: Talk) -> float:
+def _receive(connection: BlockingConnection) -> float:
     for _ in range(TAKE):
-        talk.ask(cmd="send", to=RECEIVER, body=BODY)
-    took, answer = talk.timed(cmd="recv", max=TAKE)
+        connection.ask(cmd="send", to=RECEIVER, body=BODY)
+    took, answer = connection.timed(cmd="recv", max=TAKE)
     ids = [message["id"] for message in answer["messages"]]
     if len(ids) != TAKE:
         raise RuntimeError(f"recv answered {len(ids)} of {TAKE} messages")
-    talk.ask(cmd="ack", ids=ids)
+    connection.ask(cmd="ack", ids=ids)
     return took
 
 

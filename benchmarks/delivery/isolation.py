@@ -1,4 +1,4 @@
-"""How long an unrelated request takes while others commit."""
+"""Latency of an unrelated request while others commit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.delivery.stats import Latency, latency
 from benchmarks.delivery.systems.hyperhive import Hyperhive
 
 BYSTANDER = "r0"
-"""The participant that asks; nobody receives there while the senders are busy."""
+"""The participant that sends `whoami`; it receives nothing while the senders are busy."""
 
 PAUSE = 0.002
 """Seconds between two of its requests."""
@@ -23,7 +23,7 @@ PAUSE = 0.002
 
 @frozen
 class Isolation:
-    """`whoami` on a socket of its own, in microseconds: while nothing happens, and under load."""
+    """Latency of `whoami` on a separate socket, in microseconds: idle, and under load."""
 
     idle: Latency
     loaded: Latency
@@ -43,7 +43,7 @@ async def measure(hive: Hyperhive, count: int) -> Isolation:
 
 
 async def _probe(path: Path, count: int) -> Latency:
-    arguments = ("-m", "benchmarks.delivery.talk", str(path), str(count), str(PAUSE))
+    arguments = ("-m", "benchmarks.delivery.blocking", str(path), str(count), str(PAUSE))
     process = await asyncio.create_subprocess_exec(
         sys.executable, *arguments, stdout=asyncio.subprocess.PIPE
     )

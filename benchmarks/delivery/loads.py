@@ -1,4 +1,4 @@
-"""What is sent through lanes: pairs, senders alone, ping-pong, questions.
+"""Loads over lanes: pairs, senders alone, ping-pong, questions.
 
 All are closed loops: a sender sends its next message when the last one is confirmed, or answered.
 A load is a list of flows, one for each lane, which time what happens into one meter.
@@ -21,13 +21,13 @@ now = time.perf_counter
 
 @define(eq=False)
 class Meter:
-    """Keeps how long messages took while it is open, in seconds."""
+    """Records the durations of messages while it is open, in seconds."""
 
     is_open: bool = False
     samples: list[float] = field(factory=list)
 
     def note(self, began: float) -> None:
-        """Note that what began then is done now."""
+        """Record the duration since a start."""
         if self.is_open:
             self.samples.append(now() - began)
 
@@ -58,7 +58,7 @@ class Flow:
         self.lane.listen(self._delivered)
 
     async def drain(self) -> None:
-        """Send nothing more and wait until all that was sent is confirmed and has arrived."""
+        """Send nothing more, and wait until all messages are confirmed and have arrived."""
         self.running = False
         self._look()
         await self._drained.wait()
@@ -107,7 +107,7 @@ class Pair(Flow):
 class Sender(Flow):
     """Sends the next message when the last is stored; times each until then.
 
-    Nobody receives before the end, when all of it must be there.
+    Messages are received only at the end, when all of them must arrive.
     """
 
     def start(self) -> None:
@@ -173,12 +173,12 @@ def senders(lanes: Sequence[Lane], meter: Meter) -> list[Flow]:
 
 
 def askers(lanes: Sequence[Lane], meter: Meter) -> list[Flow]:
-    """Return what asks on every lane."""
+    """Return a load of questions on every lane."""
     return [Asker(lane, meter) for lane in lanes]
 
 
 def ping_pong(lanes: Sequence[Lane], meter: Meter) -> list[Flow]:
-    """Return two that answer each other, over a lane each way."""
+    """Return two participants that answer each other, over a lane each way."""
     there, back = lanes
     first, second = Player(there, meter, serves=True), Player(back, meter)
     first.other, second.other = second, first

@@ -14,12 +14,12 @@ from benchmarks.delivery.stats import MICRO, Latency, latency
 from benchmarks.delivery.systems.base import Driven, Embedded, Lane
 
 DRAIN_SECONDS = 60.0
-"""How long what was sent may take to arrive after the end of a run."""
+"""Seconds after the end of a run in which all messages must arrive."""
 
 
 @frozen
 class Timing:
-    """How long a run takes: seconds that are not measured, then seconds that are."""
+    """Duration of a run: seconds that are not measured, then seconds that are."""
 
     warm_up: float
     measured: float
@@ -65,7 +65,7 @@ WORKLOADS = (*MAIL, WHOAMI)
 
 
 async def run(broker: Driven, workload: Workload, timing: Timing) -> Result:
-    """Drive a server, and check that everything that was sent has arrived.
+    """Drive a server, and check that all messages have arrived.
 
     Raises:
         TimeoutError: When it has not.

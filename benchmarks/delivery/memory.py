@@ -1,4 +1,4 @@
-"""What our daemon's memory holds: parked `recv`s, and what is left of messages long gone."""
+"""Memory of our daemon: for parked `recv`s, and after many messages."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from benchmarks.delivery.systems.hyperhive import Hyperhive
 from benchmarks.delivery.systems.lines import WAIT
 
 INBOXES = 50
-"""Over which the parked `recv`s are spread."""
+"""Number of inboxes of the parked `recv`s."""
 
 SPARE_FILES = 500
 """Descriptors that we and the daemon need besides parked connections."""
 
-LOOK = 0.2
-"""Seconds between two looks at how many messages have arrived."""
+CHECK_INTERVAL = 0.2
+"""Seconds between two checks of the number of arrived messages."""
 
 _RECV = json.dumps({"cmd": "recv", "wait_seconds": WAIT}).encode() + b"\n"
 
@@ -38,7 +38,7 @@ class Endurance:
 
 
 def allow_files(count: int) -> str | None:
-    """Let us and the servers that we start have that many connections; return why not, if so."""
+    """Raise the limit of file descriptors for `count` connections; return why it failed, if so."""
     wanted = count + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < wanted:
@@ -75,10 +75,10 @@ def _parked(hive: Hyperhive, count: int, stack: contextlib.ExitStack) -> Iterato
 
 
 def check_silent(connections: Sequence[socket.socket]) -> None:
-    """Check that nobody has heard anything.
+    """Check that no connection has an answer.
 
     Raises:
-        RuntimeError: When somebody has.
+        RuntimeError: Some were answered or closed.
     """
     poll = select.poll()
     for one in connections:
@@ -88,7 +88,7 @@ def check_silent(connections: Sequence[socket.socket]) -> None:
 
 
 async def endure(hive: Hyperhive, few: int, many: int) -> Endurance:
-    """Send `few` messages, then more until they are `many`, and look at the memory each time."""
+    """Send `few` messages, then more up to `many`; measure the memory after each."""
     await _send(hive, few)
     first = await hive.memory_at_rest()
     await _send(hive, many - few)
@@ -102,7 +102,7 @@ async def _send(hive: Hyperhive, count: int) -> None:
     for flow in flows:
         flow.start()
     while count > 0:
-        await asyncio.sleep(LOOK)
+        await asyncio.sleep(CHECK_INTERVAL)
         count -= len(meter.samples)
         meter.samples.clear()
     async with asyncio.timeout(DRAIN_SECONDS):

@@ -1,4 +1,4 @@
-"""A server program: started for a benchmark, looked at, and ended with it."""
+"""A server program: started for a benchmark, measured, and ended with it."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Server:
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
     async def memory_at_rest(self) -> int:
-        """Wait until it does nothing, and return its resident bytes then.
+        """Wait until it is at rest, and return its resident bytes.
 
         Raises:
             TimeoutError: When it never comes to rest.
@@ -92,7 +92,7 @@ class Server:
         return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * _PAGE
 
     def stop(self) -> None:
-        """Ask it to end, and see to it that it does."""
+        """Terminate it; kill it if it does not end in time."""
         self._process.terminate()
         try:
             self._process.wait(PATIENCE)
@@ -102,7 +102,7 @@ class Server:
 
 
 class Served:
-    """A system that is one server program, from when it has been started."""
+    """A system that is one server program, which has been started."""
 
     _server: Server | None = None
 
@@ -118,11 +118,11 @@ class Served:
         return self._server.cpu_seconds()
 
     async def memory_at_rest(self) -> int:
-        """Wait until the server does nothing, and return its resident bytes then."""
+        """Wait until the server is at rest, and return its resident bytes."""
         assert self._server is not None
         return await self._server.memory_at_rest()
 
     def stop(self) -> None:
-        """End the server. Does nothing when it does not run."""
+        """End the server, if it runs."""
         if self._server is not None:
             self._server.stop()

@@ -19,7 +19,7 @@ _WHOLE = 100
 
 
 def as_json(book: Book) -> dict[str, Any]:
-    """Return everything that was measured, and the verdicts."""
+    """Return all measurements and verdicts."""
     return {**attrs.asdict(book), "targets": [attrs.asdict(each) for each in _verdicts(book)]}
 
 

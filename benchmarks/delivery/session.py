@@ -38,12 +38,12 @@ class Selectable(Protocol):
 
     @property
     def name(self) -> str:
-        """What the report calls it."""
+        """Its name in the report."""
         ...
 
     @property
     def missing(self) -> str | None:
-        """Why it cannot be run here, in words; None when it can."""
+        """Why it cannot be run here, in words; None if it can."""
         ...
 
 
@@ -51,14 +51,14 @@ S = TypeVar("S", bound=Selectable)
 T = TypeVar("T")
 
 Say = Callable[[str], None]
-"""Tells the person who waits what is going on."""
+"""Prints progress."""
 
 FULL_TIMING = Timing(warm_up=0.5, measured=2.0)
 
 
 @frozen
 class Plan:
-    """How much is measured.
+    """The extent of a benchmark.
 
     Attributes:
         rounds: How often everything is repeated.
@@ -99,7 +99,7 @@ QUICK = Plan(
     parked=200,
     long=(1_000, 2_000),
 )
-"""Too little to tell anything but that it all works."""
+"""Enough to show that the benchmark works; the numbers mean nothing."""
 
 
 @define
@@ -117,7 +117,7 @@ class Running:
         return next((each for each in self.servers if isinstance(each, Hyperhive)), None)
 
     def driven(self, workload: Workload) -> Sequence[Driven]:
-        """Return what a workload is for."""
+        """Return the systems that a workload applies to."""
         return self.fronts if workload is WHOAMI else self.servers
 
 
@@ -172,7 +172,7 @@ def _place(root: Path, name: str) -> Path:
 
 
 def _present(systems: Sequence[S], plan: Plan, book: Book) -> list[S]:
-    """Return those that were asked for and can be run; note why the others cannot."""
+    """Return the requested systems that can be run; record why the others cannot."""
     wanted = [each for each in systems if not plan.systems or each.name in plan.systems]
     book.skipped.update({each.name: each.missing for each in wanted if each.missing is not None})
     return [each for each in wanted if each.missing is None]
@@ -213,7 +213,7 @@ async def _extras(
 
 @contextlib.asynccontextmanager
 async def _fresh(root: Path, lanes: int) -> AsyncIterator[Hyperhive]:
-    """Run a daemon of ours that has done nothing yet."""
+    """Run a fresh daemon of ours."""
     hive = Hyperhive()
     with tempfile.TemporaryDirectory(dir=root) as place, contextlib.ExitStack() as stack:
         stack.callback(hive.stop)

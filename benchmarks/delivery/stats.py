@@ -14,7 +14,7 @@ MICRO = 1e6
 
 @frozen
 class Latency:
-    """How long something took, in microseconds."""
+    """Percentiles of a duration, in microseconds."""
 
     p50: float
     p99: float

@@ -1,4 +1,4 @@
-"""What we promise, as ratios within one round, so that a busy machine slows both sides down."""
+"""Targets, as ratios within one round, since a busy machine slows both sides down."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Target:
     unit: str = "x"
 
     def judge(self, book: Book) -> Verdict | None:
-        """Compare the median of all rounds with the goal; None when it was not measured."""
+        """Compare the median of all rounds with the goal; None if it was not measured."""
         values = book.each(self.value)
         if not values:
             return None
@@ -64,7 +64,7 @@ class Target:
 
 @frozen
 class Verdict:
-    """A target and what was measured; `allowed` is what the bare stack reached."""
+    """A target with its measurement; `allowed` is the ratio of the bare stack."""
 
     title: str
     goal: float
@@ -107,19 +107,19 @@ def _send_to_fdatasync(us: str) -> Value:
 
 
 def _rates(workload: Workload, them: str, goal: float, aim: float) -> Target:
-    """Return that our rate must be that many times theirs."""
+    """Return a target for our rate as a multiple of theirs."""
     ours, bare = (_ratio(us, workload, them, _rate) for us in (OURS, BARE))
     return Target(f"{workload.name}, rate / {them}", goal, aim, True, ours, bare)
 
 
 def _medians(workload: Workload, them: str, goal: float, aim: float) -> Target:
-    """Return that our median latency may be that part of theirs."""
+    """Return a target for our median latency as a fraction of theirs."""
     ours, bare = (_ratio(us, workload, them, _p50) for us in (OURS, BARE))
     return Target(f"{workload.name}, p50 / {them}", goal, aim, False, ours, bare)
 
 
 def _cost(workload: Workload) -> Target:
-    """Return what a message may cost our server, beside the bare stack."""
+    """Return a target for the CPU time of a message as a multiple of that of the bare stack."""
     ours = _ratio(OURS, workload, BARE, _server_cpu)
     return Target(f"{workload.name}, server CPU / {BARE}", 1.7, 1.4, False, ours)
 
@@ -129,7 +129,7 @@ def _many_to_few(one: Round) -> float | None:
 
 
 def _disturbance(one: Round) -> float | None:
-    """Return the milliseconds that a loaded `whoami` takes longer at its 99th percentile."""
+    """Return the milliseconds that load adds to the 99th percentile of `whoami`."""
     found = one.isolation
     return (found.loaded.p99 - found.idle.p99) / 1000 if found else None
 
@@ -138,8 +138,8 @@ def _parked(one: Round) -> float | None:
     return one.parked
 
 
-def _kept(one: Round) -> float | None:
-    """Return the megabytes by which the daemon grew while messages came and went."""
+def _memory_growth(one: Round) -> float | None:
+    """Return the megabytes by which the daemon grew over many messages."""
     found = one.endurance
     return (found.many - found.few) / _MB if found else None
 
@@ -172,12 +172,12 @@ def _ratios() -> list[Target]:
 
 
 def _own(rows: tuple[int, int], long: tuple[int, int]) -> list[Target]:
-    """Return the targets that are about our daemon alone."""
+    """Return the targets for our daemon alone."""
     few, many = (f"{count:,}" for count in rows)
     before, after = (f"{count:,}" for count in long)
     return [
         Target(f"recv at {many} delivered / at {few}", 1.1, None, False, _many_to_few),
         Target("whoami p99, 64 senders - idle", 5, None, False, _disturbance, unit="ms"),
         Target("memory of a parked recv", 2048, 1600, False, _parked, unit="B"),
-        Target(f"memory at {after} messages - at {before}", 4, 0, False, _kept, unit="MB"),
+        Target(f"memory at {after} messages - at {before}", 4, 0, False, _memory_growth, unit="MB"),
     ]

@@ -19,7 +19,7 @@ HEADS = ["calls on the loop's thread", "own", "other", "C", "all", "own function
 @click.option("--messages", type=click.IntRange(1), default=3_000, help="Messages of all pairs.")
 @click.option("--functions", is_flag=True, help="List our functions with their calls, too.")
 def main(*, times: int, messages: int, functions: bool) -> None:
-    """Count what one message costs the daemon, in calls on its loop's thread."""
+    """Count the calls on the daemon's loop thread that one message costs."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         counts = runner.run(trace(Plan(times, messages)))
     click.echo(as_text(counts))

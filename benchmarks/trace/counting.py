@@ -1,4 +1,4 @@
-"""A profiler that counts calls on one thread and knows our code from that of others."""
+"""A profiler that counts calls on one thread and distinguishes our code from that of others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import hive
 
 _ROOTS = tuple(f"{Path(str(package.__file__)).parent}/" for package in (actors, hive))
 _GENERATED = ("<attrs generated methods actors.", "<attrs generated methods hive.")
-"""How attrs names the code of what it writes for our classes."""
+"""Beginning of the file names that attrs gives to generated code."""
 
 _HERE = f"{Path(__file__).parent}/"
 
@@ -53,7 +53,7 @@ def median(costs: Sequence[Cost]) -> Cost:
 
 @define(eq=False)
 class CallCounter:
-    """Counts from `start` to `stop`, both called on the thread that is looked at.
+    """Counts from `start` to `stop`, both called on the counted thread.
 
     What this package calls is not counted.
     """
@@ -62,13 +62,13 @@ class CallCounter:
     _c: Counter[CodeType] = field(factory=Counter, init=False)
 
     def start(self) -> None:
-        """Begin to count, from nothing."""
+        """Reset the counts and begin to count."""
         self._python.clear()
         self._c.clear()
         sys.setprofile(self._note)
 
     def stop(self) -> Cost:
-        """Stop, and return what was counted."""
+        """Stop, and return the counts."""
         sys.setprofile(None)
         own = [code for code in self._python if _is_own(code)]
         ours = sum(self._python[code] for code in own)

@@ -1,10 +1,10 @@
-"""The other process: peers on raw sockets that do as they are told, line by line.
+"""The other process: peers on raw sockets that carry out commands, one a line.
 
     python -m benchmarks.trace.peers RUN_DIR
 
 It reads one command a line from standard input and answers each with a number when it is done:
-`park` lets the receiver ack what it has and wait in `recv`; `send` sends it a message and takes
-that; `pairs N` lets all pairs exchange at least N messages, and answers how many they were.
+`park` lets the receiver ack its messages and wait in `recv`; `send` sends it a message and takes
+that; `pairs N` lets all pairs exchange at least N messages, and answers with their number.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from pathlib import Path
 
 import uvloop
 
+from benchmarks.delivery.blocking import BlockingConnection
 from benchmarks.delivery.loads import Meter, pairs
 from benchmarks.delivery.systems.base import BODY, TAKE, Lane
 from benchmarks.delivery.systems.lines import LineReceiver, sender_to
 from benchmarks.delivery.systems.wire import WireLane, connected
-from benchmarks.delivery.talk import Talk
 from hive.paths import Paths
 
 PAIRS = 16
@@ -30,33 +30,33 @@ RECEIVERS = tuple(f"r{number}" for number in range(PAIRS))
 WAIT = 60.0
 """Seconds of one long poll."""
 
-LOOK = 0.005
-"""Seconds between two looks at how many messages have arrived."""
+CHECK_INTERVAL = 0.005
+"""Seconds between two checks of the number of arrived messages."""
 
 
 class Couple:
     """One sender and one receiver, a step at a time.
 
     Args:
-        run_dir: Where the sockets are.
+        run_dir: Directory with the sockets.
     """
 
     def __init__(self, run_dir: Path) -> None:
         paths = Paths(run_dir, run_dir)
-        self._sender = Talk(paths.agent_socket(SENDERS[0]))
-        self._receiver = Talk(paths.agent_socket(RECEIVERS[0]))
+        self._sender = BlockingConnection(paths.agent_socket(SENDERS[0]))
+        self._receiver = BlockingConnection(paths.agent_socket(RECEIVERS[0]))
         self._taken: list[int] = []
 
     def park(self) -> int:
-        """Ack what was taken and wait for more."""
-        self._receiver.say(cmd="recv", max=TAKE, wait_seconds=WAIT, ack=self._taken)
+        """Ack the messages that were taken and wait for more."""
+        self._receiver.send(cmd="recv", max=TAKE, wait_seconds=WAIT, ack=self._taken)
         self._taken = []
         return 1
 
     def send(self) -> int:
         """Send one message and take it."""
         self._sender.ask(cmd="send", to=RECEIVERS[0], body=BODY)
-        self._taken = [message["id"] for message in self._receiver.hear()["messages"]]
+        self._taken = [message["id"] for message in self._receiver.receive()["messages"]]
         return len(self._taken)
 
     def close(self) -> None:
@@ -66,7 +66,7 @@ class Couple:
 
 
 async def exchange(run_dir: Path, count: int) -> int:
-    """Let all pairs exchange `count` messages or a few more, and return how many they were."""
+    """Let all pairs exchange `count` messages or a few more; return their number."""
     paths = Paths(run_dir, run_dir)
     lanes: list[Lane] = [
         WireLane(
@@ -81,7 +81,7 @@ async def exchange(run_dir: Path, count: int) -> int:
         flow.start()
     missing = count
     while missing > 0:
-        await asyncio.sleep(LOOK)
+        await asyncio.sleep(CHECK_INTERVAL)
         missing = count - len(meter.samples)
     await asyncio.gather(*(flow.drain() for flow in flows))
     await asyncio.gather(*(lane.close() for lane in lanes))
@@ -89,7 +89,7 @@ async def exchange(run_dir: Path, count: int) -> int:
 
 
 def main(run_dir: Path) -> None:
-    """Do what standard input says."""
+    """Carry out the commands on standard input."""
     couple: Couple | None = None
     for line in sys.stdin:
         command, *words = line.split()

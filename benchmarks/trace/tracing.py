@@ -1,4 +1,4 @@
-"""What is counted: one message alone, step by step, and many together."""
+"""Counting of one message alone, step by step, and of many together."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from hive.config.model import Limits
 T = TypeVar("T")
 
 SETTLE = 0.1
-"""Seconds after which all that a step has caused is done; acks wait for 20 ms to be written."""
+"""Seconds after which all effects of a step are done; acks are written after up to 20 ms."""
 
 PATIENCE = 30.0
 ROOT = Path(__file__).parents[2]
 PLENTY = 1_000_000_000
 CONFIG = HiveConfig(limits=Limits(rate=PLENTY, pair_rate=PLENTY))
-"""No sender and no pair is held back: that is not what a message costs."""
+"""No rate limit delays a message, since delays are not counted."""
 
 
 @frozen
 class Plan:
-    """How often a single message is counted, and over how many messages of all pairs."""
+    """Number of counts of a single message, and of messages of all pairs."""
 
     times: int = 15
     messages: int = 3_000
@@ -43,7 +43,7 @@ class Plan:
 
 @frozen
 class Count:
-    """What was counted under one title, with our functions and how often they were called."""
+    """Counts under one title, with our functions and their numbers of calls."""
 
     title: str
     cost: Cost
@@ -51,16 +51,16 @@ class Count:
 
 
 async def trace(plan: Plan) -> list[Count]:
-    """Run a hive on this loop and count what runs on it."""
+    """Run a hive on this loop and count the calls on it."""
     async with Hive(peers=[*peers.SENDERS, *peers.RECEIVERS], config=CONFIG) as hive:
         loop = asyncio.get_running_loop()
-        # The thread waits for the other process, so that nothing of that runs on the loop.
+        # The thread waits for the other process, so that the wait does not run on the loop.
         return await asyncio.to_thread(_count_all, loop, hive.paths.run_dir, plan)
 
 
 def _count_all(loop: asyncio.AbstractEventLoop, run_dir: Path, plan: Plan) -> list[Count]:
-    with _peers(run_dir) as tell:
-        tracer = Tracer(loop, CallCounter(), tell)
+    with _peers(run_dir) as command:
+        tracer = Tracer(loop, CallCounter(), command)
         return [
             tracer.single("send and delivery", plan.times, ["park"], ["send"]),
             tracer.single("send, delivery and ack", plan.times, ["park"], ["send", "park"]),
@@ -70,7 +70,7 @@ def _count_all(loop: asyncio.AbstractEventLoop, run_dir: Path, plan: Plan) -> li
 
 @contextmanager
 def _peers(run_dir: Path) -> Iterator[Callable[[str], int]]:
-    """Start the other process; what it is told it has done when the call returns."""
+    """Start the other process; yield a function that has it carry out a command."""
     process = subprocess.Popen(
         [sys.executable, "-m", peers.__name__, str(run_dir)],
         cwd=ROOT,
@@ -81,42 +81,42 @@ def _peers(run_dir: Path) -> Iterator[Callable[[str], int]]:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        yield partial(_told, process.stdin, process.stdout)
+        yield partial(_carry_out, process.stdin, process.stdout)
     finally:
         process.stdin.close()
         process.wait(PATIENCE)
         process.stdout.close()
 
 
-def _told(stdin: IO[str], stdout: IO[str], command: str) -> int:
+def _carry_out(stdin: IO[str], stdout: IO[str], command: str) -> int:
     stdin.write(f"{command}\n")
     stdin.flush()
     answer = stdout.readline()
     if not answer:
-        raise RuntimeError(f"the peers ended when they were told to {command}")
+        raise RuntimeError(f"the peers ended during the command {command}")
     return int(answer)
 
 
 @define(eq=False)
 class Tracer:
-    """Counts what commands to the peers cause on the loop's thread.
+    """Counts the calls that commands to the peers cause on the loop's thread.
 
     Attributes:
-        loop: The hive's; its thread is looked at.
-        counter: Is started and stopped there.
-        tell: Has the peers carry out a command, and returns its number.
+        loop: Loop of the hive, whose thread is counted.
+        counter: Is started and stopped on that thread.
+        command: Has the peers carry out a command, and returns its number.
     """
 
     loop: asyncio.AbstractEventLoop
     counter: CallCounter
-    tell: Callable[[str], int]
+    command: Callable[[str], int]
 
     def single(self, title: str, times: int, before: list[str], counted: list[str]) -> Count:
-        """Return the median cost of some commands; the first time, caches fill, does not count."""
+        """Return the median cost of some commands, without the first run, which fills caches."""
         costs = []
         for _ in range(times + 1):
-            for command in before:
-                self.tell(command)
+            for each in before:
+                self.command(each)
             cost, _ = self._counted(counted)
             costs.append(cost)
         return Count(title, median(costs[1:]), self.counter.called())
@@ -129,7 +129,7 @@ class Tracer:
     def _counted(self, commands: list[str]) -> tuple[Cost, int]:
         time.sleep(SETTLE)
         self._on_loop(self.counter.start)
-        done = [self.tell(command) for command in commands]
+        done = [self.command(each) for each in commands]
         time.sleep(SETTLE)
         return self._on_loop(self.counter.stop), done[-1]
 

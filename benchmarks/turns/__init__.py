@@ -1,1 +1,1 @@
-"""What the harness adds to a turn, beside the bare SDK."""
+"""Time that the harness adds to a turn, compared with the bare SDK."""

@@ -30,11 +30,11 @@ from tests.support.daemons import HiveOnDisk
 from tests.support.messages_endpoint import Endpoint
 
 TARGET = 1.2
-"""Ratio of the medians that is aimed at."""
+"""Target for the ratio of the medians."""
 
 MODEL = "claude-sonnet-5"
-NOBODY: Any = None
-"""The bare SDK offers the same tools, but nobody calls them."""
+UNUSED: Any = None
+"""The bare SDK offers the same tools, but they are not called."""
 
 WARM_UP = 3
 """Turns of each that are not counted: programs start, caches fill."""
@@ -99,7 +99,7 @@ async def ask(client: ClaudeSDKClient, endpoint: Endpoint) -> float:
 def bare(endpoint: Endpoint, home: Path, cwd: Path) -> ClaudeAgentOptions:
     """Return the options of the bare SDK: those of the driver, tools included, and no hive."""
     settings = ClaudeConfig(model=MODEL)
-    tools = for_kind(NOBODY, manager=False, tray=NOBODY)
+    tools = for_kind(UNUSED, manager=False, tray=UNUSED)
     callbacks = Callbacks(mcp_server(tools), _nothing_to_add, lambda line: None)
     launch = LaunchOptions(None, None, system_prompt("alice", "agent", None))
     options = sdk_options(settings, launch, callbacks, cwd=cwd, environ={})
@@ -111,7 +111,7 @@ async def _nothing_to_add(*_: object) -> HookJSONOutput:
 
 
 async def measure(turns: int, root: Path) -> Times:
-    """Measure so many turns of each."""
+    """Measure `turns` turns of each."""
     times = Times()
     hive = HiveOnDisk(root)
     homes = [root / "home-of-hive", root / "home-of-sdk"]
@@ -134,7 +134,7 @@ async def measure(turns: int, root: Path) -> Times:
 @click.option("--turns", type=click.IntRange(10), default=50, show_default=True)
 @click.option("--json", "json_file", type=click.Path(path_type=Path), help="Write results here.")
 def main(turns: int, json_file: Path | None) -> None:
-    """Measure what the harness adds to a turn."""
+    """Measure the time that the harness adds to a turn."""
     for name in [name for name in os.environ if name.startswith("ANTHROPIC_")]:
         del os.environ[name]
     with tempfile.TemporaryDirectory(prefix="hive-bench-") as root:

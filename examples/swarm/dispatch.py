@@ -1,7 +1,7 @@
-"""hm1nd: passes requests on to whoever can answer them, and the answers back to whoever asked.
+"""hm1nd: forwards requests to the agent that can answer them, and answers to the first sender.
 
-`git …` goes to alice, `test …` to bob, `who` is answered at once. The daemon's own events are only
-noted down. What is under way is kept in $HIVE_STATE, so that a restart forgets nothing.
+`git …` goes to alice, `test …` to bob, `who` is answered at once. System notices are only logged.
+Pending requests are files in $HIVE_STATE, so that they survive a restart.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ UNDER_WAY = Path(os.environ.get("HIVE_STATE", ".")) / "under-way"
 
 
 def main() -> int:
-    """Deal with the message on standard input; what is printed goes back to its sender."""
+    """Process the message on standard input; the output is the answer to its sender."""
     message = json.load(sys.stdin)
     if message["kind"] == "system":
         print(f"noted: {message['body']}", file=sys.stderr)
@@ -44,19 +44,19 @@ def pass_on(message: dict[str, object]) -> int:
 
 
 def pass_back(answer: dict[str, object]) -> int:
-    """Send an answer to whoever asked first; answers to nothing are dropped."""
-    note = UNDER_WAY / str(answer["in_reply_to"])
-    if not note.exists():
+    """Send an answer to the first sender; an answer without a pending request is dropped."""
+    pending = UNDER_WAY / str(answer["in_reply_to"])
+    if not pending.exists():
         return 0
-    asked = json.loads(note.read_text())
+    asked = json.loads(pending.read_text())
     body = f"{answer['from']} says:\n{answer['body']}"
     hive("send", "--reply-to", str(asked["id"]), asked["from"], "-", body=body)
-    note.unlink()
+    pending.unlink()
     return 0
 
 
 def hive(*arguments: str, body: str | None = None) -> str:
-    """Run a verb of our own socket and return what it printed; a failure fails this message."""
+    """Run a verb on the manager's socket and return its output; a failure fails this message."""
     done = subprocess.run(
         ["hive-m1nd", *arguments], input=body, capture_output=True, text=True, check=False
     )

@@ -41,7 +41,7 @@ def refuse(words: list[str]) -> str | None:
 
 
 def answer(words: list[str]) -> str:
-    """Run git and return what it says."""
+    """Run git and return its output."""
     repository = os.environ.get("REPOSITORY") or str(Path(__file__).parent)
     done = subprocess.run(
         ["git", "--no-pager", "-C", repository, *words],
@@ -51,10 +51,10 @@ def answer(words: list[str]) -> str:
         check=False,
         stdin=subprocess.DEVNULL,
     )
-    said = (done.stdout + done.stderr).strip() or "(git said nothing)"
-    if len(said) > LONGEST:
-        return f"{said[:LONGEST]}\n… {len(said) - LONGEST} more characters; ask for less"
-    return said
+    output = (done.stdout + done.stderr).strip() or "(git printed nothing)"
+    if len(output) > LONGEST:
+        return f"{output[:LONGEST]}\n… {len(output) - LONGEST} more characters; ask for less"
+    return output
 
 
 if __name__ == "__main__":

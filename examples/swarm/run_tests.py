@@ -1,6 +1,6 @@
-"""bob: runs a test command and reports.
+"""bob: runs a test command and reports the result.
 
-Whatever the message says beyond the word `test` is passed on as arguments. The command is
+The words of the message other than `test` are the arguments. The command is
 $TEST_COMMAND, or the tests of examples/embedding.
 """
 
@@ -42,7 +42,7 @@ def main() -> int:
 
 
 def test_command() -> list[str]:
-    """Return the command that tests are run with."""
+    """Return the command that runs the tests."""
     configured = os.environ.get("TEST_COMMAND")
     if configured:
         return shlex.split(configured)
@@ -58,7 +58,7 @@ def test_command() -> list[str]:
 
 
 def report(command: list[str], status: int, output: str, seconds: float) -> str:
-    """Return the verdict and the end of what the command printed."""
+    """Return the verdict and the end of the command's output."""
     verdict = "PASSED" if status == 0 else f"FAILED (exit status {status})"
     tail = "\n".join(output.strip().splitlines()[-LINES:])
     return f"{verdict} after {seconds:.1f} s: {shlex.join(command)}\n{tail}"

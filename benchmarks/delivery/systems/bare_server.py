@@ -1,4 +1,4 @@
-"""What our libraries allow: a broker without any of its features, as a yardstick.
+"""A broker without any features, which shows what our libraries allow.
 
 It speaks the same lines over the same kind of sockets, puts each message into SQLite with the same
 durability, and hands it over after the commit. It knows no names, limits, leases, receipts, retries
@@ -25,7 +25,7 @@ import uvloop
 from attrs import define, field
 
 READY = "ready"
-"""The file that is there once all sockets are."""
+"""File that is created once all sockets exist."""
 
 
 class _Send(msgspec.Struct, tag_field="cmd", tag="send"):
@@ -62,7 +62,7 @@ class _Inbox:
 
 @define(eq=False)
 class _Batch:
-    """What one commit carries."""
+    """The messages and acks of one commit."""
 
     inserted: list[tuple[int, str, str, str]] = field(factory=list)
     acked: list[tuple[int]] = field(factory=list)

@@ -1,4 +1,4 @@
-"""What a system under test looks like to the loads."""
+"""The interfaces of a system under test."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 BODY = "x" * 200
-"""Every message says this."""
+"""Body of every message."""
 
 TAKE = 16
 """Most messages that a receiver takes at once."""
@@ -24,7 +24,7 @@ Delivered = Callable[[int], None]
 
 
 class Lane(Protocol):
-    """One way from a sender to a receiver, with a connection for each of them."""
+    """A path from a sender to a receiver, with a connection for each of them."""
 
     def send(self, stored: Stored) -> None:
         """Send one message; not called again before `stored` was."""
@@ -40,11 +40,11 @@ class Lane(Protocol):
 
 
 class Driven(Protocol):
-    """What can be driven: a server that has lanes."""
+    """A server with lanes."""
 
     @property
     def name(self) -> str:
-        """What the report calls it."""
+        """Its name in the report."""
         ...
 
     async def connect(self, count: int) -> list[Lane]:
@@ -57,11 +57,11 @@ class Driven(Protocol):
 
 
 class Broker(Driven, Protocol):
-    """A server that senders and receivers talk to over sockets."""
+    """A server that senders and receivers connect to over sockets."""
 
     @property
     def missing(self) -> str | None:
-        """Why it cannot be run here, in words; None when it can."""
+        """Why it cannot be run here, in words; None if it can."""
         ...
 
     async def start(self, directory: Path, lanes: int) -> None:
@@ -69,7 +69,7 @@ class Broker(Driven, Protocol):
         ...
 
     def stop(self) -> None:
-        """End the server. Does nothing when it does not run."""
+        """End the server, if it runs."""
         ...
 
 
@@ -78,12 +78,12 @@ class Embedded(Protocol):
 
     @property
     def name(self) -> str:
-        """What the report calls it."""
+        """Its name in the report."""
         ...
 
     @property
     def missing(self) -> str | None:
-        """Why it cannot be run here, in words; None when it can."""
+        """Why it cannot be run here, in words; None if it can."""
         ...
 
     def open(self, directory: Path) -> Callable[[], object]:
@@ -92,26 +92,26 @@ class Embedded(Protocol):
 
 
 def without_module(module: str, package: str) -> str | None:
-    """Return that a Python package is not installed, None when it is."""
+    """Return a sentence if a Python package is not installed, else None."""
     if importlib.util.find_spec(module) is not None:
         return None
     return f"the Python package {package} is not installed"
 
 
 def imported(module: str) -> Any:
-    """Import a module that need not be installed, once it is known to be there."""
+    """Import an optional module that is known to be installed."""
     return importlib.import_module(module)
 
 
 def find_program(program: str) -> Path | None:
-    """Return where a program is: beside this Python, or on the PATH."""
-    beside = Path(sys.executable).with_name(program)
-    found = str(beside) if beside.exists() else shutil.which(program)
+    """Return the path of a program: in the directory of this Python, or on the PATH."""
+    local = Path(sys.executable).with_name(program)
+    found = str(local) if local.exists() else shutil.which(program)
     return Path(found) if found else None
 
 
 def without_program(program: str, package: str) -> str | None:
-    """Return that a program is not installed, None when it is."""
+    """Return a sentence if a program is not installed, else None."""
     if find_program(program) is not None:
         return None
     return f"the program {program} is not installed ({package})"

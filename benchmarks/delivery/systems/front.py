@@ -1,4 +1,4 @@
-"""Fronts: what answers `whoami`, which needs neither the broker nor the disk."""
+"""Servers that answer `whoami`, which needs neither the broker nor the disk."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from benchmarks.delivery.systems.lines import LineSender
 from benchmarks.delivery.systems.wire import connected
 
 ASKER = "r0"
-"""The participant that asks."""
+"""The participant that sends `whoami`."""
 
 
-class Door(Protocol):
+class SocketServer(Protocol):
     """A server with a socket for each participant."""
 
     @property
     def name(self) -> str:
-        """What the report calls it."""
+        """Its name in the report."""
         ...
 
     def socket(self, name: str) -> Path:
@@ -53,30 +53,30 @@ class Streams(Served):
         await self._server.until(self._socket.exists)
 
     def socket(self, name: str) -> Path:
-        """Return the path of the one socket that it has for everybody."""
+        """Return the path of its only socket."""
         del name
         return self._socket
 
 
 @frozen
 class Front:
-    """A server as far as it answers `whoami`; each lane is one connection that asks."""
+    """A server that answers `whoami`; each lane is one connection that sends it."""
 
-    door: Door
+    server: SocketServer
 
     @property
     def name(self) -> str:
-        """What the report calls it."""
-        return self.door.name
+        """Its name in the report."""
+        return self.server.name
 
     async def connect(self, count: int) -> list[Lane]:
-        """Open so many connections of one participant."""
-        path = self.door.socket(ASKER)
+        """Open `count` connections of one participant."""
+        path = self.server.socket(ASKER)
         return [_Asking(await connected(LineSender(cmd="whoami"), path)) for _ in range(count)]
 
     def cpu_seconds(self) -> float:
         """Return the CPU time that the server has used so far."""
-        return self.door.cpu_seconds()
+        return self.server.cpu_seconds()
 
 
 @frozen
@@ -87,7 +87,7 @@ class _Asking:
         self.asker.send(stored)
 
     def listen(self, delivered: Delivered) -> None:
-        """Nothing is delivered here."""
+        """Do nothing: no message is delivered."""
 
     async def close(self) -> None:
         self.asker.close()

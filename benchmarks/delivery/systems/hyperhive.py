@@ -18,7 +18,7 @@ inbox_bytes = 1_000_000_000
 rate = 1_000_000_000
 pair_rate = 1_000_000_000
 """
-"""What is measured is delivery, so no inbox gets full and no sender or pair is held back."""
+"""Delivery is measured, so the limits of inboxes and rates are raised."""
 
 
 class Hyperhive(Served):
@@ -68,7 +68,7 @@ class Hyperhive(Served):
 
 
 def paths_in(directory: Path) -> Paths:
-    """Return the paths of a hive that lives in `directory`."""
+    """Return the paths of a hive in `directory`."""
     return Paths(run_dir=directory / "run", state_dir=directory / "state")
 
 

@@ -1,6 +1,6 @@
 """Queues that are Python libraries over SQLite, called on one thread.
 
-They take one write at a time whoever asks, so one thread without contention is their best case.
+They take one write at a time, so one thread without contention is their best case.
 """
 
 from __future__ import annotations

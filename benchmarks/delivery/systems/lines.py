@@ -1,4 +1,4 @@
-"""Both ends of a lane that speak our wire, JSON lines over unix sockets."""
+"""Both ends of a lane with our wire format, JSON lines over unix sockets."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ class Nats(Served):
 
     @property
     def name(self) -> str:
-        """What the report calls it."""
+        """Its name in the report."""
         return f"NATS {self.sync}"
 
     @property

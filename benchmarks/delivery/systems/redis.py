@@ -38,7 +38,7 @@ class Redis(Served):
 
     @property
     def name(self) -> str:
-        """What the report calls it."""
+        """Its name in the report."""
         return f"Redis {self.appendfsync}"
 
     @property

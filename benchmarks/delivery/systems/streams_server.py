@@ -1,4 +1,4 @@
-"""A front as it is written without much thought: asyncio's streams and `json`, as a yardstick.
+"""A simple server on asyncio's streams and `json`, for comparison.
 
 It runs on the standard loop, reads a line, answers `whoami` with fixed words, and knows nothing
 else: no schema, no verbs, no session, no order of answers to keep.

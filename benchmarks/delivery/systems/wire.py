@@ -1,4 +1,4 @@
-"""The two ends of a lane that speak a protocol of their own, without a client library."""
+"""The two ends of a lane with their own protocol code, without a client library."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class End(asyncio.Protocol):
     transport: asyncio.WriteTransport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way to the server."""
+        """Store the transport."""
         self.transport = cast("asyncio.WriteTransport", transport)
 
     def close(self) -> None:
@@ -27,7 +27,7 @@ class End(asyncio.Protocol):
 
 
 class SenderEnd(End):
-    """Sends the same request again and again.
+    """Sends the same request repeatedly.
 
     Args:
         request: What it sends.
@@ -43,7 +43,7 @@ class SenderEnd(End):
         self.transport.write(self._request)
 
     def confirm(self) -> None:
-        """Note that the server has confirmed the request."""
+        """Report that the server has confirmed the request."""
         assert self._stored is not None
         self._stored()
 

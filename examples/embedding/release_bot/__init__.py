@@ -1,1 +1,1 @@
-"""Releases a version once it was reviewed. An example of a program with a hive inside."""
+"""Releases a version once it has been reviewed. An example of a program with a hive inside."""

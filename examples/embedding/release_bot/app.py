@@ -1,4 +1,4 @@
-"""Who takes part."""
+"""The agents of the hive."""
 
 from __future__ import annotations
 

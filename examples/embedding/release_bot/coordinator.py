@@ -1,4 +1,4 @@
-"""The bot: takes requests, asks the reviewer, answers whoever asked."""
+"""The bot: receives requests, asks the reviewer, answers the sender."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LONG_POLL = 180.0
 
 
 async def coordinator(client: AgentClient) -> None:
-    """Work on one message after the other, for ever."""
+    """Process messages one after the other, until cancelled."""
     await client.hello(Role.HARNESS, "release-bot")
     while True:
         for message in await client.recv(wait=LONG_POLL):

@@ -1,4 +1,4 @@
-"""What the bot and the reviewer write to each other."""
+"""The bodies of the messages between the bot and the reviewer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REVIEWER = "reviewer"
 
 @dataclass(frozen=True)
 class Review:
-    """The review of a version, asked for (no verdict yet) or done."""
+    """The review of a version, requested (no verdict yet) or done."""
 
     version: str
     requester: str
@@ -20,10 +20,10 @@ class Review:
     approved: bool | None = None
 
     def to_body(self) -> str:
-        """Return the body of a message that carries this review."""
+        """Return the review as the body of a message."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_body(cls, body: str) -> Self:
-        """Return the review that a message carries."""
+        """Return the review in the body of a message."""
         return cls(**json.loads(body))

@@ -16,7 +16,7 @@ Judge = Callable[[str], Awaitable[bool]]
 
 
 def reviewing(judge: Judge) -> Answer:
-    """Return the function from a review that is asked for to the review that is done."""
+    """Return the function from a requested review to a finished one."""
 
     async def answer(message: Delivery) -> str:
         review = Review.from_body(message.body)
@@ -26,7 +26,7 @@ def reviewing(judge: Judge) -> Answer:
 
 
 def in_changelog(changelog: Path) -> Judge:
-    """Approve of the versions that have a heading in a changelog."""
+    """Approve the versions that have a heading in a changelog."""
 
     async def judge(version: str) -> bool:
         text = await asyncio.to_thread(changelog.read_text)

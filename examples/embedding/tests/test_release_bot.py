@@ -1,4 +1,4 @@
-"""The whole bot in simulated time: what takes an hour here takes milliseconds."""
+"""The whole bot on virtual time: an hour takes milliseconds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Simulate = Callable[..., Any]
 
 
 async def approve(version: str) -> bool:
-    """Review for one minute, then approve of anything but betas."""
+    """Review for one minute, then approve all versions but betas."""
     await asyncio.sleep(60)
     return "beta" not in version
 

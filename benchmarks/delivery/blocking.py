@@ -1,8 +1,8 @@
-"""A bare blocking conversation with one of our sockets, timed.
+"""A bare blocking connection to one of our sockets, with times.
 
-As a program (`python -m benchmarks.delivery.talk SOCKET COUNT PAUSE`) it asks `whoami` COUNT times
-with PAUSE seconds between, and prints how long each took as a JSON list of seconds. A process of
-its own, so that it does not wait for the one that makes the load.
+As a program (`python -m benchmarks.delivery.blocking SOCKET COUNT PAUSE`) it sends `whoami` COUNT
+times with PAUSE seconds between, and prints the durations as a JSON list of seconds. It is a separate
+process, so that it does not wait for the one that makes the load.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 
-class Talk:
+class BlockingConnection:
     """One connection."""
 
     def __init__(self, path: Path) -> None:
@@ -27,26 +27,26 @@ class Talk:
         """Send a request and return its answer.
 
         Raises:
-            RuntimeError: When it is refused.
+            RuntimeError: It is refused.
         """
         return self.timed(**request)[1]
 
     def timed(self, **request: object) -> tuple[float, dict[str, Any]]:
-        """Like `ask`, with the seconds until the answer's line was there."""
+        """Like `ask`, with the seconds until the answer."""
         began = time.perf_counter()
-        self.say(**request)
+        self.send(**request)
         line = self._lines.readline()
         return time.perf_counter() - began, _checked(line)
 
-    def say(self, **request: object) -> None:
-        """Send a request; its answer is there for `hear`."""
+    def send(self, **request: object) -> None:
+        """Send a request, whose answer `receive` returns."""
         self._socket.sendall(json.dumps(request).encode() + b"\n")
 
-    def hear(self) -> dict[str, Any]:
+    def receive(self) -> dict[str, Any]:
         """Return the next answer.
 
         Raises:
-            RuntimeError: When it is a refusal.
+            RuntimeError: It is a refusal.
         """
         return _checked(self._lines.readline())
 
@@ -64,13 +64,13 @@ def _checked(line: bytes) -> dict[str, Any]:
 
 
 def main(path: str, count: str, pause: str) -> None:
-    """Ask `whoami` again and again."""
-    talk = Talk(Path(path))
+    """Send `whoami` repeatedly and print the times."""
+    connection = BlockingConnection(Path(path))
     samples = []
     for _ in range(int(count)):
-        samples.append(talk.timed(cmd="whoami")[0])
+        samples.append(connection.timed(cmd="whoami")[0])
         time.sleep(float(pause))
-    talk.close()
+    connection.close()
     print(json.dumps(samples))
 
 
