@@ -99,7 +99,7 @@ async def ask(client: ClaudeSDKClient, endpoint: Endpoint) -> float:
 def bare(endpoint: Endpoint, home: Path, cwd: Path) -> ClaudeAgentOptions:
     """Return the options of the bare SDK: those of the driver, tools included, and no hive."""
     settings = ClaudeConfig(model=MODEL)
-    tools = for_kind(UNUSED, manager=False, tray=UNUSED)
+    tools = for_kind(UNUSED, manager=False, mail=UNUSED)
     callbacks = Callbacks(mcp_server(tools), _nothing_to_add, lambda line: None)
     launch = LaunchOptions(None, None, system_prompt("alice", "agent", None))
     options = sdk_options(settings, launch, callbacks, cwd=cwd, environ={})
