@@ -234,11 +234,13 @@ class TurnDriver(ABC):
     """Processes messages in turns, one at a time.
 
     Attributes:
-        batch: Messages at the start of a turn, at most. A driver with more than one is a
-            conversation: further messages may join a running turn.
+        batch: Messages at the start of a turn, at most; more than `RECV_MAX` count as that many.
+        converses: Whether the driver holds a conversation: urgent messages may join a running
+            turn, acks are sent at its end, and `rest` is called between turns.
     """
 
     batch: ClassVar[int] = BATCH
+    converses: ClassVar[bool] = True
 
     @abstractmethod
     async def open(self, surroundings: Surroundings) -> None:

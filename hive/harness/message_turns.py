@@ -34,6 +34,7 @@ class MessageTurns(TurnDriver):
     """
 
     batch: ClassVar[int] = 1
+    converses: ClassVar[bool] = False
 
     driver: MessageDriver
     replies: ReplySender

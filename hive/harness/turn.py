@@ -70,7 +70,7 @@ class Turn:
         Raises:
             HiveError: The request failed.
         """
-        fresh = await self.leases.recv(most, wait=wait, max_bytes=max_bytes)
+        fresh = await self.leases.recv(most, wait=wait, max_bytes=max_bytes if most > 1 else None)
         self.join(fresh)
         return fresh
 

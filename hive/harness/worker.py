@@ -29,6 +29,7 @@ from hive.harness.pause import Pause
 from hive.harness.reporting import Reporter, wake_of
 from hive.harness.turn import Turn
 from hive.wire import WAIT_MAX
+from hive.wire.agent import RECV_MAX
 from hive.wire.enums import ActivityState, NackMode
 
 logger = logging.getLogger(__name__)
@@ -100,11 +101,6 @@ class Worker:
     def _reporter(self) -> Reporter:
         return self.surroundings.reporter
 
-    @property
-    def _converses(self) -> bool:
-        """Whether a turn may have several messages."""
-        return self.driver.batch > 1
-
     # Before a turn
 
     async def _wait_out_pause(self) -> None:
@@ -119,27 +115,36 @@ class Worker:
         turn = Turn(self.leases)
         turn.join(self._left_over)
         self._left_over = ()
-        if not turn.messages:
-            first = until_reachable(lambda: turn.take(self.driver.batch, WAIT_MAX))
-            await self.pause.unless_paused(first)
+        complete = False
+        if not turn.messages and self.driver.converses:
+            await self.pause.unless_paused(self._take(turn, 0.0))
+            complete = bool(turn.messages)
+        if not turn.messages and self.pause.current() is None:
+            await self.pause.unless_paused(self._take(turn, WAIT_MAX))
         if turn.messages:
             self.busy, self._cancelled = True, ""
-            if self._converses:
-                await self._gather_more(turn)
+            if self.driver.converses:
+                await self._gather_more(turn, complete=complete)
         return turn
 
-    async def _gather_more(self, turn: Turn) -> None:
-        """Count the unread messages; add them to the turn if it has a single message.
+    async def _gather_more(self, turn: Turn, *, complete: bool) -> None:
+        """Count the unread messages; add them to the turn if it is not complete.
 
-        A `recv` that finds messages returns all that fit, so a second request would return none.
-        A parked `recv` returns as soon as one message arrives; messages that arrived shortly
-        after it belong to the same turn.
+        A `recv` that finds messages returns all that fit: the turn is complete. A parked `recv`
+        returns as soon as one message arrives, and messages that arrived shortly after it belong to
+        the same turn. So do those that wait when urgent messages begin a turn.
         """
         unread = await until_reachable(self.surroundings.client.status)
-        room = BATCH_BYTES - turn.size
-        if len(turn.messages) == 1 < unread and room > 0:
-            await until_reachable(lambda: turn.take(self.driver.batch - 1, 0.0, room))
+        if not complete and unread > len(turn.messages):
+            await self._take(turn, 0.0)
         turn.waiting = max(0, unread - len(turn.messages))
+
+    async def _take(self, turn: Turn, wait: float) -> None:
+        """Add messages to a turn with one request, as far as it has room."""
+        most = min(self.driver.batch, RECV_MAX) - len(turn.messages)
+        room = BATCH_BYTES - turn.size
+        if most > 0 and room > 0:
+            await until_reachable(lambda: turn.take(most, wait, room))
 
     # A turn
 
@@ -155,10 +160,16 @@ class Worker:
     async def _drive(self, turn: Turn) -> TurnEnd:
         """Run the driver's turn; urgent messages may join that of a conversation."""
         logger.info("a turn about %s", ", ".join(str(each.id) for each in turn.messages))
-        listening = asyncio.create_task(turn.listen()) if self._converses else None
+        listening = asyncio.create_task(turn.listen()) if self.driver.converses else None
         self._driving = True
         try:
             return await self.driver.turn(turn)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            logger.exception("the driver has a bug: work of its own was cancelled")
+            return TurnEnd(Failed("the driver raised CancelledError"))
         except Exception as error:
             logger.exception("the driver has a bug")
             return TurnEnd(Failed(f"the driver raised {type(error).__name__}: {error}"))
@@ -183,8 +194,9 @@ class Worker:
     #   - after `flush`: nothing is pending.
     #
     # Acks and nacks are written together and share a commit. Their order is free, since each is
-    # about another message. The record is sent last, so that every turn that `hive-c0re turns`
-    # lists is settled; it is sent even if `flush` was cancelled, so that no turn is missing.
+    # about another message. The record is sent last, so that a conversation's turn that
+    # `hive-c0re turns` lists is settled; it is sent even if `flush` was cancelled or refused, so
+    # that no turn is missing.
     #
     # A conversation flushes at once: it may compact itself for minutes next, or wait for a login,
     # and a crash meanwhile would repeat the turn. With single messages the next request is a
@@ -196,7 +208,7 @@ class Worker:
     async def _settle(self, turn: Turn, end: TurnEnd, wake: str, started: float) -> None:
         self._decide(turn, end)
         try:
-            if self._converses or not isinstance(end.outcome, Done):
+            if self.driver.converses or not isinstance(end.outcome, Done):
                 await self.leases.flush()
         finally:
             ids = tuple(message.id for message in turn.messages)
@@ -237,7 +249,7 @@ class Worker:
         """Report the agent's state, and let the driver compact its conversation."""
         if end.hold_off is not None:
             await self._hold_off(end.hold_off, shared=end.shared)
-        elif self._converses:
+        elif self.driver.converses:
             await self._report_state(end.outcome)
             if not self.stopping:
                 await self.driver.rest()

@@ -115,6 +115,22 @@ async def test_heartbeats_name_the_message_in_progress_until_it_is_done(tmp_path
         assert len(daemon.of(wire.Heartbeat)) == 3
 
 
+async def test_a_driver_whose_own_task_was_cancelled_has_failed_and_the_next_message_is_taken(
+    tmp_path,
+):
+    async def act(message):
+        if message.body == "bad":
+            own = asyncio.ensure_future(asyncio.sleep(9))
+            own.cancel()
+            await own
+        return Done(None)
+
+    async with serving(tmp_path, Scripted(act)) as (daemon, _):
+        bad, good = daemon.post("bad"), daemon.post("good")
+        await daemon.until(lambda: daemon.state(good) == "acked")
+        assert daemon.items[bad].reasons[0] == ("fail", "the driver raised CancelledError")
+
+
 async def test_messages_are_processed_one_by_one_and_in_order(tmp_path):
     driver = always(Done(None))
     async with serving(tmp_path, driver) as (daemon, _):

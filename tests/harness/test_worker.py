@@ -26,6 +26,7 @@ from hive.harness.driver import (
 from hive.harness.run_loop import HarnessRuntime
 from hive.harness.turn import Turn
 from hive.wire import agent as wire
+from hive.wire.agent import RECV_MAX
 from hive.wire.enums import ActivityState
 from hive.wire.rows import QuestionRow
 from tests.harness.support.daemon import Daemon
@@ -409,7 +410,7 @@ async def test_a_turn_gathers_its_mail_with_one_request(tmp_path):
     async with mail_waits(tmp_path, driver, *"abcdefghij") as daemon:
         await daemon.until(lambda: driver.turns)
         [recv] = usual_recvs(daemon)
-        assert (recv.max, recv.max_bytes, recv.wait_seconds) == (16, 24_000, 180.0)
+        assert (recv.max, recv.max_bytes, recv.wait_seconds) == (16, 24_000, 0.0)
         assert len(daemon.of(wire.Status)) == 1
     assert driver.turns == [tuple(range(1, 11))]
 
@@ -439,11 +440,78 @@ async def test_a_turn_has_as_many_messages_as_fit(tmp_path):
 async def test_messages_that_arrive_shortly_after_the_first_join_its_turn(tmp_path):
     driver = ending(DONE)
     async with serving(tmp_path, driver) as daemon:
-        await daemon.until(lambda: daemon.of(wire.Recv))
+        await daemon.until(lambda: len(usual_recvs(daemon)) == 2)
         ids = tuple(daemon.post(body) for body in "abc")
         await daemon.until(lambda: driver.turns)
-        assert [recv.max for recv in usual_recvs(daemon)] == [16, 15]
+        asked = [(recv.max, recv.wait_seconds) for recv in usual_recvs(daemon)]
+        assert asked == [(16, 0.0), (16, 180.0), (15, 0.0)]
     assert driver.turns == [ids]
+
+
+async def test_a_message_that_does_not_fit_waits_for_the_next_turn(tmp_path):
+    driver = ending(DONE)
+    async with mail_waits(tmp_path, driver, "x" * 10_000, "y" * 50_000) as daemon:
+        await daemon.until(lambda: len(driver.turns) == 2)
+    assert driver.turns == [(1,), (2,)]
+
+
+async def test_waiting_messages_join_a_turn_that_urgent_ones_began(tmp_path):
+    async def act(turn: Turn) -> TurnEnd:
+        if len(driver.turns) == 1:
+            for _ in range(2):
+                daemon.post("now", priority="high")
+            daemon.post("later")
+            await asyncio.sleep(1)
+        return DONE
+
+    driver = Scripted(act)
+    async with serving(tmp_path, driver) as daemon:
+        daemon.post("first")
+        await daemon.until(lambda: len(driver.turns) == 2)
+    assert driver.turns == [(1,), (2, 3, 4)]
+
+
+async def test_a_driver_may_take_more_messages_than_one_request_returns(tmp_path):
+    class Large(Scripted):
+        batch = 2 * RECV_MAX
+
+    async def act(turn: Turn) -> TurnEnd:
+        return DONE
+
+    driver = Large(act)
+    async with mail_waits(tmp_path, driver, *"ab" * RECV_MAX) as daemon:
+        await daemon.until(lambda: len(driver.turns) == 2)
+    assert [len(turn) for turn in driver.turns] == [RECV_MAX, RECV_MAX]
+
+
+async def test_a_conversation_of_single_messages_rests_between_its_turns(tmp_path):
+    class Single(Scripted):
+        batch = 1
+
+    async def act(turn: Turn) -> TurnEnd:
+        return DONE
+
+    driver = Single(act)
+    async with mail_waits(tmp_path, driver, "a", "b") as daemon:
+        await daemon.until(lambda: daemon.state(2) == "acked")
+        await daemon.until(lambda: driver.calls.count("rest") == 2)
+    assert driver.turns == [(1,), (2,)]
+
+
+async def test_a_driver_whose_own_task_was_cancelled_has_failed(tmp_path):
+    async def act(turn: Turn) -> TurnEnd:
+        if len(driver.turns) == 1:
+            own = asyncio.ensure_future(asyncio.sleep(9))
+            own.cancel()
+            await own
+        return DONE
+
+    driver = Scripted(act)
+    async with serving(tmp_path, driver) as daemon:
+        number = daemon.post("a")
+        await daemon.until(lambda: daemon.state(number) == "acked")
+        assert daemon.items[number].reasons == [("fail", "the driver raised CancelledError")]
+    assert driver.turns == [(number,), (number,)]
 
 
 async def test_the_tool_recv_takes_several_messages_with_one_request(tmp_path):
