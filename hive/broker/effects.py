@@ -15,7 +15,7 @@ from attrs import frozen
 
 from hive.broker.loop_guard import Circuit
 from hive.broker.sessions import Parked, Session, Stale, stale_error, why_ended
-from hive.broker.values import Post, Token, Value, event
+from hive.broker.values import PRIORITIES, Post, Token, Value, event
 from hive.clock import rfc3339
 from hive.store import Message, MessageKind, MessageState
 from hive.store.messages import Changes, Written, by_id, lease_values, update_values
@@ -27,9 +27,6 @@ from hive.wire.rows import Delivery, Received
 
 _LEASED = MessageState.LEASED
 _PLAIN = MessageKind.MESSAGE
-
-PRIORITIES = {-1: "high", 0: None, 1: "low"}
-"""Names of the ranks of messages on the wire; `normal` is left out."""
 
 
 @frozen
@@ -118,7 +115,7 @@ class FromDisk:
     finish: Callable[[Any], Value]
 
     def of(self, written: Written) -> Value:
-        """Return the answer; if the operation failed, its error. It fails without the commit."""
+        """Return the answer, or the operation's error; such a failure does not fail the commit."""
         outcome = written.values[self.place]
         return outcome.error if isinstance(outcome, RolledBack) else self.finish(outcome.value)
 
@@ -132,8 +129,8 @@ class Effects(msgspec.Struct, eq=False):
 
     Attributes:
         changes: The rows to write; those of `changed` are made when the commit is collected.
-        changed: Messages whose row on disk, or in this commit, is outdated in any way but by a
-            plain ack, by id. Several changes of a message are one row.
+        changed: Messages whose row must be rewritten, by id; a plain ack is not such a change.
+            Several changes of a message are one row.
         inserted: The new messages.
         questions: Questions whose row must be written, by id.
         acking: Parked receivers whose acks are in `changes`.

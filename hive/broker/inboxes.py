@@ -1,4 +1,4 @@
-"""Inboxes: the queue of a participant, and the inboxes that an address names."""
+"""Inboxes, and the resolution of addresses to inboxes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field, frozen
 
+from hive.broker.values import HIGH
 from hive.clock import rfc3339
 from hive.errors import UnknownNameError
 from hive.names import (
@@ -27,9 +28,6 @@ if TYPE_CHECKING:
     from hive.broker.sessions import Parked
 
 _STORED = MessageState.STORED
-
-HIGH = -1
-"""The rank of messages of high priority; see `RANKS`."""
 
 ENDED_KEPT = 64
 """Ended messages that may stay in the heap of an inbox; they have no body."""
@@ -69,8 +67,8 @@ class Inbox:
         stored: Messages that are not leased; deferred and parked ones included.
         leased: Messages under a lease.
         size: Bytes of the bodies of both.
-        ready: A heap of the deliverable messages: rank, id, message. A message that has left the
-            state `stored` is removed when it comes to the top.
+        ready: A heap of the deliverable messages: rank, id, message. Entries of messages that are
+            no longer `stored` are removed when they reach the top.
         parked: Parked receivers, in the order of their requests.
         sessions: Number of open sessions of its participant.
         last_seen: Wall time at which its participant was last connected, None for never.

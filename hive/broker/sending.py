@@ -16,18 +16,14 @@ from hive.broker.inboxes import Inbox, is_single, recipients, resolve
 from hive.broker.loop_guard import Circuit, LoopGuard, ThreadPosition, Threads
 from hive.broker.messages import MessageTable, supersede_key_of
 from hive.broker.sessions import COUNTED, Session
-from hive.broker.values import Moment, Post
+from hive.broker.values import RANKS, Moment, Post
 from hive.config import Limits
 from hive.errors import HiveError
 from hive.names import EVERYONE, REMINDER
 from hive.store import Kind, Message, MessageKind, MessageState
 from hive.store.messages import Undelivered
 from hive.wire.agent import Posting
-from hive.wire.enums import Priority
 from hive.wire.rows import SkippedRow, Stored
-
-RANKS = {Priority.HIGH: -1, Priority.NORMAL: 0, Priority.LOW: 1}
-"""Rank of each priority; the lowest rank is delivered first, and within a rank the lowest id."""
 
 
 @define(eq=False)

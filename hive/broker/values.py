@@ -1,4 +1,4 @@
-"""Values of requests and answers: moment, token, and the requests that the wire does not have."""
+"""Values of requests and answers: moment, token, ranks, and the requests that the wire has not."""
 
 from __future__ import annotations
 
@@ -12,6 +12,16 @@ from attrs import frozen
 from hive.store import MessageKind
 from hive.wire.agent import Posting
 from hive.wire.base import Response
+from hive.wire.enums import Priority
+
+HIGH, NORMAL, LOW = -1, 0, 1
+"""Ranks of messages; the lowest rank is delivered first, and within a rank the lowest id."""
+
+RANKS = {Priority.HIGH: HIGH, Priority.NORMAL: NORMAL, Priority.LOW: LOW}
+"""Rank of each priority."""
+
+PRIORITIES = {HIGH: "high", NORMAL: None, LOW: "low"}
+"""Names of the ranks on the wire; `normal` is left out."""
 
 
 class Moment(msgspec.Struct, frozen=True, gc=False):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hive.broker.effects import PRIORITIES
+from hive.broker.values import PRIORITIES
 from hive.clock import rfc3339
 from hive.participants.turn_feed import TurnEvent
 from hive.store import Message, MessageKind, Receipt

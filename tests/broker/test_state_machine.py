@@ -15,7 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from actors.testing import SimulationLoop, advance, settle
 from hive.broker.local_session import LocalSession
-from hive.broker.sending import RANKS
+from hive.broker.values import RANKS
 from hive.clock import LoopClock
 from hive.config import Limits
 from hive.errors import StaleLeaseError
