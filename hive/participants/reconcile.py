@@ -12,7 +12,6 @@ import attrs
 
 from hive.config import AgentManifest, HiveConfig, PeerConfig, manifest_to_json
 from hive.errors import ConfigError
-from hive.names import MANAGER
 from hive.participants.participant import new_agent, new_peer, peer_settings
 from hive.store import Kind, ParticipantOrigin, ParticipantRecord
 
@@ -28,17 +27,11 @@ def reconcile(
         ConfigError: When a name changed from agent to peer or back.
     """
     records = dict(stored)
-    for name, manifest in configured_agents(config).items():
+    for name, manifest in config.all_agents().items():
         records[name] = _agent(name, manifest, stored.get(name), now)
     for name, peer in config.peers.items():
         records[name] = _peer(name, peer, stored.get(name), now)
     return list(records.values()), _orphans(config, stored)
-
-
-def configured_agents(config: HiveConfig) -> dict[str, AgentManifest]:
-    """Return the agents of a configuration, the manager first."""
-    manager = {MANAGER: config.manager} if config.manager is not None else {}
-    return {**manager, **config.agents}
 
 
 def _agent(
@@ -86,7 +79,7 @@ def _peer(
 
 
 def _orphans(config: HiveConfig, stored: Records) -> list[str]:
-    present = {*configured_agents(config), *config.peers}
+    present = {*config.all_agents(), *config.peers}
     return [
         f"{record.name!r} is not in hive.toml any more; it stays until "
         f"'hive-c0re {_removal(record)} {record.name}'"
