@@ -47,6 +47,15 @@ MAX_AGENT_NAME = 9
 """Characters; `nixos-container` allows 11, two of which are the prefix."""
 MAX_PEER_NAME = 32
 
+GROUP = "hyperhive.drivers"
+"""Entry point group of the drivers of `hive-ag3nt serve`."""
+
+BUILT_IN = "command"
+"""Name of the driver that is always available."""
+
+CLAUDE_DRIVER = "claude"
+"""Name of the driver that `[agents.NAME.claude]` configures."""
+
 _SHAPE = re.compile(r"[a-z][a-z0-9-]*")
 _UNIT = re.compile(r"[A-Za-z0-9][A-Za-z0-9:_.@-]*")
 
@@ -120,6 +129,14 @@ def suggest(wrong: str, known: Iterable[str]) -> str:
     return f"; did you mean {words[near[0]]!r}?" if near else ""
 
 
+@cache
+def driver_names() -> tuple[str, ...]:
+    """Return the valid values of `driver`, sorted; reads the disk once per process."""
+    from importlib.metadata import entry_points  # slow to import, and most commands do not need it
+
+    return tuple(sorted({BUILT_IN, *entry_points(group=GROUP).names}))
+
+
 def _check(name: str, kind: str, longest: int, why: str) -> str:
     if name in RESERVED:
         raise BadRequestError(f"the name {name!r} is reserved; choose another name for {kind}")
@@ -132,21 +149,3 @@ def _check(name: str, kind: str, longest: int, why: str) -> str:
             f"{name!r} has {len(name)} characters; {kind} name has at most {longest}, {why}"
         )
     return name
-
-
-GROUP = "hyperhive.drivers"
-"""Entry point group of the drivers of `hive-ag3nt serve`."""
-
-BUILT_IN = "command"
-"""Name of the driver that is always available."""
-
-CLAUDE_DRIVER = "claude"
-"""Name of the driver that `[agents.NAME.claude]` configures."""
-
-
-@cache
-def driver_names() -> tuple[str, ...]:
-    """Return the valid values of `driver`, sorted; reads the disk once per process."""
-    from importlib.metadata import entry_points  # slow to import, and most commands do not need it
-
-    return tuple(sorted({BUILT_IN, *entry_points(group=GROUP).names}))

@@ -1,4 +1,4 @@
-"""Sessions without a connection, for the daemon itself, for embedders and for tests.
+"""Sessions without a connection, for embedders and for tests.
 
 Requests and answers are those of a socket; an answer comes as the result of a future. To cancel the
 future does not cancel the request; a cancelled `recv` gets no messages. The future has no timeout:
@@ -19,6 +19,9 @@ from hive.wire import WAIT_MAX
 from hive.wire import agent as wire
 from hive.wire.enums import NackMode
 from hive.wire.rows import Delivery, Stored
+
+BATCH = 32
+"""Most messages that `OperatorMail` receives at once."""
 
 
 class LocalSession(FutureSession):
@@ -76,7 +79,7 @@ class LocalSession(FutureSession):
 
         The messages of `ack` are acked first. The result is empty if the wait timed out. With
         `queue`, the messages are those of a work queue. With `urgent`, only messages of high
-        priority are leased. With `max_bytes`, all bodies together have at most so many bytes,
+        priority are leased. With `max_bytes`, all bodies together have at most that many bytes,
         unless the first alone has more.
 
         Raises:
@@ -120,9 +123,6 @@ class LocalSession(FutureSession):
         await self.request(
             wire.Nack(id=id, mode=mode, delay_seconds=delay, reason=reason, lease=lease)
         )
-
-
-BATCH = 32
 
 
 class OperatorMail:

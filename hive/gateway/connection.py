@@ -44,6 +44,17 @@ from hive.wire.framing import LineBuffer, TooLong
 
 logger = logging.getLogger(__name__)
 
+WRITE_DEADLINE = 30.0
+"""Seconds for which a client may leave its answers unread before it is disconnected."""
+
+CLOSE_TIMEOUT = 1.0
+"""Seconds for which a client may read its last answers when the daemon disconnects it."""
+
+MAX_OUTSTANDING = 1024
+"""Unanswered requests of one connection, above which it is not read from."""
+
+_UCRED = struct.Struct("3i")
+
 Req = str | int | None
 """The optional id of a request, which its response repeats."""
 
@@ -59,60 +70,6 @@ class ResponseSlot:
 
     req: Req = None
     line: bytes | None = None
-
-
-def response_line(value: Any, req: Req, verb: str) -> bytes:
-    """Return the line of an answer; an answer that JSON cannot express is logged as a bug.
-
-    Args:
-        value: A response, the fields of one, or an error.
-        req: The id of the request.
-        verb: The name of the request.
-    """
-    try:
-        if isinstance(value, Response):
-            value.req = req
-            return encode_struct(value) + b"\n"
-        if isinstance(value, BaseException):
-            return error_line(value, req, verb)
-        return encode_ok(req, **value)
-    except Exception as error:
-        return error_line(error, req, verb)
-
-
-def error_line(error: BaseException, req: Req, verb: str) -> bytes:
-    """Return the line of an error."""
-    return encode_error(client_error(error, verb), req)
-
-
-def client_error(error: BaseException, verb: str) -> HiveError:
-    """Return the error that a client is shown; a bug is logged and named as such."""
-    if isinstance(error, HiveError):
-        return error
-    if isinstance(error, ActorDied | MailboxFull):
-        return UnavailableError(f"{verb!r} cannot be served right now: {error}; try again")
-    if isinstance(error, AskTimeout):
-        return TimedOutError(f"{verb!r} was taken but not answered in time: {error}")
-    logger.error("a bug in hive-c0re: %r failed", verb, exc_info=error)
-    return FailedError(
-        f"{verb!r} failed through a bug in hive-c0re ({type(error).__name__}: {error}); "
-        "its log has the traceback"
-    )
-
-
-logger = logging.getLogger(__name__)
-
-WRITE_DEADLINE = 30.0
-"""Seconds for which a client may leave its answers unread before it is disconnected."""
-
-CLOSE_TIMEOUT = 1.0
-"""Seconds for which a client may read its last answers when the daemon disconnects it."""
-
-MAX_OUTSTANDING = 1024
-"""Unanswered requests of one connection, above which it is not read from."""
-
-
-_UCRED = struct.Struct("3i")
 
 
 @frozen
@@ -460,6 +417,45 @@ class Connection(Session, asyncio.Protocol):
 
     def _push(self, req: Req, fields: Fields) -> None:
         self._respond(encode_ok(req, **fields))
+
+
+def response_line(value: Any, req: Req, verb: str) -> bytes:
+    """Return the line of an answer; an answer that JSON cannot express is logged as a bug.
+
+    Args:
+        value: A response, the fields of one, or an error.
+        req: The id of the request.
+        verb: The name of the request.
+    """
+    try:
+        if isinstance(value, Response):
+            value.req = req
+            return encode_struct(value) + b"\n"
+        if isinstance(value, BaseException):
+            return error_line(value, req, verb)
+        return encode_ok(req, **value)
+    except Exception as error:
+        return error_line(error, req, verb)
+
+
+def error_line(error: BaseException, req: Req, verb: str) -> bytes:
+    """Return the line of an error."""
+    return encode_error(client_error(error, verb), req)
+
+
+def client_error(error: BaseException, verb: str) -> HiveError:
+    """Return the error that a client is shown; a bug is logged and named as such."""
+    if isinstance(error, HiveError):
+        return error
+    if isinstance(error, ActorDied | MailboxFull):
+        return UnavailableError(f"{verb!r} cannot be served right now: {error}; try again")
+    if isinstance(error, AskTimeout):
+        return TimedOutError(f"{verb!r} was taken but not answered in time: {error}")
+    logger.error("a bug in hive-c0re: %r failed", verb, exc_info=error)
+    return FailedError(
+        f"{verb!r} failed through a bug in hive-c0re ({type(error).__name__}: {error}); "
+        "its log has the traceback"
+    )
 
 
 def _outcome(done: asyncio.Future[Fields]) -> Fields | BaseException:

@@ -41,6 +41,9 @@ from hive.participants.registry import Registry
 from hive.participants.supervision import Supervision
 from hive.store import Desired, Kind, ParticipantRecord, Store
 
+START_DEADLINE = 30.0
+"""Seconds that a request waits for the container or the socket before it times out."""
+
 
 class Lifecycle:
     """Starts, stops, restarts, rebuilds and destroys agents; registers and unregisters peers.
@@ -320,10 +323,6 @@ def _taken(participant: Participant) -> ConflictError:
             f"'hive-c0re destroy {name}' removes it"
         )
     return ConflictError(f"there is already a participant {name!r}; {way}")
-
-
-START_DEADLINE = 30.0
-"""Seconds that a request waits for the container or the socket before it times out."""
 
 
 async def wait_until_running(registry: Registry, agent: Agent) -> None:

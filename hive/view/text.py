@@ -11,6 +11,11 @@ import re
 from datetime import datetime
 from typing import NamedTuple
 
+UNKNOWN = "-"
+"""Shown in place of an unknown value."""
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+
 _UNSAFE = re.compile(
     "["
     "\x00-\x1f\x7f-\x9f"  # C0 with ESC, DEL, C1 with the one-byte CSI
@@ -18,7 +23,7 @@ _UNSAFE = re.compile(
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f"  # change the direction of the text
     "\u2028\u2029"  # line breaks that are not newlines
     "\ufff9-\ufffb\U000e0000-\U000e007f"  # annotations and tags, invisible too
-    "\ud800-\udfff"  # surrogates: bytes that were no UTF-8
+    "\ud800-\udfff"  # surrogates: bytes that were not valid UTF-8
     "]"
 )
 
@@ -26,7 +31,7 @@ _UNSAFE = re.compile(
 class Glyphs(NamedTuple):
     """One set of glyphs; `marks` are by `Urgency`, in its order.
 
-    No glyph has a meaning alone: a word stands beside each.
+    No glyph has a meaning alone: each comes with a word.
     """
 
     marks: tuple[str, str, str, str, str]
@@ -63,12 +68,6 @@ def block(text: str) -> list[str]:
 
 def _escape(match: re.Match[str]) -> str:
     return match.group().encode("unicode_escape").decode()
-
-
-UNKNOWN = "-"
-"""Shown in place of an unknown value."""
-
-_UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
 def seconds(stamp: str | None) -> float | None:

@@ -7,7 +7,7 @@ systemd, the daemon's unit needs `KillMode=process` for that.)
 
 Limits of this runtime: it isolates nothing; `binds`, `memory_max` and `cpu_quota` have no effect;
 and a process that the kernel's out-of-memory killer chose is reported as killed by SIGKILL, since
-the kernel tells no more. The container runtimes do all of that.
+the kernel reports no more. The container runtimes do all of that.
 """
 
 from __future__ import annotations
@@ -36,6 +36,15 @@ from hive.machines.process.watch import WatchedProcess
 from hive.machines.runtime import MachineSpec, Running, Watcher, ignore_end
 from hive.names import check_agent_name
 from hive.paths import Paths
+
+FOLLOW_SECONDS = 0.2
+"""Interval at which a followed log is read."""
+
+ROTATE_SECONDS = 30.0
+"""Interval at which the sizes of the logs are checked."""
+
+_T = TypeVar("_T")
+_P = ParamSpec("_P")
 
 
 def leader_of(record: RunRecord, procfs: ProcFs) -> Process | None:
@@ -109,16 +118,6 @@ def _collect_zombie(record: RunRecord, procfs: ProcFs) -> None:
         fd = os.pidfd_open(record.pid)
         pidfd.collect(fd)
         os.close(fd)
-
-
-FOLLOW_SECONDS = 0.2
-"""Interval at which a followed log is read."""
-
-ROTATE_SECONDS = 30.0
-"""Interval at which the sizes of the logs are checked."""
-
-_T = TypeVar("_T")
-_P = ParamSpec("_P")
 
 
 class ProcessRuntime:
