@@ -6,5 +6,5 @@ answers requests, `delivery` leases messages, `sending` admits them (with `admis
 `loop_guard`), `mail_admin` decides about stored mail, `questions` about questions and reminders.
 `messages` holds the messages and their states, `inboxes` the queues and their addresses, `sessions`
 the connections and the fence of their leases, `deadlines` what is due. What is decided gathers in
-`effects` until the next commit.
+`effects` until the next commit. `values` has the values and ranks that all of them share.
 """

@@ -3,8 +3,8 @@
 `load` reads a whole hive, `load_manifest` one agent; both report every problem of a file at once.
 
 `model` has the values, `hive_schema` and `claude_schema` the keys of each TOML table, `readers` the
-readers of single values. `schema` reads a table by its description, `toml_positions` finds the line
-of a key, `loading` reads files, `manifest_json` converts a manifest to JSON and back.
+readers of single values. `table_schema` reads a table by its description, `loading` reads files and
+finds the line of each problem, `manifest_json` converts a manifest to JSON and back.
 """
 
 from hive.config.loading import load, load_manifest

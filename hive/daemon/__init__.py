@@ -1,5 +1,6 @@
 """The daemon: a hive with all its rooms in one program.
 
-`hive` starts and stops it, `wiring` constructs its objects, `serve` is the long-running program,
-and `lock` allows one per directory.
+`hive` starts and stops it, `wiring` constructs its objects: `runtimes` the runtime that hive.toml
+names, `store_actors` the actors that open, close and maintain the store. `serve` is the
+long-running program, `sd_notify` its messages to systemd.
 """

@@ -1,5 +1,7 @@
 """Container runtimes: one interface, and implementations that start and stop agents.
 
 `runtime` is the interface. `process` runs agents as process groups, `systemd` in containers,
-`function` as coroutines of this program (for embedding and simulations).
+`function` as coroutines of this program (for embedding and simulations). `operations` runs their
+operations to the end, `output_log` has the output of agents. `observer` is the read-only interface
+to the containers of peers.
 """

@@ -1,9 +1,10 @@
 """The wire: one JSON object per line, in both directions, over unix sockets.
 
-`framing` splits bytes into lines, `codec` decodes requests and encodes responses. `agent`,
-`manager` and `host` have the requests of the three kinds of socket, `harness` those of a harness;
-`base` has the types of their fields, `enums` their closed sets of words and `rows` the contents of
-responses. `claude` has the settings that the daemon passes to the Claude Code driver.
+`framing` splits bytes into lines, `codec` decodes requests and encodes responses. `agent` has the
+requests of a participant's socket and of manager.sock, `host` those of host.sock, `harness` those
+of a harness; `base` has the types of their fields, `enums` their closed sets of words and `rows`
+the contents of responses. `claude` has the settings that the daemon passes to the Claude Code
+driver.
 
 This module has the constants that short-lived programs need; it imports no codec.
 """

@@ -1,8 +1,14 @@
 """The driver `claude`: Claude Code as an agent, on the official SDK (extra `hyperhive[claude]`).
 
-One conversation per agent, resumed across restarts. `outcome`, `turn_log`, `prompt` and
-`permissions` are pure rules. Only `launch` and `sdk_client` import the SDK; the driver loads them
-late, since that takes a second.
+One conversation per agent, resumed across restarts. `driver` runs its turns, `session` holds the
+conversation and `session_file` what survives a restart, `account` identifies the account.
+`turn_mail` presents the mail of the turn to tools and hooks.
+
+Pure: `turn_events` has the typed events of a turn, `turn_log` accumulates them, `outcome` decides
+how the turn ended, `prompt` has the texts for the model, `permissions` the tools that it may use.
+
+Only `launch` and `sdk_client` import the SDK. That takes a second, so the driver imports `launch`
+in a thread when it opens.
 """
 
 from __future__ import annotations
