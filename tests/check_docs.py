@@ -1,7 +1,8 @@
 """Check that the documentation is true: `python -m tests.check_docs`.
 
 Each relative link leads somewhere, each test that is named exists, each command line in a fenced
-`console` or `sh` block names a verb, an option or a make target that exists.
+`console` or `sh` block names a verb, an option or a make target that exists. In the page about the
+architecture, each path in backticks is that of a module or package.
 """
 
 from __future__ import annotations
@@ -21,10 +22,16 @@ from attrs import frozen
 
 ROOT = Path(__file__).resolve().parents[1]
 
+ARCHITECTURE = Path("docs/architecture.md")
+"""The page whose paths are checked, relative to the root."""
+
+PACKAGES = ("actors", "hive")
+
 _FENCE = re.compile(r"\s*(`{3,}|~{3,})\s*(\w*)")
 _HEADING = re.compile(r"#{1,6}\s+(.*?)\s*#*$")
 _LINK = re.compile(r"""\]\(<?([^)\s>]+)|^\s*\[[^\]]+\]:\s+(\S+)|(?:src|href)="([^"]+)\"""")
 _INLINE_CODE = re.compile(r"`[^`]*`")
+_PATH = re.compile(r"`(\w+\.py|\w+/[\w/]*(?:\.py)?)(?:\.([A-Z]\w*))?`")
 _TEST = re.compile(r"\btests/[\w/.-]+\.py(?:::\w+)*")
 _TARGET = re.compile(r"^([\w.-]+)\s*:(?!=)", re.MULTILINE)
 _PROMPT = {"console": re.compile(r"\s*(?:[$#] )?(?:sudo )?"), "sh": re.compile(r"\s*(?:sudo )?")}
@@ -96,6 +103,8 @@ def lines(text: str) -> Iterator[Line]:
 
 def _problems(page: Path, root: Path, line: Line, programs: Programs) -> Iterator[str]:
     yield from _test_problems(root, line.text)
+    if page == root / ARCHITECTURE:
+        yield from _path_problems(root, line.text)
     if line.fence is None:
         yield from _link_problems(page, _INLINE_CODE.sub("", line.text))
     elif line.fence in _PROMPT:
@@ -142,6 +151,27 @@ def _defines(body: Sequence[ast.stmt], names: Sequence[str]) -> bool:
         isinstance(node, kinds) and node.name == names[0] and _defines(node.body, names[1:])
         for node in body
     )
+
+
+def _path_problems(root: Path, text: str) -> Iterator[str]:
+    """Yield the paths of modules and packages that do not exist, and missing names in them.
+
+    A path may begin with any package: `hive/broker/`, `broker/service`, `service.py`.
+    """
+    for path, name in _PATH.findall(text):
+        found = [
+            module for end in ("", ".py") for module in _modules(root, path.removesuffix("/") + end)
+        ]
+        if not found:
+            yield f"there is no module {path}"
+        elif name and not any(_defines(ast.parse(m.read_text()).body, [name]) for m in found):
+            yield f"{path} defines no {name}"
+
+
+def _modules(root: Path, path: str) -> Iterator[Path]:
+    yield from (found for package in PACKAGES for found in (root / package).rglob(path))
+    if path.startswith(PACKAGES) and (root / path).exists():
+        yield root / path
 
 
 def _command_problems(text: str, programs: Programs) -> Iterator[str]:

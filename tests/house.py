@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import sys
 import tokenize
 from collections import defaultdict
@@ -26,6 +27,8 @@ _ENDS = frozenset({tokenize.ENCODING, tokenize.ENDMARKER})
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _ENTRIES = frozenset({"__init__.py", "__main__.py"})
 """File names that every package may have."""
+_WORD = re.compile(r"`([a-z_][a-z0-9_]*)`")
+"""A word that may name a module or a function, in a docstring."""
 
 _FORMAT = "{:28}" + "{:>7}" * 12
 _TITLES = (
@@ -60,6 +63,8 @@ class Module:
     """Whether each public module, class, function and method has a docstring."""
     imported: frozenset[str]
     """Dotted names that it imports: modules, or names in modules."""
+    defined: frozenset[str]
+    """Names that it defines at its top level or imports."""
 
     @property
     def room(self) -> str:
@@ -97,6 +102,27 @@ def single_importers(modules: Sequence[Module]) -> dict[str, str]:
         str(module.path): next(iter(importers[module.name]))
         for module in modules
         if len(importers[module.name]) == 1 and module.path.name not in _ENTRIES
+    }
+
+
+def unknown_words(modules: Sequence[Module]) -> dict[str, list[str]]:
+    """Return the words in the docstring of each package that name nothing in the package.
+
+    A word is lower-case and in backticks. It may name a module or a package in the package, or
+    something that its `__init__` defines or imports.
+    """
+    names = {module.name for module in modules}
+    return {
+        module.name: unknown
+        for module in modules
+        if module.path.name == "__init__.py"
+        and (
+            unknown := [
+                word
+                for word in dict.fromkeys(_WORD.findall(module.docstring))
+                if word not in module.defined and f"{module.name}.{word}" not in names
+            ]
+        )
     }
 
 
@@ -168,6 +194,7 @@ def _module(path: Path, source: str) -> Module:
         ),
         documented=tuple(ast.get_docstring(node) is not None for node in _public(tree)),
         imported=frozenset(_imported(nodes)),
+        defined=frozenset(_defined(tree)),
     )
 
 
@@ -219,6 +246,17 @@ def _imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _defined(tree: ast.Module) -> Iterator[str]:
+    for node in tree.body:
+        if isinstance(node, (ast.ClassDef, *_FUNCTIONS)):
+            yield node.name
+        elif isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            yield from (alias.asname or alias.name for alias in node.names)
 
 
 def _section(title: str, found: Mapping[str, Iterable[str]]) -> list[str]:

@@ -118,6 +118,32 @@ def test_every_page_is_checked(tmp_path: Path) -> None:
     assert found == ["README.md", "CHANGELOG.md", "docs/a.md", "docs/deep/b.md"]
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("`service.py`, `broker/service.py`, `broker/service`, `broker/service.Commit`", []),
+        ("`broker/`, `broker`, `hive/broker/`, `make run`, `host.sock`, `agents/<name>/x`", []),
+        ("`sevice.py`", ["there is no module sevice.py"]),
+        ("`broker/sevice`", ["there is no module broker/sevice"]),
+        (
+            "`roker/` and `other/service`",
+            ["there is no module roker/", "there is no module other/service"],
+        ),
+        ("`broker/service.Comit`", ["broker/service defines no Comit"]),
+    ],
+)
+def test_the_page_about_the_architecture_names_modules_that_exist(
+    tmp_path: Path, text: str, expected: list[str]
+) -> None:
+    (tmp_path / "hive/broker").mkdir(parents=True)
+    (tmp_path / "hive/broker/service.py").write_text("class Commit: pass\n")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/architecture.md").write_text(text)
+    (tmp_path / "docs/guide.md").write_text(text)
+    found = [str(problem) for problem in check(tmp_path, PROGRAMS)]
+    assert found == [f"docs/architecture.md:1: {problem}" for problem in expected]
+
+
 def test_our_programs_are_those_of_this_project() -> None:
     ours = our_programs(ROOT)
     assert {"run", "test", "check"} <= ours.targets

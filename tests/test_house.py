@@ -36,6 +36,11 @@ SAME_FILE_NAMES = {
 SAME_CLASS_NAMES: dict[str, str] = {}
 """Public classes that two modules of a package may define, each with the reason."""
 
+OTHER_WORDS = {
+    "hive.harness.claude": ["claude"],  # the name of the driver
+}
+"""Words in the docstring of a package that name nothing in the package."""
+
 
 @pytest.fixture(scope="module")
 def modules() -> list[house.Module]:
@@ -68,6 +73,10 @@ def test_every_room_has_a_docstring_of_one_sentence(modules: list[house.Module])
     summaries = {module.name: module.docstring.partition("\n\n")[0] for module in rooms}
     assert {module.room for module in modules} == {str(module.path.parent) for module in rooms}
     assert [name for name, text in summaries.items() if not is_one_sentence(text)] == []
+
+
+def test_the_docstring_of_a_package_names_only_what_is_in_it(modules: list[house.Module]) -> None:
+    assert house.unknown_words(modules) == OTHER_WORDS
 
 
 def is_one_sentence(text: str) -> bool:
@@ -177,6 +186,19 @@ def test_a_module_with_one_importer(tree: Path) -> None:
     (tree / "hive/first.py").write_text("from hive import Hive\n")
     found = house.single_importers(house.read(tree))
     assert found == {"hive/room/second.py": "hive/room/first.py"}
+
+
+def test_a_word_that_names_nothing_in_its_package(tree: Path) -> None:
+    docstring = (
+        "`second`, `run`, `LIMIT`, `Public`, `gone`, `gone`, `a-name`, `a.name` and `other`."
+    )
+    (tree / "hive/room/__init__.py").write_text(
+        f'"""Room: {docstring}"""\nfrom hive.first import other\ndef run(): pass\n'
+    )
+    assert house.unknown_words(house.read(tree)) == {"hive.room": ["gone"]}
+    (tree / "hive/__init__.py").write_text('"""`first`, `room` and `second`."""\n')
+    found = house.unknown_words(house.read(tree))
+    assert found == {"hive": ["second"], "hive.room": ["gone"]}
 
 
 def test_the_table_has_a_row_for_each_room_and_each_package(
