@@ -156,9 +156,9 @@ class Cell(MailboxRef[M]):
     #   crash a linked actor. So the phase is read again after every message, never remembered.
     # - A crash may end the incarnation before `_crash` returns. Then the phase is `WAITING` or
     #   `ENDED`, the resources are released, and in `ENDED` the queue is discarded as well.
-    # - A drain that returns in a phase other than `IDLE` must leave something that calls back: see
-    #   the table. A `READY` actor with no drain scheduled hangs for ever; with two, it handles two
-    #   batches in one turn of the loop.
+    # - A drain that returns in a phase other than `IDLE` and `ENDED` must leave something that
+    #   calls back: see the table. A `READY` actor with no drain scheduled hangs for ever; with two,
+    #   it handles two batches in one turn of the loop.
     # - A stop, a timer or a `Down` overtakes user messages only because `_preempt` turns `READY`
     #   into `URGENT`, which ends the inner loop of `_handle_messages`.
     # - The batch is bounded, or actors that send to each other would starve the sockets.
@@ -185,7 +185,7 @@ class Cell(MailboxRef[M]):
                 budget -= 1
                 self._handle_urgent()
             else:
-                break  # a task or `launch` calls back
+                break  # the end of a task, or `launch`, runs a drain; nothing does after `ENDED`
         self.runtime.running = None
         if budget <= 0 and self.phase in _DRAINED:
             self._schedule()

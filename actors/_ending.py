@@ -1,8 +1,10 @@
 """The end of an incarnation: it ends handler, `on_stop`, tasks and children, in this order.
 
-A graceful end waits for each step; a kill cancels the present step and goes on. No wait is
-unbounded: every end has a deadline at which it becomes a kill, and a task that swallows its
-cancellation is cancelled a few times more, then reported and abandoned.
+A graceful end waits for each step; a kill cancels the present step and goes on. The `shutdown` of
+an actor bounds its graceful end, which then becomes a kill. With `Infinity`, and for a supervisor,
+there is no such bound: it waits for its children, each of which has its own. Every wait of a kill
+is bounded: a task that swallows its cancellation is cancelled a few times more, then reported and
+abandoned.
 """
 
 import asyncio

@@ -72,7 +72,7 @@ def demonitor(watcher: "Cell[Any]", monitor_id: MonitorId) -> bool:
 
 
 def link(one: "Cell[Any]", other: "Cell[Any]") -> None:
-    """Link two actors; a dead `other` is an exit with `NoProc` at once."""
+    """Link two actors; if `other` is dead, `one` gets an exit with `NoProc` at once."""
     if other is one:
         return
     if not other.alive:

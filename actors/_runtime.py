@@ -192,7 +192,7 @@ class Runtime:
         self._watched_roots.add(cell)
 
     def expect_exit(self, cell: Cell[Any]) -> None:
-        """Note that the end of an actor was requested."""
+        """Record that the end of an actor was requested."""
         self._watched_roots.discard(cell)
 
     # Notifications

@@ -68,7 +68,7 @@ def check_deadline(_owner: object, _attribute: object, value: Deadline) -> None:
     """Check that a value is a `Deadline`; an attrs validator.
 
     Raises:
-        ValueError: The number of seconds is not above zero, or it is no deadline at all.
+        ValueError: The number of seconds is not above zero, or it is not a deadline.
     """
     if isinstance(value, BrutalKill | Infinity):
         return

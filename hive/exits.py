@@ -50,7 +50,7 @@ class Rebooted:
 
 @frozen
 class Unknown:
-    """The cause is unknown: it was not watched, or the kernel has no status of it."""
+    """The cause is unknown: the exit was not watched, or the kernel kept no status of it."""
 
     why: str
 
@@ -100,5 +100,5 @@ def _facts(how: How) -> dict[str, int | str | bool]:
 
 
 def is_clean(how: How) -> bool:
-    """Return whether an exit is no failure: exit status 0 or a reboot from inside."""
+    """Return whether an exit is not a failure: exit status 0 or a reboot from inside."""
     return isinstance(how, Rebooted) or how == Exited(0)

@@ -1,8 +1,9 @@
 """Run other programs, each as the leader of a session of its own, without blocking the loop.
 
 `started` is the one place that starts a program. It kills the program if the caller is cancelled
-or leaves early, so that no program outlives its caller. On it stand `run_command`, which collects
-a short output within a deadline, and `stream_lines`, which yields lines until it is closed.
+or leaves early, so that no program outlives its caller. `run_command`, which collects a short
+output within a deadline, and `stream_lines`, which yields lines until it is closed, are built on
+it.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Sink(Protocol):
         ...
 
     def feed_eof(self) -> object:
-        """Note that the pipe is closed."""
+        """Record that the pipe is closed."""
         ...
 
 
@@ -121,7 +122,7 @@ class Subprocess(asyncio.SubprocessProtocol):
         self.exited.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Note that the program has exited and its pipes are closed."""
+        """Record that the program has exited and its pipes are closed."""
         self.closed.set()
 
 
@@ -255,7 +256,7 @@ async def stream_lines(argv: Sequence[str]) -> AsyncGenerator[bytes]:
 
 
 async def is_set_within(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for an event, at most so many seconds; return whether it is set."""
+    """Wait for an event, at most `seconds`; return whether it is set."""
     with suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await event.wait()

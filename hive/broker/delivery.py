@@ -86,7 +86,7 @@ class DeliveryRules:
     def _grant(
         self, parked: Parked, messages: list[Message], now: Moment, *, is_new: bool = False
     ) -> None:
-        """Lease messages to a receiver; of a new message, the caller makes the row."""
+        """Lease messages to a receiver. For a new message, the caller builds the row."""
         table, session = self.table, parked.session
         lease = self._last_lease = self._last_lease + 1
         if not session.is_written:
@@ -182,10 +182,10 @@ class DeliveryRules:
     def _end_leases(self, now: Moment) -> list[Inbox]:
         """End the leases that have expired, and set the time of the next check.
 
-        A lease lasts so long after its begin, or after the last request of its session, whichever
-        is later. Both times only grow, and a session holds messages in the order of their leases.
-        So the first lease of a session that has not expired gives the time of the next check, and
-        no message needs a timer.
+        A lease lasts for `lease_seconds` after it began, or after its session's last request,
+        whichever is later. Both times only grow, and a session holds messages in the order of their
+        leases. So the first lease of a session that has not expired gives the time of the next
+        check, and no message needs a timer.
         """
         lasts, nearest = self.limits.lease_seconds, None
         over: list[tuple[Session, Message]] = []

@@ -195,7 +195,7 @@ class ThreadPosition(NamedTuple):
 
 
 NEW_THREAD = ThreadPosition(None, 0)
-"""The position of a message that is no reply."""
+"""The position of a message that is not a reply."""
 
 _RESETS_HOPS = frozenset({Kind.OPERATOR, Kind.SYSTEM})
 

@@ -28,7 +28,7 @@ from hive.store.messages import insert_values
 _STORED, _LEASED, _ACKED = MessageState.STORED, MessageState.LEASED, MessageState.ACKED
 
 BODY_OVERHEAD = 256
-"""Estimated bytes of a message in memory beside its body."""
+"""Estimated bytes of a message in memory besides its body."""
 
 SupersedeKey = tuple[str, str, str]
 """Sender, inbox and supersede key."""
@@ -75,7 +75,7 @@ class MessageTable:
         return found
 
     def add(self, message: Message, inbox: Inbox) -> None:
-        """Add a message in its present state, which is not queued by this."""
+        """Add a message in its present state, without queueing it."""
         inbox.size += message.size
         if message.state is _LEASED:
             inbox.leased += 1
@@ -108,8 +108,8 @@ class MessageTable:
     def lease(self, message: Message, session: Session, lease: int, now: Moment) -> None:
         """Lease a stored message to a session; attempts and deliveries are counted here.
 
-        The caller adds the message to `effects.changed`, unless it makes the message's row after
-        this.
+        The caller adds it to `effects.changed`, unless its row is inserted later in the same
+        decision.
         """
         inbox = self.inboxes[message.inbox]
         inbox.stored -= 1
@@ -237,7 +237,7 @@ class MessageTable:
     def load(self, messages: Iterable[Message], last_id: int, numbers: dict[str, int]) -> None:
         """Replace all messages by these, in the state that they have on disk.
 
-        Of the effects, only the answers stay.
+        Effects are discarded, except answers.
         """
         self.messages.clear()
         self.effects = Effects(answers=self.effects.answers)

@@ -407,7 +407,7 @@ def question_text(question: str, options: tuple[str, ...], *, multi: bool) -> st
 
 
 def escalated_text(question: Question, most: int) -> str:
-    """Return the body of the message that escalates a question, in at most so many bytes.
+    """Return the body of the message that escalates a question, in at most `most` bytes.
 
     A question that does not fit is left out as a whole: `hive-c0re questions` shows it.
     """

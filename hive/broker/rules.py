@@ -309,8 +309,8 @@ class Rules(DeliveryRules):
         if request.ack:
             stale = self._ack(session, request.ack, None, now)
             if stale:
-                # To repeat an ack is no error, but only the disk can tell; so this `recv` gets no
-                # messages, and the receiver repeats it.
+                # Repeating an ack is not an error, but only the disk can tell; so this `recv` gets
+                # no messages, and the receiver repeats it.
                 nothing = Received(ok=True, messages=[])
                 self.table.effects.answer_stale(session, token, stale, nothing, ordered=not wait)
                 return

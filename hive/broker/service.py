@@ -63,9 +63,10 @@ class Commit:
     #
     # - Queue. The rules have changed memory and added to `table.effects`. The commit holds that
     #   very object and takes its place with the writer; later decisions still add to it.
-    # - Collect. The writer is free. The effects become one transaction, in which several changes of
-    #   a message are one update of its row. Later decisions add to new effects, which are the next
-    #   commit.
+    # - Collect. The writer is free. The effects become rows of one transaction, in which several
+    #   changes of a message are one update of its row. The writer may put other writes (events,
+    #   records of participants) into the same transaction. Later decisions add to new effects,
+    #   which are the next commit.
     # - Committed. Grants are handed over, and answers given in the order of the requests.
     # - Failed. Memory is ahead of the disk, and what was decided later builds on it, so no single
     #   request can be undone. All are refused, and memory is replaced by the state on disk. A
@@ -80,15 +81,18 @@ class Commit:
     # bookkeeping. A request that writes nothing waits for the commits in flight, too: what it saw
     # may not be on disk yet.
     #
-    # The numbers of leases and sessions begin with the epoch, which `open` increments, so an ack
-    # from before a restart never matches a lease from after it. Within an epoch they grow in the
-    # order of commits. So the newest lease that was handed over (`handed_over`) says of each
+    # The numbers of leases and sessions begin with the epoch, so an ack from before a restart never
+    # matches a lease from after it. `open` reads the next epoch, and `_begin_epoch` writes it. On a
+    # full disk that comes later; nothing is delivered before. Within an epoch the numbers grow in
+    # the order of commits. So the newest lease that was handed over (`handed_over`) says of each
     # message that is read back after a failure whether its receiver can have it.
     #
     # Pitfalls: a failed commit may be on disk all the same, so its requests get `unavailable`, not
     # a plain refusal. An operation of `Effects.ask_disk` may fail alone, so it changes memory only
-    # in `finish`. There must be no `await` between a decision and its `_perform`. An exception that
-    # is no answer leaves memory in an unknown state: `crash` refuses everything, and the supervisor
+    # in `finish`. A `finish` may decide again (a replay adds messages, which are delivered), so
+    # `end_commit` calls `_perform` if the commit had such operations. There must be no `await`
+    # between a decision and its `_perform`. An unexpected exception of the rules (not a
+    # `HiveError`) leaves memory in an unknown state: `crash` refuses everything, and the supervisor
     # opens the service again, with the state on disk.
 
     service: BrokerService
@@ -146,7 +150,7 @@ class BrokerService:
         self._recovery: asyncio.Task[None] | None = None
         self._timer = Timer()
         self._ack_timer: asyncio.TimerHandle | None = None
-        self._drained: asyncio.Future[None] | None = None
+        self._all_committed: asyncio.Future[None] | None = None
 
     # Start and stop
 
@@ -156,8 +160,8 @@ class BrokerService:
         While the store takes no writes, every request is refused, and queries show what is on disk.
 
         Args:
-            crashed: Called with an exception of the rules that is no answer. From then on every
-                request is refused until the broker is opened again.
+            crashed: Called with an unexpected exception of the rules (not a `HiveError`). From
+                then on every request is refused until the broker is opened again.
 
         Raises:
             StoreError: The store cannot be read.
@@ -201,8 +205,8 @@ class BrokerService:
             await asyncio.wait([self._recovery])
         self._end_sessions(self._trouble)
         if self._queued is not None or self._in_flight:
-            self._drained = self._loop.create_future()
-            await self._drained
+            self._all_committed = self._loop.create_future()
+            await self._all_committed
 
     # Requests
 
@@ -375,13 +379,13 @@ class BrokerService:
             for grant in unclaimed:
                 self.rules.withdraw(grant, now)
             self._perform(now)
-        if self._drained is not None:
+        if self._all_committed is not None:
             self._finish_close()
 
     def _finish_close(self) -> None:
-        if self._drained is not None and self._queued is None and not self._in_flight:
-            drained, self._drained = self._drained, None
-            drained.set_result(None)
+        if self._all_committed is not None and self._queued is None and not self._in_flight:
+            done, self._all_committed = self._all_committed, None
+            done.set_result(None)
 
     def _publish_notices(self, effects: Effects) -> None:
         notices, effects.notices = effects.notices, []
@@ -398,8 +402,8 @@ class BrokerService:
     def fail_commit(self, commit: Commit, error: Exception) -> None:
         """Refuse the requests of a failed commit and all after it, and begin to read the disk.
 
-        Also when only this commit is faulty, and not the store, the decisions after it are refused:
-        they build on its rows.
+        Even if only this commit is faulty and the store is not, later decisions are refused: they
+        build on its rows.
         """
         if commit in self._in_flight:
             self._in_flight.remove(commit)
@@ -532,7 +536,7 @@ class BrokerService:
 
 @frozen
 class Bug:
-    """An exception of the rules that is no answer to a request."""
+    """An unexpected exception of the rules (not a `HiveError`)."""
 
     error: Exception
 

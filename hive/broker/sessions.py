@@ -237,8 +237,8 @@ def why_ended(
 ) -> str | None:
     """Return why a message that is not in memory cannot be acked or nacked.
 
-    To repeat an ack is no error, because its answer may have been lost: the result is None. To nack
-    an acked message is one.
+    Repeating an ack is not an error, because its answer may have been lost: the result is None. To
+    nack an acked message is one.
 
     Args:
         message: The message on disk; None if there is none of that id.

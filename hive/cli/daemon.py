@@ -17,7 +17,7 @@ _DIRECTORY = click.Path(file_okay=False, readable=False, path_type=Path)
 @click.option(
     "--config",
     type=click.Path(dir_okay=False, readable=False, path_type=Path),
-    help="The hive.toml to run; without it, the agents that were spawned before.",
+    help="The hive.toml to run. Default: the agents already known to the store.",
 )
 @click.option("--run-dir", type=_DIRECTORY, help="Directory of the sockets (HYPERHIVE_RUN_DIR).")
 @click.option(
@@ -73,8 +73,8 @@ def shutdown(keep_agents: bool) -> None:
 def backup(file: Path, force: bool, as_json: bool) -> None:
     """Copy the store to a file, while everything runs.
 
-    The copy is a snapshot of one moment. It is checked before it gets its name, so a file of that
-    name is complete.
+    The copy is a snapshot of one moment. It is checked before it is renamed into place, so an
+    existing file is always complete.
     """
     from hive.store.backup import back_up
 

@@ -22,7 +22,7 @@ HARDENING = (
 @click.option(
     "--config",
     type=click.Path(dir_okay=False, readable=False, path_type=Path),
-    help="The hive.toml to run; without it, the agents that were spawned before.",
+    help="The hive.toml to run. Default: the agents already known to the store.",
 )
 def install_unit(config: Path | None) -> None:
     """Print the unit file that makes the daemon a systemd service. Nothing is changed."""
@@ -48,7 +48,7 @@ def unit_file(program: Path, config: Path | None) -> str:
 
     Args:
         program: The absolute path of `hive-c0re`.
-        config: The hive.toml to run; None for the agents that were spawned before.
+        config: The hive.toml to run; None for the agents already known to the store.
     """
     command = [str(program), "serve", "--no-status", "--keep-agents"]
     command += [] if config is None else ["--config", str(config)]

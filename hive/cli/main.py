@@ -56,7 +56,7 @@ VERBS = {
     "loops": LazyVerb("mail_admin", "Show the pairs of participants that looped."),
     "reset-loop": LazyVerb("mail_admin", "Resume delivery between two participants that looped."),
     "group": LazyVerb("queues", "Manage the groups that messages to '@group' go to."),
-    "queues": LazyVerb("queues", "Show how full work queues and groups are."),
+    "queues": LazyVerb("queues", "Show the load of work queues and groups."),
     "remove-queue": LazyVerb("queues", "Remove a work queue."),
     "register-peer": LazyVerb("participants", "Register a participant with its own lifecycle."),
     "unregister-peer": LazyVerb("participants", "Remove a peer."),

@@ -16,7 +16,7 @@ from hive.view.text import inline
 @click.command()
 @options.as_json
 def queues(as_json: bool) -> None:
-    """Show how full work queues and groups are.
+    """Show the load of work queues and groups.
 
     A queue has its waiting and leased messages, a group the unread mail of its members.
     """

@@ -216,7 +216,7 @@ class AgentClient:
         """Lease up to `max` messages, waiting up to `wait` seconds for the first.
 
         With `urgent`, only messages of high priority. With `max_bytes`, all bodies together have
-        at most so many bytes, unless the first alone has more. `ack` acknowledges messages in the
+        at most that many bytes, unless the first alone has more. `ack` acknowledges messages in the
         same request. Messages that arrive after a cancellation are given back.
         """
         request = {

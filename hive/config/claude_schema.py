@@ -38,7 +38,7 @@ def tool_rule(value: Any) -> str:
     if rule.startswith("mcp__"):
         raise InvalidValueError("tools of MCP servers are allowed by 'tools' in [claude.mcp.NAME]")
     if rule.partition("(")[0] in DISABLED_TOOLS:
-        raise InvalidValueError("an agent has one mailbox, the hive's; this one is always off")
+        raise InvalidValueError("an agent has one inbox, the hive's; this tool is always disabled")
     return rule
 
 
@@ -72,9 +72,7 @@ def dollars(value: Any) -> float:
     """Read an amount of US dollars."""
     amount = number(0, _DOLLARS_MAX)(value)
     if amount == 0:
-        raise InvalidValueError(
-            "a budget of nothing lets nothing be done; leave the key out for no limit"
-        )
+        raise InvalidValueError("a budget of 0 allows no work; leave the key out for no limit")
     return amount
 
 

@@ -1,4 +1,4 @@
-"""The runtime that hive.toml names; the modules of the others are not imported."""
+"""The runtime that hive.toml names; the modules of the other runtimes are not imported."""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ class SystemdNotifier:
 
     Attributes:
         address: Its socket: a path, or `@` and a name of the abstract namespace, or None.
-        watchdog: Timeout in seconds after which it takes us for hung; None without a watchdog.
+        watchdog: Seconds without a message after which systemd considers the daemon hung; None
+            without a watchdog.
     """
 
     address: str | None = None
@@ -33,7 +34,10 @@ class SystemdNotifier:
 
     @classmethod
     def from_environ(cls, environ: MutableMapping[str, str]) -> SystemdNotifier:
-        """Return the notifier of an environment, and remove its variables: no child shall send."""
+        """Return the notifier of an environment.
+
+        Its variables are removed, so that children do not inherit them.
+        """
         address = environ.pop("NOTIFY_SOCKET", None)
         usec = environ.pop("WATCHDOG_USEC", "")
         is_ours = environ.pop("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())

@@ -56,7 +56,7 @@ class Orphans:
 
 @frozen
 class Directories:
-    """The directories in which orphans are searched.
+    """The directories that are searched for orphans.
 
     Attributes:
         run_dir: The hive's run directory.
@@ -86,7 +86,7 @@ class Facts:
 
     Attributes:
         runtime: The runtime of the hive.
-        preserve: `RuntimeDirectoryPreserve=` of the daemon's service; None if it is no service.
+        preserve: `RuntimeDirectoryPreserve=` of the daemon's service; None if it is not a service.
         booted: Whether systemd is the first process.
         missing_programs: Programs that containers need and that are not on PATH.
         bus_library: Whether the D-Bus library is installed.
@@ -145,7 +145,7 @@ def gather(config: HiveConfig, known: Collection[str] | None) -> Facts:
 def find_orphans(directories: Directories, agents: Collection[str]) -> Orphans:
     """Return the orphans of agents that do not exist.
 
-    The files of a container that runs are no orphans, even if it belongs to another hive.
+    The files of a container that runs are not orphans, even if it belongs to another hive.
     """
     owned = {container_name(name) for name in agents}
     units = dict(_units(owned))

@@ -263,7 +263,7 @@ class RecentLines:
         self._more = asyncio.Event()
 
     def newest(self, lines: int) -> tuple[str, ...]:
-        """Return at most so many of the last lines, oldest first."""
+        """Return at most `lines` of the last lines, oldest first."""
         return tuple(self._lines)[-lines:] if lines > 0 else ()
 
     async def follow(self, lines: int) -> AsyncIterator[str]:

@@ -1,6 +1,6 @@
 """Read-only access to the states of peers' containers.
 
-The supervisor of peers gets an `Observer` and nothing else, so that it cannot act on them.
+The peer watch gets only an `Observer`, so it cannot act on peers.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ OnChange = Callable[[str], None]
 
 @frozen
 class ObservedState:
-    """State of a container of others, by its service manager.
+    """State of a container that the hive does not own, as its service manager reports it.
 
     Attributes:
         unit: The container's unit.

@@ -26,7 +26,7 @@ def purge_directory(base: Path, *parts: str) -> None:
     directories are exchanged meanwhile. Blocks: call it from a thread.
 
     Raises:
-        FailedError: A part is no plain name, or a symbolic link or a file is in its place.
+        FailedError: A part is not a plain name, or a symbolic link or a file is in its place.
         OSError: A file could not be removed.
     """
     path = base.joinpath(*parts)

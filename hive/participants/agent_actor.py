@@ -72,7 +72,7 @@ class AgentActor(ParticipantActor[MachineEnded]):
     def receive(self, message: MachineEnded) -> None:
         """Exit as the container did, or start it again after a reboot from inside.
 
-        A reboot is no end: systemd-nspawn leaves its second half, the start, to the supervisor
+        A reboot is not an end: systemd-nspawn leaves its second half, the start, to the supervisor
         (systemd-nspawn(1): "exit code 133 ... to request a reboot"). It happens at once and counts
         as no restart, up to the limit of reboots.
         """

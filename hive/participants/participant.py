@@ -1,7 +1,7 @@
 """State of one participant: its durable record, and its present state in memory.
 
-`Agent` and `Peer` are different types on purpose: what starts, stops or kills takes an `Agent`, so
-that no code path can act on a peer.
+`Agent` and `Peer` are different types on purpose: `Lifecycle` turns a name into an `Agent` before
+it starts, stops or kills anything, so no code path can act on a peer.
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ class Participant:
 
 @define(eq=False)
 class Peer(Participant):
-    """A participant whose lifecycle is not ours.
+    """A participant whose lifecycle the hive does not control.
 
     Attributes:
         observed_state: Its container's state as systemd reports it; None if unknown or unobserved.
@@ -265,7 +265,7 @@ class Agent(Participant):
             self.settings = _settings_of(self.record.manifest)
 
     def record_restart(self, at: float, reason: str) -> None:
-        """Set the notice for its next harness, unless a later restart is there already."""
+        """Set the notice for its next harness, unless one for a later restart is already set."""
         if self.restart_notice is None or self.restart_notice.at < at:
             self.restart_notice = RestartNotice(at, reason)
 

@@ -30,7 +30,7 @@ REBOOTS_PER_RESTART = 4
 
 PEER_BACKOFF = Backoff(base=1.0, cap=30.0)
 PEER_BUDGET = RestartLimit(max_restarts=10, within=5.0)
-"""Never spent with delays of a second and more: a peer's actor is restarted for ever."""
+"""Never exhausted, because delays are at least 0.9 s: a peer's actor is restarted indefinitely."""
 
 
 def backoff_of(policy: RestartPolicy) -> Backoff:

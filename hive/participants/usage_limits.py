@@ -1,7 +1,8 @@
 """Usage limits: which accounts are used up, and until when.
 
 A usage limit belongs to a credential, not to an agent: the first harness that meets it stops all
-that share the account. After its end they begin again spread over `SPREAD` seconds.
+that share the account. After the limit ends, they resume, spread
+over `SPREAD` seconds.
 """
 
 from __future__ import annotations

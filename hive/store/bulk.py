@@ -1,9 +1,9 @@
 """Multi-row INSERT and UPDATE statements.
 
 `executemany` runs its statement once for each row and releases the GIL around each run, so that a
-busy loop and the writer's thread exchange it for every message. A statement with many rows takes
-it once and does the rest of its work in parallel with the loop. The numbers of rows are powers of
-two, so that SQLite's cache of compiled statements holds them all.
+busy loop and the writer's thread hand it back and forth for every message. A multi-row statement
+takes it once and does the rest of its work in parallel with the loop. The numbers of rows are
+powers of two, so that SQLite's cache of compiled statements holds them all.
 
 Existing rows are updated by an upsert (INSERT ... ON CONFLICT DO UPDATE). `UPDATE ... FROM
 (VALUES)` and `id IN (...)` would each build an ephemeral table in every statement; its memory may

@@ -28,7 +28,7 @@ class StoreReadOnlyError(StoreError):
 
 
 class StoreCorruptError(StoreError):
-    """The file is damaged, or is no store of a hive."""
+    """The file is damaged, or is not a store of a hive."""
 
 
 class StoreMovedError(StoreError):

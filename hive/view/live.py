@@ -100,7 +100,7 @@ class LiveView:
                 self.refresh()
 
     def start(self, every: float) -> None:
-        """Do as `run` on a separate thread, so that a slow terminal does not block the caller."""
+        """Do the same as `run`, but on its own thread, so a slow terminal blocks no caller."""
         self._thread = Thread(
             target=self._run_until_closed, args=(every,), name="view", daemon=True
         )

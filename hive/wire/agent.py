@@ -2,7 +2,7 @@
 
 None has a field for its sender: the socket of a request determines the participant. The manager's
 socket has the lifecycle of agents besides; only the operator may create, remove or configure them,
-and the manager itself is no valid `name` there.
+and the manager itself is not a valid `name` there.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Activity(Request, tag="report", frozen=True):
 
     Attributes:
         state: The activity.
-        since: Unix time of its begin.
+        since: Unix time of its start.
         about: Its subject or its reason.
         until: Unix time of its expected end.
         model: Model in use.
@@ -51,7 +51,7 @@ class TurnRecord(Request, tag="turn", frozen=True):
     """Report a finished turn; a repeat with the same `started_at` replaces the earlier record.
 
     Attributes:
-        started_at: Unix time of its begin.
+        started_at: Unix time of its start.
         ended_at: Unix time of its end, not before `started_at`.
         wake: Cause of the turn, for instance "message", "reminder", "operator" or "resume".
         outcome: How it ended.

@@ -28,7 +28,7 @@ def problems(tmp_path: Path, text: str) -> str:
         ('tools = ["mcp__x__y"]', "allowed by 'tools' in [claude.mcp.NAME]"),
         ('tools = ["SendMessage"]', "an agent has one mailbox"),
         ("compact_at = 75", "expected a number from 0 to 1"),
-        ("turn_budget = 0", "a budget of nothing lets nothing be done"),
+        ("turn_budget = 0", "a budget of 0 allows no work"),
         ("turn_budget = 5\nday_budget = 2", "may not cost more than a whole day"),
         ('model = ""', "expected a text"),
         ('[agents.alice.claude.mcp.hive]\nrun = ["x"]', "the server of the hive's own tools"),

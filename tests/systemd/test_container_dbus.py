@@ -325,7 +325,7 @@ async def test_after_a_refusal_the_state_is_queried_with_the_programs(
 async def test_an_invalid_unit_state_is_an_error(systemd: FakeSystemd, listener: Listener) -> None:
     systemd.objects[UNIT_PATH] = RUNNING | {"ActiveState": Variant("s", "confused")}
     await listener.until("")
-    with pytest.raises(FailedError, match="no state of a unit"):
+    with pytest.raises(FailedError, match="not a unit state"):
         await ServiceManager(Programs(), listener.line).unit_state(UNIT)
 
 

@@ -274,7 +274,7 @@ async def test_unexpected_output_of_a_tool_with_effect_is_ignored(machine: FakeM
 async def test_unexpected_output_in_place_of_a_state_is_no_exit(machine: FakeMachine) -> None:
     ends = await machine.start()
     machine.plan("show", "garbage", "garbage", "garbage")
-    with pytest.raises(FailedError, match="no state of a unit"):
+    with pytest.raises(FailedError, match="not a unit state"):
         await machine.runtime.running()
     while (machine._root / "plan-show").read_text():
         machine.runtime._on_change("")

@@ -55,7 +55,7 @@ def test_no_unit_is_no_error() -> None:
     ["Failed to connect to bus", "Id=x\n", SHOWN.replace("=active", "=new"), "Id=x\nActiveState="],
 )
 def test_output_without_a_valid_state_is_an_error(text: str) -> None:
-    with pytest.raises(FailedError, match="no state of a unit"):
+    with pytest.raises(FailedError, match="not a unit state"):
         unit_states(text)
 
 

@@ -40,7 +40,7 @@ class ParticipantServices:
 
 
 class ParticipantConnection(Connection):
-    """A connection to a participant's socket, without any verb.
+    """Base class of connections to a participant's socket; it serves no verbs.
 
     Args:
         participant: The participant of the socket.
@@ -89,7 +89,7 @@ class HostServices:
 
 
 class OperatorConnection(Connection):
-    """A connection to host.sock, whose client is the operator, without any verb.
+    """Base class of connections to host.sock, whose client is the operator; it serves no verbs.
 
     Args:
         context: The objects that all connections share.

@@ -60,7 +60,7 @@ class Container:
     watching: asyncio.Task[None] | None = None
 
     async def wait_for_change(self, seconds: float) -> None:
-        """Wait until its state may have changed, at most so many seconds."""
+        """Wait until its state may have changed, at most `seconds`."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.changed.wait()

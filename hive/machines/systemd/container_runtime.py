@@ -41,7 +41,7 @@ POLL_SECONDS = 1.0
 """Interval at which all units are read while no signals arrive."""
 
 TRANSITION_SECONDS = 30.0
-"""Seconds to wait for a container that is between two states, by a request of others."""
+"""Seconds to wait for a container that is between two states, by another program's request."""
 
 _CHANGE_SECONDS = 0.5
 """Interval at which such a container is read while no change is reported."""
@@ -60,16 +60,21 @@ class ExternalRestart:
 
     Attributes:
         name: Name of the agent.
+        unit: The container's unit.
         before: The run that is over; its end is not reported.
         now: The run that is watched in its place.
     """
 
     name: str
+    unit: str
     before: Running
     now: Running
 
     def __str__(self) -> str:
-        return f"{self.name} was restarted by somebody else; see `journalctl -u` for who asked"
+        return (
+            f"{self.name} was restarted by another program; "
+            f"`journalctl -u {self.unit}` shows by whom"
+        )
 
 
 class ContainerRuntime:
@@ -80,10 +85,10 @@ class ContainerRuntime:
     Args:
         backend: The program that makes and starts containers.
         paths: Directories of the hive.
-        clock: Time of ends.
+        clock: Wall time, for the times of ends.
         systemd: The service manager.
         places: Directories of generated files.
-        on_external_restart: Called on the loop for each restart by others.
+        on_external_restart: Called on the loop for each restart by another program.
         listen: Whether to subscribe to D-Bus signals; False polls.
     """
 
@@ -301,7 +306,10 @@ class ContainerRuntime:
             await container.wait_for_change(_CHANGE_SECONDS)
 
     async def _unregistered(self, container: Container) -> None:
-        """Wait until machined has unregistered the last container of that name; terminate it."""
+        """Wait until machined has unregistered the last container of that name.
+
+        If it does not, terminate that container.
+        """
         for _ in transitions.RETRY_DELAYS:
             if await self._systemd.leader(container.machine) is None:
                 return
@@ -374,7 +382,7 @@ class ContainerRuntime:
             return  # the next change is read again
         before, run.running = run.running, self._running(state, adopted=True)
         run.journal_filter = filter_of(state.unit)
-        restart = ExternalRestart(container.name, before, run.running)
+        restart = ExternalRestart(container.name, container.unit, before, run.running)
         _log.warning("%s", restart)
         if self.on_external_restart:
             self.on_external_restart(restart)

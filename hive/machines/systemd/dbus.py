@@ -184,7 +184,7 @@ class DBusCalls:
 
         Raises:
             NoAnswerError: There was no answer, or an error.
-            FailedError: The answer was no state of a unit.
+            FailedError: The answer is not a unit state.
         """
         try:
             shown = await self._properties(SYSTEMD, UNIT_PATH + escape(name))

@@ -51,7 +51,7 @@ class StateQueries(Protocol):
 
         Raises:
             NoAnswerError: There was no answer, or an error.
-            FailedError: The answer was no state of a unit.
+            FailedError: The answer is not a unit state.
         """
         ...
 

@@ -103,8 +103,8 @@ def cause_of(unit: UnitState, lines: Sequence[str]) -> How:
 def result_of(unit: UnitState, lines: Sequence[str]) -> str:
     """Return the `Result=` of an end; see systemd.service(5).
 
-    It is that of the container's unit. If this unit only passes on the agent's exit status, it is
-    that of the agent's own unit.
+    It is the result of the container's unit, or of the agent's own unit if the container's unit
+    only passes on the agent's exit status.
     """
     marker = _exit_marker(lines)
     if unit.result != "exit-code" or marker is None or marker.result == "success":

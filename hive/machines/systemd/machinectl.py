@@ -86,7 +86,9 @@ class Machinectl:
             outcome = await self.run(("machinectl", "remove", machine), deadline=COPY_SECONDS)
             if delay is None or not (outcome.ok or is_transient(str(outcome))):
                 checked(outcome)
-                raise FailedError(f"`machinectl remove {machine}` says done, but it is still there")
+                raise FailedError(
+                    f"`machinectl remove {machine}` reported success, but the image still exists"
+                )
             await asyncio.sleep(0 if outcome.ok else delay)
 
     async def _exists(self, machine: str) -> bool:
@@ -95,7 +97,9 @@ class Machinectl:
 
 
 def copy_command(image: str | None, machine: str) -> tuple[str, ...]:
-    """Return the command that makes a container from an image. Blocks: it reads file status.
+    """Return the command that makes a container from an image.
+
+    Blocks, because it checks the file system.
 
     Raises:
         FailedError: There is no such image.

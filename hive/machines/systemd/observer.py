@@ -1,4 +1,4 @@
-"""Read-only access to units of others, by `systemctl show` and systemd's signals."""
+"""Read-only access to units that the hive does not own: `systemctl show`, systemd's signals."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class SystemdObserver:
         """Return the state of a unit or of a machine's container.
 
         Raises:
-            FailedError: systemd gave no answer, or one that is no state of a unit.
+            FailedError: systemd gave no answer, or one that is not a unit state.
         """
         outcome = checked(await self.run((*_SHOW, *units_of(subject)), deadline=ANSWER_SECONDS))
         blocks = [properties(block) for block in outcome.out.split("\n\n") if block.strip()]
@@ -68,7 +68,10 @@ class SystemdObserver:
                 int(restarts) if restarts.isdecimal() else None,
             )
         except (KeyError, ValueError) as error:
-            raise FailedError(f"systemctl show printed what is no unit: {error}") from error
+            raise FailedError(
+                f"systemd's answer is not a unit state ({type(error).__name__}: {error}); "
+                "check with `systemctl show`"
+            ) from error
 
 
 def _words(load: str, active: str, sub: str) -> str:

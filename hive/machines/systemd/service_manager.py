@@ -39,7 +39,7 @@ class ServiceManager:
         """Return the state of a unit, which need not exist.
 
         Raises:
-            FailedError: systemd gave no answer, or one that is no state of a unit.
+            FailedError: systemd gave no answer, or one that is not a unit state.
         """
         if self.queries is not None:
             with suppress(NoAnswerError):
@@ -50,7 +50,7 @@ class ServiceManager:
         """Return the states of units; a name may be a pattern for loaded units.
 
         Raises:
-            FailedError: systemd gave no answer, or one that is no state of a unit.
+            FailedError: systemd gave no answer, or one that is not a unit state.
         """
         show = ("systemctl", "show", _SHOW, "--", *names)
         outcome = checked(await self.run(show, deadline=ANSWER_SECONDS))
@@ -63,7 +63,7 @@ class ServiceManager:
         """Return the state of a container by both systemd and machined.
 
         Raises:
-            FailedError: systemd gave no answer, or one that is no state of a unit.
+            FailedError: systemd gave no answer, or one that is not a unit state.
         """
         return ContainerState(*await asyncio.gather(self.unit_state(unit), self.leader(machine)))
 

@@ -120,7 +120,7 @@ class RunUnchanged:
 
 @frozen
 class RunReplaced:
-    """Another run is up: the container was restarted by others.
+    """Another run is up: the container was restarted by another program.
 
     Attributes:
         unit: Its state.

@@ -110,7 +110,7 @@ def unit_state(shown: Mapping[str, str]) -> UnitState:
     """Parse the `UNIT_PROPERTIES` of a unit, with values as `systemctl show` prints them.
 
     Raises:
-        FailedError: They are no state of a unit.
+        FailedError: They are not the state of a unit.
     """
     try:
         return UnitState(
@@ -127,8 +127,8 @@ def unit_state(shown: Mapping[str, str]) -> UnitState:
         )
     except (KeyError, ValueError) as error:
         raise FailedError(
-            f"systemd showed what is no state of a unit ({type(error).__name__}: {error}); "
-            "see by `systemctl show` whether systemd is in order"
+            f"systemd's answer is not a unit state ({type(error).__name__}: {error}); "
+            "check with `systemctl show`"
         ) from error
 
 
@@ -136,7 +136,7 @@ def unit_states(text: str) -> tuple[UnitState, ...]:
     """Parse the output of `systemctl show`: one block for each unit, separated by empty lines.
 
     Raises:
-        FailedError: A block is no state of a unit.
+        FailedError: A block is not the state of a unit.
     """
     return tuple(
         unit_state(properties(block)) for block in text.strip().split("\n\n") if block.strip()
