@@ -100,7 +100,7 @@ class Supervision:
 
     Args:
         supervisors: The supervisors of agents and of peers.
-        services: What an agent's actor is given.
+        services: The objects that agents' actors use.
         policy: Restart policy of agents that have none of their own.
     """
 

@@ -26,7 +26,7 @@ def problems(tmp_path: Path, text: str) -> str:
         ('effort = "hihg"', "did you mean 'high'?"),
         ('tools = ["Read it"]', 'expected a tool such as "Read"'),
         ('tools = ["mcp__x__y"]', "allowed by 'tools' in [claude.mcp.NAME]"),
-        ('tools = ["SendMessage"]', "an agent has one mailbox"),
+        ('tools = ["SendMessage"]', "an agent has one inbox"),
         ("compact_at = 75", "expected a number from 0 to 1"),
         ("turn_budget = 0", "a budget of 0 allows no work"),
         ("turn_budget = 5\nday_budget = 2", "may not cost more than a whole day"),
