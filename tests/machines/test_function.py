@@ -350,5 +350,5 @@ async def test_an_adopted_call_notifies_the_watcher_that_adopted_it_last(callers
     gate.set()
     watchers = await asyncio.gather(*starting)
     await advance(1)
-    assert {id(each) for each in watchers if each.told} == {id(each) for each in last.values()}
+    assert {id(each) for each in watchers if each.received} == {id(each) for each in last.values()}
     await runtime.close()

@@ -13,6 +13,11 @@ from hive.wire.agent import STATUS_MAX
 from hive.wire.base import Name
 from hive.wire.codec import present
 
+LINES_MAX = 500
+"""Lines of a log that a model gets at most."""
+
+Agent = Annotated[Name, Meta(description="The agent's name.")]
+
 
 class WhoamiArguments(Arguments):
     """Tell your own name in the hive, what you are there, and how much mail waits for you."""
@@ -55,12 +60,6 @@ class ParticipantTools:
         """Set the status line."""
         await self.client.set_status(given.text)
         return {"status": given.text}
-
-
-LINES_MAX = 500
-"""Lines of a log that a model gets at most."""
-
-Agent = Annotated[Name, Meta(description="The agent's name.")]
 
 
 class KillArguments(Arguments):
