@@ -1,8 +1,8 @@
 """A bare blocking connection to one of our sockets, with times.
 
 As a program (`python -m benchmarks.delivery.blocking SOCKET COUNT PAUSE`) it sends `whoami` COUNT
-times with PAUSE seconds between, and prints the durations as a JSON list of seconds. It is a
-separate process, so that it does not wait for the one that makes the load.
+times with PAUSE seconds between, and prints the durations as a JSON list of seconds. As a separate
+process it does not wait for the one that makes the load.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def test_the_first_commands_print_what_the_page_shows(hive: HiveOnDisk) -> None:
     assert path == str(hive.socket_of("damocles"))
     assert Path(printed.strip()) == Path("/run/hyperhive").joinpath(*Path(path).parts[-3:])
     answers = []
-    for command, printed in commands("The first words"):
+    for command, printed in commands("The first commands"):
         done = hive.as_participant("damocles", *command[1:])
         assert done.returncode == 0, done.stderr
         answers.append((done.stdout, printed))
