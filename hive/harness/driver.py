@@ -102,7 +102,7 @@ class Cancelled:
 
 
 Outcome = Done | Failed | Deferred | Rejected | Cancelled
-"""How a turn ended. Each class names its nack and its word in the turn record."""
+"""The outcome of a turn. Each class names its nack and its word in the turn record."""
 
 
 @frozen
@@ -140,7 +140,7 @@ class Usage:
 
 @frozen
 class TurnEnd:
-    """How a turn ended.
+    """The end of a turn.
 
     Attributes:
         outcome: Decides the acks and nacks of its messages.

@@ -92,7 +92,7 @@ class HarnessOptions:
 
 
 def serve(options: HarnessOptions) -> None:
-    """Serve until SIGTERM or SIGINT; messages in work may end first, within the drain time.
+    """Serve until SIGTERM or SIGINT; current turns may finish first, within the drain time.
 
     Raises:
         HiveError: When the configuration is wrong or the daemon refuses this harness.

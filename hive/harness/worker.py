@@ -56,7 +56,7 @@ class Worker:
         clock: Wall time, for records.
         random: Source of jitter.
         known: Set once the first control orders have arrived, such as a pause.
-        busy: Whether a turn is under way.
+        busy: Whether a turn is running.
         stopping: Set to end the worker after that turn.
     """
 

@@ -23,7 +23,7 @@ def theirs() -> int:
     return len("text")
 
 
-def test_it_counts_our_functions_those_of_others_and_those_in_c() -> None:
+def test_the_trace_counts_our_functions_those_of_others_and_those_in_c() -> None:
     counter = CallCounter()
     counter.start()
     rfc3339(0.0)

@@ -19,7 +19,7 @@ from hive.harness.claude.turn_events import (
 )
 
 Script = tuple[Event | Exception | asyncio.Event, ...]
-"""What one query leads to: events, an error to raise, an event to wait for."""
+"""The result of one query: events, an error to raise, an event to wait for."""
 
 
 def answered(text: str = "fine", *, context: int = 10, cost: float | None = None) -> Script:

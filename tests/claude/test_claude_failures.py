@@ -95,7 +95,7 @@ def test_a_usage_limit_holds_off_all_agents_of_the_account(swarm: Swarm) -> None
     assert held["until"] == rfc3339(int(resets))
     assert swarm.endpoint.of("bob") == [], "bob does not try"
     back = swarm.until_message(asked, "stored")
-    assert back["attempt"] == 0, f"no attempt is burned: {row}"
+    assert back["attempt"] == 0, f"no attempt is counted: {row}"
     swarm.ask("clear_limit", account=held["account"])
     soon = rfc3339(time.time() + 60)
     for name in ("alice", "bob"):

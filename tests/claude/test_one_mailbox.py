@@ -68,7 +68,9 @@ def test_an_agent_opens_no_socket_for_other_sessions(swarm: Swarm) -> None:
     assert sockets_of(after_a_turn(swarm)) == []
 
 
-def test_where_there_is_a_socket_messages_are_refused(swarm: Swarm, env: dict[str, str]) -> None:
+def test_with_a_socket_messages_of_other_sessions_are_refused(
+    swarm: Swarm, env: dict[str, str]
+) -> None:
     [socket] = sockets_of(after_a_turn(swarm, **{**env, SWITCH: "1"}))
     with neighbour(swarm, env, socket) as session:
         session.ask("tell alice")

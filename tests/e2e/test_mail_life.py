@@ -89,7 +89,7 @@ def test_nack_through_the_harness_program_in_its_three_modes(post: HiveOnDisk) -
         ("nacked", 1, "defer"),
         ("nacked", 1, "fail"),
         ("dead", 2, "reject"),
-    ], "deferring burnt no attempt"
+    ], "deferring counts no attempt"
     late = post.as_participant("ben", "nack", str(number))
     assert late.returncode == 5
     assert f"message {number} " in late.stderr

@@ -138,5 +138,5 @@ def test_a_missing_program_is_an_error_of_the_constructor(state):
         CommandDriver(DriverSetup((), 1.0, state))
 
 
-def test_it_is_the_built_in_driver():
+def test_the_built_in_driver_is_found_by_its_name():
     assert load_driver("command") is CommandDriver

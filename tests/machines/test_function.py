@@ -293,7 +293,7 @@ async def test_the_error_for_an_unknown_agent_suggests_the_nearest_name() -> Non
         await runtime.ensure_running(SPEC, Ends())
 
 
-async def test_it_uses_no_threads() -> None:
+async def test_the_function_runtime_uses_no_threads() -> None:
     before = threading.active_count()
     runtime, ends = runtime_of(raising(ValueError("boom"))), Ends()
     await runtime.open()

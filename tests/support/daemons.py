@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 PROGRAMS = Path(sys.executable).parent
-"""Where the console scripts are installed."""
+"""Directory of the console scripts."""
 
 POLL = 0.02
 PATIENCE = 20.0

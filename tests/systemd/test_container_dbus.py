@@ -178,7 +178,7 @@ async def listener(daemon: Daemon) -> AsyncIterator[Listener]:
     await asyncio.wait([listener.task])
 
 
-async def test_it_subscribes_and_then_requests_a_full_check(
+async def test_a_listener_subscribes_and_then_requests_a_full_check(
     systemd: FakeSystemd, listener: Listener
 ) -> None:
     await systemd.subscribed.wait()
@@ -215,7 +215,7 @@ async def test_a_lost_bus_is_reported_and_reconnected(
 
 
 @pytest.mark.parametrize("turns", range(12))
-async def test_it_can_be_cancelled_while_it_connects(
+async def test_a_listener_can_be_cancelled_while_it_connects(
     systemd: FakeSystemd, listener: Listener, turns: int
 ) -> None:
     for _ in range(turns):

@@ -27,4 +27,4 @@ def embedded() -> list[Embedded]:
 
 
 NAMES = (*(each.name for each in brokers()), *(each.name for each in embedded()), STREAMS)
-"""What the systems are called in reports and on the command line."""
+"""Names of the systems in reports and on the command line."""

@@ -26,7 +26,7 @@ BLOCK = "0"
 """XREADGROUP waits for ever."""
 
 _INCOMPLETE = False
-"""What hiredis returns while a reply is not complete; no reply here is a boolean."""
+"""Result of hiredis while a reply is not complete; no reply here is a boolean."""
 
 
 @define(eq=False)

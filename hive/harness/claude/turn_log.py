@@ -33,7 +33,7 @@ TurnEvent = tuple[LiveKind, str]
 
 @frozen
 class ContextFill:
-    """How full the model's context is.
+    """The fill of the model's context.
 
     Attributes:
         tokens: Tokens that the model read in its last request.

@@ -97,10 +97,10 @@ def mcp_verb(*, manager: bool) -> click.Command:
     help="At the end of a turn: tell the user of mail, or have the model read it now.",
 )
 def hook(socket: Path, at_stop: str) -> None:
-    """Tell a Claude Code session of unread mail, as a hook of it; takes and acks nothing.
+    """Report unread mail to a Claude Code session, as one of its hooks; leases and acks nothing.
 
-    The event comes on standard input as JSON. This never fails and never takes longer than a
-    second or two: without the daemon the session is told nothing.
+    The event is JSON on standard input. The hook never fails and never takes longer than a
+    second or two: without the daemon it reports nothing.
     """
     from hive.harness.hook import run
 

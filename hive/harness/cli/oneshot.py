@@ -69,9 +69,9 @@ def recv(socket: Path, as_json: bool, most: int, wait: float, keep: bool) -> Non
 @json_option
 @click.option("--from", "label", required=True, help="A label that names the cause.")
 @click.option("--body", help='The text; default and "-": standard input.')
-@click.option("--transient", is_flag=True, help="Store nothing: lost if nobody receives just now.")
+@click.option("--transient", is_flag=True, help="Store nothing: lost unless a receiver is waiting.")
 def wake(socket: Path, as_json: bool, label: str, body: str | None, transient: bool) -> None:
-    """Put a message into the participant's own inbox, from a script beside the agent."""
+    """Put a message into the participant's own inbox, from a script outside the agent."""
     fields = {"cmd": "wake", "from": label, "body": read_body(body), "transient": transient}
     answer = request(socket, fields)
     print_answer(answer, [str(answer["id"])] if "id" in answer else [], as_json=as_json)

@@ -84,7 +84,7 @@ async def test_a_container_is_built_from_its_flake_with_the_hosts_network(
     assert await status("h-alice") == "down"
 
 
-async def test_it_runs_the_agent_and_shares_the_network(nixos: ContainerLab) -> None:
+async def test_a_nixos_container_runs_the_agent_and_shares_the_network(nixos: ContainerLab) -> None:
     script = "readlink /proc/self/ns/net; echo $HIVE_NAME; echo up > $HIVE_STATE/ready; sleep 1000"
     ends = await nixos.start(nixos.script(script))
     await nixos.ready()

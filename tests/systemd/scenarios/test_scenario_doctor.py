@@ -29,7 +29,7 @@ def examined(hive: ContainerHive, *options: str, status: int) -> dict[str, list[
     found: dict[str, list[dict[str, Any]]] = {}
     for each in json.loads(done.stdout):
         if each["verdict"] != "ok":
-            assert each["remedy"], "whatever is amiss comes with what to do"
+            assert each["remedy"], "each problem has a remedy"
             found.setdefault(each["check"], []).append(each)
     return found
 

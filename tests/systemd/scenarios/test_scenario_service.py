@@ -105,7 +105,7 @@ def assert_hardened(daemon: int) -> None:
     assert b"Read-only file system" in refused.stderr
 
 
-def test_it_creates_nixos_containers_while_the_rest_of_etc_is_read_only(
+def test_the_service_creates_nixos_containers_while_the_rest_of_etc_is_read_only(
     service: ServiceHive, tmp_path: Path
 ) -> None:
     if reason := nixos.missing():
