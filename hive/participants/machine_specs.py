@@ -26,8 +26,12 @@ PROGRAMS = Path(sys.executable).parent
 
 
 def local_harness(entry: str) -> tuple[str, ...]:
-    """Return the command that starts the harness of this installation."""
-    return (sys.executable, "-m", "hive.harness", entry)
+    """Return the command that starts the harness of this installation.
+
+    With `-P` it imports nothing from its working directory, which is the agent's `cwd`: a
+    repository with a `json.py`, or with a `hive` of its own.
+    """
+    return (sys.executable, "-P", "-m", "hive.harness", entry)
 
 
 def container_harness(programs: Path | None) -> HarnessCommand:

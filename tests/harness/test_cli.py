@@ -18,6 +18,7 @@ from attrs import define
 
 from hive.errors import ExitStatus
 from hive.harness.cli import agent
+from hive.participants.machine_specs import local_harness
 from hive.wire import agent as wire
 from tests.harness.support.daemon import Daemon
 from tests.harness.support.processes import gone
@@ -367,3 +368,12 @@ def test_an_error_about_a_socket_closed_to_the_user_names_the_user_it_is_open_to
         agent(["status", "--socket", str(path)], prog_name="hive-ag3nt")
     assert ended.value.code == ExitStatus.NO_DAEMON
     assert "permission denied; it is open to the user" in capsys.readouterr().err
+
+
+def test_the_harness_imports_nothing_from_the_working_directory(tmp_path: Path) -> None:
+    for name in ("json.py", "hive.py", "click.py", "asyncio.py"):
+        (tmp_path / name).write_text("raise SystemExit('imported')")
+    argv = [*local_harness("agent"), "serve", "--help"]
+    shown = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert "Usage" in shown.stdout

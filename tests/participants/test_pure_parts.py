@@ -214,7 +214,7 @@ def test_agents_inherit_the_environment_without_the_daemons_own() -> None:
             "alice",
             attrs.evolve(RUN, time_limit=90.0),
             (
-                *(sys.executable, "-m", "hive.harness", "agent", "serve"),
+                *(sys.executable, "-P", "-m", "hive.harness", "agent", "serve"),
                 *("--driver", "command", "--time-limit", "90", "--", "claude", "-p"),
             ),
         ),
@@ -222,7 +222,7 @@ def test_agents_inherit_the_environment_without_the_daemons_own() -> None:
             "hm1nd",
             AgentManifest(run=("x",), time_limit=0.5),
             (
-                *(sys.executable, "-m", "hive.harness", "manager", "serve"),
+                *(sys.executable, "-P", "-m", "hive.harness", "manager", "serve"),
                 *("--driver", "command", "--time-limit", "0.5", "--", "x"),
             ),
         ),
