@@ -56,8 +56,14 @@ class ContainerHive(HiveOnDisk):
 def host(*argv: str) -> str:
     """Run a command of the host that must succeed and return what it printed."""
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
-    assert done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}"
+    assert done.returncode == 0, f"{argv}: {done.stdout}{done.stderr}{last_journal_lines()}"
     return done.stdout
+
+
+def last_journal_lines() -> str:
+    """Return the end of the host's journal, for the message of a failure."""
+    argv = ("journalctl", "--no-pager", "--lines=40", "--output=short-monotonic")
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60).stdout
 
 
 def unit(name: str) -> str:
