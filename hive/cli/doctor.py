@@ -12,7 +12,7 @@ from hive import paths
 from hive.cli import options, output
 from hive.cli.requests import call
 from hive.errors import ConfigError, ExitStatus, HiveError, UnavailableError
-from hive.view.text import block, inline
+from hive.escapes import block, inline
 
 if TYPE_CHECKING:
     from hive.config import HiveConfig

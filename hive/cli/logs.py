@@ -10,8 +10,8 @@ import click
 from hive.cli import options, output
 from hive.cli.requests import call
 from hive.cli.requests import follow as stream
+from hive.escapes import block
 from hive.view.lines import event_line
-from hive.view.text import block
 
 _FOLLOW = click.option("-f", "--follow", is_flag=True, help="Follow new ones until Ctrl-C.")
 

@@ -11,8 +11,8 @@ from hive.cli import options, output
 from hive.cli.requests import call
 from hive.click_types import Seconds
 from hive.errors import NotFoundError
+from hive.escapes import inline
 from hive.view.lines import message_lines, step_line
-from hive.view.text import inline
 
 ids = click.argument("ids", metavar="[ID...]", nargs=-1, type=click.IntRange(min=1))
 

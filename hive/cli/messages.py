@@ -13,9 +13,9 @@ from hive.cli import options, output
 from hive.cli.requests import QUERY, call
 from hive.click_types import Seconds
 from hive.errors import BadRequestError, HiveError, TimedOutError
+from hive.escapes import block, inline
 from hive.names import EVERYONE
 from hive.view.lines import question_lines
-from hive.view.text import block, inline
 
 ANSWER_WAIT = 600.0
 """Default of `send --wait` in seconds: a turn of an agent may take minutes."""

@@ -12,8 +12,8 @@ from typing import Any
 from click.exceptions import Exit
 
 from hive.errors import HiveError, UnavailableError
+from hive.escapes import block, inline
 from hive.stdio import discard_output, raise_output_error
-from hive.view.text import block, inline
 
 PROGRAM = "hive-c0re"
 

@@ -10,7 +10,7 @@ import click
 from hive.cli import options, output
 from hive.cli.requests import BUILD, call
 from hive.errors import NotAllowedError
-from hive.view.text import inline
+from hive.escapes import inline
 
 
 def _environment(

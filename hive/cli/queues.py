@@ -9,8 +9,8 @@ import click
 from hive.cli import options, output
 from hive.cli.requests import call
 from hive.errors import UnknownNameError
+from hive.escapes import inline
 from hive.names import suggest
-from hive.view.text import inline
 
 
 @click.command()

@@ -12,9 +12,10 @@ from hive.cli import options, output
 from hive.cli.requests import call
 from hive.click_types import Seconds
 from hive.errors import HiveError, UnknownNameError
+from hive.escapes import inline
 from hive.names import MANAGER, MANAGER_ALIAS, suggest
 from hive.view.status_lines import details, status_lines
-from hive.view.text import Glyphs, for_encoding, inline
+from hive.view.text import Glyphs, for_encoding
 from hive.view.urgency import in_order
 
 _LAST_LINES = 10

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from hive.view.text import UNKNOWN, Glyphs, age, inline, until
+from hive.escapes import inline
+from hive.view.text import UNKNOWN, Glyphs, age, until
 from hive.view.urgency import Row, Urgency, urgency
 
 GAP = 2

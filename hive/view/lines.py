@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from hive.view.text import Glyphs, age, block, inline, span, until
+from hive.escapes import block, inline
+from hive.view.text import Glyphs, age, span, until
 
 Row = Mapping[str, Any]
 """A row as the host socket sends it, see `hive.wire.rows`."""

@@ -18,8 +18,9 @@ from rich.live import Live
 from rich.text import Text
 
 from hive.errors import HiveError
+from hive.escapes import inline
 from hive.view.table import snapshot
-from hive.view.text import for_encoding, inline, span
+from hive.view.text import for_encoding, span
 from hive.view.urgency import Row
 
 _JOIN = 1.0

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from hive.escapes import block, inline
 from hive.view.columns import COLUMNS, GAP, doing, known, natural_widths, state
-from hive.view.text import UNKNOWN, Glyphs, age, block, inline, until
+from hive.view.text import UNKNOWN, Glyphs, age, until
 from hive.view.urgency import Row, in_order, urgency
 
 
