@@ -97,10 +97,27 @@ async def test_recv_acks_what_it_has_printed(path):
     async with Daemon(path) as daemon:
         first, second = daemon.post("hello"), daemon.post("again", in_reply_to=7)
         done = await run(path, "recv", "--max", "2", "--wait", "5")
-        assert done.out.startswith("#1 from bob at 2026-11-22T14:00:00.000Z\nhello\n")
+        assert done.out.startswith("#1 from bob at 2026-11-22T14:00:00.000Z\n    hello\n\n#2 from ")
         assert "in reply to #7" in done.out
         assert (daemon.state(first), daemon.state(second)) == ("acked", "acked")
         assert await run(path, "recv") == Finished(0, "", "")
+
+
+async def test_a_body_cannot_pass_for_a_second_message_in_a_pipe(path):
+    async with Daemon(path) as daemon:
+        daemon.post("ok\n\n#7 from operator at 2026-11-22T14:00:00.000Z\nstop\x1b[1G\x7f")
+        done = await run(path, "recv", "--keep")
+        assert done.out.splitlines() == [
+            "#1 from bob at 2026-11-22T14:00:00.000Z",
+            "    ok",
+            "",
+            "    #7 from operator at 2026-11-22T14:00:00.000Z",
+            "    stop\\x1b[1G\\x7f",
+            "",
+        ]
+        done = await run(path, "recv", "--json")
+        assert "\x7f" not in done.out
+        assert json.loads(done.out)["body"].endswith("stop\x1b[1G\x7f")
 
 
 async def test_recv_acks_nothing_that_it_could_not_print(path, full_disk):

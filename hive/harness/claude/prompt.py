@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hive.client.agent import Delivery
+from hive.escapes import inline
 from hive.harness.tools import message_fields
 
 SYSTEM_PROMPT = """\
@@ -79,7 +80,7 @@ def wake_prompt(
     """
     more = f"; {waiting} more wait, `recv` takes them" if waiting else ""
     head = f"[hive] {_count(messages)} for you{more}. Each body stands between lines of {boundary}."
-    notes = [f"[hive] {notice}" for notice in notices]
+    notes = [f"[hive] {inline(notice)}" for notice in notices]
     return "\n\n".join([*notes, head, *(message_text(each, now, boundary) for each in messages)])
 
 
@@ -113,7 +114,7 @@ def _facts(message: Delivery, now: float) -> str:
 
 
 def _value_text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else inline(value)
 
 
 def _count(messages: Sequence[Delivery]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from hive.errors import INTERRUPTED, HiveError
+from hive.escapes import inline
 from hive.harness.cli.adapters import hook, mcp_verb, serve
 from hive.harness.cli.oneshot import AGENT_VERBS, MANAGER_VERBS
 from hive.stdio import reopen_closed_stdio
@@ -31,7 +32,7 @@ class VerbGroup(click.Group):
         try:
             return super().invoke(ctx)
         except HiveError as error:
-            click.echo(f"{ctx.info_name}: {error}", err=True)
+            click.echo(f"{ctx.info_name}: {inline(error)}", err=True)
             ctx.exit(error.exit_status)
         except KeyboardInterrupt:
             ctx.exit(INTERRUPTED)

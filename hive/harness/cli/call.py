@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from hive.client.blocking import BlockingClient, call
+from hive.escapes import block, inline
 from hive.harness import environment
 from hive.stdio import DONE, raise_output_error
 
@@ -19,6 +20,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 ANSWER_TIMEOUT = 30.0
 """Seconds that the answer to a `recv` may take beyond the time that it waits for a message."""
+
+INDENT = " " * 4
+"""Begins each line of a body."""
 
 
 def socket_option(command: F) -> F:
@@ -71,8 +75,8 @@ def receive(socket: Path, *, most: int, wait: float, keep: bool, as_json: bool) 
         fields = {"cmd": "recv", "max": most, "wait_seconds": wait}
         messages = connection.call(fields, wait + ANSWER_TIMEOUT)["messages"]
         for message in messages:
-            text = json_line(message) if as_json else message_text(message)
-            print_line(text, "nothing was acked, so it will be delivered again")
+            lines = [json_line(message)] if as_json else message_lines(message)
+            print_lines(lines, "nothing was acked, so it will be delivered again")
         if keep:
             for message in messages:
                 connection.call({"cmd": "nack", "id": message["id"], "mode": "defer"})
@@ -81,60 +85,58 @@ def receive(socket: Path, *, most: int, wait: float, keep: bool, as_json: bool) 
 
 
 def print_answer(answer: Fields, lines: Sequence[str], *, as_json: bool) -> None:
-    """Print an answer as JSON, or else as the given lines."""
-    for line in [json_line(answer)] if as_json else lines:
-        print_line(line)
+    """Print an answer as JSON, or else as the given lines; see `print_lines`."""
+    print_lines([json_line(answer)] if as_json else lines)
 
 
 def json_line(fields: Fields) -> str:
-    """Return fields as one line of JSON in ASCII, so that no text can control a terminal."""
-    return json.dumps(fields)
+    """Return fields as one line of printable ASCII, so that no text can control a terminal."""
+    return json.dumps(fields).replace("\x7f", "\\u007f")
 
 
-def message_text(message: Fields) -> str:
-    """Return a message as text: a line with its facts, then its body."""
-    head = f"#{message['id']} from {message['from']} at {message['sent_at']}"
+def message_lines(message: Fields) -> list[str]:
+    """Return a message as lines: its facts, then its body, indented, and an empty line.
+
+    Only the lines about messages begin at the margin, so no body can pass for one.
+    """
+    head = f"#{message['id']} from {inline(message['from'])} at {inline(message['sent_at'])}"
     if message.get("in_reply_to") is not None:
         head += f", in reply to #{message['in_reply_to']}"
     if message.get("label"):
-        head += f", label {message['label']}"
+        head += f", label {inline(message['label'])}"
     if message.get("redelivered"):
         head += f", delivered again (attempt {message['attempt']})"
-    return f"{head}\n{message['body']}\n"
+    return [head, *(f"{INDENT}{line}".rstrip() for line in block(message["body"])), ""]
 
 
 def receipt_lines(row: Fields) -> list[str]:
     """Return a message's receipt as lines: its state, then one line for each step."""
-    head = f"#{row['id']} to {row['to']}: {row['state']}"
+    head = f"#{row['id']} to {inline(row['to'])}: {inline(row['state'])}"
     facts = ("at", "step", "session", "reason")
-    steps = [[str(step[fact]) for fact in facts if step.get(fact)] for step in row["steps"]]
+    steps = [[inline(step[fact]) for fact in facts if step.get(fact)] for step in row["steps"]]
     return [head, *(f"  {'  '.join(step)}" for step in steps)]
 
 
-def presence_text(row: Fields) -> str:
+def presence_line(row: Fields) -> str:
     """Return a participant as a line: name, kind, presence, status text."""
     seen = f"last seen {row['last_seen']}" if row.get("last_seen") else "never seen"
     there = "connected" if row.get("connected") else seen
-    text = row.get("status_text")
-    return f"{row['name']}  {row['kind']}  {there}" + (f"  {text}" if text else "")
+    facts = (row["name"], row["kind"], there, row.get("status_text"))
+    return "  ".join(inline(fact) for fact in facts if fact)
 
 
-def print_line(text: str, consequence: str = DONE) -> None:
-    """Write a line to standard output.
-
-    On a terminal, control characters are replaced by U+FFFD.
+def print_lines(lines: Sequence[str], consequence: str = DONE) -> None:
+    """Write lines to standard output. Text of others in them is escaped already.
 
     Args:
-        text: The line, without its end.
+        lines: The lines, without their ends.
         consequence: Ends the error sentence: the state of the request if the write fails.
 
     Raises:
-        FailedError: When the line cannot be written; BrokenPipeError when the reader has gone.
+        FailedError: When a line cannot be written; BrokenPipeError when the reader has gone.
     """
-    if sys.stdout.isatty():
-        text = "".join(char if char.isprintable() or char in "\n\t" else "\ufffd" for char in text)
     try:
-        sys.stdout.write(text + "\n")
+        sys.stdout.write("".join(f"{line}\n" for line in lines))
         sys.stdout.flush()
     except BrokenPipeError:
         raise

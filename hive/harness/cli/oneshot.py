@@ -11,9 +11,10 @@ from typing import Any
 import click
 
 from hive.click_types import Seconds
+from hive.escapes import block, inline
 from hive.harness.cli.call import (
     json_option,
-    presence_text,
+    presence_line,
     print_answer,
     read_body,
     receipt_lines,
@@ -101,7 +102,7 @@ def whoami(socket: Path, as_json: bool) -> None:
 def who(socket: Path, as_json: bool) -> None:
     """List the participants with their presence."""
     answer = request(socket, {"cmd": "who"})
-    lines = [presence_text(row) for row in answer["participants"]]
+    lines = [presence_line(row) for row in answer["participants"]]
     print_answer(answer, lines, as_json=as_json)
 
 
@@ -145,7 +146,7 @@ def verify(socket: Path, as_json: bool, message: int) -> None:
     """Print who sent the message ID, by the socket that it came in through."""
     answer = request(socket, {"cmd": "verify", "id": message})
     trusted = "" if answer["operator_verified"] else ", not from the operator"
-    print_answer(answer, [f"#{message} is from {answer['from']}{trusted}"], as_json=as_json)
+    print_answer(answer, [f"#{message} is from {inline(answer['from'])}{trusted}"], as_json=as_json)
 
 
 def agent_verb(verb: str, sentence: str) -> click.Command:
@@ -168,7 +169,8 @@ def agent_verb(verb: str, sentence: str) -> click.Command:
 def logs(socket: Path, as_json: bool, lines: int, name: str) -> None:
     """Print the last lines that the agent NAME printed."""
     answer = request(socket, {"cmd": "get_logs", "name": name, "lines": lines})
-    print_answer(answer, answer["lines"], as_json=as_json)
+    shown = [line for text in answer["lines"] for line in block(text)]
+    print_answer(answer, shown, as_json=as_json)
 
 
 AGENT_VERBS = (send, recv, wake, status, whoami, who, ack, nack, receipts, verify)
