@@ -22,7 +22,7 @@ from hive.store import (
     receipts,
 )
 from hive.store.dead_letters import DeadLetterCriteria
-from hive.store.messages import newest, one, pending_reminders
+from hive.store.messages import deliverable, newest, one, pending_reminders
 from hive.store.questions import Question
 
 _EMPTY = InboxCounts(0, 0, 0)
@@ -166,3 +166,11 @@ class MailQueries:
         if not found and key not in self.names():
             raise UnknownNameError(f"there is no inbox {name!r}{suggest(key, self.names())}")
         return found
+
+    async def deliverable(self, name: str, count: int, now: float) -> tuple[Message, ...]:
+        """Return the messages that a receiver would get at the wall time `now`, oldest first.
+
+        If there are more than `count`, those of the operator are returned first, then those of the
+        highest priority, then the newest.
+        """
+        return await self._store.read(deliverable(name, count, now))

@@ -278,9 +278,16 @@ class AgentClient:
         """Return the number of messages in the own inbox that are not acked."""
         return int((await self._call("status"))["unread"])
 
-    async def recent(self, max: int = 20) -> tuple[InboxRow, ...]:
-        """Return the newest messages of the own inbox without leasing them."""
-        return value_of(tuple[InboxRow, ...], (await self._call("recent", max=max))["messages"])
+    async def recent(
+        self, max: int = 20, *, unread: bool = False, body_max: int | None = None
+    ) -> tuple[InboxRow, ...]:
+        """Return the newest messages of the own inbox without leasing them.
+
+        With `unread`, only those that a receiver would get now, the urgent ones before the others;
+        of a body at most `body_max` characters.
+        """
+        answer = await self._call("recent", max=max, unread=unread, body_max=body_max)
+        return value_of(tuple[InboxRow, ...], answer["messages"])
 
     async def wake(self, label: str, body: str, *, transient: bool = False) -> None:
         """Store a message in the own inbox under a label.

@@ -13,13 +13,21 @@ from hive.wire.harness import TurnRecord
 from hive.wire.rows import InboxRow, LiveRow, QuestionRow, ReceiptRow, ReminderRow, StepRow, TurnRow
 
 
-def inbox_row(entry: Message) -> InboxRow:
-    """Return the row of a message that is shown without a lease."""
+def inbox_row(entry: Message, body_max: int | None = None) -> InboxRow:
+    """Return the row of a message that is shown without a lease.
+
+    Args:
+        entry: The message.
+        body_max: Characters after which its body is cut; None for the whole body.
+    """
+    body = entry.body or ""
+    is_cut = body_max is not None and len(body) > body_max
     return InboxRow(
         id=entry.id,
         sender=entry.sender,
         to=entry.inbox,
-        body=entry.body or "",
+        body=body[:body_max],
+        body_length=len(body) if is_cut else None,
         sent_at=rfc3339(entry.sent_at),
         state=entry.state.value,
         attempt=entry.attempts,

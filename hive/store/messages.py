@@ -378,6 +378,27 @@ def newest(inbox: str, count: int, *, unread: bool = False) -> Query[tuple[Messa
     return query
 
 
+def deliverable(inbox: str, count: int, now: float) -> Query[tuple[Message, ...]]:
+    """Read the messages that can be leased at the wall time `now`, oldest first.
+
+    If there are more than `count`, those of the operator are read first, then those of the highest
+    priority, then the newest.
+    """
+
+    def query(connection: sqlite3.Connection) -> tuple[Message, ...]:
+        rows = connection.execute(
+            f"SELECT {COLUMNS} FROM messages WHERE id IN (SELECT mail.id FROM mail "  # noqa: S608
+            "JOIN sessions ON sessions.id = mail.sender "
+            f"WHERE inbox = (SELECT id FROM inboxes WHERE name = ?) AND {OPEN} AND state = 0 "
+            "AND (not_before IS NULL OR not_before <= ?) "
+            "ORDER BY sessions.kind = ? DESC, priority, mail.id DESC LIMIT ?) ORDER BY id",
+            (inbox, now, Kind.OPERATOR.value, count),
+        )
+        return tuple(map(message_from_row, rows))
+
+    return query
+
+
 def pending_reminders(name: str) -> Query[list[Message]]:
     """Read the undelivered reminders of a participant, the next one first."""
 

@@ -158,9 +158,18 @@ class Status(Request, tag="status", frozen=True):
 
 
 class Recent(Request, tag="recent", kw_only=True, frozen=True):
-    """Return the newest `max` messages of the own inbox, newest last, without leasing them."""
+    """Return the newest `max` messages of the own inbox, newest last, without leasing them.
+
+    Attributes:
+        unread: Only messages that a receiver would get now. If there are more than `max`, those of
+            the operator are returned first, then those of the highest priority.
+        body_max: Characters of a body that are returned; the row of a longer one has its
+            `body_length`.
+    """
 
     max: Annotated[int, msgspec.Meta(ge=1, le=200)] = 20
+    unread: bool = False
+    body_max: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
 class Whoami(Request, tag="whoami", frozen=True):

@@ -207,6 +207,7 @@ class InboxRow(Row, frozen=True, kw_only=True, rename={"sender": "from"}):
         expires_at: Time at which it expires undelivered.
         ended_at: Time at which it was acked, expired or became a dead letter.
         type: Type of the message, as in `Delivery`.
+        body_length: Characters of the whole body, if `body` is only its beginning.
     """
 
     id: int
@@ -226,6 +227,7 @@ class InboxRow(Row, frozen=True, kw_only=True, rename={"sender": "from"}):
     expires_at: str | None = None
     ended_at: str | None = None
     type: str | None = None
+    body_length: int | None = None
 
 
 class Verified(Row, frozen=True, kw_only=True, rename={"sender": "from"}):

@@ -58,6 +58,31 @@ async def test_a_message_is_leased_acked_and_gone(alice: Line, bob: Line) -> Non
     assert [(row["body"], row["state"]) for row in seen] == [("one", "acked"), ("two", "acked")]
 
 
+async def test_recent_unread_has_the_urgent_ones_first_and_cuts_bodies(
+    hive: Hive, alice: Line, bob: Line, host: Line
+) -> None:
+    await host.ok("send", to="bob", body="stop everything")
+    await alice.ok("send", to="bob", body="urgent", priority="high")
+    await alice.ok("send", to="bob", body="later", priority="high", delay_seconds=3600)
+    for number in range(5):
+        await alice.ok("send", to="bob", body=f"{number} " + "\x01" * 1000, priority="low")
+
+    async def seen(**asked: int) -> list[str]:
+        rows = (await bob.ok("recent", unread=True, **asked))["messages"]
+        return [row["body"] for row in rows]
+
+    assert await seen(max=1) == ["stop everything"]
+    assert await seen(max=3, body_max=1) == ["s", "u", "4"]
+    assert len(await seen()) == 7, "all but the delayed one"
+    [_, cut] = (await bob.ok("recent", max=2, body_max=10))["messages"]
+    assert (cut["body"], cut["body_length"]) == ("4 " + "\x01" * 8, 1002)
+    [whole] = (await bob.ok("recent", max=1, body_max=1002))["messages"]
+    assert (len(whole["body"]), "body_length" in whole) == (1002, False)
+    await bob.ok("recv", max=1)
+    assert await seen(max=1) == ["stop everything"], "the leased one was the urgent one"
+    assert (await bob.refused("recent", body_max=-1))[0] == "bad_request"
+
+
 async def test_a_returned_message_is_delivered_again(alice: Line, bob: Line) -> None:
     await alice.ok("send", to="bob", body="work")
     [first] = (await bob.ok("recv"))["messages"]

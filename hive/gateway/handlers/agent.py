@@ -65,8 +65,12 @@ class AgentHandlers(ParticipantConnection):
 
     @serves(wire.Recent)
     async def _recent(self, request: wire.Recent) -> Fields:
-        rows = await self.services.mail.inbox(self.participant.name, request.max)
-        return {"messages": [inbox_row(row) for row in rows]}
+        mail, name = self.services.mail, self.participant.name
+        if request.unread:
+            found = await mail.deliverable(name, request.max, self.services.clock.now())
+        else:
+            found = await mail.inbox(name, request.max)
+        return {"messages": [inbox_row(each, request.body_max) for each in found]}
 
     @serves(wire.Whoami)
     def _whoami(self, request: Request) -> Fields:
