@@ -17,8 +17,17 @@ from typing import Any, NamedTuple
 
 from hive.client.blocking import BlockingClient
 from hive.errors import HiveError
+from hive.escapes import inline
 from hive.harness import environment
-from hive.harness.unread import RECENT_MAX, UnreadMessage, describe, headline, unread_of
+from hive.harness.unread import (
+    PREVIEW_CHARS,
+    RECENT_MAX,
+    UnreadMessage,
+    describe,
+    described,
+    headline,
+    unread_of,
+)
 
 ANSWER_TIMEOUT = 1.0
 """Seconds that the daemon may take for an answer; the user's prompt is held up meanwhile."""
@@ -52,7 +61,7 @@ def run(socket: Path, *, read_on: bool) -> None:
             event, unread_of(recent_rows(socket), now), notified, now, read_on=read_on
         )
     except (HiveError, OSError, ValueError, LookupError, TypeError) as error:
-        sys.stderr.write(f"hive-ag3nt hook: {error}\n")
+        sys.stderr.write(f"hive-ag3nt hook: {inline(error)}\n")
         return
     if text:
         sys.stdout.write(text + "\n")
@@ -87,16 +96,19 @@ def parse_event(line: bytes) -> HookEvent:
 
 
 def recent_rows(socket: Path) -> list[Fields]:
-    """Return the newest rows of the inbox; without unread messages the store is not read."""
+    """Return the rows of unread messages, their bodies cut; without any, the store is not read.
+
+    The daemon cuts the bodies, so that the answer is small however long they are.
+    """
     with BlockingClient(socket, ANSWER_TIMEOUT, warn=lambda sentence: None) as connection:
         if not connection.call({"cmd": "status"}, ANSWER_TIMEOUT)["unread"]:
             return []
-        recent = connection.call({"cmd": "recent", "max": RECENT_MAX}, ANSWER_TIMEOUT)
-        return list(recent["messages"])
+        wanted = {"cmd": "recent", "max": RECENT_MAX, "unread": True, "body_max": PREVIEW_CHARS}
+        return list(connection.call(wanted, ANSWER_TIMEOUT)["messages"])
 
 
 class NotifiedMessages:
-    """Remembers which messages each session was notified about, in a small file.
+    """Remembers which messages were described to each session, in a small file.
 
     If the file is lost or cannot be written, a session is notified once more.
 
@@ -149,7 +161,7 @@ def hook_output(
     text = describe(messages, now)
     if not event.name:
         return text
-    notified.remember(event.session, messages)
+    notified.remember(event.session, described(messages))
     if event.name == STOP:
         return json.dumps({"decision": "block", "reason": text})
     output = {"hookEventName": event.name, "additionalContext": text}
@@ -165,8 +177,9 @@ def messages_to_report(
 ) -> tuple[UnreadMessage, ...]:
     """Return the messages that are reported at this event.
 
-    All of them when a session starts, and after that each message once: at the next prompt, or
-    between two tool calls if it is urgent. A stop hook makes the model continue at most once.
+    All of them when a session starts, and after that each message that was not described yet: at
+    the next prompt, or between two tool calls if it is urgent. A stop hook makes the model continue
+    at most once.
     """
     match event.name:
         case "" | "SessionStart":

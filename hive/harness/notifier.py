@@ -67,7 +67,7 @@ class UnreadNotifier:
     async def _unread(self) -> Sequence[UnreadMessage]:
         if not await self.client.status():
             return ()
-        rows = await self.client.recent(RECENT_MAX)
+        rows = await self.client.recent(RECENT_MAX, unread=True, body_max=0)
         return unread_of((present(row) for row in rows), self.now())
 
     async def _notify(self, messages: Sequence[UnreadMessage]) -> None:

@@ -7,21 +7,33 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hive.client.blocking import BlockingClient
 from hive.harness.hook import (
+    ANSWER_TIMEOUT,
     SESSIONS_MAX,
     HookEvent,
     NotifiedMessages,
     hook_output,
     messages_to_report,
     parse_event,
+    recent_rows,
 )
-from hive.harness.unread import UnreadMessage, describe, headline, unread_of
+from hive.harness.unread import (
+    DESCRIBED_MAX,
+    PREVIEW_CHARS,
+    RECENT_MAX,
+    UnreadMessage,
+    describe,
+    headline,
+    unread_of,
+)
 from tests.support.daemons import PROGRAMS, HiveOnDisk
 
 NOW = 1_700_000_600.0
@@ -91,6 +103,26 @@ def test_a_report_fits_into_the_limit_of_claude_code():
     assert "(10000 characters)" in text
 
 
+def test_the_most_urgent_messages_are_described_first():
+    many = [unread(number, "noise", priority="high") for number in range(1, 30)]
+    many.append(unread(30, "STOP", kind="operator", sender="operator"))
+    low = [unread(number, "noise") for number in range(31, 50)]
+    lines = describe([*low, *many], NOW).splitlines()
+    assert [int(line[1:].split()[0]) for line in lines[1:-1]] == [30, *range(1, DESCRIBED_MAX)]
+    assert lines[0].startswith("49 messages wait in your hive inbox, from operator, bob.")
+    assert lines[-1] == "and 33 more"
+
+
+def test_a_headline_names_few_senders():
+    senders = [unread(number, sender=f"agent{number:02}") for number in range(1, 100)]
+    assert headline(senders).endswith("agent15, agent16 and 83 others.")
+
+
+def test_of_a_cut_body_the_whole_length_is_given():
+    [cut] = unread_of([row(1, body="x" * 200, body_length=70_000)], NOW)
+    assert describe([cut], NOW).endswith('x" … (70000 characters)')
+
+
 # Hook events
 
 
@@ -122,6 +154,20 @@ def test_only_urgent_messages_are_reported_between_two_tool_calls(notified):
     assert hook_output(event, mail, notified, NOW, read_on=False) is None
     prompt = HookEvent("UserPromptSubmit", "s1")
     assert [each.id for each in messages_to_report(prompt, mail, notified, read_on=False)] == [1]
+
+
+def test_only_what_was_described_counts_as_notified(notified):
+    noise = tuple(unread(number, priority="high") for number in range(1, 18))
+    stop = unread(18, "STOP", kind="operator", priority="high")
+    event = HookEvent("PostToolUse", "s1")
+    assert "STOP" in hook_output(event, (*noise, stop), notified, NOW, read_on=False)
+    rest = hook_output(event, (*noise, stop), notified, NOW, read_on=False)
+    assert "#16 from" in rest
+    assert "#17 from" in rest
+    assert "STOP" not in rest
+    assert hook_output(event, (*noise, stop), notified, NOW, read_on=False) is None
+    prompt = HookEvent("UserPromptSubmit", "s1")
+    assert hook_output(prompt, (*noise, stop), notified, NOW, read_on=False) is None
 
 
 def test_at_the_end_of_a_turn_the_user_is_notified_and_the_model_is_not(notified):
@@ -191,10 +237,13 @@ def run_hook(
 PROMPT = {"hook_event_name": "UserPromptSubmit", "session_id": "s1", "prompt": "hi"}
 
 
+NOISY = ("alice", "bob", "carol", "mallory")
+
+
 @pytest.fixture
 def hive(tmp_path: Path) -> Iterator[HiveOnDisk]:
     made = HiveOnDisk(tmp_path)
-    made.configure("[peers.damocles]\n[peers.bob]\n")
+    made.configure("".join(f"[peers.{name}]\n" for name in ("damocles", *NOISY)))
     made.start()
     yield made
     made.close()
@@ -212,6 +261,23 @@ def test_a_hook_leases_nothing_and_acks_nothing(hive: HiveOnDisk, tmp_path: Path
     assert run_hook(path, PROMPT, tmp_path).stdout == "", "reported once"
     [message] = json.loads(f"[{hive.as_participant('damocles', 'recv', '--json').stdout}]")
     assert (message["attempt"], message["redelivered"]) == (1, False)
+
+
+def test_mail_of_others_does_not_bury_the_operators(hive: HiveOnDisk, tmp_path: Path) -> None:
+    path = hive.socket_of("damocles")
+    hive.ok("send", "damocles", "STOP EVERYTHING NOW")
+    for name in NOISY:
+        with BlockingClient(hive.socket_of(name)) as sender:
+            for _ in range(RECENT_MAX // len(NOISY)):
+                sender.call({"cmd": "send", "to": "damocles", "body": "\x01" * 20_000})
+    done = run_hook(path, {**PROMPT, "hook_event_name": "PostToolUse"}, tmp_path)
+    assert "STOP EVERYTHING NOW" in done.stdout
+    begun = time.monotonic()
+    rows = recent_rows(path)
+    assert time.monotonic() - begun < ANSWER_TIMEOUT
+    assert len(rows) == RECENT_MAX
+    assert max(len(each["body"]) for each in rows) == PREVIEW_CHARS
+    assert "(20000 characters)" in run_hook(path, PROMPT, tmp_path).stdout
 
 
 def test_without_a_daemon_a_hook_prints_nothing_and_succeeds(tmp_path: Path) -> None:
