@@ -114,7 +114,7 @@ CLAUDE = Table(
         Key("effort", scalar(effort)),
         Key("tools", array_of(scalar(tool_rule))),
         Key("system_prompt", scalar(nonempty_text)),
-        Key("mcp", tables_by_name(MCP_SERVER, _server_name)),
+        Key("mcp", tables_by_name(MCP_SERVER, _server_name), secret=True),
         Key("turn_budget", scalar(dollars)),
         Key("day_budget", scalar(dollars)),
         Key("compact_at", scalar(number(0, 1))),

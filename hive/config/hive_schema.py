@@ -232,7 +232,7 @@ AGENT = Table(
         Key("driver", scalar(driver)),
         Key("run", program),
         Key("exec", program),
-        Key("env", scalar(variables)),
+        Key("env", scalar(variables), secret=True),
         Key("cwd", path),
         Key("time_limit", scalar(positive_duration)),
         Key("stop_timeout", scalar(positive_duration)),

@@ -144,7 +144,8 @@ def variables(value: Any) -> dict[str, str]:
         raise InvalidValueError(f"expected a table of strings, not {toml_type(value)}")
     for name, item in value.items():
         if not _VARIABLE.fullmatch(name):
-            raise InvalidValueError(f"{name!r} cannot name an environment variable")
+            shown = name.partition("=")[0]  # behind it may be a secret
+            raise InvalidValueError(f"{shown!r} cannot name an environment variable")
         if name.startswith("HIVE_"):
             raise InvalidValueError(f"{name} begins with HIVE_, which is reserved for the hive")
         if not isinstance(item, str) or "\0" in item:

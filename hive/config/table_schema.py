@@ -42,17 +42,22 @@ class ReadContext:
         base: Directory of relative paths.
         policy: Restart policy that supplies the keys which an agent's own leaves out.
         path: Path of the value inside the file.
+        secret: Whether the value may be a secret, which no sentence quotes.
         problems: Problems found so far; one list for all contexts of a file.
     """
 
     base: Path
     policy: RestartPolicy = field(factory=RestartPolicy)
     path: KeyPath = ()
+    secret: bool = False
     problems: list[Problem] = field(factory=list)
 
-    def child(self, key: str | int) -> ReadContext:
-        """Return the context of a key, or of an item of an array by its index."""
-        return evolve(self, path=(*self.path, key))
+    def child(self, key: str | int, *, secret: bool = False) -> ReadContext:
+        """Return the context of a key, or of an item of an array by its index.
+
+        All values inside a secret one are secret.
+        """
+        return evolve(self, path=(*self.path, key), secret=self.secret or secret)
 
     def report(self, sentence: str) -> None:
         """Add a problem at this path."""
@@ -74,12 +79,14 @@ class Key:
         read: Converts the TOML value to the model's.
         attribute: Name of the model's attribute; by default that of the key.
         required: Whether the table must have it.
+        secret: Whether its value may be a secret, which no error sentence quotes.
     """
 
     name: str
     read: Reader
     attribute: str = field()
     required: bool = False
+    secret: bool = False
 
     @attribute.default
     def _same_name(self) -> str:
@@ -125,7 +132,8 @@ class Table(Generic[T]):
         for name, item in value.items():
             if name in known:
                 key = known[name]
-                found[key.attribute] = _read_or_report(key.read, item, context.child(name))
+                inner = context.child(name, secret=key.secret)
+                found[key.attribute] = _read_or_report(key.read, item, inner)
             else:
                 context.child(name).report(_unknown_key(name, known))
         for key in self.keys:
@@ -193,7 +201,7 @@ def _read_or_report(read: Reader, value: Any, context: ReadContext) -> Any:
     try:
         return read(value, context)
     except InvalidValueError as error:
-        context.report(_with_value(value, str(error)))
+        context.report(str(error) if context.secret else _with_value(value, str(error)))
     except ProblemsReportedError:
         pass
     return NOTHING

@@ -190,6 +190,27 @@ def test_mistakes(write, text, sentence):
     assert sentence in found[0]
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        'env = "KEY=hunter2"',
+        'env = ["KEY=hunter2"]',
+        'env = { "KEY=hunter2" = "x" }',
+        'env = { KEY = ["hunter2"] }',
+        'claude = { mcp = { git = "hunter2" } }',
+        'claude = { mcp = { git = { run = "hunter2" } } }',
+        'claude = { mcp = { git = { url = "hunter2" } } }',
+        'claude = { mcp = { git = { run = ["x"], env = "hunter2" } } }',
+        'claude = { mcp = { git = { run = ["x"], env = { "K=hunter2" = 1 } } } }',
+    ],
+)
+def test_no_mistake_quotes_what_may_be_a_secret(write, written):
+    found = problems(write(f'[agents.a]\nrun = ["x"]\n{written}\n'))
+    assert found[0].startswith("FILE:3: agents.a.")
+    assert "expected" in found[0] or "KEY" in found[0] or "'K'" in found[0]
+    assert "hunter2" not in str(found)
+
+
 def test_a_mistake_in_the_hives_policy_is_reported_once(write):
     text = '[restart]\nfactor = 0.5\n[agents.a]\nrun = ["x"]\n[agents.a.restart]\ncap = "1m"\n'
     [found] = problems(write(text))
