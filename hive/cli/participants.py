@@ -112,6 +112,7 @@ def kill(names: tuple[str, ...], force: bool, timeout: float) -> None:
 def destroy(name: str, purge: bool, yes: bool, timeout: float) -> None:
     """Remove an agent. Its files and its unread mail stay, unless --purge."""
     if not yes:
+        call("destroy", name=name, dry_run=True)
         _confirm(name, purge=purge)
     call("destroy", timeout=timeout, name=name, purge=purge)
 

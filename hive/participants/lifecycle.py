@@ -159,14 +159,24 @@ class Lifecycle:
         await self._services.runtime.update(self._services.spec_of(participant))
         await self.restart(name)
 
-    async def destroy(self, name: str, *, purge: bool) -> None:
-        """Remove an agent; with `purge` also its files and its mail."""
+    def destroyable(self, name: str) -> Agent:
+        """Return the agent that `destroy` removes.
+
+        Raises:
+            UnknownNameError: There is no such participant.
+            NotAllowedError: It is a peer, or the manager.
+        """
         participant = self._registry.agent(name)
         if participant.name == MANAGER:
             raise NotAllowedError(
                 f"{MANAGER!r} is the manager of this hive and cannot be destroyed; "
                 "take [manager] out of hive.toml instead"
             )
+        return participant
+
+    async def destroy(self, name: str, *, purge: bool) -> None:
+        """Remove an agent; with `purge` also its files and its mail. Errors: see `destroyable`."""
+        participant = self.destroyable(name)
         await self._registry.save(participant, desired=Desired.STOPPED)
         async with participant.lifecycle_lock:
             self._check_not_superseded(participant, Desired.STOPPED)

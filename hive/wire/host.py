@@ -95,10 +95,14 @@ class Rebuild(Request, tag="rebuild", kw_only=True, frozen=True):
 
 
 class Destroy(Request, tag="destroy", kw_only=True, frozen=True):
-    """Remove an agent; `purge` also removes its files and makes its unread mail dead letters."""
+    """Remove an agent; `purge` also removes its files and makes its unread mail dead letters.
+
+    With `dry_run` nothing is removed; what would be refused is refused.
+    """
 
     name: Name
     purge: bool = False
+    dry_run: bool = False
 
 
 class Pending(Request, tag="pending", frozen=True):

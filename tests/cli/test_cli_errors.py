@@ -113,17 +113,26 @@ def test_destroy_without_a_terminal_needs_yes(daemon, program):
 
     assert ran.status == ExitStatus.USAGE
     assert "add --yes" in ran.err
-    assert daemon.requests == []
+    assert daemon.requests == [host.Destroy(name="alice", dry_run=True)]
+
+
+def test_destroy_asks_for_nothing_if_it_would_be_refused(daemon, program):
+    daemon.on(host.Destroy, errors.NotAllowedError("'damocles' is a peer"))
+    ran = program("destroy", "damocles")
+
+    assert ran.status == ExitStatus.REFUSED
+    assert ran.err == "hive-c0re: 'damocles' is a peer\n"
+    assert daemon.requests == [host.Destroy(name="damocles", dry_run=True)]
 
 
 def test_destroy_asks_for_the_name(daemon, terminal):
     shell = terminal("destroy", "alice", "--purge")
     shell.expect("Destroying alice with its files and unread mail. Type its name to confirm")
-    assert daemon.requests == []
+    assert daemon.requests == [host.Destroy(name="alice", dry_run=True)]
     shell.type("alice\n")
 
     assert shell.end() == ExitStatus.OK
-    assert daemon.requests == [host.Destroy(name="alice", purge=True)]
+    assert daemon.requests[1:] == [host.Destroy(name="alice", purge=True)]
 
 
 def test_destroy_with_another_name_typed_does_nothing(daemon, terminal):
@@ -133,7 +142,7 @@ def test_destroy_with_another_name_typed_does_nothing(daemon, terminal):
 
     assert shell.end() == ExitStatus.REFUSED
     assert "'bob' is not 'alice': nothing was destroyed" in shell.seen
-    assert daemon.requests == []
+    assert daemon.requests == [host.Destroy(name="alice", dry_run=True)]
 
 
 def test_a_missing_body_on_a_terminal_is_an_error_and_no_hang(daemon, terminal):

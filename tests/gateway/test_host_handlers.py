@@ -179,6 +179,8 @@ async def test_spawn_and_destroy(operator: Line, runtime: ScriptedRuntime) -> No
     assert spec.command == ("agent", "--fast")
     assert (spec.environment["A"], str(spec.working_directory)) == ("b", "/srv")
     assert (await rows(operator))["carol"]["state"] == "running"
+    await operator.ok("destroy", name="carol", purge=True, dry_run=True)
+    assert (await rows(operator))["carol"]["state"] == "running"
     await operator.ok("destroy", name="carol", purge=True)
     assert "carol" not in await rows(operator)
 
@@ -237,6 +239,7 @@ async def test_what_is_observed_is_a_unit_or_a_machine(operator: Line, observe: 
         ("rebuild", {"name": "damocles"}),
         ("kill", {"name": "damocles", "force": True}),
         ("destroy", {"name": "damocles"}),
+        ("destroy", {"name": "damocles", "dry_run": True}),
         ("set_paused", {"name": "damocles", "paused": True}),
     ],
 )

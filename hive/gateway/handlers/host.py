@@ -104,7 +104,10 @@ class HostHandlers(OperatorConnection):
 
     @serves(wire.Destroy)
     async def _destroy(self, request: wire.Destroy) -> Fields:
-        await self.services.lifecycle.destroy(request.name, purge=request.purge)
+        if request.dry_run:
+            self.services.lifecycle.destroyable(request.name)
+        else:
+            await self.services.lifecycle.destroy(request.name, purge=request.purge)
         return {}
 
     @serves(wire.Pending)
