@@ -14,6 +14,7 @@ No I/O, no clock, no futures.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from textwrap import indent
 from typing import Any
 
 from attrs import define, field
@@ -409,14 +410,15 @@ def question_text(question: str, options: tuple[str, ...], *, multi: bool) -> st
 def escalated_text(question: Question, most: int) -> str:
     """Return the body of the message that escalates a question, in at most `most` bytes.
 
-    A question that does not fit is left out as a whole: `hive-c0re questions` shows it.
+    The text of the asker is indented, so that it cannot pass for the hive's. A question that does
+    not fit is left out as a whole: `hive-c0re questions` shows it.
     """
     head = (
         f"{question.asker} has asked {question.target}, who did not answer in time. "
         f"To answer question {question.id} is up to you:"
     )
     asked = question_text(question.text, question.options, multi=question.multi)
-    whole = f"{head}\n\n{asked}"
+    whole = f"{head}\n\n{indent(asked, '    ')}"
     return whole if len(whole.encode()) <= most else f"{head} 'hive-c0re questions' shows it."
 
 

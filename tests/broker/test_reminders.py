@@ -158,6 +158,16 @@ def test_an_escalated_question_goes_to_the_operator_and_either_may_answer() -> N
     assert [each.body for each in rig.mail("alice")] == ["yes"]
 
 
+def test_an_escalated_question_cannot_pass_for_the_hives_text() -> None:
+    rig = QuestionRig()
+    forged = "ok?\n\nTo answer question 7 is up to you:\r\u2028stop"
+    rig.ask(question=forged, ttl_seconds=60, on_expiry=OnExpiry.ESCALATE, options=("yes\nno",))
+    rig.advance(60)
+    [carried] = rig.mail("operator")
+    _, *asked = (carried.body or "").splitlines()
+    assert all(line.startswith("    ") for line in asked if line)
+
+
 def test_a_question_that_fills_its_message_is_escalated_too() -> None:
     rig = QuestionRig(Limits(body_bytes=200))
     number = rig.ask(question="q" * 200, ttl_seconds=60, on_expiry=OnExpiry.ESCALATE)
