@@ -2,7 +2,7 @@
 
 The rules decide at once, in memory, within the call that makes the request. The answer, and the
 messages that a decision delivers, wait for the next commit. `Commit` describes how that works, why,
-and where to be careful. `Broker` is the actor that supervises the service.
+and where to be careful. `hive.broker.actor` has the actor that supervises the service.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from attrs import define, frozen
+from attrs import define
 
-from actors import Actor, ExitReason
 from hive.broker.effects import Effects, FromDisk, Grant, Notice
 from hive.broker.mail_admin import MailAdmin
 from hive.broker.questions import QuestionRules
@@ -532,44 +531,6 @@ class BrokerService:
             return
         self._perform(now)
         self._set_timer(now)
-
-
-@frozen
-class Bug:
-    """An unexpected exception of the rules (not a `HiveError`)."""
-
-    error: Exception
-
-
-class Broker(Actor[Bug]):
-    """The actor that owns the start, the stop and the crash of the service.
-
-    Requests do not pass its mailbox: they call the service directly, on the loop. An exception of
-    the rules crashes this actor, and its supervisor starts it again.
-
-    Args:
-        service: The broker service.
-    """
-
-    def __init__(self, service: BrokerService) -> None:
-        self._service = service
-
-    async def on_start(self) -> None:
-        """Open the service, which loads the messages on disk."""
-        await self._service.open(lambda error: self.context.ref.tell(Bug(error)))
-
-    def receive(self, message: Bug) -> None:
-        """Crash with the exception of the rules.
-
-        Raises:
-            Exception: The bug.
-        """
-        raise message.error
-
-    async def on_stop(self, reason: ExitReason) -> None:
-        """Close the service, which commits what is decided."""
-        del reason
-        await self._service.close()
 
 
 def _bug_error(error: Exception) -> UnavailableError:

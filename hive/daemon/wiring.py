@@ -24,9 +24,10 @@ from actors import (
     SupervisorRef,
     SupervisorSpec,
 )
+from hive.broker.actor import Broker
 from hive.broker.effects import Notice
 from hive.broker.queries import MailQueries
-from hive.broker.service import Broker, BrokerService
+from hive.broker.service import BrokerService
 from hive.clock import Clock
 from hive.config import HiveConfig
 from hive.daemon.runtimes import observer_of, runtime_state

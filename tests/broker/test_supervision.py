@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from actors import ActorSystem, ChildSpec, ChildState, SupervisorRef, SupervisorSpec
-from hive.broker.service import Broker, BrokerService
+from hive.broker.actor import Broker
+from hive.broker.service import BrokerService
 from hive.clock import SystemClock
 from hive.config import Limits
 from hive.errors import InboxFullError, NotFoundError, StaleLeaseError, UnavailableError
