@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from attrs import frozen
 
 from actors import Actor, ExitReason
 from hive.broker.service import BrokerService
+from hive.store import ParticipantRecord
 
 
 @frozen
@@ -23,14 +26,22 @@ class Broker(Actor[Bug]):
 
     Args:
         service: The broker service.
+        participants: Returns the records of all participants.
     """
 
-    def __init__(self, service: BrokerService) -> None:
+    def __init__(
+        self,
+        service: BrokerService,
+        participants: Callable[[], Iterable[ParticipantRecord]] = tuple,
+    ) -> None:
         self._service = service
+        self._participants = participants
 
     async def on_start(self) -> None:
         """Open the service, which loads the messages on disk."""
-        await self._service.open(lambda error: self.context.ref.tell(Bug(error)))
+        await self._service.open(
+            lambda error: self.context.ref.tell(Bug(error)), self._participants()
+        )
 
     def receive(self, message: Bug) -> None:
         """Crash with the exception of the rules.

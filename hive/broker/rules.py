@@ -29,7 +29,16 @@ from hive.broker.values import Moment, Post, RemoveInbox, Token
 from hive.config import Limits
 from hive.errors import ConflictError, NotFoundError, UnknownNameError
 from hive.names import OPERATOR, QUEUE_PREFIX, check_group_name, suggest
-from hive.store import Kind, Message, MessageKind, MessageState, Step, participants
+from hive.store import (
+    Desired,
+    Kind,
+    Message,
+    MessageKind,
+    MessageState,
+    ParticipantRecord,
+    Step,
+    participants,
+)
 from hive.store.messages import Undelivered
 from hive.store.records import numbered
 from hive.wire import agent as wire
@@ -78,12 +87,23 @@ class Rules(DeliveryRules):
         last_seen: float | None = None,
         idle: bool = False,
     ) -> None:
-        """Add a participant; the messages that are stored under its name are its own."""
+        """Add an inbox; the messages that are stored under its name are its own."""
         inbox = self.table.inbox(name)
         inbox.kind = kind
         inbox.broadcast = broadcast
         inbox.last_seen = last_seen if inbox.last_seen is None else inbox.last_seen
         inbox.idle = idle
+
+    def add_participant(self, record: ParticipantRecord, now: Moment) -> None:
+        """Add a participant with the settings of its record, or change them."""
+        self.add_inbox(
+            record.name,
+            record.kind,
+            broadcast=record.broadcast,
+            last_seen=record.last_seen,
+            idle=record.desired is Desired.STOPPED and record.kind is not Kind.PEER,
+        )
+        self.pause_inbox(record.name, record.paused, now)
 
     def remove_inbox(self, request: RemoveInbox, now: Moment) -> None:
         """Remove a participant.

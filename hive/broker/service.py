@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from attrs import define
@@ -23,7 +23,7 @@ from hive.broker.values import Moment, Token
 from hive.clock import Clock
 from hive.config import Limits
 from hive.errors import HiveError, NotFoundError, UnavailableError
-from hive.store import Kind, Store, StoreClosedError, StoreError
+from hive.store import ParticipantRecord, Store, StoreClosedError, StoreError
 from hive.store.messages import Changes, Epoch, Written, next_epoch, undelivered
 from hive.store.questions import open_questions
 from hive.timer import Timer
@@ -153,7 +153,11 @@ class BrokerService:
 
     # Start and stop
 
-    async def open(self, crashed: Callable[[Exception], object] | None = None) -> None:
+    async def open(
+        self,
+        crashed: Callable[[Exception], object] | None = None,
+        participants: Iterable[ParticipantRecord] = (),
+    ) -> None:
         """Begin a new epoch and load the messages from disk; all earlier leases have ended.
 
         While the store takes no writes, every request is refused, and queries show what is on disk.
@@ -161,6 +165,7 @@ class BrokerService:
         Args:
             crashed: Called with an unexpected exception of the rules (not a `HiveError`). From
                 then on every request is refused until the broker is opened again.
+            participants: They get the notices about what has expired since the last close.
 
         Raises:
             StoreError: The store cannot be read.
@@ -181,6 +186,8 @@ class BrokerService:
             if self._store.health.trouble is None:
                 raise
             self._trouble = UnavailableError(str(error))
+        for record in participants:
+            self.rules.add_participant(record, self._now())
         await self._load()
         self._is_open = True
         if self._has_epoch:
@@ -262,26 +269,10 @@ class BrokerService:
         if self._is_open:
             self._apply(lambda now: self.rules.close_session(session, now))
 
-    def add_inbox(
-        self,
-        name: str,
-        kind: Kind,
-        *,
-        broadcast: bool = False,
-        last_seen: float | None = None,
-        idle: bool = False,
-    ) -> None:
-        """Add a participant; the messages that are stored under its name are its own.
-
-        Args:
-            name: The inbox key.
-            kind: The kind of the participant.
-            broadcast: Whether it receives broadcasts if it is a peer.
-            last_seen: Wall time at which it was last connected, before this daemon.
-            idle: Whether it is an agent whose desired state is `stopped`.
-        """
+    def add_participant(self, record: ParticipantRecord) -> None:
+        """Add a participant, or change its settings; messages stored under its name are its own."""
         if self._is_open:
-            self.rules.add_inbox(name, kind, broadcast=broadcast, last_seen=last_seen, idle=idle)
+            self._apply(lambda now: self.rules.add_participant(record, now))
 
     def pause_inbox(self, name: str, paused: bool) -> None:
         """Stop the deliveries from an inbox, or resume them."""

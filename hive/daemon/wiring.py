@@ -183,7 +183,7 @@ class Wiring:
             strategy=Strategy.REST_FOR_ONE,
             children=(
                 ChildSpec(id="store", start=lambda: StoreActor(self.store, self._opened)),
-                ChildSpec(id="broker", start=lambda: Broker(self.broker), name=BROKER),
+                ChildSpec(id="broker", start=self._broker_actor, name=BROKER),
                 ChildSpec(id="maintenance", start=self._maintenance),
                 ChildSpec(id="agents", start=self._agents, name=AGENTS),
                 ChildSpec(id="peers", start=self._peers, name=PEERS),
@@ -202,13 +202,15 @@ class Wiring:
     def _record(self, notice: Notice) -> None:
         self.events.record_with_commit(notice.kind, notice.name, **notice.detail)
 
+    def _broker_actor(self) -> Broker:
+        return Broker(self.broker, lambda: [each.record for each in self.registry])
+
     def _maintenance(self) -> Maintenance:
         return Maintenance(
             self.store, self._config.retention, self._dependencies.clock, self.mail.sessions
         )
 
     def _agents(self) -> Supervisor:
-        self.lifecycle.open_inboxes()
         return Supervisor(SupervisorSpec(children=self.supervision.agent_children()))
 
     def _peers(self) -> Supervisor:

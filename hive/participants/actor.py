@@ -80,9 +80,7 @@ class ParticipantActor(Actor[M]):
 
     async def _come_up(self) -> None:
         """Register the inbox and open the socket; an agent also starts its container."""
-        record = self._participant.record
-        self._broker.add_inbox(record.name, record.kind, broadcast=record.broadcast)
-        self._broker.pause_inbox(record.name, paused=record.paused)
+        self._broker.add_participant(self._participant.record)
         await self._sockets.open(self._participant)
         self._participant.is_listening = True
         self._registry.changed(self._participant)

@@ -39,7 +39,7 @@ from hive.participants.participant import (
 )
 from hive.participants.registry import Registry
 from hive.participants.supervision import Supervision
-from hive.store import Desired, Kind, ParticipantRecord, Store
+from hive.store import Desired, ParticipantRecord, Store
 
 START_DEADLINE = 30.0
 """Seconds that a request waits for the container or the socket before it times out."""
@@ -108,7 +108,7 @@ class Lifecycle:
         except HiveError:
             self._registry.leave(participant)
             raise
-        self._open_inbox(participant)
+        self._broker.add_participant(participant.record)
         return participant
 
     async def start(self, name: str) -> None:
@@ -134,7 +134,7 @@ class Lifecycle:
         async with participant.lifecycle_lock:
             self._check_not_superseded(participant, Desired.STOPPED)
             await self._terminate(participant, OnExit.KILL if force else OnExit.STOP)
-            self._open_inbox(participant)  # a stopped agent gets no broadcasts
+            self._broker.add_participant(participant.record)  # a stopped agent gets no broadcasts
 
     async def restart(self, name: str) -> None:
         """Stop an agent gracefully and start it with its present manifest."""
@@ -212,7 +212,7 @@ class Lifecycle:
             await self._registry.save(
                 participant, broadcast=broadcast, description=description, manifest=settings
             )
-            self._open_inbox(participant)
+            self._broker.add_participant(participant.record)
             await wait_until_listening(self._registry, participant)
             return participant
         record = new_peer(
@@ -241,11 +241,6 @@ class Lifecycle:
         await self._supervision.delete(participant)
         await self._remove(participant)
         self._events.record(EventKind.PEER_UNREGISTERED, name)
-
-    def open_inboxes(self) -> None:
-        """Register all inboxes with a broker that has just started, also of stopped agents."""
-        for participant in self._registry:
-            self._open_inbox(participant)
 
     async def report_strays(self) -> None:
         """Record containers that run although their agent is stopped; the operator decides."""
@@ -301,17 +296,6 @@ class Lifecycle:
     async def _remove(self, participant: Participant, *, purge: bool = False) -> None:
         self._registry.leave(participant)  # first: from here on its record is not saved again
         await self._store.delete_participant(participant.name, purge=purge)
-
-    def _open_inbox(self, participant: Participant) -> None:
-        record = participant.record
-        self._broker.add_inbox(
-            record.name,
-            record.kind,
-            broadcast=record.broadcast,
-            last_seen=record.last_seen,
-            idle=participant.record.desired is Desired.STOPPED and record.kind is not Kind.PEER,
-        )
-        self._broker.pause_inbox(record.name, paused=record.paused)
 
     def _check_not_superseded(self, participant: Agent, desired: Desired) -> None:
         """Raise ConflictError when a newer request has changed the desired state."""

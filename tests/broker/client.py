@@ -13,7 +13,7 @@ from hive.broker.values import MarkRead, Post, RemoveInbox, event
 from hive.clock import Clock, SystemClock
 from hive.config import Limits
 from hive.names import OPERATOR
-from hive.store import NO_ORIGIN, Kind, MessageKind, Origin, Store
+from hive.store import NO_ORIGIN, Kind, MessageKind, Origin, ParticipantRecord, Store
 from hive.wire import agent, host
 from hive.wire.enums import NackMode, Priority
 from hive.wire.rows import Delivery, Received, SkippedRow, Stored
@@ -116,9 +116,11 @@ class BrokerClient(MailQueries):
     def __init__(self, service: BrokerService, store: Store) -> None:
         super().__init__(service, store)
         self.service = service
-        self.add_inbox = service.add_inbox
         self.pause_inbox = service.pause_inbox
         self._senders: dict[tuple[str, Kind, Origin], LocalSession] = {}
+
+    def add_inbox(self, name: str, kind: Kind, *, broadcast: bool = False) -> None:
+        self.service.rules.add_inbox(name, kind, broadcast=broadcast)
 
     def open_session(self, name: str, origin: Origin, kind: Kind = Kind.AGENT) -> LocalSession:
         return LocalSession(self.service, name, kind, origin)
@@ -258,11 +260,12 @@ class local_broker:  # noqa: N801 - read as a function
     store: Store
     limits: Limits = field(factory=Limits)
     clock: Clock = field(factory=SystemClock)
+    participants: Sequence[ParticipantRecord] = ()
     service: BrokerService = field(init=False)
 
     async def __aenter__(self) -> BrokerClient:
         self.service = BrokerService(self.store, self.limits, self.clock)
-        await self.service.open()
+        await self.service.open(participants=self.participants)
         return BrokerClient(self.service, self.store)
 
     async def __aexit__(self, *details: object) -> None:

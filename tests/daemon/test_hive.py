@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from hive.errors import (
 from hive.event_log import EventKind
 from hive.participants.supervision import KILL_MARGIN
 from hive.paths import Paths
+from hive.store import MessageKind
 from tests.support.hives import EXEC, Site, connected, echo, swarm
 from tests.support.runtimes import ScriptedRuntime
 
@@ -72,6 +74,24 @@ async def test_two_answers_may_be_waited_for_at_once(site: Site) -> None:
         first, second = await hive.send("echo", "one"), await hive.send("echo", "two")
         answers = await asyncio.gather(hive.answer_to(second), hive.answer_to(first))
         assert answers == ["echo two", "echo one"]
+
+
+@sim
+async def test_what_expires_between_two_daemons_is_reported_by_the_next(site: Site) -> None:
+    config = swarm("bob", peers=["alice", "damocles"])
+    async with site.simulated(ScriptedRuntime(), config) as hive:
+        alice = await hive.client("alice")
+        message = (await alice.send("bob", "stale", ttl=50)).id
+        question = await alice.ask("go?", to="bob", ttl=50)
+        await (await hive.client("damocles")).send("bob", "stale", ttl=50)
+        await hive.parts.lifecycle.unregister_peer("damocles")
+    await advance(100)
+    async with site.simulated(ScriptedRuntime(), swarm("bob", peers=["alice"])) as hive:
+        got = {each.kind: each for each in await hive.inbox("alice")}
+        assert json.loads(got[MessageKind.EVENT].body or "")["id"] == message
+        answer = got[MessageKind.ANSWER]
+        assert (answer.body, answer.in_reply_to) == ("[expired]", question)
+        assert "damocles" not in hive.parts.registry
 
 
 @sim
