@@ -56,6 +56,13 @@ def require_text(text: str) -> int:
         ) from None
 
 
+def no_message_error(number: int, name: str) -> NotFoundError:
+    """Return the refusal of a reply; it does not say whether others have a message of that id."""
+    return NotFoundError(
+        f"there is no message {number} to or from {name!r} to reply to; nothing was stored"
+    )
+
+
 def require_sent(number: int | None, last_id: int) -> None:
     """Require that the message that is replied to has existed.
 

@@ -108,13 +108,16 @@ class FromDisk:
 
     Attributes:
         place: Index of the result among `Written.values`.
-        finish: Makes the answer from the result, and updates memory.
+        finish: Makes the answer from the result, and updates memory; None if the answer comes with
+            a later commit.
+        is_blocking: Whether the session's later requests wait for it.
     """
 
     place: int
-    finish: Callable[[Any], Value]
+    finish: Callable[[Any], Value | None]
+    is_blocking: bool = False
 
-    def of(self, written: Written) -> Value:
+    def of(self, written: Written) -> Value | None:
         """Return the answer, or the operation's error; such a failure does not fail the commit."""
         outcome = written.values[self.place]
         return outcome.error if isinstance(outcome, RolledBack) else self.finish(outcome.value)
@@ -160,14 +163,29 @@ class Effects(msgspec.Struct, eq=False):
         session: Session,
         token: Token,
         op: Op[Any],
-        finish: Callable[[Any], Value],
+        finish: Callable[[Any], Value | None],
         *,
         ordered: bool = True,
+        is_blocking: bool = False,
     ) -> None:
-        """Add an operation to the commit's transaction; `finish` makes the answer of its result."""
+        """Add an operation to the commit's transaction; `finish` makes the answer of its result.
+
+        With `is_blocking`, the later requests of the session are decided after `finish`.
+        """
         others = self.changes.others
         others.append(partial(apply_in_savepoint, op=op))
-        self.answers.append((session, token, FromDisk(len(others) - 1, finish), ordered))
+        answer = FromDisk(len(others) - 1, finish, is_blocking)
+        self.answers.append((session, token, answer, ordered))
+        if is_blocking:
+            session.queued = []
+
+    def blocked_sessions(self) -> list[Session]:
+        """Return the sessions whose later requests wait for one of the answers."""
+        return [
+            session
+            for session, _, value, _ in self.answers
+            if isinstance(value, FromDisk) and value.is_blocking
+        ]
 
     def answer_stale(
         self,
@@ -249,7 +267,9 @@ class Effects(msgspec.Struct, eq=False):
                     if not value.hand_over(written):
                         unclaimed.append(value)
                 elif isinstance(value, FromDisk):
-                    session.answer(token, value.of(written), ordered)
+                    found = value.of(written)
+                    if found is not None:
+                        session.answer(token, found, ordered)
                 else:
                     session.answer(token, value, ordered)
         except Exception:

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+from hive.broker.queries import MailQueries
 from hive.broker.service import BrokerService
 from hive.broker.sessions import FutureSession
 from hive.names import OPERATOR
@@ -129,12 +130,17 @@ class OperatorMail:
     """Sends as the operator; receives and acks its mail while a call waits for an answer.
 
     Several calls may wait at once: one of them receives for all.
+
+    Args:
+        broker: The broker.
+        queries: Finds the receivers of a message, of which one must have sent its answer.
     """
 
-    def __init__(self, broker: BrokerService) -> None:
+    def __init__(self, broker: BrokerService, queries: MailQueries) -> None:
         self._broker = broker
+        self._queries = queries
         self._session: LocalSession | None = None
-        self._answers: dict[int | None, str] = {}
+        self._answers: dict[int, str] = {}
         self._receiving = asyncio.Lock()
 
     @property
@@ -145,7 +151,7 @@ class OperatorMail:
         return self._session
 
     async def answer_to(self, message: int) -> str:
-        """Wait for the answer to a message and return its body."""
+        """Wait for the answer of a receiver of a message and return its body."""
         while message not in self._answers:
             async with self._receiving:
                 if message not in self._answers:
@@ -156,6 +162,8 @@ class OperatorMail:
         session = self.session
         got = await session.recv(max=BATCH, wait=WAIT_MAX)
         for delivery in got:
-            self._answers[delivery.in_reply_to] = delivery.body
+            answered = delivery.in_reply_to
+            if answered and delivery.sender in await self._queries.receivers(answered):
+                self._answers[answered] = delivery.body
         if got:
             await session.ack([delivery.id for delivery in got])

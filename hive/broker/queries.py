@@ -22,7 +22,7 @@ from hive.store import (
     receipts,
 )
 from hive.store.dead_letters import DeadLetterCriteria
-from hive.store.messages import deliverable, newest, one, pending_reminders
+from hive.store.messages import FindParties, deliverable, newest, one, pending_reminders
 from hive.store.questions import Question
 
 _EMPTY = InboxCounts(0, 0, 0)
@@ -127,6 +127,11 @@ class MailQueries:
         if found is None:
             raise NotFoundError(f"there is no message {number}")
         return found
+
+    async def receivers(self, number: int) -> frozenset[str]:
+        """Return the inbox of a message and those who took it from a work queue, or nothing."""
+        found = await self._store.read(FindParties(number))
+        return found.receivers if found is not None else frozenset()
 
     async def trace(self, number: int) -> tuple[Message, list[Receipt]]:
         """Return one message and its trace.

@@ -9,6 +9,7 @@ answers once they are committed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 
 from hive.broker import admission
 from hive.broker.delivery import DeliveryRules, retry_delay
@@ -247,9 +248,17 @@ class Rules(DeliveryRules):
     def post_and_answer(self, session: Session, post: Post, token: Token, now: Moment) -> None:
         """Store a message of any kind and answer with its id.
 
+        A participant may reply only to a message that it sent or got; the operator and the daemon,
+        to any.
+
         Raises:
             HiveError: Nothing was stored; the message has the reason.
         """
+        answered = post.posting.in_reply_to
+        if answered is not None and not self.sending.may_reply(session, answered):
+            reply = partial(self.post, session, post, now)
+            self.sending.reply_after_lookup(session, token, answered, reply, now)
+            return
         stored = self.post(session, post, now)
         self.table.effects.answers.append((session, token, stored, True))
 

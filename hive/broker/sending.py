@@ -6,7 +6,7 @@ shorter path for plain messages to one participant.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from attrs import define, field
 from msgspec import UNSET
@@ -16,12 +16,12 @@ from hive.broker.inboxes import Inbox, is_single, recipients, resolve
 from hive.broker.loop_guard import Circuit, LoopGuard, ThreadPosition, Threads
 from hive.broker.messages import MessageTable, supersede_key_of
 from hive.broker.sessions import COUNTED, Session
-from hive.broker.values import RANKS, Moment, Post
+from hive.broker.values import RANKS, Moment, Post, Token, Value
 from hive.config import Limits
 from hive.errors import HiveError
-from hive.names import EVERYONE, REMINDER
+from hive.names import EVERYONE, QUEUE_PREFIX, REMINDER
 from hive.store import Kind, Message, MessageKind, MessageState
-from hive.store.messages import Undelivered
+from hive.store.messages import FindParties, Parties, Undelivered
 from hive.wire.agent import Posting
 from hive.wire.rows import SkippedRow, Stored
 
@@ -65,6 +65,63 @@ class SendingRules:
         if key is not None and stored.id is not UNSET:
             self.keys.record(session.name, key, stored, now.wall)
         return stored
+
+    def may_reply(self, session: Session, answered: int) -> bool:
+        """Return whether a session may reply to a message; False if only the disk can tell.
+
+        A participant may reply to what it sent, what came to its inbox, and what it took from a
+        work queue; the operator and the daemon, to any message.
+
+        Raises:
+            NotFoundError: It may not, or there is no such message.
+        """
+        table, name = self.table, session.name
+        if not session.is_counted:
+            return True
+        message = table.messages.get(answered)
+        if message is None:
+            if 0 < answered <= table.last_id:
+                return False
+        elif name in (message.inbox, message.sender):
+            return True
+        elif message.inbox.startswith(QUEUE_PREFIX):
+            holder = table.holder(message)
+            return holder is not None and holder.name == name
+        raise admission.no_message_error(answered, name)
+
+    def reply_after_lookup(
+        self,
+        session: Session,
+        token: Token,
+        answered: int,
+        post: Callable[[], Stored],
+        now: Moment,
+    ) -> None:
+        """Store a reply by `post` if the disk says that the session may reply to the message.
+
+        The later requests of the session wait for that, so that its messages stay in order. A
+        lookup that refuses the reply counts against the rate of the sender.
+
+        Raises:
+            RateLimitedError: The sender is too fast; nothing is looked up.
+        """
+        sender = session.inbox
+        assert sender is not None
+        admission.spend(sender, self.limits.rate, now.loop)
+
+        def reply(found: Parties | None) -> Value | None:
+            if found is None or session.name not in {found.sender, *found.receivers}:
+                return admission.no_message_error(answered, session.name)
+            admission.give_back(sender)
+            try:
+                stored = post()
+            except HiveError as error:
+                return error
+            self.table.effects.answers.append((session, token, stored, True))
+            return None
+
+        lookup = FindParties(answered)
+        self.table.effects.ask_disk(session, token, lookup, reply, is_blocking=True)
 
     def load(self, found: Undelivered) -> None:
         """Replace groups, dedupe keys, threads and circuits by those on disk."""

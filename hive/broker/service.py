@@ -27,6 +27,7 @@ from hive.store import ParticipantRecord, Store, StoreClosedError, StoreError
 from hive.store.messages import Changes, Epoch, Written, next_epoch, undelivered
 from hive.store.questions import open_questions
 from hive.timer import Timer
+from hive.wire.agent import Recv
 from hive.wire.rows import Received
 
 NoticeSink = Callable[[Notice], None]
@@ -232,6 +233,9 @@ class BrokerService:
             raise self._refusal(self._trouble)
         if not session.is_open:
             raise NotFoundError(f"the session {session!r} is not open; connect again")
+        if session.queued is not None:
+            session.queued.append((request, token))
+            return
         now = Moment(self._loop.time(), self._clock.now())
         session.alive_at = now.loop
         try:
@@ -266,7 +270,9 @@ class BrokerService:
 
     def close_session(self, session: Session) -> None:
         """Remove a session; the messages that it holds are deliverable again at once."""
-        if self._is_open:
+        if session.queued is not None:
+            session.queued.append((_CLOSE, None))
+        elif self._is_open:
             self._apply(lambda now: self.rules.close_session(session, now))
 
     def add_participant(self, record: ParticipantRecord) -> None:
@@ -278,6 +284,24 @@ class BrokerService:
         """Stop the deliveries from an inbox, or resume them."""
         if self._is_open:
             self._apply(lambda now: self.rules.pause_inbox(name, paused, now))
+
+    def _resume_sessions(self, sessions: Iterable[Session]) -> None:
+        """Decide about the requests that waited for an earlier one of their session."""
+        for session in sessions:
+            queued, session.queued = session.queued or [], None
+            for request, token in queued:
+                if request is _CLOSE:
+                    self.close_session(session)
+                    continue
+                try:
+                    self.handle(session, request, token)
+                except HiveError as error:
+                    waits = type(request) is Recv and request.wait_seconds
+                    session.answer(token, error, not waits)
+
+    def _blocked_sessions(self) -> list[Session]:
+        """Return the sessions whose requests wait for an earlier one."""
+        return [each for each in self.rules.table.sessions.values() if each.queued is not None]
 
     def _apply(self, decide: Callable[[Moment], None]) -> None:
         """Decide about something that has no answer."""
@@ -369,6 +393,7 @@ class BrokerService:
             for grant in unclaimed:
                 self.rules.withdraw(grant, now)
             self._perform(now)
+            self._resume_sessions(effects.blocked_sessions())
         if self._all_committed is not None:
             self._finish_close()
 
@@ -409,6 +434,7 @@ class BrokerService:
         self._is_closing = False
         commit.effects.refuse(error, self.rules.unpark)
         self._abandon().refuse(error, self.rules.unpark)
+        self._resume_sessions(self._blocked_sessions())
         recovers = self._recovery is not None and not self._recovery.done()
         if not isinstance(error, StoreClosedError) and self._is_open and not recovers:
             self._recovery = self._loop.create_task(self._recover(), name="broker recovery")
@@ -486,6 +512,7 @@ class BrokerService:
         if self._recovery is not None:
             self._recovery.cancel()
         self._abandon().refuse(self._trouble, self.rules.unpark)
+        self._resume_sessions(self._blocked_sessions())
         self._end_sessions(self._trouble)
         self._finish_close()
         self._crashed(error)
@@ -534,5 +561,8 @@ def _bug_error(error: Exception) -> UnavailableError:
 def _raise(error: Exception) -> None:
     raise error
 
+
+_CLOSE = object()
+"""In the place of a queued request: the end of the session."""
 
 _NOT_OPEN = UnavailableError("the hive is just starting or stopping; try again")

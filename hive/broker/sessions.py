@@ -80,6 +80,8 @@ class Session:
         held: The messages that are leased to it by id, in the order of their leases.
         lost: Messages that it held and lost since its last `ack_turn`, and why; None for none.
         parked: Its parked receivers; None for none.
+        queued: The requests since one that is decided after a lookup on disk, with their tokens;
+            they are decided after it, in order. None while there is no such request.
     """
 
     __slots__ = (
@@ -95,6 +97,7 @@ class Session:
         "number",
         "origin",
         "parked",
+        "queued",
     )
 
     def __init__(self, name: str, kind: Kind, origin: Origin = NO_ORIGIN) -> None:
@@ -110,6 +113,7 @@ class Session:
         self.held: dict[int, Message] = {}
         self.lost: dict[int, str] | None = None
         self.parked: list[Parked] | None = None
+        self.queued: list[tuple[object, Token]] | None = None
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {session_name(self.name, self.number)}>"

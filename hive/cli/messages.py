@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import click
@@ -14,7 +14,7 @@ from hive.cli.requests import QUERY, call
 from hive.click_types import Seconds
 from hive.errors import BadRequestError, HiveError, TimedOutError
 from hive.escapes import block, inline
-from hive.names import EVERYONE
+from hive.names import EVERYONE, QUEUE_PREFIX
 from hive.view.lines import question_lines
 
 ANSWER_WAIT = 600.0
@@ -111,7 +111,14 @@ def send(
         _show_sent(sent, as_json=as_json)
         return
     try:
-        answer = await_answer(sent["id"], wait, fetch=_newest, now=time.monotonic, sleep=time.sleep)
+        answer = await_answer(
+            sent["id"],
+            wait,
+            receivers=lambda: _receivers(sent),
+            fetch=_newest,
+            now=time.monotonic,
+            sleep=time.sleep,
+        )
     except KeyboardInterrupt:
         output.complain(_stored(sent["id"], "the wait for its answer was interrupted"))
         raise
@@ -153,15 +160,17 @@ def await_answer(
     sent: int,
     wait: float,
     *,
+    receivers: Callable[[], Collection[str]],
     fetch: Callable[[float], list[dict[str, Any]]],
     now: Callable[[], float],
     sleep: Callable[[float], None],
 ) -> dict[str, Any]:
-    """Return the first message that answers another.
+    """Return the first message of a receiver that answers another.
 
     Args:
         sent: Id of the message that is answered.
         wait: Seconds to wait.
+        receivers: Returns the names of those who got the message.
         fetch: Returns the newest messages of the operator's inbox; takes a timeout in seconds.
         now: Returns monotonic seconds.
         sleep: Sleeps for seconds.
@@ -174,11 +183,12 @@ def await_answer(
     pause = _SHORTEST_POLL
     while True:
         try:
-            rows = fetch(QUERY)
+            replies = [row for row in fetch(QUERY) if row.get("in_reply_to") == sent]
+            senders = receivers() if replies else ()
         except HiveError as error:
             raise type(error)(_stored(sent, f"its answer cannot be fetched: {error}")) from None
-        for row in rows:
-            if row.get("in_reply_to") == sent:
+        for row in replies:
+            if row["from"] in senders:
                 return row
         left = deadline - now()
         if left <= 0:
@@ -195,6 +205,15 @@ def _stored(sent: int, why: str) -> str:
 def _newest(timeout: float) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = call("inbox", timeout=timeout, max=_LOOKBACK)["messages"]
     return found
+
+
+def _receivers(sent: dict[str, Any]) -> set[str]:
+    """Return the recipients of a message; of a work queue, those who took it from there."""
+    names: set[str] = set(sent["recipients"])
+    if any(name.startswith(QUEUE_PREFIX) for name in names):
+        steps = call("trace", timeout=QUERY, id=sent["id"])["steps"]
+        names |= {step["session"].rpartition("/")[0] for step in steps if step.get("session")}
+    return names
 
 
 def _show_sent(sent: dict[str, Any], *, as_json: bool) -> None:

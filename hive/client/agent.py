@@ -190,6 +190,7 @@ class AgentClient:
         """Store a message for a participant; returns once it is on disk.
 
         With a `dedupe_key` the request is repeated if the connection is lost before the answer.
+        `in_reply_to` is a message that the participant sent, or got.
         """
         request = self._once if dedupe_key is None else self._call
         answer = await request(

@@ -183,7 +183,7 @@ class Hive:
         return await self.parts.mail.inbox(name, limit)
 
     async def answer_to(self, message: int | None, *, within: float = 30.0) -> str:
-        """Wait for the answer to a message that the operator sent, and return its body.
+        """Wait for the answer of a recipient of the operator's message, and return its body.
 
         The operator's mail is acked as it arrives; `inbox` still shows it.
 
@@ -250,7 +250,7 @@ class Hive:
 
     def _operator_mail(self) -> OperatorMail:
         if self._operator is None:
-            self._operator = OperatorMail(self.parts.broker)
+            self._operator = OperatorMail(self.parts.broker, self.parts.mail)
         return self._operator
 
     # Start and stop

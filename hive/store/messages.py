@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import msgspec
 from attrs import field, frozen
 
+from hive.names import QUEUE_PREFIX
 from hive.store import participants, questions, receipts
 from hive.store.bulk import Row, column_names, insert, run_in_chunks, update
 from hive.store.records import (
@@ -357,6 +358,47 @@ def one(number: int) -> Query[Message | None]:
         return None if row is None else message_from_row(row)
 
     return query
+
+
+class Parties(NamedTuple):
+    """The participants that a message concerns.
+
+    Attributes:
+        sender: Who sent it.
+        receivers: Its inbox, and those who took it from a work queue.
+    """
+
+    sender: str
+    receivers: frozenset[str]
+
+
+@frozen
+class FindParties:
+    """Reads the parties of one message in any state; None if there is none.
+
+    Attributes:
+        number: The id of the message.
+    """
+
+    number: int
+
+    def __call__(self, connection: sqlite3.Connection) -> Parties | None:
+        """Read the row of the message; for a work queue, also the receipts of its deliveries."""
+        row = connection.execute(
+            "SELECT sender, inbox, holder FROM messages WHERE id = ?", (self.number,)
+        ).fetchone()
+        if row is None:
+            return None
+        sender, inbox, holder = row
+        if not inbox.startswith(QUEUE_PREFIX):
+            return Parties(sender, frozenset({inbox}))
+        earlier = connection.execute(
+            "SELECT DISTINCT name FROM receipts JOIN sessions ON sessions.id = session "
+            "WHERE message = ?",
+            (self.number,),
+        )
+        takers = {holder, *(name for (name,) in earlier)} - {None}
+        return Parties(sender, frozenset({inbox, *takers}))
 
 
 def newest(inbox: str, count: int, *, unread: bool = False) -> Query[tuple[Message, ...]]:

@@ -38,7 +38,7 @@ class Posting(Request, kw_only=True, frozen=True):
     Attributes:
         to: A name, `manager`, `operator`, `*`, `@group` or `queue:name`.
         body: Text; the limit of its size in UTF-8 bytes is `body_bytes` of the hive's `[limits]`.
-        in_reply_to: Id of the message that this one answers.
+        in_reply_to: Id of the message that this one answers: one that its sender sent or got.
         priority: Messages of a higher priority are delivered first.
         ttl_seconds: Seconds from now, a delay included, after which an undelivered message expires.
         delay_seconds: Seconds from now before which it is not delivered; overrides `not_before`.

@@ -11,6 +11,7 @@ from hive.broker.values import Moment, RemoveInbox
 from hive.config import Limits
 from hive.errors import StaleLeaseError
 from hive.store import Kind, Message
+from hive.store.messages import FindParties, Parties
 from hive.wire import agent as wire
 from hive.wire.enums import NackMode
 from tests.broker.client import Draft, Sent
@@ -45,6 +46,7 @@ class Rig:
         grants: Mail that was granted, by receiver.
         answers: Other answers, by receiver.
         notices: The notices that were published.
+        parties: Sender and inbox of every message, as on disk.
     """
 
     limits: Limits = field(factory=Limits)
@@ -54,6 +56,7 @@ class Rig:
     answers: dict[Receiver, Any] = field(factory=dict, init=False)
     notices: list[Notice] = field(factory=list, init=False)
     senders: dict[tuple[str, Kind], RigSession] = field(factory=dict, init=False)
+    parties: dict[int, Parties] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.rules = Rules(self.limits, epoch=7)
@@ -203,7 +206,7 @@ class Rig:
         self.collect()
 
     def collect(self) -> None:
-        """Collect the effects of decisions; lookups on disk find nothing."""
+        """Collect the effects of decisions; lookups on disk find only the parties of messages."""
         self.rules.notify_senders(self.now)
         effects = self.rules.table.take_effects()
         self.notices += effects.notices
@@ -212,7 +215,19 @@ class Rig:
             assert receiver not in self.grants, "granted twice"
             self.grants[receiver] = grant
             self.rules.handed_over = grant.lease
+        for message in effects.inserted:
+            self.parties[message.id] = Parties(message.sender, frozenset({message.inbox}))
         for _, token, value, _ in effects.answers:
-            if isinstance(value, Grant):
-                continue
-            self.answers[token] = value.finish({}) if isinstance(value, FromDisk) else value
+            if isinstance(value, FromDisk):
+                self.answers[token] = value.finish(
+                    self.look_up(effects.changes.others[value.place])
+                )
+            elif not isinstance(value, Grant):
+                self.answers[token] = value
+        if any(isinstance(value, FromDisk) for _, _, value, _ in effects.answers):
+            self.collect()
+
+    def look_up(self, op: Any) -> Any:
+        """Return the parties of a message, and for any other operation that it found nothing."""
+        lookup = op.keywords["op"]
+        return self.parties.get(lookup.number) if isinstance(lookup, FindParties) else {}

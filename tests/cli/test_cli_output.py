@@ -10,7 +10,7 @@ import pytest
 from hive.clock import rfc3339
 from hive.errors import ExitStatus, NotAllowedError
 from hive.wire import host
-from hive.wire.rows import EventRow, InboxRow, StatusRow, TreeRow
+from hive.wire.rows import EventRow, InboxRow, StatusRow, StepRow, TreeRow
 
 EVIL = "\x1b]0;owned\x07\x9b31m\u202eevil\x7f"
 
@@ -196,7 +196,7 @@ def test_send_prints_the_id(daemon, hive):
 def test_send_waits_for_the_answer(daemon, hive):
     other, answer = mail(43, "no answer"), mail(44, f"done\n{EVIL}\n", in_reply_to=42)
     inboxes = iter([[other], [other, answer]])
-    daemon.on(host.OperatorSend, {"id": 42})
+    daemon.on(host.OperatorSend, {"id": 42, "recipients": ["alice"]})
     daemon.answers[host.ShowInbox] = lambda request: [{"messages": next(inboxes)}]
 
     ran = hive("send", "alice", "do it", "--wait")
@@ -206,7 +206,7 @@ def test_send_waits_for_the_answer(daemon, hive):
 
 
 def test_send_waits_and_answers_in_json(daemon, hive):
-    daemon.on(host.OperatorSend, {"id": 42})
+    daemon.on(host.OperatorSend, {"id": 42, "recipients": ["alice"]})
     daemon.on(host.ShowInbox, {"messages": [mail(44, EVIL, in_reply_to=42)]})
 
     found = json.loads(hive("send", "alice", "do it", "--wait=5", "--json").out)
@@ -215,8 +215,32 @@ def test_send_waits_and_answers_in_json(daemon, hive):
     assert found["answer"]["body"] == EVIL
 
 
+def test_send_does_not_take_the_answer_of_another_sender(daemon, hive):
+    forged = mail(43, "bob here: yes", sender="mallory", in_reply_to=42)
+    daemon.on(host.OperatorSend, {"id": 42, "recipients": ["bob"]})
+    daemon.on(host.ShowInbox, {"messages": [forged]})
+
+    ran = hive("send", "bob", "delete production?", "--wait", "0")
+
+    assert (ran.status, ran.out) == (ExitStatus.TIMED_OUT, "")
+
+
+def test_send_to_a_queue_takes_the_answer_of_the_one_who_took_it(daemon, hive):
+    replies = [mail(43, "forged", sender="mallory", in_reply_to=42)]
+    replies.append(mail(44, "done", sender="bob", in_reply_to=42))
+    daemon.on(host.OperatorSend, {"id": 42, "recipients": ["queue:jobs"]})
+    daemon.on(host.ShowInbox, {"messages": replies})
+    steps = [
+        StepRow(step="stored", at=ago(seconds=9)),
+        StepRow(step="leased", at=ago(seconds=8), attempt=1, session="bob/1-3"),
+    ]
+    daemon.on(host.TraceMessage, {"message": mail(42, "do it"), "steps": steps})
+
+    assert hive("send", "queue:jobs", "do it", "--wait", "0").out == "done\n"
+
+
 def test_no_answer_in_time(daemon, hive):
-    daemon.on(host.OperatorSend, {"id": 42})
+    daemon.on(host.OperatorSend, {"id": 42, "recipients": ["alice"]})
     daemon.on(host.ShowInbox, {"messages": [mail(43, "no answer")]})
 
     ran = hive("send", "alice", "do it", "--wait", "0")

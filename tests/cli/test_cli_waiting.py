@@ -8,8 +8,15 @@ from hive.cli.messages import await_answer
 from hive.errors import TimedOutError
 
 
+def row(number: int, sender: str, answered: int | None) -> dict[str, object]:
+    return {"id": number, "from": sender, "in_reply_to": answered, "body": "done"}
+
+
 class Inbox:
-    """The operator's inbox, on a clock that advances only by sleeping."""
+    """The operator's inbox, on a clock that advances only by sleeping.
+
+    It has a forged answer from the beginning.
+    """
 
     def __init__(self, answer_at: float | None) -> None:
         self.time = 100.0
@@ -17,9 +24,9 @@ class Inbox:
         self.sleeps: list[float] = []
 
     def fetch(self, timeout: float) -> list[dict[str, object]]:
-        rows: list[dict[str, object]] = [{"id": 1, "in_reply_to": 41}, {"id": 2}]
+        rows = [row(1, "bob", 41), row(2, "bob", None), row(5, "mallory", 42)]
         if self.answer_at is not None and self.time >= self.answer_at:
-            rows += [{"id": 3, "in_reply_to": 42, "body": "done"}, {"id": 4, "in_reply_to": 42}]
+            rows += [row(3, "bob", 42), row(4, "bob", 42)]
         return rows
 
     def sleep(self, seconds: float) -> None:
@@ -28,7 +35,14 @@ class Inbox:
         self.time += seconds
 
     def wait(self, seconds: float) -> dict[str, object]:
-        return await_answer(42, seconds, fetch=self.fetch, now=lambda: self.time, sleep=self.sleep)
+        return await_answer(
+            42,
+            seconds,
+            receivers=lambda: {"bob"},
+            fetch=self.fetch,
+            now=lambda: self.time,
+            sleep=self.sleep,
+        )
 
 
 def test_an_answer_that_has_already_arrived():
@@ -58,3 +72,10 @@ def test_it_gives_up_on_time_and_names_the_remedy():
 
 def test_an_answer_at_the_deadline_counts():
     assert Inbox(answer_at=107.0).wait(7.0)["id"] == 3
+
+
+def test_an_answer_of_another_sender_is_not_the_answer():
+    with pytest.raises(TimedOutError):
+        Inbox(answer_at=None).wait(1)
+
+    assert Inbox(answer_at=0).wait(0)["from"] == "bob"

@@ -13,6 +13,7 @@ import pytest
 
 from actors import Killed
 from actors.testing import advance, settle
+from hive.broker.values import Post
 from hive.config import AgentManifest, HiveConfig, PeerConfig
 from hive.daemon.hive import Hive
 from hive.errors import (
@@ -20,6 +21,7 @@ from hive.errors import (
     ConfigError,
     ConflictError,
     FailedError,
+    NotFoundError,
     TimedOutError,
     UnavailableError,
 )
@@ -27,6 +29,7 @@ from hive.event_log import EventKind
 from hive.participants.supervision import KILL_MARGIN
 from hive.paths import Paths
 from hive.store import MessageKind
+from hive.wire.agent import Posting
 from tests.support.hives import EXEC, Site, connected, echo, swarm
 from tests.support.runtimes import ScriptedRuntime
 
@@ -74,6 +77,21 @@ async def test_two_answers_may_be_waited_for_at_once(site: Site) -> None:
         first, second = await hive.send("echo", "one"), await hive.send("echo", "two")
         answers = await asyncio.gather(hive.answer_to(second), hive.answer_to(first))
         assert answers == ["echo two", "echo one"]
+
+
+@sim
+async def test_an_answer_is_taken_from_a_receiver_of_the_message_only(site: Site) -> None:
+    async with site.simulated(ScriptedRuntime(), swarm("alice", peers=["mallory"])) as hive:
+        message = await hive.send("alice", "shall I delete production?")
+        mallory, alice = await hive.client("mallory"), await hive.client("alice")
+        with pytest.raises(NotFoundError, match=f"no message {message} to or from 'mallory'"):
+            await mallory.send("operator", "yes", in_reply_to=message)
+        forged = Posting(to="operator", body="yes", in_reply_to=message)
+        await hive.parts.broker.ask(Post(forged))
+        with pytest.raises(TimedOutError):
+            await hive.answer_to(message)
+        await alice.send("operator", "no", in_reply_to=message)
+        assert await hive.answer_to(message) == "no"
 
 
 @sim

@@ -13,6 +13,7 @@ from hive.errors import (
     ConflictError,
     HiveError,
     InboxFullError,
+    NotFoundError,
     RateLimitedError,
     TooLargeError,
     UnknownNameError,
@@ -69,6 +70,19 @@ def test_an_expired_message_is_not_delivered_and_its_sender_gets_a_notice(post: 
         lambda: any(f'"id": {own}' in row["body"] for row in post.json("inbox", "--unread")),
         what="a notice to the operator",
     )
+
+
+def test_another_participant_cannot_answer_for_the_receiver_of_a_message(post: HiveOnDisk) -> None:
+    asked = int(post.ok("send", "ben", "shall I delete production?"))
+    forged = {"in_reply_to": asked, "body": "ben here: yes"}
+    for _ in range(2):
+        with pytest.raises(NotFoundError, match=f"no message {asked} to or from 'cat'"):
+            send(post, "cat", "operator", **forged)
+        drain(post, "ben")
+    assert post.run("send", "ben", "and staging?", "--wait=0.1").returncode == 6
+    answer = send(post, "ben", "operator", "no", in_reply_to=asked)["id"]
+    [row] = [each for each in post.json("inbox") if each.get("in_reply_to") == asked]
+    assert (row["id"], row["from"], row["body"]) == (answer, "ben", "no")
 
 
 def test_a_newer_message_replaces_an_unread_one(post: HiveOnDisk) -> None:

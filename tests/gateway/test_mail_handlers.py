@@ -51,6 +51,43 @@ async def test_without_requests_the_lease_ends_and_a_late_heartbeat_is_refused(
     assert code == "stale_lease"
 
 
+async def test_only_a_party_of_a_message_may_reply_to_it(hive: Hive, host: Line, bob: Line) -> None:
+    carol = await Line.to(hive.paths.agent_socket("carol"))
+    sent = await host.ok("send", to="bob", body="shall I delete production?")
+    for is_over in (False, True):
+        code, error = await carol.refused(
+            "send", to="operator", body="bob here: yes", in_reply_to=sent["id"]
+        )
+        assert (code, "to or from 'carol'" in error) == ("not_found", True)
+        if not is_over:
+            await bob.ok("send", to="operator", body="wait", in_reply_to=sent["id"])
+            await bob.ok("recv")
+            await bob.ok("ack", ids=[sent["id"]])
+    await bob.ok("send", to="operator", body="no", in_reply_to=sent["id"])
+    rows = (await host.ok("inbox"))["messages"]
+    assert [(row["from"], row["body"]) for row in rows] == [("bob", "wait"), ("bob", "no")]
+    await host.ok("send", to="alice", body="see there", in_reply_to=sent["id"])
+    await carol.close()
+
+
+async def test_a_reply_that_is_looked_up_does_not_change_the_order_of_answers(
+    alice: Line, bob: Line
+) -> None:
+    sent = await alice.ok("send", to="bob", body="work")
+    await bob.ok("recv")
+    await bob.ok("ack", ids=[sent["id"]])
+    bob.write(
+        {"cmd": "send", "to": "alice", "body": "done", "in_reply_to": sent["id"]},
+        {"cmd": "whoami"},
+        {"cmd": "send", "to": "alice", "body": "next"},
+        {"cmd": "status"},
+    )
+    answers = [await bob.read() for _ in range(4)]
+    assert [answer.get("name") for answer in answers] == [None, "bob", None, None]
+    assert "unread" in answers[3]
+    assert answers[0]["id"] < answers[2]["id"]
+
+
 async def test_a_sender_sees_the_receipts_of_its_own_mail_only(
     hive: Hive, alice: Line, bob: Line
 ) -> None:
