@@ -6,6 +6,7 @@ Imports nothing slow, since every command-line verb needs it.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,6 +17,18 @@ IN_CONTAINER_SOCKET = Path("/run/hive/mcp.sock")
 
 SOCKET_PATH_MAX = 107
 """Bytes that fit into `sun_path` of unix(7), without the final NUL."""
+
+RUN_DIR_MODE = 0o751
+"""Mode of the run directory: others may reach a socket in it by name, and list or write nothing."""
+
+STATE_DIR_MODE = 0o750
+"""Mode of the state directory and of the directories of the agents in it."""
+
+SOCKET_DIR_MODE = 0o755
+"""Mode of the directories of participants' sockets: others may list them."""
+
+PRIVATE_MODE = 0o700
+"""Mode of directories that only the daemon may enter."""
 
 
 class Paths:
@@ -39,6 +52,14 @@ class Paths:
     def manager_socket(self) -> Path:
         """The socket of the manager agent, with its additional verbs."""
         return self.run_dir / "manager.sock"
+
+    @property
+    def new_sockets_dir(self) -> Path:
+        """Directory in which only the daemon binds sockets, before it renames them into place.
+
+        The paths in it are not longer than that of `host_socket`.
+        """
+        return self.run_dir / "new"
 
     @property
     def agents_run_dir(self) -> Path:
@@ -68,9 +89,14 @@ class Paths:
         """Locked by the one daemon whose sockets are in this run directory; holds its pid."""
         return self.run_dir / "host.lock"
 
+    @property
+    def agents_state_dir(self) -> Path:
+        """The parent of the directories of all agents."""
+        return self.state_dir / "agents"
+
     def agent_dir(self, name: str) -> Path:
         """The directory of all files of one agent."""
-        return self.state_dir / "agents" / name
+        return self.agents_state_dir / name
 
     def agent_state(self, name: str) -> Path:
         """The state directory of an agent; /agents/<name>/state inside its container."""
@@ -108,6 +134,31 @@ def check_socket_path(path: Path) -> Path:
             "set HYPERHIVE_RUN_DIR to a shorter directory"
         )
     return path
+
+
+def make_directory(path: Path, mode: int, *, narrow: bool = False) -> None:
+    """Make a directory and its missing parents, none of them wider than `mode`, for any umask.
+
+    Missing parents get `RUN_DIR_MODE`.
+
+    Args:
+        path: The directory; it may exist.
+        mode: Its permissions if it is made; the umask may remove some.
+        narrow: Remove from a directory of our own that exists the permissions beyond `mode`. Only
+            for a directory whose parent nobody else can write to.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    for parent in reversed(path.parents):
+        if not parent.exists():
+            parent.mkdir(RUN_DIR_MODE, exist_ok=True)
+    path.mkdir(mode, exist_ok=True)
+    if narrow:
+        found = path.stat()
+        allowed = mode | 0o7000
+        if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & ~allowed:
+            path.chmod(stat.S_IMODE(found.st_mode) & allowed)
 
 
 def _dir(env: Mapping[str, str], variable: str, default: Path) -> Path:

@@ -31,7 +31,7 @@ from hive.machines.runtime import Running, Runtime
 from hive.names import MANAGER, OPERATOR, driver_names
 from hive.participants.machine_specs import inherited_environment
 from hive.participants.participant import OnExit
-from hive.paths import Paths
+from hive.paths import RUN_DIR_MODE, SOCKET_DIR_MODE, STATE_DIR_MODE, Paths, make_directory
 from hive.store import Engine, Message, ThreadEngine
 from hive.wire.rows import StatusRow
 
@@ -257,9 +257,10 @@ class Hive:
 
     def _prepare(self) -> None:
         try:
-            self.paths.state_dir.mkdir(parents=True, exist_ok=True, mode=0o750)
-            self.paths.run_dir.mkdir(parents=True, exist_ok=True, mode=0o751)
-            self.paths.agents_run_dir.mkdir(exist_ok=True)
+            make_directory(self.paths.state_dir, STATE_DIR_MODE)
+            make_directory(self.paths.run_dir, RUN_DIR_MODE)
+            make_directory(self.paths.agents_state_dir, STATE_DIR_MODE, narrow=True)
+            make_directory(self.paths.agents_run_dir, SOCKET_DIR_MODE, narrow=True)
         except OSError as error:
             raise FailedError(
                 f"cannot make {error.filename}: {error.strerror}; check who owns it, "

@@ -18,6 +18,8 @@ from pathlib import Path
 
 from attrs import frozen
 
+from hive.paths import STATE_DIR_MODE, make_directory
+
 DEFAULT_LIMIT = 10 * 1024 * 1024
 """Bytes after which a log is rotated."""
 
@@ -26,6 +28,9 @@ TAIL_BYTES = 64 * 1024
 
 CHUNK_BYTES = 64 * 1024
 """Bytes that a follower reads at once; also the longest line that it assembles."""
+
+_MODE = 0o640
+"""Permissions of a log file."""
 
 _ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # control sequences: colours, cursor moves
@@ -63,10 +68,10 @@ class OutputLog:
 
     def open(self) -> int:
         """Return a file descriptor for appending; the caller closes it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(self.path.parent, STATE_DIR_MODE)
         # Not through a symbolic link: the daemon may be root, and the agent may not.
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
-        return os.open(self.path, flags, 0o640)
+        return os.open(self.path, flags, _MODE)
 
     def note(self, sentence: str) -> None:
         """Append a line of the hive's own to the agent's output."""
@@ -89,7 +94,10 @@ class OutputLog:
             if self.size() <= self._limit:
                 return False
             copy = self.older.with_name(self.older.name + ".new")
-            shutil.copyfile(self.path, copy)
+            copy.unlink(missing_ok=True)
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            with self.path.open("rb") as old, os.fdopen(os.open(copy, flags, _MODE), "wb") as new:
+                shutil.copyfileobj(old, new)
             os.truncate(self.path, 0)
             copy.replace(self.older)
             self._rotation += 1

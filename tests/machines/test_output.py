@@ -166,3 +166,14 @@ def test_a_log_is_not_opened_through_a_symbolic_link(log: OutputLog, tmp_path: P
     with pytest.raises(OSError, match="symbolic links"):
         log.open()
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_others_cannot_read_a_log_nor_its_copy(log: OutputLog) -> None:
+    before = os.umask(0)
+    try:
+        log.note("x" * 200)
+        assert log.rotate()
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in (log.path, log.older)] == [0o640, 0o640]
+    assert not log.path.parent.stat().st_mode & 0o027

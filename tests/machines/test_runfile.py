@@ -43,6 +43,16 @@ def test_a_record_is_synced_before_it_is_renamed(
     assert synced == [("process.json.new", False), (tmp_path.name, True)]
 
 
+def test_others_cannot_write_a_record(tmp_path: Path) -> None:
+    file = tmp_path / runfile.FILE_NAME
+    before = os.umask(0)
+    try:
+        runfile.write(file, RECORD)
+    finally:
+        os.umask(before)
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
 def test_no_record_is_none(tmp_path: Path) -> None:
     file = tmp_path / runfile.FILE_NAME
     assert runfile.read(file) is None

@@ -35,7 +35,7 @@ from hive.machines.process.spawn import ProcessHandle, child_environment, spawn
 from hive.machines.process.watch import WatchedProcess
 from hive.machines.runtime import MachineSpec, Running, Watcher, ignore_end
 from hive.names import check_agent_name
-from hive.paths import Paths
+from hive.paths import STATE_DIR_MODE, Paths, make_directory
 
 FOLLOW_SECONDS = 0.2
 """Interval at which a followed log is read."""
@@ -340,8 +340,10 @@ class ProcessRuntime:
         return Ended(how, self._clock.now(), lines)
 
     def _spawn(self, spec: MachineSpec) -> ProcessHandle:
-        for directory in (self._paths.agent_dir(spec.name), spec.state_dir, spec.log_file.parent):
-            directory.mkdir(parents=True, exist_ok=True)
+        make_directory(self._paths.agents_state_dir, STATE_DIR_MODE, narrow=True)
+        make_directory(self._paths.agent_dir(spec.name), STATE_DIR_MODE, narrow=True)
+        for directory in (spec.state_dir, spec.log_file.parent):
+            make_directory(directory, STATE_DIR_MODE)
         log = self._log(spec.log_file)
         log.rotate()
         record = RunRecord(

@@ -57,7 +57,9 @@ def write(path: Path, record: RunRecord) -> None:
         OSError: The disk is full, or the directory is not writable.
     """
     new = path.with_name(path.name + ".new")
-    with new.open("w") as file:
+    new.unlink(missing_ok=True)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    with open(os.open(new, flags, 0o600), "w") as file:  # noqa: PTH123 - an open file
         json.dump(asdict(record), file)
         file.flush()
         os.fsync(file.fileno())

@@ -19,6 +19,7 @@ from hive.machines.process import runfile
 from hive.machines.process.procfs import ProcFs
 from hive.machines.process.runfile import RunRecord
 from hive.machines.runtime import MachineSpec
+from hive.paths import STATE_DIR_MODE, make_directory
 
 _DAEMONS_OWN = frozenset(
     {
@@ -82,7 +83,7 @@ def spawn(
     """
     process: subprocess.Popen[bytes] | None = None
     try:
-        run_file.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(run_file.parent, STATE_DIR_MODE)
         runfile.write(run_file, record)
         process = _popen(spec, environment, log)
         return _open(process.pid, record, run_file, procfs)
