@@ -1,17 +1,20 @@
 """File locks, which the kernel releases at the end of their process (flock(2)).
 
-The file contains the pid of the process that locked it last, for people to read. The existence of
-the file locks nothing.
+The file contains the pid of the process that locked it last. The existence of the file locks
+nothing. Whoever can open it, if only to read, can also hold the lock; so others must not open it.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import stat
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from hive.errors import ConflictError, FailedError
+from hive.paths import RUN_DIR_MODE, make_directory
 
 
 class LockHeldError(Exception):
@@ -28,6 +31,10 @@ class LockHeldError(Exception):
 
 class FileLock:
     """An exclusive lock, held by an open file.
+
+    A file that other users may open, for instance from an earlier version, is replaced, since one
+    of them may hold its lock or wait for it. It is not replaced while the process whose pid it
+    contains has it open: that process holds the lock.
 
     Args:
         path: The file; it is created if it is missing, and never removed.
@@ -46,17 +53,35 @@ class FileLock:
             LockHeldError: Another process, or another lock of this one, holds it.
             OSError: The file cannot be opened.
         """
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, self._mode)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            pid = os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+        descriptor = self._open(self.path, os.O_NOFOLLOW)
+        locked = _lock(descriptor)
+        if not _is_private(descriptor) and (locked or not _is_holder(_pid(descriptor), descriptor)):
             os.close(descriptor)
-            raise LockHeldError(self.path, pid) from None
+            descriptor, locked = self._replace(), True
+        if not locked:
+            pid = _pid(descriptor)
+            os.close(descriptor)
+            raise LockHeldError(self.path, pid)
         with suppress(OSError):  # on a full disk; the lock does not need the pid
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
+
+    def _open(self, path: Path, flags: int) -> int:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, self._mode)
+
+    def _replace(self) -> int:
+        """Put a new, locked file in place of one that other users may open."""
+        new = self.path.with_name(f"{self.path.name}.new")
+        new.unlink(missing_ok=True)
+        descriptor = self._open(new, os.O_EXCL)
+        try:
+            _lock(descriptor)
+            new.replace(self.path)
+        except OSError:
+            os.close(descriptor)
+            raise
+        return descriptor
 
     def release(self) -> None:
         """Release the lock. Idempotent."""
@@ -74,7 +99,7 @@ class DaemonLock(FileLock):
     """
 
     def __init__(self, path: Path, variable: str) -> None:
-        super().__init__(path, 0o644)
+        super().__init__(path, 0o600)
         self._variable = variable
 
     def acquire(self) -> None:
@@ -85,7 +110,7 @@ class DaemonLock(FileLock):
             FailedError: When the file cannot be opened.
         """
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(self.path.parent, RUN_DIR_MODE)
             super().acquire()
         except OSError as error:
             raise FailedError(
@@ -98,3 +123,39 @@ class DaemonLock(FileLock):
                 f"another hive-c0re{holder} already serves {self.path.parent}; "
                 f"'hive-c0re shutdown' ends it, or choose another {self._variable}"
             ) from None
+
+
+def _lock(descriptor: int) -> bool:
+    """Try to lock an open file; return whether that succeeded."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _pid(descriptor: int) -> str:
+    return os.pread(descriptor, 32, 0).decode(errors="replace").strip()
+
+
+def _is_private(descriptor: int) -> bool:
+    """Return whether only root and the user of this process may open the file."""
+    found = os.fstat(descriptor)
+    return found.st_uid in {0, os.geteuid()} and not stat.S_IMODE(found.st_mode) & 0o077
+
+
+def _is_holder(pid: str, descriptor: int) -> bool:
+    """Return whether the process has the open file, too. Only its owner can write a pid into it."""
+    ours = os.fstat(descriptor)
+    if not pid.isdecimal():
+        return False
+    own = str(descriptor) if int(pid) == os.getpid() else None
+    return any(os.path.samestat(ours, found) for found in _open_files(pid, without=own))
+
+
+def _open_files(pid: str, *, without: str | None) -> Iterator[os.stat_result]:
+    with suppress(OSError):  # no such process, or that of another user
+        for link in Path("/proc", pid, "fd").iterdir():
+            if link.name != without:
+                with suppress(OSError):  # closed meanwhile
+                    yield link.stat()

@@ -38,3 +38,10 @@ def test_a_file_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FailedError, match=r"cannot open the lock file .*file/lock"):
         DaemonLock(tmp_path / "file" / "lock", "HYPERHIVE_RUN_DIR").acquire()
+
+
+def test_other_users_cannot_open_the_file(tmp_path: Path) -> None:
+    lock = DaemonLock(tmp_path / "lock", "HYPERHIVE_RUN_DIR")
+    lock.acquire()
+    assert lock.path.stat().st_mode & 0o777 == 0o600
+    lock.release()
