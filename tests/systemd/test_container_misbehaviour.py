@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from hive.errors import FailedError
 from hive.exits import Exited, Signaled
@@ -100,6 +101,24 @@ async def test_a_tool_that_works_is_called_once(machine: FakeMachine) -> None:
     assert (ended.how, ended.last_lines) == (Exited(0), ("last words",))
     assert ends.received == [ended]
     assert machine.calls() == ["start", "poweroff"]
+
+
+def files_with(word: bytes, root: Path) -> list[Path]:
+    files = [path for path in root.rglob("*") if path.is_file()]
+    return [path for path in files if word in path.read_bytes()]
+
+
+async def test_other_users_cannot_read_the_variables_of_an_agent(
+    machine: FakeMachine, tmp_path: Path
+) -> None:
+    machine.spec = evolve(machine.spec, environment={"TOKEN": "a-secret-word"})
+    await machine.start()
+    secret = await asyncio.to_thread(files_with, b"a-secret-word", tmp_path)
+    assert [path.name for path in secret] == ["hive-agent.service"]
+    for path in secret:
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert path.parent.stat().st_mode & 0o777 == 0o700
+    await machine.runtime.stop("alice", deadline=600)
 
 
 async def test_a_poweroff_without_effect_is_followed_by_terminate(machine: FakeMachine) -> None:

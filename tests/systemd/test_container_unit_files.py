@@ -50,7 +50,7 @@ def test_the_container_sees_its_socket_its_state_its_unit_and_its_binds() -> Non
         "PrivateUsers=no",
         "Environment=SYSTEMD_UNIT_PATH=/run/hive-units:",
         "[Files]",
-        "Bind=/run/hyperhive/agents/alice:/run/hive",
+        "BindReadOnly=/run/hyperhive/agents/alice:/run/hive",
         "Bind=/var/lib/hyperhive/agents/alice/state:/agents/alice/state",
         "Bind=/srv/a\\:b:/shared",
         "BindReadOnly=/nix:/nix",
@@ -156,7 +156,7 @@ def test_words_are_quoted_for_systemd(word: str, quoted: str) -> None:
 def test_nixos_gets_the_binds_as_flags() -> None:
     spec = evolve(SPEC, binds=(Bind(Path("/nix"), Path("/nix"), True),))
     assert nspawn_flags(spec, GUEST).split(" ") == [
-        "--bind=/run/hyperhive/agents/alice:/run/hive",
+        "--bind-ro=/run/hyperhive/agents/alice:/run/hive",
         "--bind=/var/lib/hyperhive/agents/alice/state:/agents/alice/state",
         "--bind-ro=/nix:/nix",
         f"--bind-ro={GUEST}/hive-agent.service:/run/systemd/system/hive-agent.service",

@@ -327,13 +327,15 @@ class ContainerRuntime:
     def _write(self, spec: MachineSpec) -> tuple[Path, ...]:
         container = self._container(spec.name)
         guest = self._places.guest_units(container.machine)
-        generated = {
-            **self._backend.files(spec, self._places),
-            self._places.drop_in(container.unit): unit_files.drop_in(spec),
-        }
-        generated |= {guest / file: text for file, text in unit_files.guest_files(spec).items()}
+        secret = dict(self._backend.files(spec, self._places))
+        secret |= {guest / file: text for file, text in unit_files.guest_files(spec).items()}
+        public = {self._places.drop_in(container.unit): unit_files.drop_in(spec)}
+        generated_files.make_private(self._places.machines)
         generated_files.make_directories(spec)
-        return generated_files.write(generated)
+        return (
+            *generated_files.write(secret),
+            *generated_files.write(public, generated_files.PUBLIC_MODE),
+        )
 
     def _generated(self, container: Container) -> tuple[Path, ...]:
         guest = self._places.guest_units(container.machine)

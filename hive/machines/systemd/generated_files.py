@@ -1,7 +1,12 @@
-"""Write and remove generated files. Everything here blocks: call it from a thread."""
+"""Write and remove generated files. Everything here blocks: call it from a thread.
+
+Most of them contain variables of the agent, which may be secrets: only root may read these.
+"""
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +15,13 @@ from attrs import frozen
 
 from hive.errors import FailedError
 from hive.machines.runtime import MachineSpec
+from hive.paths import PRIVATE_MODE, SOCKET_DIR_MODE, make_directory
+
+SECRET_MODE = 0o600
+"""Permissions of files that contain variables of an agent."""
+
+PUBLIC_MODE = 0o644
+"""Permissions of files without secrets; systemd warns about a unit file that others cannot read."""
 
 NAME = "50-hyperhive.conf"
 """File name of the drop-ins."""
@@ -47,13 +59,17 @@ class Places:
         return self.machines / machine
 
 
-def write(files: Mapping[Path, str]) -> tuple[Path, ...]:
+def write(files: Mapping[Path, str], mode: int = SECRET_MODE) -> tuple[Path, ...]:
     """Write the files whose content differs, each atomically; return their paths.
+
+    Args:
+        files: Texts by path.
+        mode: Permissions of the files, for any umask; also of those whose content is the same.
 
     Raises:
         FailedError: A file cannot be written.
     """
-    return tuple(path for path, text in files.items() if _write(path, text))
+    return tuple(path for path, text in files.items() if _write(path, text, mode))
 
 
 def remove(paths: Iterable[Path]) -> None:
@@ -71,6 +87,18 @@ def remove(paths: Iterable[Path]) -> None:
             path.parent.rmdir()
 
 
+def make_private(directory: Path) -> None:
+    """Make a directory that only the daemon may enter, or take the rights of others from it.
+
+    Raises:
+        FailedError: It cannot be made.
+    """
+    try:
+        make_directory(directory, PRIVATE_MODE, narrow=True)
+    except OSError as error:
+        raise _unwritable(directory, error) from error
+
+
 def make_directories(spec: MachineSpec) -> None:
     """Make the directories that are bound into the container: without one, nspawn does not start.
 
@@ -81,7 +109,7 @@ def make_directories(spec: MachineSpec) -> None:
     for path in (spec.socket_dir, spec.state_dir, *writable):
         try:
             if not path.exists():
-                path.mkdir(parents=True)
+                make_directory(path, SOCKET_DIR_MODE)
         except OSError as error:
             raise FailedError(f"{spec.name}: {path} cannot be made: {error}") from error
     for bind in spec.binds:
@@ -92,17 +120,26 @@ def make_directories(spec: MachineSpec) -> None:
             )
 
 
-def _write(path: Path, text: str) -> bool:
+def _write(path: Path, text: str, mode: int) -> bool:
     try:
         if path.exists() and path.read_text() == text:
+            if stat.S_IMODE(path.stat().st_mode) != mode:
+                path.chmod(mode)
             return False
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(path.parent, PRIVATE_MODE if mode == SECRET_MODE else SOCKET_DIR_MODE)
         new = path.with_name(f".{path.name}.new")
-        new.write_text(text)
-        new.chmod(0o644)
+        new.unlink(missing_ok=True)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        with open(descriptor, "w") as file:  # noqa: PTH123 - an open file
+            file.write(text)
+            os.fchmod(descriptor, mode)
         new.replace(path)
     except OSError as error:
-        raise FailedError(
-            f"{path} cannot be written: {error}; container runtimes need a daemon that is root"
-        ) from error
+        raise _unwritable(path, error) from error
     return True
+
+
+def _unwritable(path: Path, error: OSError) -> FailedError:
+    return FailedError(
+        f"{path} cannot be written: {error}; container runtimes need a daemon that is root"
+    )

@@ -65,9 +65,14 @@ def inner_state(name: str) -> PurePosixPath:
 
 
 def binds(spec: MachineSpec) -> tuple[Bind, ...]:
-    """Return the binds of an agent: its socket, its state, those of its spec."""
+    """Return the binds of an agent: its socket, its state, those of its spec.
+
+    An agent may connect to a socket in a directory that it may not write to, so that it can neither
+    replace the socket nor fill the file system of all sockets.
+    """
+    sockets = Bind(spec.socket_dir, IN_CONTAINER_SOCKET.parent, read_only=True)
     state = Bind(spec.state_dir, Path(inner_state(spec.name)))
-    return (Bind(spec.socket_dir, IN_CONTAINER_SOCKET.parent), state, *spec.binds)
+    return (sockets, state, *spec.binds)
 
 
 def guest_files(spec: MachineSpec) -> dict[str, str]:

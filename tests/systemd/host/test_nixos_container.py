@@ -79,7 +79,8 @@ async def test_a_container_is_built_from_its_flake_with_the_hosts_network(
     variables = await conf("h-alice")
     assert variables["FLAKE"] == str(flake), "nixos-container keeps no attribute"
     assert (variables["PRIVATE_NETWORK"], variables["HOST_ADDRESS"]) == ("0", "")
-    assert f"--bind={nixos.paths.socket_dir('alice')}:/run/hive" in variables["EXTRA_NSPAWN_FLAGS"]
+    socket = f"--bind-ro={nixos.paths.socket_dir('alice')}:/run/hive"
+    assert socket in variables["EXTRA_NSPAWN_FLAGS"]
     assert await listed() == ("h-alice",)
     assert await status("h-alice") == "down"
 
