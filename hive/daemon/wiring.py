@@ -110,7 +110,9 @@ class Wiring:
         limits = self._config.limits
         self.broker = BrokerService(self.store, limits, dependencies.clock, self._record)
         self.mail = MailQueries(self.broker, self.store)
-        self._sockets = ParticipantSockets(dependencies.paths, self._connection)
+        self._sockets = ParticipantSockets(
+            dependencies.paths, self._connection, self.registry.changed
+        )
         specs = spec_of(dependencies.paths, dependencies.machine_defaults)
         services = AgentServices(
             self.broker, self._sockets, dependencies.runtime, self.registry, self.events, specs
@@ -175,7 +177,7 @@ class Wiring:
         return HostConnection(self._context, self._host_services)
 
     def _gateway(self) -> OperatorSocket:
-        return OperatorSocket(self._dependencies.paths.host_socket, self._host_connection)
+        return OperatorSocket(self._dependencies.paths, self._host_connection)
 
     def root(self) -> SupervisorSpec:
         """Return the root of the tree: the end of a child also ends those that started after it."""

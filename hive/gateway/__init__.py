@@ -1,6 +1,6 @@
 """The sockets: host.sock, manager.sock and one agents/<name>/mcp.sock for each participant.
 
-`sockets` binds them and accepts connections, `connection` speaks the wire with one client,
-`dispatch` finds the handler of a request. `handlers` has the verbs; `rows` and `streams` make their
-answers in the form of the wire.
+`sockets` binds them and accepts connections, `inotify` reports the removal of their files,
+`connection` speaks the wire with one client, `dispatch` finds the handler of a request. `handlers`
+has the verbs; `rows` and `streams` make their answers in the form of the wire.
 """

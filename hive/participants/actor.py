@@ -25,6 +25,10 @@ class Sockets(Protocol):
         """Stop listening and close all connections."""
         ...
 
+    async def purge(self, name: str) -> None:
+        """Remove the directory of a closed socket with its content."""
+        ...
+
 
 class ParticipantActor(Actor[M]):
     """Registers the participant's inbox and listens on its socket as long as it lives.

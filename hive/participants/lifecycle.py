@@ -183,6 +183,8 @@ class Lifecycle:
             await self._terminate(participant, OnExit.STOP)
             await self._supervision.delete(participant)
             await self._services.runtime.destroy(name, purge=purge)
+            if purge:
+                await self._services.sockets.purge(name)
             await self._broker.ask(RemoveInbox(name, force=True, purge=purge))
             await self._remove(participant, purge=purge)
         self._events.record(EventKind.DESTROYED, name, purge=purge)

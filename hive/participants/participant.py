@@ -179,6 +179,7 @@ class Participant:
         presence: Whether a harness is connected.
         is_listening: Whether its socket listens.
         start_error: Why the last start of its actor failed; None after a success.
+        socket_error: Why new clients cannot connect to its socket any more; None if they can.
         harnesses: Connections that announced themselves as a harness, oldest first.
         turn_feed: Live events of its turns.
     """
@@ -187,6 +188,7 @@ class Participant:
     presence: Presence = field(factory=Presence)
     is_listening: bool = False
     start_error: str | None = None
+    socket_error: str | None = None
     harnesses: list[HarnessConnection] = field(factory=list)
     turn_feed: TurnFeed = field(factory=TurnFeed)
 

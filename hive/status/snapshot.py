@@ -127,7 +127,11 @@ class Snapshot:
     ) -> dict[str, Any]:
         if isinstance(participant, Peer):
             since = _time(participant.presence.since)
-            reason = participant.start_error or self._loop_reason(participant)
+            reason = (
+                participant.start_error
+                or participant.socket_error
+                or self._loop_reason(participant)
+            )
             return {
                 "since": since,
                 "reason": reason,
@@ -139,7 +143,9 @@ class Snapshot:
         return {
             "since": _time(_since(participant, state)),
             "restarts": info.restarts if info else 0,
-            "reason": _reason(participant, state) or self._loop_reason(participant),
+            "reason": _reason(participant, state)
+            or participant.socket_error
+            or self._loop_reason(participant),
             "source": running.source if running else "hive",
             "restart_delays": self._supervision.restart_delays(participant),
             "next_restart_at": self._wall(info.next_restart_at) if info else None,

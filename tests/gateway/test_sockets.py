@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import grp
 import os
+import shutil
 import socket
 import stat
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,6 +18,7 @@ import pytest
 from hive.errors import BadRequestError, FailedError
 from hive.gateway import sockets as module
 from hive.gateway.connection import Connection, peer_credentials
+from hive.gateway.inotify import RemovalWatch
 from hive.gateway.sockets import Listener
 from tests.gateway.scripted import Script, ScriptedConnection
 from tests.support.hives import Line, Site, connected
@@ -23,12 +26,31 @@ from tests.support.hives import Line, Site, connected
 
 @asynccontextmanager
 async def listening(path: Path, *, group: str | None = None) -> AsyncIterator[Listener]:
-    listener = Listener(path, connection_to(Script()), group=group)
+    listener = listener_at(path, group=group)
     await listener.open()
     try:
         yield listener
     finally:
         await listener.close()
+
+
+def listener_at(
+    path: Path,
+    script: Script | None = None,
+    *,
+    group: str | None = None,
+    report: Callable[[], object] = lambda: None,
+) -> Listener:
+    connect = connection_to(script or Script())
+    new_sockets = path.parent.with_name("new")
+    return Listener(
+        path,
+        connect,
+        new_sockets=new_sockets,
+        removals=RemovalWatch(),
+        group=group,
+        report=report,
+    )
 
 
 def connection_to(script: Script) -> Callable[[], Connection]:
@@ -65,12 +87,12 @@ async def test_a_leftover_socket_is_replaced(site: Site) -> None:
 
 async def test_a_path_that_the_kernel_cannot_bind_is_refused_with_a_remedy(site: Site) -> None:
     with pytest.raises(BadRequestError, match="HYPERHIVE_RUN_DIR"):
-        Listener(site.run_dir / ("x" * 120), connection_to(Script()))
+        listener_at(site.run_dir / ("x" * 120))
 
 
 async def test_a_directory_that_cannot_be_made_is_named(site: Site) -> None:
     (site.run_dir / "file").touch()
-    listener = Listener(site.run_dir / "file" / "a.sock", connection_to(Script()))
+    listener = listener_at(site.run_dir / "file" / "a.sock")
     with pytest.raises(FailedError, match=r"cannot listen on .*a\.sock: .*; check"):
         await listener.open()
     await listener.close()
@@ -79,7 +101,7 @@ async def test_a_directory_that_cannot_be_made_is_named(site: Site) -> None:
 async def test_closing_disconnects_all_clients_and_answers_their_requests(site: Site) -> None:
     path = site.run_dir / "a.sock"
     script = Script()
-    listener = Listener(path, connection_to(script))
+    listener = listener_at(path, script)
     await listener.open()
     async with connected(path) as line:
         await line.ok("say", text="x")
@@ -93,7 +115,7 @@ async def test_closing_disconnects_all_clients_and_answers_their_requests(site: 
 @pytest.mark.loops("uvloop")
 async def test_a_client_that_is_just_connecting_is_disconnected_too(site: Site) -> None:
     path = site.run_dir / "a.sock"
-    listener = Listener(path, connection_to(Script()))
+    listener = listener_at(path)
     await listener.open()
     connecting = [asyncio.ensure_future(Line.to(path)) for _ in range(5)]
     for _ in range(3):
@@ -111,7 +133,7 @@ async def test_a_client_that_is_just_connecting_is_disconnected_too(site: Site) 
 @pytest.mark.parametrize("turns", range(6))
 async def test_an_opening_that_is_cancelled_leaves_nothing(site: Site, turns: int) -> None:
     path = site.run_dir / "a.sock"
-    listener = Listener(path, connection_to(Script()))
+    listener = listener_at(path)
     opening = asyncio.ensure_future(listener.open())
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -131,18 +153,179 @@ async def test_an_opening_that_is_cancelled_while_it_binds_leaves_nothing(
     loop, bound = asyncio.get_running_loop(), asyncio.Event()
     bind = module._bind
 
-    def slowly(*args: object) -> socket.socket:
+    def slowly(*args: object) -> object:
         loop.call_soon_threadsafe(bound.set)
         return bind(*args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "_bind", slowly)
-    listener = Listener(path, connection_to(Script()))
+    listener = listener_at(path)
     opening = asyncio.ensure_future(listener.open())
     await bound.wait()
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
         await opening
     assert not path.exists()
+
+
+# A directory that an agent may write to
+
+
+async def test_a_link_in_place_of_a_socket_changes_no_file_of_the_host(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, victim = site.run_dir / "a.sock", site.run_dir / "victim"
+    victim.touch(mode=0o600)
+
+    class Bound(socket.socket):
+        """Puts a link to the victim at the path, as soon as any socket is bound."""
+
+        def bind(self, address: object) -> None:
+            super().bind(address)  # type: ignore[arg-type]
+            path.unlink(missing_ok=True)
+            path.symlink_to(victim)
+
+    monkeypatch.setattr(module.socket, "socket", Bound)
+    async with listening(path):
+        assert stat.S_IMODE(victim.stat().st_mode) == 0o600
+        assert stat.S_ISSOCK(path.lstat().st_mode)
+
+
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077])
+async def test_the_umask_changes_neither_the_socket_nor_widens_a_directory(
+    site: Site, umask: int
+) -> None:
+    path = site.run_dir / "deep" / "down" / "a.sock"
+    before = os.umask(umask)
+    try:
+        async with listening(path):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o660
+            made = [path.parent, path.parent.parent]
+            assert not any(each.stat().st_mode & 0o022 for each in made)
+            new_sockets = path.parent.with_name("new")
+            assert stat.S_IMODE(new_sockets.stat().st_mode) == 0o700
+            assert not list(new_sockets.iterdir())
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file to any group")
+async def test_a_socket_gets_the_group_of_a_directory_with_the_setgid_bit(site: Site) -> None:
+    directory = site.run_dir / "peer"
+    directory.mkdir()
+    os.chown(directory, -1, 1234)
+    directory.chmod(0o2750)
+    async with listening(directory / "a.sock"):
+        assert (directory / "a.sock").stat().st_gid == 1234
+
+
+async def test_a_directory_in_place_of_a_socket_is_refused_with_a_remedy(site: Site) -> None:
+    path = site.run_dir / "a.sock"
+    (path / "content").mkdir(parents=True)
+    with pytest.raises(FailedError, match=r"cannot listen on .*: Is a directory; remove the dir"):
+        await listener_at(path).open()
+
+
+async def test_closing_does_not_fail_because_of_a_directory(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = site.run_dir / "a.sock"
+    listener = listener_at(path)
+    await listener.open()
+    async with connected(path) as line:
+        assert await line.ok("say", text="x")
+        path.unlink()
+        (path / "content").mkdir(parents=True)
+        await listener.close()
+        assert await line.reader.read() == b""
+    assert f"{path} is not removed: Is a directory" in caplog.text
+
+
+# A socket that was removed
+
+
+async def reconnect(path: Path) -> None:
+    """Wait until clients can connect again, and use it."""
+    async with asyncio.timeout(10):
+        while not stat.S_ISSOCK(await asyncio.to_thread(_mode, path)):
+            await asyncio.sleep(0.01)
+    async with connected(path) as line:
+        assert await line.ok("say", text="back")
+
+
+def _mode(path: Path) -> int:
+    return path.stat().st_mode if path.exists() else 0
+
+
+@pytest.mark.parametrize("remove", [Path.unlink, lambda path: path.rename(f"{path}.old")])
+async def test_a_removed_socket_is_bound_again_and_its_connections_stay(
+    site: Site, remove: Callable[[Path], object], caplog: pytest.LogCaptureFixture
+) -> None:
+    path = site.run_dir / "a.sock"
+    async with listening(path), connected(path) as line:
+        for _ in range(3):
+            remove(path)
+            await reconnect(path)
+        assert await line.ok("say", text="still here")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+    assert caplog.text.count("was removed and is bound again") == 1, "logged once a minute"
+
+
+async def test_a_socket_comes_back_with_its_removed_directory(site: Site) -> None:
+    path = site.run_dir / "deep" / "down" / "a.sock"
+    async with listening(path):
+        for _ in range(2):
+            shutil.rmtree(path.parent.parent)
+            await reconnect(path)
+
+
+async def test_a_socket_that_cannot_come_back_is_reported_until_it_can(site: Site) -> None:
+    path = site.run_dir / "a.sock"
+    reports: asyncio.Queue[str | None] = asyncio.Queue()
+    listener = listener_at(path, report=lambda: reports.put_nowait(listener.trouble))
+    await listener.open()
+    async with connected(path) as line, asyncio.timeout(10):
+        path.unlink()
+        path.mkdir()
+        trouble = await reports.get()
+        assert trouble is not None
+        assert trouble.startswith(f"cannot listen on {path}: Is a directory")
+        assert await line.ok("say", text="still here")
+        path.rmdir()
+        assert await reports.get() is None
+        await reconnect(path)
+    await listener.close()
+
+
+async def test_a_socket_that_is_removed_while_it_is_bound_again_comes_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = site.run_dir / "a.sock"
+    bind, go_on = module._bind, threading.Event()
+
+    def remove_again(*args: object) -> object:
+        bound = bind(*args)  # type: ignore[arg-type]
+        path.unlink()
+        go_on.wait(10)
+        return bound
+
+    async with listening(path):
+        monkeypatch.setattr(module, "_bind", remove_again)
+        path.unlink()
+        await asyncio.sleep(2.5)
+        monkeypatch.setattr(module, "_bind", bind)
+        go_on.set()
+        await reconnect(path)
+
+
+async def test_a_listener_that_is_closed_does_not_come_back(site: Site) -> None:
+    path = site.run_dir / "a.sock"
+    for seconds in (0.0, 1.0):
+        listener = listener_at(path)
+        await listener.open()
+        path.unlink()
+        await asyncio.sleep(seconds)
+        await listener.close()
+        assert not path.exists()
 
 
 async def test_the_peer_credentials_come_from_the_kernel() -> None:
