@@ -2,7 +2,7 @@
 
 The rules decide at once, in memory, within the call that makes the request. The answer, and the
 messages that a decision delivers, wait for the next commit. `Commit` describes how that works, why,
-and where to be careful. `hive.broker.actor` has the actor that supervises the service.
+and where to be careful. `hive.broker.broker_actor` has the actor that supervises the service.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from actors import (
     SupervisorRef,
     SupervisorSpec,
 )
-from hive.broker.actor import Broker
+from hive.broker.broker_actor import Broker
 from hive.broker.effects import Notice
 from hive.broker.queries import MailQueries
 from hive.broker.service import BrokerService

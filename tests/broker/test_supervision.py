@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from actors import ActorSystem, ChildSpec, ChildState, SupervisorRef, SupervisorSpec
-from hive.broker.actor import Broker
+from hive.broker.broker_actor import Broker
 from hive.broker.service import BrokerService
 from hive.clock import SystemClock
 from hive.config import Limits
