@@ -10,7 +10,7 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from hive.errors import BadRequestError
+from hive.errors import BadRequestError, FailedError
 
 IN_CONTAINER_SOCKET = Path("/run/hive/mcp.sock")
 """Path of the socket of an agent inside its container."""
@@ -145,7 +145,8 @@ def make_directory(path: Path, mode: int, *, narrow: bool = False) -> None:
         path: The directory; it may exist.
         mode: Its permissions if it is made; the umask may remove some.
         narrow: Remove from a directory of our own that exists the permissions beyond `mode`. Only
-            for a directory whose parent nobody else can write to.
+            for a directory whose parent nobody else can write to. Without it, only others lose the
+            right to write.
 
     Raises:
         OSError: It cannot be made.
@@ -154,11 +155,26 @@ def make_directory(path: Path, mode: int, *, narrow: bool = False) -> None:
         if not parent.exists():
             parent.mkdir(RUN_DIR_MODE, exist_ok=True)
     path.mkdir(mode, exist_ok=True)
-    if narrow:
-        found = path.stat()
-        allowed = mode | 0o7000
-        if found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) & ~allowed:
-            path.chmod(stat.S_IMODE(found.st_mode) & allowed)
+    found = path.lstat()
+    allowed = (mode if narrow else ~stat.S_IWOTH) | 0o7000
+    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    if is_ours and stat.S_IMODE(found.st_mode) & ~allowed:
+        path.chmod(stat.S_IMODE(found.st_mode) & allowed)
+
+
+def require_private(path: Path) -> None:
+    """Require that a directory is our own, and that no other user can write to it.
+
+    Raises:
+        FailedError: It is another user's, a link, or writable for others.
+    """
+    found = path.lstat()
+    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+    if not is_ours or stat.S_IMODE(found.st_mode) & 0o022:
+        raise FailedError(
+            f"{path} is not a private directory of this user (owner {found.st_uid}, "
+            f"mode {stat.S_IMODE(found.st_mode):04o}); remove it"
+        )
 
 
 def _dir(env: Mapping[str, str], variable: str, default: Path) -> Path:

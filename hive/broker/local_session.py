@@ -140,7 +140,7 @@ class OperatorMail:
         self._broker = broker
         self._queries = queries
         self._session: LocalSession | None = None
-        self._answers: dict[int, str] = {}
+        self._replies: dict[int, list[Delivery]] = {}
         self._receiving = asyncio.Lock()
 
     @property
@@ -152,18 +152,24 @@ class OperatorMail:
 
     async def answer_to(self, message: int) -> str:
         """Wait for the answer of a receiver of a message and return its body."""
-        while message not in self._answers:
+        seen = 0
+        while True:
+            replies = self._replies.get(message, [])
+            if len(replies) > seen:
+                seen, receivers = len(replies), await self._queries.receivers(message)
+                found = [each.body for each in replies if each.sender in receivers]
+                if found:
+                    return found[-1]
             async with self._receiving:
-                if message not in self._answers:
+                if len(self._replies.get(message, [])) == seen:
                     await self._receive()
-        return self._answers[message]
 
     async def _receive(self) -> None:
+        """Receive and ack messages; a `recv` and the record of its replies are one step."""
         session = self.session
         got = await session.recv(max=BATCH, wait=WAIT_MAX)
         for delivery in got:
-            answered = delivery.in_reply_to
-            if answered and delivery.sender in await self._queries.receivers(answered):
-                self._answers[answered] = delivery.body
+            if delivery.in_reply_to is not None:
+                self._replies.setdefault(delivery.in_reply_to, []).append(delivery)
         if got:
             await session.ack([delivery.id for delivery in got])

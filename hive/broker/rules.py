@@ -255,7 +255,11 @@ class Rules(DeliveryRules):
             HiveError: Nothing was stored; the message has the reason.
         """
         answered = post.posting.in_reply_to
-        if answered is not None and not self.sending.may_reply(session, answered):
+        if (
+            answered is not None
+            and not self.sending.is_repeat(session, post, now)
+            and not self.sending.may_reply(session, answered)
+        ):
             reply = partial(self.post, session, post, now)
             self.sending.reply_after_lookup(session, token, answered, reply, now)
             return

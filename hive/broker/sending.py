@@ -89,6 +89,11 @@ class SendingRules:
             return holder is not None and holder.name == name
         raise admission.no_message_error(answered, name)
 
+    def is_repeat(self, session: Session, post: Post, now: Moment) -> bool:
+        """Return whether a message with the dedupe key of this one is stored already."""
+        key = post.posting.dedupe_key
+        return key is not None and self.keys.find(session.name, key, now.wall) is not None
+
     def reply_after_lookup(
         self,
         session: Session,
@@ -110,7 +115,8 @@ class SendingRules:
         admission.spend(sender, self.limits.rate, now.loop)
 
         def reply(found: Parties | None) -> Value | None:
-            if found is None or session.name not in {found.sender, *found.receivers}:
+            is_party = found and session.name in {found.sender, *found.receivers}
+            if not is_party or not session.is_open:
                 return admission.no_message_error(answered, session.name)
             admission.give_back(sender)
             try:

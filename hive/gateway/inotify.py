@@ -16,8 +16,9 @@ logger = logging.getLogger(__name__)
 BATCH_SECONDS = 1.0
 """Seconds for which removals are collected: a directory's owner may cause any number of them."""
 
-_DELETE, _MOVED_FROM, _DELETE_SELF, _MOVE_SELF = 0x200, 0x40, 0x400, 0x800
-_MASK = _DELETE | _MOVED_FROM | _DELETE_SELF | _MOVE_SELF
+_DELETE, _MOVED_FROM, _MOVED_TO = 0x200, 0x40, 0x80
+_DELETE_SELF, _MOVE_SELF = 0x400, 0x800
+_MASK = _DELETE | _MOVED_FROM | _MOVED_TO | _DELETE_SELF | _MOVE_SELF
 _IGNORED = 0x8000
 """The last event of a watch, for instance because its directory is gone."""
 
@@ -25,6 +26,9 @@ _EVENT = struct.Struct("iIII")
 """Watch, mask, cookie, and length of the name that follows."""
 
 _READ_BYTES = 1 << 18
+
+_READS_MAX = 64
+"""Most reads of one batch: more than all events that the kernel queues by default."""
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -93,10 +97,13 @@ class RemovalWatch:
 
     def _report(self) -> None:
         asyncio.get_running_loop().add_reader(self._fd, self._readable)
+        found: set[int] = set()
         with suppress(BlockingIOError):
-            for watch in _watches(os.read(self._fd, _READ_BYTES), self._callbacks):
-                if (removed := self._callbacks.get(watch)) is not None:
-                    removed()
+            for _ in range(_READS_MAX):
+                found |= _watches(os.read(self._fd, _READ_BYTES), self._callbacks)
+        for watch in found:
+            if (removed := self._callbacks.get(watch)) is not None:
+                removed()
 
 
 def _checked(result: int) -> int:

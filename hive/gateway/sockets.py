@@ -39,6 +39,7 @@ from hive.paths import (
     Paths,
     check_socket_path,
     make_directory,
+    require_private,
 )
 
 logger = logging.getLogger(__name__)
@@ -295,14 +296,19 @@ def _bind(
     path: Path, new_sockets: Path, group: str | None
 ) -> tuple[socket.socket, tuple[int, int]]:
     """Return the socket, and device and inode of its file."""
+    gid = _group_id(path.parent, group)
+    if not _may_give(gid):
+        new_sockets = path.parent / ".new"  # inherits the group, which only the kernel may give
     make_directory(new_sockets, PRIVATE_MODE, narrow=True)
+    require_private(new_sockets)
     new = new_sockets / f"{next(_numbers) % 100_000}"
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         new.unlink(missing_ok=True)  # of a daemon that was killed
         sock.bind(str(new))
         new.chmod(SOCKET_MODE)
-        _give_to_group(new, _group_id(path.parent, group))
+        if gid is not None and _may_give(gid):
+            os.chown(new, -1, gid)
         sock.listen(BACKLOG)
         found = new.lstat()
         new.rename(path)
@@ -328,12 +334,9 @@ def _group_id(directory: Path, group: str | None) -> int | None:
         return None
 
 
-def _give_to_group(path: Path, gid: int | None) -> None:
-    """Give the socket to a group, if this process may."""
-    if gid is None or gid == path.stat().st_gid:
-        return
-    if os.geteuid() == 0 or gid in os.getgroups():
-        os.chown(path, -1, gid)
+def _may_give(gid: int | None) -> bool:
+    """Return whether this process may give a file to a group; None is its own."""
+    return gid is None or os.geteuid() == 0 or gid in {os.getegid(), *os.getgroups()}
 
 
 class OperatorSocket(Actor[Never]):

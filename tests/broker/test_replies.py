@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hive.broker.local_session import OperatorMail
 from hive.config import Limits
 from hive.errors import NotFoundError, RateLimitedError, UnavailableError, UnknownNameError
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store, StoreError
@@ -192,3 +193,38 @@ async def test_lookups_that_refuse_a_reply_count_against_the_rate(store: Store) 
                 await broker.send(draft("mallory", "operator", reply=number))
         with pytest.raises(RateLimitedError):
             await broker.send(draft("mallory", "operator", reply=number))
+
+
+async def test_a_repeated_reply_is_a_duplicate_after_the_message_was_deleted(
+    broker: BrokerClient, store: Store
+) -> None:
+    number = (await broker.send(operator("bob"))).ids[0]
+    await receive(broker, "bob")
+    reply = Draft("bob", Kind.AGENT, "operator", "done", in_reply_to=number, dedupe_key="k")
+    first = await broker.send(reply)
+    await store.write(lambda c: c.execute("DELETE FROM mail WHERE id = ?", (number,)).rowcount)
+    again = await broker.send(reply)
+    assert (again.id, again.duplicate) == (first.id, True)
+
+
+async def test_an_answer_is_kept_when_the_call_that_waits_for_it_is_cancelled(
+    broker: BrokerClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail = OperatorMail(broker.service, broker)
+    number = (await mail.session.send("bob", "job")).id
+    assert isinstance(number, int)
+    looking = asyncio.Event()
+
+    async def slow(message: int) -> frozenset[str]:
+        looking.set()
+        await asyncio.sleep(60)
+        raise AssertionError(message)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(broker, "receivers", slow)
+        waiting = asyncio.ensure_future(mail.answer_to(number))
+        await broker.send(draft("bob", "operator", "yes", reply=number))
+        await looking.wait()
+        waiting.cancel()
+        await asyncio.wait([waiting])
+    assert await mail.answer_to(number) == "yes"

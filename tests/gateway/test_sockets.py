@@ -218,6 +218,47 @@ async def test_a_socket_gets_the_group_of_a_directory_with_the_setgid_bit(site: 
         assert (directory / "a.sock").stat().st_gid == 1234
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a directory of any group")
+async def test_a_daemon_that_may_not_give_the_group_lets_the_directory_pass_it_on(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = site.run_dir / "peer"
+    directory.mkdir()
+    os.chown(directory, -1, 1234)
+    directory.chmod(0o2750)
+    monkeypatch.setattr(module, "_may_give", lambda gid: gid is None)
+    async with listening(directory / "a.sock"):
+        assert (directory / "a.sock").stat().st_gid == 1234
+
+
+async def test_a_foreign_directory_for_new_sockets_is_refused(site: Site) -> None:
+    listener = listener_at(site.run_dir / "agents" / "a.sock")
+    new_sockets = site.run_dir / "new"
+    site.state_dir.mkdir(exist_ok=True)
+    new_sockets.symlink_to(site.state_dir)
+    with pytest.raises(FailedError, match="not a private directory of this user"):
+        await listener.open()
+    assert not list(site.state_dir.iterdir())
+
+
+async def test_a_directory_loses_the_right_of_others_to_write(site: Site) -> None:
+    directory = site.run_dir / "alice"
+    directory.mkdir()
+    directory.chmod(0o2777)
+    async with listening(directory / "a.sock"):
+        assert stat.S_IMODE(directory.stat().st_mode) == 0o2775
+
+
+async def test_a_socket_that_another_file_replaces_is_bound_again(site: Site) -> None:
+    path = site.run_dir / "agents" / "a.sock"
+    async with listening(path):
+        (path.parent / "other").touch()
+        (path.parent / "other").rename(path)
+        async with asyncio.timeout(10):
+            while not path.is_socket():
+                await asyncio.sleep(0.05)
+
+
 async def test_a_directory_in_place_of_a_socket_is_refused_with_a_remedy(site: Site) -> None:
     path = site.run_dir / "a.sock"
     (path / "content").mkdir(parents=True)
