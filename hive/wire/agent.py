@@ -12,7 +12,19 @@ from typing import Annotated
 import msgspec
 
 from hive.wire import WAIT_MAX
-from hive.wire.base import Id, Key, Lifetime, Lines, Name, Request, Seconds, Text, UnixTime
+from hive.wire.base import (
+    Body,
+    Id,
+    Key,
+    Lease,
+    Lifetime,
+    Lines,
+    Name,
+    Request,
+    Seconds,
+    Text,
+    UnixTime,
+)
 from hive.wire.enums import CancelKind, NackMode, OnExpiry, Priority, Role
 from hive.wire.harness import Activity, Limited, Live, PollOrders, TurnRecord, Unlimited
 
@@ -50,7 +62,7 @@ class Posting(Request, kw_only=True, frozen=True):
     """
 
     to: Name
-    body: str
+    body: Body
     in_reply_to: Id | None = None
     priority: Priority = Priority.NORMAL
     ttl_seconds: Lifetime | None = None
@@ -94,7 +106,7 @@ class Ack(Request, tag="ack", kw_only=True, frozen=True):
     """
 
     ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=ACK_MAX)]
-    lease: str | None = None
+    lease: Lease | None = None
 
 
 class Nack(Request, tag="nack", kw_only=True, frozen=True):
@@ -114,7 +126,7 @@ class Nack(Request, tag="nack", kw_only=True, frozen=True):
     mode: NackMode = NackMode.FAIL
     delay_seconds: Seconds | None = None
     reason: Text | None = None
-    lease: str | None = None
+    lease: Lease | None = None
 
 
 class Heartbeat(Request, tag="heartbeat", kw_only=True, frozen=True):
@@ -128,7 +140,10 @@ class Heartbeat(Request, tag="heartbeat", kw_only=True, frozen=True):
 
 
 class Receipts(Request, tag="receipts", kw_only=True, frozen=True):
-    """Return the receipts of messages that this participant sent, as `receipts`."""
+    """Return the receipts of messages that this participant sent, as `receipts`.
+
+    An id that is given twice counts once. Refused with the numbers when the answer is too large.
+    """
 
     ids: Annotated[list[Id], msgspec.Meta(min_length=1, max_length=100)]
 
@@ -196,7 +211,7 @@ class Wake(Request, tag="wake", kw_only=True, frozen=True, rename={"label": "fro
     """
 
     label: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-    body: str
+    body: Body
     transient: bool = False
 
 
@@ -225,7 +240,7 @@ class Ask(Request, tag="ask", kw_only=True, frozen=True):
         on_expiry: Action when the time is over.
     """
 
-    question: Annotated[str, msgspec.Meta(min_length=1)]
+    question: Annotated[Body, msgspec.Meta(min_length=1)]
     options: Annotated[list[Option], msgspec.Meta(max_length=OPTIONS_MAX)] = msgspec.field(
         default_factory=list
     )
@@ -239,7 +254,7 @@ class Answer(Request, tag="answer", kw_only=True, frozen=True):
     """Answer a question; only its addressee and the operator may."""
 
     id: Id
-    answer: str
+    answer: Body
 
 
 class Remind(Request, tag="remind", kw_only=True, frozen=True):
@@ -248,7 +263,7 @@ class Remind(Request, tag="remind", kw_only=True, frozen=True):
     Give exactly one of `delay_seconds`, seconds from now, and `at_unix_timestamp`, Unix time.
     """
 
-    message: Annotated[str, msgspec.Meta(min_length=1)]
+    message: Annotated[Body, msgspec.Meta(min_length=1)]
     delay_seconds: Seconds | None = None
     at_unix_timestamp: UnixTime | None = None
 

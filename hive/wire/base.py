@@ -15,11 +15,30 @@ from hive.wire import SECONDS_MAX, VERSION
 LINE_MAX = 1 << 20
 """Bytes of the longest request line, without its newline; a longer one is refused and skipped."""
 
+REQ_MAX = 200
+"""Characters of the longest `req`; one that is an integer has 64 bits."""
+
+Req = (
+    Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+    | Annotated[str, msgspec.Meta(max_length=REQ_MAX)]
+    | None
+)
+"""A client's own number or name of a request."""
+
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 """Name of a participant, a queue, a group or a unit, in characters."""
 
 Text = Annotated[str, msgspec.Meta(max_length=4096)]
 """A short text for people, in characters."""
+
+Body = Annotated[str, msgspec.Meta(max_length=LINE_MAX)]
+"""Text of a message. `body_bytes` of `[limits]` is lower and in bytes; the broker checks it."""
+
+PathText = Annotated[str, msgspec.Meta(max_length=4096)]
+"""A path, in characters."""
+
+Lease = Annotated[str, msgspec.Meta(max_length=64)]
+"""Name of a lease, as a delivery has it, in characters."""
 
 Id = Annotated[int, msgspec.Meta(ge=1, le=2**63 - 1)]
 """Id of a message; questions and reminders have the id of their message."""
@@ -62,7 +81,7 @@ class Request(
         req: The client's own number or name of the request; the response repeats it.
     """
 
-    req: str | int | None = None
+    req: Req = None
 
     @property
     def verb(self) -> str:

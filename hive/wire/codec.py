@@ -14,10 +14,13 @@ import msgspec
 from hive.errors import BadRequestError, ErrorCode, FailedError, HiveError
 from hive.names import suggest
 from hive.wire import VERSION
-from hive.wire.base import Request
+from hive.wire.base import REQ_MAX, Request
 
 R = TypeVar("R", bound=Request)
 T = TypeVar("T")
+
+ECHO_MAX = 64
+"""Characters of a wrong word that an error sentence repeats."""
 
 encode_struct = msgspec.json.Encoder().encode
 """Returns the JSON of a value, without a newline."""
@@ -76,6 +79,7 @@ class RequestDecoder(Generic[R]):
             return "a request needs the field 'cmd' with the name of a verb"
         known = self._verbs.get(verb)
         if known is None:
+            verb = _shortened(verb)
             return f"unknown verb {verb!r}{suggest(verb, self._verbs)}"
         return _explain_fields(verb, known, fields, error)
 
@@ -93,15 +97,20 @@ def _explain_fields(verb: str, cls: type[Request], fields: dict[str, Any], error
     allowed = [field.encode_name for field in msgspec.structs.fields(cls)]
     for name in fields:
         if name != "cmd" and name not in allowed:
+            name = _shortened(name)
             return f"{verb!r} has no field {name!r}{suggest(name, allowed)}"
     return f"{verb!r}: {error}"
+
+
+def _shortened(word: str) -> str:
+    return word if len(word) <= ECHO_MAX else word[:ECHO_MAX] + "…"
 
 
 def request_id(line: bytes) -> str | int | None:
     """Return the `req` of a line that is not a valid request; None without a usable one.
 
     Half of a surrogate pair is an error of msgspec and not of `json`, which clients use: they get
-    their `req` back.
+    their `req` back. One that is too long is not repeated.
     """
     try:
         fields = json.loads(line)
@@ -109,7 +118,9 @@ def request_id(line: bytes) -> str | int | None:
         encode_struct(found)
     except (ValueError, RecursionError):
         return None
-    return found if isinstance(found, str | int) and not isinstance(found, bool) else None
+    if not isinstance(found, str | int) or isinstance(found, bool):
+        return None
+    return found if len(str(found)) <= REQ_MAX else None
 
 
 def value_of(kind: type[T], fields: Any) -> T:

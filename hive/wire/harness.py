@@ -18,8 +18,14 @@ from hive.wire.rows import Row
 LIVE_MAX = 8192
 """Most characters of one live event."""
 
-ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+SHORT_TEXT_MAX = 200
+"""Most characters of a name, such as that of a tool."""
+
+ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=SHORT_TEXT_MAX)]
 """A name or fingerprint, in characters."""
+
+TOOLS_MAX = 200
+"""Most tools in the record of one turn."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """A count that JSON readers with 64-bit floats represent exactly."""
@@ -62,7 +68,7 @@ class TurnRecord(Request, tag="turn", frozen=True):
         cache_read_tokens: Tokens of input read from a cache.
         cache_write_tokens: Tokens of input written to a cache.
         cost_usd: Cost in US dollars; None if unknown.
-        tools: Number of calls by name of the tool.
+        tools: Number of calls by name of the tool, at most `TOOLS_MAX` tools.
         note: Further information, for instance the reason of a failure.
     """
 
@@ -77,7 +83,7 @@ class TurnRecord(Request, tag="turn", frozen=True):
     cache_read_tokens: Count = 0
     cache_write_tokens: Count = 0
     cost_usd: Annotated[float, msgspec.Meta(ge=0)] | None = None
-    tools: Annotated[dict[str, Count], msgspec.Meta(max_length=200)] = msgspec.field(
+    tools: Annotated[dict[ShortText, Count], msgspec.Meta(max_length=TOOLS_MAX)] = msgspec.field(
         default_factory=dict
     )
     note: Text | None = None

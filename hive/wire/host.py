@@ -12,13 +12,27 @@ from typing import Annotated
 import msgspec
 
 from hive.wire.agent import Posting
-from hive.wire.base import Cursor, Id, Lines, Name, Request, Seconds, Text
+from hive.wire.base import Body, Cursor, Id, Lines, Name, PathText, Request, Seconds, Text
+
+Names = Annotated[list[Name], msgspec.Meta(max_length=1000)]
+"""Names of participants, at most 1000."""
+
+Word = Annotated[str, msgspec.Meta(max_length=131_071)]
+"""One argument of a program, in characters; the longest that Linux passes on."""
+
+Command = Annotated[list[Word], msgspec.Meta(max_length=1000)]
+"""A program and its arguments, at most 1000."""
+
+Environment = Annotated[
+    dict[Annotated[str, msgspec.Meta(max_length=256)], Word], msgspec.Meta(max_length=1000)
+]
+"""Environment variables by name, at most 1000."""
 
 
 class Scope(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The agents that a verb applies to; an empty scope is an error, it never means all agents."""
 
-    agent_names: list[Name] = msgspec.field(default_factory=list)
+    agent_names: Names = msgspec.field(default_factory=list)
 
 
 class ListAgents(Request, tag="list", frozen=True):
@@ -75,10 +89,10 @@ class Spawn(Request, tag="spawn", kw_only=True, frozen=True):
     """
 
     name: Name
-    run: list[str] | None = None
-    exec: list[str] | None = None
-    env: dict[str, str] = msgspec.field(default_factory=dict)
-    cwd: str | None = None
+    run: Command | None = None
+    exec: Command | None = None
+    env: Environment = msgspec.field(default_factory=dict)
+    cwd: PathText | None = None
 
 
 class Kill(Request, tag="kill", kw_only=True, frozen=True):
@@ -203,8 +217,8 @@ class ChangeGroup(Request, tag="change_group", kw_only=True, frozen=True):
     """Add and remove members of a group; its address is `@name`."""
 
     name: Name
-    add: list[Name] = msgspec.field(default_factory=list)
-    remove: list[Name] = msgspec.field(default_factory=list)
+    add: Names = msgspec.field(default_factory=list)
+    remove: Names = msgspec.field(default_factory=list)
 
 
 class Groups(Request, tag="groups", frozen=True):
@@ -330,7 +344,7 @@ class AnswerQuestion(Request, tag="answer", kw_only=True, frozen=True):
     """Answer any question as the operator."""
 
     id: Id
-    answer: str
+    answer: Body
 
 
 class ListLimits(Request, tag="limits", frozen=True):

@@ -24,6 +24,7 @@ from hive.harness.claude.turn_events import (
 )
 from hive.harness.driver import Usage
 from hive.wire.enums import LiveKind
+from hive.wire.harness import SHORT_TEXT_MAX
 
 LIVE_TEXT_MAX = 500
 """Characters of a tool's arguments or result in the live feed."""
@@ -104,7 +105,7 @@ class TurnLog:
             case TextWritten(text):
                 return LiveKind.TEXT, text
             case ToolCalled(name, arguments):
-                self._tools[name] += 1
+                self._tools[name[:SHORT_TEXT_MAX]] += 1
                 return LiveKind.TOOL, f"{name} {arguments[:LIVE_TEXT_MAX]}"
             case ToolReturned(text, failed):
                 prefix = "failed: " if failed else ""
