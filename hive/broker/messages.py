@@ -146,6 +146,8 @@ class MessageTable:
         steps = self.effects.changes.receipts
         steps += receipts.delivery(message)
         steps.append(Receipt(message.id, now.wall, step, message.attempts, message.session, reason))
+        if not message.deliveries % receipts.TRIM_EVERY:
+            self.effects.changes.crowded.append(message.id)
         self._put_back(message, reason, not_before, counted=counted)
 
     def withdraw(self, message: Message) -> None:

@@ -366,7 +366,7 @@ class Rules(DeliveryRules):
     ) -> None:
         """Record that the receiver works on these messages; any request extends its leases."""
         stale: list[Stale] = []
-        for number in request.ids:
+        for number in dict.fromkeys(request.ids):
             message = self._held(session, number, None)
             if isinstance(message, Stale):
                 stale.append(message)
@@ -401,7 +401,7 @@ class Rules(DeliveryRules):
                 message = found
                 table.unassign(message)
             table.ack(message, now)
-        return stale
+        return list({each.id: each for each in stale}.values()) if stale else stale
 
     def ack_turn(self, session: Session, request: wire.AckTurn, token: Token, now: Moment) -> None:
         """Ack all messages that were handed over to a session; the answer names those it lost.

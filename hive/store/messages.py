@@ -103,6 +103,7 @@ class Changes(msgspec.Struct, eq=False):
         updated: Rows with any other change, from `update_values`.
         acked: Id and time of rows that are leased on disk and acked now, without other changes.
         receipts: Steps that the rows no longer hold.
+        crowded: Ids of messages whose receipts are trimmed.
         questions: Rows of questions.
         bodies: Ids of messages whose bodies the broker must read.
         others: Further writes, and reads of the result.
@@ -116,6 +117,7 @@ class Changes(msgspec.Struct, eq=False):
     updated: list[Any] = msgspec.field(default_factory=list)
     acked: list[Any] = msgspec.field(default_factory=list)
     receipts: list[Receipt] = msgspec.field(default_factory=list)
+    crowded: list[int] = msgspec.field(default_factory=list)
     questions: list[Row] = msgspec.field(default_factory=list)
     bodies: list[int] = msgspec.field(default_factory=list)
     others: list[Op[Any]] = msgspec.field(default_factory=list)
@@ -137,6 +139,7 @@ class Changes(msgspec.Struct, eq=False):
                 run_in_chunks(connection, statement, values, width)
         if self.receipts:
             receipts.append(connection, self.receipts)
+            receipts.trim(connection, self.crowded)
         if self.questions:
             questions.save(connection, self.questions)
         bodies = read_bodies(connection, self.bodies) if self.bodies else {}

@@ -148,6 +148,7 @@ class Step(StrEnum):
     ACKED = "acked"
     EXPIRED = "expired"
     DEAD = "dead"
+    OMITTED = "omitted"
 
 
 @frozen

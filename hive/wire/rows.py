@@ -368,7 +368,7 @@ class StepRow(Row, frozen=True, kw_only=True):
 
     Attributes:
         step: "stored", "leased", "in_turn", "nacked", "returned", "parked", "released", "replayed",
-            "acked", "expired" or "dead".
+            "acked", "expired", "dead", or "omitted" in place of steps that are not kept.
         at: Time of the step.
         attempt: Number of the delivery that it belongs to.
         session: Session that held the message: name of its participant, '/', and its number.

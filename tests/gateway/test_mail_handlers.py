@@ -11,6 +11,8 @@ import pytest
 from actors.testing import advance
 from hive.config import Limits
 from hive.daemon.hive import Hive
+from hive.gateway.handlers.agent import RECEIPTS_BYTES
+from hive.store.receipts import FIRST_KEPT, LAST_KEPT, TRIM_EVERY
 from tests.support.hives import Line, Site, swarm
 from tests.support.runtimes import ScriptedRuntime
 
@@ -36,6 +38,47 @@ async def test_any_request_of_a_session_keeps_its_leases_alive(alice: Line, bob:
     await advance(99)
     await bob.ok("ack", ids=[held["id"]])
     assert (await bob.ok("status"))["unread"] == 0
+
+
+async def test_an_id_that_is_given_twice_has_one_receipt(alice: Line) -> None:
+    sent = await alice.ok("send", to="bob", body="work")
+    [receipt] = (await alice.ok("receipts", ids=[sent["id"]] * 100))["receipts"]
+    assert receipt["id"] == sent["id"]
+
+
+async def test_a_message_that_is_deferred_for_ever_has_few_receipts(
+    hive: Hive, alice: Line, bob: Line
+) -> None:
+    sent = await alice.ok("send", to="bob", body="work")
+    for _ in range(200):
+        await bob.ok("recv")
+        await bob.ok("nack", id=sent["id"], mode="defer", reason="later")
+    [receipt] = (await alice.ok("receipts", ids=[sent["id"]]))["receipts"]
+    steps = [step["step"] for step in receipt["steps"]]
+    assert steps[:3] == ["stored", "leased", "nacked"]
+    assert steps[-1] == "nacked"
+    [omitted] = [step for step in receipt["steps"] if step["step"] == "omitted"]
+    left_out = 2 * 200 - FIRST_KEPT - LAST_KEPT
+    assert omitted["reason"] == f"{left_out} steps are left out"
+    [[stored]] = await hive.parts.store.read(
+        lambda connection: connection.execute("SELECT count(*) FROM receipts").fetchall()
+    )
+    assert stored < FIRST_KEPT + LAST_KEPT + 3 * TRIM_EVERY
+
+
+async def test_receipts_that_are_too_many_for_one_answer_are_refused_with_the_numbers(
+    alice: Line, bob: Line
+) -> None:
+    ids = [(await alice.ok("send", to="bob", body="work"))["id"] for _ in range(12)]
+    for number in ids:
+        for _ in range(LAST_KEPT // 2):
+            await bob.ok("recv")
+            await bob.ok("nack", id=number, mode="defer", reason="€" * 4096)
+        await bob.ok("recv")
+    code, error = await alice.refused("receipts", ids=ids)
+    assert (code, "'ids'" in error, str(RECEIPTS_BYTES) in error) == ("too_large", True, True)
+    found = (await alice.ok("receipts", ids=ids[:2]))["receipts"]
+    assert [row["id"] for row in found] == ids[:2]
 
 
 async def test_without_requests_the_lease_ends_and_a_late_heartbeat_is_refused(

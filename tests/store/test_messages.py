@@ -149,6 +149,35 @@ def test_a_receipt_names_its_session(connection: sqlite3.Connection) -> None:
     assert lease_name(session) == "3-4"
 
 
+@pytest.mark.parametrize("every", [1, 7, 1000])
+def test_a_message_keeps_its_first_and_newest_receipts_and_the_number_of_the_others(
+    connection: sqlite3.Connection, every: int
+) -> None:
+    for number in range(1, 301):
+        step = Receipt(1, float(number), Step.NACKED, number, reason=f"r{number}")
+        crowded = [1] if number % every == 0 else []
+        Changes(receipts=[step], crowded=crowded)(connection)
+    found = receipts.of(1)(connection)
+    first, last = receipts.FIRST_KEPT, receipts.LAST_KEPT
+    omitted = found[first]
+    assert (omitted.step, omitted.at) == (Step.OMITTED, first + 1.0)
+    assert omitted.reason == f"{300 - first - last} steps are left out"
+    kept = [*found[:first], *found[first + 1 :]]
+    assert [each.attempt for each in kept] == [*range(1, first + 1), *range(301 - last, 301)]
+    stored = connection.execute("SELECT count(*) FROM receipts").fetchone()[0]
+    assert stored <= first + 1 + last + every or every == 1000
+
+
+def test_a_message_with_few_receipts_keeps_them_all(connection: sqlite3.Connection) -> None:
+    count = receipts.FIRST_KEPT + receipts.LAST_KEPT
+    steps = [Receipt(1, float(number), Step.NACKED, number) for number in range(1, count + 1)]
+    others = [Receipt(2, 1.0, Step.NACKED, 7)]
+    Changes(receipts=[*steps, *others], crowded=[1, 2, 3])(connection)
+    assert [each.attempt for each in receipts.of(1)(connection)] == [*range(1, count + 1)]
+    assert [each.attempt for each in receipts.of(2)(connection)] == [7]
+    assert receipts.of(3)(connection) == []
+
+
 def test_repeated_writes_of_a_session_and_an_inbox_leave_one_row(
     connection: sqlite3.Connection,
 ) -> None:

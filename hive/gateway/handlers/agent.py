@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from hive.broker.sessions import queue_holder
 from hive.clock import rfc3339
-from hive.errors import NotFoundError
+from hive.errors import NotFoundError, TooLargeError
 from hive.gateway.dispatch import Fields, serves
 from hive.gateway.handlers.harness import HarnessHandlers
 from hive.gateway.handlers.services import ParticipantConnection
@@ -19,6 +19,10 @@ from hive.store import Kind, Message
 from hive.wire import agent as wire
 from hive.wire.base import Request
 from hive.wire.codec import RequestDecoder
+from hive.wire.rows import ReceiptRow
+
+RECEIPTS_BYTES = 1 << 20
+"""Bytes of the reasons in one answer to `receipts`; those of one message are always fewer."""
 
 
 class AgentHandlers(ParticipantConnection):
@@ -43,11 +47,20 @@ class AgentHandlers(ParticipantConnection):
 
     @serves(wire.Receipts)
     async def _receipts(self, request: wire.Receipts) -> Fields:
-        traces = [await self.services.mail.trace(number) for number in request.ids]
-        for message, _ in traces:
+        rows: list[ReceiptRow] = []
+        size = 0
+        for number in dict.fromkeys(request.ids):
+            message, steps = await self.services.mail.trace(number)
             if message.sender != self.participant.name:
                 raise NotFoundError(f"{self.participant.name!r} sent no message {message.id}")
-        return {"receipts": [receipt_row(message, steps) for message, steps in traces]}
+            rows.append(receipt_row(message, steps))
+            size += sum(len(step.reason.encode()) for step in steps if step.reason)
+            if size > RECEIPTS_BYTES:
+                raise TooLargeError(
+                    f"the receipts of {len(rows)} of these 'ids' have {size} bytes of reasons, "
+                    f"an answer has at most {RECEIPTS_BYTES}; ask for fewer at a time"
+                )
+        return {"receipts": rows}
 
     @serves(wire.Verify)
     async def _verify(self, request: wire.Verify) -> Fields:
