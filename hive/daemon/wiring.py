@@ -34,6 +34,7 @@ from hive.daemon.runtimes import observer_of, runtime_state
 from hive.daemon.store_actors import Maintenance, StoreActor, report_trouble
 from hive.errors import UnavailableError
 from hive.event_log import END_EVENTS, EventKind, EventLog
+from hive.gateway.budget import Budgets
 from hive.gateway.connection import Connection, GatewayContext
 from hive.gateway.dispatch import Fields
 from hive.gateway.handlers.agent import AgentConnection
@@ -138,7 +139,9 @@ class Wiring:
         )
 
     def _make_gateway(self, shutdown: Callable[[bool], None]) -> None:
-        self._context = GatewayContext(self.broker, self._requests, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        self.budgets = Budgets(loop)
+        self._context = GatewayContext(self.broker, self._requests, loop, self.budgets)
         self._agent_services = ParticipantServices(
             self.mail,
             self.registry,

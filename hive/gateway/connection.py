@@ -18,7 +18,7 @@ import select
 import socket
 import struct
 from collections import deque
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, ClassVar, Protocol, cast
 
 from attrs import define, frozen
@@ -28,10 +28,27 @@ from hive.broker.service import BrokerService
 from hive.broker.sessions import Session
 from hive.broker.values import Token, Value
 from hive.errors import FailedError, HiveError, TimedOutError, TooLargeError, UnavailableError
-from hive.gateway.dispatch import Answer, Fields, Handler, LongPoll, Stream, handler_table
+from hive.gateway.budget import (
+    CONNECTION_BYTES,
+    LARGE_REQUEST,
+    REQUEST_BYTES,
+    UNCOUNTED,
+    Budget,
+    Budgets,
+    Turn,
+)
+from hive.gateway.dispatch import (
+    Answer,
+    Fields,
+    Handler,
+    Large,
+    LongPoll,
+    Stream,
+    handler_table,
+)
 from hive.store import Kind, Origin
 from hive.wire.agent import Recv
-from hive.wire.base import LINE_MAX, Request, Response
+from hive.wire.base import LINE_MAX, Req, Request, Response
 from hive.wire.codec import (
     MALFORMED,
     RequestDecoder,
@@ -53,10 +70,10 @@ CLOSE_TIMEOUT = 1.0
 MAX_OUTSTANDING = 1024
 """Unanswered requests of one connection, above which it is not read from."""
 
-_UCRED = struct.Struct("3i")
+LINE_OVERHEAD = 48
+"""Estimated bytes of a line in the backlog besides its own."""
 
-Req = str | int | None
-"""The optional id of a request, which its response repeats."""
+_UCRED = struct.Struct("3i")
 
 
 @define(eq=False)
@@ -65,10 +82,12 @@ class ResponseSlot:
 
     Attributes:
         req: The id of its request.
+        size: Bytes of the request that are charged until it is answered.
         line: The line of the answer; None until it is known.
     """
 
     req: Req = None
+    size: int = 0
     line: bytes | None = None
 
 
@@ -81,11 +100,13 @@ class GatewayContext:
         running: Tasks of long requests. They outlive their connection: to interrupt the command
             `hive-c0re restart` does not interrupt the restart.
         loop: The event loop.
+        budgets: The bytes that the connections of each participant hold.
     """
 
     broker: BrokerService
     running: set[asyncio.Task[Fields]]
     loop: asyncio.AbstractEventLoop
+    budgets: Budgets
 
 
 class Acceptor(Protocol):
@@ -117,13 +138,20 @@ class Connection(Session, asyncio.Protocol):
     """
 
     __slots__ = (
+        "_backlog",
+        "_backlog_bytes",
+        "_budget",
         "_context",
+        "_held",
         "_is_closing",
+        "_line_bytes",
+        "_line_deadline",
         "_lines",
         "_ordered",
         "_path",
         "_reading_paused",
         "_received_eof",
+        "_slot_bytes",
         "_slots",
         "_stream",
         "_transport",
@@ -146,6 +174,14 @@ class Connection(Session, asyncio.Protocol):
         self._context = context
         self._transport: asyncio.Transport | None = None
         self._lines: LineBuffer | None = None
+        # Lines that were read but not handled, because too much was held.
+        self._backlog: deque[bytes | TooLong] | None = None
+        self._backlog_bytes = 0
+        self._line_bytes = 0  # of the request that is handled
+        self._line_deadline: asyncio.TimerHandle | None = None
+        self._budget: Budget | None = None
+        self._held = 0  # bytes that the budget was charged for this connection
+        self._slot_bytes = 0
         self._slots: deque[ResponseSlot] | None = None
         # Pending answers without a slot: those in the order of requests, and the others.
         self._ordered = 0
@@ -166,21 +202,34 @@ class Connection(Session, asyncio.Protocol):
         if self.acceptor is not None:
             self.acceptor.connected(self)
         if self._is_closing:
-            self.abort()
             return
+        is_limited = self.kind is not Kind.OPERATOR
+        self._budget = self._context.budgets.join(self.name, self, is_limited=is_limited)
         self.origin = peer_credentials(transport, self._path)
         self._context.broker.open_session(self)
         self.opened()
+        if self._budget.is_full:
+            self.update_reading()
 
     def data_received(self, data: bytes) -> None:
         """Serve the requests that these bytes complete."""
-        if self._lines is None and data.find(b"\n") == len(data) - 1 <= LINE_MAX:
+        size = self._line_bytes = len(data)
+        if (
+            self._lines is None
+            and data.find(b"\n") == size - 1 <= LINE_MAX
+            and self._backlog is None
+        ):
             if self._stream is None:
                 self._handle_line(data)
         else:
             self._handle_chunk(data)
-        if self._slots or self._ordered + self._unordered > MAX_OUTSTANDING:
-            self._update_reading()
+        if (
+            self._held
+            or self._slots
+            or self._lines is not None
+            or self._ordered + self._unordered > UNCOUNTED
+        ):
+            self.update_reading()
 
     def eof_received(self) -> bool:
         """Return whether the connection stays open for pending answers.
@@ -189,17 +238,19 @@ class Connection(Session, asyncio.Protocol):
         that has hung up is disconnected at once, and so is the reader of a stream.
         """
         assert self._transport is not None
-        is_waiting = bool(self._under_way) and self._stream is None
+        is_waiting = bool(self._under_way or self._backlog) and self._stream is None
         self._received_eof = is_waiting and not has_hung_up(self._transport)
         return self._received_eof
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Close the session; a request without its newline is dropped."""
-        if self._write_deadline is not None:
-            self._write_deadline.cancel()
+        for deadline in (self._write_deadline, self._line_deadline):
+            if deadline is not None:
+                deadline.cancel()
         if self._stream is not None:
             self._stream.cancel()
         self._transport = None
+        self._release()
         self._context.broker.close_session(self)
         self.closed()
         if self.acceptor is not None:
@@ -208,14 +259,14 @@ class Connection(Session, asyncio.Protocol):
     def pause_writing(self) -> None:
         """Stop reading, because the client reads too slowly, and set its deadline."""
         self._write_deadline = self._context.loop.call_later(WRITE_DEADLINE, self.abort)
-        self._update_reading()
+        self.update_reading()
 
     def resume_writing(self) -> None:
         """Read again, because the client has read its answers."""
         if self._write_deadline is not None and not self._is_closing:
             self._write_deadline.cancel()
             self._write_deadline = None
-        self._update_reading()
+        self.update_reading()
 
     def opened(self) -> None:
         """Called when the session is open."""
@@ -240,6 +291,19 @@ class Connection(Session, asyncio.Protocol):
         self._write_deadline = self._context.loop.call_later(CLOSE_TIMEOUT, self.abort)
         self._transport.close()
 
+    def refuse(self, error: HiveError) -> None:
+        """Disconnect a client that was just accepted, with the reason as a line."""
+        self._write(encode_error(error))
+        self.close()
+
+    def _release(self) -> None:
+        """Drop what this connection holds, and leave the budget."""
+        self._lines = self._backlog = self._slots = None
+        held, self._held = self._held, 0
+        if self._budget is not None:
+            self._context.budgets.leave(self._budget, self)
+            self._budget.charge(-held)
+
     def _write(self, line: bytes) -> bool:
         """Write a line; return False if the connection has ended, or is about to."""
         transport = self._transport
@@ -254,15 +318,56 @@ class Connection(Session, asyncio.Protocol):
         """Handle data that is not exactly one line; an incomplete line is buffered."""
         if self._lines is None:
             self._lines = LineBuffer()
-        for line in self._lines.feed(data):
+        is_large = not self._lines.is_empty or len(data) > LARGE_REQUEST
+        lines = self._lines.feed(data)
+        if self._lines.is_empty:
+            self._lines = None
+        if self._backlog is not None:
+            self._extend_backlog(lines)
+        else:
+            self._handle_lines(lines, is_large=is_large)
+
+    def _handle_lines(self, lines: Iterable[bytes | TooLong], *, is_large: bool) -> None:
+        """Handle lines until too much is held; the rest becomes the backlog.
+
+        Args:
+            lines: The lines.
+            is_large: Whether one of them may have more than `LARGE_REQUEST` bytes.
+        """
+        rest = iter(lines)
+        for line in rest:
             if self._stream is not None:
-                break
+                return
             if isinstance(line, TooLong):
                 self._respond(encode_error(_too_long(line.limit)))
             else:
+                if is_large:
+                    self._line_bytes = len(line)
                 self._handle_line(line)
-        if self._lines.is_empty:
-            self._lines = None
+            if (
+                self._slots
+                or self._write_deadline is not None
+                or self._ordered + self._unordered > MAX_OUTSTANDING
+            ) and self.update_reading():
+                self._extend_backlog(rest)
+                return
+
+    def _extend_backlog(self, lines: Iterable[bytes | TooLong]) -> None:
+        backlog = deque() if self._backlog is None else self._backlog
+        for line in lines:
+            backlog.append(line)
+            self._backlog_bytes += _held_by(line)
+        self._backlog = backlog or None
+
+    def _handle_backlog(self) -> None:
+        """Handle the lines that were read but not handled, and read again after the last."""
+        budget = self._budget
+        if self._transport is None or budget is None or self._backlog is None:
+            return
+        if not self._holds_too_much(budget):
+            lines, self._backlog, self._backlog_bytes = self._backlog, None, 0
+            self._handle_lines(lines, is_large=True)
+            self._after_answer()
 
     def _handle_line(self, line: bytes) -> None:
         decoder = self.decoder
@@ -285,7 +390,7 @@ class Connection(Session, asyncio.Protocol):
             self._unordered += 1
             token: Token = request.req
             ordered = False
-        elif self._slots:
+        elif self._slots or self._line_bytes > LARGE_REQUEST:
             token, ordered = self._open_slot(request.req), True
         else:
             self._ordered += 1
@@ -305,14 +410,14 @@ class Connection(Session, asyncio.Protocol):
             return False
         is_written = True
         if type(token) is ResponseSlot:
-            token.line = response_line(value, token.req, "request")
+            self._fill(token, response_line(value, token.req, "request"))
         else:
             is_written = self._write(response_line(value, token, "request"))
             if ordered:
                 self._ordered -= 1
             else:
                 self._unordered -= 1
-        if self._slots or self._reading_paused or self._received_eof:
+        if self._slots or self._held or self._reading_paused or self._received_eof:
             self._after_answer()
         return is_written
 
@@ -331,22 +436,37 @@ class Connection(Session, asyncio.Protocol):
         elif isinstance(answer, LongPoll):
             self._unordered += 1
             answer.future.add_done_callback(lambda done: self._poll_ended(request, done))
+        elif isinstance(answer, Large):
+            assert self._budget is not None
+            slot, turn = self._open_slot(request.req), self._budget.take_turn()
+            task = self._run(request, self._make(request, answer, slot, turn), slot)
+            task.add_done_callback(lambda _: turn.end.set_result(None))
         elif asyncio.iscoroutine(answer):
-            self._run(request, answer)
+            self._run(request, answer, self._open_slot(request.req))
         else:
             self._respond(response_line(answer, request.req, request.verb))
 
-    def _run(self, request: Request, answer: Coroutine[Any, Any, Fields]) -> None:
-        slot = self._open_slot(request.req)
-
+    def _run(
+        self, request: Request, answer: Coroutine[Any, Any, Fields], slot: ResponseSlot
+    ) -> asyncio.Task[Fields]:
         def ended(done: asyncio.Task[Fields]) -> None:
             self._context.running.discard(done)
-            slot.line = response_line(_outcome(done), request.req, request.verb)
+            outcome = _outcome(done)
+            if self._transport is not None:
+                self._fill(slot, response_line(outcome, request.req, request.verb))
             self._after_answer()
 
         task = self._context.loop.create_task(answer)
         self._context.running.add(task)
         task.add_done_callback(ended)
+        return task
+
+    async def _make(
+        self, request: Request, answer: Large, slot: ResponseSlot, turn: Turn
+    ) -> Fields:
+        """Make a large answer when it is its turn, unless the client has gone."""
+        await turn.begin()
+        return await answer.make() if self._transport is not None else {}
 
     def _poll_ended(self, request: Request, done: asyncio.Future[Fields]) -> None:
         self._unordered -= 1
@@ -357,47 +477,112 @@ class Connection(Session, asyncio.Protocol):
         """Write the answers that waited for this one, and update the state of the connection."""
         if self._slots:
             self._flush_slots()
-        if self._reading_paused:
-            self._update_reading()
-        if self._received_eof and not self._under_way:
+        if self._reading_paused or self._held or self._slots:
+            self.update_reading()
+        if self._received_eof and not self._under_way and self._backlog is None:
             self.close()
 
     def _respond(self, line: bytes) -> None:
         """Write a response in its place in the order of requests."""
         if self._ordered or self._slots:
-            self._open_slot(None).line = line
+            self._line_bytes = 0
+            self._fill(self._open_slot(None), line)
         else:
             self._write(line)
 
     def _open_slot(self, req: Req) -> ResponseSlot:
         if self._slots is None:
             self._slots = deque()
-        slot = ResponseSlot(req)
+        size = self._line_bytes
+        slot = ResponseSlot(req, size if size > LARGE_REQUEST else 0)
+        self._slot_bytes += slot.size
         self._slots.append(slot)
         return slot
+
+    def _fill(self, slot: ResponseSlot, line: bytes) -> None:
+        """Set the line of a late answer."""
+        slot.line = line
+        self._slot_bytes += len(line)
 
     def _flush_slots(self) -> None:
         """Write the answers at the head of the slots."""
         slots = self._slots
         while slots and not self._ordered and slots[0].line is not None:
-            self._write(slots[0].line)
-            slots.popleft()
+            slot = slots.popleft()
+            line, slot.line = slot.line, b""
+            assert line is not None
+            self._slot_bytes -= slot.size + len(line)
+            self._write(line)
 
     @property
     def _under_way(self) -> int:
         """Number of answers that are not written yet."""
         return self._ordered + self._unordered + (len(self._slots) if self._slots else 0)
 
-    def _update_reading(self) -> None:
-        """Pause reading while the client does not read, or too many requests are unanswered."""
-        if self._transport is None or self._transport.is_closing():
-            return
-        paused = self._write_deadline is not None or self._under_way > MAX_OUTSTANDING
+    def update_reading(self) -> bool:
+        """Charge what is held now, and return whether reading is paused.
+
+        It is while the client does not read, too many requests are unanswered, or this connection
+        or its participant holds too much.
+        """
+        transport, budget = self._transport, self._budget
+        if transport is None or budget is None or transport.is_closing():
+            return True
+        held = self._bytes_held(transport)
+        difference, self._held = held - self._held, held
+        if difference:
+            budget.charge(difference)
+        paused = self._holds_too_much(budget)
         if paused and not self._reading_paused:
-            self._transport.pause_reading()
+            transport.pause_reading()
         elif self._reading_paused and not paused:
-            self._transport.resume_reading()
+            if self._backlog is not None:
+                self._context.loop.call_soon(self._handle_backlog)
+                paused = True
+            else:
+                transport.resume_reading()
         self._reading_paused = paused
+        self._limit_unfinished_line(budget)
+        return paused
+
+    def _holds_too_much(self, budget: Budget) -> bool:
+        return (
+            budget.is_full
+            or self._write_deadline is not None
+            or self._under_way > MAX_OUTSTANDING
+            or self._held > CONNECTION_BYTES
+        )
+
+    def _bytes_held(self, transport: asyncio.Transport) -> int:
+        """Return the bytes that this connection makes the daemon hold."""
+        held = self._backlog_bytes + self._slot_bytes
+        if self._lines is not None:
+            held += self._lines.pending
+        if self._write_deadline is not None:
+            held += transport.get_write_buffer_size()
+        return held + REQUEST_BYTES * max(0, self._under_way - UNCOUNTED)
+
+    def _limit_unfinished_line(self, budget: Budget) -> None:
+        """Set or cancel the deadline of a line that cannot be finished, because nothing is read."""
+        is_stuck = budget.is_full and self._lines is not None
+        if is_stuck and self._line_deadline is None:
+            self._line_deadline = self._context.loop.call_later(WRITE_DEADLINE, self._drop_line)
+        elif not is_stuck and self._line_deadline is not None:
+            self._line_deadline.cancel()
+            self._line_deadline = None
+
+    def _drop_line(self) -> None:
+        assert self._budget is not None
+        self._respond(
+            encode_error(
+                UnavailableError(
+                    f"the connections of {self.name!r} hold more than {self._budget.limit} bytes, "
+                    "so this one was closed in the middle of a line; read the answers, and "
+                    "connect again"
+                )
+            )
+        )
+        self.close()
 
     # Streams
 
@@ -462,6 +647,11 @@ def _outcome(done: asyncio.Future[Fields]) -> Fields | BaseException:
     if done.cancelled():
         return UnavailableError("hive-c0re is shutting down")
     return done.exception() or done.result()
+
+
+def _held_by(line: bytes | TooLong) -> int:
+    """Return the bytes that a line in the backlog takes, with its object."""
+    return LINE_OVERHEAD + (0 if isinstance(line, TooLong) else len(line))
 
 
 def _too_long(limit: int) -> TooLargeError:

@@ -39,7 +39,18 @@ class LongPoll:
     future: asyncio.Future[Fields]
 
 
-Answer = Fields | Coroutine[Any, Any, Fields] | Stream | LongPoll | None
+@frozen
+class Large:
+    """An answer of many rows, which `make` reads from the store.
+
+    A participant's large answers are made one at a time, and none while its connections hold more
+    than their budget.
+    """
+
+    make: Callable[[], Coroutine[Any, Any, Fields]]
+
+
+Answer = Fields | Coroutine[Any, Any, Fields] | Large | Stream | LongPoll | None
 """The answer of a handler; None if the broker answers itself."""
 
 Handler = Callable[[Any, Any], Answer]

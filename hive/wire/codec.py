@@ -97,8 +97,8 @@ def _explain_fields(verb: str, cls: type[Request], fields: dict[str, Any], error
     allowed = [field.encode_name for field in msgspec.structs.fields(cls)]
     for name in fields:
         if name != "cmd" and name not in allowed:
-            name = _shortened(name)
-            return f"{verb!r} has no field {name!r}{suggest(name, allowed)}"
+            word = _shortened(name)
+            return f"{verb!r} has no field {word!r}{suggest(word, allowed)}"
     return f"{verb!r}: {error}"
 
 

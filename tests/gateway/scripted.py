@@ -12,8 +12,9 @@ from typing import Any, ClassVar
 from attrs import define, field
 
 from hive.errors import ConflictError, UnavailableError
+from hive.gateway.budget import Budgets
 from hive.gateway.connection import Connection, GatewayContext
-from hive.gateway.dispatch import Answer, Fields, LongPoll, Push, Stream, serves
+from hive.gateway.dispatch import Answer, Fields, Large, LongPoll, Push, Stream, serves
 from hive.store import Kind
 from hive.wire.agent import Recv
 from hive.wire.base import Request
@@ -45,6 +46,12 @@ class Work(Request, tag="work", kw_only=True, frozen=True):
     name: str
 
 
+class Rows(Request, tag="rows", kw_only=True, frozen=True):
+    """Answered by a large answer."""
+
+    name: str
+
+
 class Watch(Request, tag="watch", frozen=True):
     """Answered by a stream."""
 
@@ -66,7 +73,7 @@ class Post(Request, tag="post", kw_only=True, frozen=True):
 
 
 DECODER: RequestDecoder[Request] = RequestDecoder(
-    Say | Later | Park | Work | Watch | Fail | Busy | Post | Recv
+    Say | Later | Park | Work | Rows | Watch | Fail | Busy | Post | Recv
 )
 
 
@@ -114,6 +121,7 @@ class Script:
     closed: asyncio.Event = field(factory=asyncio.Event)
     broker: ScriptedBroker = field(factory=ScriptedBroker)
     running: set[asyncio.Task[Fields]] = field(factory=set)
+    budgets: Budgets = field(factory=lambda: Budgets(asyncio.get_running_loop()))
 
 
 class ScriptedConnection(Connection):
@@ -126,7 +134,12 @@ class ScriptedConnection(Connection):
 
     def __init__(self, script: Script) -> None:
         loop = asyncio.get_running_loop()
-        context = GatewayContext(script.broker, script.running, loop)  # type: ignore[arg-type]
+        context = GatewayContext(
+            script.broker,  # type: ignore[arg-type]
+            script.running,
+            loop,
+            script.budgets,
+        )
         super().__init__("tester", Kind.PEER, "", context)
         self.script = script
 
@@ -147,6 +160,14 @@ class ScriptedConnection(Connection):
     def _work(self, request: Later | Work) -> Answer:
         self.script.asked.append(request)
         return self._wait_for(request.name)
+
+    @serves(Rows)
+    def _rows(self, request: Rows) -> Answer:
+        return Large(lambda: self._read_rows(request))
+
+    async def _read_rows(self, request: Rows) -> Fields:
+        self.script.asked.append(request)
+        return await self._wait_for(request.name)
 
     @serves(Watch)
     def _watch(self, request: Watch) -> Answer:
@@ -173,16 +194,19 @@ class Client:
 
 
 @asynccontextmanager
-async def served(*, buffer: int | None = None) -> AsyncIterator[Client]:
+async def served(
+    *, buffer: int | None = None, script: Script | None = None
+) -> AsyncIterator[Client]:
     """Connect a client to a scripted connection.
 
     Args:
+        script: The script, if another connection of the participant has it, too.
         buffer: Bytes that the kernel buffers for a client that does not read.
     """
     ours, theirs = socket.socketpair()
     if buffer is not None:
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
-    script = Script()
+    script = script or Script()
     loop = asyncio.get_running_loop()
     _, connection = await loop.create_unix_connection(lambda: ScriptedConnection(script), sock=ours)
     line = Line(*await asyncio.open_unix_connection(sock=theirs, limit=1 << 22))

@@ -11,7 +11,7 @@ from typing import ClassVar
 from hive.broker.sessions import queue_holder
 from hive.clock import rfc3339
 from hive.errors import NotFoundError, TooLargeError
-from hive.gateway.dispatch import Fields, serves
+from hive.gateway.dispatch import Fields, Large, serves
 from hive.gateway.handlers.harness import HarnessHandlers
 from hive.gateway.handlers.services import ParticipantConnection
 from hive.gateway.rows import inbox_row, question_row, receipt_row, reminder_row
@@ -46,7 +46,10 @@ class AgentHandlers(ParticipantConnection):
     )
 
     @serves(wire.Receipts)
-    async def _receipts(self, request: wire.Receipts) -> Fields:
+    def _receipts(self, request: wire.Receipts) -> Large:
+        return Large(lambda: self._read_receipts(request))
+
+    async def _read_receipts(self, request: wire.Receipts) -> Fields:
         rows: list[ReceiptRow] = []
         size = 0
         for number in dict.fromkeys(request.ids):
@@ -77,7 +80,10 @@ class AgentHandlers(ParticipantConnection):
         return {"unread": self.services.mail.unread(self.participant.name)}
 
     @serves(wire.Recent)
-    async def _recent(self, request: wire.Recent) -> Fields:
+    def _recent(self, request: wire.Recent) -> Large:
+        return Large(lambda: self._read_recent(request))
+
+    async def _read_recent(self, request: wire.Recent) -> Fields:
         mail, name = self.services.mail, self.participant.name
         if request.unread:
             found = await mail.deliverable(name, request.max, self.services.clock.now())
@@ -107,7 +113,10 @@ class AgentHandlers(ParticipantConnection):
         return {}
 
     @serves(wire.ListOpenItems)
-    async def _loose_ends(self, request: wire.ListOpenItems) -> Fields:
+    def _loose_ends(self, request: wire.ListOpenItems) -> Large:
+        return Large(self._read_open_items)
+
+    async def _read_open_items(self) -> Fields:
         name, now = self.participant.name, self.services.clock.now()
         asked, reminders = await self.services.mail.open_questions_of(name)
         return {

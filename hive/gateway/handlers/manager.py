@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from hive.errors import NotAllowedError
 from hive.gateway.connection import GatewayContext
-from hive.gateway.dispatch import Fields, serves
+from hive.gateway.dispatch import Fields, Large, serves
 from hive.gateway.handlers.agent import AgentConnection
 from hive.gateway.handlers.services import ParticipantServices
 from hive.names import MANAGER_ALIAS
@@ -67,5 +67,8 @@ class ManagerConnection(AgentConnection):
         return {}
 
     @serves(wire.GetLogs)
-    async def _get_logs(self, request: wire.GetLogs) -> Fields:
+    def _get_logs(self, request: wire.GetLogs) -> Large:
+        return Large(lambda: self._read_logs(request))
+
+    async def _read_logs(self, request: wire.GetLogs) -> Fields:
         return {"lines": await self._logs.last_lines(request.name, request.lines)}

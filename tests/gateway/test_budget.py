@@ -1,0 +1,154 @@
+"""The bytes that one participant's connections hold are bounded, whatever its clients do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import attrs
+import pytest
+
+from actors.testing import advance, settle
+from hive.config import Limits
+from hive.daemon.hive import Hive
+from hive.gateway.budget import CONNECTION_BYTES, LARGE_REQUEST, PARTICIPANT_BYTES
+from hive.gateway.connection import MAX_OUTSTANDING, WRITE_DEADLINE
+from hive.wire.base import LINE_MAX
+from tests.gateway.scripted import Script, served
+from tests.support.hives import Line, Site, connected, swarm
+from tests.support.runtimes import ScriptedRuntime
+
+pytestmark = pytest.mark.sim
+
+CHUNK = 1 << 18
+"""Bytes that the loop reads at once."""
+
+
+def stop_reading(line: Line) -> None:
+    line.writer.transport.pause_reading()  # type: ignore[attr-defined]
+
+
+async def test_requests_in_one_piece_are_not_all_begun_at_once() -> None:
+    count = 3 * MAX_OUTSTANDING
+    async with served() as client:
+        client.line.write(*[{"cmd": "work", "name": "job", "req": n} for n in range(count)])
+        await settle()
+        assert len(client.script.running) == MAX_OUTSTANDING + 1
+        client.script.futures["job"].set_result({"text": "done"})
+        answers = [await client.line.read() for _ in range(count)]
+        assert [answer["req"] for answer in answers] == [*range(count)]
+        assert (await client.line.ok("say", text="on"))["text"] == "on"
+        assert client.script.budgets.of("tester").held == 0
+
+
+async def test_a_client_that_ends_its_requests_gets_the_answers_to_those_that_waited() -> None:
+    count = 2 * MAX_OUTSTANDING
+    async with served() as client:
+        client.line.write(*[{"cmd": "work", "name": "job", "req": n} for n in range(count)])
+        client.line.writer.write_eof()
+        await settle()
+        client.script.futures["job"].set_result({"text": "done"})
+        answers = [await client.line.read() for _ in range(count)]
+        assert [answer["req"] for answer in answers] == [*range(count)]
+        assert await client.line.reader.read() == b""
+
+
+async def test_large_requests_are_charged_until_they_are_answered() -> None:
+    async with served() as client:
+        budget = client.script.budgets.of("tester")
+        big = "x" * (4 * LARGE_REQUEST)
+        count = 2 * CONNECTION_BYTES // len(big)
+        for number in range(count):
+            client.line.write({"cmd": "post", "name": big, "req": number})
+        await settle()
+        assert CONNECTION_BYTES < budget.held <= CONNECTION_BYTES + 2 * CHUNK
+        assert len(client.script.broker.asked) < count
+        for number in range(count):
+            await settle()
+            client.script.broker.commit()
+            assert (await client.line.read())["req"] == number
+        await settle()
+        assert budget.held == 0
+
+
+async def test_large_answers_of_a_participant_are_made_one_at_a_time_and_while_there_is_room() -> (
+    None
+):
+    script = Script()
+    async with (
+        served(script=script, buffer=4096) as deaf,
+        served(script=script) as other,
+    ):
+        stop_reading(deaf.line)
+        names = [str(number) for number in range(10)]
+        deaf.line.write(*[{"cmd": "rows", "name": name} for name in names])
+        await settle()
+        other.line.write({"cmd": "rows", "name": "other"})
+        await settle()
+        assert len(script.asked) == 1, "the second waits for the first"
+        size = PARTICIPANT_BYTES * 2 // 5
+        for name in names:
+            script.futures[name].set_result({"text": "x" * size})
+        script.futures["other"].set_result({"text": "read"})
+        await settle()
+        assert len(script.asked) == 3, "no answer is made beyond the budget"
+        budget = script.budgets.of("tester")
+        assert PARTICIPANT_BYTES < budget.held < 2 * PARTICIPANT_BYTES
+        other.line.write({"cmd": "say", "text": "waits"})
+        await settle()
+        assert len(script.asked) == 3, "no connection of the participant is read from"
+        await advance(WRITE_DEADLINE + 1)
+        assert (await other.line.read())["text"] == "read"
+        assert (await other.line.read())["text"] == "waits"
+        assert budget.held == 0
+
+
+@pytest.fixture
+async def hive(site: Site) -> AsyncIterator[Hive]:
+    config = attrs.evolve(swarm("alice", "bob"), limits=Limits(rate=100_000))
+    async with site.simulated(ScriptedRuntime(), config) as opened:
+        await opened.until_state("alice", "running")
+        yield opened
+
+
+async def test_unread_answers_of_recent_are_bounded(hive: Hive, bob: Line) -> None:
+    async with AsyncExitStack() as stack:
+        path = hive.paths.agent_socket("alice")
+        first = await stack.enter_async_context(connected(path))
+        for _ in range(20):
+            await first.ok("send", to="alice", body="\x01" * 60_000)
+        for _ in range(8):
+            line = await stack.enter_async_context(connected(path))
+            stop_reading(line)
+            line.write(*[{"cmd": "recent", "max": 200}] * 1000)
+        await settle()
+        budget = hive.parts.budgets.of("alice")
+        one = 20 * 60_000 * 6 + 10_000
+        assert PARTICIPANT_BYTES < budget.held < PARTICIPANT_BYTES + one + 8 * CHUNK
+        assert (await bob.ok("whoami"))["name"] == "bob"
+        await advance(WRITE_DEADLINE * 8 + 1)
+        assert (await first.ok("whoami"))["name"] == "alice"
+
+
+async def test_unfinished_lines_are_bounded_and_do_not_block_a_participant_for_ever(
+    hive: Hive, bob: Line, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with AsyncExitStack() as stack:
+        path = hive.paths.agent_socket("alice")
+        lines = [await stack.enter_async_context(connected(path)) for _ in range(60)]
+        for line in lines:
+            line.writer.write(b"x" * LINE_MAX)
+        await settle()
+        budget = hive.parts.budgets.of("alice")
+        assert PARTICIPANT_BYTES < budget.held < PARTICIPANT_BYTES + CHUNK
+        assert "'alice' hold" in caplog.text
+        assert (await bob.ok("whoami"))["name"] == "bob"
+        await advance(WRITE_DEADLINE + 1)
+        assert budget.held <= PARTICIPANT_BYTES
+        fresh = await stack.enter_async_context(connected(path))
+        assert (await fresh.ok("whoami"))["name"] == "alice"
+
+
+async def test_the_operator_has_no_budget(hive: Hive, host: Line) -> None:
+    await host.ok("list")
+    assert hive.parts.budgets.of("operator").limit is None
