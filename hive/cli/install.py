@@ -59,6 +59,8 @@ def unit_file(program: Path, config: Path | None) -> str:
         *("", "[Service]", "Type=notify", f"ExecStart={' '.join(map(_word, command))}"),
         "# The watchdog restarts a daemon that hangs; containers keep running.",
         *("Restart=on-failure", "RestartSec=1s", "WatchdogSec=30s", "TimeoutStopSec=90s"),
+        "# Each connection is a descriptor; the daemon raises its own limit up to this one.",
+        "LimitNOFILE=1024:524288",
         "# Agents of the process runtime outlive the daemon.",
         "KillMode=process",
         "# Containers outlive the daemon with its sockets bound into them: keep their directory.",

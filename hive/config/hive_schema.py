@@ -283,6 +283,7 @@ LIMITS = Table(
         Key("max_hops", scalar(integer(1))),
         Key("dedupe_window", scalar(positive_duration)),
         Key("unseen_after", scalar(positive_duration)),
+        Key("connections", scalar(integer(1))),
     ),
 )
 

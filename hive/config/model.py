@@ -74,7 +74,7 @@ class RestartPolicy:
 
 @frozen
 class Limits:
-    """Limits of the broker: sizes, rates, the lease and the attempts of a message.
+    """Limits of the broker and of sockets: sizes, rates, the lease and the attempts of a message.
 
     Attributes:
         inbox_messages: Most unacked messages of one inbox.
@@ -87,6 +87,7 @@ class Limits:
         max_hops: Hops of a thread above which it counts as a loop.
         dedupe_window: Seconds for which a dedupe key is remembered.
         unseen_after: Seconds since a participant was last seen after which broadcasts skip it.
+        connections: Most connections to one socket of a participant.
     """
 
     inbox_messages: int = 10_000
@@ -99,6 +100,7 @@ class Limits:
     max_hops: int = 32
     dedupe_window: float = 86_400.0
     unseen_after: float = 7 * 86_400.0
+    connections: int = 64
 
 
 @frozen

@@ -15,6 +15,7 @@ from pathlib import Path
 import uvloop
 from attrs import frozen
 
+from hive import descriptors
 from hive.config import HiveConfig, load
 from hive.daemon.hive import Hive
 from hive.daemon.sd_notify import SystemdNotifier
@@ -56,6 +57,7 @@ def run(options: ServeOptions) -> int:
     """
     config = HiveConfig() if options.config is None else load(options.config)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    descriptors.raise_limit()
     notifier = SystemdNotifier.from_environ(os.environ)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_serve(config, options, notifier))

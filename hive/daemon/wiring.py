@@ -112,7 +112,10 @@ class Wiring:
         self.broker = BrokerService(self.store, limits, dependencies.clock, self._record)
         self.mail = MailQueries(self.broker, self.store)
         self._sockets = ParticipantSockets(
-            dependencies.paths, self._connection, self.registry.changed
+            dependencies.paths,
+            self._connection,
+            self.registry.changed,
+            connections=limits.connections,
         )
         specs = spec_of(dependencies.paths, dependencies.machine_defaults)
         services = AgentServices(

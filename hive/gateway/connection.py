@@ -268,6 +268,13 @@ class Connection(Session, asyncio.Protocol):
             self._write_deadline = None
         self.update_reading()
 
+    @property
+    def descriptor(self) -> int:
+        """The file descriptor of the socket; -1 once it is closed."""
+        transport = self._transport
+        sock = None if transport is None else transport.get_extra_info("socket")
+        return -1 if sock is None else int(sock.fileno())
+
     def opened(self) -> None:
         """Called when the session is open."""
 

@@ -27,7 +27,9 @@ from attrs import define
 
 from actors import Actor, ExitReason
 from hive.cancellation import shield_until_done
-from hive.errors import FailedError
+from hive.descriptors import RESERVED, is_in_reserve
+from hive.errors import FailedError, UnavailableError
+from hive.gateway.budget import LogThrottle
 from hive.gateway.connection import Connection
 from hive.gateway.inotify import RemovalWatch
 from hive.machines.operations import purge_directory
@@ -105,6 +107,8 @@ class Listener:
         group: Group that may use the socket, if this machine has it. By default that of the
             directory, if its setgid bit is set.
         report: Called after a change of `trouble`.
+        most: Most connections; they also leave the last descriptors of the daemon to others. None
+            for no limit.
 
     Attributes:
         trouble: Why new clients cannot connect any more; None if they can.
@@ -119,6 +123,7 @@ class Listener:
         removals: RemovalWatch,
         group: str | None = None,
         report: Callable[[], object] = _no_report,
+        most: int | None = None,
     ) -> None:
         self.path = check_socket_path(path)
         self._connect = connect
@@ -132,6 +137,8 @@ class Listener:
         self._retry: asyncio.TimerHandle | None = None
         self._check: asyncio.Task[None] | None = None
         self._check_again = False
+        self._most = most
+        self._log: LogThrottle | None = None
         self._connections: set[Connection] = set()
         self._no_connections = asyncio.Event()
         self._no_connections.set()
@@ -275,6 +282,28 @@ class Listener:
         self._no_connections.clear()
         if not self._bound:  # accepted before `close`, reported only now
             connection.close()
+        elif self._most is not None and (why := self._why_not(connection, self._most)):
+            self._refuse(connection, why)
+
+    def _why_not(self, connection: Connection, most: int) -> str | None:
+        """Return why a client cannot be served, None if it can."""
+        if len(self._connections) > most:
+            return (
+                f"{self.path.parent.name}/{self.path.name} has {most} connections, the most that "
+                "'connections' of [limits] allows; close one of them"
+            )
+        if is_in_reserve(connection.descriptor):
+            return (
+                f"the daemon has fewer than {RESERVED} file descriptors left, which are for the "
+                "operator; close connections, or raise LimitNOFILE of its unit"
+            )
+        return None
+
+    def _refuse(self, connection: Connection, why: str) -> None:
+        if self._log is None:
+            self._log = LogThrottle(asyncio.get_running_loop())
+        self._log.warning("a connection to %s was refused: %s", self.path, why)
+        connection.refuse(UnavailableError(why))
 
     def disconnected(self, connection: Connection) -> None:
         """Remove a connection that was lost."""
@@ -382,14 +411,21 @@ class ParticipantSockets:
         paths: The paths of the sockets.
         connect: Makes the protocol of a new connection.
         changed: Called after a change of a participant's `socket_error`.
+        connections: Most connections to each socket.
     """
 
     def __init__(
-        self, paths: Paths, connect: Connect, changed: Callable[[Participant], object]
+        self,
+        paths: Paths,
+        connect: Connect,
+        changed: Callable[[Participant], object],
+        *,
+        connections: int,
     ) -> None:
         self._paths = paths
         self._connect = connect
         self._changed = changed
+        self._connections = connections
         self._removals = RemovalWatch()
         self._open: dict[str, tuple[Listener, ...]] = {}
 
@@ -437,4 +473,5 @@ class ParticipantSockets:
             new_sockets=self._paths.new_sockets_dir,
             removals=self._removals,
             report=report,
+            most=self._connections,
         )

@@ -36,6 +36,7 @@ def test_limits_have_their_documented_defaults() -> None:
         "max_hops": limits.max_hops,
         "dedupe_window": limits.dedupe_window,
         "unseen_after": limits.unseen_after,
+        "connections": limits.connections,
     }
     fixed = [float(row[2]) for row in table("Limits") if row[1] == "fixed"]
     assert fixed == [RECV_MAX, ACK_MAX, WAIT_MAX, OPEN_MAX, PENDING_MAX]

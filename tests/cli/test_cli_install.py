@@ -18,6 +18,7 @@ def test_containers_and_their_sockets_survive_the_daemon():
     assert values(text, "ExecStart") == ["/opt/hive-c0re serve --no-status --keep-agents"]
     assert values(text, "Type") == ["notify"]
     assert values(text, "WatchdogSec") == ["30s"]
+    assert values(text, "LimitNOFILE") == ["1024:524288"]
 
 
 @pytest.mark.parametrize(

@@ -5,23 +5,25 @@ from __future__ import annotations
 import asyncio
 import grp
 import os
+import resource
 import shutil
 import socket
 import stat
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
+from hive import descriptors
 from hive.errors import BadRequestError, FailedError
 from hive.gateway import sockets as module
 from hive.gateway.connection import Connection, peer_credentials
 from hive.gateway.inotify import RemovalWatch
 from hive.gateway.sockets import Listener
 from tests.gateway.scripted import Script, ScriptedConnection
-from tests.support.hives import Line, Site, connected
+from tests.support.hives import Line, Site, connected, until
 
 
 @asynccontextmanager
@@ -40,6 +42,7 @@ def listener_at(
     *,
     group: str | None = None,
     report: Callable[[], object] = lambda: None,
+    most: int | None = None,
 ) -> Listener:
     connect = connection_to(script or Script())
     new_sockets = path.parent.with_name("new")
@@ -386,3 +389,50 @@ async def test_the_peer_credentials_come_from_the_kernel() -> None:
         os.geteuid(),
         os.getegid(),
     )
+
+
+async def test_a_connection_above_the_most_is_closed_with_the_reason(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = site.run_dir / "alice" / "mcp.sock"
+    listener = Listener(path, connection_to(Script()), most=3)
+    await listener.open()
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(listener.close)
+        lines = [await stack.enter_async_context(connected(path)) for _ in range(3)]
+        for line in lines:
+            await line.ok("say", text="served")
+        for _ in range(5):
+            async with connected(path) as refused:
+                answer = await refused.read()
+                assert (answer["ok"], answer["code"]) == (False, "unavailable")
+                assert "alice/mcp.sock has 3 connections" in answer["error"]
+                assert "'connections' of [limits]" in answer["error"]
+                assert await refused.reader.read() == b""
+        assert len(caplog.records) == 1, "the log has one line a minute"
+        await lines[0].ok("say", text="others are still served")
+        await lines.pop().close()
+        await until(lambda: len(listener._connections) == 2)
+        async with connected(path) as line:
+            await line.ok("say", text="there is room again")
+
+
+async def test_participants_leave_the_last_descriptors_to_the_operator(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    script = Script()
+    participant = Listener(site.run_dir / "alice" / "mcp.sock", connection_to(script), most=1000)
+    operator = Listener(site.run_dir / "host.sock", connection_to(script))
+    async with AsyncExitStack() as stack:
+        for listener in (participant, operator):
+            await listener.open()
+            stack.push_async_callback(listener.close)
+        with open(os.devnull) as newest:  # noqa: ASYNC230, PTH123
+            few = (newest.fileno() + descriptors.RESERVED, 4096)
+        monkeypatch.setattr(resource, "getrlimit", lambda _: few)
+        async with connected(participant.path) as line:
+            answer = await line.read()
+            assert (answer["code"], "LimitNOFILE" in answer["error"]) == ("unavailable", True)
+        assert "mcp.sock was refused" in caplog.text
+        async with connected(operator.path) as line:
+            await line.ok("say", text="the operator gets through")

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import threading
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ from random import Random
 
 import pytest
 
+from hive import descriptors
 from hive.errors import BadRequestError, FailedError, UnavailableError
 from hive.exits import Exited, Signaled, Unknown
 from hive.machines.process import process_runtime, runfile
@@ -45,6 +47,16 @@ async def test_an_agent_leads_its_own_session_and_group(lab: ProcessLab) -> None
     await lab.start(lab.script("echo $$ > $READY; exec sleep 1000"))
     pid = int(await lab.read())
     assert os.getsid(pid) == os.getpgid(pid) == pid
+
+
+async def test_an_agent_has_the_limit_of_descriptors_that_the_daemon_inherited(
+    lab: ProcessLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    monkeypatch.setattr(descriptors, "INHERITED", (123, hard))
+    await lab.start(lab.script("echo $$ > $READY; exec sleep 1000"))
+    pid = int(await lab.read())
+    assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (123, hard)
 
 
 async def test_the_environment_of_the_spec_overrides_that_of_the_runtime(tmp_path: Path) -> None:

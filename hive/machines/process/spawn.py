@@ -13,6 +13,7 @@ from pathlib import Path
 
 from attrs import evolve, frozen
 
+from hive import descriptors
 from hive.errors import FailedError
 from hive.machines.output_log import OutputLog
 from hive.machines.process import runfile
@@ -132,6 +133,7 @@ def _popen(
         )
     finally:
         os.close(fd)
+    descriptors.restore_limit(process.pid)
     # Its pidfd collects it. Without a return code, the object would try to collect it, too.
     process.returncode = 0
     return process
