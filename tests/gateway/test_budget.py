@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import attrs
 import pytest
@@ -11,14 +12,22 @@ import pytest
 from actors.testing import advance, settle
 from hive.config import Limits
 from hive.daemon.hive import Hive
-from hive.gateway.budget import CONNECTION_BYTES, LARGE_REQUEST, PARTICIPANT_BYTES
+from hive.descriptors import RESERVED
+from hive.gateway.budget import (
+    CONNECTION_BYTES,
+    LARGE_REQUEST,
+    PARTICIPANT_BYTES,
+    REQUEST_BYTES,
+)
 from hive.gateway.connection import MAX_OUTSTANDING, WRITE_DEADLINE
-from hive.wire.base import LINE_MAX
+from hive.wire.base import LINE_MAX, REQ_MAX
 from tests.gateway.scripted import Script, served
 from tests.support.hives import Line, Site, connected, swarm
 from tests.support.runtimes import ScriptedRuntime
 
 pytestmark = pytest.mark.sim
+
+DELIVERY = Path(__file__).parents[2] / "docs" / "delivery.md"
 
 CHUNK = 1 << 18
 """Bytes that the loop reads at once."""
@@ -152,3 +161,14 @@ async def test_unfinished_lines_are_bounded_and_do_not_block_a_participant_for_e
 async def test_the_operator_has_no_budget(hive: Hive, host: Line) -> None:
     await host.ok("list")
     assert hive.parts.budgets.of("operator").limit is None
+
+
+def test_the_limits_of_a_socket_are_documented() -> None:
+    section = DELIVERY.read_text().split("\n## Limits of a socket\n")[1].split("\n## ")[0]
+    rows = [line.split("|")[1:-1] for line in section.splitlines() if line.startswith("| ")]
+    assert [float(row[1]) for row in rows[1:]] == [
+        *(LINE_MAX, REQ_MAX, MAX_OUTSTANDING, CONNECTION_BYTES, PARTICIPANT_BYTES, REQUEST_BYTES),
+        WRITE_DEADLINE,
+    ]
+    assert f"above {LARGE_REQUEST} bytes" in section
+    assert f"fewer than {RESERVED} file descriptors" in section
