@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterable
 from typing import Protocol
 
-from attrs import frozen
+from attrs import define, field, frozen
+
+from hive.errors import UnavailableError
+from hive.wire.framing import TooLong
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +33,9 @@ LARGE_REQUEST = 8192
 
 UNCOUNTED = 16
 """Unanswered requests of a connection that are not charged."""
+
+LINE_OVERHEAD = 48
+"""Estimated bytes of a line in a backlog besides its own."""
 
 LOG_SECONDS = 60.0
 """Least seconds between two lines in the log about the same limit."""
@@ -51,6 +58,25 @@ class LogThrottle:
         if now >= self._next:
             self._next = now + LOG_SECONDS
             logger.warning(message, *args)
+
+
+@define(eq=False)
+class Backlog:
+    """Lines that were read from a connection and not handled, because too much was held.
+
+    Attributes:
+        lines: The lines, in order.
+        held: Bytes that they take.
+    """
+
+    lines: list[bytes | TooLong] = field(factory=list, init=False)
+    held: int = field(default=0, init=False)
+
+    def extend(self, lines: Iterable[bytes | TooLong]) -> None:
+        """Add lines at the end."""
+        for line in lines:
+            self.lines.append(line)
+            self.held += LINE_OVERHEAD + (0 if isinstance(line, TooLong) else len(line))
 
 
 class Charged(Protocol):
@@ -109,13 +135,20 @@ class Budget:
         for connection in tuple(self.connections):
             connection.update_reading()
 
-    def take_turn(self) -> Turn:
+    def error(self) -> UnavailableError:
+        """Return why a connection was closed in the middle of a line."""
+        return UnavailableError(
+            f"the connections of {self.name!r} hold more than {self.limit} bytes, so this one was "
+            "closed in the middle of a line; read the answers, and connect again"
+        )
+
+    def take_turn(self) -> AnswerTurn:
         """Return the turn of a large answer, after all turns that were taken before.
 
         Answers of one connection are written in the order of their requests, so they must be made
         in that order: one that is ready would otherwise fill the budget that the first waits for.
         """
-        turn = Turn(self, self._last_turn, self._loop.create_future())
+        turn = AnswerTurn(self, self._last_turn, self._loop.create_future())
         self._last_turn = turn.end
         return turn
 
@@ -126,7 +159,7 @@ class Budget:
 
 
 @frozen
-class Turn:
+class AnswerTurn:
     """The turn of a large answer of a participant.
 
     Attributes:

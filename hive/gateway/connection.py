@@ -14,29 +14,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import select
-import socket
-import struct
 from collections import deque
 from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, ClassVar, Protocol, cast
 
-from attrs import define, frozen
+from attrs import frozen
 
-from actors import ActorDied, AskTimeout, MailboxFull
 from hive.broker.service import BrokerService
 from hive.broker.sessions import Session
 from hive.broker.values import Token, Value
-from hive.errors import FailedError, HiveError, TimedOutError, TooLargeError, UnavailableError
+from hive.errors import HiveError
 from hive.gateway.budget import (
     CONNECTION_BYTES,
     LARGE_REQUEST,
     REQUEST_BYTES,
     UNCOUNTED,
+    AnswerTurn,
+    Backlog,
     Budget,
     Budgets,
-    Turn,
 )
+from hive.gateway.client_process import has_hung_up, peer_credentials
 from hive.gateway.dispatch import (
     Answer,
     Fields,
@@ -46,7 +44,8 @@ from hive.gateway.dispatch import (
     Stream,
     handler_table,
 )
-from hive.store import Kind, Origin
+from hive.gateway.late_answers import ResponseSlot, error_line, outcome, too_long
+from hive.store import Kind
 from hive.wire.agent import Recv
 from hive.wire.base import LINE_MAX, Req, Request, Response
 from hive.wire.codec import (
@@ -69,26 +68,6 @@ CLOSE_TIMEOUT = 1.0
 
 MAX_OUTSTANDING = 1024
 """Unanswered requests of one connection, above which it is not read from."""
-
-LINE_OVERHEAD = 48
-"""Estimated bytes of a line in the backlog besides its own."""
-
-_UCRED = struct.Struct("3i")
-
-
-@define(eq=False)
-class ResponseSlot:
-    """The place of a late answer in the order of answers.
-
-    Attributes:
-        req: The id of its request.
-        size: Bytes of the request that are charged until it is answered.
-        line: The line of the answer; None until it is known.
-    """
-
-    req: Req = None
-    size: int = 0
-    line: bytes | None = None
 
 
 @frozen
@@ -139,7 +118,6 @@ class Connection(Session, asyncio.Protocol):
 
     __slots__ = (
         "_backlog",
-        "_backlog_bytes",
         "_budget",
         "_context",
         "_held",
@@ -174,9 +152,7 @@ class Connection(Session, asyncio.Protocol):
         self._context = context
         self._transport: asyncio.Transport | None = None
         self._lines: LineBuffer | None = None
-        # Lines that were read but not handled, because too much was held.
-        self._backlog: deque[bytes | TooLong] | None = None
-        self._backlog_bytes = 0
+        self._backlog: Backlog | None = None
         self._line_bytes = 0  # of the request that is handled
         self._line_deadline: asyncio.TimerHandle | None = None
         self._budget: Budget | None = None
@@ -330,7 +306,7 @@ class Connection(Session, asyncio.Protocol):
         if self._lines.is_empty:
             self._lines = None
         if self._backlog is not None:
-            self._extend_backlog(lines)
+            self._backlog.extend(lines)
         else:
             self._handle_lines(lines, is_large=is_large)
 
@@ -346,7 +322,7 @@ class Connection(Session, asyncio.Protocol):
             if self._stream is not None:
                 return
             if isinstance(line, TooLong):
-                self._respond(encode_error(_too_long(line.limit)))
+                self._respond(encode_error(too_long(line.limit)))
             else:
                 if is_large:
                     self._line_bytes = len(line)
@@ -356,15 +332,10 @@ class Connection(Session, asyncio.Protocol):
                 or self._write_deadline is not None
                 or self._ordered + self._unordered > MAX_OUTSTANDING
             ) and self.update_reading():
-                self._extend_backlog(rest)
+                backlog = Backlog()
+                backlog.extend(rest)
+                self._backlog = backlog if backlog.lines else None
                 return
-
-    def _extend_backlog(self, lines: Iterable[bytes | TooLong]) -> None:
-        backlog = deque() if self._backlog is None else self._backlog
-        for line in lines:
-            backlog.append(line)
-            self._backlog_bytes += _held_by(line)
-        self._backlog = backlog or None
 
     def _handle_backlog(self) -> None:
         """Handle the lines that were read but not handled, and read again after the last."""
@@ -372,7 +343,7 @@ class Connection(Session, asyncio.Protocol):
         if self._transport is None or budget is None or self._backlog is None:
             return
         if not self._holds_too_much(budget):
-            lines, self._backlog, self._backlog_bytes = self._backlog, None, 0
+            lines, self._backlog = self._backlog.lines, None
             self._handle_lines(lines, is_large=True)
             self._after_answer()
 
@@ -424,7 +395,12 @@ class Connection(Session, asyncio.Protocol):
                 self._ordered -= 1
             else:
                 self._unordered -= 1
-        if self._slots or self._held or self._reading_paused or self._received_eof:
+        if (
+            self._slots
+            or self._reading_paused
+            or self._received_eof
+            or (self._held and self._ordered + self._unordered <= UNCOUNTED)
+        ):
             self._after_answer()
         return is_written
 
@@ -458,9 +434,8 @@ class Connection(Session, asyncio.Protocol):
     ) -> asyncio.Task[Fields]:
         def ended(done: asyncio.Task[Fields]) -> None:
             self._context.running.discard(done)
-            outcome = _outcome(done)
             if self._transport is not None:
-                self._fill(slot, response_line(outcome, request.req, request.verb))
+                self._fill(slot, response_line(outcome(done), request.req, request.verb))
             self._after_answer()
 
         task = self._context.loop.create_task(answer)
@@ -469,7 +444,7 @@ class Connection(Session, asyncio.Protocol):
         return task
 
     async def _make(
-        self, request: Request, answer: Large, slot: ResponseSlot, turn: Turn
+        self, request: Request, answer: Large, slot: ResponseSlot, turn: AnswerTurn
     ) -> Fields:
         """Make a large answer when it is its turn, unless the client has gone."""
         await turn.begin()
@@ -477,7 +452,7 @@ class Connection(Session, asyncio.Protocol):
 
     def _poll_ended(self, request: Request, done: asyncio.Future[Fields]) -> None:
         self._unordered -= 1
-        self._write(response_line(_outcome(done), request.req, request.verb))
+        self._write(response_line(outcome(done), request.req, request.verb))
         self._after_answer()
 
     def _after_answer(self) -> None:
@@ -562,7 +537,9 @@ class Connection(Session, asyncio.Protocol):
 
     def _bytes_held(self, transport: asyncio.Transport) -> int:
         """Return the bytes that this connection makes the daemon hold."""
-        held = self._backlog_bytes + self._slot_bytes
+        held = self._slot_bytes
+        if self._backlog is not None:
+            held += self._backlog.held
         if self._lines is not None:
             held += self._lines.pending
         if self._write_deadline is not None:
@@ -580,15 +557,7 @@ class Connection(Session, asyncio.Protocol):
 
     def _drop_line(self) -> None:
         assert self._budget is not None
-        self._respond(
-            encode_error(
-                UnavailableError(
-                    f"the connections of {self.name!r} hold more than {self._budget.limit} bytes, "
-                    "so this one was closed in the middle of a line; read the answers, and "
-                    "connect again"
-                )
-            )
-        )
+        self._respond(encode_error(self._budget.error()))
         self.close()
 
     # Streams
@@ -612,13 +581,7 @@ class Connection(Session, asyncio.Protocol):
 
 
 def response_line(value: Any, req: Req, verb: str) -> bytes:
-    """Return the line of an answer; an answer that JSON cannot express is logged as a bug.
-
-    Args:
-        value: A response, the fields of one, or an error.
-        req: The id of the request.
-        verb: The name of the request.
-    """
+    """Return the line of a response, of its fields or of an error; a bug is logged."""
     try:
         if isinstance(value, Response):
             value.req = req
@@ -628,59 +591,3 @@ def response_line(value: Any, req: Req, verb: str) -> bytes:
         return encode_ok(req, **value)
     except Exception as error:
         return error_line(error, req, verb)
-
-
-def error_line(error: BaseException, req: Req, verb: str) -> bytes:
-    """Return the line of an error."""
-    return encode_error(client_error(error, verb), req)
-
-
-def client_error(error: BaseException, verb: str) -> HiveError:
-    """Return the error that a client is shown; a bug is logged and named as such."""
-    if isinstance(error, HiveError):
-        return error
-    if isinstance(error, ActorDied | MailboxFull):
-        return UnavailableError(f"{verb!r} cannot be served right now: {error}; try again")
-    if isinstance(error, AskTimeout):
-        return TimedOutError(f"{verb!r} was taken but not answered in time: {error}")
-    logger.error("a bug in hive-c0re: %r failed", verb, exc_info=error)
-    return FailedError(
-        f"{verb!r} failed through a bug in hive-c0re ({type(error).__name__}: {error}); "
-        "its log has the traceback"
-    )
-
-
-def _outcome(done: asyncio.Future[Fields]) -> Fields | BaseException:
-    if done.cancelled():
-        return UnavailableError("hive-c0re is shutting down")
-    return done.exception() or done.result()
-
-
-def _held_by(line: bytes | TooLong) -> int:
-    """Return the bytes that a line in the backlog takes, with its object."""
-    return LINE_OVERHEAD + (0 if isinstance(line, TooLong) else len(line))
-
-
-def _too_long(limit: int) -> TooLargeError:
-    return TooLargeError(f"a line may have {limit} bytes; this one was longer and was skipped")
-
-
-def has_hung_up(transport: asyncio.BaseTransport) -> bool:
-    """Return whether the peer has closed a connection in both directions; see poll(2)."""
-    sock: socket.socket | None = transport.get_extra_info("socket")
-    if sock is None or sock.fileno() < 0:
-        return True
-    poll = select.poll()
-    poll.register(sock.fileno(), 0)  # POLLHUP is always reported
-    return bool(poll.poll(0))
-
-
-def peer_credentials(transport: asyncio.BaseTransport, path: str) -> Origin:
-    """Return the peer of a connection: pid, uid and gid from SO_PEERCRED of unix(7).
-
-    The ids are those seen from the daemon's own namespaces; a pid of 0 is a process outside them.
-    """
-    sock: socket.socket = transport.get_extra_info("socket")
-    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
-    pid, uid, gid = _UCRED.unpack(raw)
-    return Origin(socket=path, pid=pid, uid=uid, gid=gid)

@@ -138,7 +138,7 @@ class Listener:
         self._check: asyncio.Task[None] | None = None
         self._check_again = False
         self._most = most
-        self._log: LogThrottle | None = None
+        self._refusals: LogThrottle | None = None
         self._connections: set[Connection] = set()
         self._no_connections = asyncio.Event()
         self._no_connections.set()
@@ -300,9 +300,9 @@ class Listener:
         return None
 
     def _refuse(self, connection: Connection, why: str) -> None:
-        if self._log is None:
-            self._log = LogThrottle(asyncio.get_running_loop())
-        self._log.warning("a connection to %s was refused: %s", self.path, why)
+        if self._refusals is None:
+            self._refusals = LogThrottle(asyncio.get_running_loop())
+        self._refusals.warning("a connection to %s was refused: %s", self.path, why)
         connection.refuse(UnavailableError(why))
 
     def disconnected(self, connection: Connection) -> None:

@@ -19,7 +19,8 @@ import pytest
 from hive import descriptors
 from hive.errors import BadRequestError, FailedError
 from hive.gateway import sockets as module
-from hive.gateway.connection import Connection, peer_credentials
+from hive.gateway.client_process import peer_credentials
+from hive.gateway.connection import Connection
 from hive.gateway.inotify import RemovalWatch
 from hive.gateway.sockets import Listener
 from tests.gateway.scripted import Script, ScriptedConnection
@@ -53,6 +54,7 @@ def listener_at(
         removals=RemovalWatch(),
         group=group,
         report=report,
+        most=most,
     )
 
 
@@ -395,7 +397,7 @@ async def test_a_connection_above_the_most_is_closed_with_the_reason(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = site.run_dir / "alice" / "mcp.sock"
-    listener = Listener(path, connection_to(Script()), most=3)
+    listener = listener_at(path, most=3)
     await listener.open()
     async with AsyncExitStack() as stack:
         stack.push_async_callback(listener.close)
@@ -421,8 +423,8 @@ async def test_participants_leave_the_last_descriptors_to_the_operator(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     script = Script()
-    participant = Listener(site.run_dir / "alice" / "mcp.sock", connection_to(script), most=1000)
-    operator = Listener(site.run_dir / "host.sock", connection_to(script))
+    participant = listener_at(site.run_dir / "alice" / "mcp.sock", script, most=1000)
+    operator = listener_at(site.run_dir / "operator" / "host.sock", script)
     async with AsyncExitStack() as stack:
         for listener in (participant, operator):
             await listener.open()
