@@ -31,6 +31,9 @@ REQUEST_BYTES = 4096
 LARGE_REQUEST = 8192
 """Bytes of a line above which its length is charged, too, until it is answered."""
 
+MAX_OUTSTANDING = 1024
+"""Unanswered requests of one connection, above which it is not read from."""
+
 UNCOUNTED = 16
 """Unanswered requests of a connection that are not charged."""
 
@@ -98,40 +101,47 @@ class Budget:
 
     Attributes:
         held: Bytes that are held now.
+        unread: Those of them that are answers.
         is_full: Whether no connection is read from.
-        connections: The open connections.
+        connections: The open connections, in the order in which they were made.
     """
 
     def __init__(self, name: str, limit: int | None, loop: asyncio.AbstractEventLoop) -> None:
         self.name = name
         self.limit = limit
         self.held = 0
+        self.unread = 0
         self.is_full = False
-        self.connections: set[Charged] = set()
+        self.connections: dict[Charged, None] = {}
         self._loop = loop
         self._last_turn: asyncio.Future[None] | None = None
         self._has_room = asyncio.Event()
         self._has_room.set()
         self._log = LogThrottle(loop)
 
-    def charge(self, difference: int) -> None:
-        """Add to the bytes that are held, or subtract from them."""
-        self.held += difference
+    def charge(self, held: int, unread: int) -> None:
+        """Add to the bytes that are held, and to those that are answers; negative ones subtract."""
+        self.held += held
+        self.unread += unread
         if self.limit is None:
             return
-        is_full = self.held > (self.limit * 3 // 4 if self.is_full else self.limit)
-        if is_full is self.is_full:
-            return
-        self.is_full = is_full
-        if is_full:
+        was_full = self.is_full
+        self.is_full = self.held > (self.limit * 3 // 4 if was_full else self.limit)
+        if self.is_full and self.unread:
             self._has_room.clear()
+        else:
+            self._has_room.set()
+        if self.is_full is not was_full:
+            self._changed()
+
+    def _changed(self) -> None:
+        """Log that the budget is full, and stop reading; or read again."""
+        if self.is_full:
             self._log.warning(
                 "the connections of %r hold %d bytes of requests and unread answers; above %d they "
                 "are not read from",
                 *(self.name, self.held, self.limit),
             )
-        else:
-            self._has_room.set()
         for connection in tuple(self.connections):
             connection.update_reading()
 
@@ -153,8 +163,11 @@ class Budget:
         return turn
 
     async def has_room(self) -> None:
-        """Return when the budget is not full."""
-        while self.is_full:
+        """Return when the budget is not full, or requests alone fill it.
+
+        Those may be the very requests that wait for this.
+        """
+        while not self._has_room.is_set():
             await self._has_room.wait()
 
 
@@ -198,11 +211,11 @@ class Budgets:
         if budget is None:
             limit = PARTICIPANT_BYTES if is_limited else None
             budget = self._budgets[name] = Budget(name, limit, self._loop)
-        budget.connections.add(connection)
+        budget.connections[connection] = None
         return budget
 
     def leave(self, budget: Budget, connection: Charged) -> None:
         """Remove a connection that has ended and holds nothing more."""
-        budget.connections.discard(connection)
+        budget.connections.pop(connection, None)
         if not budget.connections:
             self._budgets.pop(budget.name, None)

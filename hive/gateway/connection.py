@@ -27,6 +27,7 @@ from hive.errors import HiveError
 from hive.gateway.budget import (
     CONNECTION_BYTES,
     LARGE_REQUEST,
+    MAX_OUTSTANDING,
     REQUEST_BYTES,
     UNCOUNTED,
     AnswerTurn,
@@ -65,9 +66,6 @@ WRITE_DEADLINE = 30.0
 
 CLOSE_TIMEOUT = 1.0
 """Seconds for which a client may read its last answers when the daemon disconnects it."""
-
-MAX_OUTSTANDING = 1024
-"""Unanswered requests of one connection, above which it is not read from."""
 
 
 @frozen
@@ -128,12 +126,14 @@ class Connection(Session, asyncio.Protocol):
         "_ordered",
         "_path",
         "_reading_paused",
+        "_ready_bytes",
         "_received_eof",
-        "_slot_bytes",
+        "_request_bytes",
         "_slots",
         "_stream",
         "_transport",
         "_unordered",
+        "_unread",
         "_write_deadline",
         "acceptor",
     )
@@ -156,8 +156,10 @@ class Connection(Session, asyncio.Protocol):
         self._line_bytes = 0  # of the request that is handled
         self._line_deadline: asyncio.TimerHandle | None = None
         self._budget: Budget | None = None
-        self._held = 0  # bytes that the budget was charged for this connection
-        self._slot_bytes = 0
+        # Bytes that the budget was charged for this connection, and those of answers in them.
+        self._held = self._unread = 0
+        # Bytes of large requests that are not answered, and of answers that wait for others.
+        self._request_bytes = self._ready_bytes = 0
         self._slots: deque[ResponseSlot] | None = None
         # Pending answers without a slot: those in the order of requests, and the others.
         self._ordered = 0
@@ -285,7 +287,7 @@ class Connection(Session, asyncio.Protocol):
         held, self._held = self._held, 0
         if self._budget is not None:
             self._context.budgets.leave(self._budget, self)
-            self._budget.charge(-held)
+            self._budget.charge(-held, -self._unread)
 
     def _write(self, line: bytes) -> bool:
         """Write a line; return False if the connection has ended, or is about to."""
@@ -422,30 +424,32 @@ class Connection(Session, asyncio.Protocol):
         elif isinstance(answer, Large):
             assert self._budget is not None
             slot, turn = self._open_slot(request.req), self._budget.take_turn()
-            task = self._run(request, self._make(request, answer, slot, turn), slot)
-            task.add_done_callback(lambda _: turn.end.set_result(None))
+            self._run(request, self._make(answer, turn), slot, turn)
         elif asyncio.iscoroutine(answer):
             self._run(request, answer, self._open_slot(request.req))
         else:
             self._respond(response_line(answer, request.req, request.verb))
 
     def _run(
-        self, request: Request, answer: Coroutine[Any, Any, Fields], slot: ResponseSlot
-    ) -> asyncio.Task[Fields]:
+        self,
+        request: Request,
+        answer: Coroutine[Any, Any, Fields],
+        slot: ResponseSlot,
+        turn: AnswerTurn | None = None,
+    ) -> None:
         def ended(done: asyncio.Task[Fields]) -> None:
             self._context.running.discard(done)
             if self._transport is not None:
                 self._fill(slot, response_line(outcome(done), request.req, request.verb))
             self._after_answer()
+            if turn is not None:
+                turn.end.set_result(None)
 
         task = self._context.loop.create_task(answer)
         self._context.running.add(task)
         task.add_done_callback(ended)
-        return task
 
-    async def _make(
-        self, request: Request, answer: Large, slot: ResponseSlot, turn: AnswerTurn
-    ) -> Fields:
+    async def _make(self, answer: Large, turn: AnswerTurn) -> Fields:
         """Make a large answer when it is its turn, unless the client has gone."""
         await turn.begin()
         return await answer.make() if self._transport is not None else {}
@@ -477,14 +481,14 @@ class Connection(Session, asyncio.Protocol):
             self._slots = deque()
         size = self._line_bytes
         slot = ResponseSlot(req, size if size > LARGE_REQUEST else 0)
-        self._slot_bytes += slot.size
+        self._request_bytes += slot.size
         self._slots.append(slot)
         return slot
 
     def _fill(self, slot: ResponseSlot, line: bytes) -> None:
         """Set the line of a late answer."""
         slot.line = line
-        self._slot_bytes += len(line)
+        self._ready_bytes += len(line)
 
     def _flush_slots(self) -> None:
         """Write the answers at the head of the slots."""
@@ -493,7 +497,8 @@ class Connection(Session, asyncio.Protocol):
             slot = slots.popleft()
             line, slot.line = slot.line, b""
             assert line is not None
-            self._slot_bytes -= slot.size + len(line)
+            self._request_bytes -= slot.size
+            self._ready_bytes -= len(line)
             self._write(line)
 
     @property
@@ -510,10 +515,14 @@ class Connection(Session, asyncio.Protocol):
         transport, budget = self._transport, self._budget
         if transport is None or budget is None or transport.is_closing():
             return True
-        held = self._bytes_held(transport)
-        difference, self._held = held - self._held, held
-        if difference:
-            budget.charge(difference)
+        unread = self._ready_bytes
+        if self._write_deadline is not None:
+            unread += transport.get_write_buffer_size()
+        held = unread + self._requests_held()
+        if held != self._held or unread != self._unread:
+            changes = held - self._held, unread - self._unread
+            self._held, self._unread = held, unread
+            budget.charge(*changes)
         paused = self._holds_too_much(budget)
         if paused and not self._reading_paused:
             transport.pause_reading()
@@ -535,15 +544,13 @@ class Connection(Session, asyncio.Protocol):
             or self._held > CONNECTION_BYTES
         )
 
-    def _bytes_held(self, transport: asyncio.Transport) -> int:
-        """Return the bytes that this connection makes the daemon hold."""
-        held = self._slot_bytes
+    def _requests_held(self) -> int:
+        """Return the bytes of requests that this connection makes the daemon hold."""
+        held = self._request_bytes
         if self._backlog is not None:
             held += self._backlog.held
         if self._lines is not None:
             held += self._lines.pending
-        if self._write_deadline is not None:
-            held += transport.get_write_buffer_size()
         return held + REQUEST_BYTES * max(0, self._under_way - UNCOUNTED)
 
     def _limit_unfinished_line(self, budget: Budget) -> None:

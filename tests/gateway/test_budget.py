@@ -16,10 +16,11 @@ from hive.descriptors import RESERVED
 from hive.gateway.budget import (
     CONNECTION_BYTES,
     LARGE_REQUEST,
+    MAX_OUTSTANDING,
     PARTICIPANT_BYTES,
     REQUEST_BYTES,
 )
-from hive.gateway.connection import MAX_OUTSTANDING, WRITE_DEADLINE
+from hive.gateway.connection import WRITE_DEADLINE
 from hive.wire.base import LINE_MAX, REQ_MAX
 from tests.gateway.scripted import Script, served
 from tests.support.hives import Line, Site, connected, swarm
@@ -110,6 +111,24 @@ async def test_large_answers_of_a_participant_are_made_one_at_a_time_and_while_t
         assert (await other.line.read())["text"] == "read"
         assert (await other.line.read())["text"] == "waits"
         assert budget.held == 0
+
+
+async def test_large_answers_that_are_read_are_all_made_however_many_wait() -> None:
+    script = Script()
+    script.futures["row"].set_result({"text": "row"})
+    waiting = PARTICIPANT_BYTES // REQUEST_BYTES + MAX_OUTSTANDING
+    async with AsyncExitStack() as stack:
+        clients = [
+            await stack.enter_async_context(served(script=script))
+            for _ in range(waiting // MAX_OUTSTANDING + 1)
+        ]
+        for client in clients:
+            client.line.write(*[{"cmd": "rows", "name": "row", "req": n} for n in range(1024)])
+        for client in clients:
+            answers = [(await client.line.read())["req"] for _ in range(1024)]
+            assert answers == [*range(1024)]
+        await settle()
+        assert script.budgets.of("tester").held == 0
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.testing import advance, run_simulation, settle
-from hive.gateway.connection import CLOSE_TIMEOUT, MAX_OUTSTANDING, WRITE_DEADLINE
+from hive.gateway.budget import MAX_OUTSTANDING
+from hive.gateway.connection import CLOSE_TIMEOUT, WRITE_DEADLINE
 from hive.gateway.dispatch import Push
 from hive.wire.base import LINE_MAX
 from tests.gateway.scripted import Client, served
