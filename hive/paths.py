@@ -5,12 +5,13 @@ Imports nothing slow, since every command-line verb needs it.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 
-from hive.errors import BadRequestError, FailedError
+from hive.errors import BadRequestError
 
 IN_CONTAINER_SOCKET = Path("/run/hive/mcp.sock")
 """Path of the socket of an agent inside its container."""
@@ -166,14 +167,15 @@ def require_private(path: Path) -> None:
     """Require that a directory is our own, and that no other user can write to it.
 
     Raises:
-        FailedError: It is another user's, a link, or writable for others.
+        PermissionError: It is another user's, a link, or writable for others.
     """
     found = path.lstat()
     is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
     if not is_ours or stat.S_IMODE(found.st_mode) & 0o022:
-        raise FailedError(
+        raise PermissionError(
+            errno.EPERM,
             f"{path} is not a private directory of this user (owner {found.st_uid}, "
-            f"mode {stat.S_IMODE(found.st_mode):04o}); remove it"
+            f"mode {stat.S_IMODE(found.st_mode):04o})",
         )
 
 
