@@ -1,7 +1,7 @@
 """File locks, which the kernel releases at the end of their process (flock(2)).
 
 The file contains the pid of the process that locked it last. The existence of the file locks
-nothing. Whoever can open it, if only to read, can also hold the lock; so others must not open it.
+nothing. A user who can open it, if only to read, can also hold the lock; so others must not.
 """
 
 from __future__ import annotations

@@ -146,8 +146,9 @@ def make_directory(path: Path, mode: int, *, narrow: bool = False) -> None:
         path: The directory; it may exist.
         mode: Its permissions if it is made; the umask may remove some.
         narrow: Remove from a directory of our own that exists the permissions beyond `mode`. Only
-            for a directory whose parent nobody else can write to. Without it, only others lose the
-            right to write.
+            for a directory whose parent only this user can write to. Without it, only others lose
+            the right to write, and not in a directory with the sticky bit, such as /tmp: it is
+            shared by intention, and others cannot rename our files there.
 
     Raises:
         OSError: It cannot be made.
@@ -159,7 +160,8 @@ def make_directory(path: Path, mode: int, *, narrow: bool = False) -> None:
     found = path.lstat()
     allowed = (mode if narrow else ~stat.S_IWOTH) | 0o7000
     is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
-    if is_ours and stat.S_IMODE(found.st_mode) & ~allowed:
+    is_shared = found.st_mode & stat.S_ISVTX and not narrow
+    if is_ours and not is_shared and stat.S_IMODE(found.st_mode) & ~allowed:
         path.chmod(stat.S_IMODE(found.st_mode) & allowed)
 
 

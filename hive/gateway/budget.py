@@ -45,19 +45,14 @@ LOG_SECONDS = 60.0
 
 
 class LogThrottle:
-    """Logs a warning at most once in `LOG_SECONDS`.
+    """Logs a warning at most once in `LOG_SECONDS`, by the time of the running loop."""
 
-    Args:
-        loop: Has the time.
-    """
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self) -> None:
         self._next = float("-inf")
 
     def warning(self, message: str, *args: object) -> None:
         """Log, unless the last line is too recent."""
-        now = self._loop.time()
+        now = asyncio.get_running_loop().time()
         if now >= self._next:
             self._next = now + LOG_SECONDS
             logger.warning(message, *args)
@@ -117,7 +112,7 @@ class Budget:
         self._last_turn: asyncio.Future[None] | None = None
         self._has_room = asyncio.Event()
         self._has_room.set()
-        self._log = LogThrottle(loop)
+        self._log = LogThrottle()
 
     def charge(self, held: int, unread: int) -> None:
         """Add to the bytes that are held, and to those that are answers; negative ones subtract."""

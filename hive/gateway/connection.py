@@ -45,16 +45,21 @@ from hive.gateway.dispatch import (
     Stream,
     handler_table,
 )
-from hive.gateway.late_answers import ResponseSlot, error_line, outcome, too_long
+from hive.gateway.late_answers import (
+    ResponseSlot,
+    error_line,
+    outcome,
+    response_line,
+    too_long,
+)
 from hive.store import Kind
 from hive.wire.agent import Recv
-from hive.wire.base import LINE_MAX, Req, Request, Response
+from hive.wire.base import LINE_MAX, Req, Request
 from hive.wire.codec import (
     MALFORMED,
     RequestDecoder,
     encode_error,
     encode_ok,
-    encode_struct,
     request_id,
 )
 from hive.wire.framing import LineBuffer, TooLong
@@ -585,16 +590,3 @@ class Connection(Session, asyncio.Protocol):
 
     def _push(self, req: Req, fields: Fields) -> None:
         self._respond(encode_ok(req, **fields))
-
-
-def response_line(value: Any, req: Req, verb: str) -> bytes:
-    """Return the line of a response, of its fields or of an error; a bug is logged."""
-    try:
-        if isinstance(value, Response):
-            value.req = req
-            return encode_struct(value) + b"\n"
-        if isinstance(value, BaseException):
-            return error_line(value, req, verb)
-        return encode_ok(req, **value)
-    except Exception as error:
-        return error_line(error, req, verb)

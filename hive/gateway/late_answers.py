@@ -1,17 +1,18 @@
-"""Late answers and errors of a connection, as its client is shown them."""
+"""Places and lines of answers and errors, as the client of a connection is shown them."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Any
 
 from attrs import define
 
 from actors import ActorDied, AskTimeout, MailboxFull
 from hive.errors import FailedError, HiveError, TimedOutError, TooLargeError, UnavailableError
 from hive.gateway.dispatch import Fields
-from hive.wire.base import Req
-from hive.wire.codec import encode_error
+from hive.wire.base import Req, Response
+from hive.wire.codec import encode_error, encode_ok, encode_struct
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,19 @@ class ResponseSlot:
     req: Req = None
     size: int = 0
     line: bytes | None = None
+
+
+def response_line(value: Any, req: Req, verb: str) -> bytes:
+    """Return the line of a response, of its fields or of an error; a bug is logged."""
+    try:
+        if isinstance(value, Response):
+            value.req = req
+            return encode_struct(value) + b"\n"
+        if isinstance(value, BaseException):
+            return error_line(value, req, verb)
+        return encode_ok(req, **value)
+    except Exception as error:
+        return error_line(error, req, verb)
 
 
 def error_line(error: BaseException, req: Req, verb: str) -> bytes:

@@ -53,9 +53,6 @@ ADMIN_GROUP = "hive-admin"
 RETRY_SECONDS = 1.0
 """Seconds between two attempts to bind a socket again that was removed."""
 
-LOG_SECONDS = 60.0
-"""Seconds between two log lines about one socket; an agent may remove its socket all the time."""
-
 _REMEDIES = {
     errno.EISDIR: "remove the directory that is in its place",
     errno.EXDEV: "its directory must not be a mount of its own",
@@ -133,12 +130,12 @@ class Listener:
         self._report = report
         self._bound: list[_Bound] = []
         self.trouble: str | None = None
-        self._next_log = 0.0
+        self._losses = LogThrottle()
         self._retry: asyncio.TimerHandle | None = None
         self._check: asyncio.Task[None] | None = None
         self._check_again = False
         self._most = most
-        self._refusals: LogThrottle | None = None
+        self._refusals = LogThrottle()
         self._connections: set[Connection] = set()
         self._no_connections = asyncio.Event()
         self._no_connections.set()
@@ -244,7 +241,7 @@ class Listener:
         try:
             if not in_place or newest.server is None:
                 await self._bind_and_listen()
-                self._log("%s was removed and is bound again", self.path)
+                self._losses.warning("%s was removed and is bound again", self.path)
         except OSError as error:
             self._set_trouble(self._describe(error))
         else:
@@ -259,13 +256,7 @@ class Listener:
             self.trouble = trouble
             self._report()
             if trouble is not None:
-                self._log("%s", trouble)
-
-    def _log(self, sentence: str, *values: object) -> None:
-        now = asyncio.get_running_loop().time()
-        if now >= self._next_log:
-            self._next_log = now + LOG_SECONDS
-            logger.warning(sentence, *values)
+                self._losses.warning("%s", trouble)
 
     def _describe(self, error: OSError) -> str:
         remedy = _REMEDIES.get(error.errno or 0, _REMEDY)
@@ -300,8 +291,6 @@ class Listener:
         return None
 
     def _refuse(self, connection: Connection, why: str) -> None:
-        if self._refusals is None:
-            self._refusals = LogThrottle(asyncio.get_running_loop())
         self._refusals.warning("a connection to %s was refused: %s", self.path, why)
         connection.refuse(UnavailableError(why))
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from hive.errors import FailedError
-from hive.gateway.connection import response_line
+from hive.gateway.late_answers import response_line
 from hive.wire.codec import encode_error, encode_ok
 from hive.wire.rows import Delivery, Received, SkippedRow, Stored
 
