@@ -49,7 +49,7 @@ class MailboxFull(ActorError):
     """
 
     def __init__(self, ref: "Ref[Any]", capacity: int) -> None:
-        super().__init__(f"the mailbox of {ref.path} is full: {capacity} messages are waiting")
+        super().__init__(f"the mailbox of {ref.path} is full, waiting messages: {capacity}")
         self.ref = ref
         self.capacity = capacity
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 from attrs import field, frozen
 from attrs.validators import gt, instance_of, min_len, optional
 
+from actors._exits import ExitReason
 from actors._interceptors import Interceptor
 from actors._restart import Backoff, Restart, RestartLimit, Strategy
 
@@ -91,6 +92,9 @@ class ChildSpec(Generic[M]):
         budget: A restart limit of its own: a child that exceeds it is parked, with no effect
             on its siblings or the supervisor. None counts its failures against the
             supervisor's limit.
+        prevent_restart: Says of a failure that a restart would fail, too: the child is parked
+            at once, whatever is left of its budget (compare systemd's
+            `RestartPreventExitStatus=`). None says so of no failure.
         mailbox: The bounds of its mailbox.
         max_handle: Seconds after which a running handler is reported as slow.
         kill_slow: Whether the child is killed when a handler is slower than `max_handle`.
@@ -104,6 +108,7 @@ class ChildSpec(Generic[M]):
     significant: bool = False
     backoff: Backoff | None = None
     budget: RestartLimit | None = None
+    prevent_restart: Callable[[ExitReason], bool] | None = None
     mailbox: Mailbox = field(factory=Mailbox)
     max_handle: float | None = field(default=None, validator=optional(gt(0)))
     kill_slow: bool = False
@@ -117,6 +122,11 @@ class ChildSpec(Generic[M]):
             )
         if self.kill_slow and self.max_handle is None:
             raise ValueError(f"child {self.id!r}: kill_slow needs max_handle")
+        if self.prevent_restart is not None and self.budget is None:
+            raise ValueError(
+                f"child {self.id!r}: prevent_restart needs a budget, "
+                "since only a child with one is parked"
+            )
 
 
 class AutoShutdown(Enum):

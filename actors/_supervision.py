@@ -86,7 +86,7 @@ class Retry:
 
 @frozen
 class Park:
-    """A child used up its budget; publish it."""
+    """A child used up its budget, or would fail again; publish it."""
 
     id: str
     reason: ExitReason
@@ -411,13 +411,18 @@ class Supervision:
         self._reset_attempts_if_healthy(child, now)
         child.restarting_with_group = False
         if child.window is not None:
-            if not child.window.record(now):
+            if self._is_hopeless(child, reason) or not child.window.record(now):
                 parked = self._settle_as(child, ChildState.PARKED, reason, now)
                 return [*steps, Park(child.id, reason), *parked]
         elif not self._window.record(now):
             self._ended = True
             return [*steps, Escalate(self._limit_reached(child, reason))]
         return [*steps, *self._retry(child, reason, now)]
+
+    @staticmethod
+    def _is_hopeless(child: Child, reason: ExitReason) -> bool:
+        prevents = child.spec.prevent_restart
+        return prevents is not None and prevents(reason)
 
     def _retry(self, child: Child, reason: ExitReason, now: float) -> list[Step]:
         backoff = child.spec.backoff
@@ -466,18 +471,19 @@ class Supervision:
     def _start_next(self, now: float) -> list[Step]:
         waiting = [child for child in self if child.state is ChildState.BACKOFF]
         if self._independent:
-            chosen = [child for child in waiting if child.due <= now and self._may_start(child)]
+            # Initial children start one after the other. This is done once for each of many.
+            initial = self if self._starting else ()
+            first = next((child for child in initial if child.first is FirstStart.INITIAL), None)
+            chosen = [
+                child
+                for child in waiting
+                if child.due <= now and (child.first is not FirstStart.INITIAL or child is first)
+            ]
         elif not waiting or self._group_is_busy() or max(c.due for c in waiting) > now:
             chosen = []
         else:
             chosen = waiting[:1]
         return [self._start(child, now) for child in chosen]
-
-    def _may_start(self, child: Child) -> bool:
-        """Return whether a due child is next: initial children start one after the other."""
-        if child.first is not FirstStart.INITIAL:
-            return True
-        return next(c for c in self if c.first is FirstStart.INITIAL) is child
 
     def _group_is_busy(self) -> bool:
         """Return whether a start or stop in the group has to end before the next start."""

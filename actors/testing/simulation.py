@@ -11,6 +11,9 @@ selector is silent fire timeouts for work that takes milliseconds. So real work 
 clock stands still. When there is none, no timer is set and nothing is ready, nothing can ever
 happen again: that is a `Deadlock`, reported at once instead of hanging.
 
+A process that is watched by its pidfd without being counted does not hold the clock, but as long as
+it lives there is no deadlock.
+
 Sockets between tasks of one loop need no counting: what one end writes, the other can read at once.
 
 The loop is asyncio's own selector loop with three private parts replaced (`_run_once`, `_ready`,
@@ -20,12 +23,16 @@ The loop is asyncio's own selector loop with three private parts replaced (`_run
 import asyncio
 import math
 import selectors
+import signal
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from random import Random
-from typing import Any, TypeVar, TypeVarTuple, Unpack
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple, Unpack
+
+if TYPE_CHECKING:
+    from _typeshed import HasFileno
 
 _T = TypeVar("_T")
 _Ts = TypeVarTuple("_Ts")
@@ -86,6 +93,7 @@ class SimulationLoop(asyncio.SelectorEventLoop):
         self._random = Random(seed)  # noqa: S311 - to be repeated, not to be secret
         self._now = 0.0
         self._external = 0
+        self._processes: set[int] = set()
         self._settling: deque[asyncio.Future[None]] = deque()
         self._threads: ThreadPoolExecutor | None = None
         super().__init__(_Selector(self._on_idle))
@@ -143,6 +151,23 @@ class SimulationLoop(asyncio.SelectorEventLoop):
         work.add_done_callback(lambda _: self._release_soon())
         return result
 
+    def add_reader(
+        self,
+        fd: "int | HasFileno",
+        callback: Callable[[Unpack[_Ts]], object],
+        *args: *_Ts,
+    ) -> None:
+        """Watch a descriptor; while it is that of a process, there is no `Deadlock`."""
+        super().add_reader(fd, callback, *args)
+        if isinstance(fd, int) and _is_process(fd):
+            self._processes.add(fd)
+
+    def remove_reader(self, fd: "int | HasFileno") -> bool:
+        """End the watch of a descriptor; return whether there was one."""
+        if isinstance(fd, int):
+            self._processes.discard(fd)
+        return super().remove_reader(fd)
+
     async def shutdown_default_executor(self, *args: Any, **kwargs: Any) -> None:
         """Wait for the threads of the default executor to end."""
         with self.external():
@@ -189,6 +214,8 @@ class SimulationLoop(asyncio.SelectorEventLoop):
         if self._wake_settled():
             return False
         if not self._scheduled:
+            if self._processes:
+                return True
             raise Deadlock(_describe_waiting(self))
         self._move_clock(self._scheduled[0].when())
         return False
@@ -206,6 +233,17 @@ class SimulationLoop(asyncio.SelectorEventLoop):
         # asyncio runs timers up to `time() + resolution`. Far from zero a nanosecond is lost in
         # rounding, and a timer that is due would never be run.
         self._clock_resolution = max(_FINEST_RESOLUTION, 2 * math.ulp(self._now))
+
+
+def _is_process(fd: int) -> bool:
+    """Return whether a descriptor refers to a process; see pidfd_send_signal(2)."""
+    try:
+        signal.pidfd_send_signal(fd, 0)
+    except ProcessLookupError:  # one that has ended
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def run_simulation(main: Callable[[], Coroutine[Any, Any, _T]], seed: int = 0) -> _T:

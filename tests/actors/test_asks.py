@@ -226,7 +226,7 @@ async def test_death_fails_requests_that_wait(system: ActorSystem) -> None:
 async def test_a_full_mailbox_fails_the_ask(system: ActorSystem) -> None:
     ref = system.spawn(FlakyActor, mailbox=Mailbox(1))
     ref.tell("first")
-    with pytest.raises(MailboxFull, match="1 messages are waiting"):
+    with pytest.raises(MailboxFull, match="waiting messages: 1"):
         await ref.ask(Echo())
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -247,6 +249,20 @@ def test_a_task_that_times_out_is_not_deadlocked() -> None:
         return simulation().time()
 
     assert run_simulation(main) == DAY
+
+
+def test_a_process_that_is_watched_is_no_deadlock() -> None:
+    async def main() -> int:
+        loop, ended = asyncio.get_running_loop(), asyncio.Event()
+        process = subprocess.Popen(["sleep", "0.05"])  # noqa: ASYNC220 - it blocks for no time
+        pidfd = os.pidfd_open(process.pid)
+        loop.add_reader(pidfd, ended.set)
+        await ended.wait()
+        loop.remove_reader(pidfd)
+        os.close(pidfd)
+        return process.wait()
+
+    assert run_simulation(main) == 0
 
 
 def test_two_tasks_that_wait_for_each_other_are_deadlocked_under_some_seeds_only() -> None:

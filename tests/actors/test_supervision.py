@@ -4,6 +4,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from actors import (
     AutoShutdown,
@@ -254,6 +255,32 @@ def test_an_exhausted_budget_parks_and_spares_the_siblings() -> None:
     assert states(rules) == {"a": ChildState.PARKED, "b": ChildState.RUNNING}
 
 
+def test_a_failure_that_a_restart_would_not_mend_parks_at_once() -> None:
+    rules = running(
+        spec("a", budget=RestartLimit(9, within=60.0), prevent_restart=lambda why: why == CRASH),
+        spec("b"),
+    )
+    assert any(isinstance(step, Retry) for step in rules.ended("a", Crashed(OSError()), 0.0))
+    rules.time_passed(0.0)
+    rules.started("a", 0.0)
+    assert Park("a", CRASH) in rules.ended("a", CRASH, 1.0)
+    assert states(rules) == {"a": ChildState.PARKED, "b": ChildState.RUNNING}
+
+
+def test_a_start_that_another_attempt_would_not_mend_parks_at_once() -> None:
+    rules = running(spec("b"))
+    hopeless = spec("a", budget=RestartLimit(9, within=60.0), prevent_restart=lambda _: True)
+    rules.add(hopeless, 0.0, retry_first_start=True)
+    assert Park("a", NO_START) in rules.ended("a", NO_START, 0.0)
+
+
+def test_a_graceful_end_of_a_transient_child_is_no_failure_to_be_judged() -> None:
+    child = spec("a", budget=RestartLimit(1), prevent_restart=lambda _: True)
+    rules = running(evolve(child, restart=Restart.TRANSIENT))
+    rules.ended("a", Normal(), 1.0)
+    assert states(rules) == {"a": ChildState.STOPPED}
+
+
 def test_only_reviving_brings_a_parked_child_back() -> None:
     rules = running(spec("a", budget=RestartLimit(0, within=60.0)))
     rules.ended("a", CRASH, 0.0)
@@ -421,3 +448,31 @@ def test_a_significant_child_that_was_stopped_does_not_count() -> None:
     rules = running(significant("a"), auto_shutdown=AutoShutdown.ANY_SIGNIFICANT)
     rules.terminate("a", 1.0)
     assert moves(rules.ended("a", Shutdown(), 1.0)) == [Release("a", Shutdown())]
+
+
+# Many children
+
+
+def test_the_start_of_many_children_looks_at_each_only_a_few_times_for_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    count = 100
+    rules = supervision(
+        *(spec(f"c{number}", budget=RestartLimit(1, 5.0)) for number in range(count))
+    )
+    seen = 0
+    plain = Supervision.__iter__
+
+    def counting(self: Supervision) -> Any:
+        nonlocal seen
+        for child in plain(self):
+            seen += 1
+            yield child
+
+    monkeypatch.setattr(Supervision, "__iter__", counting)
+    steps = rules.begin(0.0)
+    for number in range(count):
+        assert Start(f"c{number}") in steps
+        steps = rules.started(f"c{number}", 0.0)
+    assert Ready() in steps
+    assert seen <= 10 * count * count, "not the square for each"
