@@ -21,7 +21,9 @@ import msgspec
 from actors import Backoff
 from hive.client.channel import ANSWER_TIMEOUT, Channel, Repeat
 from hive.client.responses import Fields
-from hive.errors import TimedOutError, UnavailableError
+from hive.errors import RateLimitedError, TimedOutError, UnavailableError
+from hive.version import VERSION
+from hive.wire.change_rows import ApprovalRow
 from hive.wire.codec import value_of
 from hive.wire.enums import CancelKind, LiveKind, NackMode, OnExpiry, OrderKind, Priority, Role
 from hive.wire.harness import LIVE_MAX, Activity, Order, TurnRecord
@@ -36,6 +38,7 @@ from hive.wire.rows import (
     WhoRow,
     encoded_default,
 )
+from hive.wire.schedules import ScheduleRow
 
 __all__ = [
     "Activity",
@@ -55,6 +58,9 @@ __all__ = [
 
 RECONNECT = Backoff(base=0.1, factor=2.0, cap=15.0, jitter=0.2)
 """Delays between attempts to connect to the daemon."""
+
+LOCK_TIMEOUT = 700.0
+"""Seconds within which newer inputs are locked; nixpkgs may be fetched for it."""
 
 LIFECYCLE_TIMEOUT = 180.0
 """Seconds that an agent has to start or stop."""
@@ -90,11 +96,16 @@ class Sent(Row, frozen=True):
 
 
 class OpenItems(Row, frozen=True):
-    """The open questions and pending reminders of a participant, oldest first."""
+    """The open questions, pending reminders, waiting approvals and schedules of a participant.
+
+    The oldest of each come first. Approvals and schedules are those that it asked for.
+    """
 
     asked: tuple[QuestionRow, ...] = encoded_default(tuple)
     to_answer: tuple[QuestionRow, ...] = encoded_default(tuple)
     reminders: tuple[ReminderRow, ...] = encoded_default(tuple)
+    approvals: tuple[ApprovalRow, ...] = encoded_default(tuple)
+    schedules: tuple[ScheduleRow, ...] = encoded_default(tuple)
 
     @classmethod
     def of(cls, fields: Mapping[str, Any]) -> OpenItems:
@@ -103,6 +114,8 @@ class OpenItems(Row, frozen=True):
             value_of(tuple[QuestionRow, ...], fields["questions_asked"]),
             value_of(tuple[QuestionRow, ...], fields["questions_to_answer"]),
             value_of(tuple[ReminderRow, ...], fields["reminders"]),
+            value_of(tuple[ApprovalRow, ...], fields.get("approvals", ())),
+            value_of(tuple[ScheduleRow, ...], fields.get("schedules", ())),
         )
 
 
@@ -170,7 +183,7 @@ class AgentClient:
 
     async def hello(self, role: Role, driver: str | None = None) -> None:
         """Announce the role of this client, now and on every later connection."""
-        greeting = {"cmd": "hello", "role": role.value, "driver": driver}
+        greeting = {"cmd": "hello", "role": role.value, "driver": driver, "version": VERSION}
         await self._channel.request(greeting, Repeat.ALWAYS)
         self._channel.greet_with(greeting)
 
@@ -367,11 +380,11 @@ class AgentClient:
         return int(answer["id"])
 
     async def loose_ends(self) -> OpenItems:
-        """Return the open questions, in both directions, and the pending reminders."""
+        """Return the open questions, in both directions, reminders, approvals and schedules."""
         return OpenItems.of(await self._call("loose_ends"))
 
     async def cancel(self, kind: CancelKind, id: int) -> None:
-        """Cancel one's own reminder, question or message.
+        """Cancel one's own reminder, question or message, or an approval or schedule asked for.
 
         Raises:
             ConflictError: It has ended, or the message is leased; the error says which.
@@ -435,13 +448,44 @@ class ManagerClient(AgentClient):
         """Start a stopped or failed agent; returns when it runs."""
         await self._control("start", name=name)
 
-    async def restart(self, name: str) -> None:
-        """Stop an agent gracefully and start it again."""
-        await self._control("restart", name=name)
+    async def restart(self, name: str) -> tuple[str, ...]:
+        """Stop an agent gracefully and start it again.
 
-    async def update(self, name: str) -> None:
-        """Rebuild an agent from its configuration."""
-        await self._control("update", name=name)
+        Returns:
+            The keys of it that hive.toml has otherwise, which are not in force until a reload.
+        """
+        return tuple((await self._control("restart", name=name)).get("not_in_force", ()))
+
+    async def update(self, name: str) -> tuple[str, ...]:
+        """Rebuild an agent from the configuration in force; return as `restart`."""
+        return tuple((await self._control("update", name=name)).get("not_in_force", ()))
+
+    async def ask_operator(self, verb: str, **fields: Any) -> int:
+        """Submit something for the operator's decision; return the number of the approval.
+
+        Args:
+            verb: `request_init_config`, `request_schedule`, `request_adopt`, `request_release` …
+            fields: Its fields; those that are None are left out.
+        """
+        given = {key: value for key, value in fields.items() if value is not None}
+        timeout = LOCK_TIMEOUT if verb == "request_update_inputs" else LIFECYCLE_TIMEOUT
+        answer = await self._channel.request({"cmd": verb, **given}, Repeat.UNWRITTEN, timeout)
+        return int(answer["approval"])
+
+    async def request_spawn(self, name: str, commit: str, description: str | None = None) -> int:
+        """Propose a new agent from a commit of its proposed repository; return the approval."""
+        return await self._propose("request_spawn", {"name": name}, commit, description)
+
+    async def request_apply_commit(
+        self, agent: str, commit: str, description: str | None = None
+    ) -> int:
+        """Propose a commit as the configuration of an agent; return the number of the approval."""
+        return await self._propose("request_apply_commit", {"agent": agent}, commit, description)
+
+    async def _propose(
+        self, cmd: str, subject: Fields, commit: str, description: str | None
+    ) -> int:
+        return await self.ask_operator(cmd, commit_ref=commit, **subject, description=description)
 
     async def get_logs(self, name: str, lines: int = 100) -> tuple[str, ...]:
         """Return the last lines of an agent's output."""
@@ -481,5 +525,15 @@ async def until_reachable(request: Callable[[], Awaitable[T]]) -> T:
         try:
             return await request()
         except (UnavailableError, TimedOutError) as error:
+            logger.warning("%s; trying again", error)
+        await asyncio.sleep(UNREACHABLE_PAUSE)
+
+
+async def until_taken(request: Callable[[], Awaitable[T]]) -> T:
+    """Repeat a request until the daemon takes it, also after the participant made too many."""
+    while True:
+        try:
+            return await until_reachable(request)
+        except RateLimitedError as error:
             logger.warning("%s; trying again", error)
         await asyncio.sleep(UNREACHABLE_PAUSE)

@@ -12,9 +12,8 @@ import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, Self
 
+from hive.base_directories import StrPath, check_socket_path
 from hive.client.responses import (
     Fields,
     not_text,
@@ -26,12 +25,18 @@ from hive.client.responses import (
     version_warning,
 )
 from hive.errors import TimedOutError
-from hive.paths import check_socket_path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Self
 
 CHUNK = 65536
 """Bytes of one read."""
 
 Warn = Callable[[str], object]
+
+Wait = Callable[[int, float | None], object]
+"""Waits for data on a descriptor, for at most so many seconds."""
 
 
 def warn_on_stderr(sentence: str) -> None:
@@ -40,7 +45,7 @@ def warn_on_stderr(sentence: str) -> None:
 
 
 def call(
-    path: Path,
+    path: StrPath,
     request: Mapping[str, Any],
     timeout: float | None = 30.0,
     *,
@@ -63,20 +68,32 @@ def call(
 
 
 def stream(
-    path: Path,
+    path: StrPath,
     request: Mapping[str, Any],
     timeout: float | None = 30.0,
     *,
+    within: float | None = None,
     warn: Warn = warn_on_stderr,
+    wait: Wait | None = None,
 ) -> Iterator[Fields]:
     """Send one request and yield its first response and each later one.
 
     The iteration ends when the daemon closes the connection; close the iterator to end it earlier.
-    The timeout applies to the first response only. Errors are those of `call`.
+    Errors are those of `call`.
+
+    Args:
+        path: The socket.
+        request: As for `call`.
+        timeout: Seconds until the first response.
+        within: Seconds for all others together.
+        warn: As for `call`.
+        wait: Called before each read of a later response, with the socket's descriptor and the
+            seconds that are left. It returns when there is something to read, and may raise to end
+            the stream.
     """
     with BlockingClient(path, timeout, warn=warn) as connection:
         yield connection.call(request, timeout)
-        yield from connection.further()
+        yield from connection.further(within, wait)
 
 
 class BlockingClient:
@@ -92,7 +109,7 @@ class BlockingClient:
     """
 
     def __init__(
-        self, path: Path, timeout: float | None = 30.0, *, warn: Warn = warn_on_stderr
+        self, path: StrPath, timeout: float | None = 30.0, *, warn: Warn = warn_on_stderr
     ) -> None:
         self._path = path
         self._warn: Warn | None = warn
@@ -111,6 +128,13 @@ class BlockingClient:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+    @property
+    def server_pid(self) -> int:
+        """The pid of the daemon; 0 if it is in a PID namespace that this program cannot see."""
+        # SO_PEERCRED of unix(7): process, user and group, an int each.
+        found = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        return int.from_bytes(found[:4], sys.byteorder, signed=True)
 
     def close(self) -> None:
         """End the connection. Idempotent."""
@@ -132,16 +156,33 @@ class BlockingClient:
             raise outcome_unknown(self._path)
         return self._accept(answer)
 
-    def further(self) -> Iterator[Fields]:
-        """Yield each further response until the daemon closes the connection."""
-        self._deadline = None
-        while (line := self._next_line()) is not None:
+    def further(self, within: float | None = None, wait: Wait | None = None) -> Iterator[Fields]:
+        """Yield each further response until the daemon closes the connection; see `stream`.
+
+        Raises:
+            TimedOutError: It has not within so many seconds; None for no limit.
+        """
+        self._deadline = _deadline(within)
+        while (line := self._next_line(wait)) is not None:
             yield self._accept(line)
+
+    def stays_open(self, seconds: float) -> bool:
+        """Return whether the daemon keeps the connection open, after at most so many seconds.
+
+        What arrives is dropped.
+        """
+        self._socket.settimeout(seconds)
+        try:
+            return bool(self._socket.recv(CHUNK))
+        except TimeoutError:
+            return True
+        except OSError:
+            return False
 
     def _connect(self) -> None:
         self._limit_next_operation()
         try:
-            self._socket.connect(os.fspath(check_socket_path(self._path)))
+            self._socket.connect(check_socket_path(os.fspath(self._path)))
         except TimeoutError:
             raise self._timed_out() from None
         except OSError as error:
@@ -155,9 +196,11 @@ class BlockingClient:
             self._warn = None
         return raise_refusal(fields)
 
-    def _next_line(self) -> bytes | None:
+    def _next_line(self, wait: Wait | None = None) -> bytes | None:
         """Return the next whole line; None at the end. An incomplete last line is dropped."""
         while not self._lines:
+            if wait is not None:
+                wait(self._socket.fileno(), self._seconds_left())
             self._limit_next_operation()
             try:
                 chunk = self._socket.recv(CHUNK)
@@ -179,10 +222,13 @@ class BlockingClient:
 
     def _limit_next_operation(self) -> None:
         """Set the socket's timeout to the remaining time."""
+        self._socket.settimeout(self._seconds_left())
+
+    def _seconds_left(self) -> float | None:
         left = None if self._deadline is None else self._deadline - time.monotonic()
         if left is not None and left <= 0:
             raise self._timed_out()
-        self._socket.settimeout(left)
+        return left
 
     def _timed_out(self) -> TimedOutError:
         return TimedOutError(

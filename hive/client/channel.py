@@ -20,6 +20,7 @@ import msgspec
 from attrs import define, field
 
 from actors import Backoff
+from hive.base_directories import check_socket_path
 from hive.client.responses import (
     Fields,
     not_text,
@@ -31,7 +32,7 @@ from hive.client.responses import (
     version_warning,
 )
 from hive.errors import HiveError, TimedOutError, TooLargeError, UnavailableError
-from hive.paths import check_socket_path
+from hive.quantities import counted
 from hive.wire.base import LINE_MAX
 from hive.wire.framing import LineBuffer, TooLong
 
@@ -432,7 +433,7 @@ def _encode(request: Fields, req: int) -> bytes:
         raise not_text(error) from None
     if len(line) > LINE_MAX:
         raise TooLargeError(
-            f"this request has {len(line)} bytes, hive-c0re reads {LINE_MAX}; "
+            f"this request has {counted(len(line), 'byte')}, hive-c0re reads {LINE_MAX}; "
             "put the text into a file and send its path"
         )
     return line + b"\n"

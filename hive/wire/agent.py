@@ -27,12 +27,16 @@ from hive.wire.base import (
 )
 from hive.wire.enums import CancelKind, NackMode, OnExpiry, Priority, Role
 from hive.wire.harness import Activity, Limited, Live, PollOrders, TurnRecord, Unlimited
+from hive.wire.operator_asks import AskOperator, OtherAsk
 
 RECV_MAX = 32
 """Most messages that one `recv` returns."""
 
 ACK_MAX = 1000
 """Most ids of messages in one `ack`, `recv` or `heartbeat`."""
+
+NACK_DELAY_MAX = 86_400.0
+"""Most seconds for which a nack defers a message: no worker hides a queue's work for longer."""
 
 STATUS_MAX = 200
 """Most characters of a status line."""
@@ -54,7 +58,7 @@ class Posting(Request, kw_only=True, frozen=True):
         priority: Messages of a higher priority are delivered first.
         ttl_seconds: Seconds from now, a delay included, after which an undelivered message expires.
         delay_seconds: Seconds from now before which it is not delivered; overrides `not_before`.
-        not_before: Unix time before which it is not delivered.
+        not_before: Unix time before which it is not delivered; a past one is refused.
         dedupe_key: A repeat of the sender's key within the dedupe window stores nothing; it is
             answered with the first id and `duplicate`.
         supersede_key: Replaces the sender's undelivered messages to the same recipient with the
@@ -116,15 +120,15 @@ class Nack(Request, tag="nack", kw_only=True, frozen=True):
         id: Id of the message.
         mode: `defer` does not count the attempt, `fail` counts it, `reject` makes the message a
             dead letter.
-        delay_seconds: Seconds before it is delivered again. None is 0 for `defer`; for `fail` it is
-            a back-off that doubles with each failure.
+        delay_seconds: Seconds before it is delivered again, a day at most. None is 0 for `defer`;
+            for `fail` it is a back-off that doubles with each failure.
         reason: Reason for the receipt.
         lease: Fence, as in `ack`.
     """
 
     id: Id
     mode: NackMode = NackMode.FAIL
-    delay_seconds: Seconds | None = None
+    delay_seconds: Annotated[float, msgspec.Meta(ge=0, le=NACK_DELAY_MAX)] | None = None
     reason: Text | None = None
     lease: Lease | None = None
 
@@ -215,16 +219,20 @@ class Wake(Request, tag="wake", kw_only=True, frozen=True, rename={"label": "fro
     transient: bool = False
 
 
-class Hello(Request, tag="hello", kw_only=True, frozen=True):
+class Hello(Request, tag="hello", kw_only=True, frozen=True, forbid_unknown_fields=False):
     """Announce the client of this connection.
+
+    What a client of a later version says besides is ignored, so that it is not refused for that.
 
     Attributes:
         role: Only connections with the role `harness` count as presence.
         driver: Name of the harness's driver.
+        version: Version of hyperhive that the client is of.
     """
 
     role: Role
     driver: Annotated[str, msgspec.Meta(max_length=64)] | None = None
+    version: Annotated[str, msgspec.Meta(max_length=64)] | None = None
 
 
 class Ask(Request, tag="ask", kw_only=True, frozen=True):
@@ -260,7 +268,8 @@ class Answer(Request, tag="answer", kw_only=True, frozen=True):
 class Remind(Request, tag="remind", kw_only=True, frozen=True):
     """Store a message to oneself for later and return its `id`.
 
-    Give exactly one of `delay_seconds`, seconds from now, and `at_unix_timestamp`, Unix time.
+    Give exactly one of `delay_seconds`, seconds from now, and `at_unix_timestamp`, a Unix time that
+    is not past.
     """
 
     message: Annotated[Body, msgspec.Meta(min_length=1)]
@@ -276,12 +285,17 @@ class Remind(Request, tag="remind", kw_only=True, frozen=True):
 class ListOpenItems(Request, tag="loose_ends", frozen=True):
     """Return the open items.
 
-    They are `questions_asked`, `questions_to_answer` and pending `reminders`.
+    They are `questions_asked`, `questions_to_answer` and pending `reminders`, and for the manager
+    the `approvals` that it asked for and that wait, and its `schedules`.
     """
 
 
 class Cancel(Request, tag="cancel", kw_only=True, frozen=True):
-    """Withdraw an own question, an own reminder, or an own message that was not delivered yet."""
+    """Withdraw what is one's own.
+
+    It is a question, a reminder, a message that was not delivered yet, an approval that one asked
+    for and that is not decided yet, or a schedule that one asked for.
+    """
 
     kind: CancelKind
     id: Id
@@ -350,5 +364,48 @@ class GetLogs(Request, tag="get_logs", kw_only=True, frozen=True):
     lines: Lines = 100
 
 
-ManagerRequest = AgentRequest | KillAgent | StartAgent | RestartAgent | UpdateAgent | GetLogs
+class RequestChange(AskOperator, kw_only=True, frozen=True):
+    """Base class: a commit of a proposed repository is submitted to the operator.
+
+    It is imported and checked at once, and pinned; the response has the number of the `approval`,
+    and a `system` message says how it ended.
+
+    Attributes:
+        commit_ref: The id of the commit, 7 to 40 hexadecimal digits; never a branch.
+    """
+
+    commit_ref: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+
+
+class RequestSpawnAgent(RequestChange, tag="request_spawn", kw_only=True, frozen=True):
+    """Propose a new agent.
+
+    Attributes:
+        name: Its name.
+    """
+
+    name: Name
+
+
+class RequestApplyCommit(RequestChange, tag="request_apply_commit", kw_only=True, frozen=True):
+    """Propose a new configuration of an agent.
+
+    Attributes:
+        agent: Its name.
+    """
+
+    agent: Name
+
+
+ManagerRequest = (
+    AgentRequest
+    | KillAgent
+    | StartAgent
+    | RestartAgent
+    | UpdateAgent
+    | GetLogs
+    | RequestSpawnAgent
+    | RequestApplyCommit
+    | OtherAsk
+)
 """All requests of the manager's socket."""

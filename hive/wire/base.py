@@ -34,6 +34,11 @@ Text = Annotated[str, msgspec.Meta(max_length=4096)]
 Body = Annotated[str, msgspec.Meta(max_length=LINE_MAX)]
 """Text of a message. `body_bytes` of `[limits]` is lower and in bytes; the broker checks it."""
 
+InputPath = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+"""Path of an input of a flake: `nixpkgs`, `agent-alice/tools`."""
+
+InputPaths = Annotated[list[InputPath], msgspec.Meta(max_length=100)]
+
 PathText = Annotated[str, msgspec.Meta(max_length=4096)]
 """A path, in characters."""
 

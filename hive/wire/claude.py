@@ -19,6 +19,10 @@ DISABLED_TOOLS = ("SendMessage", "ListAgents")
 """Tools of Claude Code for messages between its sessions; always off, the hive has one mailbox."""
 
 
+MODEL_ALIASES = ("opus", "sonnet", "haiku")
+"""Words for which Claude Code uses the newest model of a kind; any other name may be given, too."""
+
+
 class Effort(StrEnum):
     """Effort of the model, in Claude Code's words."""
 

@@ -12,6 +12,15 @@ class Role(StrEnum):
     TOOL = "tool"
 
 
+class Capability(StrEnum):
+    """What a hive can carry out only where the machine has the program for it."""
+
+    PROPOSALS = "proposals"
+    """Commits and first repositories of agents: needs git."""
+    INPUTS = "inputs"
+    """Newer inputs of NixOS systems: needs git, Nix and the runtime `nixos-container`."""
+
+
 class Priority(StrEnum):
     """Priority of a message; an inbox delivers higher priorities first."""
 
@@ -42,12 +51,28 @@ class OnExpiry(StrEnum):
     """It goes to the operator; if it is to the operator already, it is held."""
 
 
+class StoredState(StrEnum):
+    """State of a message that the operator may discard.
+
+    STORED waits to be delivered, DEFERRED for its time; LEASED was delivered and is not acked;
+    PARKED is held by the loop guard; DEAD is a dead letter.
+    """
+
+    STORED = "stored"
+    DEFERRED = "deferred"
+    PARKED = "parked"
+    LEASED = "leased"
+    DEAD = "dead"
+
+
 class CancelKind(StrEnum):
     """Kind of item that `cancel` can withdraw."""
 
     REMINDER = "reminder"
     QUESTION = "question"
     MESSAGE = "message"
+    APPROVAL = "approval"
+    SCHEDULE = "schedule"
 
 
 class ActivityState(StrEnum):
@@ -86,13 +111,16 @@ class OrderKind(StrEnum):
     """Kind of a control order from the hive to a harness."""
 
     PAUSE = "pause"
-    """Begin no turn until `resume`; the inbox delivers nothing either."""
+    """Begin no turn until `resume`; `reason` says whether the operator paused it, so that the inbox
+    delivers nothing either, is attached to its conversation, or the machine is under pressure."""
     RESUME = "resume"
-    """Turns may begin."""
+    """Turns may begin, from `at` on if it has one."""
     CANCEL = "cancel"
     """Interrupt the current turn."""
     NEW_SESSION = "new_session"
     """Begin the next turn in a new session, without the conversation so far."""
+    MODEL = "model"
+    """From the next turn on, use `model` and `effort`; without one, that of the configuration."""
     LIMITED = "limited"
     """The account is used up until `until`: begin no turn before `at`."""
     UNLIMITED = "unlimited"
@@ -118,11 +146,22 @@ class EventKind(StrEnum):
     DESTROYED = "destroyed"
     PAUSED = "paused"
     RESUMED = "resumed"
+    ATTACHED = "attached"
+    DETACHED = "detached"
+    SHELL_OPENED = "shell_opened"
+    FROZEN = "frozen"
+    THAWED = "thawed"
     PEER_REGISTERED = "peer_registered"
     PEER_UNREGISTERED = "peer_unregistered"
+    PEER_ADOPTED = "peer_adopted"
+    RELEASED = "released"
+    RENAMED = "renamed"
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
     STRAY = "stray"
+    QUEUED = "queued"
+    PRESSURE = "pressure"
+    PRESSURE_ENDED = "pressure_ended"
     TROUBLE = "trouble"
     DEAD_LETTER = "dead_letter"
     EXPIRED = "expired"
@@ -136,6 +175,22 @@ class EventKind(StrEnum):
     UNLIMITED = "unlimited"
     NEEDS_LOGIN = "needs_login"
     LOGGED_IN = "logged_in"
+    VERDICT = "verdict"
+    VERDICT_ENDED = "verdict_ended"
+    APPROVAL_REQUESTED = "approval_requested"
+    APPROVAL_APPROVED = "approval_approved"
+    APPROVAL_HELD = "approval_held"
+    APPROVAL_RESOLVED = "approval_resolved"
+    SCHEDULED = "scheduled"
+    SCHEDULE_DUE = "schedule_due"
+    SCHEDULE_ENDED = "schedule_ended"
+    DEPLOY = "deploy"
+    RELOADED = "reloaded"
     STORE_FAILED = "store_failed"
     STORE_RECOVERED = "store_recovered"
+    DISK_SHORT = "disk_short"
+    DISK_RECOVERED = "disk_recovered"
     EVENTS_LOST = "events_lost"
+    DISCARDED = "discarded"
+    NOTICE_DROPPED = "notice_dropped"
+    NOTICE_FAILED = "notice_failed"

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import msgspec
 
+from hive.quantities import counted
 from hive.wire import WAIT_MAX
 from hive.wire.base import Cursor, Id, Request, Text, UnixTime
 from hive.wire.enums import ActivityState, LiveKind, OrderKind, TurnOutcome
@@ -27,6 +28,9 @@ ShortText = Annotated[str, msgspec.Meta(min_length=1, max_length=SHORT_TEXT_MAX)
 TOOLS_MAX = 200
 """Most tools in the record of one turn."""
 
+TOOL_NAMES_MAX = 8192
+"""Most characters of the names of all tools in the record of one turn."""
+
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 """A count that JSON readers with 64-bit floats represent exactly."""
 
@@ -42,6 +46,11 @@ class Activity(Request, tag="report", frozen=True):
         model: Model in use.
         session: Session in use.
         account: Fingerprint of the credential; harnesses with the same one share its usage limits.
+        context_fill: Fill of the model's context, from 0 to 1; None while unknown.
+        context_at: Unix time at which that was measured.
+        effort: Effort of the model in use; "default" for the model's own.
+        chosen_model: Model that the operator has chosen; None for that of the configuration.
+        chosen_effort: Effort that the operator has chosen; None for that of the configuration.
     """
 
     state: ActivityState
@@ -51,6 +60,11 @@ class Activity(Request, tag="report", frozen=True):
     model: ShortText | None = None
     session: ShortText | None = None
     account: ShortText | None = None
+    context_fill: Annotated[float, msgspec.Meta(ge=0, le=1)] | None = None
+    context_at: UnixTime | None = None
+    effort: ShortText | None = None
+    chosen_model: ShortText | None = None
+    chosen_effort: ShortText | None = None
 
 
 class TurnRecord(Request, tag="turn", frozen=True):
@@ -68,7 +82,8 @@ class TurnRecord(Request, tag="turn", frozen=True):
         cache_read_tokens: Tokens of input read from a cache.
         cache_write_tokens: Tokens of input written to a cache.
         cost_usd: Cost in US dollars; None if unknown.
-        tools: Number of calls by name of the tool, at most `TOOLS_MAX` tools.
+        tools: Number of calls by name of the tool, at most `TOOLS_MAX` tools, whose names have
+            `TOOL_NAMES_MAX` characters together.
         note: Further information, for instance the reason of a failure.
     """
 
@@ -87,6 +102,15 @@ class TurnRecord(Request, tag="turn", frozen=True):
         default_factory=dict
     )
     note: Text | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse more names of tools than a short record has room for."""
+        length = sum(map(len, self.tools))
+        if length > TOOL_NAMES_MAX:
+            raise ValueError(
+                f"the names in 'tools' have {counted(length, 'character')}, at most "
+                f"{TOOL_NAMES_MAX} fit"
+            )
 
 
 class Live(Request, tag="live", kw_only=True, frozen=True):
@@ -147,8 +171,11 @@ class Order(Row, frozen=True, rename={"kind": "order"}):
         seq: Number of the order, the cursor of the next poll.
         kind: Kind of the order, `order` on the wire.
         until: Unix time of the end of a usage limit.
-        at: Unix time from which this participant may begin a turn after a limit, or of its restart.
+        at: Unix time from which this participant may begin a turn after a limit or a pause, or of
+            its restart.
         reason: Reason, for people.
+        model: Model to use.
+        effort: Effort to use.
     """
 
     seq: int
@@ -156,3 +183,5 @@ class Order(Row, frozen=True, rename={"kind": "order"}):
     until: float | None = None
     at: float | None = None
     reason: str | None = None
+    model: str | None = None
+    effort: str | None = None

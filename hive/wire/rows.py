@@ -39,25 +39,28 @@ class StatusRow(Row, frozen=True, kw_only=True):
 
     Attributes:
         name: Name of the participant.
-        running: Whether the agent's machine runs; False for peers.
+        running: Whether the agent's machine runs; of a peer, whether it is connected or its
+            observed unit is active.
         failed: Whether its supervisor has parked it, its restart budget spent.
-        needs_update: Always False.
+        needs_update: Whether its container runs with another manifest than the present one.
         needs_login: Whether its activity is `needs_login`.
-        deployed_sha: Never set.
+        deployed_sha: The commit that its manifest comes from.
         pending_reminders: Number of its pending reminders.
         paused: Whether the agent's mail is paused.
+        frozen_since: Time since which the agent is frozen by `estop`; absent unless it is.
         parent: The manager's name, for agents of a hive with one.
         active_model: Model in use, as its harness reports it.
         status_text: Its own status line.
         status_set_at: Time of that line.
-        url: Never set.
+        url: Address of its page of the dashboard; absent unless `url` of [web] is set.
         kind: "manager", "agent" or "peer".
-        state: "starting", "running", "stopping", "stopped", "backoff", "failed", "ended", "stray";
-            for peers "connected" or "away".
+        state: "queued", "starting", "running", "stopping", "stopped", "backoff", "failed", "ended",
+            "stray"; for peers "connected" or "away".
         since: Begin of the state.
-        restarts: Number of its restarts; of an observed peer, those by systemd.
+        restarts: Number of its automatic restarts; of an observed peer, those by systemd.
         unread: Number of unacked messages of its inbox.
-        last_seen: Time at which it was last connected.
+        last_seen: Time of its last sign of life: a request, a receiver that waits now, or the end
+            of a connection.
         connected: Whether a harness is connected.
         reason: Reason of the state, or of a pause by the loop guard.
         source: Origin of the state: the machine's source, "hive", "socket" or "systemd".
@@ -76,6 +79,36 @@ class StatusRow(Row, frozen=True, kw_only=True):
         activity_at: Time of the report.
         session: Session in use, as reported.
         account: Fingerprint of the credential, as reported.
+        conflict: Why hive.toml contradicts it, and the ways out.
+        differs: The keys by which the manifest differs from the one that its container runs with,
+            each as `key: before -> after`.
+        project: The project that an agent works on.
+        description: What it is, in the operator's words.
+        tier: How much it concerns the operator, see `hive.status.tiers`: "waiting", "failed",
+            "idle", "unknown", "running" or "stopped", in this order.
+        tier_since: Time since which that is so.
+        unread_since: Time at which its oldest unacked message was sent.
+        turn_since: Begin of its turn, as reported; absent between turns.
+        context_fill: Fill of the model's context, from 0 to 1, as reported.
+        context_at: Time at which that was measured.
+        active_effort: Effort of the model, as its harness reports it; "default" for its own.
+        chosen_model: The model that an operator has chosen, as its harness reports it.
+        chosen_effort: The effort that an operator has chosen, as its harness reports it.
+        tokens_today: Tokens of the turns that ended since midnight on this host: input, output, and
+            those of the cache; absent until a turn reports some.
+        cost_today_usd: Cost of these turns in US dollars; absent if no cost was reported.
+        memory_bytes: Memory of its container's control group, or of its processes.
+        cpu_percent: Processor time that they used between the last two samples, in per cent of one
+            processor.
+        resources_at: Time of the last sample.
+        cause: Why it has ended or failed, in words: the last meaningful line that it printed.
+        verdict: "stalled", "no_outcome" or "login_loop", see `hive.participants.verdicts`.
+        verdict_since: Time since which the verdict holds.
+        verdict_source: What it is concluded from.
+        pinned: Whether the operator has pinned it; absent unless it is.
+        archived: Whether the operator has archived it; absent unless it is.
+        snoozed_until: When the operator's snooze of it ends; absent without one.
+        harness_version: Version of hyperhive of its connected harness, as that says.
     """
 
     name: str
@@ -115,6 +148,63 @@ class StatusRow(Row, frozen=True, kw_only=True):
     activity_at: str | None = None
     session: str | None = None
     account: str | None = None
+    differs: Sequence[str] | None = None
+    conflict: str | None = None
+    project: str | None = None
+    description: str | None = None
+    frozen_since: str | None = None
+    tier: str | None = None
+    tier_since: str | None = None
+    unread_since: str | None = None
+    turn_since: str | None = None
+    context_fill: float | None = None
+    context_at: str | None = None
+    active_effort: str | None = None
+    chosen_model: str | None = None
+    chosen_effort: str | None = None
+    tokens_today: int | None = None
+    cost_today_usd: float | None = None
+    memory_bytes: int | None = None
+    cpu_percent: float | None = None
+    resources_at: str | None = None
+    cause: str | None = None
+    verdict: str | None = None
+    verdict_since: str | None = None
+    verdict_source: str | None = None
+    pinned: bool | None = None
+    archived: bool | None = None
+    snoozed_until: str | None = None
+    harness_version: str | None = None
+
+
+class FreezeRow(Row, frozen=True):
+    """What became of an agent by `estop` or `thaw`.
+
+    Attributes:
+        name: The agent.
+        changed: Whether it was not frozen before `estop`, or was let go on by `thaw`.
+        state: Why nothing of it ran; absent if it runs.
+        error: Why it is not wholly frozen, or not let go on; absent if it is.
+    """
+
+    name: str
+    changed: bool
+    state: str | None = None
+    error: str | None = None
+
+
+class DrainRow(Row, frozen=True):
+    """What became of an agent by `drain`.
+
+    Attributes:
+        name: The agent.
+        changed: Whether it was paused by this, and not before.
+        working: What it still works on; absent if it works on nothing.
+    """
+
+    name: str
+    changed: bool
+    working: str | None = None
 
 
 class Delivery(Row, frozen=True, rename={"sender": "from"}):
@@ -160,7 +250,12 @@ class Received(Response):
 
 
 class SkippedRow(Row, frozen=True, kw_only=True):
-    """An inbox that a message to several recipients skipped, with the reason."""
+    """An inbox that a message to several recipients skipped.
+
+    Attributes:
+        name: Name of the inbox.
+        reason: Why it got no copy.
+    """
 
     name: str
     reason: str
@@ -171,7 +266,8 @@ class Stored(Response):
 
     Attributes:
         ok: Always True.
-        id: Id of the first message stored; unset if none was.
+        id: Id of the first message stored; unset if none was. The copies for several recipients
+            have the ids that follow, in the order of `recipients`.
         recipients: Names of the inboxes that store the message.
         duplicate: Whether the dedupe key was a repeat.
         parked: Reason why the loop guard parked the message.
@@ -228,6 +324,39 @@ class InboxRow(Row, frozen=True, kw_only=True, rename={"sender": "from"}):
     ended_at: str | None = None
     type: str | None = None
     body_length: int | None = None
+
+
+class AnswerRow(Row, frozen=True, kw_only=True):
+    """The end of the wait for the answer to a message.
+
+    Attributes:
+        id: Id of the message.
+        to: Its recipient.
+        state: "answered"; without an answer "acked", "expired", "dead", or "removed": the recipient
+            is no participant any more.
+        answer: The answer.
+        reason: Why there is none.
+    """
+
+    id: int
+    to: str
+    state: str
+    answer: InboxRow | None = None
+    reason: str | None = None
+
+
+class HindranceRow(Row, frozen=True, kw_only=True):
+    """Why a message is not worked on at present, although an answer may still come.
+
+    Attributes:
+        id: Id of the message.
+        to: Its recipient.
+        what: The reason, with a remedy.
+    """
+
+    id: int
+    to: str
+    what: str
 
 
 class Verified(Row, frozen=True, kw_only=True, rename={"sender": "from"}):
@@ -308,61 +437,6 @@ class ReminderRow(Row, frozen=True, kw_only=True):
     due_at: str
 
 
-class TurnRow(Row, frozen=True, kw_only=True):
-    """A finished turn of an agent; see `harness.TurnRecord` for the fields not listed.
-
-    Attributes:
-        id: Number of the turn.
-        name: Name of the agent.
-        seconds: Its duration in seconds.
-    """
-
-    id: int
-    name: str
-    started_at: str
-    ended_at: str
-    seconds: float
-    wake: str
-    outcome: str
-    model: str | None = None
-    messages: list[int]
-    input_tokens: int
-    output_tokens: int
-    cache_read_tokens: int
-    cache_write_tokens: int
-    cost_usd: float | None = None
-    tools: dict[str, int]
-    note: str | None = None
-
-
-class LiveRow(Row, frozen=True, kw_only=True):
-    """A live event of a turn: its time, a `LiveKind`, and its text."""
-
-    at: str
-    kind: str
-    text: str
-
-
-class LimitRow(Row, frozen=True, kw_only=True):
-    """A usage limit.
-
-    Attributes:
-        account: Fingerprint of the credential.
-        until: Time at which it can be used again.
-        since: Time of the report.
-        reason: Reason, for people.
-        reported_by: Participant whose harness reported it.
-        names: Participants whose harness uses the credential.
-    """
-
-    account: str
-    until: str
-    since: str
-    reason: str
-    reported_by: str
-    names: list[str]
-
-
 class StepRow(Row, frozen=True, kw_only=True):
     """One receipt of a message.
 
@@ -383,20 +457,39 @@ class StepRow(Row, frozen=True, kw_only=True):
 
 
 class ReceiptRow(Row, frozen=True, kw_only=True):
-    """The state and all receipts of a message, for its sender."""
+    """The state and all receipts of a message, for its sender.
+
+    Attributes:
+        id: Id of the message.
+        to: Its recipient.
+        state: Its state, as in `InboxRow`.
+        steps: Its receipts, oldest first.
+        hindrance: Why its recipient works on no mail at present, as a sentence; None if it may, or
+            if the message has ended.
+    """
 
     id: int
     to: str
     state: str
     steps: list[StepRow]
+    hindrance: str | None = None
 
 
 class Identity(Row, frozen=True):
-    """The participant of a socket: its name, its kind, and the name of its host."""
+    """The participant of a socket.
+
+    Attributes:
+        name: Its name.
+        kind: "manager", "agent" or "peer".
+        host: Name of its host.
+        capabilities: What the hive can carry out, see `hive.wire.enums.Capability`; only for the
+            manager, and None from a daemon that does not say so.
+    """
 
     name: str
     kind: str
     host: str | None = None
+    capabilities: list[str] | None = None
 
 
 class WhoRow(Row, frozen=True, kw_only=True):
@@ -406,9 +499,10 @@ class WhoRow(Row, frozen=True, kw_only=True):
         name: Its name.
         kind: "manager", "agent" or "peer".
         connected: Whether a harness is connected.
-        last_seen: Time at which it was last connected.
+        last_seen: Time of its last sign of life: a request, or the end of a connection.
         status_text: Its own status line.
         activity: An `ActivityState`, or "unknown".
+        description: What it is, in the operator's words, cut.
     """
 
     name: str
@@ -417,6 +511,7 @@ class WhoRow(Row, frozen=True, kw_only=True):
     last_seen: str | None = None
     status_text: str | None = None
     activity: str | None = None
+    description: str | None = None
 
 
 class EventRow(Row, frozen=True, kw_only=True):
@@ -443,7 +538,7 @@ class TreeRow(Row, frozen=True, kw_only=True):
     Attributes:
         path: Path of names from the root.
         kind: Kind of the actor.
-        state: Its phase, or the state of the child.
+        state: Its phase, or the state of the child; "queued" for an agent whose start waits.
         restarts: Number of its restarts.
         mailbox: Messages in its mailbox.
         current: Type of the message that it handles now.

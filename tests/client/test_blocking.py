@@ -14,7 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from hive.base_directories import IN_CONTAINER_SOCKET
 from hive.client.blocking import BlockingClient, call, stream
+from hive.client.responses import unreachable
 from hive.errors import (
     BadRequestError,
     FailedError,
@@ -192,7 +194,40 @@ def test_a_closed_socket_names_user_and_group():
         assert f"{path}: permission denied; it is open to the user root and the group" in told
         directory.chmod(0o700)
         told = as_another_user(lambda: call(path, {"cmd": "list"}))
-        assert "its directory is closed to you" in told
+        assert "its directory is closed to you; run as root or join the group hive-admin" in told
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs to become another user")
+@pytest.mark.parametrize(
+    ("gid", "shown"),
+    [(0, "the user root and the group root"), (54321, "the user 0 and the group 54321")],
+)
+def test_a_closed_socket_of_a_peer_has_a_hint_for_a_peer(gid: int, shown: str) -> None:
+    with tempfile.TemporaryDirectory() as name, socket.socket(socket.AF_UNIX) as listener:
+        directory, path = Path(name), Path(name) / "mcp.sock"
+        listener.bind(str(path))
+        listener.listen()
+        os.chown(path, 0, gid)
+        path.chmod(0o660)
+        for mode in (0o755, 0o700):
+            directory.chmod(mode)
+            told = as_another_user(lambda: call(path, {"cmd": "list"}))
+            assert (f"it is open to {shown};" in told) is (mode == 0o755)
+            assert "'hive-c0re register-peer NAME' gives that group to the socket" in told
+            assert "hive-admin" not in told, "that group is for operators"
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (FileNotFoundError(), "is the directory of its socket bound at /run/hive?"),
+        (ConnectionRefusedError(), "the daemon on the host does not run"),
+    ],
+)
+def test_inside_a_container_the_remedy_is_on_the_host(error: OSError, words: str) -> None:
+    assert words in str(unreachable(IN_CONTAINER_SOCKET, error))
+    assert "hive-c0re serve" not in str(unreachable(IN_CONTAINER_SOCKET, error))
 
 
 def as_another_user(act: Callable[[], object]) -> str:

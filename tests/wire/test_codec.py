@@ -11,12 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hive.errors import BadRequestError, InboxFullError
-from hive.wire import agent, host
+from hive.wire import agent, change_requests, host, web_requests
 from hive.wire.base import Request
 from hive.wire.codec import (
     RequestDecoder,
     encode_error,
     encode_ok,
+    repeated_key,
     request_id,
 )
 from hive.wire.enums import CancelKind
@@ -44,7 +45,9 @@ def test_a_cursor_is_a_number_that_the_store_can_hold(verb):
         (b'{"cmd":"list"}', host.ListAgents()),
         (b'{"cmd":"agent_status"}', host.AgentStatus()),
         (b'{"cmd":"subscribe_agent_status"}', host.SubscribeAgentStatus()),
-        (b'{"cmd":"urls"}', host.Urls()),
+        (b'{"cmd":"urls"}', web_requests.Urls()),
+        (b'{"cmd":"act_for","via":"x"}', web_requests.ActFor(via="x")),
+        (b'{"cmd":"web_settings"}', web_requests.ShowWebSettings()),
         (b'{"cmd":"set_paused","name":"a","paused":true}', host.SetPaused(name="a", paused=True)),
         (b'{"cmd":"restart","name":"a"}', host.Restart(name="a")),
         (b'{"cmd":"start","scope":{"agent_names":["a"]}}', host.Start(scope=host.Scope(["a"]))),
@@ -52,9 +55,9 @@ def test_a_cursor_is_a_number_that_the_store_can_hold(verb):
             b'{"cmd":"stop","scope":{"agent_names":["a"]},"graceful":true}',
             host.Stop(scope=host.Scope(["a"]), graceful=True),
         ),
-        (b'{"cmd":"pending"}', host.Pending()),
-        (b'{"cmd":"approve","id":42}', host.Approve(id=42)),
-        (b'{"cmd":"deny","id":42,"note":"no"}', host.Deny(id=42, note="no")),
+        (b'{"cmd":"pending"}', change_requests.Pending()),
+        (b'{"cmd":"approve","id":42}', change_requests.Approve(id=42)),
+        (b'{"cmd":"deny","id":42,"note":"no"}', change_requests.Deny(id=42, note="no")),
         (b'{"cmd":"spawn","name":"a"}', host.Spawn(name="a")),
         (b'{"cmd":"kill","name":"a"}', host.Kill(name="a")),
         (b'{"cmd":"rebuild","name":"a"}', host.Rebuild(name="a")),
@@ -70,46 +73,73 @@ def test_requests_of_the_existing_clients_are_decoded(line: bytes, expected: Req
     [
         (b"", "not JSON: it is empty"),
         (b"\r", "not JSON: it is empty"),
-        (b'{"cmd":"send","to":"bob","body":"\\uDcff"}', "do not stand alone"),
-        (b"hello", "not JSON"),
-        (b'{"cmd":"status"', "not JSON"),
-        (b'{"cmd":"send","to":"bob","body":"\xff"}', "not JSON"),
-        (b"[" * 50_000, "not JSON"),
+        (
+            b'{"cmd":"send","to":"bob","body":"\\uDcff"}',
+            "not JSON: halves of surrogate pairs, \\ud800 to \\udfff, do not stand alone",
+        ),
+        (b"hello", "not JSON: invalid character (byte 0)"),
+        (b'{"cmd":"status"', "not JSON: it ends too early"),
+        (b'{"cmd":"send","to":"bob","body":"\xff"}', "not JSON: it is not UTF-8"),
+        (b"[" * 50_000, "not JSON: its lists and objects are nested too deep"),
+        (b'{"cmd":"recv","max":1e999}', "not JSON: it holds a number that is too large"),
+        (b"[1]", "a request is a JSON object, this line is a list"),
+        (b"null", "a request is a JSON object, this line is null"),
+        (b'{"cmd":"recv","cmd":"nope"}', "the key 'cmd' stands twice"),
+        (b'{"cmd":"recv","max":1,"nax":2,"max":1}', "the key 'max' stands twice"),
         (b"[1,2]", "a request is a JSON object"),
         (b"{}", "needs the field 'cmd'"),
         (b'{"cmd":7}', "needs the field 'cmd'"),
         (b'{"cmd":"sned"}', "did you mean 'send'?"),
-        (b'{"cmd":"send","to":"bob"}', "body"),
+        (b'{"cmd":"send","to":"bob"}', "'send': 'body' is missing"),
         (b'{"cmd":"send","to":"bob","body":"x","bodies":1}', "did you mean 'body'?"),
         (b'{"cmd":"send","to":"bob","body":"x","from":"operator"}', "no field 'from'"),
-        (b'{"cmd":"send","to":7,"body":"x"}', "$.to"),
-        (b'{"cmd":"send","to":"","body":"x"}', "$.to"),
-        (b'{"cmd":"send","to":"bob","body":"x","in_reply_to":0}', "$.in_reply_to"),
-        (b'{"cmd":"send","to":"bob","body":"x","in_reply_to":1e400}', "out of range"),
+        (b'{"cmd":"send","to":7,"body":"x"}', "'to' is a whole number, it takes text"),
+        (b'{"cmd":"send","to":"","body":"x"}', "'send': 'to' is empty"),
+        (
+            b'{"cmd":"send","to":"bob","body":"x","in_reply_to":0}',
+            "'in_reply_to' is 0, at least 1 is needed",
+        ),
+        (b'{"cmd":"send","to":"bob","body":"x","in_reply_to":1e400}', "a number that is too large"),
         (b'{"cmd":"send","to":"bob","body":"x","in_reply_to":9223372036854775808}', "in_reply_to"),
-        (b'{"cmd":"recv","wait_seconds":181}', "$.wait_seconds"),
-        (b'{"cmd":"recv","wait_seconds":-1}', "$.wait_seconds"),
+        (b'{"cmd":"recv","wait_seconds":181}', "'wait_seconds' is 181, at most 180 is allowed"),
+        (b'{"cmd":"recv","wait_seconds":-1}', "'wait_seconds' is -1, at least 0 is needed"),
         (b'{"cmd":"recv","wait_seconds":NaN}', "not JSON"),
-        (b'{"cmd":"recv","max":33}', "$.max"),
-        (b'{"cmd":"recv","max":true}', "$.max"),
-        (b'{"cmd":"recv","max_bytes":0}', "$.max_bytes"),
-        (b'{"cmd":"recv","max_bytes":1.5}', "$.max_bytes"),
-        (b'{"cmd":"recv","ack":"1"}', "$.ack"),
-        (b'{"cmd":"ack","ids":[]}', "$.ids"),
-        (b'{"cmd":"nack","id":1,"mode":"later"}', "$.mode"),
-        (b'{"cmd":"status","req":[1]}', "$.req"),
-        (b'{"cmd":"ask","question":""}', "$.question"),
-        (b'{"cmd":"ask","question":"x","on_expiry":"shrug"}', "$.on_expiry"),
-        (b'{"cmd":"ask","question":"x","ttl_seconds":0}', "$.ttl_seconds"),
+        (b'{"cmd":"recv","max":33}', "'max' is 33, at most 32 is allowed"),
+        (b'{"cmd":"recv","max":true}', "'max' is true, it takes a whole number"),
+        (b'{"cmd":"recv","max_bytes":0}', "'max_bytes' is 0, at least "),
+        (b'{"cmd":"recv","max_bytes":1.5}', "'max_bytes' is a number, it takes a whole number"),
+        (b'{"cmd":"recv","ack":"1"}', "'ack' is text, it takes "),
+        (b'{"cmd":"ack","ids":[]}', "'ids' is empty"),
+        (
+            b'{"cmd":"nack","id":1,"mode":"later"}',
+            "'mode' is 'later', it takes one of defer, fail, reject",
+        ),
+        (
+            b'{"cmd":"nack","id":1,"delay_seconds":86401}',
+            "'delay_seconds' is 86401, at most 86400 is allowed",
+        ),
+        (b'{"cmd":"status","req":[1]}', "'req' is a list, it takes "),
+        (b'{"cmd":"ask","question":""}', "'question' is empty"),
+        (
+            b'{"cmd":"ask","question":"x","on_expiry":"shrug"}',
+            "'on_expiry' is 'shrug', it takes one of ",
+        ),
+        (
+            b'{"cmd":"ask","question":"x","ttl_seconds":0}',
+            "'ttl_seconds' is 0, more than 0 is needed",
+        ),
         (b'{"cmd":"ask","question":"x","option":["a"]}', "did you mean 'options'?"),
         (b'{"cmd":"remind","message":"x"}', "give one of 'delay_seconds' and 'at_unix_timestamp'"),
         (b'{"cmd":"remind","message":"x","delay_seconds":1,"at_unix_timestamp":1}', "give one of"),
-        (b'{"cmd":"cancel","kind":"turn","id":1}', "$.kind"),
-        (b'{"cmd":"report","state":"busy","since":1}', "$.state"),
-        (b'{"cmd":"turn","started_at":1,"ended_at":2,"wake":"x","outcome":"ok"}', "$.outcome"),
-        (b'{"cmd":"orders","wait_seconds":181}', "$.wait_seconds"),
-        (b'{"cmd":"orders","after":9223372036854775808}', "$.after"),
-        (b'{"cmd":"live","kind":"text","text":7}', "$.text"),
+        (b'{"cmd":"cancel","kind":"turn","id":1}', "'kind' is 'turn', it takes one of "),
+        (b'{"cmd":"report","state":"busy","since":1}', "'state' is 'busy', it takes one of "),
+        (
+            b'{"cmd":"turn","started_at":1,"ended_at":2,"wake":"x","outcome":"ok"}',
+            "'outcome' is 'ok', it takes one of ",
+        ),
+        (b'{"cmd":"orders","wait_seconds":181}', "'wait_seconds' is 181, at most 180 is allowed"),
+        (b'{"cmd":"orders","after":9223372036854775808}', "'after' is "),
+        (b'{"cmd":"live","kind":"text","text":7}', "'text' is a whole number"),
     ],
 )
 def test_the_error_of_an_invalid_line_names_the_mistake(line: bytes, says: str) -> None:
@@ -235,3 +265,31 @@ def test_an_error_has_its_sentence_its_code_and_the_request_id() -> None:
 )
 def test_the_request_id_of_an_invalid_line(line: bytes, req: str | int | None) -> None:
     assert request_id(line) == req
+
+
+@pytest.mark.parametrize(
+    ("line", "key"),
+    [
+        (b'{"cmd":"send","to":"a","to":"b","body":"x"}', "to"),
+        (b'{"cmd":"list","cmd":"list"}', "cmd"),
+        (b'{"cmd":"send","t\\u006f":"a","to":"b","body":"x"}', "to"),
+        (b'{"a":{"b":1,"b":2}}', "b"),
+        (b'{"cmd":"send","to":"a","body":"\\"to\\":1,\\"to\\":2","req":"to"}', None),
+        (b'[{"a":1},{"a":2}]', None),
+        (b'{"a":{"a":{"a":1}}}', None),
+    ],
+)
+def test_a_key_that_stands_twice(line: bytes, key: str | None) -> None:
+    error = repeated_key(line)
+    assert (error is not None) == (key is not None)
+    assert error is None or f"the key {key!r} stands twice" in str(error)
+
+
+def test_a_line_that_is_nested_too_deep_to_look_for_keys_is_an_error() -> None:
+    line = b'{"cmd":"send","to":"bob","body":' + b"[" * 50_000 + b"]" * 50_000 + b"}"
+    assert "nested too deep" in str(repeated_key(line))
+
+
+def test_a_key_that_stands_very_often_is_found_quickly() -> None:
+    line = b'{"cmd":"list"' + b',"req":1' * 100_000 + b"}"
+    assert str(repeated_key(line)).startswith("the key 'req'")

@@ -70,12 +70,12 @@ def refusal(request: dict[str, Any]) -> str:
 @pytest.mark.parametrize(
     ("request_", "names"),
     [
-        ({"cmd": "status", "req": "r" * (REQ_MAX + 1)}, ["$.req", str(REQ_MAX)]),
-        ({"cmd": "status", "req": 2**63}, ["$.req", str(2**63 - 1)]),
-        (TURN | {"tools": {"t" * 201: 1}}, ["$.tools", "200"]),
-        (TURN | {"tools": {str(n): 1 for n in range(201)}}, ["$.tools", "200"]),
-        ({"cmd": "ack", "ids": [1], "lease": "l" * 65}, ["$.lease", "64"]),
-        ({"cmd": "receipts", "ids": [*range(1, 102)]}, ["$.ids", "100"]),
+        ({"cmd": "status", "req": "r" * (REQ_MAX + 1)}, ["'req'", str(REQ_MAX)]),
+        ({"cmd": "status", "req": 2**63}, ["'req'", str(2**63 - 1)]),
+        (TURN | {"tools": {"t" * 201: 1}}, ["'tools'", "200"]),
+        (TURN | {"tools": {str(n): 1 for n in range(201)}}, ["'tools'", "200"]),
+        ({"cmd": "ack", "ids": [1], "lease": "l" * 65}, ["'lease'", "64"]),
+        ({"cmd": "receipts", "ids": [*range(1, 102)]}, ["'ids'", "100"]),
     ],
 )
 def test_a_field_over_its_limit_is_refused_with_its_name_and_the_limit(

@@ -10,9 +10,22 @@ import msgspec
 import pytest
 
 from hive.client import agent
-from hive.wire import harness, rows
+from hive.wire import (
+    attach,
+    attention,
+    change_rows,
+    harness,
+    metric_rows,
+    overview_rows,
+    rows,
+    timeline_rows,
+    turn_rows,
+    web_requests,
+)
+from hive.wire.attention import AttentionKind
 from hive.wire.codec import encode_ok
 from hive.wire.enums import OrderKind
+from hive.wire.metric_rows import MetricType
 from hive.wire.rows import EventRow, ReceiptRow, Row, StepRow, TreeRow
 
 SAMPLES = {
@@ -21,6 +34,8 @@ SAMPLES = {
     bool: (True, False),
     str: ('text with "quotes" and \u00fc', ""),
     OrderKind: (OrderKind.PAUSE, OrderKind.RESTARTED),
+    AttentionKind: (AttentionKind.QUESTION, AttentionKind.MAIL),
+    MetricType: (MetricType.GAUGE, MetricType.COUNTER),
     Any: ({"deep": [1, None, {"er": None}]}, None),
 }
 """By type: a value, and a value that is false but not absent."""
@@ -72,7 +87,10 @@ def rows_of(cls: type[Row]) -> Iterator[Row]:
 
 
 def test_every_row_class_is_covered() -> None:
-    modules = (rows, harness, agent)
+    modules = (
+        *(rows, change_rows, turn_rows, harness, metric_rows, overview_rows, agent, attention),
+        *(attach, timeline_rows, web_requests),
+    )
     found = {each for module in modules for each in vars(module).values() if isinstance(each, type)}
     assert set(CLASSES) == {each for each in found if issubclass(each, Row)} - {Row}
 
