@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Hashable
+from itertools import takewhile
 from typing import Generic, TypeVar
 
 from attrs import define, field
@@ -87,9 +88,10 @@ class Waits:
     """Deadlines of parked receivers, grouped by the length of their wait.
 
     Within a group, receivers time out in the order in which they were parked. So a receiver costs
-    one entry of a dict, and only a group has an entry in the heap. That entry may be too early,
-    never too late: it is not updated when its first receiver is served. An empty group stays for
-    the next receiver with the same wait, until such groups are the majority.
+    one entry of a dict, which `Parked.unpark` removes, and only a group has an entry in the heap.
+    That entry may be too early, never too late: it is not updated when its first receiver is
+    served. An empty group stays for the next receiver with the same wait, until such groups are the
+    majority.
     """
 
     _groups: dict[float, dict[Parked, None]] = field(factory=dict, init=False)
@@ -110,11 +112,6 @@ class Waits:
         heapq.heappush(self._heads, (parked.until, wait))
         return True
 
-    def discard(self, parked: Parked) -> None:
-        """Remove a receiver if it is present."""
-        if parked.group is not None:
-            parked.group.pop(parked, None)
-
     def next(self) -> float | None:
         """Return a time before which no receiver times out, None without receivers."""
         while self._heads and not self._groups[self._heads[0][1]]:
@@ -127,9 +124,10 @@ class Waits:
         while self._heads and self._heads[0][0] <= now:
             _, wait = heapq.heappop(self._heads)
             group = self._groups[wait]
-            while group and (first := next(iter(group))).until <= now:
-                del group[first]
-                due.append(first)
+            over = list(takewhile(lambda parked: parked.until <= now, group))
+            for parked in over:
+                del group[parked]
+            due += over
             if group:
                 heapq.heappush(self._heads, (next(iter(group)).until, wait))
             else:

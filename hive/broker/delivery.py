@@ -15,16 +15,18 @@ from hive.broker.deadlines import Waits
 from hive.broker.effects import Grant, Notice
 from hive.broker.inboxes import Inbox
 from hive.broker.messages import MessageTable
+from hive.broker.notices import NoticePacing
 from hive.broker.sending import SendingRules
 from hive.broker.sessions import LEASE_EXPIRED, FutureSession, Parked, Session
+from hive.broker.turn_cap import TurnCap
 from hive.broker.values import Moment, Post
 from hive.config import Limits
-from hive.errors import HiveError
+from hive.errors import HiveError, UnknownNameError
 from hive.names import SYSTEM
 from hive.store import Kind, Message, MessageState, Step
 from hive.store.records import numbered
 from hive.store.schema import SYSTEM_SESSION
-from hive.wire.rows import Received
+from hive.wire.rows import Received, Stored
 
 FIRST_RETRY_DELAY, LONGEST_RETRY_DELAY = 1.0, 60.0
 """Seconds before a failed message is delivered again: after its first failure, and at most."""
@@ -47,7 +49,9 @@ class DeliveryRules:
             order in which they are committed, so no lease with a higher number was.
         table: The messages, their inboxes and sessions, and the effects of decisions.
         sending: The rules of sending, for messages of every kind.
+        pacing: Decides when notices of the daemon are sent.
         system: The session of the daemon's own messages.
+        turns: The turns that run, and the agents that wait for one.
         is_due_changed: Whether something may be due earlier than before; the caller of the rules
             looks at `delay` then.
     """
@@ -56,32 +60,133 @@ class DeliveryRules:
         self.limits = limits
         self.table = MessageTable()
         self.sending = SendingRules(self.table, limits)
+        self.pacing = NoticePacing(self.table, limits)
         self.system = FutureSession(SYSTEM, Kind.SYSTEM)
         self.system.number = SYSTEM_SESSION
         self.system.is_open = self.system.is_written = True
         self.is_due_changed = False
         self._waits = Waits()
+        self._last_parked = 0
         self._lease_due: float | None = None
+        self.turns = TurnCap(limits.turns)
+        self._is_giving = False
         self._last_lease = self.handed_over = numbered(epoch, 0)
 
     # Receivers
 
+    def pause_inbox(self, name: str, paused: bool, now: Moment) -> None:
+        """Stop the deliveries to a participant, or resume them.
+
+        At a pause its receivers are answered without messages. Its harness has cancelled them, so
+        the first message after the pause would be leased to a request without a client.
+        """
+        inbox = self.table.inbox(name)
+        if paused and not inbox.paused:
+            for session in self._sessions_of(name):
+                for parked in list(session.parked or ()):
+                    self._answer_empty(parked)
+        inbox.paused = paused
+        self._serve_participant(name, now)
+
+    def set_frozen(self, name: str, frozen: bool, now: Moment) -> None:
+        """Grant nothing to the sessions of a participant and end none of their leases, or go on.
+
+        Afterwards a lease has the time left that it had when the participant was frozen.
+        """
+        inbox = self.table.inbox(name)
+        if frozen:
+            inbox.frozen_at = now.loop if inbox.frozen_at is None else inbox.frozen_at
+            return
+        if inbox.frozen_at is None:
+            return
+        since, inbox.frozen_at = inbox.frozen_at, None
+        for session in self._sessions_of(name):
+            session.extend(since, now.loop)
+        self._lease_due, self.is_due_changed = now.loop, True  # look at the leases again
+        self._serve_participant(name, now)
+
+    def _serve_participant(self, name: str, now: Moment) -> None:
+        """Grant from an inbox, and from the queues that sessions of its participant wait for."""
+        inbox = self.table.inbox(name)
+        places = {name: inbox}
+        for session in self._sessions_of(name):
+            places.update((parked.inbox.name, parked.inbox) for parked in session.parked or ())
+        for place in places.values():
+            self._serve(place, now)
+
+    def _sessions_of(self, participant: str) -> list[Session]:
+        """Return the sessions of a participant, oldest first."""
+        return [each for each in self.table.sessions.values() if each.name == participant]
+
+    def set_limits(self, limits: Limits) -> None:
+        """Change the limits: they hold for the next decision, and what is stored stays."""
+        self.limits = self.pacing.limits = limits
+        self.sending.set_limits(limits)
+        self.turns.limit = limits.turns
+        self.turns.count_anew(self.table.sessions.values())
+
     def _serve(self, inbox: Inbox, now: Moment) -> None:
         if self.table.expiries.entries:
             self._expire(now)
-        while inbox.parked and (served := inbox.next_served()):
-            parked, taken = served
-            self._unpark(parked)
+        while (inbox.waiting or inbox.waiting_urgent) and (rank := inbox.next_rank()) is not None:
+            parked = inbox.receiver_of(rank)
+            if parked is None:
+                return
+            if self.turns.limit is not None and not self._may_take(parked.session, now):
+                continue  # it waits from now on, and is passed over
+            taken = inbox.take(parked)
+            if not taken:  # others have it, whose turn came first
+                return
+            parked.unpark()
             self._grant(parked, taken, now)
 
-    def _first_waiting(self, inbox: Inbox) -> Parked | None:
-        """Return the receiver of a new plain message, None if the message has to be queued."""
-        if not inbox.parked or inbox.ready or inbox.paused:
-            return None
-        for parked in inbox.parked:
-            if not parked.urgent and parked.is_waiting:
-                return parked
-        return None
+    def _may_take(self, session: Session, now: Moment) -> bool:
+        """Return whether an agent is in a turn or begins one; otherwise it waits for one."""
+        turns, inbox = self.turns, session.inbox
+        assert inbox is not None
+        if not turns.concerns(session) or turns.join(session):
+            return True
+        self.give_turns(now)  # others may have waited longer
+        if turns.join(session):
+            return True
+        if turns.has_room and not self._is_giving:
+            turns.begin(session.name)
+            inbox.waits = False
+            return turns.join(session)
+        turns.wait(session.name, now.wall)
+        inbox.waits = True
+        return False
+
+    def give_turns(self, now: Moment) -> None:
+        """Give the turns that are free to the agents that wait, the longest wait first.
+
+        One that waits and has no receiver at this moment is passed over, and keeps its place.
+        """
+        if self._is_giving:
+            return
+        self._is_giving = True
+        try:
+            while self._give_turn(now):
+                pass
+        finally:
+            self._is_giving = False
+
+    def _give_turn(self, now: Moment) -> bool:
+        """Give one turn; return False if there is none, or nobody can take it."""
+        turns = self.turns
+        turns.prune()
+        if not turns.has_room:
+            return False
+        for name in list(turns.waiting):
+            inbox = self.table.inbox(name)
+            receives = any(session.parked for session in self._sessions_of(name))
+            is_held = inbox.paused or inbox.frozen_at is not None
+            if not inbox.sessions or (receives and not is_held):
+                inbox.waits = False
+                turns.begin(name)
+                self._serve_participant(name, now)
+                return True
+        return False
 
     def _grant(
         self, parked: Parked, messages: list[Message], now: Moment, *, is_new: bool = False
@@ -112,40 +217,28 @@ class DeliveryRules:
             self._serve(self.table.inboxes[message.inbox], now)
 
     def _park(self, parked: Parked, wait: float, now: Moment) -> None:
-        parked.inbox.parked[parked] = None
-        session = parked.session
+        inbox, session = parked.inbox, parked.session
+        parked.waiting = waiting = inbox.waiting_urgent if parked.urgent else inbox.waiting
+        waiting[parked] = None
+        parked.number = self._last_parked = self._last_parked + 1
         if session.parked is None:
-            session.parked = [parked]
-        else:
-            session.parked.append(parked)
+            session.parked = {}
+        session.parked[parked] = None
         if self._waits.add(parked, wait, now.loop):
             self.is_due_changed = True
 
-    def _unpark(self, parked: Parked) -> None:
-        del parked.inbox.parked[parked]
-        self._waits.discard(parked)
-        assert parked.session.parked is not None
-        parked.session.parked.remove(parked)
-
     def _answer_empty(self, parked: Parked) -> None:
         """Unpark a receiver and answer it without messages."""
-        self.unpark(parked)
+        parked.unpark()
         nothing = Received(ok=True, messages=[])
         answer = (parked.session, parked.token, nothing, parked.ordered)
         self.table.effects.answers.append(answer)
-
-    def unpark(self, parked: Parked) -> bool:
-        """Unpark a receiver; return whether it was parked."""
-        if parked not in parked.inbox.parked:
-            return False
-        self._unpark(parked)
-        return True
 
     def unpark_all(self) -> list[Parked]:
         """Unpark all receivers and return them."""
         found = [parked for inbox in self.table.inboxes.values() for parked in inbox.parked]
         for parked in found:
-            self._unpark(parked)
+            parked.unpark()
         self._waits.clear()
         return found
 
@@ -159,6 +252,9 @@ class DeliveryRules:
             due.update((inbox.name, inbox) for inbox in self._end_leases(now))
         for inbox in due.values():
             self._serve(inbox, now)
+        if self.pacing.later:
+            for post in self.pacing.pop_due(now):
+                self.try_post(post, now)
         self.end_waits(now)
 
     def end_waits(self, now: Moment) -> None:
@@ -175,7 +271,12 @@ class DeliveryRules:
         """Return the seconds until `advance` may have something to do, None for never."""
         self.is_due_changed = False
         table = self.table
-        due = (table.deferred.delay(now.wall), table.expiries.delay(now.wall), self.wait_delay(now))
+        due = (
+            table.deferred.delay(now),
+            table.expiries.delay(now),
+            self.pacing.delay(now) if self.pacing.later else None,
+            self.wait_delay(now),
+        )
         lease = None if self._lease_due is None else max(0.0, self._lease_due - now.loop)
         return min((each for each in (*due, lease) if each is not None), default=None)
 
@@ -185,11 +286,13 @@ class DeliveryRules:
         A lease lasts for `lease_seconds` after it began, or after its session's last request,
         whichever is later. Both times only grow, and a session holds messages in the order of their
         leases. So the first lease of a session that has not expired gives the time of the next
-        check, and no message needs a timer.
+        check, and no message needs a timer. Those of a frozen participant are not looked at.
         """
         lasts, nearest = self.limits.lease_seconds, None
         over: list[tuple[Session, Message]] = []
         for session in self.table.sessions.values():
+            if session.inbox is not None and session.inbox.frozen_at is not None:
+                continue
             for message in session.held.values():
                 until = max(message.leased_loop, session.alive_at) + lasts
                 if until > now.loop:
@@ -206,10 +309,7 @@ class DeliveryRules:
     def _expire(self, now: Moment) -> None:
         """Expire the messages whose time to live has passed, and notify their senders."""
         table = self.table
-        first = table.expiries.next()
-        if first is None or first > now.wall:
-            return
-        for number in sorted(table.expiries.pop_due(now.wall)):
+        for number in sorted(table.expiries.pop_due(now)):
             message = table.messages[number]
             if message.state is _LEASED:
                 continue  # `expiries` has it again once it is returned
@@ -228,6 +328,11 @@ class DeliveryRules:
             return False
         self._end(message, MessageState.EXPIRED, why, now)
         return True
+
+    def discard(self, message: Message, why: str, now: Moment) -> None:
+        """Expire a message of any state; a lease of it ends."""
+        self.table.unassign(message, lost=why)
+        self._end(message, MessageState.EXPIRED, why, now)
 
     def _end(self, message: Message, state: MessageState, reason: str | None, now: Moment) -> None:
         if message.state is _PARKED:
@@ -284,14 +389,36 @@ class DeliveryRules:
 
     # Messages of the daemon
 
-    def try_post(self, post: Post, now: Moment) -> None:
-        """Send a message of the daemon; it is dropped if its recipient cannot take it."""
+    def try_post(self, post: Post, now: Moment) -> Stored | None:
+        """Send a message of the daemon, now or later.
+
+        If its recipient cannot take it, it is dropped, and the event log says so.
+
+        Returns:
+            The answer to the send; None if nothing was stored.
+        """
         try:
+            if not self.pacing.admit(post, now):
+                self.is_due_changed = True
+                return None
             stored = self.sending.post(self.system, post, now)
-        except HiveError:
-            return
+        except UnknownNameError:
+            return None
+        except HiveError as error:
+            dropped = self.pacing.record_dropped(post.posting.to, now)
+            if dropped is not None:
+                self.table.effects.notices.append(Notice.of_dropped(post, dropped, error))
+            return None
+        self._expire_replaced(now)
         for reached in stored.recipients:
             self._serve(self.table.inboxes[reached], now)
+        return stored
+
+    def _expire_replaced(self, now: Moment) -> None:
+        """Expire the messages that newer ones have superseded."""
+        replaced, self.sending.replaced = self.sending.replaced, []
+        for message, successor in replaced:
+            self._end(message, MessageState.EXPIRED, f"superseded by message {successor}", now)
 
     def notify_senders(self, now: Moment) -> None:
         """Notify the senders of messages that became dead letters since the last call, by id."""

@@ -17,6 +17,7 @@ from hive.broker.loop_guard import Circuit
 from hive.broker.sessions import Parked, Session, Stale, stale_error, why_ended
 from hive.broker.values import PRIORITIES, Post, Token, Value, event
 from hive.clock import rfc3339
+from hive.errors import HiveError
 from hive.store import Message, MessageKind, MessageState
 from hive.store.messages import Changes, Written, by_id, lease_values, update_values
 from hive.store.questions import Question, row_of
@@ -27,6 +28,9 @@ from hive.wire.rows import Delivery, Received
 
 _LEASED = MessageState.LEASED
 _PLAIN = MessageKind.MESSAGE
+
+REASON_MAX = 400
+"""Most characters of a participant's reason, or of a lost notice, in a notice."""
 
 
 @frozen
@@ -62,13 +66,27 @@ class Notice:
             "from": message.sender,
             "to": message.inbox,
             "attempts": message.attempts,
-            "reason": message.reason,
+            "reason": (message.reason or "")[:REASON_MAX],
         }
         return cls(EventKind.DEAD_LETTER, message.inbox, detail)
 
-    def post(self, to: str) -> Post:
-        """Return the message of `system` that has this notice."""
-        return event(to, self.kind.value, self.detail)
+    @classmethod
+    def of_dropped(cls, post: Post, count: int, error: HiveError) -> Notice:
+        """Return the notice about messages of the daemon that an inbox could not take.
+
+        Args:
+            post: The newest of them.
+            count: Their number since the last such notice.
+            error: Why it could not take the newest.
+        """
+        to = post.posting.to
+        what = post.posting.body[:REASON_MAX]
+        detail = {"to": to, "count": count, "newest": what, "reason": str(error)}
+        return cls(EventKind.NOTICE_DROPPED, to, detail)
+
+    def post(self, to: str, *, about: str | None = None) -> Post:
+        """Return the message of `system` that has this notice; for `about` see `event`."""
+        return event(to, self.kind.value, self.detail, about=about)
 
 
 class Grant(msgspec.Struct, eq=False):
@@ -209,20 +227,23 @@ class Effects(msgspec.Struct, eq=False):
             is_ack: Whether the request is an ack.
             ordered: Whether the answer is given in the order of requests.
         """
-        missing = [each.id for each in stale if each.why is None]
-        if not missing:
-            sentences = [f"message {each.id} {each.why}" for each in stale]
-            answer = stale_error(sentences) if sentences else done
-            self.answers.append((session, token, answer, ordered))
+        if not stale:
+            self.answers.append((session, token, done, ordered))
             return
+        session.charge_stale(len(stale))
 
-        def finish(rows: dict[int, Message]) -> Value:
-            whys = [
+        def finish(rows: Mapping[int, Message]) -> Value:
+            found = (
                 (each.id, each.why or why_ended(rows.get(each.id), session, lease, is_ack=is_ack))
                 for each in stale
-            ]
-            sentences = [f"message {number} {why}" for number, why in whys if why]
-            return stale_error(sentences) if sentences else done
+            )
+            whys = [(number, why) for number, why in found if why]
+            return stale_error(whys) if whys else done
+
+        missing = [each.id for each in stale if each.why is None]
+        if not missing:
+            self.answers.append((session, token, finish({}), ordered))
+            return
 
         self.ask_disk(session, token, by_id(missing), finish, ordered=ordered)
 
@@ -278,15 +299,10 @@ class Effects(msgspec.Struct, eq=False):
             raise
         return unclaimed
 
-    def refuse(self, error: Exception, unpark: Callable[[Parked], bool]) -> None:
-        """Answer everything with an error: the commit failed, or will not be tried.
-
-        Args:
-            error: The answer.
-            unpark: Unparks a receiver; returns whether it was parked.
-        """
+    def refuse(self, error: Exception) -> None:
+        """Answer everything with an error: the commit failed, or will not be tried."""
         for parked in self.acking:
-            if unpark(parked):
+            if parked.unpark():
                 parked.session.answer(parked.token, error, parked.ordered)
         for grant in self.grants:
             if not grant.parked.ordered:

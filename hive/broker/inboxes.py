@@ -20,6 +20,7 @@ from hive.names import (
     WITHOUT_INBOX,
     inbox_key,
     suggest,
+    unknown_participant,
 )
 from hive.store import Kind, Message, MessageState
 from hive.wire.rows import SkippedRow
@@ -54,6 +55,27 @@ class InboxCounts:
 
 
 @define(eq=False)
+class MailTotals:
+    """Messages of one participant since the daemon started; a commit that fails counts, too.
+
+    Attributes:
+        sent: Messages that it sent, each copy.
+        received: Messages that were stored for it.
+        delivered: Deliveries of its messages, repeated ones included.
+        acked: Its messages that were acked, or read without a lease.
+        expired: Its messages that expired, were superseded or withdrawn.
+        dead: Its messages that became dead letters.
+    """
+
+    sent: int = 0
+    received: int = 0
+    delivered: int = 0
+    acked: int = 0
+    expired: int = 0
+    dead: int = 0
+
+
+@define(eq=False)
 class Inbox:
     """The queue of one participant.
 
@@ -62,20 +84,29 @@ class Inbox:
         number: Its row on disk; 0 until its first message.
         recipients: A tuple of its name, for the answer to a send.
         kind: The kind of its participant; None while no participant has the name.
-        broadcast: Whether it receives broadcasts if its participant is a peer.
-        paused: Whether its messages are not delivered at present.
+        broadcast: Whether it receives broadcasts if it is that of a participant.
+        paused: Whether its messages are not delivered at present; its sessions are granted nothing
+            then, from work queues neither.
+        waits: Whether its participant waits for a turn, see `hive.broker.turn_cap`.
+        frozen_at: When its participant was frozen, in seconds of the loop; None unless it is. Its
+            sessions are granted nothing then, from work queues neither, and lose no lease.
         stored: Messages that are not leased; deferred and parked ones included.
         leased: Messages under a lease.
         size: Bytes of the bodies of both.
+        sent: Number of its messages by sender, in any state; none of 0.
+        sent_bytes: Bytes of their bodies by sender, for the same senders.
         ready: A heap of the deliverable messages: rank, id, message. Entries of messages that are
             no longer `stored` are removed when they reach the top.
-        parked: Parked receivers, in the order of their requests.
+        waiting: Parked receivers of any message, in the order of their requests.
+        waiting_urgent: Parked receivers of messages of high priority only, in the same order.
         sessions: Number of open sessions of its participant.
         last_seen: Wall time at which its participant was last connected, None for never.
         idle: Whether its participant is an agent whose desired state is `stopped`.
         tokens: Messages that its participant may send at once; None before its first. See
             `admission.spend`.
-        tokens_at: Time of `tokens`, in seconds of the loop.
+        room: Bytes of bodies that it may send at once.
+        tokens_at: Time of both, in seconds of the loop.
+        totals: What was sent, delivered and ended, for the metrics.
     """
 
     name: str
@@ -84,16 +115,23 @@ class Inbox:
     kind: Kind | None = None
     broadcast: bool = False
     paused: bool = False
+    waits: bool = False
+    frozen_at: float | None = None
     stored: int = 0
     leased: int = 0
     size: int = 0
+    sent: dict[str, int] = field(factory=dict, init=False)
+    sent_bytes: dict[str, int] = field(factory=dict, init=False)
     ready: list[tuple[int, int, Message]] = field(factory=list, init=False)
-    parked: dict[Parked, None] = field(factory=dict, init=False)
+    waiting: dict[Parked, None] = field(factory=dict, init=False)
+    waiting_urgent: dict[Parked, None] = field(factory=dict, init=False)
     sessions: int = 0
     last_seen: float | None = None
     idle: bool = False
     tokens: float | None = None
+    room: float = 0.0
     tokens_at: float = 0.0
+    totals: MailTotals = field(factory=MailTotals, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.recipients = (self.name,)
@@ -114,13 +152,32 @@ class Inbox:
         return self.kind is None and not self.unread
 
     @property
-    def has_receiver(self) -> bool:
-        """Whether a receiver waits for its messages, and it is not paused."""
-        return not self.paused and any(parked.is_waiting for parked in self.parked)
+    def parked(self) -> tuple[Parked, ...]:
+        """All parked receivers."""
+        return (*self.waiting, *self.waiting_urgent)
+
+    def receiver_of(self, rank: int) -> Parked | None:
+        """Return the first parked receiver of a message of this rank; None while it is paused."""
+        if self.paused:
+            return None
+        found = _first(self.waiting) if self.waiting else None
+        if rank > HIGH or not self.waiting_urgent:
+            return found
+        urgent = _first(self.waiting_urgent)
+        if found is None or urgent is None:
+            return found or urgent
+        return found if found.number < urgent.number else urgent
+
+    def rename(self, name: str) -> None:
+        """Change the inbox key."""
+        self.name = name
+        self.recipients = (name,)
 
     def clear(self) -> None:
         """Remove all messages; parked receivers stay parked."""
         self.ready.clear()
+        self.sent.clear()
+        self.sent_bytes.clear()
         self.stored = self.leased = self.size = 0
 
     def queue(self, message: Message) -> None:
@@ -144,18 +201,39 @@ class Inbox:
             heapq.heappop(ready)
         return taken
 
-    def next_served(self) -> tuple[Parked, list[Message]] | None:
-        """Return the first parked receiver that can get messages, with them; None without one."""
-        for parked in list(self.parked) if self.ready else ():
-            if parked.is_waiting and (taken := self.take(parked)):
-                return parked, taken
-        return None
+    def next_rank(self) -> int | None:
+        """Return the rank of the message that is delivered next; None without one."""
+        ready = self.ready
+        while ready and ready[0][2].state is not _STORED:
+            heapq.heappop(ready)
+        return ready[0][0] if ready else None
 
     def compact(self) -> None:
         """Remove the ended messages from the heap once they are more than half of it."""
         if len(self.ready) > 2 * self.stored + ENDED_KEPT:
             self.ready = [entry for entry in self.ready if entry[2].state is _STORED]
             heapq.heapify(self.ready)
+
+
+def _first(receivers: Iterable[Parked]) -> Parked | None:
+    """Return the first receiver that may be granted something and whose client still waits.
+
+    Those before it whose client has gone are unparked: so each is looked at once, and not for every
+    message. Those of a participant that is paused, is frozen or waits for a turn stay parked.
+    """
+    gone: list[Parked] = []
+    for parked in receivers:
+        home = parked.session.inbox
+        if home is not None and (home.paused or home.waits or home.frozen_at is not None):
+            continue
+        if parked.is_waiting:
+            break
+        gone.append(parked)
+    else:
+        parked = None
+    for each in gone:
+        each.unpark()
+    return parked
 
 
 Inboxes = Mapping[str, Inbox]
@@ -256,9 +334,7 @@ def resolve(to: str, inboxes: Inboxes) -> str:
         return name
     if name == MANAGER:
         raise UnknownNameError("nothing was stored: this hive has no manager")
-    raise UnknownNameError(
-        f"nothing was stored: no participant is named {to!r}{suggest(to, _known(inboxes))}"
-    )
+    raise unknown_participant(to, _known(inboxes))
 
 
 def _known(inboxes: Inboxes) -> Iterable[str]:
@@ -267,9 +343,7 @@ def _known(inboxes: Inboxes) -> Iterable[str]:
 
 
 def _receives_broadcasts(inbox: Inbox) -> bool:
-    if inbox.kind is Kind.PEER:
-        return inbox.broadcast
-    return inbox.kind in {Kind.AGENT, Kind.MANAGER}
+    return inbox.broadcast and inbox.kind in {Kind.AGENT, Kind.MANAGER, Kind.PEER}
 
 
 def _skipped(name: str, why: str) -> SkippedRow:

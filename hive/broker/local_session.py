@@ -11,18 +11,12 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from hive.broker.queries import MailQueries
 from hive.broker.service import BrokerService
 from hive.broker.sessions import FutureSession
-from hive.names import OPERATOR
 from hive.store import NO_ORIGIN, Kind, Origin
-from hive.wire import WAIT_MAX
 from hive.wire import agent as wire
 from hive.wire.enums import NackMode
 from hive.wire.rows import Delivery, Stored
-
-BATCH = 32
-"""Most messages that `OperatorMail` receives at once."""
 
 
 class LocalSession(FutureSession):
@@ -124,52 +118,3 @@ class LocalSession(FutureSession):
         await self.request(
             wire.Nack(id=id, mode=mode, delay_seconds=delay, reason=reason, lease=lease)
         )
-
-
-class OperatorMail:
-    """Sends as the operator; receives and acks its mail while a call waits for an answer.
-
-    Several calls may wait at once: one of them receives for all.
-
-    Args:
-        broker: The broker.
-        queries: Finds the receivers of a message, of which one must have sent its answer.
-    """
-
-    def __init__(self, broker: BrokerService, queries: MailQueries) -> None:
-        self._broker = broker
-        self._queries = queries
-        self._session: LocalSession | None = None
-        self._replies: dict[int, list[Delivery]] = {}
-        self._receiving = asyncio.Lock()
-
-    @property
-    def session(self) -> LocalSession:
-        """The operator's session; a new one after a restart of the broker."""
-        if self._session is None or not self._session.is_open:
-            self._session = LocalSession(self._broker, OPERATOR, Kind.OPERATOR)
-        return self._session
-
-    async def answer_to(self, message: int) -> str:
-        """Wait for the answer of a receiver of a message and return its body."""
-        seen = 0
-        while True:
-            replies = self._replies.get(message, [])
-            if len(replies) > seen:
-                seen, receivers = len(replies), await self._queries.receivers(message)
-                found = [each.body for each in replies if each.sender in receivers]
-                if found:
-                    return found[-1]
-            async with self._receiving:
-                if len(self._replies.get(message, [])) == seen:
-                    await self._receive()
-
-    async def _receive(self) -> None:
-        """Receive and ack messages; a `recv` and the record of its replies are one step."""
-        session = self.session
-        got = await session.recv(max=BATCH, wait=WAIT_MAX)
-        for delivery in got:
-            if delivery.in_reply_to is not None:
-                self._replies.setdefault(delivery.in_reply_to, []).append(delivery)
-        if got:
-            await session.ack([delivery.id for delivery in got])

@@ -21,6 +21,7 @@ from typing import NamedTuple
 from attrs import define, field
 
 from hive.clock import MINUTE
+from hive.quantities import counted
 from hive.store import Kind, Message
 from hive.store.messages import LINEAGE
 
@@ -89,6 +90,15 @@ class LoopGuard:
     def __attrs_post_init__(self) -> None:
         self._every = max(1, math.ceil(self.pair_rate / TIMES_MAX))
 
+    def set_limits(self, pair_rate: int, max_hops: int) -> None:
+        """Change the limits; with another rate, counts begin anew. Open circuits stay open."""
+        self.max_hops = max_hops
+        if pair_rate != self.pair_rate:
+            self.pair_rate = pair_rate
+            self._every = max(1, math.ceil(pair_rate / TIMES_MAX))
+            self._sent.clear()
+            self._room = PAIRS_KEPT
+
     def passes(self, sender: str, to: str, now: float) -> bool:
         """Count a message of a pair, unless it makes a loop; return whether it was counted.
 
@@ -119,10 +129,10 @@ class LoopGuard:
             now: Monotonic seconds.
         """
         if hops > self.max_hops:
-            return f"a chain of {hops} replies, and {self.max_hops} are allowed"
+            return f"a chain of {counted(hops, 'reply')}, the limit is {self.max_hops}"
         if self.passes(sender, to, now):
             return None
-        return f"each has sent the other {self.pair_rate} messages within a minute"
+        return f"each has sent the other {counted(self.pair_rate, 'message')} within a minute"
 
     def record_operator(self, name: str, now: float) -> None:
         """Restart the counts of a participant that the operator wrote to; `now` is monotonic."""

@@ -12,11 +12,21 @@ from typing import Any
 from hive.broker.inboxes import resolve
 from hive.broker.rules import Rules
 from hive.broker.sessions import Decide, Session
-from hive.broker.values import MarkRead, Moment, Post, RemoveInbox, Token, Value
-from hive.errors import BadRequestError
+from hive.broker.values import (
+    MarkRead,
+    Moment,
+    Notify,
+    Post,
+    PostWith,
+    RemoveInbox,
+    Token,
+    Value,
+)
+from hive.errors import BadRequestError, ConflictError, UnknownNameError
 from hive.names import GROUP_PREFIX, QUEUE_PREFIX, check_group_name, inbox_key
 from hive.store import Message, MessageKind, dead_letters, participants
 from hive.store.dead_letters import DeadLetterCriteria
+from hive.store.transaction import Committed
 from hive.wire import agent, host
 from hive.wire.agent import Posting
 
@@ -37,11 +47,12 @@ class MailAdmin:
             agent.Wake: self.wake,
             host.OperatorSend: self.send,
             host.Replay: self.replay,
-            host.Discard: self.discard,
             host.ResetLoop: self.reset_loop,
             host.ChangeGroup: self.change_group,
             host.RemoveQueue: self.remove_queue,
             MarkRead: self.mark_read,
+            Notify: self.notify,
+            PostWith: self.post_with,
             RemoveInbox: self.remove_inbox,
         }
 
@@ -58,6 +69,23 @@ class MailAdmin:
         posting = Posting(to=session.name, body=request.body)
         post = Post(posting, MessageKind.WAKE, request.label, request.transient)
         self._rules.post_and_answer(session, post, token, now)
+
+    def notify(self, session: Session, request: Notify, token: Token, now: Moment) -> None:
+        """Send a notice of the daemon, now or later."""
+        self._rules.try_post(request.post, now)
+        self._answer(session, token)
+
+    def post_with(self, session: Session, request: PostWith, token: Token, now: Moment) -> None:
+        """Send a message of the daemon together with another write: both are on disk, or neither.
+
+        Raises:
+            HiveError: Nothing was stored; the message has the reason.
+        """
+        self._rules.post(session, request.post, now)
+        # Without a savepoint: if it fails, so does the commit, and memory is read from disk again.
+        others = self._rules.table.effects.changes.others
+        others.append(lambda connection: Committed(request.also(connection)))
+        self._answer(session, token)
 
     def mark_read(self, session: Session, request: MarkRead, token: Token, now: Moment) -> None:
         """Ack messages that were read without a lease; answer with their number."""
@@ -87,20 +115,8 @@ class MailAdmin:
             self._rules.restore(messages, now)
             return {"ids": [message.id for message in messages]}
 
-        op = dead_letters.replay(_require_narrowed(dead_letter_filter(request, now.wall)), now.wall)
+        op = dead_letters.replay(require_narrowed(dead_letter_filter(request, now.wall)), now.wall)
         self._rules.table.effects.ask_disk(session, token, op, restored)
-
-    def discard(self, session: Session, request: host.Discard, token: Token, now: Moment) -> None:
-        """Expire dead letters; answer with their ids.
-
-        Raises:
-            BadRequestError: The request would select every dead letter.
-        """
-        op = dead_letters.discard(
-            _require_narrowed(dead_letter_filter(request, now.wall)), now.wall
-        )
-        effects = self._rules.table.effects
-        effects.ask_disk(session, token, op, lambda ids: {"ids": list(ids)})
 
     def reset_loop(
         self, session: Session, request: host.ResetLoop, token: Token, now: Moment
@@ -108,10 +124,17 @@ class MailAdmin:
         """Close the circuit of a pair and release its messages; answer with their number.
 
         Raises:
-            NotFoundError: The circuit is not open.
+            ConflictError: The circuit is not open.
+            UnknownNameError: Nor is there such a participant.
         """
         one, other = map(inbox_key, request.names)
-        self._answer(session, token, released=self._rules.reset_loop(one, other, now))
+        try:
+            released = self._rules.reset_loop(one, other, now)
+        except ConflictError:
+            for name in request.names:
+                resolve(name, self._rules.table.inboxes)
+            raise
+        self._answer(session, token, released=released)
 
     def change_group(
         self, session: Session, request: host.ChangeGroup, token: Token, now: Moment
@@ -119,12 +142,17 @@ class MailAdmin:
         """Add participants to a group, or remove them.
 
         Raises:
-            UnknownNameError: There is no participant of a name that is to be added.
+            UnknownNameError: There is no participant of a name that is to be added, or no member of
+                one that is to be removed; the error names all of those, and nothing is changed.
         """
         del now
         name = check_group_name(request.name.removeprefix(GROUP_PREFIX))
         add = [resolve(each, self._rules.table.inboxes) for each in request.add]
         remove = [inbox_key(each) for each in request.remove]
+        members = self._rules.sending.groups.get(name, frozenset())
+        if wrong := [each for each in remove if each not in members]:
+            names = " and ".join(map(repr, wrong))
+            raise UnknownNameError(f"nothing was done: '@{name}' has no member {names}")
 
         def changed(members: Mapping[str, frozenset[str]]) -> Value:
             self._rules.sending.groups = members
@@ -161,9 +189,14 @@ def dead_letter_filter(request: host.DeadLetterFilter, now: float) -> DeadLetter
     )
 
 
-def _require_narrowed(letters: DeadLetterCriteria) -> DeadLetterCriteria:
+def require_narrowed(letters: DeadLetterCriteria) -> DeadLetterCriteria:
+    """Require that a filter does not select everything.
+
+    Raises:
+        BadRequestError: It has no condition.
+    """
     if letters.is_everything:
-        raise BadRequestError("say which dead letters: by id, inbox, sender or age; never all")
+        raise BadRequestError("say which messages: by id, inbox, sender or age; never all")
     return letters
 
 

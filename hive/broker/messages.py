@@ -17,18 +17,25 @@ from collections.abc import Iterable
 
 from attrs import define, field
 
-from hive.broker.deadlines import Deadlines
 from hive.broker.effects import Effects
 from hive.broker.inboxes import Inbox
 from hive.broker.sessions import Session
 from hive.broker.values import Moment
-from hive.store import Message, MessageState, Receipt, Step, receipts
+from hive.broker.wall_deadlines import WallDeadlines
+from hive.store import Message, MessageKind, MessageState, Receipt, Step, receipts
 from hive.store.messages import insert_values
 
 _STORED, _LEASED, _ACKED = MessageState.STORED, MessageState.LEASED, MessageState.ACKED
+_REMINDER = MessageKind.REMINDER
 
 BODY_OVERHEAD = 256
 """Estimated bytes of a message in memory besides its body."""
+
+ENDED_KEPT = 8192
+"""Ids of ended messages that are kept apart in `MessageTable.ended`; about 1 MiB when all are."""
+
+Ended = tuple[int, str, str, int]
+"""Of a message that has ended: id, sender, inbox, number of the last session that leased it."""
 
 SupersedeKey = tuple[str, str, str]
 """Sender, inbox and supersede key."""
@@ -45,10 +52,17 @@ class MessageTable:
         messages: The messages by id.
         sessions: The open sessions by number.
         keyed: The messages with a supersede key, by sender, inbox and key, then by id.
-        deferred: Times at which deferred messages are due, in wall seconds.
-        expiries: Times at which unleased messages expire, in wall seconds.
+        deferred: Times at which deferred messages are due.
+        deferred_by: Number of the messages in `deferred` by the sender that deferred them, without
+            those that were delivered before, and without reminders; none of 0.
+        expiries: Times at which unleased messages expire.
+        expiries_here: Times at which messages that were sent in this life of the daemon expire, in
+            seconds of the loop, whether they are leased or not.
+        loaded_offset: Wall time less loop time when the messages were loaded.
         body_bytes: Bytes of the bodies in memory.
         numbers: The row of each inbox on disk, by name.
+        ended: Messages that ended lately, so that most replies to them need no lookup on disk. Each
+            is at the place of its id modulo `ENDED_KEPT`: a bounded map that needs no bookkeeping.
     """
 
     last_id: int = 0
@@ -57,10 +71,14 @@ class MessageTable:
     messages: dict[int, Message] = field(factory=dict, init=False)
     sessions: dict[int, Session] = field(factory=dict, init=False)
     keyed: dict[SupersedeKey, dict[int, Message]] = field(factory=dict, init=False)
-    deferred: Deadlines[int] = field(factory=Deadlines, init=False)
-    expiries: Deadlines[int] = field(factory=Deadlines, init=False)
+    deferred: WallDeadlines[int] = field(factory=WallDeadlines, init=False)
+    deferred_by: dict[str, int] = field(factory=dict, init=False)
+    expiries: WallDeadlines[int] = field(factory=lambda: WallDeadlines(needs_both=True), init=False)
+    expiries_here: dict[int, float] = field(factory=dict, init=False)
+    loaded_offset: float = field(default=0.0, init=False)
     body_bytes: int = field(default=0, init=False)
     numbers: dict[str, int] = field(factory=dict, init=False)
+    ended: list[Ended | None] = field(factory=lambda: [None] * ENDED_KEPT, init=False)
 
     def take_effects(self) -> Effects:
         """Return the effects since the last call, and begin new ones."""
@@ -81,17 +99,45 @@ class MessageTable:
             inbox.leased += 1
         else:
             inbox.stored += 1
+        sender = message.sender
+        if sender in inbox.sent:
+            inbox.sent[sender] += 1
+            inbox.sent_bytes[sender] += message.size
+        else:
+            inbox.sent[sender] = 1
+            inbox.sent_bytes[sender] = message.size
         self.messages[message.id] = message
         if message.body is not None:
             self.body_bytes += message.size + BODY_OVERHEAD
         if message.supersede_key is not None:
             self.keyed.setdefault(supersede_key_of(message), {})[message.id] = message
 
-    def put(self, message: Message, inbox: Inbox, sender: Session) -> None:
-        """Add a new message, stored or parked, with its row."""
+    def put(
+        self,
+        message: Message,
+        inbox: Inbox,
+        sender: Session,
+        now: Moment,
+        *,
+        is_delayed: bool = False,
+    ) -> None:
+        """Add a new message, stored or parked, with its row.
+
+        Args:
+            message: The message.
+            inbox: Its inbox.
+            sender: Who sends it.
+            now: This moment.
+            is_delayed: Whether it is deferred for some time, not until a time of the wall clock.
+        """
         self.add(message, inbox)
+        inbox.totals.received += 1
+        if sender.inbox is not None:
+            sender.inbox.totals.sent += 1
+        if message.expires_at is not None:
+            self.expiries_here[message.id] = now.loop + message.expires_at - now.wall
         if message.state is _STORED:
-            self._queue(message, inbox)
+            self._queue(message, inbox, now if is_delayed else None)
         self.ensure_rows(inbox, sender)
         self.effects.inserted.append(message)
         self.effects.changes.inserted_full += insert_values(message, inbox.number, sender.number)
@@ -114,6 +160,7 @@ class MessageTable:
         inbox = self.inboxes[message.inbox]
         inbox.stored -= 1
         inbox.leased += 1
+        inbox.totals.delivered += 1
         message.state = _LEASED
         message.attempts += 1
         message.deliveries += 1
@@ -148,16 +195,16 @@ class MessageTable:
         steps.append(Receipt(message.id, now.wall, step, message.attempts, message.session, reason))
         if not message.deliveries % receipts.TRIM_EVERY:
             self.effects.changes.crowded.append(message.id)
-        self._put_back(message, reason, not_before, counted=counted)
+        self._put_back(message, reason, not_before, now, counted=counted)
 
     def withdraw(self, message: Message) -> None:
         """Undo a lease whose message was not handed over."""
         gone = "its receiver had gone before it was delivered"
-        self._put_back(message, gone, None, counted=False)
+        self._put_back(message, gone, None, None, counted=False)
         message.deliveries -= 1
 
     def release(self, message: Message, now: Moment) -> None:
-        """Queue a parked message, as if a person had sent it now."""
+        """Queue a parked message, as if a person had sent it now; it may be deferred for longer."""
         parked = Receipt(message.id, message.sent_at, Step.PARKED, reason=message.reason)
         self.effects.changes.receipts += [
             parked,
@@ -166,6 +213,8 @@ class MessageTable:
         message.state = _STORED
         message.reason = None
         message.hops = 0
+        if message.not_before is not None and message.not_before <= now.wall:
+            message.not_before = None
         self._queue(message, self.inboxes[message.inbox])
         self.effects.changed[message.id] = message
 
@@ -179,6 +228,7 @@ class MessageTable:
         """End a leased message as acked."""
         inbox = self.inboxes[message.inbox]
         inbox.leased -= 1
+        inbox.totals.acked += 1
         self._remove(message, inbox)
         message.state = _ACKED
         message.ended_at = now.wall
@@ -195,11 +245,30 @@ class MessageTable:
         else:
             inbox.stored -= 1
         self._remove(message, inbox)
+        match state:
+            case MessageState.ACKED:
+                inbox.totals.acked += 1
+            case MessageState.EXPIRED:
+                inbox.totals.expired += 1
+            case MessageState.DEAD:
+                inbox.totals.dead += 1
         message.state = state
         message.ended_at = now.wall
         message.reason = reason
         inbox.compact()
         self.effects.changed[message.id] = message
+
+    def find_ended(self, number: int) -> Ended | None:
+        """Return what is known of a message that has ended; None if only the disk knows."""
+        found = self.ended[number % ENDED_KEPT]
+        return found if found is not None and found[0] == number else None
+
+    def rename_ended(self, old: str, new: str) -> None:
+        """Change the inbox of messages that ended lately."""
+        self.ended = [
+            (each[0], each[1], new, each[3]) if each is not None and each[2] == old else each
+            for each in self.ended
+        ]
 
     def holder(self, message: Message) -> Session | None:
         """Return the session of a message's last lease, if it is open."""
@@ -223,9 +292,10 @@ class MessageTable:
     def queue_deferred(self, now: Moment) -> list[Inbox]:
         """Queue the deferred messages that are due; return their inboxes."""
         woken = []
-        for number in self.deferred.pop_due(now.wall):
+        for number in self.deferred.pop_due(now):
             message = self.messages[number]
             inbox = self.inboxes[message.inbox]
+            self._count_deferred(message, -1)
             inbox.queue(message)
             woken.append(inbox)
         return woken
@@ -236,7 +306,9 @@ class MessageTable:
             message.body = None
             self.body_bytes -= message.size + BODY_OVERHEAD
 
-    def load(self, messages: Iterable[Message], last_id: int, numbers: dict[str, int]) -> None:
+    def load(
+        self, messages: Iterable[Message], last_id: int, numbers: dict[str, int], now: Moment
+    ) -> None:
         """Replace all messages by these, in the state that they have on disk.
 
         Effects are discarded, except answers.
@@ -244,10 +316,14 @@ class MessageTable:
         self.messages.clear()
         self.effects = Effects(answers=self.effects.answers)
         self.deferred.clear()
+        self.deferred_by.clear()
         self.expiries.clear()
+        self.expiries_here.clear()
+        self.loaded_offset = now.wall - now.loop
         self.keyed.clear()
         self.body_bytes = 0
         self.numbers = numbers
+        self.ended = [None] * ENDED_KEPT  # what ended in a failed commit may not be on disk
         for inbox in self.inboxes.values():
             inbox.clear()
             inbox.number = numbers.get(inbox.name, 0)
@@ -257,18 +333,32 @@ class MessageTable:
             self.add(message, inbox)
             if message.state is _STORED:
                 self._queue(message, inbox)
+                if message.not_before is not None:
+                    self._defer_loaded(message)
+
+    def _defer_loaded(self, message: Message) -> None:
+        assert message.not_before is not None
+        loop = message.not_before - self.loaded_offset
+        self.deferred.set(message.id, loop=loop, wall=message.not_before)
 
     def _remove(self, message: Message, inbox: Inbox) -> None:
-        number = message.id
+        number, sender = message.id, message.sender
         inbox.size -= message.size
+        inbox.sent[sender] -= 1
+        inbox.sent_bytes[sender] -= message.size
+        if not inbox.sent[sender]:
+            del inbox.sent[sender], inbox.sent_bytes[sender]
         del self.messages[number]
+        self.ended[number % ENDED_KEPT] = (number, message.sender, inbox.name, message.session)
         if message.body is not None:
             self.body_bytes -= message.size + BODY_OVERHEAD
             message.body = None
-        if message.not_before is not None:
+        if message.not_before is not None and number in self.deferred:
             self.deferred.discard(number)
+            self._count_deferred(message, -1)
         if message.expires_at is not None:
             self.expiries.discard(number)
+            self.expiries_here.pop(number, None)
         if message.supersede_key is not None:
             self._remove_key(message)
 
@@ -279,7 +369,13 @@ class MessageTable:
             del self.keyed[key]
 
     def _put_back(
-        self, message: Message, reason: str, not_before: float | None, *, counted: bool
+        self,
+        message: Message,
+        reason: str,
+        not_before: float | None,
+        now: Moment | None,
+        *,
+        counted: bool,
     ) -> None:
         inbox = self.inboxes[message.inbox]
         inbox.leased -= 1
@@ -289,16 +385,38 @@ class MessageTable:
         message.leased_at = message.in_turn_at = None
         message.not_before = not_before
         message.reason = reason
-        self._queue(message, inbox)
+        self._queue(message, inbox, now)
         self.effects.changed[message.id] = message
 
-    def _queue(self, message: Message, inbox: Inbox) -> None:
+    def _queue(self, message: Message, inbox: Inbox, delayed: Moment | None = None) -> None:
+        """Queue a message, or defer it; `delayed` is the moment at which a delay begins."""
         if message.expires_at is not None:
-            self.expiries.set(message.id, message.expires_at)
+            self._set_expiry(message.id, message.expires_at)
         if message.not_before is None:
             inbox.queue(message)
+        elif delayed is None:
+            self.deferred.set(message.id, wall=message.not_before)
+            self._count_deferred(message, 1)
         else:
-            self.deferred.set(message.id, message.not_before)
+            self.deferred.set(message.id, loop=delayed.loop + message.not_before - delayed.wall)
+            self._count_deferred(message, 1)
+
+    def _set_expiry(self, number: int, wall: float) -> None:
+        here = self.expiries_here.get(number)
+        if here is not None:
+            self.expiries.set(number, loop=here)
+        else:
+            self.expiries.set(number, loop=wall - self.loaded_offset, wall=wall)
+
+    def _count_deferred(self, message: Message, change: int) -> None:
+        """Count a message that its sender has deferred, or count it no longer."""
+        if message.deliveries or message.kind is _REMINDER:
+            return
+        count = self.deferred_by.get(message.sender, 0) + change
+        if count:
+            self.deferred_by[message.sender] = count
+        else:
+            del self.deferred_by[message.sender]
 
 
 def supersede_key_of(message: Message) -> SupersedeKey:

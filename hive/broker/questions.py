@@ -17,15 +17,15 @@ from collections.abc import Iterable, Mapping
 from textwrap import indent
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 
-from hive.broker.deadlines import Deadlines
 from hive.broker.effects import Notice
 from hive.broker.inboxes import resolve
 from hive.broker.messages import MessageTable
 from hive.broker.rules import Rules
 from hive.broker.sessions import Decide, Session
 from hive.broker.values import Moment, Post, Token
+from hive.broker.wall_deadlines import WallDeadlines
 from hive.clock import rfc3339
 from hive.errors import (
     BadRequestError,
@@ -50,6 +50,10 @@ OPEN_MAX = 50
 
 PENDING_MAX = 50
 """Most pending reminders of one participant."""
+
+ESCALATED_BYTES = 16 * 1024
+"""Most bytes of the message that escalates a question: the reserve of the operator's inbox for the
+daemon has room for many."""
 
 EXPIRED = "[expired]"
 """The answer to a question that has expired."""
@@ -80,11 +84,13 @@ class QuestionTable:
 
     table: MessageTable
     open: dict[int, Question] = field(factory=dict, init=False)
-    _overdue: Deadlines[int] = field(factory=Deadlines, init=False)
+    _overdue: WallDeadlines[int] = field(factory=lambda: WallDeadlines(needs_both=True), init=False)
 
-    def put(self, question: Question) -> None:
-        """Add a new question."""
-        self._hold(question)
+    def put(self, question: Question, now: Moment) -> None:
+        """Add a new question, which was asked at this moment."""
+        self.open[question.id] = question
+        if question.expires_at is not None:
+            self._overdue.set(question.id, loop=now.loop + question.expires_at - now.wall)
         self._write(question)
 
     def answer(self, question: Question, by: str, text: str, now: float) -> None:
@@ -96,40 +102,54 @@ class QuestionTable:
         """End a question as cancelled; `now` is wall seconds."""
         self._end(question, QuestionState.CANCELLED, by, now)
 
-    def pop_overdue(self, now: float) -> list[Question]:
+    def pop_overdue(self, now: Moment) -> list[Question]:
         """Change the state of every overdue question; return them, earliest first."""
         due = [self.open[number] for number in self._overdue.pop_due(now)]
         for question in due:
             state = WHEN_OVERDUE[question.on_expiry, question.target == OPERATOR]
             if state in ENDS:
-                self._end(question, state, None, now)
+                self._end(question, state, None, now.wall)
             else:
                 question.state = state
                 self._write(question)
         return due
 
-    def next_overdue(self) -> float | None:
-        """Return the wall time at which the next question is overdue, None for never."""
-        return self._overdue.next()
+    def delay(self, now: Moment) -> float | None:
+        """Return the seconds until the next question may be overdue, None for never."""
+        return self._overdue.delay(now)
 
     def asked_by(self, name: str) -> int:
         """Return the number of open questions that a participant has asked."""
         return sum(question.asker == name for question in self.open.values())
 
+    def held_by(self, name: str) -> list[int]:
+        """Return the ids of the held questions that a participant has asked."""
+        return [
+            question.id
+            for question in self.open.values()
+            if question.asker == name and question.state is QuestionState.HELD
+        ]
+
+    def rename(self, old: str, new: str) -> None:
+        """Change the name of a participant in the questions that it asked or is to answer."""
+        for question in self.open.values():
+            if old in {question.asker, question.target}:
+                question.asker = new if question.asker == old else question.asker
+                question.target = new if question.target == old else question.target
+                self._write(question)
+
     def load(self, found: Iterable[Question]) -> None:
-        """Replace all questions by these."""
+        """Replace all questions by these, which were read with the messages."""
         self.open.clear()
         self._overdue.clear()
         for question in found:
-            self._hold(question)
+            self.open[question.id] = question
+            wall = question.expires_at
+            if question.state is QuestionState.OPEN and wall is not None:
+                self._overdue.set(question.id, loop=wall - self.table.loaded_offset, wall=wall)
 
     def _write(self, question: Question) -> None:
         self.table.effects.questions[question.id] = question
-
-    def _hold(self, question: Question) -> None:
-        self.open[question.id] = question
-        if question.state is QuestionState.OPEN and question.expires_at is not None:
-            self._overdue.set(question.id, question.expires_at)
 
     def _end(self, question: Question, state: QuestionState, by: str | None, now: float) -> None:
         question.state = state
@@ -152,6 +172,7 @@ class QuestionRules:
         self._table = rules.table
         self.questions = QuestionTable(rules.table)
         self._reminders: dict[str, set[int]] = {}
+        self._escalated: dict[int, int] = {}
 
     def decisions(self) -> Mapping[type, Decide]:
         """Return the method that decides about each type of request."""
@@ -187,7 +208,7 @@ class QuestionRules:
             now.wall,
             expires,
         )
-        self.questions.put(question)
+        self.questions.put(question, now)
         self._answer(session, token, id=number)
 
     def _target(self, session: Session, request: wire.Ask) -> str:
@@ -195,7 +216,7 @@ class QuestionRules:
 
         Raises:
             BadRequestError: It is the asker's own inbox, or a work queue.
-            InboxFullError: The asker has too many open questions.
+            InboxFullError: The asker has too many open questions, or does not read the answers.
             UnknownNameError: There is no such participant.
         """
         to = request.to or OPERATOR
@@ -211,6 +232,8 @@ class QuestionRules:
                 f"{session.name!r} has {OPEN_MAX} open questions and {OPEN_MAX} are allowed; "
                 "nothing was stored: cancel some, or wait for answers"
             )
+        if session.inbox is not None and session.is_counted:
+            self._rules.pacing.require_read(session.inbox)
         return target
 
     def answer(
@@ -227,8 +250,9 @@ class QuestionRules:
         """
         question = self.questions.open.get(request.id)
         if question is None:
-            self._refuse_from_disk(session, token, _why_no_answer(request.id, session.kind))
+            self._refuse_from_disk(session, token, _why_no_answer(request.id, session))
             return
+        _require_party(question, request.id, session)
         if session.name != question.target and session.kind is not Kind.OPERATOR:
             raise NotAllowedError(
                 f"question {question.id} was put to {question.target!r}; only {question.target!r} "
@@ -246,8 +270,9 @@ class QuestionRules:
         """Cancel a question; if its target has read it already, notify the target."""
         question = self.questions.open.get(request.id)
         if question is None:
-            self._refuse_from_disk(session, token, _why_no_answer(request.id))
+            self._refuse_from_disk(session, token, _why_no_answer(request.id, session))
             return
+        _require_party(question, request.id, session)
         if question.asker != session.name:
             raise NotAllowedError(
                 f"question {question.id} is {question.asker!r}'s; only its asker may cancel it"
@@ -257,6 +282,21 @@ class QuestionRules:
             notice = _notice(EventKind.QUESTION_CANCELLED, question)
             self._rules.try_post(notice.post(question.target), now)
         self._answer(session, token)
+
+    def end_discarded(self, number: int, why: str, now: Moment) -> bool:
+        """End the open question of a message that the operator has discarded; answer its asker.
+
+        Returns:
+            Whether there was one.
+        """
+        question = self.questions.open.get(number)
+        if question is None:
+            return False
+        self.questions.cancel(question, OPERATOR, now.wall)
+        self._recall(question, f"question {number} was {why}", now)
+        posting = Posting(to=question.asker, body=f"[{why}]", in_reply_to=number)
+        self._rules.try_post(Post(posting, MessageKind.ANSWER), now)
+        return True
 
     # Reminders
 
@@ -316,11 +356,20 @@ class QuestionRules:
             )
         self._answer(session, token)
 
+    def rename(self, old: str, new: str) -> None:
+        """Change the name of a participant in its questions and reminders."""
+        self.questions.rename(old, new)
+        if old in self._reminders:
+            self._reminders[new] = self._reminders.pop(old)
+
     def load(self, found: Iterable[Question]) -> None:
         """Replace all questions by those on disk, and find the pending reminders."""
         self.questions.load(found)
         self._reminders.clear()
+        self._escalated.clear()
         for message in self._table.messages.values():
+            if message.kind is MessageKind.QUESTION and message.in_reply_to in self.questions.open:
+                self._escalated[message.in_reply_to] = message.id
             if message.kind is MessageKind.REMINDER and message.id in self._table.deferred:
                 self._reminders.setdefault(message.inbox, set()).add(message.id)
 
@@ -328,7 +377,7 @@ class QuestionRules:
 
     def advance(self, now: Moment) -> None:
         """Change the state of overdue questions, and send what follows from that."""
-        for question in self.questions.pop_overdue(now.wall):
+        for question in self.questions.pop_overdue(now):
             match question.state:
                 case QuestionState.EXPIRED:
                     self._expire(question, now)
@@ -339,8 +388,7 @@ class QuestionRules:
 
     def delay(self, now: Moment) -> float | None:
         """Return the seconds until `advance` has something to do, None for never."""
-        due = self.questions.next_overdue()
-        return None if due is None else max(0.0, due - now.wall)
+        return self.questions.delay(now)
 
     def _expire(self, question: Question, now: Moment) -> None:
         posting = Posting(to=question.asker, body=EXPIRED, in_reply_to=question.id)
@@ -349,29 +397,29 @@ class QuestionRules:
         self._notify(_notice(EventKind.QUESTION_EXPIRED, question))
 
     def _escalate(self, question: Question, now: Moment) -> None:
-        text = escalated_text(question, self._rules.limits.body_bytes)
+        most = min(ESCALATED_BYTES, self._rules.limits.body_bytes)
+        text = escalated_text(question, most)
         posting = Posting(to=OPERATOR, body=text, in_reply_to=question.id)
-        self._rules.try_post(Post(posting, MessageKind.QUESTION), now)
+        stored = self._rules.try_post(Post(posting, MessageKind.QUESTION), now)
+        if stored is not None and isinstance(stored.id, int):
+            self._escalated[question.id] = stored.id
         self._notify(_notice(EventKind.QUESTION_ESCALATED, question))
 
     def _hold(self, question: Question, now: Moment) -> None:
         notice = _notice(EventKind.QUESTION_HELD, question)
         self._notify(notice)
+        held = self.questions.held_by(question.asker)
+        if len(held) > 1:
+            notice = evolve(notice, detail={**notice.detail, "held": held})
         for name in dict.fromkeys((question.asker, OPERATOR)):
-            self._rules.try_post(notice.post(name), now)
+            self._rules.try_post(notice.post(name, about=question.asker), now)
 
     def _notify(self, notice: Notice) -> None:
         self._table.effects.notices.append(notice)
 
     def _recall(self, question: Question, why: str, now: Moment) -> bool:
         """Expire the unleased messages that carry a question; return whether there was one."""
-        numbers = [question.id]
-        if question.on_expiry is OnExpiry.ESCALATE:
-            numbers += [
-                message.id
-                for message in self._table.messages.values()
-                if message.kind is MessageKind.QUESTION and message.in_reply_to == question.id
-            ]
+        numbers = (question.id, self._escalated.pop(question.id, 0))
         taken = [self._rules.recall(number, why, now) for number in numbers]
         return any(taken)
 
@@ -430,16 +478,29 @@ def why_closed(question: Question) -> str:
     return f"question {question.id} was {question.state.value} by {question.ended_by!r} at {when}"
 
 
-def _why_no_answer(number: int, kind: Kind | None = None) -> Op[HiveError]:
-    shows = "'hive-c0re questions'" if kind is Kind.OPERATOR else "'loose_ends'"
-
+def _why_no_answer(number: int, session: Session) -> Op[HiveError]:
     def look(connection: Any) -> HiveError:
         found = one(number)(connection)
-        if found is None:
-            return NotFoundError(f"there is no question {number}; {shows} shows those open")
-        return ConflictError(why_closed(found))
+        try:
+            return ConflictError(why_closed(_require_party(found, number, session)))
+        except NotFoundError as error:
+            return error
 
     return look
+
+
+def _require_party(question: Question | None, number: int, session: Session) -> Question:
+    """Require that a session may know of a question: its asker, its target, the operator.
+
+    Raises:
+        NotFoundError: It may not, or there is none; the error does not say which.
+    """
+    is_operator = session.kind is Kind.OPERATOR
+    if question is None or not (is_operator or session.name in (question.asker, question.target)):
+        shows = "'hive-c0re questions'" if is_operator else "'loose_ends'"
+        whose = "" if is_operator else f" to or from {session.name!r}"
+        raise NotFoundError(f"there is no question {number}{whose}; {shows} shows those open")
+    return question
 
 
 def _notice(kind: EventKind, question: Question) -> Notice:
@@ -470,13 +531,16 @@ def _why_not_cancelled(request: wire.Cancel, name: str) -> Op[HiveError]:
 
 
 def _require_own(message: Message | None, request: wire.Cancel, name: str) -> None:
-    """Require that a message is of the kind that is to be cancelled, and the participant's own."""
-    what = request.kind.value
+    """Require that a message is of the kind that is to be cancelled, and the participant's own.
+
+    Raises:
+        NotFoundError: It is not, or there is none; the error does not say which.
+        BadRequestError: It is an own question.
+    """
     is_reminder = message is not None and message.kind is MessageKind.REMINDER
-    if message is None or is_reminder != (request.kind is CancelKind.REMINDER):
-        raise NotFoundError(f"there is no {what} {request.id}")
-    owner = message.inbox if is_reminder else message.sender
-    if owner != name:
-        raise NotAllowedError(f"{what} {message.id} is not yours; only its owner may cancel it")
+    owner = message and (message.inbox if is_reminder else message.sender)
+    is_of_kind = is_reminder == (request.kind is CancelKind.REMINDER)
+    if message is None or owner != name or not is_of_kind:
+        raise NotFoundError(f"{name!r} has no {request.kind.value} {request.id} to cancel")
     if message.kind is MessageKind.QUESTION:
         raise BadRequestError(f"message {message.id} is a question; cancel it with kind 'question'")

@@ -18,18 +18,21 @@ from hive.broker.inboxes import Inbox, resolve
 from hive.broker.sessions import (
     COUNTED,
     DAEMON_ENDED,
+    PARKED_MAX,
     REQUEUED,
     SESSION_ENDED,
     Decide,
     Parked,
     Session,
     Stale,
+    too_many_parked,
     why_not_held,
 )
-from hive.broker.values import Moment, Post, RemoveInbox, Token
+from hive.broker.values import NORMAL, Moment, Post, RemoveInbox, Token
 from hive.config import Limits
-from hive.errors import ConflictError, NotFoundError, UnknownNameError
+from hive.errors import ConflictError, UnknownNameError
 from hive.names import OPERATOR, QUEUE_PREFIX, check_group_name, suggest
+from hive.quantities import counted
 from hive.store import (
     Desired,
     Kind,
@@ -84,14 +87,17 @@ class Rules(DeliveryRules):
         name: str,
         kind: Kind,
         *,
-        broadcast: bool = False,
+        broadcast: bool | None = None,
         last_seen: float | None = None,
         idle: bool = False,
     ) -> None:
-        """Add an inbox; the messages that are stored under its name are its own."""
+        """Add an inbox; the messages that are stored under its name are its own.
+
+        Without `broadcast`, an agent receives broadcasts and a peer does not.
+        """
         inbox = self.table.inbox(name)
         inbox.kind = kind
-        inbox.broadcast = broadcast
+        inbox.broadcast = kind is not Kind.PEER if broadcast is None else broadcast
         inbox.last_seen = last_seen if inbox.last_seen is None else inbox.last_seen
         inbox.idle = idle
 
@@ -104,6 +110,7 @@ class Rules(DeliveryRules):
             last_seen=record.last_seen,
             idle=record.desired is Desired.STOPPED and record.kind is not Kind.PEER,
         )
+        self.set_frozen(record.name, record.frozen_at is not None, now)
         self.pause_inbox(record.name, record.paused, now)
 
     def remove_inbox(self, request: RemoveInbox, now: Moment) -> None:
@@ -120,7 +127,7 @@ class Rules(DeliveryRules):
         inbox = table.inbox(resolve(request.name, table.inboxes))
         if inbox.unread and not (request.force or request.purge):
             raise ConflictError(
-                f"{inbox.name!r} has {inbox.unread} unread messages; "
+                f"{inbox.name!r} has {counted(inbox.unread, 'unread message')}; "
                 "let it read them, or force its removal and they stay for its return"
             )
         for session in self._sessions_of(inbox.name):
@@ -130,12 +137,6 @@ class Rules(DeliveryRules):
             self._purge(inbox.name, "its inbox was purged", now)
         if inbox.is_unused:
             del table.inboxes[inbox.name]
-
-    def pause_inbox(self, name: str, paused: bool, now: Moment) -> None:
-        """Stop the deliveries from an inbox, or resume them."""
-        inbox = self.table.inbox(name)
-        inbox.paused = paused
-        self._serve(inbox, now)
 
     def open_session(self, session: Session, now: Moment) -> None:
         """Add a session and number it."""
@@ -162,10 +163,6 @@ class Rules(DeliveryRules):
             self._return(message, SESSION_ENDED, now)
         for name in dict.fromkeys([inbox.name, *(message.inbox for message in held.values())]):
             self._serve(self.table.inbox(name), now)
-
-    def _sessions_of(self, participant: str) -> list[Session]:
-        """Return the sessions of a participant, oldest first."""
-        return [each for each in self.table.sessions.values() if each.name == participant]
 
     # Sending
 
@@ -194,16 +191,17 @@ class Rules(DeliveryRules):
             or request.supersede_key is not None
             or table.expiries.entries
             or self.sending.guard.tripped
+            or self.turns.limit is not None
         ):
             self.post_and_answer(session, Post(request), token, now)
             return
         size = admission.size_of(request.body, limits)
-        admission.require_room(inbox, size, limits, is_counted=True)
-        admission.spend(sender, limits.rate, now.loop)
+        admission.require_room(inbox, session.name, size, limits)
+        admission.spend(sender, size, limits, now.loop)
         if sender is not inbox and not self.sending.guard.passes(
             session.name, inbox.name, now.loop
         ):
-            admission.give_back(sender)
+            admission.give_back(sender, size)
             self.post_and_answer(session, Post(request), token, now)
             return
         number = table.last_id = table.last_id + 1
@@ -220,11 +218,13 @@ class Rules(DeliveryRules):
         if not (inbox.number and session.is_written):
             table.ensure_rows(inbox, session)
         table.add(message, inbox)
-        parked = self._first_waiting(inbox)
+        sender.totals.sent += 1
+        inbox.totals.received += 1
+        parked = None if inbox.ready else inbox.receiver_of(NORMAL)
         if parked is None:
             inbox.queue(message)
         else:
-            self._unpark(parked)
+            parked.unpark()
             self._grant(parked, [message], now, is_new=True)
         effects = table.effects
         effects.changes.inserted += (
@@ -287,11 +287,8 @@ class Rules(DeliveryRules):
 
     def _follow_up(self, now: Moment) -> None:
         """Expire superseded messages, and notify the pairs whose circuit has opened."""
-        sending = self.sending
-        replaced, sending.replaced = sending.replaced, []
-        for message, successor in replaced:
-            self._end(message, MessageState.EXPIRED, f"superseded by message {successor}", now)
-        tripped, sending.tripped = sending.tripped, []
+        self._expire_replaced(now)
+        tripped, self.sending.tripped = self.sending.tripped, []
         for circuit in tripped:
             notice = Notice.of_loop(circuit)
             self.table.effects.notices.append(notice)
@@ -302,17 +299,18 @@ class Rules(DeliveryRules):
         """Close the circuit of a pair and queue its messages, in order; return their number.
 
         Raises:
-            NotFoundError: The circuit is not open.
+            ConflictError: The circuit is not open.
         """
         circuit = self.sending.guard.reset(one, other)
         if circuit is None:
-            raise NotFoundError(f"{one!r} and {other!r} may talk: their circuit is not tripped")
+            raise ConflictError(f"{one!r} and {other!r} may talk: their circuit is not open")
         for message in circuit.parked.values():
             self.table.release(message, now)
             self.sending.threads.reset_hops(message.id)
         detail = {"pair": list(circuit.pair), "released": len(circuit.parked)}
         notice = Notice(EventKind.LOOP_RESET, circuit.pair[0], detail)
         self.table.effects.notices.append(notice)
+        self.is_due_changed = True
         for name in circuit.pair:
             self._serve(self.table.inbox(name), now)
         return len(circuit.parked)
@@ -333,16 +331,21 @@ class Rules(DeliveryRules):
         The messages are those of the session's participant, or of a work queue.
 
         Raises:
+            ConflictError: It may wait, and the session has `PARKED_MAX` parked receivers.
             UnknownNameError: There is no such queue.
         """
-        inbox, wait = session.inbox, request.wait_seconds
+        inbox = home = session.inbox
+        wait = request.wait_seconds
         assert inbox is not None
+        assert home is not None
+        if wait and session.parked and len(session.parked) >= PARKED_MAX:
+            raise too_many_parked(session)
         if request.queue is not None:
             inbox = self._queue(request.queue)
         if request.ack:
             stale = self._ack(session, request.ack, None, now)
             if stale:
-                # Repeating an ack is not an error, but only the disk can tell; so this `recv` gets
+                # Repeating an ack is not an error, but only the disk knows; so this `recv` gets
                 # no messages, and the receiver repeats it.
                 nothing = Received(ok=True, messages=[])
                 self.table.effects.answer_stale(session, token, stale, nothing, ordered=not wait)
@@ -352,7 +355,10 @@ class Rules(DeliveryRules):
         parked = Parked(
             session, token, inbox, request.max, request.urgent, not wait, request.max_bytes
         )
-        if inbox.ready and (taken := inbox.take(parked)):
+        is_free = not home.paused and home.frozen_at is None
+        if inbox.ready and is_free and self.turns.limit is not None:
+            is_free = self._may_take(session, now)
+        if inbox.ready and is_free and (taken := inbox.take(parked)):
             self._grant(parked, taken, now)
         elif wait and request.max:
             self._park(parked, wait, now)
@@ -390,18 +396,18 @@ class Rules(DeliveryRules):
         A message is held if it is leased to this session, or under the given lease.
         """
         table, held = self.table, session.held
-        stale: list[Stale] = []
+        stale: dict[int, Stale] = {}
         for number in ids:
             message = held.pop(number, None) if lease is None else None
             if message is None:
-                found = self._held(session, number, lease)
+                found = stale.get(number) or self._held(session, number, lease)
                 if isinstance(found, Stale):
-                    stale.append(found)
+                    stale[number] = found
                     continue
                 message = found
                 table.unassign(message)
             table.ack(message, now)
-        return list({each.id: each for each in stale}.values()) if stale else stale
+        return list(stale.values()) if stale else []
 
     def ack_turn(self, session: Session, request: wire.AckTurn, token: Token, now: Moment) -> None:
         """Ack all messages that were handed over to a session; the answer names those it lost.
@@ -501,9 +507,10 @@ class Rules(DeliveryRules):
         """
         inbox = self._queue(name)
         if inbox.unread and not force:
+            held = counted(inbox.unread, "message")
             raise ConflictError(
-                f"the queue {name!r} holds {inbox.unread} messages, {inbox.leased} in work; "
-                "let them be done, or force its removal and they become dead letters"
+                f"the queue {name!r} holds {held}, {inbox.leased} in work; let them be done, or "
+                f"'hive-c0re remove-queue {name} --force' makes them dead letters"
             )
         ended = self._purge(inbox.name, "its queue was removed", now)
         self._remove_queue(name)
@@ -531,7 +538,7 @@ class Rules(DeliveryRules):
         """Remove a queue without messages; its parked receivers are answered without any."""
         del self.queues[name]
         inbox = self.table.inboxes.pop(QUEUE_PREFIX + name)
-        for parked in list(inbox.parked):
+        for parked in inbox.parked:
             self._answer_empty(parked)
 
     def _queue(self, name: str) -> Inbox:
@@ -559,7 +566,7 @@ class Rules(DeliveryRules):
             session.is_written = False
         for name in self.queues.keys() - set(found.queues):
             self._remove_queue(name)
-        table.load(found.rows, found.last_id, dict(found.inboxes))
+        table.load(found.rows, found.last_id, dict(found.inboxes), now)
         self.sending.load(found)
         for name in found.queues:
             self.add_queue(name)
@@ -567,6 +574,8 @@ class Rules(DeliveryRules):
             self._ensure_inbox(message)
             if message.state is _LEASED:
                 self._resume(message, now)
+        table.queue_deferred(now)
+        self.turns.count_anew(table.sessions.values())
         for inbox in list(table.inboxes.values()):
             self._serve(inbox, now)
         self.is_due_changed = True

@@ -12,6 +12,7 @@ from attrs import define, field
 from msgspec import UNSET
 
 from hive.broker import admission
+from hive.broker.dedupe_keys import DedupeKeys
 from hive.broker.inboxes import Inbox, is_single, recipients, resolve
 from hive.broker.loop_guard import Circuit, LoopGuard, ThreadPosition, Threads
 from hive.broker.messages import MessageTable, supersede_key_of
@@ -41,14 +42,20 @@ class SendingRules:
     groups: Mapping[str, frozenset[str]] = field(factory=dict)
     replaced: list[tuple[Message, int]] = field(factory=list, init=False)
     tripped: list[Circuit] = field(factory=list, init=False)
-    keys: admission.DedupeKeys = field(init=False)
+    keys: DedupeKeys = field(init=False)
     guard: LoopGuard = field(init=False)
     threads: Threads = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.keys = admission.DedupeKeys(self.limits.dedupe_window)
+        self.keys = DedupeKeys(self.limits.dedupe_window, self.limits.dedupe_keys)
         self.guard = LoopGuard(self.limits.pair_rate, self.limits.max_hops)
         self.threads = Threads(self.table.messages)
+
+    def set_limits(self, limits: Limits) -> None:
+        """Change the limits; what is stored stays."""
+        self.limits = limits
+        self.keys.window, self.keys.most = limits.dedupe_window, limits.dedupe_keys
+        self.guard.set_limits(limits.pair_rate, limits.max_hops)
 
     def post(self, session: Session, post: Post, now: Moment) -> Stored:
         """Store a message in the inboxes of its recipients.
@@ -61,13 +68,15 @@ class SendingRules:
             before = self.keys.find(session.name, key, now.wall)
             if before is not None:
                 return before
+            if session.is_counted:
+                self.keys.require_room(session.name, now.wall)
         stored = self._post_counted(session, post, now)
         if key is not None and stored.id is not UNSET:
             self.keys.record(session.name, key, stored, now.wall)
         return stored
 
     def may_reply(self, session: Session, answered: int) -> bool:
-        """Return whether a session may reply to a message; False if only the disk can tell.
+        """Return whether a session may reply to a message; False if only the disk knows.
 
         A participant may reply to what it sent, what came to its inbox, and what it took from a
         work queue; the operator and the daemon, to any message.
@@ -79,15 +88,20 @@ class SendingRules:
         if not session.is_counted:
             return True
         message = table.messages.get(answered)
-        if message is None:
-            if 0 < answered <= table.last_id:
-                return False
-        elif name in (message.inbox, message.sender):
+        if message is not None:
+            sender, inbox, number = message.sender, message.inbox, message.session
+        elif (ended := table.find_ended(answered)) is not None:
+            _, sender, inbox, number = ended
+        elif 0 < answered <= table.last_id:
+            return False
+        else:
+            raise admission.no_message_error(answered, name)
+        if name in (sender, inbox):
             return True
-        elif message.inbox.startswith(QUEUE_PREFIX):
-            holder = table.holder(message)
-            return holder is not None and holder.name == name
-        raise admission.no_message_error(answered, name)
+        if not inbox.startswith(QUEUE_PREFIX):
+            raise admission.no_message_error(answered, name)
+        holder = table.sessions.get(number)
+        return holder is not None and holder.name == name
 
     def is_repeat(self, session: Session, post: Post, now: Moment) -> bool:
         """Return whether a message with the dedupe key of this one is stored already."""
@@ -112,13 +126,13 @@ class SendingRules:
         """
         sender = session.inbox
         assert sender is not None
-        admission.spend(sender, self.limits.rate, now.loop)
+        admission.spend(sender, 0, self.limits, now.loop)
 
         def reply(found: Parties | None) -> Value | None:
             is_party = found and session.name in {found.sender, *found.receivers}
             if not is_party or not session.is_open:
                 return admission.no_message_error(answered, session.name)
-            admission.give_back(sender)
+            admission.give_back(sender, 0)
             try:
                 stored = post()
             except HiveError as error:
@@ -142,12 +156,15 @@ class SendingRules:
         """Store a message; it counts against the rate of its sender if it was stored."""
         if not session.is_counted or session.inbox is None:
             return self._distribute(session, post, now)
-        admission.spend(session.inbox, self.limits.rate, now.loop)
+        size = admission.size_of(post.posting.body, self.limits)
+        admission.spend(session.inbox, size, self.limits, now.loop)
         try:
-            return self._distribute(session, post, now)
+            stored = self._distribute(session, post, now)
         except HiveError:
-            admission.give_back(session.inbox)
+            admission.give_back(session.inbox, size)
             raise
+        session.inbox.room -= size * max(0, len(stored.recipients) - 1)
+        return stored
 
     def _distribute(self, session: Session, post: Post, now: Moment) -> Stored:
         posting = post.posting
@@ -158,7 +175,12 @@ class SendingRules:
             post,
             admission.size_of(posting.body, self.limits),
             self.threads.of_reply(posting.in_reply_to, _author_kind(session, post)),
+            _due(posting, now),
         )
+        if posting.not_before is not None and not posting.delay_seconds:
+            admission.require_to_come(posting.not_before, now.wall)
+        if admitted.due is not None:
+            admission.require_horizon(admitted.due, now.wall, self.limits)
         admission.require_sent(posting.in_reply_to, self.table.last_id)
         if is_single(posting.to):
             return self._deliver(admitted, now)
@@ -168,7 +190,7 @@ class SendingRules:
         inboxes = self.table.inboxes
         inbox = inboxes[resolve(admitted.post.posting.to, inboxes)]
         self._require_room(inbox, admitted)
-        if admitted.post.transient and not inbox.has_receiver:
+        if not admitted.is_wanted(inbox):
             return Stored(ok=True, id=UNSET, recipients=())
         message = self._store(admitted, inbox, now)
         return Stored(ok=True, id=message.id, recipients=inbox.recipients, parked=message.reason)
@@ -191,7 +213,7 @@ class SendingRules:
                 refused.append(error)
                 skipped.append(SkippedRow(name=name, reason=str(error)))
                 continue
-            if not admitted.post.transient or inbox.has_receiver:
+            if admitted.is_wanted(inbox):
                 stored.append(self._store(admitted, inbox, now))
         if refused and not stored:
             raise refused[0]
@@ -204,8 +226,14 @@ class SendingRules:
         )
 
     def _require_room(self, inbox: Inbox, admitted: _AdmittedMessage) -> None:
-        counted = _author_kind(admitted.session, admitted.post) in COUNTED
-        admission.require_room(inbox, admitted.size, self.limits, is_counted=counted)
+        session, size, limits = admitted.session, admitted.size, self.limits
+        if not session.is_counted:
+            admission.require_reserve(inbox, session.kind, size, limits)
+            return
+        admission.require_room(inbox, admitted.sender, size, limits)
+        if admitted.due is not None and admitted.post.kind is not MessageKind.REMINDER:
+            deferred = self.table.deferred_by.get(session.name, 0)
+            admission.require_deferrable(session.name, deferred, limits)
 
     def _store(self, admitted: _AdmittedMessage, inbox: Inbox, now: Moment) -> Message:
         self.table.last_id += 1
@@ -214,7 +242,8 @@ class SendingRules:
         self._check_loop(message, inbox, now)
         if message.supersede_key is not None:
             self._replace(message)
-        self.table.put(message, inbox, admitted.session)
+        is_delayed = bool(admitted.post.posting.delay_seconds)
+        self.table.put(message, inbox, admitted.session, now, is_delayed=is_delayed)
         return message
 
     def _replace(self, message: Message) -> None:
@@ -249,6 +278,17 @@ class _AdmittedMessage:
     post: Post
     size: int
     position: ThreadPosition
+    due: float | None
+
+    @property
+    def sender(self) -> str:
+        """Its sender as the message has it."""
+        return REMINDER if self.post.kind is MessageKind.REMINDER else self.session.name
+
+    def is_wanted(self, inbox: Inbox) -> bool:
+        """Return whether it is stored there: a transient one only if a receiver waits for it."""
+        rank = RANKS[self.post.posting.priority]
+        return not self.post.transient or inbox.receiver_of(rank) is not None
 
     def message(self, number: int, inbox: str, now: float) -> Message:
         """Return the copy for one inbox; `now` is wall seconds."""
@@ -256,7 +296,7 @@ class _AdmittedMessage:
         return Message(
             number,
             inbox,
-            REMINDER if post.kind is MessageKind.REMINDER else self.session.name,
+            self.sender,
             _author_kind(self.session, post),
             post.kind if posting.to != EVERYONE else MessageKind.BROADCAST,
             self.size,
@@ -266,7 +306,7 @@ class _AdmittedMessage:
             post.label,
             self.position.thread,
             RANKS[posting.priority],
-            _due(posting, now),
+            self.due,
             None if posting.ttl_seconds is None else now + posting.ttl_seconds,
             posting.dedupe_key,
             posting.supersede_key,
@@ -280,7 +320,7 @@ def _author_kind(session: Session, post: Post) -> Kind:
     return Kind.SYSTEM if post.kind is MessageKind.REMINDER else session.kind
 
 
-def _due(posting: Posting, now: float) -> float | None:
+def _due(posting: Posting, now: Moment) -> float | None:
     """Return the wall time before which a message is deferred, None if it is not."""
-    when = now + posting.delay_seconds if posting.delay_seconds else posting.not_before
-    return when if when is not None and when > now else None
+    when = now.wall + posting.delay_seconds if posting.delay_seconds else posting.not_before
+    return when if when is not None and when > now.wall else None

@@ -14,7 +14,9 @@ from typing import Any
 
 from attrs import define
 
+from hive.broker.discarding import DiscardRules
 from hive.broker.effects import Effects, FromDisk, Grant, Notice
+from hive.broker.inbox_renaming import RenameRules
 from hive.broker.mail_admin import MailAdmin
 from hive.broker.questions import QuestionRules
 from hive.broker.rules import Rules
@@ -180,6 +182,8 @@ class BrokerService:
             **self.rules.decisions(),
             **self.question_rules.decisions(),
             **MailAdmin(self.rules).decisions(),
+            **DiscardRules(self.rules, self.question_rules).decisions(),
+            **RenameRules(self.rules, self.question_rules).decisions(),
         }
         try:
             await self._begin_epoch()
@@ -275,6 +279,13 @@ class BrokerService:
         elif self._is_open:
             self._apply(lambda now: self.rules.close_session(session, now))
 
+    def set_limits(self, limits: Limits) -> None:
+        """Change the limits for all decisions from now on; that of a lease must be the same."""
+        self._limits = limits
+        self.rules.set_limits(limits)
+        if self._is_open:
+            self._apply(self.rules.give_turns)
+
     def add_participant(self, record: ParticipantRecord) -> None:
         """Add a participant, or change its settings; messages stored under its name are its own."""
         if self._is_open:
@@ -284,6 +295,11 @@ class BrokerService:
         """Stop the deliveries from an inbox, or resume them."""
         if self._is_open:
             self._apply(lambda now: self.rules.pause_inbox(name, paused, now))
+
+    def set_frozen(self, name: str, frozen: bool) -> None:
+        """Grant a participant nothing and let none of its leases expire, or go on."""
+        if self._is_open:
+            self._apply(lambda now: self.rules.set_frozen(name, frozen, now))
 
     def _resume_sessions(self, sessions: Iterable[Session]) -> None:
         """Decide about the requests that waited for an earlier one of their session."""
@@ -323,6 +339,8 @@ class BrokerService:
         rules = self.rules
         effects = rules.table.effects
         try:
+            if rules.turns.waiting:
+                rules.give_turns(now)
             if effects.dead_letters:
                 rules.notify_senders(now)
             if effects.notices:
@@ -383,7 +401,7 @@ class BrokerService:
         try:
             unclaimed = effects.hand_over(written)
         except Exception as error:
-            effects.refuse(_bug_error(error), self.rules.unpark)
+            effects.refuse(_bug_error(error))
             raise
         if table.body_bytes > MAX_BODIES:
             for message in effects.inserted:
@@ -432,8 +450,8 @@ class BrokerService:
                 f"so try again soon: {error}"
             )
         self._is_closing = False
-        commit.effects.refuse(error, self.rules.unpark)
-        self._abandon().refuse(error, self.rules.unpark)
+        commit.effects.refuse(error)
+        self._abandon().refuse(error)
         self._resume_sessions(self._blocked_sessions())
         recovers = self._recovery is not None and not self._recovery.done()
         if not isinstance(error, StoreClosedError) and self._is_open and not recovers:
@@ -456,7 +474,7 @@ class BrokerService:
             else:
                 session.answer(token, trouble, ordered)
         effects.answers.clear()
-        effects.refuse(trouble, self.rules.unpark)
+        effects.refuse(trouble)
         if self._is_closing and effects.is_written:
             self._queue()
 
@@ -511,7 +529,7 @@ class BrokerService:
         self._cancel_ack_timer()
         if self._recovery is not None:
             self._recovery.cancel()
-        self._abandon().refuse(self._trouble, self.rules.unpark)
+        self._abandon().refuse(self._trouble)
         self._resume_sessions(self._blocked_sessions())
         self._end_sessions(self._trouble)
         self._finish_close()

@@ -7,7 +7,7 @@ embedder completes a future. For the rules it is a record.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
@@ -16,7 +16,7 @@ from attrs import frozen
 from hive.broker.inboxes import Inbox
 from hive.broker.values import Moment, Token, Value
 from hive.clock import rfc3339
-from hive.errors import StaleLeaseError
+from hive.errors import ConflictError, StaleLeaseError
 from hive.names import QUEUE_PREFIX
 from hive.store import NO_ORIGIN, Kind, Message, MessageState, Origin
 from hive.store.records import lease_name, session_name
@@ -26,8 +26,14 @@ SESSION_ENDED = "the session that held it ended"
 DAEMON_ENDED = "the daemon that had delivered it ended"
 REQUEUED = "its participant put all its mail back"
 
+PARKED_MAX = 64
+"""Most parked receivers of one session."""
+
 LOST_MAX = 1000
 """Most lost messages that a session records; the oldest are removed first."""
+
+STALE_NAMED = 10
+"""Most messages that the error about messages that are not held names; the others are counted."""
 
 COUNTED = frozenset({Kind.AGENT, Kind.MANAGER, Kind.PEER})
 """Senders that have a rate limit and can be a side of a loop."""
@@ -44,6 +50,8 @@ class Parked(msgspec.Struct, eq=False):
         urgent: Whether it takes only messages of high priority.
         ordered: Whether it is answered in the order of requests, because it does not wait.
         max_bytes: Most bytes of all bodies, unless the first alone has more; None for no limit.
+        number: Its place in the order in which all receivers were parked.
+        waiting: The receivers of its inbox that it waits with; None unless it is parked.
         until: Time at which its wait ends, in seconds of the loop.
         group: The receivers with the same wait; None before it is parked.
     """
@@ -55,6 +63,8 @@ class Parked(msgspec.Struct, eq=False):
     urgent: bool
     ordered: bool
     max_bytes: int | None = None
+    number: int = 0
+    waiting: dict[Parked, None] | None = None
     until: float = 0.0
     group: dict[Parked, None] | None = None
 
@@ -62,6 +72,16 @@ class Parked(msgspec.Struct, eq=False):
     def is_waiting(self) -> bool:
         """Whether its session still waits for the answer."""
         return self.session.waits(self.token)
+
+    def unpark(self) -> bool:
+        """Remove it from all that refers to it as parked; return whether it was parked."""
+        waiting, parked, group = self.waiting, self.session.parked, self.group
+        if waiting is None or parked is None or group is None:
+            return False
+        del waiting[self], parked[self]
+        group.pop(self, None)
+        self.waiting = None
+        return True
 
 
 class Session:
@@ -79,7 +99,7 @@ class Session:
         alive_at: Time of its last request, in seconds of the loop.
         held: The messages that are leased to it by id, in the order of their leases.
         lost: Messages that it held and lost since its last `ack_turn`, and why; None for none.
-        parked: Its parked receivers; None for none.
+        parked: Its parked receivers, at most `PARKED_MAX`; None for none.
         queued: The requests since one that is decided after a lookup on disk, with their tokens;
             they are decided after it, in order. None while there is no such request.
     """
@@ -112,7 +132,7 @@ class Session:
         self.alive_at = 0.0
         self.held: dict[int, Message] = {}
         self.lost: dict[int, str] | None = None
-        self.parked: list[Parked] | None = None
+        self.parked: dict[Parked, None] | None = None
         self.queued: list[tuple[object, Token]] | None = None
 
     def __repr__(self) -> str:
@@ -132,6 +152,29 @@ class Session:
     def waits(self, token: Token) -> bool:
         """Return whether the client still waits for the answer to a request."""
         raise NotImplementedError
+
+    @property
+    def answers_before_ack(self) -> bool:
+        """Whether the answer to a message, if there is one, is stored before its ack."""
+        return False
+
+    def charge_stale(self, count: int) -> None:
+        """Charge for messages of a request that it does not hold: it pays for nothing else of them.
+
+        Args:
+            count: How many; their reasons are found one by one, some of them on disk.
+        """
+
+    def extend(self, since: float, now: float) -> None:
+        """Extend all leases by the time for which its participant was frozen.
+
+        Args:
+            since: When it was frozen, in seconds of the loop.
+            now: The present moment of the loop.
+        """
+        self.alive_at = min(now, self.alive_at + now - since)
+        for message in self.held.values():
+            message.leased_loop = min(now, message.leased_loop + now - since)
 
     def record_lost(self, number: int, why: str) -> None:
         """Record that it has lost a message that it held."""
@@ -190,6 +233,14 @@ class Stale:
     why: str | None
 
 
+def too_many_parked(session: Session) -> ConflictError:
+    """Return the refusal of a `recv` of a session that has `PARKED_MAX` parked ones."""
+    return ConflictError(
+        f"this connection of {session.name!r} has {PARKED_MAX} 'recv' that wait and "
+        f"{PARKED_MAX} are allowed; nothing was done: wait for the answer of one of them"
+    )
+
+
 def why_not_held(
     message: Message, session: Session, lease: str | None, holder: Session | None
 ) -> str | None:
@@ -231,8 +282,11 @@ def queue_holder(message: Message) -> str | None:
     return message.holder if message.inbox.startswith(QUEUE_PREFIX) else None
 
 
-def stale_error(sentences: list[str]) -> StaleLeaseError:
-    """Return the error with the reason for each message that was not acked."""
+def stale_error(whys: Sequence[tuple[int, str]]) -> StaleLeaseError:
+    """Return the error with the reason for each message that was not acked, of the first few."""
+    sentences = [f"message {number} {why}" for number, why in whys[:STALE_NAMED]]
+    if len(whys) > STALE_NAMED:
+        sentences.append(f"likewise {len(whys) - STALE_NAMED} more, {len(whys)} in all")
     return StaleLeaseError("; ".join(sentences) + "; whatever else was asked for is done")
 
 
@@ -242,7 +296,7 @@ def why_ended(
     """Return why a message that is not in memory cannot be acked or nacked.
 
     Repeating an ack is not an error, because its answer may have been lost: the result is None. To
-    nack an acked message is one.
+    nack an acked message is one. The reason does not say whether others have a message of that id.
 
     Args:
         message: The message on disk; None if there is none of that id.
@@ -250,9 +304,7 @@ def why_ended(
         lease: The lease that it names, if any.
         is_ack: Whether it wants to ack.
     """
-    if message is None:
-        return "does not exist"
-    if session.name not in (message.inbox, queue_holder(message)):
+    if message is None or session.name not in (message.inbox, queue_holder(message)):
         return "is not in this inbox"
     own = lease_name(message.lease) == lease if lease else message.session == session.number
     if message.state is MessageState.ACKED and own and is_ack:

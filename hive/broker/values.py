@@ -10,6 +10,7 @@ import msgspec
 from attrs import frozen
 
 from hive.store import MessageKind
+from hive.store.transaction import Op
 from hive.wire.agent import Posting
 from hive.wire.base import Response
 from hive.wire.enums import Priority
@@ -27,8 +28,8 @@ PRIORITIES = {HIGH: "high", NORMAL: None, LOW: "low"}
 class Moment(msgspec.Struct, frozen=True, gc=False):
     """One instant on both clocks, in seconds.
 
-    `loop` is monotonic and decides about leases and waits; `wall` is shown to people, stored, and
-    decides when a deferred message is due.
+    `loop` is monotonic and decides about leases, waits and delays; `wall` is shown to people and
+    stored, and decides about times of the wall clock.
     """
 
     loop: float
@@ -59,10 +60,38 @@ class Post:
     transient: bool = False
 
 
-def event(to: str, name: str, detail: Mapping[str, Any]) -> Post:
-    """Return a message of kind `event`, whose body is a JSON object of `event` and the detail."""
+def event(to: str, name: str, detail: Mapping[str, Any], *, about: str | None = None) -> Post:
+    """Return a message of kind `event`, whose body is a JSON object of `event` and the detail.
+
+    Args:
+        to: The recipient.
+        name: The name of the event.
+        detail: Its other fields.
+        about: What it is about, if a newer one about the same replaces it while it is unread.
+    """
     body = json.dumps({"event": name, **detail})
-    return Post(Posting(to=to, body=body), MessageKind.EVENT)
+    key = None if about is None else f"{name}:{about}"
+    return Post(Posting(to=to, body=body, supersede_key=key), MessageKind.EVENT)
+
+
+@frozen
+class Notify:
+    """Send a notice of the daemon, now or later; see `hive.broker.notices`."""
+
+    post: Post
+
+
+@frozen
+class PostWith:
+    """Send a message of the daemon, and write something else in the same transaction.
+
+    Attributes:
+        post: The message.
+        also: What else is written; it must not fail by itself.
+    """
+
+    post: Post
+    also: Op[object]
 
 
 @frozen
@@ -71,6 +100,21 @@ class MarkRead:
 
     name: str
     ids: tuple[int, ...]
+
+
+@frozen
+class RenameInbox:
+    """Rename an inbox; see `hive.broker.inbox_renaming`.
+
+    Attributes:
+        old: The name before.
+        new: The name afterwards.
+        also: What else is written with it: the rows of the participant. Its value is all groups.
+    """
+
+    old: str
+    new: str
+    also: Op[Mapping[str, frozenset[str]]]
 
 
 @frozen

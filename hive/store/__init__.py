@@ -1,11 +1,13 @@
 """Durable state of a hive: one SQLite file, one writer, group commit.
 
 `store` is the public interface. Writing: `writer` groups writes into batches, `engine` runs them on
-threads, `transaction` defines batches and reads, `health` holds whether writes are accepted.
-The file: `database` opens it and checks that commits are durable, `schema` has the tables,
-`errors` the errors. Tables: `participants`, `events`, `messages`, `receipts`, `dead_letters`,
-`questions` and `usage` have the statements, `bulk` builds multi-row statements, `records` has the
-values. Old data: `retention`, `search`, `cursors`. For operators: `backup` and `checks`.
+threads, `transaction` defines batches and reads, `health` holds whether writes are accepted,
+`disk_reserve` whether participants may write. The file: `database` opens it and checks that commits
+are durable, `schema` has the tables, `errors` the errors. Tables: `participants`, `events`,
+`messages`, `receipts`, `dead_letters`, `questions`, `usage`, `approvals`, `deploys`, `schedules`,
+`attention_marks` and `move_rows` have the statements, `bulk` builds multi-row statements, `records`
+has the values. Old data: `retention`, `listing`, `search`, `cursors`, `timelines`. For operators:
+`backup` and `checks`.
 """
 
 from hive.store.engine import Engine, InlineEngine, ThreadEngine

@@ -14,6 +14,7 @@ from pathlib import Path
 from attrs import frozen
 
 from hive.errors import ConflictError, FailedError, NotFoundError
+from hive.store.database import MODE
 from hive.store.errors import StoreCorruptError, from_sqlite
 from hive.store.schema import check, version_of
 
@@ -82,7 +83,9 @@ def exists(path: Path) -> bool:
 
 def _copy(source: Path, target: Path) -> int:
     """Copy to a new file and return the schema version of the copy."""
-    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    made = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
+    os.fchmod(made, MODE)  # a umask of 0777 leaves no rights to its owner
+    os.close(made)
     try:
         with closing(open_read_only(source)) as connection:
             check(connection)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
+from hive.clock import in_words
+from hive.config import in_units
 from hive.errors import FailedError
 from hive.findings import Finding, Verdict
 from hive.store.backup import exists, open_read_only
@@ -48,7 +50,7 @@ def examine(path: Path, now: float) -> list[Finding]:
 
 
 def _examine(path: Path, now: float) -> Iterator[Finding]:
-    yield Finding("file", Verdict.OK, f"{path}, {_mib(path.stat().st_size)}")
+    yield Finding("file", Verdict.OK, f"{path}, {in_units(path.stat().st_size)}")
     yield _free_space(path)
     try:
         with closing(open_read_only(path)) as connection:
@@ -82,15 +84,17 @@ _NOT_EXAMINED: dict[type[StoreError], str] = {
 def _free_space(path: Path) -> Finding:
     free = shutil.disk_usage(path.parent).free
     if free < LOW_SPACE:
-        return Finding("room", Verdict.WARNING, f"{_mib(free)} free", "make room on this disk")
-    return Finding("room", Verdict.OK, f"{_mib(free)} free")
+        return Finding("room", Verdict.WARNING, f"{in_units(free)} free", "make room on this disk")
+    return Finding("room", Verdict.OK, f"{in_units(free)} free")
 
 
 def _integrity(connection: sqlite3.Connection, path: Path, now: float) -> Finding:
     found = [row[0] for row in connection.execute("PRAGMA integrity_check")]
     if found == ["ok"]:
         return Finding("integrity", Verdict.OK, "every page and index is as it should be")
-    return Finding("integrity", Verdict.PROBLEM, f"{len(found)} faults: {found[0]}", RESTORE)
+    return Finding(
+        "integrity", Verdict.PROBLEM, f"faults: {len(found)}; the first: {found[0]}", RESTORE
+    )
 
 
 def _schema(connection: sqlite3.Connection, path: Path, now: float) -> Finding:
@@ -118,8 +122,8 @@ def _wal(connection: sqlite3.Connection, path: Path, now: float) -> Finding:
         remedy = (
             "some program has had the store open for reading for long; end it ('fuser' finds it)"
         )
-        return Finding("log", Verdict.WARNING, _mib(size), remedy)
-    return Finding("log", Verdict.OK, _mib(size))
+        return Finding("log", Verdict.WARNING, in_units(size), remedy)
+    return Finding("log", Verdict.OK, in_units(size))
 
 
 def _counts(connection: sqlite3.Connection, path: Path, now: float) -> Finding:
@@ -137,7 +141,7 @@ def _oldest_unread(connection: sqlite3.Connection, path: Path, now: float) -> Fi
         return Finding("oldest", Verdict.OK, "nothing is unread")
     number, inbox, sent_at = row
     age = max(0.0, now - sent_at)
-    seen = f"message {number} in {inbox!r} is unread since {age / 3600:.1f} h"
+    seen = f"message {number} in {inbox!r} has been unread for {in_words(age)}"
     if age > OLD_UNREAD:
         remedy = f"see whether {inbox!r} works: 'hive-c0re inbox {inbox} --unread'"
         return Finding("oldest", Verdict.WARNING, seen, remedy)
@@ -145,7 +149,3 @@ def _oldest_unread(connection: sqlite3.Connection, path: Path, now: float) -> Fi
 
 
 _CHECKS: tuple[Check, ...] = (_integrity, _schema, _durability, _wal, _counts, _oldest_unread)
-
-
-def _mib(size: int) -> str:
-    return f"{size / MIB:.1f} MiB"

@@ -14,15 +14,13 @@ from attrs import frozen
 
 from hive.errors import CursorTooOldError
 from hive.store import events
-from hive.store.messages import COLUMNS, message_from_row
+from hive.store.events import ALL_EVENTS, EventFilter
+from hive.store.listing import CHUNK_ROWS, chunks, with_bodies
 from hive.store.records import EventRecord, Message
 from hive.store.retention import EVENTS_GONE, MESSAGES_GONE
 from hive.store.transaction import Query
 
 T = TypeVar("T")
-
-CHUNK_ROWS = 200
-"""Most rows that one read examines."""
 
 
 @frozen
@@ -41,7 +39,7 @@ class Chunk(Generic[T]):
 
 
 def mail_after(inbox: str, cursor: int) -> Query[Chunk[Message]]:
-    """Read the messages of an inbox after a cursor, in any state.
+    """Read the messages of an inbox after a cursor, in any state; a chunk of them at a time.
 
     Raises:
         CursorTooOldError: From the query: some of them may be deleted.
@@ -49,25 +47,26 @@ def mail_after(inbox: str, cursor: int) -> Query[Chunk[Message]]:
 
     def query(connection: sqlite3.Connection) -> Chunk[Message]:
         _require_not_deleted(connection, MESSAGES_GONE, cursor)
-        ids = connection.execute(
-            "SELECT id, inbox = (SELECT id FROM inboxes WHERE name = ?) FROM mail "
+        found = connection.execute(
+            "SELECT id, size, inbox = (SELECT id FROM inboxes WHERE name = ?) FROM mail "
             "WHERE id > ? ORDER BY id LIMIT ?",
             (inbox, cursor, CHUNK_ROWS),
         ).fetchall()
-        ours = [number for number, is_ours in ids if is_ours]
-        placeholders = ", ".join("?" * len(ours))
-        rows = connection.execute(
-            f"SELECT {COLUMNS} FROM messages WHERE id IN ({placeholders}) ORDER BY id",  # noqa: S608
-            ours,
-        )
-        last = ids[-1][0] if ids else cursor
-        return Chunk([message_from_row(row) for row in rows], last, len(ids) < CHUNK_ROWS)
+        ours = [*chunks([(number, size) for number, size, is_ours in found if is_ours])]
+        if len(ours) > 1:
+            return Chunk(with_bodies(ours[0])(connection), ours[0][-1], is_last=False)
+        rows = with_bodies(ours[0])(connection) if ours else ()
+        return Chunk(rows, found[-1][0] if found else cursor, len(found) < CHUNK_ROWS)
 
     return query
 
 
-def events_after(cursor: int, count: int) -> Query[Chunk[EventRecord]]:
-    """Read the next `count` events after a cursor.
+def events_after(
+    cursor: int, count: int, only: EventFilter = ALL_EVENTS
+) -> Query[Chunk[EventRecord]]:
+    """Read the next `count` events after a cursor that fit a filter.
+
+    The cursor of the chunk is behind all that was looked at, fitting or not.
 
     Raises:
         CursorTooOldError: From the query: some of them are deleted.
@@ -75,8 +74,10 @@ def events_after(cursor: int, count: int) -> Query[Chunk[EventRecord]]:
 
     def query(connection: sqlite3.Connection) -> Chunk[EventRecord]:
         _require_not_deleted(connection, EVENTS_GONE, cursor)
-        rows = events.following(cursor, count)(connection)
-        return Chunk(rows, rows[-1].seq if rows else cursor, len(rows) < count)
+        rows = events.following(cursor, count, only)(connection)
+        if len(rows) == count:
+            return Chunk(rows, rows[-1].seq, is_last=False)
+        return Chunk(rows, max(cursor, events.last_seq(connection)), is_last=True)
 
     return query
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from errno import ENOSPC
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -27,6 +29,9 @@ from hive.store.schema import MIGRATIONS, Migration, check, migrate, require_cur
 
 BUSY_SECONDS = 5.0
 """Time for which SQLite waits for the lock of another program before it fails."""
+
+MODE = 0o600
+"""Mode of the store's files: they contain all mail."""
 
 CHECKPOINT_PAGES = 2000
 """WAL pages after which the writer checkpoints. 1000 to 4000 measured alike; less is slower."""
@@ -97,6 +102,7 @@ def prepare(
         sqlite3.Error: An error of SQLite.
         StoreError: The file must not be used.
     """
+    _make_private(path)
     connection = connect(path, timeout=BUSY_SECONDS, isolation_level=None)
     try:
         check(connection, migrations)
@@ -104,6 +110,25 @@ def prepare(
         migrate(connection, migrations)
     finally:
         connection.close()
+
+
+def _make_private(path: Path) -> None:
+    """Make an empty file for its owner only, or take the rights of others from one that exists.
+
+    SQLite gives the mode of this file to its log and its index, for any umask. An error is left to
+    SQLite, which fails at the same file.
+    """
+    with suppress(OSError):
+        # The descriptor of a file that is only found takes no locks of SQLite with it (see above).
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, MODE)
+        except FileExistsError:
+            descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        try:
+            if stat.S_IMODE(os.fstat(descriptor).st_mode) != MODE:
+                os.chmod(f"/proc/self/fd/{descriptor}", MODE)  # noqa: PTH101 - by descriptor
+        finally:
+            os.close(descriptor)
 
 
 def make_durable(connection: sqlite3.Connection) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from attrs import frozen
 
 from hive.store import receipts
+from hive.store.listing import Cut, listed, listed_cut
 from hive.store.messages import COLUMNS, message_from_row
 from hive.store.records import Message, Receipt, Step
 from hive.store.schema import SENT_BY, STATES
@@ -57,18 +58,24 @@ class DeadLetterCriteria:
 
 
 def newest(criteria: DeadLetterCriteria, count: int) -> Query[Sequence[Message]]:
-    """Read the newest matching dead letters with their bodies, oldest first."""
+    """Read the newest matching dead letters with their bodies, oldest first.
+
+    Raises:
+        TooLargeError: From the query: their bodies are too large for one list.
+    """
     condition, values = criteria.condition()
 
     def query(connection: sqlite3.Connection) -> Sequence[Message]:
-        rows = connection.execute(
-            f"SELECT {COLUMNS} FROM messages WHERE id IN (SELECT id FROM mail "  # noqa: S608
-            f"WHERE {condition} ORDER BY id DESC LIMIT ?) ORDER BY id",
-            (*values, count),
-        )
-        return [message_from_row(row) for row in rows]
+        choice = f"SELECT id FROM mail WHERE {condition} ORDER BY id DESC LIMIT ?"  # noqa: S608
+        return listed(connection, choice, (*values, count))
 
     return query
+
+
+def newest_heads(count: int) -> Query[Sequence[Cut]]:
+    """Read the newest dead letters without their bodies, oldest first."""
+    choice = f"SELECT id FROM mail WHERE state = {_DEAD} ORDER BY id DESC LIMIT ?"  # noqa: S608
+    return lambda connection: listed_cut(connection, choice, (count,), 0)
 
 
 def replay(criteria: DeadLetterCriteria, now: float) -> Op[Sequence[Message]]:
@@ -90,7 +97,7 @@ def replay(criteria: DeadLetterCriteria, now: float) -> Op[Sequence[Message]]:
     return op
 
 
-def discard(criteria: DeadLetterCriteria, now: float) -> Op[Sequence[int]]:
+def discard(criteria: DeadLetterCriteria, now: float, why: str) -> Op[Sequence[int]]:
     """Make these dead letters expired, subject to retention; the value is their ids."""
 
     def op(connection: sqlite3.Connection) -> Sequence[int]:
@@ -98,8 +105,8 @@ def discard(criteria: DeadLetterCriteria, now: float) -> Op[Sequence[int]]:
         _record_receipts(connection, found, ())
         connection.executemany(
             f"UPDATE mail SET state = {_EXPIRED}, leased_at = NULL, in_turn_at = NULL, "  # noqa: S608 - own words
-            "ended_at = ?, reason = 'discarded by the operator' WHERE id = ?",
-            [(now, each.id) for each in found],
+            "ended_at = ?, reason = ? WHERE id = ?",
+            [(now, why, each.id) for each in found],
         )
         return [each.id for each in found]
 

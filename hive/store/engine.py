@@ -15,17 +15,20 @@ reproducible, with a connection class of the test's choice.
 from __future__ import annotations
 
 import asyncio
+import os
 import sqlite3
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
+from time import perf_counter
 from typing import Protocol, TypeVar
 
 import aiosqlite
 from attrs import define, field, frozen
 
+from hive.histogram import Histogram
 from hive.store.database import (
     BUSY_SECONDS,
     OpenFiles,
@@ -49,8 +52,17 @@ CACHED_STATEMENTS = 256
 """Size of the writer's cache of compiled statements; it uses about fifty."""
 
 
+COMMIT_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+"""Bounds of the histogram of commits, in seconds."""
+
+
 class Engine(Protocol):
     """Runs batches and reads. Errors are those of SQLite; from `open` also `StoreError`s."""
+
+    @property
+    def commit_seconds(self) -> Histogram:
+        """Seconds that each commit took, failed ones included."""
+        ...
 
     async def open(self, path: Path) -> None:
         """Acquire the lock of the one writer, migrate the file, connect."""
@@ -74,6 +86,10 @@ class Engine(Protocol):
         """Run a query on a connection that cannot write."""
         ...
 
+    async def free_bytes(self) -> int:
+        """Return the bytes that this user may still write on the file system of the store."""
+        ...
+
     async def reopen(self) -> None:
         """Reconnect to replace a deleted write-ahead log; its content is saved first."""
         ...
@@ -92,6 +108,7 @@ class CommitThread:
 
     _connection: sqlite3.Connection
     _files: OpenFiles
+    _seconds: Histogram
     _loop: asyncio.AbstractEventLoop = field(factory=asyncio.get_running_loop, init=False)
     _queue: SimpleQueue[tuple[Work, DoneCallback, bool] | None] = field(
         factory=SimpleQueue, init=False
@@ -103,10 +120,10 @@ class CommitThread:
         self._thread.start()
 
     @classmethod
-    async def open(cls, path: Path) -> CommitThread:
-        """Connect for writing and start the thread."""
+    async def open(cls, path: Path, seconds: Histogram) -> CommitThread:
+        """Connect for writing and start the thread, which adds the time of each work."""
         connection, files = await asyncio.to_thread(_connect_to_write, path)
-        return cls(connection, files)
+        return cls(connection, files, seconds)
 
     def run(self, work: Work, done: DoneCallback) -> None:
         """Queue work; it succeeds only if the open files are still in place afterwards."""
@@ -138,12 +155,14 @@ class CommitThread:
             return False
         work, done, checks_files = item
         error: BaseException | None = None
+        began = perf_counter()
         try:
             work.run(self._connection)
             if checks_files:
                 self._files.check()
         except BaseException as failure:
             error = failure
+        self._seconds.observe(perf_counter() - began)
         try:
             self._loop.call_soon_threadsafe(done, error)
         except RuntimeError:  # the loop is closed
@@ -221,6 +240,7 @@ class _Reader:
 class ThreadEngine:
     """One thread for writes and one for reads: reads neither wait for a commit nor delay one."""
 
+    commit_seconds: Histogram = field(factory=lambda: Histogram(COMMIT_BOUNDS), init=False)
     _lock: StoreLock | None = field(default=None, init=False)
     _writer: CommitThread | None = field(default=None, init=False)
     _reader: _Reader | None = field(default=None, init=False)
@@ -260,6 +280,12 @@ class ThreadEngine:
         await self._reader.run(work)
         return work.values[0]
 
+    async def free_bytes(self) -> int:
+        """Return the free bytes of the file system, read on a thread."""
+        assert self._path is not None
+        found = await asyncio.to_thread(os.statvfs, self._path.parent)
+        return found.f_bavail * found.f_frsize
+
     async def reopen(self) -> None:
         """Checkpoint the write-ahead log, disconnect, connect."""
         assert self._path is not None
@@ -282,7 +308,7 @@ class ThreadEngine:
             lock.release()
 
     async def _connect(self, path: Path) -> None:
-        self._writer = await CommitThread.open(path)
+        self._writer = await CommitThread.open(path, self.commit_seconds)
         reader = self._reader = _Reader(path, make_reader)
         await reader.open()
 
@@ -312,9 +338,12 @@ class InlineEngine:
 
     Args:
         connect: The connection class; a test can pass one whose statements fail.
+        free: The free bytes of the file system, as a test sets them.
     """
 
     connect: type[sqlite3.Connection] = sqlite3.Connection
+    free: int = 1 << 50
+    commit_seconds: Histogram = field(factory=lambda: Histogram(COMMIT_BOUNDS), init=False)
     _lock: StoreLock | None = field(default=None, init=False)
     _connection: sqlite3.Connection | None = field(default=None, init=False)
 
@@ -339,6 +368,7 @@ class InlineEngine:
             batch.run(self._connection)
         except BaseException as failure:
             error = failure
+        self.commit_seconds.observe(0.0)  # no time passes in a simulation
         asyncio.get_running_loop().call_soon(done, error)
 
     async def read(self, query: Query[T]) -> T:
@@ -347,6 +377,10 @@ class InlineEngine:
         work = Read(query)
         work.run(self._connection)
         return work.values[0]
+
+    async def free_bytes(self) -> int:
+        """Return what the test has set."""
+        return self.free
 
     async def reopen(self) -> None:
         """Do nothing: a simulation does not delete its files."""

@@ -7,8 +7,48 @@ import sqlite3
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from attrs import frozen
+
 from hive.store.records import EventRecord
 from hive.store.transaction import Op, Query
+
+
+@frozen
+class EventFilter:
+    """Conditions of events, all of which must hold; None is no condition.
+
+    Attributes:
+        kinds: Their kinds.
+        name: The participant that they are about.
+        since: Wall time of the earliest.
+        until: Wall time before which all happened.
+    """
+
+    kinds: tuple[str, ...] | None = None
+    name: str | None = None
+    since: float | None = None
+    until: float | None = None
+
+    def where(self) -> tuple[str, list[Any]]:
+        """Return the conditions as SQL that follows another condition, with their values."""
+        parts: list[str] = []
+        values: list[Any] = []
+        if self.kinds is not None:
+            parts.append(f"event IN ({', '.join('?' * len(self.kinds))})")
+            values += self.kinds
+        if self.name is not None:
+            parts.append("name = ?")
+            values.append(self.name)
+        if self.since is not None:
+            parts.append("at >= ?")
+            values.append(self.since)
+        if self.until is not None:
+            parts.append("at < ?")
+            values.append(self.until)
+        return "".join(f" AND {part}" for part in parts), values
+
+
+ALL_EVENTS = EventFilter()
 
 
 def append(at: float, event: str, name: str | None, detail: Mapping[str, Any]) -> Op[int]:
@@ -29,14 +69,17 @@ def append(at: float, event: str, name: str | None, detail: Mapping[str, Any]) -
     return op
 
 
-def newest(after: int, count: int) -> Query[tuple[EventRecord, ...]]:
+def newest(
+    after: int, count: int, only: EventFilter = ALL_EVENTS
+) -> Query[tuple[EventRecord, ...]]:
     """Read the newest `count` events with a `seq` above `after`, oldest first."""
+    where, values = only.where()
 
     def query(connection: sqlite3.Connection) -> tuple[EventRecord, ...]:
         rows = connection.execute(
-            "SELECT seq, at, event, name, detail FROM events "
-            "WHERE seq > ? ORDER BY seq DESC LIMIT ?",
-            (after, count),
+            "SELECT seq, at, event, name, detail FROM events "  # noqa: S608 - own conditions
+            f"WHERE seq > ?{where} ORDER BY seq DESC LIMIT ?",
+            (after, *values, count),
         ).fetchall()
         return tuple(map(_record, reversed(rows)))
 
@@ -60,15 +103,40 @@ def newest_by_name(kinds: Collection[str]) -> Query[tuple[EventRecord, ...]]:
     return query
 
 
-def following(after: int, count: int) -> Query[tuple[EventRecord, ...]]:
+def following(
+    after: int, count: int, only: EventFilter = ALL_EVENTS
+) -> Query[tuple[EventRecord, ...]]:
     """Read the first `count` events with a `seq` above `after`, in order."""
+    where, values = only.where()
 
     def query(connection: sqlite3.Connection) -> tuple[EventRecord, ...]:
         rows = connection.execute(
-            "SELECT seq, at, event, name, detail FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
-            (after, count),
+            "SELECT seq, at, event, name, detail FROM events "  # noqa: S608 - own conditions
+            f"WHERE seq > ?{where} ORDER BY seq LIMIT ?",
+            (after, *values, count),
         ).fetchall()
         return tuple(map(_record, rows))
+
+    return query
+
+
+def last_seq(connection: sqlite3.Connection) -> int:
+    """Return the number of the newest event, 0 without any."""
+    found = connection.execute("SELECT seq FROM events ORDER BY seq DESC LIMIT 1").fetchone()
+    return int(found[0]) if found else 0
+
+
+def seq_before(at: float) -> Query[int]:
+    """Read the number of the last event before a wall time; 0 if there is none.
+
+    It looks at the events since then only.
+    """
+
+    def query(connection: sqlite3.Connection) -> int:
+        found = connection.execute(
+            "SELECT seq FROM events WHERE at < ? ORDER BY seq DESC LIMIT 1", (at,)
+        ).fetchone()
+        return int(found[0]) if found else 0
 
     return query
 

@@ -15,6 +15,7 @@ from attrs import define, field, frozen
 
 from hive.clock import Clock, rfc3339
 from hive.store.errors import StoreClosedError, StoreError
+from hive.subscribers import Subscribers
 
 
 @frozen
@@ -50,7 +51,9 @@ class Health:
 
     _clock: Clock
     trouble: Trouble | None = field(default=None, init=False)
-    _listeners: list[Listener] = field(factory=list, init=False)
+    _subscribers: Subscribers[[Trouble | None, Trouble | None]] = field(
+        factory=lambda: Subscribers("the health of the store"), init=False
+    )
     _waiting: list[asyncio.Future[None]] = field(factory=list, init=False)
     _closed: StoreClosedError | None = field(default=None, init=False)
 
@@ -89,12 +92,11 @@ class Health:
 
     def subscribe(self, listener: Listener) -> None:
         """Call `listener` whenever trouble begins, ends or is replaced."""
-        self._listeners.append(listener)
+        self._subscribers.add(listener)
 
     def _change(self, trouble: Trouble | None) -> None:
         before, self.trouble = self.trouble, trouble
-        for listener in self._listeners:
-            listener(before, trouble)
+        self._subscribers.notify(before, trouble)
 
     def _wake(self) -> None:
         waiting, self._waiting = self._waiting, []

@@ -363,6 +363,10 @@ def one(number: int) -> Query[Message | None]:
     return query
 
 
+RECEIPTS_READ = 200
+"""Most receipts of one message that are read for its parties; those of old stores may be more."""
+
+
 class Parties(NamedTuple):
     """The participants that a message concerns.
 
@@ -386,7 +390,7 @@ class FindParties:
     number: int
 
     def __call__(self, connection: sqlite3.Connection) -> Parties | None:
-        """Read the row of the message; for a work queue, also the receipts of its deliveries."""
+        """Read the row of the message; for a work queue, also its newest receipts."""
         row = connection.execute(
             "SELECT sender, inbox, holder FROM messages WHERE id = ?", (self.number,)
         ).fetchone()
@@ -396,52 +400,12 @@ class FindParties:
         if not inbox.startswith(QUEUE_PREFIX):
             return Parties(sender, frozenset({inbox}))
         earlier = connection.execute(
-            "SELECT DISTINCT name FROM receipts JOIN sessions ON sessions.id = session "
-            "WHERE message = ?",
-            (self.number,),
+            "SELECT DISTINCT name FROM (SELECT session FROM receipts WHERE message = ? "
+            "ORDER BY id DESC LIMIT ?) JOIN sessions ON sessions.id = session",
+            (self.number, RECEIPTS_READ),
         )
         takers = {holder, *(name for (name,) in earlier)} - {None}
         return Parties(sender, frozenset({inbox, *takers}))
-
-
-def newest(inbox: str, count: int, *, unread: bool = False) -> Query[tuple[Message, ...]]:
-    """Read the newest messages of an inbox with their bodies, oldest first.
-
-    With `unread`, only those that have not ended.
-    """
-    condition = f"AND {OPEN}" if unread else ""
-
-    def query(connection: sqlite3.Connection) -> tuple[Message, ...]:
-        rows = connection.execute(
-            f"SELECT {COLUMNS} FROM messages WHERE id IN (SELECT id FROM mail "  # noqa: S608
-            f"WHERE inbox = (SELECT id FROM inboxes WHERE name = ?) {condition} "
-            "ORDER BY id DESC LIMIT ?) ORDER BY id",
-            (inbox, count),
-        )
-        return tuple(map(message_from_row, rows))
-
-    return query
-
-
-def deliverable(inbox: str, count: int, now: float) -> Query[tuple[Message, ...]]:
-    """Read the messages that can be leased at the wall time `now`, oldest first.
-
-    If there are more than `count`, those of the operator are read first, then those of the highest
-    priority, then the newest.
-    """
-
-    def query(connection: sqlite3.Connection) -> tuple[Message, ...]:
-        rows = connection.execute(
-            f"SELECT {COLUMNS} FROM messages WHERE id IN (SELECT mail.id FROM mail "  # noqa: S608
-            "JOIN sessions ON sessions.id = mail.sender "
-            f"WHERE inbox = (SELECT id FROM inboxes WHERE name = ?) AND {OPEN} AND state = 0 "
-            "AND (not_before IS NULL OR not_before <= ?) "
-            "ORDER BY sessions.kind = ? DESC, priority, mail.id DESC LIMIT ?) ORDER BY id",
-            (inbox, now, Kind.OPERATOR.value, count),
-        )
-        return tuple(map(message_from_row, rows))
-
-    return query
 
 
 def pending_reminders(name: str) -> Query[list[Message]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from hive.store import attention_marks
 from hive.store.records import Desired, Kind, ParticipantOrigin, ParticipantRecord
 from hive.store.schema import OPEN
 from hive.store.transaction import Op
@@ -38,10 +39,18 @@ def upsert(record: ParticipantRecord) -> Op[None]:
 
 
 def delete(name: str, *, purge: bool) -> Op[None]:
-    """Delete one participant; with `purge`, also every ended message of its inbox."""
+    """Delete one participant; with `purge`, also every ended message of its inbox.
+
+    The schedules of its messages are marked, also for one that gets its name afterwards. The
+    operator's marks of it are removed.
+    """
 
     def op(connection: sqlite3.Connection) -> None:
         connection.execute("DELETE FROM participants WHERE name = ?", (name,))
+        connection.execute(
+            "UPDATE schedules SET orphaned = 1 WHERE name = ? AND ended_at IS NULL", (name,)
+        )
+        attention_marks.forget(connection, name)
         if purge:
             connection.execute(_PURGE, (name,))
 

@@ -10,6 +10,9 @@ from typing import Any, TypeVar
 
 from attrs import define, fields
 
+from hive.errors import TooLargeError
+from hive.quantities import counted
+from hive.store.records import LIST_BYTES
 from hive.store.transaction import Query
 from hive.wire.enums import OnExpiry
 
@@ -103,13 +106,23 @@ def of_participant(name: str) -> Query[list[Question]]:
 
 
 def newest(count: int) -> Query[list[Question]]:
-    """Read the newest questions, in any state, oldest first."""
+    """Read the newest questions, in any state, oldest first.
 
-    def query(connection: sqlite3.Connection) -> list[Question]:
-        found = connection.execute(f"{_SELECT} ORDER BY id DESC LIMIT ?", (count,))
-        return _records(found)[::-1]
+    Raises:
+        TooLargeError: From the query: their texts have more than `LIST_BYTES`.
+    """
+    statement = f"{_SELECT} ORDER BY id DESC LIMIT ?"
+    return lambda connection: _listed(connection.execute(statement, (count,)))[::-1]
 
-    return query
+
+def oldest_open(count: int) -> Query[list[Question]]:
+    """Read the oldest questions that have not ended, in the order of ids.
+
+    Raises:
+        TooLargeError: From the query: their texts have more than `LIST_BYTES`.
+    """
+    statement = f"{_SELECT} WHERE {_OPEN} ORDER BY id LIMIT ?"
+    return lambda connection: _listed(connection.execute(statement, (count,)))
 
 
 def one(number: int) -> Query[Question | None]:
@@ -120,6 +133,21 @@ def one(number: int) -> Query[Question | None]:
         return found[0] if found else None
 
     return query
+
+
+def _listed(rows: Iterable[tuple[Any, ...]]) -> list[Question]:
+    """Return the questions of rows, which are read one by one until they are too large."""
+    found: list[Question] = []
+    size = 0
+    for question in map(_record, rows):
+        size += len(question.text.encode()) + len((question.answer or "").encode())
+        if size > LIST_BYTES and found:
+            raise TooLargeError(
+                f"the first {len(found) + 1} of these questions have {counted(size, 'byte')}, one "
+                f"answer has at most {LIST_BYTES}; ask for at most {len(found)}"
+            )
+        found.append(question)
+    return found
 
 
 def _records(rows: Iterable[tuple[Any, ...]]) -> list[Question]:

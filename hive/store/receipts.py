@@ -13,6 +13,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
+from hive.quantities import counted
 from hive.store.records import Message, MessageState, Receipt, Step
 from hive.store.transaction import Query
 
@@ -60,7 +61,7 @@ def of(number: int) -> Query[Sequence[Receipt]]:
         found = [Receipt(row[0], row[1], Step(row[2]), *row[3:]) for row in rows]
         count, _, at = _middle(connection, number, first, last)
         if count:
-            reason = f"{count} steps are left out"
+            reason = f"{counted(count, 'step')} left out"
             found.insert(FIRST_KEPT, Receipt(number, at, Step.OMITTED, reason=reason))
         return found
 

@@ -29,10 +29,14 @@ class Desired(StrEnum):
 
 
 class ParticipantOrigin(StrEnum):
-    """Whether the configuration or a command defines a participant."""
+    """Where the settings of a participant come from; exactly one place."""
 
     CONFIG = "config"
+    """Its table in hive.toml."""
     COMMAND = "command"
+    """The command that created it."""
+    REPOSITORY = "repository"
+    """The `agent.toml` of its applied repository."""
 
 
 @frozen
@@ -44,12 +48,15 @@ class Origin:
         pid: Process at the other end when it connected.
         uid: User of that process.
         gid: Group of that process.
+        via: For whom that process asks, in its own words: a session of the dashboard. Only the
+            audit keeps it.
     """
 
     socket: str = ""
     pid: int | None = None
     uid: int | None = None
     gid: int | None = None
+    via: str | None = None
 
 
 NO_ORIGIN = Origin()
@@ -67,14 +74,19 @@ class ParticipantRecord:
         paused: Whether delivery of its mail is paused.
         manifest: Its configuration as JSON.
         origin: Whether the configuration or a command defines it.
-        broadcast: Whether a peer opted in to broadcasts.
+        broadcast: Whether it receives broadcasts.
         description: One line for the operator.
         created_at: When it was registered first.
         last_seen: When its last request came.
         last_reason: Reason of its last exit, in words.
         status_text: The status line that it set for the operator.
         status_set_at: When it set that line.
-        restarts: Restarts by the supervisor.
+        restarts: Automatic restarts of an agent since it was created.
+        started: The manifest that its container was last started with; None before the first start.
+        applied: The commit that its manifest comes from; None unless its origin is a repository.
+        failed: Why it was parked; None unless it is parked. It is, also under the next daemon,
+            until the operator or the manager starts or stops it.
+        frozen_at: When the operator froze the agent by `estop`; None unless it is frozen.
     """
 
     name: str
@@ -91,6 +103,10 @@ class ParticipantRecord:
     status_text: str | None = None
     status_set_at: float | None = None
     restarts: int = 0
+    started: str | None = None
+    applied: str | None = None
+    failed: str | None = None
+    frozen_at: float | None = None
 
 
 @frozen
@@ -114,6 +130,9 @@ class MessageState(StrEnum):
     EXPIRED = "expired"
     DEAD = "dead"
 
+
+LIST_BYTES = 8 << 20
+"""Most bytes of the bodies, or of the texts of questions, in one list for a client."""
 
 _COUNTER = 32
 """Low bits of the number of a session or lease, a counter; the high bits are the epoch."""

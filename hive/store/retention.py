@@ -1,7 +1,10 @@
 """Retention: deletes ended messages and old events in small batches.
 
-Ended questions have the retention of messages, turns that of events. Unused session rows are
-deleted once there are many of them.
+Ended questions have the retention of messages, turns that of events, deploys and ended schedules
+that of approvals. Of turns, events, ended questions, ended approvals and the audit only the newest
+of each participant are kept; of deploys, the newest of each agent are kept whatever their age, for
+a return to them.
+Unused session rows are deleted once there are many of them.
 
 There is no index of messages by age, since it would make every commit slower. Ids grow with time,
 so a retention pass reads them in order on the reading connection and stops at a batch in which
@@ -35,6 +38,19 @@ Rows without an inbox are left over from a change of a deleted message (see `hiv
 MESSAGES_GONE, EVENTS_GONE = "messages_gone", "events_gone"
 """Names of the marks."""
 
+
+QUESTIONS_KEPT = 1000
+"""Ended questions of one asker that are kept, whatever their age; their messages are mail."""
+
+APPROVALS_KEPT = 10_000
+"""Ended approvals that one participant asked for that are kept, whatever their age."""
+
+AUDIT_KEPT = 100_000
+"""Entries of the audit by one actor that are kept, whatever their age. Those of an agent that
+submits and takes back without end push out only its own."""
+
+DEPLOYS_KEPT = 100
+"""Deploys of one agent that are always kept; older ones by the retention of approvals."""
 
 MIN_SESSIONS = 10_000
 """Session rows that are always kept: to find the unused ones, all mail must be read."""
@@ -79,6 +95,10 @@ async def apply_retention(
         (find_events, delete_events, retention.events),
         (find_ended("questions"), delete_ended("questions"), retention.messages),
         (find_ended("turns"), delete_ended("turns"), retention.events),
+        (find_ended("approvals"), delete_ended("approvals"), retention.approvals),
+        (find_ended("schedules"), delete_ended("schedules"), retention.approvals),
+        (find_old_deploys, delete_ended("deploys"), retention.approvals),
+        (find_audit, delete_audit, retention.audit),
     ):
         last: int | None = 0
         while last is not None:
@@ -86,7 +106,76 @@ async def apply_retention(
             if found.ids:
                 deleted += await store.write(delete(found.ids, now - age))
             last = found.last
+    deleted += await _delete_surplus(store, TURNS, retention.turns_kept)
+    deleted += await _delete_surplus(store, EVENTS, retention.events_kept)
+    deleted += await _delete_surplus(store, QUESTIONS, QUESTIONS_KEPT)
+    deleted += await _delete_surplus(store, APPROVALS, APPROVALS_KEPT)
+    deleted += await _delete_surplus(store, AUDIT, AUDIT_KEPT)
     return deleted + await _delete_unused_sessions(store, in_use)
+
+
+async def _delete_surplus(store: Store, table: Surplus, most: int) -> int:
+    """Delete the oldest rows of each participant that has more than `most`; return their number."""
+    deleted = 0
+    for name, surplus in await store.read(table.find(most)):
+        for start in range(0, surplus, BATCH_ROWS):
+            count = min(surplus - start, BATCH_ROWS)
+            deleted += await store.write(table.delete_oldest(name, count))
+    return deleted
+
+
+@frozen
+class Surplus:
+    """A table whose rows belong to participants, of each of whom only the newest are kept.
+
+    Attributes:
+        table: Its name.
+        key: The column by which the oldest rows are found.
+        owner: The column with the participant.
+        condition: Condition of the rows that count.
+        mark: The name of its mark; None without one.
+    """
+
+    table: str
+    key: str
+    owner: str = "name"
+    condition: str = "name IS NOT NULL"
+    mark: str | None = None
+
+    def find(self, most: int) -> Query[list[tuple[str, int]]]:
+        """Find the participants with more than `most` rows, and by how many."""
+        statement = (
+            f"SELECT {self.owner}, count(*) - ? FROM {self.table} "  # noqa: S608 - our own names
+            f"WHERE {self.condition} GROUP BY {self.owner} HAVING count(*) > ?"
+        )
+        return lambda connection: connection.execute(statement, (most, most)).fetchall()
+
+    def delete_oldest(self, name: str, count: int) -> Op[int]:
+        """Delete the oldest rows of a participant; the value is their number."""
+        oldest = (
+            f"SELECT {self.key} FROM {self.table} "  # noqa: S608 - our own names
+            f"WHERE {self.owner} = ? AND {self.condition} ORDER BY {self.key} LIMIT ?"
+        )
+
+        def op(connection: sqlite3.Connection) -> int:
+            found = [number for (number,) in connection.execute(oldest, (name, count))]
+            connection.execute(
+                f"DELETE FROM {self.table} "  # noqa: S608 - our own names
+                f"WHERE {self.owner} = ? AND {self.key} IN ({_placeholders(found)})",
+                (name, *found),
+            )
+            if self.mark is not None and found:
+                _raise_mark(connection, self.mark, found[-1])
+            return len(found)
+
+        return op
+
+
+TURNS = Surplus("turns", "started_at")
+EVENTS = Surplus("events", "seq", mark=EVENTS_GONE)
+APPROVALS = Surplus("approvals", "id", owner="requested_by", condition="ended_at IS NOT NULL")
+AUDIT = Surplus("audit", "seq", owner="actor", condition="seq > 0")
+QUESTIONS = Surplus("questions", "id", owner="asker", condition="ended_at IS NOT NULL")
 
 
 async def _delete_unused_sessions(store: Store, in_use: Callable[[], Collection[int]]) -> int:
@@ -188,6 +277,42 @@ def delete_ended(table: str) -> Callable[[Sequence[int], float], Op[int]]:
         return lambda connection: connection.execute(statement, (*ids, before)).rowcount
 
     return delete
+
+
+def find_old_deploys(after: int, before: float) -> Query[Candidates]:
+    """Find ended deploys as `find_messages`, without the newest `DEPLOYS_KEPT` of each agent."""
+
+    def query(connection: sqlite3.Connection) -> Candidates:
+        rows = connection.execute(
+            "SELECT id FROM (SELECT id, ended_at, row_number() OVER "
+            "(PARTITION BY name ORDER BY id DESC) AS place FROM deploys) "
+            "WHERE place > ? AND ended_at < ? AND id > ? ORDER BY id LIMIT ?",
+            (DEPLOYS_KEPT, before, after, BATCH_ROWS),
+        ).fetchall()
+        return Candidates(
+            [row[0] for row in rows], rows[-1][0] if len(rows) == BATCH_ROWS else None
+        )
+
+    return query
+
+
+def find_audit(after: int, before: float) -> Query[Candidates]:
+    """Find entries of the audit with a number above `after` from before a wall time."""
+
+    def query(connection: sqlite3.Connection) -> Candidates:
+        rows = connection.execute(
+            "SELECT seq, at < ?, at < ? FROM audit WHERE seq > ? ORDER BY seq LIMIT ?",
+            (before, before, after, BATCH_ROWS),
+        ).fetchall()
+        return _candidates(rows)
+
+    return query
+
+
+def delete_audit(seqs: Sequence[int], before: float) -> Op[int]:
+    """Delete these entries of the audit; the value is their number."""
+    statement = f"DELETE FROM audit WHERE seq IN ({_placeholders(seqs)}) AND at < ?"  # noqa: S608
+    return lambda connection: connection.execute(statement, (*seqs, before)).rowcount
 
 
 def count_sessions(connection: sqlite3.Connection) -> tuple[int, int]:

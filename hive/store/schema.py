@@ -269,6 +269,112 @@ MIGRATIONS: tuple[Migration, ...] = (
         """,
         "CREATE TABLE probe (id INTEGER PRIMARY KEY, filler BLOB NOT NULL)",
     ),
+    (  # 2
+        "ALTER TABLE participants ADD COLUMN started TEXT",
+        "ALTER TABLE participants ADD COLUMN applied TEXT",
+        "ALTER TABLE participants ADD COLUMN failed TEXT",
+        "ALTER TABLE participants ADD COLUMN frozen_at REAL",
+        "ALTER TABLE turns ADD COLUMN frozen_seconds REAL NOT NULL DEFAULT 0",
+        "CREATE INDEX thaws ON events (name, at) WHERE event = 'thawed'",
+        """
+        CREATE TABLE approvals (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            kind TEXT NOT NULL,
+            name TEXT NOT NULL,
+            sha TEXT,
+            base TEXT,
+            detail TEXT NOT NULL,
+            description TEXT,
+            requested_by TEXT NOT NULL,
+            requested_at REAL NOT NULL,
+            expires_at REAL,
+            on_expiry TEXT NOT NULL CHECK (on_expiry IN ('deny', 'hold', 'escalate')),
+            state TEXT NOT NULL CHECK (state IN (
+                'pending', 'held', 'approved', 'done', 'failed', 'denied', 'expired', 'cancelled'
+            )),
+            decided_at REAL,
+            decided_by TEXT,
+            note TEXT,
+            ended_at REAL,
+            error TEXT
+        )
+        """,
+        "CREATE INDEX open_approvals ON approvals (id) WHERE ended_at IS NULL",
+        "CREATE INDEX approvals_by_end ON approvals (ended_at)",
+        """
+        CREATE TABLE audit (
+            seq INTEGER PRIMARY KEY AUTOINCREMENT,
+            at REAL NOT NULL,
+            verb TEXT NOT NULL,
+            outcome TEXT NOT NULL CHECK (outcome IN ('done', 'refused')),
+            subject TEXT NOT NULL,
+            approval INTEGER,
+            sha TEXT,
+            reason TEXT,
+            actor TEXT NOT NULL,
+            socket TEXT,
+            pid INTEGER,
+            uid INTEGER,
+            gid INTEGER,
+            via TEXT
+        )
+        """,
+        """
+        CREATE TABLE deploys (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            name TEXT NOT NULL,
+            approval INTEGER UNIQUE,
+            source TEXT NOT NULL CHECK (source IN ('approval', 'rollback', 'rebuild', 'inputs')),
+            sha TEXT NOT NULL,
+            previous TEXT,
+            agents TEXT NOT NULL,
+            before TEXT,
+            step TEXT NOT NULL,
+            queued_at REAL NOT NULL,
+            started_at REAL,
+            ended_at REAL,
+            error TEXT
+        )
+        """,
+        "CREATE INDEX open_deploys ON deploys (id) WHERE ended_at IS NULL",
+        "CREATE INDEX deploys_of ON deploys (name, id)",
+        "CREATE INDEX deploys_by_end ON deploys (ended_at)",
+        "CREATE TABLE moves (name TEXT PRIMARY KEY, before TEXT) WITHOUT ROWID",
+        """
+        CREATE TABLE schedules (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            name TEXT NOT NULL,
+            recurrence TEXT NOT NULL,
+            timezone TEXT NOT NULL,
+            body TEXT NOT NULL,
+            description TEXT,
+            requested_by TEXT NOT NULL,
+            approval INTEGER UNIQUE,
+            created_at REAL NOT NULL,
+            last_at REAL NOT NULL,
+            next_at REAL NOT NULL,
+            orphaned INTEGER NOT NULL DEFAULT 0,
+            ended_at REAL,
+            reason TEXT
+        )
+        """,
+        "CREATE INDEX schedules_by_end ON schedules (ended_at)",
+        """
+        CREATE TABLE attention_marks (
+            key TEXT PRIMARY KEY,
+            since TEXT,
+            pinned INTEGER NOT NULL,
+            archived INTEGER NOT NULL,
+            snoozed_until REAL
+        ) WITHOUT ROWID
+        """,
+        """
+        CREATE TABLE attention_notified (
+            id TEXT PRIMARY KEY,
+            occurrence TEXT NOT NULL
+        ) WITHOUT ROWID
+        """,
+    ),
 )
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import frozen
 
-from hive.store.messages import COLUMNS, message_from_row
+from hive.store.listing import listed
 from hive.store.records import Message
 from hive.store.schema import SENT_BY
 from hive.store.store import Store
@@ -53,6 +53,7 @@ async def search(store: Store, criteria: SearchCriteria, count: int) -> tuple[Me
 
     Raises:
         StoreError: The store cannot be read, or its index cannot be written.
+        TooLargeError: The bodies of what was found are too large for one list.
     """
     if criteria.text is not None:
         await update_index(store)
@@ -98,12 +99,8 @@ def matching(criteria: SearchCriteria, count: int) -> Query[tuple[Message, ...]]
     conditions, values = _conditions(criteria)
 
     def query(connection: sqlite3.Connection) -> tuple[Message, ...]:
-        rows = connection.execute(
-            f"SELECT {COLUMNS} FROM messages WHERE id IN (SELECT id FROM mail "  # noqa: S608
-            f"WHERE {conditions} ORDER BY id DESC LIMIT ?) ORDER BY id",
-            (*values, count),
-        )
-        return tuple(map(message_from_row, rows))
+        choice = f"SELECT id FROM mail WHERE {conditions} ORDER BY id DESC LIMIT ?"  # noqa: S608
+        return listed(connection, choice, (*values, count))
 
     return query
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hive.clock import Clock, SystemClock
+from hive.histogram import Histogram
 from hive.store import events, participants
 from hive.store.engine import Engine, ThreadEngine
 from hive.store.errors import StoreClosedError, StoreError, StoreFullError, from_sqlite
@@ -16,6 +17,7 @@ from hive.store.health import Health
 from hive.store.records import EventRecord, ParticipantRecord
 from hive.store.transaction import Op, Query
 from hive.store.writer import Write, Writer
+from hive.subscribers import Subscribers
 
 T = TypeVar("T")
 
@@ -44,7 +46,7 @@ class Store:
         self._clock: Clock = clock or SystemClock()
         self.health = Health(self._clock)
         self._writer: Writer | None = None
-        self._listeners: list[Callable[[], None]] = []
+        self._commits: Subscribers[[]] = Subscribers("commits")
         self._is_open = False
 
     def __repr__(self) -> str:
@@ -124,8 +126,7 @@ class Store:
 
     def on_commit(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Call `listener` after each commit; return the function that unsubscribes it."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        return self._commits.add(listener)
 
     async def read(self, query: Query[T]) -> T:
         """Run a read; it sees what was committed before it began, and waits for no write.
@@ -139,6 +140,19 @@ class Store:
             return await self._engine.read(query)
         except sqlite3.Error as error:
             raise from_sqlite(error, self.path) from error
+
+    async def free_bytes(self) -> int:
+        """Return the bytes that may still be written on the file system of the store.
+
+        Raises:
+            OSError: It cannot be asked.
+        """
+        return await self._engine.free_bytes()
+
+    @property
+    def commit_seconds(self) -> Histogram:
+        """Seconds that each commit took."""
+        return self._engine.commit_seconds
 
     def upsert_participant(self, record: ParticipantRecord) -> asyncio.Future[None]:
         """Insert or replace one participant."""
@@ -173,8 +187,7 @@ class Store:
         return await self.read(events.newest_by_name(kinds))
 
     def _committed(self) -> None:
-        for listener in tuple(self._listeners):
-            listener()
+        self._commits.notify()
 
     def _closed(self) -> StoreClosedError:
         return StoreClosedError(f"the store {self.path} is not open")

@@ -117,9 +117,10 @@ class BrokerClient(MailQueries):
         super().__init__(service, store)
         self.service = service
         self.pause_inbox = service.pause_inbox
+        self.set_frozen = service.set_frozen
         self._senders: dict[tuple[str, Kind, Origin], LocalSession] = {}
 
-    def add_inbox(self, name: str, kind: Kind, *, broadcast: bool = False) -> None:
+    def add_inbox(self, name: str, kind: Kind, *, broadcast: bool | None = None) -> None:
         self.service.rules.add_inbox(name, kind, broadcast=broadcast)
 
     def open_session(self, name: str, origin: Origin, kind: Kind = Kind.AGENT) -> LocalSession:

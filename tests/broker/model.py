@@ -12,6 +12,12 @@ MOST = 3
 MAX_HOPS = 0
 """Replies that are no loop yet: none, so that circuits open often."""
 
+SHARE = 4
+"""Messages of one sender in one inbox, and notices without a key."""
+
+DEFERRED = 2
+"""Deferred messages of one sender."""
+
 NAMES = ("alice", "bob", "carol")
 TEAM = ("alice", "bob")
 QUEUE = "queue:jobs"
@@ -84,6 +90,7 @@ class Model:
     lost: dict[str, set[int]] = field(factory=dict)
     waiting: list[Waiting] = field(factory=list)
     paused: set[str] = field(factory=set)
+    frozen: dict[str, float] = field(factory=dict)
 
     # State
 
@@ -103,10 +110,27 @@ class Model:
         return [
             session
             for session, name in sorted(self.sessions.items())
-            if self.ready(name) and name not in self.paused
+            if self.ready(name) and not self.is_held(session)
         ]
 
+    def share(self, sender: str, inbox: str) -> int:
+        return sum((mail.sender, mail.inbox) == (sender, inbox) for mail in self.mail)
+
+    def refuses(self, sender: str, to: str, delay: float | None = None) -> bool:
+        """Return whether a message is refused because of what its sender has stored already."""
+        if sender == "operator":
+            return False
+        mine = [mail for mail in self.mail if mail.sender == sender and not mail.deliveries]
+        deferred = [mail for mail in mine if mail.not_before > self.time and not mail.parked]
+        too_many = bool(delay) and len(deferred) >= DEFERRED
+        return self.share(sender, to) >= SHARE or too_many
+
     # Sending
+
+    def notify(self, name: str, body: str) -> None:
+        """Send a notice of the daemon, or drop it."""
+        if self.share("system", name) < SHARE:
+            self.send("system", name, body)
 
     def send(
         self,
@@ -132,7 +156,7 @@ class Model:
             if older.session is None:
                 self.end(older)
         for name in pair:
-            self.send("system", name, "loop_tripped")
+            self.notify(name, "loop_tripped")
         self.serve()
         return mail.id
 
@@ -144,7 +168,9 @@ class Model:
 
     def send_to_all(self, sender: str, names: Iterable[str], body: str) -> list[int]:
         """Send to several inboxes: all copies are stored before any notice or delivery."""
-        stored = [self.store(sender, name, body) for name in sorted(names) if name != sender]
+        reached = [name for name in sorted(names) if name != sender]
+        with_room = [name for name in reached if not self.refuses(sender, name)]
+        stored = [self.store(sender, name, body) for name in with_room]
         for mail in stored:
             self.park_if_looping(mail)
         self.serve()
@@ -191,6 +217,16 @@ class Model:
         self.mail.sort(key=lambda each: each.id)
         self.serve()
 
+    def discard(self, number: int) -> None:
+        if self.dead.pop(number, None) is not None:
+            return
+        [mail] = [each for each in self.mail if each.id == number]
+        if mail.session is not None:
+            self.lost[mail.session].add(number)
+        self.end(mail)
+        if mail.sender in NAMES:
+            self.notify(mail.sender, f"discarded {number}")
+
     def remove_queue(self) -> int:
         for waiting in [each for each in self.waiting if each.inbox == QUEUE]:
             self.waiting.remove(waiting)
@@ -221,7 +257,7 @@ class Model:
             if mail.state == "stored" and mail.expires_at <= self.time:
                 self.end(mail)
                 if mail.sender in NAMES:
-                    self.send("system", mail.sender, f"expired {mail.id}")
+                    self.notify(mail.sender, f"expired {mail.id}")
 
     def follow_up(self) -> None:
         """Do what follows an operation: mail expires or is delivered, senders are notified."""
@@ -232,7 +268,7 @@ class Model:
     def tell_senders(self) -> None:
         bereaved, self.bereaved = sorted(self.bereaved, key=lambda each: each.id), []
         for mail in bereaved:
-            self.send("system", mail.sender, f"dead {mail.id}")
+            self.notify(mail.sender, f"dead {mail.id}")
 
     # Receiving
 
@@ -240,7 +276,7 @@ class Model:
         self, session: str, inbox: str, count: int, wait: float, max_bytes: float = math.inf
     ) -> Waiting:
         waiting = Waiting(session, inbox, count, self.time + wait, max_bytes)
-        if self.ready(inbox) and inbox not in self.paused:
+        if self.ready(inbox) and not self.is_held(session):
             self.grant(waiting)
         elif wait:
             self.waiting.append(waiting)
@@ -263,9 +299,39 @@ class Model:
 
     def serve(self) -> None:
         for waiting in list(self.waiting):
-            if waiting.inbox not in self.paused and self.ready(waiting.inbox):
+            if not self.is_held(waiting.session) and self.ready(waiting.inbox):
                 self.waiting.remove(waiting)
                 self.grant(waiting)
+
+    # Pausing and freezing
+
+    def pause(self, name: str) -> None:
+        """Answer the receivers of a participant with nothing; one that comes later waits."""
+        if name not in self.paused:
+            for waiting in [each for each in self.waiting if self.sessions[each.session] == name]:
+                self.waiting.remove(waiting)
+                waiting.got = []
+        self.paused.add(name)
+
+    def resume(self, name: str) -> None:
+        self.paused.discard(name)
+        self.serve()
+
+    def is_held(self, session: str) -> bool:
+        return self.sessions[session] in self.paused or self.is_frozen(session)
+
+    def is_frozen(self, session: str | None) -> bool:
+        return session is not None and self.sessions[session] in self.frozen
+
+    def freeze(self, name: str) -> None:
+        self.frozen.setdefault(name, self.time)
+
+    def thaw(self, name: str) -> None:
+        since = self.frozen.pop(name, self.time)
+        for session, whose in self.sessions.items():
+            for mail in self.held(session) if whose == name else ():
+                mail.lease_ends = min(mail.lease_ends - since, LEASE) + self.time
+        self.serve()
 
     # Sessions
 
@@ -313,7 +379,7 @@ class Model:
             self.time = due
             self.expire()
             for mail in list(self.mail):
-                if mail.session is not None and mail.lease_ends <= due:
+                if self.may_lapse(mail) and mail.session is not None and mail.lease_ends <= due:
                     self.lost[mail.session].add(mail.id)
                     self.burn(mail)
             self.expire()
@@ -325,11 +391,14 @@ class Model:
         self.time = target
 
     def next_event(self, target: float) -> float | None:
-        times = [mail.lease_ends for mail in self.mail if mail.state == "leased"]
+        times = [mail.lease_ends for mail in self.mail if self.may_lapse(mail)]
         times += [mail.not_before for mail in self.mail if mail.not_before > self.time]
         times += [mail.expires_at for mail in self.mail if mail.state == "stored"]
         times += [waiting.ends for waiting in self.waiting]
         return min((time for time in times if time <= target), default=None)
+
+    def may_lapse(self, mail: Mail) -> bool:
+        return mail.state == "leased" and not self.is_frozen(mail.session)
 
     # The broker
 
@@ -343,6 +412,7 @@ class Model:
         self.lost.clear()
         self.waiting.clear()
         self.paused.clear()
+        self.frozen.clear()
         self.last_id = max({mail.id for mail in self.mail} | self.ended, default=0)
         for mail in list(self.mail):
             if mail.session is not None:

@@ -5,6 +5,7 @@ from typing import Any
 from attrs import define, field
 
 from hive.broker.effects import FromDisk, Grant, Notice
+from hive.broker.messages import MessageTable
 from hive.broker.rules import Rules
 from hive.broker.sessions import Session
 from hive.broker.values import Moment, RemoveInbox
@@ -30,9 +31,20 @@ class Receiver:
 
 
 class RigSession(Session):
-    """A session whose answers the rig collects."""
+    """A session whose answers the rig collects.
 
-    __slots__ = ()
+    Attributes:
+        charged: Messages that it was charged for and does not hold.
+    """
+
+    __slots__ = ("charged",)
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.charged = 0
+
+    def charge_stale(self, count: int) -> None:
+        self.charged += count
 
     def waits(self, token: Any) -> bool:
         return not token.expired
@@ -231,3 +243,22 @@ class Rig:
         """Return the parties of a message, and for any other operation that it found nothing."""
         lookup = op.keywords["op"]
         return self.parties.get(lookup.number) if isinstance(lookup, FindParties) else {}
+
+
+def recount(table: MessageTable) -> None:
+    """Check that the counters of senders are those of the messages."""
+    sent: dict[tuple[str, str], list[int]] = {}
+    deferred: dict[str, int] = {}
+    for message in table.messages.values():
+        sent.setdefault((message.inbox, message.sender), []).append(message.size)
+        own = message.id in table.deferred and not message.deliveries
+        if own and message.kind.value != "reminder":
+            deferred[message.sender] = deferred.get(message.sender, 0) + 1
+    assert table.deferred_by == deferred
+    counted = {
+        (inbox.name, sender): (count, inbox.sent_bytes[sender])
+        for inbox in table.inboxes.values()
+        for sender, count in inbox.sent.items()
+    }
+    assert counted == {key: (len(sizes), sum(sizes)) for key, sizes in sent.items()}
+    assert all(inbox.sent.keys() == inbox.sent_bytes.keys() for inbox in table.inboxes.values())

@@ -71,7 +71,11 @@ def test_a_key_that_is_set_again_for_the_same_time_does_not_pile_up_either() -> 
 
 
 def parked() -> Parked:
-    return Parked(Session("bob", Kind.AGENT), None, Inbox("bob"), 1, False, False)
+    session, inbox = Session("bob", Kind.AGENT), Inbox("bob")
+    one = Parked(session, None, inbox, 1, False, False, waiting=inbox.waiting)
+    inbox.waiting[one] = None
+    session.parked = {one: None}
+    return one
 
 
 def test_a_longer_wait_ends_later_and_a_served_receiver_does_not_time_out() -> None:
@@ -80,9 +84,8 @@ def test_a_longer_wait_ends_later_and_a_served_receiver_does_not_time_out() -> N
     assert waits.add(long, 60.0, 0.0)
     assert waits.add(short, 10.0, 5.0)
     assert not waits.add(served, 10.0, 6.0), "its group is there already"
-    waits.discard(served)
-    waits.discard(served)
-    waits.discard(parked())
+    assert served.unpark()
+    assert not served.unpark()
     assert waits.next() == 15.0
     assert waits.pop_due(14.9) == []
     assert waits.pop_due(60.0) == [short, long]
@@ -96,7 +99,7 @@ def test_empty_groups_of_receivers_are_removed_in_the_end() -> None:
     for number in range(10_000):
         gone = parked()
         waits.add(gone, 1.0 + number / 1000, 0.0)
-        waits.discard(gone)
+        gone.unpark()
     assert len(waits._groups) < 200
     assert waits.pop_due(1e9) == [last]
 
@@ -117,7 +120,7 @@ def test_waits_end_when_their_time_has_come_and_never_before(
         alive[one] = now + wait
         if gives_up:
             first = next(iter(alive))
-            waits.discard(first)
+            first.unpark()
             del alive[first]
         now += passes
         due = waits.pop_due(now)

@@ -4,13 +4,20 @@ import re
 from pathlib import Path
 
 import hive.broker
+from hive.broker.loop_guard import PAIRS_KEPT, TIMES_MAX
 from hive.broker.questions import OPEN_MAX, PENDING_MAX
+from hive.broker.service import MAX_BODIES
+from hive.broker.sessions import LOST_MAX
 from hive.config import Limits
+from hive.participants.event_budget import BURST
 from hive.participants.usage_limits import SPREAD
 from hive.store import MessageKind, MessageState
+from hive.store.messages import LINEAGE
 from hive.store.questions import QuestionState
+from hive.store.receipts import FIRST_KEPT, LAST_KEPT
+from hive.store.retention import QUESTIONS_KEPT
 from hive.wire import WAIT_MAX
-from hive.wire.agent import ACK_MAX, RECV_MAX
+from hive.wire.agent import ACK_MAX, NACK_DELAY_MAX, RECV_MAX
 from hive.wire.enums import NackMode, OnExpiry, OrderKind
 
 TEXT = (Path(hive.broker.__file__).parents[2] / "docs" / "delivery.md").read_text()
@@ -24,10 +31,15 @@ def table(heading: str) -> list[list[str]]:
 
 def test_limits_have_their_documented_defaults() -> None:
     limits = Limits()
-    documented = {row[1]: float(row[2]) for row in table("Limits") if row[1] != "fixed"}
+    rows = [row for row in table("Limits") if len(row) == 3]
+    documented = {row[1]: float(row[2]) for row in rows if row[1] != "fixed"}
     assert documented == {
         "inbox_messages": limits.inbox_messages,
         "inbox_bytes": limits.inbox_bytes,
+        "sender_messages": limits.sender_messages,
+        "sender_bytes": limits.sender_bytes,
+        "deferred": limits.deferred,
+        "deferred_horizon": limits.deferred_horizon,
         "body_bytes": limits.body_bytes,
         "lease": limits.lease_seconds,
         "max_attempts": limits.max_attempts,
@@ -35,11 +47,30 @@ def test_limits_have_their_documented_defaults() -> None:
         "pair_rate": limits.pair_rate,
         "max_hops": limits.max_hops,
         "dedupe_window": limits.dedupe_window,
+        "dedupe_keys": limits.dedupe_keys,
         "unseen_after": limits.unseen_after,
         "connections": limits.connections,
+        "rate_bytes": limits.rate_bytes,
+        "requests": limits.requests,
+        "disk_reserve": limits.disk_reserve,
     }
-    fixed = [float(row[2]) for row in table("Limits") if row[1] == "fixed"]
-    assert fixed == [RECV_MAX, ACK_MAX, WAIT_MAX, OPEN_MAX, PENDING_MAX]
+    fixed = [float(row[2]) for row in rows if row[1] == "fixed"]
+    assert fixed == [RECV_MAX, ACK_MAX, WAIT_MAX, NACK_DELAY_MAX, OPEN_MAX, PENDING_MAX]
+
+
+def test_bounds_of_memory_and_disk_are_those_of_the_code() -> None:
+    rows = {row[0]: row[1] for row in table("Limits") if len(row) == 2}
+    for what, *numbers in (
+        ("bodies in memory", MAX_BODIES),
+        ("events about a login or a usage limit", BURST),
+        ("open questions, pending reminders", OPEN_MAX),
+        ("ended questions on disk", QUESTIONS_KEPT),
+        ("threads and hops", LINEAGE),
+        ("times of the loop guard", TIMES_MAX, PAIRS_KEPT),
+        ("lost messages of a connection, for `ack_turn", LOST_MAX),
+        ("receipts of a message", FIRST_KEPT, LAST_KEPT),
+    ):
+        assert re.findall(r"\d+", rows[what]) == [str(number) for number in numbers]
 
 
 def test_every_state_is_documented() -> None:

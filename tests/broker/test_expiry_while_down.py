@@ -126,8 +126,8 @@ async def test_a_recipient_removed_meanwhile_does_not_change_the_notices(path: P
 
 
 async def test_settings_of_participants_are_known_at_the_start(path: Path) -> None:
-    paused = ParticipantRecord("alice", Kind.AGENT, paused=True)
-    stopped = ParticipantRecord("bob", Kind.AGENT, Desired.STOPPED)
+    paused = ParticipantRecord("alice", Kind.AGENT, paused=True, broadcast=True)
+    stopped = ParticipantRecord("bob", Kind.AGENT, Desired.STOPPED, broadcast=True)
     listener = ParticipantRecord("damocles", Kind.PEER, Desired.STOPPED, broadcast=True)
     async with (
         Store(path, InlineEngine()) as store,

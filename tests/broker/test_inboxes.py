@@ -152,7 +152,7 @@ def test_ids_are_never_used_twice_even_if_the_disk_has_fewer() -> None:
 
 
 def test_superseded_messages_take_no_memory_without_a_reader() -> None:
-    rig = Rig(Limits(rate=10**6))
+    rig = Rig(Limits(rate=10**6, rate_bytes=10**9))
     tracemalloc.start()
     try:
         for _ in range(1000):

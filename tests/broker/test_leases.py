@@ -2,7 +2,7 @@
 
 import pytest
 
-from hive.broker.sessions import LEASE_EXPIRED, REQUEUED, SESSION_ENDED
+from hive.broker.sessions import LEASE_EXPIRED, REQUEUED, SESSION_ENDED, stale_error
 from hive.config import Limits
 from hive.store import MessageState
 from hive.wire.enums import NackMode
@@ -57,13 +57,32 @@ def test_what_was_never_delivered_cannot_be_acked() -> None:
     rig, session, _ = leased()
     waiting = rig.send().ids[0]
     assert rig.ack(session, waiting) == {waiting: "was not delivered yet"}
-    assert rig.ack(session, 99) == {99: "does not exist"}
+    assert rig.ack(session, 99) == {99: "is not in this inbox"}
 
 
 def test_one_stale_id_does_not_stop_the_others() -> None:
     rig, session, held = leased(3)
     assert set(rig.ack(session, held[0], 99, held[2])) == {99}
     assert set(rig.messages) == {held[1]}
+
+
+def test_only_what_is_not_held_is_charged_for_and_each_id_once() -> None:
+    rig, session, held = leased(40)
+    assert rig.ack(session, *held[:20]) == {}
+    assert rig.begin(session, *held[20:]) == {}
+    assert session.charged == 0, "a receiver that acks its own mail pays nothing"
+    rig.ack(session, *[held[30]] * 5, *[99] * 5, 98, lease="7-9")
+    assert session.charged == 3
+    rig.ack(session, held[0])
+    assert session.charged == 4, "to repeat an ack is no error, but a lookup on disk"
+
+
+def test_an_error_names_ten_messages_and_counts_the_others() -> None:
+    error = stale_error([(number, "was acked") for number in range(1, 1001)])
+    assert len(str(error)) < 400
+    assert str(error).startswith("message 1 was acked; message 2 was acked; ")
+    assert "; message 10 was acked; likewise 990 more, 1000 in all; whatever else" in str(error)
+    assert "likewise" not in str(stale_error([(number, "was acked") for number in range(10)]))
 
 
 def test_ack_turn_acks_what_is_held_and_reports_what_was_lost() -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hive.config import Limits
-from hive.errors import NotFoundError
+from hive.errors import ConflictError
 from hive.store import NO_ORIGIN, Kind, MessageState, Step, Store
 from tests.broker.client import Draft, local_broker
 from tests.broker.rig import Rig
@@ -69,7 +69,7 @@ def test_a_chain_of_replies_is_only_so_long() -> None:
         assert sent.parked is None
         last = sent.ids[0]
     sent = rig.send("alice", sender="bob", in_reply_to=last)
-    assert sent.parked == "a chain of 3 replies, and 2 are allowed"
+    assert sent.parked == "a chain of 3 replies, the limit is 2"
 
 
 def test_the_reset_delivers_what_was_parked_in_order() -> None:
@@ -83,8 +83,30 @@ def test_the_reset_delivers_what_was_parked_in_order() -> None:
     rig.collect()
     assert rig.ids(waiting) == parked
     assert rig.send("bob", sender="alice").parked is None
-    with pytest.raises(NotFoundError, match="may talk"):
+    with pytest.raises(ConflictError, match="may talk"):
         rig.rules.reset_loop("alice", "bob", rig.now)
+
+
+def test_the_reset_delivers_at_once_what_was_also_deferred_and_is_due() -> None:
+    rig = tripped()
+    due = rig.send("bob", sender="alice", delay=20).id
+    rig.take(rig.session(), 32)
+    rig.advance(30)
+    waiting = rig.recv(rig.session(), 32, wait=30)
+    assert rig.rules.reset_loop("alice", "bob", rig.now) == 1
+    rig.collect()
+    assert rig.ids(waiting) == [due]
+
+
+def test_the_reset_defers_what_is_not_due_yet() -> None:
+    rig = tripped()
+    deferred = rig.send("bob", sender="alice", delay=20).id
+    rig.take(rig.session(), 32)
+    assert rig.rules.reset_loop("alice", "bob", rig.now) == 1
+    assert rig.rules.is_due_changed, "its time is the next that something is due"
+    assert rig.take(rig.session(), 32) == []
+    rig.advance(20)
+    assert rig.take(rig.session(), 32) == [deferred]
 
 
 async def test_a_restart_keeps_the_circuit_open(store: Store) -> None:

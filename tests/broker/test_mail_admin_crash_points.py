@@ -13,7 +13,7 @@ from actors.testing import run_simulation
 from hive.config import Limits
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store
 from hive.store.database import prepare
-from hive.wire.enums import NackMode
+from hive.wire.enums import NackMode, StoredState
 from tests.broker.client import BrokerClient, Draft, Sent, local_broker
 from tests.broker.faults import Faults, run_until_crash
 
@@ -29,6 +29,7 @@ class Recorded:
 
     allowed: dict[int, set[str]] = field(factory=dict)
     queues: set[str] = field(factory=set)
+    questions: dict[int, set[str]] = field(factory=dict)
     groups: bool = False
     finished: bool = False
 
@@ -61,6 +62,7 @@ async def scenario(path: Path, faults: Faults, recorded: Recorded) -> None:
         await care_for_letters(broker, recorded)
         await supersede(broker, recorded)
         await loop(broker, recorded)
+        await discard_all(broker, recorded)
         await broker.change_group("team", add=("alice",))
         recorded.groups = True
     recorded.finished = True
@@ -98,6 +100,27 @@ async def loop(broker: BrokerClient, recorded: Recorded) -> None:
     await recorded.to_become("stored", broker.reset_loop("alice", "bob"), parked)
 
 
+async def discard_all(broker: BrokerClient, recorded: Recorded) -> None:
+    """Discard a stored, a deferred and a leased message, a dead letter and a question at once."""
+    broker.add_inbox("carol", Kind.AGENT)
+    session = broker.open_session("carol", NO_ORIGIN)
+    draft = Draft("alice", Kind.AGENT, "carol", "spam")
+    dead = await recorded.to_store(broker.send(draft))
+    await broker.recv(session)
+    await recorded.to_become("dead", broker.nack(session, dead, NackMode.REJECT), dead)
+    leased = await recorded.to_store(broker.send(draft))
+    recorded.allowed[leased].add("leased")
+    await broker.recv(session)
+    deferred = await recorded.to_store(broker.send(draft._replace(delay=60)))
+    asked = await broker.ask("alice", "go?", to="carol")
+    recorded.allowed[asked], recorded.questions[asked] = {"stored"}, {"open"}
+    ids = (dead, leased, deferred, asked)
+    recorded.questions[asked].add("cancelled")
+    done = broker.discard(inbox="carol", states=list(StoredState), reason="spam")
+    assert await recorded.to_become("expired", done, *ids) == list(ids)
+    recorded.questions[asked] = {"cancelled"}
+
+
 def live_until(path: Path, statement: int | None) -> tuple[Faults, Recorded]:
     recorded = Recorded()
     return run_until_crash(lambda faults: scenario(path, faults, recorded), statement), recorded
@@ -108,8 +131,12 @@ def check(path: Path, recorded: Recorded) -> None:
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         states = dict(connection.execute("SELECT id, state FROM messages").fetchall())
+        questions = dict(connection.execute("SELECT id, state FROM questions").fetchall())
     for number, allowed in recorded.allowed.items():
         assert states[number] in allowed
+    for number, allowed in recorded.questions.items():
+        assert questions[number] in allowed
+        assert (questions[number] == "cancelled") is (states[number] == "expired")
     if recorded.finished:
         assert queues == recorded.queues
     else:
@@ -130,7 +157,7 @@ def test_what_was_answered_about_mail_is_so_wherever_the_process_dies(tmp_path: 
     faults, recorded = live_until(whole, None)
     assert recorded.finished
     check(whole, recorded)
-    assert len(recorded.allowed) == 6
+    assert len(recorded.allowed) == 10
     assert faults.statements > 60
     for statement in range(1, faults.statements + 1):
         path = Path(copyfile(made, tmp_path / f"{statement}.sqlite"))

@@ -7,6 +7,7 @@ import pytest
 
 from hive.config import Limits
 from hive.errors import (
+    BadRequestError,
     ConflictError,
     RateLimitedError,
     StaleLeaseError,
@@ -40,6 +41,16 @@ def test_what_is_not_due_is_not_delivered() -> None:
     assert rig.take(session, 8) == [at]
     rig.advance(5)
     assert rig.take(session, 8) == [later]
+
+
+def test_a_time_that_is_past_is_refused_and_a_delay_overrides_it() -> None:
+    rig = Rig()
+    with pytest.raises(BadRequestError, match="is past, it is"):
+        rig.send(not_before=WALL - 5)
+    assert rig.take(rig.session(), 8) == []
+    later = rig.send(not_before=WALL - 5, delay=10).id
+    rig.advance(10)
+    assert rig.take(rig.session(), 8) == [later]
 
 
 def test_a_message_that_expires_is_reported_to_its_sender() -> None:
@@ -128,7 +139,7 @@ def test_replies_keep_the_thread_also_when_what_they_answer_has_ended() -> None:
 def test_a_sender_that_is_too_fast_is_refused_with_the_time_to_wait() -> None:
     rig = Rig(Limits(rate=60))
     rig.send_many(60)
-    with pytest.raises(RateLimitedError, match=r"60 messages.*60 are allowed.*in 1\.0 s"):
+    with pytest.raises(RateLimitedError, match=r"60 messages.*limit is 60;.*in 1\.0 s"):
         rig.send()
     rig.send(sender="carol")
     rig.send(sender_kind=Kind.OPERATOR, sender="operator")
@@ -239,7 +250,7 @@ def with_a_queue() -> Rig:
 def test_a_queue_that_holds_mail_is_removed_by_force_only() -> None:
     rig = with_a_queue()
     rig.send("queue:build")
-    with pytest.raises(ConflictError, match="holds 1 messages, 0 in work"):
+    with pytest.raises(ConflictError, match="holds 1 message, 0 in work; let"):
         rig.rules.remove_queue("build", rig.now, force=False)
     assert rig.rules.remove_queue("build", rig.now, force=True) == 1
     rig.collect()

@@ -7,6 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from hive.broker.messages import MessageTable
 from hive.broker.questions import ENDS, WHEN_OVERDUE, QuestionTable
+from hive.broker.values import Moment
 from hive.store.questions import Question, QuestionState
 from hive.wire.enums import OnExpiry
 
@@ -25,6 +26,13 @@ def test_the_table_has_a_state_for_every_overdue_question() -> None:
     assert {(wish, above) for wish in OnExpiry for above in (False, True)} == set(WHEN_OVERDUE)
 
 
+START = Moment(0.0, 0.0)
+
+
+def at(seconds: float) -> Moment:
+    return Moment(seconds, seconds)
+
+
 @pytest.mark.parametrize(
     ("on_expiry", "target", "state"),
     [
@@ -40,29 +48,29 @@ def test_an_overdue_question_changes_its_state_by_its_on_expiry(
     on_expiry: OnExpiry, target: str, state: QuestionState
 ) -> None:
     table, asked = QuestionTable(MessageTable()), question(target=target, on_expiry=on_expiry)
-    table.put(asked)
-    assert table.pop_overdue(99.9) == []
-    assert table.next_overdue() == 100.0
-    assert table.pop_overdue(100.0) == [asked]
+    table.put(asked, START)
+    assert table.pop_overdue(at(99.9)) == []
+    assert table.delay(START) == 100.0
+    assert table.pop_overdue(at(100.0)) == [asked]
     assert asked.state is state
     assert (asked.id in table.open) == (state not in ENDS)
-    assert table.next_overdue() is None
+    assert table.delay(START) is None
 
 
 def test_nothing_is_overdue_twice_and_a_held_question_can_still_be_answered() -> None:
     table, asked = QuestionTable(MessageTable()), question(on_expiry=OnExpiry.HOLD)
-    table.put(asked)
-    table.pop_overdue(100.0)
-    assert table.pop_overdue(1e9) == []
+    table.put(asked, START)
+    table.pop_overdue(at(100.0))
+    assert table.pop_overdue(at(1e9)) == []
     table.answer(asked, "bob", "yes", 200.0)
     assert (asked.state, asked.answer, asked.ended_by) == (QuestionState.ANSWERED, "yes", "bob")
 
 
 def test_an_answered_question_does_not_expire() -> None:
     table, asked = QuestionTable(MessageTable()), question()
-    table.put(asked)
+    table.put(asked, START)
     table.answer(asked, "bob", "yes", 50.0)
-    assert table.pop_overdue(1e9) == []
+    assert table.pop_overdue(at(1e9)) == []
     assert asked.state is QuestionState.ANSWERED
 
 
@@ -70,11 +78,11 @@ def test_a_load_keeps_every_message_as_it_was() -> None:
     table, held = QuestionTable(MessageTable()), question(2, on_expiry=OnExpiry.HOLD)
     held.state = QuestionState.HELD
     asked = question(9)
-    table.put(asked)
+    table.put(asked, START)
     table.load([question(1), held, question(3, expires_at=None)])
     assert set(table.open) == {1, 2, 3}
     assert table.table.take_effects().questions == {9: asked}
-    assert [each.id for each in table.pop_overdue(1e9)] == [1]
+    assert [each.id for each in table.pop_overdue(at(1e9))] == [1]
 
 
 class QuestionMachine(RuleBasedStateMachine):
@@ -96,7 +104,7 @@ class QuestionMachine(RuleBasedStateMachine):
         expires = None if ttl is None else self.now + ttl
         asked = question(len(self.all) + 1, target=to, on_expiry=on_expiry, expires_at=expires)
         self.all[asked.id] = asked
-        self.table.put(asked)
+        self.table.put(asked, START)
 
     @rule(data=st.data())
     def answer(self, data: st.DataObject) -> None:
@@ -115,7 +123,7 @@ class QuestionMachine(RuleBasedStateMachine):
     @rule(seconds=st.floats(0, 100))
     def wait(self, seconds: float) -> None:
         self.now += seconds
-        for asked in self.table.pop_overdue(self.now):
+        for asked in self.table.pop_overdue(at(self.now)):
             if asked.on_expiry is OnExpiry.DENY:
                 self.ended[asked.id] = QuestionState.EXPIRED
 

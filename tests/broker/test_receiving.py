@@ -74,6 +74,23 @@ def test_a_wait_ends_empty_at_its_time() -> None:
     assert rig.ids(waiting) == []
 
 
+def test_a_receiver_that_waits_is_answered_at_a_pause_and_gets_nothing_afterwards() -> None:
+    rig = Rig()
+    bob = rig.session("bob")
+    before = rig.recv(bob, wait=60)
+    rig.rules.pause_inbox("bob", True, rig.now)
+    rig.collect()
+    assert rig.ids(before) == [], "its harness takes no message any more"
+    during = rig.recv(bob, wait=60)
+    rig.rules.pause_inbox("bob", True, rig.now)
+    rig.collect()
+    assert rig.ids(during) is None, "one that came meanwhile waits, however often it is paused"
+    rig.rules.pause_inbox("bob", False, rig.now)
+    rig.send("bob", sender="alice")
+    assert rig.ids(during) == [1]
+    assert rig.rules.table.messages[1].attempts == 1
+
+
 def test_a_paused_inbox_takes_mail_in_and_gives_none_out() -> None:
     rig = Rig()
     rig.rules.pause_inbox("bob", True, rig.now)

@@ -9,7 +9,7 @@ import pytest
 
 from actors.testing import advance
 from hive.broker.questions import OPEN_MAX, PENDING_MAX, QuestionRules
-from hive.clock import LoopClock
+from hive.clock import LoopClock, rfc3339
 from hive.config import Limits
 from hive.errors import (
     BadRequestError,
@@ -84,9 +84,10 @@ def test_a_question_is_a_message_whose_number_is_the_questions() -> None:
 def test_only_the_target_and_the_operator_may_answer() -> None:
     rig = QuestionRig()
     number = rig.ask()
-    for stranger in ("carol", "alice"):
-        with pytest.raises(NotAllowedError, match="put to 'bob'; only 'bob' and the operator"):
-            rig.answer(number, stranger)
+    with pytest.raises(NotAllowedError, match="put to 'bob'; only 'bob' and the operator"):
+        rig.answer(number, "alice")
+    with pytest.raises(NotFoundError, match=f"there is no question {number} to or from 'carol'"):
+        rig.answer(number, "carol")
     assert rig.mail("alice") == []
     rig.answer(number, "operator")
     assert [answer.sender for answer in rig.mail("alice")] == ["operator"]
@@ -210,7 +211,7 @@ def test_a_question_is_its_askers_to_cancel() -> None:
 def test_a_reminder_comes_when_it_is_due_and_not_before() -> None:
     rig = QuestionRig()
     later = rig.remind(message="later", delay_seconds=60)
-    rig.remind(message="at once", at_unix_timestamp=WALL - 5)
+    rig.remind(message="at once", at_unix_timestamp=WALL - 0.9)
     assert [each.body for each in rig.mail("alice")] == ["at once"]
     assert rig.question_rules.pending("alice") == 1
     rig.advance(59)
@@ -220,6 +221,16 @@ def test_a_reminder_comes_when_it_is_due_and_not_before() -> None:
     assert (got.id, got.sender, got.sender_kind) == (later, "reminder", Kind.SYSTEM)
     assert got.kind is MessageKind.REMINDER
     assert rig.question_rules.pending("alice") == 0
+
+
+def test_a_reminder_at_a_past_time_is_refused_with_both_times() -> None:
+    rig = QuestionRig()
+    with pytest.raises(BadRequestError) as refused:
+        rig.remind(at_unix_timestamp=WALL - 3600)
+    past, now = rfc3339(WALL - 3600), rfc3339(WALL)
+    assert str(refused.value).startswith(f"{past} is past, it is {now} now (both in UTC)")
+    assert rig.question_rules.pending("alice") == 0
+    assert rig.mail("alice") == []
 
 
 def test_reminders_are_bounded_and_the_number_is_said() -> None:
@@ -244,13 +255,13 @@ def test_to_remind_oneself_without_end_is_too_fast_like_any_sending() -> None:
 def test_an_own_message_can_be_cancelled_until_it_is_leased() -> None:
     rig = QuestionRig()
     reminder, message = rig.remind(delay_seconds=60), rig.send().ids[0]
-    with pytest.raises(NotAllowedError, match="not yours"):
+    with pytest.raises(NotFoundError, match=f"'bob' has no message {message}"):
         rig.cancel(CancelKind.MESSAGE, message, "bob")
-    with pytest.raises(NotAllowedError, match="not yours"):
+    with pytest.raises(NotFoundError, match=f"'bob' has no reminder {reminder}"):
         rig.cancel(CancelKind.REMINDER, reminder, "bob")
-    with pytest.raises(NotFoundError, match=f"there is no reminder {message}"):
+    with pytest.raises(NotFoundError, match=f"'alice' has no reminder {message}"):
         rig.cancel(CancelKind.REMINDER, message)
-    with pytest.raises(NotFoundError, match=f"there is no message {reminder}"):
+    with pytest.raises(NotFoundError, match=f"'alice' has no message {reminder}"):
         rig.cancel(CancelKind.MESSAGE, reminder)
     rig.cancel(CancelKind.REMINDER, reminder)
     rig.cancel(CancelKind.MESSAGE, message)
@@ -277,7 +288,7 @@ async def test_a_second_answer_is_refused_with_who_answered_when(broker: BrokerC
         await broker.answer("bob", number, "yes")
     with pytest.raises(ConflictError, match=f"question {number} was answered by 'bob' at 20"):
         await broker.cancel("alice", CancelKind.QUESTION, number)
-    with pytest.raises(NotFoundError, match="there is no question 99; 'loose_ends' shows"):
+    with pytest.raises(NotFoundError, match="there is no question 99 to or from 'bob'; 'loose_"):
         await broker.answer("bob", 99, "yes")
 
 
@@ -288,9 +299,9 @@ async def test_what_is_at_its_end_says_so_when_it_is_cancelled(broker: BrokerCli
     await broker.ack(session, [got.id])
     with pytest.raises(ConflictError, match=f"message {sent.id} is acked since 20"):
         await broker.cancel("alice", CancelKind.MESSAGE, got.id)
-    with pytest.raises(NotAllowedError, match="not yours"):
+    with pytest.raises(NotFoundError, match=f"'carol' has no message {got.id} to cancel"):
         await broker.cancel("carol", CancelKind.MESSAGE, got.id)
-    with pytest.raises(NotFoundError, match="there is no reminder 77"):
+    with pytest.raises(NotFoundError, match="'alice' has no reminder 77"):
         await broker.cancel("alice", CancelKind.REMINDER, 77)
 
 

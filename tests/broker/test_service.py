@@ -93,7 +93,7 @@ async def test_recv_acks_first_and_then_leases(broker: BrokerClient) -> None:
     [two] = await broker.recv(session, ack=[one.id])
     assert (one.id, two.id) == (1, 2)
     assert broker.counts("bob").leased == 1
-    with pytest.raises(StaleLeaseError, match="message 99 does not exist"):
+    with pytest.raises(StaleLeaseError, match="message 99 is not in this inbox"):
         await broker.recv(session, ack=[99, two.id])
     assert broker.unread("bob") == 0
 

@@ -18,19 +18,38 @@ from hive.broker.local_session import LocalSession
 from hive.broker.values import RANKS
 from hive.clock import LoopClock
 from hive.config import Limits
-from hive.errors import StaleLeaseError
+from hive.errors import InboxFullError, StaleLeaseError
 from hive.store import NO_ORIGIN, InlineEngine, Kind, Store, StoreFullError
 from hive.wire.enums import NackMode, Priority
 from tests.broker.client import BrokerClient, Draft, Sent, local_broker
 from tests.broker.faults import Faults
-from tests.broker.model import LEASE, MAX_HOPS, MOST, NAMES, QUEUE, TEAM, Mail, Model, Waiting
+from tests.broker.model import (
+    DEFERRED,
+    LEASE,
+    MAX_HOPS,
+    MOST,
+    NAMES,
+    QUEUE,
+    SHARE,
+    TEAM,
+    Mail,
+    Model,
+    Waiting,
+)
+from tests.broker.rig import recount
 
 T = TypeVar("T")
 
 EPOCH = 1_700_000_000.0
 
 LIMITS = Limits(
-    lease_seconds=LEASE, max_attempts=MOST, max_hops=MAX_HOPS, rate=10**6, pair_rate=10**6
+    lease_seconds=LEASE,
+    max_attempts=MOST,
+    max_hops=MAX_HOPS,
+    rate=10**6,
+    pair_rate=10**6,
+    sender_messages=SHARE,
+    deferred=DEFERRED,
 )
 
 names = st.sampled_from(NAMES)
@@ -122,6 +141,14 @@ class BrokerMachine(RuleBasedStateMachine):
         sent: Sent = self.call("send", Draft(sender, kind, to, body, **more))
         return sent
 
+    def is_refused(self, sender: str, to: str, body: str, **more: Any) -> bool:
+        """Return whether the broker must refuse a message, after it has done so."""
+        if not self.model.refuses(sender, to, more.get("delay")):
+            return False
+        with pytest.raises(InboxFullError, match=r"share of|deferred messages"):
+            self.send_draft(sender, to, body, **more)
+        return True
+
     def check_sent(self, sent: Sent, expected: int) -> None:
         assert sent.ids == (expected,)
         parked = any(mail.id == expected and mail.parked for mail in self.model.mail)
@@ -135,6 +162,8 @@ class BrokerMachine(RuleBasedStateMachine):
 
     @rule(sender=names, to=st.sampled_from([*NAMES, QUEUE]))
     def send(self, sender: str, to: str) -> None:
+        if self.is_refused(sender, to, "plain"):
+            return
         expected = self.model.send(sender, to, "plain")
         self.check_sent(self.send_draft(sender, to, "plain"), expected)
 
@@ -149,6 +178,8 @@ class BrokerMachine(RuleBasedStateMachine):
     def send_with_options(
         self, sender: str, to: str, priority: Priority, supersede_key: str | None, **times: Any
     ) -> None:
+        if self.is_refused(sender, to, "special", supersede_key=supersede_key, **times):
+            return
         given = {name: value for name, value in times.items() if value is not None}
         expected = self.model.send(
             sender, to, "special", priority=RANKS[priority], key=supersede_key, **given
@@ -162,6 +193,8 @@ class BrokerMachine(RuleBasedStateMachine):
     @rule(sender=names, to=names, key=st.sampled_from("kl"))
     def send_once(self, sender: str, to: str, key: str) -> None:
         before = self.model.dedupe.get((sender, key))
+        if before is None and self.is_refused(sender, to, "once", dedupe_key=key):
+            return
         if before is None:
             expected = self.model.dedupe[sender, key] = self.model.send(sender, to, "once")
             self.check_sent(self.send_draft(sender, to, "once", dedupe_key=key), expected)
@@ -170,7 +203,7 @@ class BrokerMachine(RuleBasedStateMachine):
             assert (sent.ids, sent.duplicate) == ((before,), True)
 
     def answer(self, sender: str, mail: Mail) -> None:
-        if mail.sender in NAMES:
+        if mail.sender in NAMES and not self.is_refused(sender, mail.sender, "answer"):
             expected = self.model.send(sender, mail.sender, "answer", reply_to=mail.id)
             draft = (sender, mail.sender, "answer")
             self.check_sent(self.send_draft(*draft, in_reply_to=mail.id), expected)
@@ -178,6 +211,11 @@ class BrokerMachine(RuleBasedStateMachine):
     @rule(sender=names, to=st.sampled_from(["*", "@team"]))
     def send_to_many(self, sender: str, to: str) -> None:
         everyone = NAMES if to == "*" else TEAM
+        others = [name for name in everyone if name != sender]
+        if all(self.model.refuses(sender, name) for name in others):
+            with pytest.raises(InboxFullError, match="share of"):
+                self.send_draft(sender, to, "all")
+            return
         expected = self.model.send_to_all(sender, everyone, "all")
         sent = self.send_draft(sender, to, "all")
         assert list(sent.ids) == expected
@@ -193,12 +231,14 @@ class BrokerMachine(RuleBasedStateMachine):
         self.model.replay(number)
         self.out_of_turn.add(number)
 
-    @holds(lambda model: model.dead)
+    @holds(lambda model: model.dead or model.mail)
     @rule(data=st.data())
     def discard(self, data: st.DataObject) -> None:
-        number = data.draw(st.sampled_from(sorted(self.model.dead)))
+        """Discard a message of any state."""
+        stored = {mail.id for mail in self.model.mail} | set(self.model.dead)
+        number = data.draw(st.sampled_from(sorted(stored)))
         assert self.call("discard", ids=[number]) == [number]
-        del self.model.dead[number]
+        self.model.discard(number)
 
     @holds(lambda model: model.tripped)
     @rule(data=st.data())
@@ -213,9 +253,13 @@ class BrokerMachine(RuleBasedStateMachine):
             self.begin_queue()
             return
         paused = act == "pause"
-        (self.model.paused.add if paused else self.model.paused.discard)(name)
-        self.model.serve()
+        (self.model.pause if paused else self.model.resume)(name)
         self.tell("pause_inbox", name, paused)
+
+    @rule(freezes=st.sampled_from([True, False, False]), name=names)
+    def freeze_or_thaw(self, freezes: bool, name: str) -> None:
+        (self.model.freeze if freezes else self.model.thaw)(name)
+        self.tell("set_frozen", name, freezes)
 
     # Requests of participants
 
@@ -380,7 +424,7 @@ class BrokerMachine(RuleBasedStateMachine):
         self.calm = 0
         if fault != "commit fails":
             self.reopen(crash=fault == "crash")
-        elif not self.model.waiting:
+        elif not self.model.waiting and not self.model.refuses("alice", to):
             self.commit_fails(to)
 
     def commit_fails(self, to: str) -> None:
@@ -454,6 +498,7 @@ class BrokerMachine(RuleBasedStateMachine):
             for mail in self.model.mail
         ]
         assert {number for (number,) in dead} == set(self.model.dead)
+        recount(self.broker.service.rules.table)
         for name in (*NAMES, QUEUE):
             unread = sum(mail.inbox == name for mail in self.model.mail)
             assert self.broker.unread(name) == unread

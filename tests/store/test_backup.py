@@ -13,6 +13,7 @@ from hive.store import Store, StoreCorruptError
 from hive.store.backup import back_up
 from hive.store.checks import examine
 from hive.store.database import prepare
+from hive.store.schema import MIGRATIONS
 from tests.store.old_files import build, contents
 from tests.store.test_degradation import damage_table, overwrite
 
@@ -47,7 +48,7 @@ def target_size(target: Path) -> int:
 def test_a_backup_without_a_daemon_has_everything(path: Path, tmp_path: Path) -> None:
     build(path)
     target = tmp_path / "copy"
-    assert back_up(path, target).version == 1
+    assert back_up(path, target).version == len(MIGRATIONS)
     assert contents(target) == contents(path)
     assert sorted(each.name for each in tmp_path.iterdir() if "copy" in each.name) == ["copy"]
 
@@ -113,7 +114,7 @@ def test_an_old_file_with_old_mail_is_a_warning(path: Path) -> None:
     assert found["schema"].verdict is Verdict.WARNING
     assert found["messages"].sentence == "1 acked, 1 expired, 1 stored"
     assert found["oldest"].verdict is Verdict.WARNING
-    assert "message 2 in 'bob' is unread since 48.0 h" in found["oldest"].sentence
+    assert "message 2 in 'bob' has been unread for 2 days" in found["oldest"].sentence
     assert "inbox bob --unread" in (found["oldest"].remedy or "")
 
 

@@ -25,13 +25,13 @@ from hive.store.bulk import MAX_ROWS
 from hive.store.checks import examine
 from hive.store.database import prepare
 from hive.store.dead_letters import DeadLetterCriteria
+from hive.store.listing import deliverable, newest
 from hive.store.messages import (
     Changes,
     by_id,
     highest_id,
     insert_values,
     lease_values,
-    newest,
     one,
     pending_reminders,
     undelivered,
@@ -161,7 +161,7 @@ def test_a_message_keeps_its_first_and_newest_receipts_and_the_number_of_the_oth
     first, last = receipts.FIRST_KEPT, receipts.LAST_KEPT
     omitted = found[first]
     assert (omitted.step, omitted.at) == (Step.OMITTED, first + 1.0)
-    assert omitted.reason == f"{300 - first - last} steps are left out"
+    assert omitted.reason == f"{300 - first - last} steps left out"
     kept = [*found[:first], *found[first + 1 :]]
     assert [each.attempt for each in kept] == [*range(1, first + 1), *range(301 - last, 301)]
     stored = connection.execute("SELECT count(*) FROM receipts").fetchone()[0]
@@ -338,7 +338,7 @@ def test_a_change_of_a_deleted_message_is_invisible_and_removed_by_retention(
     assert one(1)(connection) is None
     assert by_id([1])(connection) == {}
     assert newest("bob", 9)(connection) == ()
-    assert dead_letters.newest(DeadLetterCriteria(), 9)(connection) == []
+    assert dead_letters.newest(DeadLetterCriteria(), 9)(connection) == ()
     assert dead_letters.replay(DeadLetterCriteria(ids=(1,)), 30.0)(connection) == []
     assert matching(SearchCriteria("fox"), 9)(connection) == ()
     assert matching(SearchCriteria(inbox="bob"), 9)(connection) == ()
@@ -398,11 +398,12 @@ PLANS: dict[str, tuple[Query[Any], set[str]]] = {
     "dead letters": (dead_letters.newest(DeadLetterCriteria(), 9), {"dead_letters"}),
     "of a sender": (dead_letters.newest(DeadLetterCriteria(sender="alice"), 9), {"dead_letters"}),
     "replay": (dead_letters.replay(DeadLetterCriteria(before=5.0), 9.0), {"dead_letters"}),
-    "discard": (dead_letters.discard(DeadLetterCriteria(inbox="bob"), 9.0), {"dead_letters"}),
+    "discard": (dead_letters.discard(DeadLetterCriteria(inbox="bob"), 9.0, "x"), {"dead_letters"}),
     "reminders": (pending_reminders("bob"), {"reminders"}),
     "one": (one(1), set()),
     "by id": (by_id([1, 2]), set()),
     "unread": (newest("bob", 9, unread=True), {"undelivered"}),
+    "deliverable": (deliverable("bob", 9, 5.0), {"undelivered"}),
 }
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sqlite3
+import stat
 from pathlib import Path
 
 import pytest
@@ -180,3 +181,16 @@ async def test_several_stores_may_be_open_in_one_process(tmp_path: Path) -> None
     await asyncio.gather(*(store.open() for store in stores))
     assert await asyncio.gather(*(store.append_event("x") for store in stores)) == [1, 1, 1]
     await asyncio.gather(*(store.close() for store in stores))
+
+
+@pytest.mark.parametrize("before", [None, 0o644, 0o666])
+async def test_only_its_owner_may_read_a_store(tmp_path: Path, before: int | None) -> None:
+    path = tmp_path / "hive.sqlite"
+    if before is not None:
+        path.touch()
+        path.chmod(before)
+    async with Store(path) as store:
+        await store.append_event("started")
+        files = await asyncio.to_thread(lambda: list(tmp_path.iterdir()))
+        assert len(files) == 4
+        assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}

@@ -4,14 +4,17 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
+import attrs
 import pytest
 
 from actors.testing import advance, settle
 from hive.errors import CursorTooOldError
-from hive.store import NO_ORIGIN, InlineEngine, MessageState, Receipt, Step, Store, receipts
+from hive.store import NO_ORIGIN, InlineEngine, MessageState, Receipt, Step, Store, receipts, usage
 from hive.store.cursors import events_after, mail_after
 from hive.store.messages import Changes, highest_id, undelivered
 from hive.store.retention import BATCH_ROWS, apply_retention, delete_messages
+from hive.wire.enums import TurnOutcome
+from hive.wire.harness import TurnRecord
 from tests.store.rows import DAY, KEEP, NOW, message, session_number, storing
 
 pytestmark = pytest.mark.sim
@@ -84,7 +87,7 @@ async def test_a_pass_stops_where_all_rows_are_recent(store: Store) -> None:
 
     store.read = counted  # type: ignore[method-assign, assignment]
     assert await apply_retention(store, KEEP, NOW) == 0
-    assert reads == 5  # one for each table
+    assert reads == 14  # one for each table, and for the surplus of five
 
 
 async def test_a_message_that_was_replayed_meanwhile_is_kept(store: Store) -> None:
@@ -220,7 +223,7 @@ async def test_a_clock_that_jumps_deletes_nothing(
     clock = JumpingClock(LoopClock(asyncio.get_running_loop(), epoch=NOW))
     async with Store(path, InlineEngine()) as store, ActorSystem() as system:
         await put(store, (40, "acked", 35), (10, "acked", 9))
-        system.spawn(lambda: Maintenance(store, KEEP, clock), name="maintenance")
+        system.spawn(lambda: Maintenance(store, lambda: KEEP, clock), name="maintenance")
         await settle()
         clock.ahead = 1000 * DAY
         await advance(FIRST_DELAY)
@@ -242,3 +245,31 @@ class JumpingClock:
 
     def now(self) -> float:
         return self.inner.now() + self.ahead  # type: ignore[attr-defined, no-any-return]
+
+
+async def test_only_the_newest_events_of_each_participant_are_kept(store: Store) -> None:
+    keep = attrs.evolve(KEEP, events_kept=BATCH_ROWS)
+    for name in ("mallory", "alice"):
+        count = 2 * BATCH_ROWS + 5 if name == "mallory" else 3
+        for _ in range(count):
+            await store.append_event("connected", name, at=NOW)
+    await store.append_event("daemon_started", at=NOW)
+    assert await apply_retention(store, keep, NOW) == BATCH_ROWS + 5
+    kept = await store.events(0, 10_000)
+    assert [each.name for each in kept].count("mallory") == BATCH_ROWS
+    assert len(kept) == BATCH_ROWS + 4
+    with pytest.raises(CursorTooOldError):
+        await store.read(events_after(1, 1))
+    assert await apply_retention(store, keep, NOW) == 0
+
+
+async def test_only_the_newest_turns_of_each_participant_are_kept(store: Store) -> None:
+    keep = attrs.evolve(KEEP, turns_kept=2)
+    for number in range(5):
+        record = TurnRecord(NOW - number, NOW, "message", TurnOutcome.DONE)
+        await store.write(usage.save_turn("mallory", record))
+    await store.write(usage.save_turn("alice", record))
+    assert await apply_retention(store, keep, NOW) == 3
+    found = await store.read(usage.newest_turns("mallory", 9))
+    assert [each.started_at for each in found.values()] == [NOW - 1, NOW]
+    assert len(await store.read(usage.newest_turns("alice", 9))) == 1

@@ -7,7 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hive.store import MessageKind, MessageState, Store
-from hive.store.cursors import CHUNK_ROWS, mail_after
+from hive.store.cursors import mail_after
+from hive.store.listing import CHUNK_ROWS
 from hive.store.search import (
     BATCH_ROWS,
     SearchCriteria,
