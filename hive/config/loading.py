@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
-from hive.config.hive_schema import AGENT, HIVE, RESTART
+from hive.config.agent_schema import AGENT, RESTART
+from hive.config.existence import Lookup, missing, missing_programs
+from hive.config.fitting import misfits
+from hive.config.hive_schema import HIVE
 from hive.config.model import AgentManifest, HiveConfig, RestartPolicy
 from hive.config.readers import InvalidValueError
 from hive.config.table_schema import KeyPath, Problem, ProblemsReportedError, ReadContext, Table
 from hive.errors import ConfigError
+from hive.quantities import counted
 
 T = TypeVar("T")
+
+MANIFEST_FILE = "agent.toml"
+"""The usual name of the file with the manifest of one agent."""
+
+MANIFEST_BYTES = 1 << 16
+"""Most bytes of an `agent.toml` that comes from an agent or over a socket."""
+
+PARSED_MAX = 4 << 20
+"""Most characters that are parsed to find the lines of keys; a value of many lines is parsed with
+each of its lines anew. Problems of later lines have no line number."""
+
+_PROBLEMS_SHOWN = 50
 
 _AT_LINE = re.compile(r"(?P<what>.*) \(at line (?P<line>\d+), column (?P<column>\d+)\)")
 
@@ -29,6 +46,20 @@ def load(path: Path) -> HiveConfig:
     """
     file = _TomlFile.parse(path)
     return file.read(HIVE, _inherited_policy(file))
+
+
+def check(path: Path, lookup: Lookup) -> HiveConfig:
+    """Read a `hive.toml`, and require that everything exists that it names on this machine.
+
+    Raises:
+        ConfigError: As `load`, and for each program, directory or bind source that is missing.
+    """
+    file = _TomlFile.parse(path)
+    config = file.read(HIVE, _inherited_policy(file))
+    problems = list(missing(config, lookup))
+    if problems:
+        raise ConfigError(file.report(problems))
+    return config
 
 
 def load_manifest(path: Path, policy: RestartPolicy | None = None) -> AgentManifest:
@@ -44,38 +75,105 @@ def load_manifest(path: Path, policy: RestartPolicy | None = None) -> AgentManif
     return _TomlFile.parse(path).read(AGENT, policy or RestartPolicy())
 
 
+def read_manifest(
+    text: str,
+    path: Path | None,
+    hive: HiveConfig | None = None,
+    *,
+    title: str | None = None,
+    lookup: Lookup | None = None,
+) -> AgentManifest:
+    """Return the manifest of one agent from the text of an `agent.toml`.
+
+    Args:
+        text: The text.
+        path: The path of the file; relative paths in the text begin in its directory. None for a
+            text from elsewhere, whose paths begin in the root directory.
+        hive: The hive that the manifest has to fit, and whose restart policy it inherits.
+        title: What errors call the file; by default its path, or `agent.toml` without one.
+        lookup: Looks for the programs; None for a manifest whose programs cannot be looked for.
+
+    Raises:
+        ConfigError: With file, line, key and remedy of every problem.
+    """
+    if path is None:
+        path, title = Path("/", MANIFEST_FILE), title or MANIFEST_FILE
+    file = _TomlFile.of_text(path, text, title)
+    manifest = file.read(AGENT, RestartPolicy() if hive is None else hive.restart)
+    misfitting = () if hive is None else misfits(manifest, hive)
+    problems = [Problem((key,), sentence) for key, sentence in misfitting]
+    if lookup is not None:
+        problems += missing_programs(manifest, lookup)
+    if problems:
+        raise ConfigError(file.report(problems))
+    return manifest
+
+
 @frozen
 class _TomlFile:
     path: Path
     text: str
     data: dict[str, Any]
+    title: str | None = None
 
     @classmethod
     def parse(cls, path: Path) -> _TomlFile:
-        text = _read_text(path)
+        return cls.of_text(path, _read_text(path))
+
+    @classmethod
+    def of_text(cls, path: Path, text: str, title: str | None = None) -> _TomlFile:
+        file = cls(path, text, {}, title)
         try:
-            return cls(path, text, tomllib.loads(text))
+            return evolve(file, data=tomllib.loads(text))
         except tomllib.TOMLDecodeError as error:
-            raise ConfigError(_syntax_error(path, str(error))) from None
+            raise ConfigError(file.syntax_error(str(error))) from None
+        except RecursionError:
+            raise ConfigError(file.too_deep()) from None
 
     def read(self, table: Table[T], policy: RestartPolicy) -> T:
         context = self.context(policy)
         try:
             return table(self.data, context)
         except ProblemsReportedError:
-            raise ConfigError(self.report(context.problems)) from None
+            raise ConfigError(self._report_or_depth(context.problems)) from None
+        except RecursionError:
+            raise ConfigError(self.too_deep()) from None
 
     def context(self, policy: RestartPolicy) -> ReadContext:
         return ReadContext(self.path.absolute().parent, policy)
+
+    def _report_or_depth(self, problems: list[Problem]) -> str:
+        try:
+            return self.report(problems)
+        except RecursionError:
+            return self.too_deep()
+
+    def too_deep(self) -> str:
+        return f"{self.at()}: tables or lists are nested too deeply to be read"
+
+    def syntax_error(self, message: str) -> str:
+        match = _AT_LINE.fullmatch(message)
+        if match is None:
+            return f"{self.at()}: {message}"
+        return f"{self.at(int(match['line']))}: {match['what']} (column {match['column']})"
+
+    def at(self, line: int | None = None) -> str:
+        """Return the file, or a line of it, as errors begin."""
+        if self.title is not None:
+            return f"{self.title}, line {line}" if line else self.title
+        return f"{self.path}:{line}" if line else str(self.path)
 
     def report(self, problems: list[Problem]) -> str:
         lines = key_lines(self.text)
         numbered = [(line_of(problem.path, lines), problem) for problem in problems]
         numbered.sort(key=lambda pair: pair[0] or 0)
-        shown = [f"{_location(self.path, line)}: {problem}" for line, problem in numbered]
+        shown = [f"{self.at(line)}: {problem}" for line, problem in numbered]
         if len(shown) == 1:
             return shown[0]
-        return "\n  ".join([f"{self.path} has {len(shown)} problems:", *shown])
+        head = f"{self.at()} has {counted(len(shown), 'problem')}:"
+        if len(shown) > _PROBLEMS_SHOWN:
+            shown[_PROBLEMS_SHOWN:] = [f"and {len(shown) - _PROBLEMS_SHOWN} more"]
+        return "\n  ".join([head, *shown])
 
 
 def _inherited_policy(file: _TomlFile) -> RestartPolicy:
@@ -88,22 +186,12 @@ def _inherited_policy(file: _TomlFile) -> RestartPolicy:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_bytes().decode()
+        # Some editors put a byte order mark before UTF-8; TOML has none.
+        return path.read_bytes().removeprefix(codecs.BOM_UTF8).decode()
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 at byte {error.start}; save it as UTF-8") from None
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
-
-
-def _syntax_error(path: Path, message: str) -> str:
-    match = _AT_LINE.fullmatch(message)
-    if match is None:
-        return f"{path}: {message}"
-    return f"{path}:{match['line']}: {match['what']} (column {match['column']})"
-
-
-def _location(path: Path, line: int | None) -> str:
-    return f"{path}:{line}" if line else str(path)
 
 
 # `tomllib` does not report line numbers. In valid TOML a statement (a header, or a key with its
@@ -145,9 +233,12 @@ def _record(lines: dict[KeyPath, int], path: KeyPath, number: int) -> None:
 
 def _statements(text: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """Yield the first line's number, the text and the parsed dictionary of each statement."""
-    started, piece = 1, ""
+    started, piece, left = 1, "", PARSED_MAX
     for number, line in enumerate(text.split("\n"), start=1):
         piece += line + "\n"
+        left -= len(piece)
+        if left < 0:
+            return
         try:
             parsed = tomllib.loads(piece)
         except tomllib.TOMLDecodeError:

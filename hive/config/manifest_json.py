@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import msgspec
 
-from hive.config.hive_schema import AGENT
+from hive.config.agent_schema import AGENT
 from hive.config.model import AgentManifest
 from hive.config.readers import InvalidValueError
 from hive.config.table_schema import ProblemsReportedError, ReadContext

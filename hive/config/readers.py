@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from hive.names import suggest
 
+T = TypeVar("T")
+
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+# Not within a number: else each of its digits would be tried as a beginning.
+_DURATION = re.compile(r"(?<![\d.])(\d++(?:\.\d++)?+)(ms|s|m|h|d)")
 _SIZES = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-_SIZE = re.compile(r"(\d+)([KMGT]?)")
+_SIZE = re.compile(r"(\d{1,20})([KMGT]?)")  # int() refuses thousands of digits
+_SHARE = re.compile(r"(?:[1-9]\d?|100)%")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 LONGEST_DURATION = 366 * 86400.0
@@ -120,12 +124,58 @@ def size(value: Any) -> int:
     return found
 
 
+def written_duration(seconds: float) -> float | str:
+    """Return a duration as it is written: one unit that divides it, else a number of seconds."""
+    for unit in ("d", "h", "m", "s"):
+        if seconds >= _UNITS[unit] and seconds % _UNITS[unit] == 0:
+            return f"{seconds / _UNITS[unit]:.0f}{unit}"
+    milliseconds = round(seconds * 1000, 6)
+    return f"{milliseconds:.0f}ms" if milliseconds and milliseconds % 1 == 0 else seconds
+
+
+def written_size(size: int) -> int | str:
+    """Return a size as it is written: the largest unit that divides it, else a number of bytes."""
+    for unit in ("T", "G", "M", "K"):
+        if size % _SIZES[unit] == 0:
+            return f"{size // _SIZES[unit]}{unit}"
+    return size
+
+
 def memory(value: Any) -> str:
     """Read a memory limit in systemd's notation and return it unchanged."""
     word = text(value)
     if word != "infinity" and not (_SIZE.fullmatch(word) and size(word)):
         raise InvalidValueError('expected a memory limit such as "512M", "4G" or "infinity"')
     return word
+
+
+def memory_share(value: Any) -> str:
+    """Read a memory limit of the whole machine: as `memory`, or a percentage of its memory."""
+    try:
+        return _share(value) or memory(value)
+    except InvalidValueError as error:
+        raise InvalidValueError(f'{error}, or a percentage from "1%" to "100%"') from None
+
+
+def tasks_share(value: Any) -> str:
+    """Read a number of processes and threads, or a percentage of those that the machine allows."""
+    if isinstance(value, str) and (value == "infinity" or _share(value)):
+        return value
+    if isinstance(value, str):
+        raise InvalidValueError('expected a number, a percentage such as "50%", or "infinity"')
+    return str(integer(1)(value))
+
+
+def unless_off(read: Callable[[Any], T]) -> Callable[[Any], T | None]:
+    """Return a reader that also takes the word "off", as None."""
+
+    def read_or_off(value: Any) -> T | None:
+        try:
+            return None if value == "off" else read(value)
+        except InvalidValueError as error:
+            raise InvalidValueError(f'{error}, or "off"') from None
+
+    return read_or_off
 
 
 def cpu(value: Any) -> str:
@@ -158,6 +208,12 @@ def toml_type(value: Any) -> str:
     names = {bool: "a boolean", int: "an integer", float: "a float", str: "a string"}
     names |= {list: "an array", dict: "a table"}
     return names.get(type(value), "a date or time")
+
+
+def _share(value: Any) -> str | None:
+    """Return a percentage from 1 to 100 unchanged; None if it is something else."""
+    is_share = isinstance(value, str) and _SHARE.fullmatch(value) is not None
+    return value if is_share else None
 
 
 def _seconds(written: str) -> float:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import attrs
+import msgspec
 from attrs import NOTHING, evolve, field, frozen
 
 from hive.config.model import RestartPolicy
@@ -66,8 +69,28 @@ class ReadContext:
 
 Reader = Callable[[Any, ReadContext], Any]
 
+_LINK = re.compile(r"\[([^\[\]]+)\](?:\([^()]*\))")
+"""A link of Markdown; the first group is its text."""
+
 QUOTED_MAX = 80
 """Characters of the longest value that an error sentence quotes."""
+
+
+@frozen
+class ValueKind:
+    """How a value is written, read and described.
+
+    Attributes:
+        word: Its name in the documentation: "duration".
+        read: Converts the TOML value to the model's.
+        schema: The JSON schema of the TOML value.
+        write: Converts the model's value to the TOML value, as the documentation writes it.
+    """
+
+    word: str
+    read: Reader
+    schema: Mapping[str, Any]
+    write: Callable[[Any], Any] = lambda value: value
 
 
 @frozen
@@ -76,14 +99,16 @@ class Key:
 
     Attributes:
         name: The key in the TOML table.
-        read: Converts the TOML value to the model's.
+        kind: How its value is written.
+        meaning: What it means, as the documentation says it, in Markdown.
         attribute: Name of the model's attribute; by default that of the key.
         required: Whether the table must have it.
         secret: Whether its value may be a secret, which no error sentence quotes.
     """
 
     name: str
-    read: Reader
+    kind: ValueKind
+    meaning: str
     attribute: str = field()
     required: bool = False
     secret: bool = False
@@ -98,14 +123,68 @@ class Table(Generic[T]):
     """Description of a TOML table: its keys and the model that it is converted to.
 
     Attributes:
-        make: Builds the model from the context and the values found, by attribute.
+        model: The model's class; its defaults are those of the keys.
         keys: The keys that the table may have.
-        check: Returns a pair of key and sentence for each contradiction between values.
+        make: Builds the model from the context and the values found, by attribute; by default the
+            class does, so that the others keep their defaults.
+        check: Returns a pair for each contradiction between values: the path of the key, and a
+            sentence.
+        inherits: Whether a key that is left out has the value of another table, not its default.
     """
 
-    make: Callable[[ReadContext, dict[str, Any]], T]
+    model: Callable[..., T]
     keys: Sequence[Key]
-    check: Callable[[T], Iterable[tuple[str, str]]] = lambda _: ()
+    make: Callable[[ReadContext, dict[str, Any]], T] = field()
+    check: Callable[[T], Iterable[tuple[KeyPath, str]]] = lambda _: ()
+    inherits: bool = False
+
+    @make.default
+    def _make(self) -> Callable[[ReadContext, dict[str, Any]], T]:
+        return lambda context, found: self.model(**found)
+
+    @property
+    def kind(self) -> ValueKind:
+        """The kind of a key whose value is this table."""
+        return ValueKind("table", self, self.schema, self.write)
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The JSON schema of the table."""
+        required = [key.name for key in self.keys if key.required]
+        return {
+            "type": "object",
+            "properties": {key.name: self._key_schema(key) for key in self.keys},
+            "additionalProperties": False,
+            **({"required": required} if required else {}),
+        }
+
+    def default(self, key: Key) -> Any:
+        """Return the default of a key as the model has it; None without one."""
+        value = defaults_of(self.model)[key.attribute]
+        return value.factory() if isinstance(value, attrs.Factory) else value  # type: ignore[arg-type]
+
+    def written_default(self, key: Key) -> Any:
+        """Return the default of a key as TOML writes it; None without one."""
+        value = self.default(key)
+        return None if value is None or value is NOTHING else key.kind.write(value)
+
+    def write(self, model: T) -> dict[str, Any]:
+        """Return the TOML values of the keys that must be written: all but the defaults."""
+        found = {}
+        for key in self.keys:
+            value = getattr(model, key.attribute)
+            is_left_out = value is None if self.inherits else value == self.default(key)
+            if key.required or not is_left_out:
+                found[key.name] = key.kind.write(value)
+        return found
+
+    def _key_schema(self, key: Key) -> dict[str, Any]:
+        default = self.written_default(key)
+        return {
+            **key.kind.schema,
+            "description": plain_text(key.meaning),
+            **({} if default is None or isinstance(default, dict) else {"default": default}),
+        }
 
     def __call__(self, value: Any, context: ReadContext) -> T:
         """Read a table.
@@ -120,8 +199,8 @@ class Table(Generic[T]):
         found = self._attributes(value, context)
         if len(context.problems) == before:
             made = self.make(context, found)
-            for key, sentence in self.check(made):
-                (context.child(key) if key in value else context).report(sentence)
+            for path, sentence in self.check(made):
+                _at(path, value, context).report(sentence)
         if len(context.problems) > before:
             raise ProblemsReportedError
         return made
@@ -133,7 +212,7 @@ class Table(Generic[T]):
             if name in known:
                 key = known[name]
                 inner = context.child(name, secret=key.secret)
-                found[key.attribute] = _read_or_report(key.read, item, inner)
+                found[key.attribute] = _read_or_report(key.kind.read, item, inner)
             else:
                 context.child(name).report(_unknown_key(name, known))
         for key in self.keys:
@@ -142,35 +221,42 @@ class Table(Generic[T]):
         return found
 
 
-def with_defaults(model: Callable[..., T]) -> Callable[[ReadContext, dict[str, Any]], T]:
-    """Return a `Table.make` that calls `model` with the values found; others keep its defaults."""
-    return lambda context, found: model(**found)
+def scalar(
+    word: str,
+    read: Callable[[Any], Any],
+    schema: Mapping[str, Any],
+    write: Callable[[Any], Any] = lambda value: value,
+) -> ValueKind:
+    """Return the kind of values whose reader needs no context."""
+    return ValueKind(word, lambda value, context: read(value), schema, write)
 
 
-def scalar(read: Callable[[Any], Any]) -> Reader:
-    """Adapt a reader of values that needs no context."""
-    return lambda value, context: read(value)
+def array_of(kind: ValueKind) -> ValueKind:
+    """Return the kind of arrays whose items are of a kind.
 
-
-def array_of(read: Reader) -> Reader:
-    """Return a reader of arrays whose items `read` understands.
-
-    It raises `ProblemsReportedError` when an item has a problem.
+    Its reader raises `ProblemsReportedError` when an item has a problem.
     """
 
     def read_all(value: Any, context: ReadContext) -> tuple[Any, ...]:
         if not isinstance(value, list):
             raise InvalidValueError(f"expected an array, not {toml_type(value)}")
-        found = [_read_or_report(read, item, context.child(at)) for at, item in enumerate(value)]
+        found = [
+            _read_or_report(kind.read, item, context.child(at)) for at, item in enumerate(value)
+        ]
         if any(item is NOTHING for item in found):
             raise ProblemsReportedError
         return tuple(found)
 
-    return read_all
+    return ValueKind(
+        f"array of {kind.word}s",
+        read_all,
+        {"type": "array", "items": kind.schema},
+        lambda items: [kind.write(item) for item in items],
+    )
 
 
-def tables_by_name(read: Reader, check_name: Callable[[str], object]) -> Reader:
-    """Return a reader of a table whose keys are participants' names."""
+def tables_by_name(table: Table[Any], check_name: Callable[[str], object]) -> ValueKind:
+    """Return the kind of a table whose keys are names, and whose values are tables."""
 
     def read_all(value: Any, context: ReadContext) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -182,10 +268,27 @@ def tables_by_name(read: Reader, check_name: Callable[[str], object]) -> Reader:
                 check_name(name)
             except BadRequestError as refusal:
                 inner.report(str(refusal))
-            found[name] = _read_or_report(read, item, inner)
+            found[name] = _read_or_report(table, item, inner)
         return found
 
-    return read_all
+    return ValueKind(
+        "tables",
+        read_all,
+        {"type": "object", "additionalProperties": table.schema},
+        lambda models: {name: table.write(model) for name, model in models.items()},
+    )
+
+
+def defaults_of(model: Callable[..., Any]) -> dict[str, Any]:
+    """Return the default of each attribute of a model."""
+    if isinstance(model, type) and attrs.has(model):
+        return {each.name: each.default for each in attrs.fields(model)}
+    return msgspec.structs.asdict(model())
+
+
+def plain_text(meaning: str) -> str:
+    """Return the meaning of a key without the links of Markdown."""
+    return _LINK.sub(r"\1", meaning)
 
 
 def show_path(path: KeyPath) -> str:
@@ -194,6 +297,15 @@ def show_path(path: KeyPath) -> str:
     for key in path:
         shown += f"[{key}]" if isinstance(key, int) else f".{key}" if shown else key
     return shown
+
+
+def _at(path: KeyPath, value: Any, context: ReadContext) -> ReadContext:
+    """Return the context of a key, or of the innermost table around it that is written."""
+    for key in path:
+        if not isinstance(value, dict) or key not in value:
+            break
+        context, value = context.child(key), value[key]
+    return context
 
 
 def _read_or_report(read: Reader, value: Any, context: ReadContext) -> Any:

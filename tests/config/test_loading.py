@@ -1,5 +1,6 @@
 """Loading of files: the resulting model, and the report of every mistake at once."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from hive.config import (
     RuntimeName,
     load,
     load_manifest,
+    read_manifest,
 )
 from hive.errors import ConfigError, ExitStatus
 
@@ -86,7 +88,9 @@ def test_a_whole_file(write, tmp_path):
     config = load(write(FULL))
     policy = RestartPolicy(RestartType.TRANSIENT, max_restarts=9, cap=60.0)
     assert config == HiveConfig(
-        limits=Limits(100, 1 << 20, 4096, 1800.0),
+        limits=Limits(
+            inbox_messages=100, inbox_bytes=1 << 20, body_bytes=4096, lease_seconds=1800.0
+        ),
         restart=policy,
         manager=AgentManifest(run=(str(tmp_path / "manager.sh"),)),
         agents={
@@ -147,7 +151,7 @@ exec = ["x"]
     assert found[0] == "FILE has 9 problems:"
     expected = [
         ("1", "runtime", "did you mean 'process'"),
-        ("2", "colour", "no such key; the keys here are runtime, containers"),
+        ("2", "colour", "no such key; the keys here are name, runtime, containers"),
         ("4", "limits.lease", "'15min' cannot stand here: expected a duration such as"),
         ("6", "agents.alice.run[1]", "3 cannot stand here: expected a string, not an integer"),
         ("7", "agents.alice.time_limt", "no such key; did you mean 'time_limit'"),
@@ -248,6 +252,7 @@ target = "/srv"
 [agents.alice]
 run = ["answer"]
 image = "big-image"
+private_users = false
 """
 
 
@@ -263,18 +268,40 @@ def test_containers_are_described_for_the_hive_and_for_an_agent(write):
         binds=(Bind(Path("/srv"), Path("/srv")),),
     )
     assert config.agents["alice"].image == "big-image"
+    assert config.agents["alice"].private_users is False
+
+
+@pytest.mark.parametrize(
+    ("runtime", "hive", "agent", "shared"),
+    [
+        ("machinectl", None, None, False),
+        ("machinectl", None, False, True),
+        ("machinectl", False, None, True),
+        ("machinectl", False, True, False),
+        ("nixos-container", None, None, True),
+        ("process", None, None, False),
+    ],
+)
+def test_root_in_a_container_is_root_of_the_host_only_if_the_configuration_says_so(
+    runtime, hive, agent, shared
+):
+    containers = Containers(private_users=hive)
+    config = HiveConfig(RuntimeName(runtime), containers)
+    assert config.shares_users(AgentManifest(private_users=agent)) is shared
 
 
 def test_settings_that_the_runtime_does_not_support_are_refused(write):
     assert problems(write(CONTAINERS.replace("machinectl", "nixos-container"))) == [
-        "FILE has 4 problems:",
-        "FILE:3: containers: 'image' is for the runtime 'machinectl', "
+        "FILE has 5 problems:",
+        "FILE:4: containers.image: 'image' is for the runtime 'machinectl', "
         "and this hive's is 'nixos-container'",
-        "FILE:3: containers: 'network' is for the runtime 'machinectl', "
+        "FILE:6: containers.network: the network 'veth' is for the runtime 'machinectl'; "
+        "under 'nixos-container' agents use that of the host",
+        "FILE:7: containers.private_users: 'private_users' is for the runtime 'machinectl', "
         "and this hive's is 'nixos-container'",
-        "FILE:3: containers: 'private_users' is for the runtime 'machinectl', "
+        "FILE:13: agents.alice.image: 'image' is for the runtime 'machinectl', "
         "and this hive's is 'nixos-container'",
-        "FILE:11: agents: alice: 'image' is for the runtime 'machinectl', "
+        "FILE:14: agents.alice.private_users: 'private_users' is for the runtime 'machinectl', "
         "and this hive's is 'nixos-container'",
     ]
     without = "[containers]\nimage = 'base'\n"
@@ -292,3 +319,86 @@ def test_a_runtime_that_does_not_exist_is_refused_with_the_nearest(write):
 def test_a_flake_is_one_word(write, flake):
     [problem] = problems(write(f"runtime = 'nixos-container'\n[containers]\nflake = {flake}\n"))
     assert "expected a flake" in problem
+
+
+# Texts of a hostile manager
+
+
+@pytest.mark.parametrize(
+    "text", ["exec = " + "[" * 3000, "a" + ".a" * 3000 + " = 1", "x = {" * 2000]
+)
+def test_a_text_that_is_nested_too_deeply_is_refused(text: str) -> None:
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        read_manifest(text, Path("/agent.toml"))
+
+
+def test_of_very_many_problems_the_first_are_told() -> None:
+    text = "".join(f"x_{number} = 1\n" for number in range(7000))
+    with pytest.raises(ConfigError, match="has 7000 problems") as refused:
+        read_manifest(text, Path("/agent.toml"))
+    lines = str(refused.value).splitlines()
+    assert (len(lines), lines[-1].strip()) == (52, "and 6950 more")
+
+
+def test_a_value_over_very_many_lines_is_read_in_a_short_time() -> None:
+    """The line of a problem is found by parsing, which a text may not make expensive."""
+    text = "exec = [\n" + '"a",\n' * 12_000 + "]\nunknown = 1\n"
+    begun = time.process_time()
+    with pytest.raises(ConfigError, match="unknown"):
+        read_manifest(text, Path("/agent.toml"))
+    assert time.process_time() - begun < 5
+
+
+def test_the_line_of_a_problem_is_told_after_values_over_many_lines() -> None:
+    text = 'exec = [\n"a",\n"b",\n]\nunknown = 1\n'
+    with pytest.raises(ConfigError, match=r"agent\.toml:5: unknown"):
+        read_manifest(text, Path("/agent.toml"))
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (
+            'ports = ["80:90:100"]',
+            "agents.a.ports[0]: '80:90:100' cannot stand here: expected a port",
+        ),
+        ('ports = ["0"]', "expected a port"),
+        ('ports = ["tcp:70000"]', "expected a port"),
+        ('groups = ["@team"]', "agents.a.groups[0]: "),
+        ('project = "two words"', "expected one word"),
+        ('credentials = { "a/b" = "x" }', "'a/b' cannot name a credential"),
+        ("credentials = { token = 3 }", "expected a string"),
+        ('credentials = "x"', "expected a table of paths"),
+        ('network = "bridge"', "expected one of host, private, veth"),
+    ],
+)
+def test_mistakes_in_the_manifest(write, line, sentence):
+    [found] = problems(write(f'[agents.a]\nrun = ["x"]\n{line}\n'))
+    assert found.startswith("FILE:3: agents.a.")
+    assert sentence in found
+
+
+def test_credentials_are_files_beside_the_manifest(write, tmp_path):
+    config = load(write('[agents.a]\nrun = ["x"]\n[agents.a.credentials]\ntoken = "t"\nk = "/k"\n'))
+    assert config.agents["a"].credentials == {"token": tmp_path / "t", "k": Path("/k")}
+
+
+def test_a_byte_order_mark_is_left_out(tmp_path):
+    file = tmp_path / "hive.toml"
+    file.write_bytes(b'\xef\xbb\xbf[agents.alice]\nrun = ["cat"]\n')
+    assert list(load(file).agents) == ["alice"]
+
+
+@pytest.mark.parametrize("name", ["lab", "L", "the lab \u2013 upstairs", "x" * 40])
+def test_a_hive_may_have_a_name(write, name):
+    assert load(write(f'name = "{name}"')).name == name
+    assert load(write("")).name is None
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", " lab", "x" * 41, "two\\nlines", "\u202elab", "\\u001b[2J"]
+)
+def test_a_name_that_would_spoil_a_title_is_refused(write, name):
+    (problem,) = problems(write(f'name = "{name}"'))
+    assert problem.startswith("FILE:1: name: ")
+    assert problem.endswith('give a name of 1 to 40 printable characters, such as "lab"')

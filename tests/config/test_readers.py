@@ -12,10 +12,13 @@ from hive.config.readers import (
     duration,
     integer,
     memory,
+    memory_share,
     number,
     positive_duration,
     size,
+    tasks_share,
     text,
+    unless_off,
     variables,
 )
 
@@ -73,7 +76,7 @@ def test_sizes(written, count):
     assert size(written) == count
 
 
-@pytest.mark.parametrize("written", [0, -1, True, 1.5, "64k", "64KB", "", "K", "9999T"])
+@pytest.mark.parametrize("written", [0, -1, True, 1.5, "64k", "64KB", "", "K", "9999T", "9" * 5000])
 def test_an_invalid_size_is_refused(written):
     with pytest.raises(InvalidValueError):
         size(written)
@@ -114,3 +117,34 @@ def test_the_nearest_word_is_named():
 
 def test_limits_keep_the_notation_of_systemd():
     assert [memory("512M"), memory("infinity"), cpu("50%")] == ["512M", "infinity", "50%"]
+
+
+@pytest.mark.parametrize("written", ["80%", "1%", "100%", "4G", "infinity"])
+def test_memory_of_the_machine_may_be_a_percentage(written):
+    assert memory_share(written) == written
+
+
+@pytest.mark.parametrize("written", ["0%", "101%", "80 %", "4X", "", 80])
+def test_an_invalid_share_of_memory_is_refused(written):
+    with pytest.raises(InvalidValueError, match="or a percentage from"):
+        memory_share(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"), [(1, "1"), (20_000, "20000"), ("50%", "50%"), ("infinity", "infinity")]
+)
+def test_tasks_of_the_machine(written, read):
+    assert tasks_share(written) == read
+
+
+@pytest.mark.parametrize("written", [0, "0%", "20000", "", True, 1.5, None])
+def test_an_invalid_number_of_tasks_is_refused(written):
+    with pytest.raises(InvalidValueError):
+        tasks_share(written)
+
+
+def test_a_value_that_may_be_off_is_none_then_and_its_error_says_so():
+    read = unless_off(number(1, 100))
+    assert (read("off"), read(40)) == (None, 40.0)
+    with pytest.raises(InvalidValueError, match='from 1 to 100, or "off"'):
+        read(101)
