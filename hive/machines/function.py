@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from signal import SIGKILL, SIGTERM, Signals
 from typing import Generic, TypeVar
@@ -18,10 +18,21 @@ from typing import Generic, TypeVar
 from attrs import evolve
 
 from hive.clock import Clock, SystemClock
-from hive.errors import FailedError
+from hive.errors import FailedError, NotAllowedError
 from hive.exits import Ended, Exited, How, Signaled, Unknown
-from hive.machines.runtime import REASON_LINES, MachineSpec, Running, Watcher, ignore_end
+from hive.machines.resource_use import ResourceUse
+from hive.machines.runtime import (
+    REASON_LINES,
+    MachineSpec,
+    Running,
+    Watcher,
+    ignore_end,
+    ignore_line,
+)
+from hive.machines.timed_output import LinesWanted, TimedLine, TimedLines, newest_of
 from hive.names import suggest
+from hive.quantities import counted
+from hive.subprocesses import OnLine, Outcome
 from hive.timer import Timer
 
 KEPT_LINES = 1000
@@ -144,8 +155,27 @@ class FunctionRuntime(Generic[_Client]):
                 return evolve(call.running, adopted=True)
         return None
 
-    async def update(self, spec: MachineSpec) -> None:
+    async def unwatched_end(self, name: str) -> Ended | None:
+        """Return None: a function does not outlive this program."""
+        return None
+
+    async def update(self, spec: MachineSpec, on_line: OnLine = ignore_line) -> None:
         """Do nothing: a function is not built."""
+
+    async def probe(
+        self,
+        spec: MachineSpec,
+        command: Sequence[str],
+        *,
+        deadline: float,
+        on_line: OnLine = ignore_line,
+    ) -> Outcome:
+        """Refuse: a function has no machine to run a command in.
+
+        Raises:
+            FailedError: Always.
+        """
+        raise FailedError(f"{spec.name} is a function of this program and cannot be probed")
 
     async def destroy(self, name: str, *, purge: bool) -> None:
         """Drop a stopped agent's lines; a function has no files to purge.
@@ -157,6 +187,35 @@ class FunctionRuntime(Generic[_Client]):
             raise FailedError(f"{name} runs; stop it first")
         self._logs.pop(name, None)
 
+    def released_unit(self, name: str) -> str | None:
+        """Refuse: a function ends with its program.
+
+        Raises:
+            NotAllowedError: Always.
+        """
+        raise NotAllowedError(
+            f"{name!r} is a function of the program that embeds this hive, and cannot run without "
+            "it; only an agent with a process or a container of its own can become a peer"
+        )
+
+    async def release(self, name: str) -> None:
+        """Do nothing: nothing is written about a function."""
+
+    async def can_take_over(self, machine: str, name: str, *, stop: bool = False) -> bool:
+        """Refuse: the program that embeds the hive gives functions their names.
+
+        Raises:
+            NotAllowedError: Always.
+        """
+        raise NotAllowedError(
+            f"{name!r} cannot be given a machine: the agents of this hive are functions of the "
+            "program that embeds it, which gives them their names"
+        )
+
+    async def take_over(self, machine: str, name: str, *, stop: bool = False) -> None:
+        """Refuse, as `can_take_over`."""
+        await self.can_take_over(machine, name)
+
     async def stop(self, name: str, *, deadline: float) -> Ended | None:
         """Cancel the function and wait until it ends, at most `deadline` seconds."""
         return await self._end(name, SIGTERM, deadline)
@@ -165,13 +224,40 @@ class FunctionRuntime(Generic[_Client]):
         """Cancel the function, even while it cleans up, and wait at most the kill grace."""
         return await self._end(name, SIGKILL, self._kill_grace)
 
+    async def freeze(self, names: Sequence[str]) -> Mapping[str, FailedError]:
+        """Refuse for those that run: a function is part of this program."""
+        return {
+            name: FailedError(
+                f"{name!r} is a function of the program that embeds this hive, which cannot be "
+                "stopped from outside; it gets no mail until 'thaw'"
+            )
+            for name in names
+            if name in self._calls
+        }
+
+    async def thaw(self, names: Sequence[str]) -> Mapping[str, FailedError]:
+        """Do nothing: a function is never frozen."""
+        return {}
+
     async def running(self) -> tuple[str, ...]:
         """Return the names of the agents whose function runs."""
         return tuple(name for name, call in self._calls.items() if call.connected.done())
 
+    async def is_running(self, name: str) -> bool:
+        """Return whether the agent's function runs."""
+        return name in await self.running()
+
+    async def resources(self) -> Mapping[str, ResourceUse]:
+        """Return nothing: a function uses what its program uses."""
+        return {}
+
     def last_lines(self, spec: MachineSpec, lines: int) -> tuple[str, ...]:
         """Return the last lines of the agent's tracebacks, oldest first."""
         return self._log(spec.name).newest(lines)
+
+    def timed_lines(self, spec: MachineSpec, wanted: LinesWanted) -> TimedLines:
+        """Return lines of the agent's tracebacks with the times of its ends."""
+        return newest_of(self._log(spec.name).timed(), wanted)
 
     def follow(self, spec: MachineSpec, lines: int) -> AsyncIterator[str]:
         """Yield the last lines of the agent's tracebacks, then each new one."""
@@ -232,7 +318,7 @@ class FunctionRuntime(Generic[_Client]):
 
     def _done(self, call: _Call, task: asyncio.Task[_Outcome]) -> None:
         how, lines = _outcome(call, task)
-        self._log(call.name).append(lines)
+        self._log(call.name).append(lines, self._clock.now())
         if self._abandoned.get(call.name) is call:
             del self._abandoned[call.name]
             return
@@ -250,13 +336,13 @@ class RecentLines:
     """The last lines of one agent, in memory, with followers."""
 
     def __init__(self) -> None:
-        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._lines: deque[TimedLine] = deque(maxlen=KEPT_LINES)
         self._total = 0
         self._more = asyncio.Event()
 
-    def append(self, lines: Iterable[str]) -> None:
-        """Add lines and wake all followers."""
-        new = tuple(lines)
+    def append(self, lines: Iterable[str], at: float) -> None:
+        """Add lines of a wall time in seconds, and wake all followers."""
+        new = [TimedLine(at, line) for line in lines]
         self._lines.extend(new)
         self._total += len(new)
         self._more.set()
@@ -264,15 +350,23 @@ class RecentLines:
 
     def newest(self, lines: int) -> tuple[str, ...]:
         """Return at most `lines` of the last lines, oldest first."""
-        return tuple(self._lines)[-lines:] if lines > 0 else ()
+        return tuple(each.text for each in self.timed()[-lines:]) if lines > 0 else ()
+
+    def timed(self) -> tuple[TimedLine, ...]:
+        """Return all lines with their times, oldest first."""
+        return tuple(self._lines)
 
     async def follow(self, lines: int) -> AsyncIterator[str]:
-        """Yield the last lines, then each new one."""
+        """Yield the last lines, then each new one; a line says how many came too fast for that."""
         seen = self._total - min(lines, len(self._lines))
         while True:
             more = self._more
             new = self.newest(self._total - seen)
+            missed = self._total - seen - len(new)
             seen = self._total
+            if missed:
+                skipped = counted(missed, "line")
+                yield f"[hive] {skipped} skipped: output came faster than it was read"
             for line in new:
                 yield line
             await more.wait()

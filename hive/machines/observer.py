@@ -24,6 +24,7 @@ class ObservedState:
         since: Wall time in seconds of its last change; None if it has never changed.
         restarts: Number of restarts by its own manager; None if unknown.
         source: Authority for this state.
+        control_group: Path of the control group of its processes; None while it has none.
     """
 
     unit: str
@@ -31,9 +32,15 @@ class ObservedState:
     since: float | None = field(eq=False)  # computed from two clocks, it varies between readings
     restarts: int | None
     source: str = "systemd"
+    control_group: str | None = None
 
     def __str__(self) -> str:
         return f"{self.unit} is {self.state}"
+
+    @property
+    def is_active(self) -> bool:
+        """Whether the unit runs, as systemd means it."""
+        return self.state.partition(" ")[0] in {"active", "reloading"}
 
 
 class Observer(Protocol):

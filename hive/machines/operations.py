@@ -3,60 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
-import shutil
 from collections.abc import Coroutine
-from contextlib import ExitStack
-from pathlib import Path
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from attrs import define
 
-from hive.errors import FailedError, UnavailableError
+from hive.errors import UnavailableError
 from hive.machines.runtime import MachineSpec, Watcher
-
-
-def purge_directory(base: Path, *parts: str) -> None:
-    """Remove the directory `base/parts…` with its content. Idempotent.
-
-    Each directory is opened relative to its open parent, without following symbolic links, and
-    links inside are removed, not followed. So nothing outside `base` is removed, even if
-    directories are exchanged meanwhile. Blocks: call it from a thread.
-
-    Raises:
-        FailedError: A part is not a plain name, or a symbolic link or a file is in its place.
-        OSError: A file could not be removed.
-    """
-    path = base.joinpath(*parts)
-    for part in parts:
-        if part in {"", ".", ".."} or os.sep in part:
-            raise FailedError(f"{path} is not removed: {part!r} is not the name of a directory")
-    with ExitStack() as stack:
-        try:
-            above = _open(stack, base, None)
-            for part in parts[:-1]:
-                above = _open(stack, part, above)
-            # rmtree itself refuses a symbolic link and walks by file descriptors.
-            shutil.rmtree(parts[-1], dir_fd=above)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            if error.errno in {errno.ELOOP, errno.ENOTDIR} or error.errno is None:
-                raise FailedError(
-                    f"{path} is not removed: a symbolic link or a file is in its place; "
-                    "see where it leads and remove it by hand"
-                ) from error
-            raise
-
-
-def _open(stack: ExitStack, name: str | Path, above: int | None) -> int:
-    flags = os.O_RDONLY | os.O_DIRECTORY | (0 if above is None else os.O_NOFOLLOW)
-    fd = os.open(name, flags, dir_fd=above)
-    stack.callback(os.close, fd)
-    return fd
-
 
 _T = TypeVar("_T")
 
@@ -118,14 +72,27 @@ class Operations:
         Raises:
             UnavailableError: The runtime is closed.
         """
-        if not self._open:
-            work.close()
-            raise UnavailableError(f"the {self._runtime} runtime is closed; start the daemon")
+        self._require_open(work)
         try:
             return await asyncio.shield(self.begin(work))
         except asyncio.CancelledError:
             if request is not None:
                 request.withdrawn = True
+            raise
+
+    async def interruptible(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """Run an operation that ends, and is waited for, when its caller is cancelled.
+
+        Raises:
+            UnavailableError: The runtime is closed.
+        """
+        self._require_open(work)
+        task = self.begin(work)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            task.cancel()
+            await asyncio.wait([task])
             raise
 
     def begin(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
@@ -134,6 +101,11 @@ class Operations:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def _require_open(self, work: Coroutine[Any, Any, object]) -> None:
+        if not self._open:
+            work.close()
+            raise UnavailableError(f"the {self._runtime} runtime is closed; start the daemon")
 
     def lock(self, name: str) -> asyncio.Lock:
         """Return the lock of an agent, held by whatever looks at its state and then acts on it."""

@@ -14,7 +14,7 @@ import pytest
 from attrs import evolve
 
 from hive.errors import FailedError
-from hive.exits import Exited, Signaled
+from hive.exits import Exited, Signaled, Unknown
 from hive.machines.process import runfile
 from hive.machines.process.pidfd import NO_EXIT_STATUS
 from hive.machines.process.procfs import Process, ProcFs
@@ -258,6 +258,36 @@ async def test_processes_of_an_agent_that_ended_without_a_daemon_are_killed_and_
     os.close(leader_fd)
     (line,) = await asyncio.to_thread(lab.runtime.last_lines, lab.script(""), 1)
     assert line.startswith("[hive] it ended while no daemon was watching; killed what outlived")
+    unwatched = await lab.runtime.unwatched_end("alice")
+    assert unwatched is not None
+    assert unwatched.how == Unknown("nobody waited for its exit status")
+    assert unwatched.last_lines == (line,)
+    assert await lab.runtime.unwatched_end("alice") is None, "each is returned once"
+
+
+async def test_an_end_without_a_daemon_is_found_although_nothing_is_adopted(
+    lab: ProcessLab, tmp_path: Path
+) -> None:
+    await asyncio.gather(daemon_dies(tmp_path, "echo $$ > $READY; exec sleep 1000"), lab.read())
+    assert await lab.runtime.unwatched_end("alice") is None, "it runs"
+    leader = (await record_of(lab)).pid
+    assert leader is not None
+    await lab.runtime.kill("alice")
+    assert await lab.runtime.unwatched_end("alice") is None, "its end was watched"
+
+
+async def test_an_agent_of_another_boot_has_ended_with_that(lab: ProcessLab) -> None:
+    ends = await lab.start(lab.script(lab.SCRIPTS["waiter"]))
+    await lab.ready()
+    record = await record_of(lab)
+    await lab.runtime.kill("alice")
+    await ends.first()
+    path = lab.paths.agent_dir("alice") / runfile.FILE_NAME
+    await asyncio.to_thread(runfile.write, path, evolve(record, boot_id="another"))
+    await next_daemon(lab)
+    unwatched = await lab.runtime.unwatched_end("alice")
+    assert unwatched is not None
+    assert unwatched.how == Unknown("this machine was booted again")
 
 
 async def test_a_zombie_counts_as_dead(lab: ProcessLab) -> None:

@@ -1,6 +1,7 @@
 """The guarantees of every runtime, checked on each of them."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from hive.errors import FailedError
 from hive.exits import Exited, Signaled, is_clean
 from hive.machines.runtime import Runtime
+from hive.machines.timed_output import LinesWanted, TimedLines
 from tests.machines.labs import Ends, FunctionLab, Lab, ProcessLab
 
 NO_WAIT = 0.0
@@ -58,6 +60,20 @@ async def test_an_agent_that_fails_has_its_last_lines(lab: Lab) -> None:
     assert "boom" in ended.last_lines[-1]
     retained = await asyncio.to_thread(lab.runtime.last_lines, lab.spec("failer"), 1)
     assert retained == ended.last_lines[-1:]
+
+
+async def test_lines_with_times_are_the_last_lines_or_there_are_none(lab: Lab) -> None:
+    before = time.time()
+    await (await start(lab, "failer")).first()
+    spec, runtime = lab.spec("failer"), lab.runtime
+    found = await asyncio.to_thread(runtime.timed_lines, spec, LinesWanted(1))
+    assert (found is None) == (runtime.name == "process"), "a log file has no times"
+    if found is not None:
+        last = await asyncio.to_thread(runtime.last_lines, spec, 1)
+        assert tuple(each.text for each in found.lines) == last
+        assert before <= found.lines[0].at <= time.time()
+        none = await asyncio.to_thread(runtime.timed_lines, spec, LinesWanted(1, until=before))
+        assert none == TimedLines()
 
 
 async def test_a_stop_returns_the_exit_that_is_reported_once(lab: Lab) -> None:
@@ -181,6 +197,22 @@ async def test_an_agent_that_does_not_run_is_not_adopted(lab: Lab) -> None:
     assert await lab.runtime.adopt(lab.spec("waiter"), Ends()) is None
     await (await start(lab, "done")).first()
     assert await lab.runtime.adopt(lab.spec("done"), Ends()) is None
+
+
+async def test_what_a_running_agent_uses_is_known_where_the_kernel_counts_it(lab: Lab) -> None:
+    assert await lab.runtime.resources() == {}
+    await lab.runtime.ensure_running(lab.spec("waiter"), Ends())
+    await lab.ready()
+    uses = await lab.runtime.resources()
+    if isinstance(lab, FunctionLab):
+        assert uses == {}
+    else:
+        assert list(uses) == ["waiter"]
+        assert uses["waiter"].memory is None or uses["waiter"].memory > 0
+        assert uses["waiter"].cpu_seconds is not None
+        assert 0 <= uses["waiter"].cpu_seconds < 60
+    await lab.runtime.stop("waiter", deadline=5)
+    assert await lab.runtime.resources() == {}
 
 
 async def test_only_a_stopped_agent_can_be_destroyed(lab: Lab) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from actors.testing import advance, settle
 from hive.clock import LoopClock
-from hive.errors import FailedError
+from hive.errors import FailedError, NotAllowedError
 from hive.exits import Exited, How, Signaled, Unknown
 from hive.machines.function import KEPT_LINES, FunctionRuntime, RecentLines
 from hive.machines.runtime import MachineSpec
@@ -307,22 +307,22 @@ async def test_the_function_runtime_uses_no_threads() -> None:
 
 async def test_a_follower_gets_each_line_once() -> None:
     buffer = RecentLines()
-    buffer.append(["old", "newer"])
+    buffer.append(["old", "newer"], 1.0)
     lines = buffer.follow(1)
     assert await anext(lines) == "newer"
-    buffer.append(["a", "b"])
+    buffer.append(["a", "b"], 2.0)
     assert [await anext(lines), await anext(lines)] == ["a", "b"]
     waiting = asyncio.ensure_future(anext(lines))
     await settle()
     assert not waiting.done()
-    buffer.append([])
-    buffer.append(["c"])
+    buffer.append([], 3.0)
+    buffer.append(["c"], 3.0)
     assert await waiting == "c"
 
 
 async def test_memory_is_limited_to_the_newest_lines() -> None:
     buffer = RecentLines()
-    buffer.append(str(number) for number in range(KEPT_LINES + 5))
+    buffer.append((str(number) for number in range(KEPT_LINES + 5)), 1.0)
     assert len(buffer.newest(KEPT_LINES * 2)) == KEPT_LINES
     assert buffer.newest(1) == (str(KEPT_LINES + 4),)
     assert buffer.newest(0) == ()
@@ -352,3 +352,17 @@ async def test_an_adopted_call_notifies_the_watcher_that_adopted_it_last(callers
     await advance(1)
     assert {id(each) for each in watchers if each.received} == {id(each) for each in last.values()}
     await runtime.close()
+
+
+async def test_a_function_can_neither_be_released_nor_take_over_a_machine() -> None:
+    async def connect(name: str) -> str:
+        return name
+
+    runtime = FunctionRuntime({}, connect)
+    with pytest.raises(NotAllowedError, match="cannot run without it"):
+        runtime.released_unit("waiter")
+    with pytest.raises(NotAllowedError, match="gives them their names"):
+        await runtime.can_take_over("waiter", "other")
+    with pytest.raises(NotAllowedError):
+        await runtime.take_over("waiter", "other")
+    await runtime.release("waiter")

@@ -1,12 +1,17 @@
 """Logs of agents: newest lines, printable text, following, rotation."""
 
+import errno
 import os
+import re
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hive.machines import output_log
 from hive.machines.output_log import CHUNK_BYTES, TAIL_BYTES, LineSplitter, OutputLog, clean_lines
 
 
@@ -30,6 +35,8 @@ def write(log: OutputLog, text: str | bytes) -> None:
         (b"\x1b[1;31mred\x1b[0m and \x1b[2Kplain", ["red and plain"]),
         (b"\x1b]0;title\x07text \x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", ["text link"]),
         (b"\x1b(Bcharset\x1b=", ["charset"]),
+        (b"\x1b]0;never ended", ["0;never ended"]),
+        (b"\x1b]0;cut\x1b[31mred\x07", ["0;cutred"]),
         (b"10%\r50%\r100%\r\ndone\r\n", ["100%", "done"]),
         (b"bell\x07 null\x00 del\x7f", ["bell null del"]),
         (b"tab\tseparated", ["tab    separated"]),
@@ -86,10 +93,31 @@ def test_only_the_end_of_a_large_log_is_read(log: OutputLog) -> None:
 
 def test_lines_of_an_earlier_run_are_left_out(log: OutputLog) -> None:
     write(log, "earlier\n")
-    since = log.size()
-    assert log.last_lines(5, since=since) == ()
+    log.rotate()
+    since, now = log.size(), time.time_ns()
+    assert log.last_lines_of_run(5, since, now) == ()
     write(log, "now\n")
-    assert log.last_lines(5, since=since) == ("now",)
+    assert log.last_lines_of_run(5, since, now) == ("now",)
+
+
+def test_lines_of_an_earlier_run_in_the_older_file_are_left_out(log: OutputLog) -> None:
+    write(log, "earlier\n" * 20)
+    assert log.rotate()
+    os.utime(log.older, ns=(1, 1))
+    write(log, "now\n")
+    assert log.last_lines_of_run(5, 0, 2) == ("now",)
+
+
+@pytest.mark.parametrize("after", ["", "later\n" * 15])
+def test_a_rotation_in_the_run_does_not_hide_its_last_lines(log: OutputLog, after: str) -> None:
+    write(log, "earlier\n")
+    since, now = log.size(), 1
+    write(log, "x" * 100 + "\nthe cause: boom\n")
+    assert log.rotate()
+    write(log, after)
+    count = after.count("later")
+    last = log.last_lines_of_run(count + 2, since, now)
+    assert last == ("x" * 100, "the cause: boom", *["later"] * count)
 
 
 def test_a_log_over_the_limit_is_rotated_to_one_older_file(log: OutputLog) -> None:
@@ -117,7 +145,6 @@ def test_the_last_lines_include_those_of_the_older_file(log: OutputLog) -> None:
     log.rotate()
     write(log, "new\n")
     assert log.last_lines(3) == ("old", "old", "new")
-    assert log.last_lines(3, since=50) == ("new",)
 
 
 def test_reading_on_misses_and_repeats_nothing_across_a_rotation(log: OutputLog) -> None:
@@ -136,15 +163,34 @@ def test_reading_on_misses_and_repeats_nothing_across_a_rotation(log: OutputLog)
     assert read == b"unfinished line\n" + b"x" * 100 + b"\nnew\n"
 
 
-def test_a_reader_that_is_two_rotations_behind_continues_with_the_oldest_line(
+def test_a_reader_that_is_two_rotations_behind_is_told_and_continues_with_the_oldest_line(
     log: OutputLog,
 ) -> None:
     _, position = log.newest(0)
     for line in ("a", "b"):
-        write(log, line * 200 + "\n")
+        write(log, line * 150 + "\n")
         log.rotate()
     write(log, "now\n")
-    assert log.read(position)[0] == b"now\n"
+    splitter, lines = LineSplitter(), []
+    for _ in range(3):
+        chunk, position = log.read(position)
+        lines += splitter.feed(chunk)
+    assert lines[0].startswith("[hive] output was skipped")
+    assert lines[1:] == ["b" * 150, "now"]
+
+
+def test_a_reader_of_a_log_that_was_not_kept_as_a_whole_is_told(log: OutputLog) -> None:
+    _, position = log.newest(0)
+    write(log, "lost\n" * 60 + "kept\n" * 20)
+    log.rotate()
+    splitter, lines = LineSplitter(), []
+    for _ in range(3):
+        chunk, position = log.read(position)
+        lines += splitter.feed(chunk)
+    assert (
+        lines
+        == ["[hive] output was skipped: its log was rotated before it was read"] + ["kept"] * 20
+    )
 
 
 def test_a_truncated_log_is_read_from_its_beginning(log: OutputLog) -> None:
@@ -177,3 +223,101 @@ def test_others_cannot_read_a_log_nor_its_copy(log: OutputLog) -> None:
         os.umask(before)
     assert [path.stat().st_mode & 0o777 for path in (log.path, log.older)] == [0o640, 0o640]
     assert not log.path.parent.stat().st_mode & 0o027
+
+
+def no_room(*given: object, **named: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_log_for_whose_copy_there_is_no_room_is_cut(
+    log: OutputLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output_log, "TAIL_BYTES", 20)
+    log.older.parent.mkdir()
+    log.older.write_text("older\n")
+    write(log, "lost\n" * 100 + "kept\n" * 4)
+    monkeypatch.setattr(output_log, "_copy", no_room)
+    assert log.rotate()
+    note, *kept = log.path.read_text().splitlines()
+    assert note == f"[hive] 505 bytes dropped: no copy, {os.strerror(errno.ENOSPC)}"
+    assert kept == ["kept"] * 3
+    assert log.older.read_text() == "older\n"
+    assert sorted(path.name for path in log.path.parent.iterdir()) == ["output.log", "output.log.1"]
+
+
+def test_a_follower_is_told_of_a_log_that_was_cut(
+    log: OutputLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(output_log, "TAIL_BYTES", 20)
+    write(log, "seen\n")
+    _, position = log.newest(0)
+    write(log, "lost\n" * 100 + "kept\n" * 4)
+    monkeypatch.setattr(output_log, "_copy", no_room)
+    assert log.rotate()
+    write(log, "next\n")
+    lines = LineSplitter().feed(log.read(position)[0])
+    assert "bytes dropped" in lines[0]
+    assert lines[1:] == ["kept"] * 3 + ["next"]
+
+
+def test_a_rotation_that_was_interrupted_leaves_no_copy(log: OutputLog) -> None:
+    write(log, "short\n")
+    half = log.path.with_name("output.log.1.new")
+    half.write_text("half a copy")
+    assert not log.rotate()
+    assert not half.exists()
+
+
+@pytest.mark.parametrize("syscall", ["replace", "unlink"])
+def test_a_rotation_that_fails_anywhere_can_be_repeated(
+    log: OutputLog, monkeypatch: pytest.MonkeyPatch, syscall: str
+) -> None:
+    write(log, "x" * 150 + "\nend\n")
+    with monkeypatch.context() as failing:
+        failing.setattr(Path, syscall, no_room)
+        with suppress(OSError):
+            log.rotate()
+    assert log.last_lines(1) == ("end",)
+    write(log, "y" * 150 + "\nlast\n")
+    assert log.rotate()
+    assert log.last_lines(1) == ("last",)
+
+
+# What an agent prints while its log is cut
+
+
+@pytest.mark.parametrize("size", [10, CHUNK_BYTES, 3 * CHUNK_BYTES])
+def test_what_is_printed_while_output_is_dropped_stays_the_end_of_the_log(
+    log: OutputLog, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    write(log, "flood\n" * 60_000)
+    late, pwrite = iter([f"{'z' * size}\nlate\n", "the cause: boom\n"]), os.pwrite
+
+    def pwrite_while_it_prints(file: int, data: bytes, offset: int) -> int:
+        if (text := next(late, None)) is not None:
+            write(log, text)
+        return pwrite(file, data, offset)
+
+    monkeypatch.setattr(output_log.os, "pwrite", pwrite_while_it_prints)
+    log.drop_after(0, lambda count: f"{count} dropped")
+    assert log.last_lines(2) == ("late", "the cause: boom")
+    lines = log.path.read_text().splitlines()
+    assert re.fullmatch(r"\[hive\] \d+ dropped", lines[0])
+    assert lines.count("z" * size) == 1
+    assert set(lines[1:-3]) == {"flood"}
+
+
+def test_what_is_printed_while_a_log_is_rotated_is_in_the_older_file(
+    log: OutputLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(log, "x" * 101 + "\n")
+    replace = Path.replace
+
+    def replace_while_it_prints(path: Path, target: Path) -> Path:
+        write(log, "the cause: boom\n")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", replace_while_it_prints)
+    assert log.rotate()
+    assert log.last_lines(1) == ("the cause: boom",)
+    assert log.size() == 0

@@ -12,12 +12,15 @@ from random import Random
 import pytest
 
 from hive import descriptors
-from hive.errors import BadRequestError, FailedError, UnavailableError
+from hive.config.model import MachineProtection
+from hive.errors import BadRequestError, ConfigError, FailedError, UnavailableError
 from hive.exits import Exited, Signaled, Unknown
+from hive.machines.output_log import TAIL_BYTES
 from hive.machines.process import process_runtime, runfile
 from hive.machines.process.process_runtime import ProcessRuntime
 from hive.machines.process.procfs import ProcFs
-from hive.machines.process.spawn import ProcessHandle
+from hive.machines.process.spawn import OOM_SCORE, ProcessHandle
+from hive.machines.runtime import CannotStartError
 from hive.paths import Paths
 from tests.machines.labs import Ends, ProcessLab
 
@@ -57,6 +60,14 @@ async def test_an_agent_has_the_limit_of_descriptors_that_the_daemon_inherited(
     await lab.start(lab.script("echo $$ > $READY; exec sleep 1000"))
     pid = int(await lab.read())
     assert resource.prlimit(pid, resource.RLIMIT_NOFILE) == (123, hard)
+
+
+async def test_the_kernel_ends_an_agent_before_the_daemon_when_memory_runs_out(
+    lab: ProcessLab,
+) -> None:
+    await lab.start(lab.script("echo $$ > $READY; exec sleep 1000"))
+    score = Path("/proc", await lab.read(), "oom_score_adj")
+    assert await asyncio.to_thread(score.read_text) == f"{OOM_SCORE}\n"
 
 
 async def test_the_environment_of_the_spec_overrides_that_of_the_runtime(tmp_path: Path) -> None:
@@ -128,7 +139,11 @@ async def test_a_suspended_process_receives_sigterm(lab: ProcessLab) -> None:
     assert ended.how == Signaled(signal.SIGTERM)
 
 
-@pytest.mark.parametrize("own_session", ["", "setsid "], ids=["in the group", "in another session"])
+@pytest.mark.parametrize(
+    "own_session",
+    ["", "setsid ", "env -i READY=$READY setsid "],
+    ids=["in the group", "in another session", "without a mark, too"],
+)
 async def test_processes_that_outlive_the_leader_are_killed_and_reported(
     lab: ProcessLab, own_session: str
 ) -> None:
@@ -162,24 +177,30 @@ async def test_a_grandchild_that_holds_the_log_does_not_hold_up_the_end(lab: Pro
 
 
 @pytest.mark.parametrize(
-    ("command", "cwd", "sentence"),
+    ("command", "cwd", "is_lasting", "sentence"),
     [
-        (("/no/such/program",), None, "there is no program '/no/such/program'"),
-        (("no-such-program",), None, "there is no program 'no-such-program'"),
-        (("/etc/passwd",), None, "'/etc/passwd' may not be executed"),
-        (("true",), Path("/no/such/place"), "working directory /no/such/place is no directory"),
-        (("true",), Path("/etc/passwd"), "working directory /etc/passwd is no directory"),
-        (("true", "x" * 3_000_000), None, "'true': .*Argument list too long"),
-        ((), None, "has no command"),
+        (("/no/such/program",), None, True, "there is no program '/no/such/program'"),
+        (("no-such-program",), None, True, "there is no program 'no-such-program'"),
+        (("/etc/passwd",), None, True, "/etc/passwd may not be executed; 'chmod"),
+        (
+            ("true",),
+            Path("/no/such/place"),
+            True,
+            "working directory /no/such/place is no directory",
+        ),
+        (("true",), Path("/etc/passwd"), True, "working directory /etc/passwd is no directory"),
+        (("true", "x" * 3_000_000), None, False, "'true': .*Argument list too long"),
+        ((), None, False, "has no command"),
     ],
     ids=["path", "name", "mode", "cwd", "cwd is a file", "too long", "empty"],
 )
 async def test_a_failed_start_has_its_reason_and_leaves_nothing(
-    lab: ProcessLab, command: tuple[str, ...], cwd: Path | None, sentence: str
+    lab: ProcessLab, command: tuple[str, ...], cwd: Path | None, is_lasting: bool, sentence: str
 ) -> None:
     spec, ends = lab.command(command, cwd=cwd), Ends()
-    with pytest.raises(FailedError, match=f"alice .*{sentence}"):
+    with pytest.raises(FailedError, match=f"alice .*{sentence}") as refused:
         await lab.runtime.ensure_running(spec, ends)
+    assert isinstance(refused.value, CannotStartError) is is_lasting
     assert not record_file(lab).exists()
     assert await lab.runtime.running() == ()
     assert ends.received == []
@@ -192,7 +213,7 @@ async def test_a_script_without_its_interpreter_has_an_error_that_says_so(
     script.write_text("#!/no/such/shell\n")
     script.chmod(0o755)
     spec = lab.command((str(script),))
-    with pytest.raises(FailedError, match="no interpreter that its first line names"):
+    with pytest.raises(CannotStartError, match="there is no interpreter '/no/such/shell'"):
         await lab.runtime.ensure_running(spec, Ends())
 
 
@@ -342,14 +363,14 @@ async def test_a_system_without_process_descriptors_is_refused(
 ) -> None:
     monkeypatch.delattr(os, "pidfd_open")
     runtime = ProcessRuntime(Paths(tmp_path, tmp_path))
-    with pytest.raises(FailedError, match="needs Linux"):
+    with pytest.raises(ConfigError, match="needs Linux"):
         await runtime.open()
 
 
 async def test_the_logs_of_running_agents_are_rotated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process_runtime, "ROTATE_SECONDS", 0.0)
+    monkeypatch.setattr(process_runtime, "LOG_SECONDS", 0.0)
     lab = ProcessLab(tmp_path)
     lab.runtime = lab.another_runtime(log_limit=1000)
     await lab.runtime.open()
@@ -366,6 +387,25 @@ async def test_the_logs_of_running_agents_are_rotated(
     await lab.runtime.close()
 
 
+async def test_a_flood_of_output_is_bounded_and_its_end_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_runtime, "LOG_SECONDS", 0.02)
+    lab = ProcessLab(tmp_path)
+    protection = MachineProtection(log_rate=1000, log_burst=50_000)
+    lab.runtime = lab.another_runtime(protection=protection)
+    await lab.runtime.open()
+    spec = lab.script("yes | head -c 20000000; sleep 0.3; echo last words; exit 3", "talker")
+    ended = await (await lab.start(spec)).first()
+    assert ended.last_lines[-1] == "last words"
+    size = await asyncio.to_thread(spec.log_file.stat)
+    assert size.st_size < 50_000 + 3 * TAIL_BYTES
+    assert "bytes dropped: over 1000 bytes per second" in await asyncio.to_thread(
+        spec.log_file.read_text
+    )
+    await lab.runtime.close()
+
+
 def test_runs_get_ids_from_the_given_randomness(tmp_path: Path) -> None:
     async def run_id() -> str:
         lab = ProcessLab(tmp_path)
@@ -379,3 +419,47 @@ def test_runs_get_ids_from_the_given_randomness(tmp_path: Path) -> None:
         return running.instance
 
     assert asyncio.run(run_id()) == asyncio.run(run_id()) == f"{Random(1).getrandbits(128):032x}"
+
+
+# Release
+
+
+async def collected(pid: int) -> None:
+    """Wait until not even the zombie of a process is left."""
+    while await asyncio.to_thread(Path("/proc", str(pid)).exists):
+        await asyncio.sleep(0.01)
+
+
+async def test_a_released_process_runs_on_without_a_record_and_its_end_is_not_reported(
+    lab: ProcessLab,
+) -> None:
+    ends = await lab.start(lab.script("echo $$ > $READY; exec sleep 1000"))
+    pid = int(await lab.read())
+    assert lab.runtime.released_unit("alice") is None
+    for _ in range(2):  # idempotent
+        await lab.runtime.release("alice")
+        assert not await asyncio.to_thread(record_file(lab).exists)
+    assert await lab.runtime.running() == ()
+    assert await alive(pid)
+    os.kill(pid, signal.SIGKILL)
+    await collected(pid)
+    assert ends.received == []
+
+
+async def test_another_process_can_be_started_in_the_place_of_a_released_one(
+    lab: ProcessLab,
+) -> None:
+    await lab.start(lab.script("echo $$ > $READY; exec sleep 1000"))
+    first = int(await lab.read())
+    await lab.runtime.release("alice")
+    ends = await lab.start(lab.script("echo $$ > $READY; exec sleep 1000"))
+    second = int(await lab.read())
+    os.kill(first, signal.SIGKILL)
+    await collected(first)
+    assert await lab.runtime.running() == ("alice",)
+    assert (first != second, ends.received) == (True, [])
+
+
+async def test_there_is_no_machine_to_take_over(lab: ProcessLab) -> None:
+    assert not await lab.runtime.can_take_over("alice", "alice", stop=True)
+    await lab.runtime.take_over("h-alice", "bob")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hive.machines.process.procfs import Process, ProcFs
+from hive.machines.process.procfs import Process, ProcFs, Traces
 
 MARK = "HIVE_RUN=abc"
 
@@ -40,7 +40,7 @@ def test_a_program_may_have_any_name(tmp_path: Path, command: str) -> None:
 
 def test_a_process_that_does_not_exist_is_none(tmp_path: Path) -> None:
     assert ProcFs(tmp_path).process(7) is None
-    assert not ProcFs(tmp_path).carries(7, MARK)
+    assert MARK.encode() not in ProcFs(tmp_path).environment(7)
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,26 @@ def test_marked_processes_are_alive_and_have_exactly_the_mark(tmp_path: Path) ->
     procfs = ProcFs(tmp_path)
     assert [process.pid for process in procfs.marked(MARK)] == [7]
     assert sorted(process.pid for process in procfs.marked(MARK, session=99)) == [7, 11]
+
+
+def test_several_runs_are_found_in_one_search(tmp_path: Path) -> None:
+    add(tmp_path, 7, mark=MARK)
+    add(tmp_path, 8, mark="HIVE_RUN=def")
+    add(tmp_path, 9, session=8)
+    add(tmp_path, 10)
+    log = tmp_path / "output.log"
+    log.touch()
+    (tmp_path / "10" / "fd").mkdir()
+    (tmp_path / "10" / "fd" / "2").symlink_to(log)
+    found = log.stat()
+    runs = [
+        Traces(MARK, output=(found.st_dev, found.st_ino)),
+        Traces("HIVE_RUN=def", session=8),
+        Traces("HIVE_RUN=none"),
+        Traces(MARK),
+    ]
+    pids = [sorted(process.pid for process in run) for run in ProcFs(tmp_path).search(runs)]
+    assert pids == [[7, 10], [8, 9], [], [7]]
 
 
 def test_the_real_proc_has_this_process() -> None:

@@ -7,7 +7,6 @@ import pytest
 from attrs import evolve
 
 from hive.errors import FailedError
-from hive.machines.operations import purge_directory
 from hive.machines.process import runfile
 from hive.machines.process.runfile import RunRecord
 
@@ -69,43 +68,3 @@ def test_an_invalid_record_is_an_error_with_its_path(tmp_path: Path, content: st
 
 def test_every_process_of_a_run_carries_its_id() -> None:
     assert RECORD.mark == "HIVE_RUN=00ff"
-
-
-def test_purging_removes_a_directory_and_its_contents(tmp_path: Path) -> None:
-    (tmp_path / "agents/alice/state/deep").mkdir(parents=True)
-    (tmp_path / "agents/alice/state/deep/file").touch()
-    (tmp_path / "agents/bob").mkdir()
-    for _ in range(2):
-        purge_directory(tmp_path, "agents", "alice")
-        assert [path.name for path in (tmp_path / "agents").iterdir()] == ["bob"]
-
-
-def test_links_inside_are_removed_and_not_followed(tmp_path: Path) -> None:
-    (tmp_path / "base/alice").mkdir(parents=True)
-    (tmp_path / "precious").mkdir()
-    (tmp_path / "precious/file").touch()
-    (tmp_path / "base/alice/directory").symlink_to(tmp_path / "precious")
-    (tmp_path / "base/alice/file").symlink_to(tmp_path / "precious/file")
-    purge_directory(tmp_path / "base", "alice")
-    assert not (tmp_path / "base/alice").exists()
-    assert (tmp_path / "precious/file").exists()
-
-
-@pytest.mark.parametrize("link", ["base/agents", "base/agents/alice"])
-def test_a_symbolic_link_in_the_path_is_refused(tmp_path: Path, link: str) -> None:
-    (tmp_path / "precious/alice").mkdir(parents=True)
-    place = tmp_path / link
-    place.parent.mkdir(parents=True)
-    place.symlink_to(tmp_path / "precious")
-    with pytest.raises(FailedError, match="symbolic link"):
-        purge_directory(tmp_path / "base", "agents", "alice")
-    assert (tmp_path / "precious/alice").is_dir()
-    assert place.is_symlink()
-
-
-@pytest.mark.parametrize("part", ["..", ".", "", "a/../..", "/etc"])
-def test_only_plain_names_are_path_components(tmp_path: Path, part: str) -> None:
-    (tmp_path / "base/agents").mkdir(parents=True)
-    with pytest.raises(FailedError, match="is not the name of a directory"):
-        purge_directory(tmp_path / "base", "agents", part)
-    assert (tmp_path / "base/agents").is_dir()

@@ -16,6 +16,7 @@ from hive.machines.systemd.generated_files import (
     make_directories,
     make_private,
     remove,
+    remove_slice,
     write,
 )
 
@@ -87,20 +88,27 @@ def test_removing_also_removes_empty_directories(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["other.d", "theirs"]
 
 
-def test_directories_of_binds_are_created(tmp_path: Path) -> None:
+def test_the_slice_goes_with_the_last_container(tmp_path: Path) -> None:
+    places = Places.below(tmp_path / "run", tmp_path / "systemd")
+    drop_ins = [places.drop_in(unit) for unit in ("a.service", "b.service")]
+    write(dict.fromkeys([places.slice_file(), *drop_ins], "x"), PUBLIC_MODE)
+    for drop_in, is_left in zip(drop_ins, (True, False), strict=True):
+        remove([drop_in])
+        remove_slice(places)
+        assert places.slice_file().exists() is is_left
+    remove_slice(places)
+    assert places.units.is_dir(), "systemd is booted if this directory exists"
+
+
+def test_the_agents_own_directories_are_made_and_no_others(tmp_path: Path) -> None:
     shared = Bind(tmp_path / "shared", Path("/shared"))
     make_directories(evolve(spec(tmp_path), binds=(shared,)))
-    assert all((tmp_path / name).is_dir() for name in ("socket", "state", "shared"))
-
-
-def test_a_missing_read_only_bind_is_an_error(tmp_path: Path) -> None:
-    missing = Bind(tmp_path / "keys", Path("/keys"), read_only=True)
-    with pytest.raises(FailedError, match=r"alice: .*keys.* does not exist"):
-        make_directories(evolve(spec(tmp_path), binds=(missing,)))
+    assert {path.name for path in tmp_path.iterdir()} == {"socket", "state"}
 
 
 def test_all_generated_files_are_where_systemd_looks() -> None:
     places = Places.below(Path("/run/hyperhive"))
-    assert places.drop_in("u.service") == Path("/run/systemd/system/u.service.d/50-hyperhive.conf")
+    assert places.drop_in("u.service") == Path("/run/systemd/system/u.service.d/zz-hyperhive.conf")
+    assert places.slice_file() == Path("/run/systemd/system/machine-hyperhive.slice")
     assert places.nspawn_file("h-a") == Path("/run/systemd/nspawn/h-a.nspawn")
     assert places.guest_units("h-a") == Path("/run/hyperhive/machines/h-a")

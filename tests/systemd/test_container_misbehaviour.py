@@ -4,7 +4,7 @@ See systemd#40282 (two terminates), nixpkgs#43652 ("already exists"), nixpkgs#14
 """
 
 import asyncio
-import os
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,85 +13,37 @@ from attrs import evolve
 
 from hive.errors import FailedError
 from hive.exits import Exited, Signaled
-from hive.machines.runtime import MachineSpec
-from hive.machines.systemd import container_runtime, machinectl, start_stop, transitions
-from hive.machines.systemd.container_runtime import ContainerRuntime
+from hive.extras import how_to_install
+from hive.machines.systemd import start_stop
 from hive.machines.systemd.event_source import Polling
-from hive.machines.systemd.generated_files import Places
-from hive.paths import Paths
+from hive.machines.systemd.external_restart import ExternalRestart
 from tests.machines.labs import Ends
+from tests.systemd.fake_machine import FakeMachine, opened
 
-TOOL = Path(__file__).parent / "fakes/tool"
 DEADLINE = 4.0
 """Seconds; a small part is for the poweroff and most for the two terminates, so that even a busy
 machine sees their effect in time."""
 
 
-class FakeMachine:
-    """A runtime over the tools on PATH, which are all fakes that record their calls."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root / "fake"
-        self._root.mkdir()
-        paths = Paths(root / "run", root / "state")
-        places = Places.below(paths.run_dir, root / "systemd")
-        self.runtime: ContainerRuntime = machinectl.runtime(paths, places=places, listen=False)
-        self.spec = MachineSpec(
-            name="alice",
-            command=("/bin/agent",),
-            socket_dir=paths.socket_dir("alice"),
-            state_dir=paths.agent_state("alice"),
-            log_file=paths.agent_log("alice"),
-        )
-        self.set(state="inactive", invocation="0", journal="last words\n")
-
-    def set(self, **values: str) -> None:
-        """Change the state that the fakes show."""
-        for name, value in values.items():
-            (self._root / name).write_text(value)
-
-    def plan(self, verb: str, *behaviours: str) -> None:
-        """Set the behaviour of the next calls of a verb."""
-        (self._root / f"plan-{verb}").write_text("".join(f"{line}\n" for line in behaviours))
-
-    def calls(self) -> list[str]:
-        """Return the recorded calls, apart from reloads and queries."""
-        calls = (self._root / "calls").read_text().split()
-        return [call for call in calls if call not in {"daemon-reload", "look"}]
-
-    def pipes(self) -> tuple[Path, Path]:
-        """Make the pipes of a call that waits: it writes to the first and reads the second."""
-        pipes = self._root / "reached", self._root / "go"
-        for pipe in pipes:
-            os.mkfifo(pipe)
-        return pipes
-
-    async def start(self) -> Ends:
-        ends = Ends()
-        await self.runtime.ensure_running(self.spec, ends)
-        return ends
-
-
 @pytest.fixture
 async def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeMachine]:
-    bin_dir = tmp_path / "bin"
-    bin_dir.mkdir()
-    for name in ("machinectl", "systemctl", "journalctl", "systemd-run", "systemd-nspawn"):
-        (bin_dir / name).symlink_to(TOOL)
-    monkeypatch.setenv("PATH", f"{bin_dir}:{os.environ['PATH']}")
-    monkeypatch.setenv("FAKE", str(tmp_path / "fake"))
-    monkeypatch.setattr(container_runtime, "_BOOTED", tmp_path)
-    monkeypatch.setattr(container_runtime, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(transitions, "TERMINATE_SHARE", 0.45)
-    monkeypatch.setattr(start_stop, "RETRY_DELAYS", (0.01, 0.02))
-    machine = FakeMachine(tmp_path)
-    await machine.runtime.open()
-    yield machine
-    await machine.runtime.close()
+    async with opened(tmp_path, monkeypatch) as made:
+        yield made
 
 
 async def test_without_a_bus_the_event_source_is_polling(machine: FakeMachine) -> None:
     assert isinstance(machine.runtime.event_source, Polling)
+
+
+async def test_without_the_library_the_event_source_says_how_to_add_it(
+    machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "hive.machines.systemd.dbus", None)
+    monkeypatch.delattr("hive.machines.systemd.dbus", raising=False)
+    machine.runtime._listen = True
+    await machine.runtime._subscribe()
+    command = await asyncio.to_thread(how_to_install, "systemd")
+    assert str(machine.runtime.event_source).endswith(f"; add the extra: {command}")
 
 
 async def test_a_tool_that_works_is_called_once(machine: FakeMachine) -> None:
@@ -266,8 +218,9 @@ async def test_a_start_that_hangs_after_its_work_is_not_waited_for(machine: Fake
 
 async def test_a_start_that_hangs_without_effect_is_an_error(machine: FakeMachine) -> None:
     machine.runtime._starter = start_stop.ContainerStarter(
-        machine.runtime._systemd, machine.runtime._journal, seconds=0.3
+        machine.runtime._systemd, machine.runtime._journal, margin=0.2
     )
+    machine.spec = evolve(machine.spec, start_timeout=0.1)
     machine.plan("start", "hangs")
     with pytest.raises(FailedError, match="alice could not be started"):
         await machine.start()
@@ -304,9 +257,7 @@ async def test_unexpected_output_in_place_of_a_state_is_no_exit(machine: FakeMac
 
 
 async def test_an_external_restart_is_reported_and_is_no_exit(machine: FakeMachine) -> None:
-    reported: asyncio.Future[container_runtime.ExternalRestart] = (
-        asyncio.get_running_loop().create_future()
-    )
+    reported: asyncio.Future[ExternalRestart] = asyncio.get_running_loop().create_future()
     machine.runtime.on_external_restart = reported.set_result
     ends = await machine.start()
     machine.set(invocation="another")

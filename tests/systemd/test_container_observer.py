@@ -14,6 +14,7 @@ ActiveState=active
 SubState=running
 NRestarts=3
 StateChangeTimestampMonotonic=1000000
+ControlGroup=/machine.slice/systemd-nspawn@damocles.service
 """
 IDLE = """Id=container@damocles.service
 LoadState=not-found
@@ -39,6 +40,7 @@ async def test_of_two_services_the_running_one_is_observed() -> None:
     sight = await looking.state_of("damocles")
     assert (sight.unit, sight.state) == ("systemd-nspawn@damocles.service", "active (running)")
     assert (sight.restarts, sight.source) == (3, "systemd")
+    assert sight.control_group == "/machine.slice/systemd-nspawn@damocles.service"
     assert sight.since is not None
     assert {argv[:2] for argv in ran} == {("systemctl", "show")}, "nothing else is ever run"
 
@@ -47,6 +49,7 @@ async def test_a_unit_that_systemd_does_not_know_is_shown_as_such() -> None:
     looking, _ = observer(IDLE)
     sight = await looking.state_of("container@damocles.service")
     assert (sight.state, sight.since) == ("not known to systemd", None)
+    assert sight.control_group is None
 
 
 @pytest.mark.parametrize(("printed", "status"), [("", 0), ("garbage", 0), (RUNNING, 1)])

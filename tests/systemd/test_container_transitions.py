@@ -12,6 +12,7 @@ from hive.machines.systemd.transitions import (
     StartPending,
     StopRequest,
     StopStage,
+    abort_is_due,
     is_transient,
     start_progress,
     stop_plan,
@@ -117,3 +118,13 @@ def test_a_refused_request_without_a_change_had_no_effect() -> None:
     assert was_refused(outcome(None), unit("active"))
     assert not was_refused(outcome(0), unit("active"))
     assert not was_refused(outcome(1), unit("deactivating"))
+
+
+@pytest.mark.parametrize("active", Active)
+@pytest.mark.parametrize("job", [False, True])
+@pytest.mark.parametrize("is_requested", [False, True])
+def test_a_start_is_aborted_unless_it_is_over(
+    active: Active, job: bool, is_requested: bool
+) -> None:
+    expected = not active.up and (is_requested or job or not active.down)
+    assert abort_is_due(unit(active, job=job), is_requested=is_requested) is expected

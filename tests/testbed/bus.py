@@ -1,18 +1,16 @@
-"""Run a program and listen to the system bus meanwhile: `python -m tests.testbed.bus PROGRAM...`.
+"""A record of the method calls on the system bus, and which of them act on a peer.
 
-Inside the testbed all tests run under it. Nothing in a hive may act on a peer's container, so any
-method call that names the peer and is no mere look makes the whole run fail, whoever sent it.
+Inside the testbed it is made of all tests. Nothing in a hive may act on a peer's container, so any
+method call that names the peer and is no mere look makes the run fail, whoever sent it.
 """
 
 from __future__ import annotations
 
 import json
 import subprocess
-import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -92,23 +90,3 @@ def read(path: Path) -> list[Call]:
     """Return what was recorded; a line that was cut off at the end is left out."""
     lines = path.read_text(errors="replace").split("\n")[:-1]
     return [json.loads(line) for line in lines]
-
-
-def main(argv: Sequence[str]) -> int:
-    """Run the program; return its exit status, or 1 if somebody acted on the peer."""
-    hide_private_socket()
-    with TemporaryDirectory() as directory:
-        with recorded(Path(directory, "bus")) as path:
-            status = subprocess.run(argv, check=False).returncode
-        calls = read(path)
-    named = [call for call in calls if PEER in json.dumps(call)]
-    acted = acting(calls, PEER)
-    sys.stderr.write(
-        f"the bus: {len(calls)} method calls, {len(named)} name {PEER}, {len(acted)} act on it\n"
-    )
-    sys.stderr.writelines(f"  {call}\n" for call in acted)
-    return status or (1 if acted else 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

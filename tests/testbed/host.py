@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.testbed import real_nixos
 from tests.testbed.tree import make_root
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,24 +58,26 @@ class Host:
 
     Args:
         leader: Process id of its systemd, as seen from here.
+        directory: Working directory of its programs.
     """
 
-    def __init__(self, leader: int) -> None:
+    def __init__(self, leader: int, directory: Path = ROOT) -> None:
         self._leader = leader
+        self._directory = directory
 
-    def enter(self, argv: Sequence[str]) -> tuple[str, ...]:
-        """Return the command line that runs a program in the host's namespaces."""
-        return ("nsenter", f"--target={self._leader}", "--all", "--wdns=/", *argv)
+    def command(self, argv: Sequence[str], environment: Mapping[str, str]) -> tuple[str, ...]:
+        """Return the command line that runs a program in the host, and has its exit status.
 
-    def run(self, argv: Sequence[str], environment: Mapping[str, str]) -> int:
-        """Run a program as a service of the host, in the project's directory; return its status."""
-        service = [
+        The program is a service of the host, with the streams of the command line.
+        """
+        return (
+            *("nsenter", f"--target={self._leader}", "--all", "--wdns=/"),
             *("systemd-run", "--pipe", "--wait", "--collect", "--quiet"),
-            *("--service-type=exec", f"--working-directory={ROOT}"),
+            *("--service-type=exec", f"--working-directory={self._directory}"),
             f"--property=RuntimeMaxSec={_RUN_SECONDS:g}",
             *(f"--setenv={key}={value}" for key, value in environment.items()),
-        ]
-        return subprocess.run(self.enter([*service, "--", *argv]), check=False).returncode
+            *("--", *argv),
+        )
 
 
 @contextmanager
@@ -85,37 +88,93 @@ def booted() -> Iterator[Host]:
         BootError: It did not come up.
     """
     with tempfile.TemporaryDirectory(prefix="hyperhive-testbed-") as directory:
-        root, console = Path(directory, "root"), Path(directory, "console")
+        root = Path(directory, "root")
         make_root(root, machine_id=uuid.uuid4().hex)
-        with _Notifications(Path(directory, "notify")) as notifications, console.open("wb") as out:
-            process = subprocess.Popen(
-                _nspawn(root),
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=subprocess.STDOUT,
-                env=_ENVIRONMENT | {"NOTIFY_SOCKET": str(notifications.path)},
-            )
-            try:
-                leader = notifications.leader(process, console)
-                # A socket that nobody reads any more would fill up, with every daemon-reload, and
-                # then hold up nspawn and, behind it, the host's own first process.
-                notifications.close()
-                yield Host(leader)
-            finally:
-                _end(process)
+        with _booted(Path(directory), _nspawn(root, *_shared(), "--private-network")) as leader:
+            yield Host(leader)
 
 
-def _nspawn(root: Path) -> list[str]:
+@contextmanager
+def booted_tree(root: Path) -> Iterator[Host]:
+    """Boot a host from a root directory of its own, with this machine's network; then end it.
+
+    Raises:
+        BootError: It did not come up.
+    """
+    with (
+        tempfile.TemporaryDirectory(prefix="hyperhive-testbed-") as directory,
+        _booted(Path(directory), _nspawn(root)) as leader,
+    ):
+        yield Host(leader, Path("/root"))
+
+
+@contextmanager
+def _booted(directory: Path, nspawn: list[str]) -> Iterator[int]:
+    """Boot a host and return its first process; shut it down in the end."""
+    console = directory / "console"
+    with (
+        _cgroup(directory.name) as cgroup,
+        _Notifications(directory / "notify") as notifications,
+        console.open("wb") as out,
+    ):
+        process = subprocess.Popen(
+            [*_in_cgroup(cgroup), *nspawn],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            env=_ENVIRONMENT | {"NOTIFY_SOCKET": str(notifications.path)},
+        )
+        try:
+            leader = notifications.leader(process, console)
+            # A socket that nobody reads any more would fill up, with every daemon-reload, and
+            # then hold up nspawn and, behind it, the host's own first process.
+            notifications.close()
+            yield leader
+        finally:
+            _end(process)
+
+
+def _shared() -> list[str]:
+    """Return the options that show a host this machine's programs and the project."""
     prefixes = {sys.prefix, sys.base_prefix} - {"/usr"}
     shared = ["/usr", str(ROOT), *sorted(p for p in prefixes if not p.startswith(f"{ROOT}/"))]
+    shared += map(str, real_nixos.shared_paths(os.environ))
+    return [f"--bind-ro={path}" for path in shared]
+
+
+def _nspawn(root: Path, *options: str) -> list[str]:
     return [
         # Whoever kills this program kills the host with it.
         *("setpriv", "--pdeathsig=KILL"),
         *("systemd-nspawn", f"--directory={root}", "--machine=hyperhive-testbed", "--boot"),
         *("--register=no", "--keep-unit", "--notify-ready=yes", "--console=pipe"),
-        *("--capability=all", "--private-network"),
-        *(f"--bind-ro={path}" for path in shared),
+        *("--capability=all", *options),
     ]
+
+
+@contextmanager
+def _cgroup(name: str) -> Iterator[Path]:
+    """Create a control group of version 2 below that of this process; remove it in the end.
+
+    nspawn makes the group of a host below the one it is in itself. Two hosts in the same one would
+    end each other's services, for these have the same names in both.
+    """
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    top = next(Path(words[1]) for words in mounts if words[2] == "cgroup2")
+    own = Path("/proc/self/cgroup").read_text().partition("0::/")[2].splitlines()[0]
+    group = top / own / name
+    group.mkdir()
+    try:
+        yield group
+    finally:
+        for directory, _, _ in os.walk(group, topdown=False):
+            with suppress(OSError):  # what was killed may not have ended yet
+                Path(directory).rmdir()
+
+
+def _in_cgroup(group: Path) -> tuple[str, ...]:
+    """Return the words before a command line that make it run in a control group."""
+    return ("sh", "-c", 'echo $$ >"$0/cgroup.procs" && exec "$@"', str(group))
 
 
 class _Notifications:

@@ -10,14 +10,18 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
 
+import msgspec
 from attrs import asdict, frozen
 
 from hive.errors import FailedError
+from hive.machines.agent_files import read_regular
 
 FILE_NAME = "process.json"
 RUN_VARIABLE = "HIVE_RUN"
+
+_BYTES_MAX = 64 * 1024
+"""Bytes that are read of a record, which has less than 1 KiB."""
 
 
 @frozen
@@ -60,6 +64,7 @@ def write(path: Path, record: RunRecord) -> None:
     new.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     with open(os.open(new, flags, 0o600), "w") as file:  # noqa: PTH123 - an open file
+        os.fchmod(file.fileno(), 0o600)  # a umask of 0777 leaves no rights to its owner
         json.dump(asdict(record), file)
         file.flush()
         os.fsync(file.fileno())
@@ -74,11 +79,10 @@ def read(path: Path) -> RunRecord | None:
         FailedError: The file is unreadable or damaged.
     """
     try:
-        values: dict[str, Any] = json.loads(path.read_bytes())
-        return RunRecord(**values)
+        return msgspec.json.decode(read_regular(path, _BYTES_MAX), type=RunRecord)
     except FileNotFoundError:
         return None
-    except (OSError, TypeError, ValueError) as error:
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
         raise FailedError(
             f"the record {path} of a process cannot be read ({error}); see whether that agent's "
             "program still runs, end it, then remove the file"

@@ -5,25 +5,39 @@ Everything here blocks: call it from a thread, not from the event loop.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import evolve, frozen
 
 from hive import descriptors
 from hive.errors import FailedError
+from hive.executables import why_not_executable
+from hive.machines.credentials import VARIABLE
 from hive.machines.output_log import OutputLog
 from hive.machines.process import runfile
 from hive.machines.process.procfs import ProcFs
 from hive.machines.process.runfile import RunRecord
-from hive.machines.runtime import MachineSpec
+from hive.machines.runtime import CannotStartError, MachineSpec
 from hive.paths import STATE_DIR_MODE, make_directory
+
+OOM_SCORE = 500
+"""Score by which the kernel prefers agents to the rest of the machine when memory runs out; see
+proc_pid_oom_score_adj(5). Without it an agent has that of the daemon, which is protected."""
+
+_LASTING = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ENOEXEC, errno.EISDIR, errno.ELOOP}
+)
+"""Errors of execve(2) and chdir(2) that stay until the file or the directory is another."""
 
 _DAEMONS_OWN = frozenset(
     {
+        VARIABLE,
         "INVOCATION_ID",
         "JOURNAL_STREAM",
         "LISTEN_FDNAMES",
@@ -53,11 +67,26 @@ class ProcessHandle:
 
 
 def child_environment(
-    base: Mapping[str, str], spec: MachineSpec, record: RunRecord
+    base: Mapping[str, str], spec: MachineSpec, record: RunRecord, credentials: Path | None = None
 ) -> dict[str, str]:
-    """Return the daemon's environment with the spec's variables and the run id."""
+    """Return the daemon's environment with the spec's variables and the run id.
+
+    Args:
+        base: The environment that agents inherit.
+        spec: The agent.
+        record: Has the run id.
+        credentials: The directory of the agent's credentials; None without any.
+    """
+    found = {**agent_environment(base, spec), runfile.RUN_VARIABLE: record.run}
+    if credentials is not None:
+        found[VARIABLE] = str(credentials)
+    return found
+
+
+def agent_environment(base: Mapping[str, str], spec: MachineSpec) -> dict[str, str]:
+    """Return the daemon's environment with the spec's variables."""
     inherited = {key: value for key, value in base.items() if key not in _DAEMONS_OWN}
-    return {**inherited, **spec.environment, runfile.RUN_VARIABLE: record.run}
+    return {**inherited, **spec.environment}
 
 
 def spawn(
@@ -80,6 +109,7 @@ def spawn(
         procfs: The process table.
 
     Raises:
+        CannotStartError: Its program, interpreter or working directory is missing or unusable.
         FailedError: It could not be started; neither process nor run file is left.
     """
     process: subprocess.Popen[bytes] | None = None
@@ -93,11 +123,24 @@ def spawn(
             os.killpg(process.pid, signal.SIGKILL)
             os.waitpid(process.pid, 0)
         runfile.remove(run_file)
-        raise FailedError(why_not(spec, error)) from error
+        kind = CannotStartError if _is_lasting(spec, error) else FailedError
+        raise kind(why_not(spec, error, environment.get("PATH"))) from error
 
 
-def why_not(spec: MachineSpec, error: OSError) -> str:
-    """Return the error sentence for a program that could not be started."""
+def _is_lasting(spec: MachineSpec, error: OSError) -> bool:
+    """Return whether the error is about the program or the directory itself, not the moment."""
+    named = {spec.command[0], str(_directory(spec))}
+    return error.errno in _LASTING and str(error.filename) in named
+
+
+def why_not(spec: MachineSpec, error: OSError, search_path: str | None = None) -> str:
+    """Return the error sentence for a program that could not be started.
+
+    Args:
+        spec: The agent.
+        error: What the start has raised.
+        search_path: The PATH of the program; None for that of this process.
+    """
     start = f"{spec.name} could not be started: "
     program, directory = spec.command[0], _directory(spec)
     about_directory = str(error.filename) == str(directory)
@@ -106,13 +149,11 @@ def why_not(spec: MachineSpec, error: OSError) -> str:
             return f"{start}its working directory {directory} is no directory; create it"
         case PermissionError() if about_directory:
             return f"{start}its working directory {directory} may not be entered; correct its mode"
-        case FileNotFoundError() if error.filename == program:
-            return (
-                f"{start}there is no program {program!r} (or no interpreter that its first line "
-                "names); install it, correct the command, or give the full path"
-            )
-        case PermissionError() if error.filename == program:
-            return f"{start}the program {program!r} may not be executed; correct its mode"
+        case _ if (
+            error.filename == program
+            and (why := why_not_executable(program, search_path)) is not None
+        ):
+            return start + why
         case _:
             return f"{start}{program!r}: {error}"
 
@@ -134,6 +175,8 @@ def _popen(
     finally:
         os.close(fd)
     descriptors.restore_limit(process.pid)
+    with suppress(OSError):  # it has ended already
+        Path(f"/proc/{process.pid}/oom_score_adj").write_text(f"{OOM_SCORE}\n")
     # Its pidfd collects it. Without a return code, the object would try to collect it, too.
     process.returncode = 0
     return process

@@ -68,13 +68,13 @@ class WatchedProcess:
         if self._ending:
             return
         # A stopped process acts on SIGTERM only once it is continued: see systemd.kill(5).
-        self._signal(SIGTERM, SIGCONT)
+        self.signal(SIGTERM, SIGCONT)
         self._kill_timer.set(self._loop.time() + deadline, self.kill)
 
     def kill(self) -> None:
         """Send SIGKILL to the group."""
         if not self._ending:
-            self._signal(SIGKILL)
+            self.signal(SIGKILL)
 
     def report_end(self, ended: Ended) -> None:
         """Report the end to the watcher, then to all waiters."""
@@ -94,7 +94,8 @@ class WatchedProcess:
         )
         self.ended.exception()  # there may be no waiter
 
-    def _signal(self, *numbers: Signals) -> None:
+    def signal(self, *numbers: Signals) -> None:
+        """Send signals to the group."""
         for number in numbers:
             pidfd.signal_group(self.handle.pidfd, number)
 
@@ -106,3 +107,33 @@ class WatchedProcess:
     def _unregister(self) -> None:
         self._loop.remove_reader(self.handle.pidfd)
         self._kill_timer.cancel()
+
+
+class ReleasedProcesses:
+    """Processes that were left to others: their end is not reported, only their zombie collected.
+
+    All methods are for the loop's thread.
+    """
+
+    def __init__(self) -> None:
+        self._pidfds: set[int] = set()
+
+    def add(self, handle: ProcessHandle) -> None:
+        """Add a process that runs; the descriptor of the handle stays the caller's."""
+        number = os.dup(handle.pidfd)
+        self._pidfds.add(number)
+        asyncio.get_running_loop().add_reader(number, self._collect, number)
+
+    def close(self) -> None:
+        """Stop waiting for their ends."""
+        for number in tuple(self._pidfds):
+            self._remove(number)
+
+    def _collect(self, number: int) -> None:
+        pidfd.collect(number)
+        self._remove(number)
+
+    def _remove(self, number: int) -> None:
+        asyncio.get_running_loop().remove_reader(number)
+        self._pidfds.discard(number)
+        os.close(number)

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from hive.machines.runtime import MachineSpec
+from hive.machines.runtime import MachineSpec, ignore_line
 from hive.machines.systemd.generated_files import Places
 from hive.machines.systemd.transitions import StopRequest
+from hive.subprocesses import OnLine
 
 
 class Backend(Protocol):
@@ -35,6 +36,14 @@ class Backend(Protocol):
         """
         ...
 
+    def prepare(self, spec: MachineSpec, places: Places) -> None:
+        """Give the files of a stopped container to its users. Blocks. Idempotent.
+
+        Raises:
+            FailedError: An owner cannot be changed.
+        """
+        ...
+
     def start(self, machine: str) -> tuple[str, ...]:
         """Return the command that starts a container."""
         ...
@@ -51,7 +60,7 @@ class Backend(Protocol):
         """
         ...
 
-    async def update(self, spec: MachineSpec) -> None:
+    async def update(self, spec: MachineSpec, on_line: OnLine = ignore_line) -> None:
         """Rebuild the container's system if it is built at all.
 
         Raises:
@@ -64,5 +73,30 @@ class Backend(Protocol):
 
         Raises:
             FailedError: It could not be removed, with the program's own words.
+        """
+        ...
+
+    def forget(self, machine: str, places: Places) -> None:
+        """Undo what `files` has changed in the container's own files. Blocks. Idempotent.
+
+        Raises:
+            FailedError: A file cannot be written.
+        """
+        ...
+
+    async def can_rename(self, old: str, new: str) -> bool:
+        """Return whether there is a container of this name, which can be renamed while it is down.
+
+        Raises:
+            ConflictError: Something has the new name.
+            FailedError: It belongs to the host's own configuration, or cannot be renamed.
+        """
+        ...
+
+    async def rename(self, old: str, new: str) -> None:
+        """Rename a stopped container, or go on with that; only called after `can_rename`.
+
+        Raises:
+            FailedError: It could not be renamed, with the program's own words.
         """
         ...

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any
 
 from attrs import define, field
 
+from hive.errors import UnavailableError
 from hive.exits import Ended
-from hive.machines.runtime import Running, Watcher
+from hive.machines.runtime import AbortedError, Running, Watcher
 from hive.machines.systemd.journal import JournalFilter
 
 
@@ -38,6 +41,14 @@ class ContainerRun:
             self.ended.set_result(ended)
             self.watcher(ended)
 
+    def abandon(self) -> None:
+        """Fail whoever waits for its end: it is not watched any more."""
+        if not self.ended.done():
+            self.ended.set_exception(
+                UnavailableError("the container was left to others before it had ended")
+            )
+            self.ended.exception()  # there may be no waiter
+
 
 @define(eq=False)
 class Container:
@@ -50,6 +61,8 @@ class Container:
         changed: Set when its state may have changed.
         run: The run that is watched; None while it is down.
         watching: The task that watches the run.
+        coming_up: The task that brings it up; None while none does.
+        kills: Number of requests that end it at once and are under way: nothing brings it up.
     """
 
     name: str
@@ -58,6 +71,43 @@ class Container:
     changed: asyncio.Event = field(factory=asyncio.Event)
     run: ContainerRun | None = None
     watching: asyncio.Task[None] | None = None
+    coming_up: asyncio.Task[Any] | None = None
+    kills: int = 0
+
+    @asynccontextmanager
+    async def bringing_up(self, lock: asyncio.Lock) -> AsyncIterator[None]:
+        """Hold the lock of an operation that may bring it up, until `overtaking` aborts that.
+
+        Raises:
+            AbortedError: It was aborted.
+        """
+        async with lock:
+            self._check_not_killed()
+            self.coming_up = asyncio.current_task()
+            try:
+                yield
+            except asyncio.CancelledError:
+                if self.kills:
+                    self.coming_up.uncancel()  # type: ignore[union-attr] # it runs this
+                self._check_not_killed()
+                raise
+            finally:
+                self.coming_up = None
+
+    @contextmanager
+    def overtaking(self) -> Iterator[bool]:
+        """Abort what brings it up, and let nothing begin to; yield whether there was something."""
+        task, self.kills = self.coming_up, self.kills + 1
+        if task is not None:
+            task.cancel()
+        try:
+            yield task is not None
+        finally:
+            self.kills -= 1
+
+    def _check_not_killed(self) -> None:
+        if self.kills:
+            raise AbortedError(f"the start of {self.name} was ended by a request to kill it")
 
     async def wait_for_change(self, seconds: float) -> None:
         """Wait until its state may have changed, at most `seconds`."""

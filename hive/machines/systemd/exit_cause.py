@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import signal
 from collections.abc import Sequence
 
 from attrs import frozen
 
 from hive.exits import Exited, How, OutOfMemory, Rebooted, Signaled, Unknown
+from hive.machines.systemd.console_output import agent_text, nspawn_end, signal_number
 from hive.machines.systemd.unit_state import Code, UnitState
-
-AGENT = "hive-agent"
-"""Name of the agent's unit inside the container, and prefix of each line of its output."""
 
 REBOOT_STATUS = 133
 """Exit status of systemd-nspawn for a reboot of the guest; see systemd-nspawn@.service."""
@@ -33,9 +29,6 @@ _NOT_RUN = {
 }
 """Exit statuses of systemd for programs that it could not run; see systemd.exec(5)."""
 
-_AGENT_LINE = re.compile(rf"\[\s*\d+\.\d+\] {AGENT}\[\d+\]: (.*)")
-_KILLED_INIT = re.compile(r"Container \S+ terminated by signal (\S+?)\.")
-
 
 @frozen
 class ExitMarker:
@@ -54,17 +47,22 @@ class ExitMarker:
 
 def agent_line(line: str) -> str | None:
     """Return the agent's output in this line of the console; None if it is not the agent's."""
-    found = _AGENT_LINE.match(line)
-    return None if found is None or found[1].startswith(EXIT_MARKER) else found[1]
+    text = agent_text(line)
+    return None if text is None or text.startswith(EXIT_MARKER) else text
 
 
 def is_complete(lines: Sequence[str]) -> bool:
-    """Return whether these lines reach to the end of the run.
+    """Return whether these lines of the journal reach to the end of the run.
 
-    The output of a container and of its `systemd-nspawn` is in order, so one of the lines that
-    come last is sufficient.
+    The output of a container is in order, so one of the lines that come last is sufficient: the
+    last of the agent's unit or, of a container that an earlier version started, of nspawn.
     """
-    return _exit_marker(lines) is not None or _killed_init(lines) is not None
+    return _exit_marker(lines) is not None or _nspawn_end(lines) is not None
+
+
+def is_killed(said: Sequence[str]) -> bool:
+    """Return whether the container's first process was killed, by nspawn's own messages."""
+    return _killed_init(said) is not None
 
 
 def displayed(lines: Sequence[str]) -> tuple[str, ...]:
@@ -94,6 +92,8 @@ def cause_of(unit: UnitState, lines: Sequence[str]) -> How:
             return Signaled(unit.status, core_dumped=unit.code is Code.DUMPED)
         case Code.EXITED:
             return _exited(unit.status, lines)
+        case _ if end := _nspawn_end(lines):  # systemd has forgotten the status
+            return end
         case _ if unit.result == "success":
             return Exited(0)
         case _:
@@ -133,7 +133,7 @@ def _own(marker: ExitMarker | None) -> How | None:
 
 
 def _lost(marker: ExitMarker) -> How:
-    number = _signal(marker.status)
+    number = signal_number(marker.status)
     if marker.result == "oom-kill":
         return OutOfMemory()
     if marker.code in {"killed", "dumped"} and number is not None:
@@ -143,22 +143,21 @@ def _lost(marker: ExitMarker) -> How:
 
 def _killed_init(lines: Sequence[str]) -> How | None:
     # nspawn exits with 1 then; only its last line has the signal.
+    end = _nspawn_end(lines)
+    return end if isinstance(end, Signaled) else None
+
+
+def _nspawn_end(lines: Sequence[str]) -> How | None:
     for line in reversed(lines):
-        if found := _KILLED_INIT.match(line):
-            number = _signal(found[1])
-            return None if number is None else Signaled(number)
+        if end := nspawn_end(line):
+            return end
     return None
 
 
 def _exit_marker(lines: Sequence[str]) -> ExitMarker | None:
     for line in reversed(lines):
-        found = _AGENT_LINE.match(line)
-        if found and found[1].startswith(EXIT_MARKER):
-            words = found[1].removeprefix(EXIT_MARKER).split()
+        text = agent_text(line)
+        if text is not None and text.startswith(EXIT_MARKER):
+            words = text.removeprefix(EXIT_MARKER).split()
             return ExitMarker(*words) if len(words) == 3 else None  # noqa: PLR2004 - its three fields
     return None
-
-
-def _signal(name: str) -> int | None:
-    known = signal.Signals.__members__.get(f"SIG{name}")
-    return None if known is None else known.value

@@ -15,6 +15,7 @@ from attrs import frozen
 
 from hive.errors import FailedError
 from hive.machines.runtime import MachineSpec
+from hive.machines.systemd.agents_slice import SLICE
 from hive.paths import PRIVATE_MODE, SOCKET_DIR_MODE, make_directory
 
 SECRET_MODE = 0o600
@@ -23,8 +24,21 @@ SECRET_MODE = 0o600
 PUBLIC_MODE = 0o644
 """Permissions of files without secrets; systemd warns about a unit file that others cannot read."""
 
-NAME = "50-hyperhive.conf"
-"""File name of the drop-ins."""
+HEADER = "# Written by hive-c0re"
+"""Beginning of every generated file."""
+
+RUN_SUFFIX = ".run"
+"""End of the file name of a record of a run."""
+
+LOG_SUFFIX = ".log"
+"""End of the file name of nspawn's own messages."""
+
+NAME = "zz-hyperhive.conf"
+"""File name of the drop-ins. systemd reads those of all directories in the order of their names, so
+that this one prevails over the `override.conf` of `systemctl edit`; see systemd.unit(5)."""
+
+FORMER_NAME = "50-hyperhive.conf"
+"""Their name under earlier daemons."""
 
 
 @frozen
@@ -50,9 +64,25 @@ class Places:
         """Path of a unit's drop-in."""
         return self.units / f"{unit}.d" / NAME
 
+    def former_drop_in(self, unit: str) -> Path:
+        """Path of a unit's drop-in under earlier daemons."""
+        return self.units / f"{unit}.d" / FORMER_NAME
+
+    def slice_file(self) -> Path:
+        """Path of the unit file of the slice that all containers share."""
+        return self.units / SLICE
+
     def nspawn_file(self, machine: str) -> Path:
         """Path of a container's settings."""
         return self.nspawn / f"{machine}.nspawn"
+
+    def run_record(self, machine: str) -> Path:
+        """Path of the record of the run of a container that is watched; see `watched_runs`."""
+        return self.machines / f"{machine}{RUN_SUFFIX}"
+
+    def nspawn_log(self, unit: str) -> Path:
+        """Path of what nspawn itself has said in a unit's last run."""
+        return self.machines / f"{unit}{LOG_SUFFIX}"
 
     def guest_units(self, machine: str) -> Path:
         """Directory of the unit files of a container's agent."""
@@ -87,6 +117,31 @@ def remove(paths: Iterable[Path]) -> None:
             path.parent.rmdir()
 
 
+def is_ours(path: Path) -> bool:
+    """Return whether a file was written by a daemon of the hive."""
+    try:
+        with path.open() as file:
+            return file.readline().startswith(HEADER)
+    except (FileNotFoundError, UnicodeDecodeError):
+        return False
+
+
+def remove_slice(places: Places) -> None:
+    """Remove the file of the slice if no container has a drop-in any more.
+
+    Raises:
+        FailedError: It cannot be removed.
+    """
+    if any(next(places.units.glob(f"*.d/{name}"), None) for name in (NAME, FORMER_NAME)):
+        return
+    path = places.slice_file()
+    try:
+        # Its directory stays, even if it is empty: its existence says that systemd is booted.
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise FailedError(f"{path} cannot be removed: {error}") from error
+
+
 def make_private(directory: Path) -> None:
     """Make a directory that only the daemon may enter, or take the rights of others from it.
 
@@ -100,24 +155,17 @@ def make_private(directory: Path) -> None:
 
 
 def make_directories(spec: MachineSpec) -> None:
-    """Make the directories that are bound into the container: without one, nspawn does not start.
+    """Make the agent's own directories, without which nspawn does not start the container.
 
     Raises:
-        FailedError: A directory cannot be made, or a read-only bind has no source.
+        FailedError: A directory cannot be made.
     """
-    writable = [bind.source for bind in spec.binds if not bind.read_only]
-    for path in (spec.socket_dir, spec.state_dir, *writable):
+    for path in (spec.socket_dir, spec.state_dir):
         try:
             if not path.exists():
                 make_directory(path, SOCKET_DIR_MODE)
         except OSError as error:
             raise FailedError(f"{spec.name}: {path} cannot be made: {error}") from error
-    for bind in spec.binds:
-        if bind.read_only and not bind.source.exists():
-            raise FailedError(
-                f"{spec.name}: {bind.source}, which is to be visible inside, does not exist; "
-                "make it or take it out of the agent's binds"
-            )
 
 
 def _write(path: Path, text: str, mode: int) -> bool:

@@ -3,22 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
-from hive.errors import FailedError
-from hive.machines.runtime import MachineSpec
+from hive.errors import ConflictError, FailedError
+from hive.machines.runtime import MachineSpec, ignore_line
+from hive.machines.systemd.archive_size import archive_size
+from hive.machines.systemd.bind_sources import require_devices, require_sources
 from hive.machines.systemd.container_runtime import ContainerRuntime
 from hive.machines.systemd.generated_files import Places
+from hive.machines.systemd.idmapped_mounts import can_map
+from hive.machines.systemd.image_copy import (
+    IMAGES,
+    ImageCopy,
+    ImageSize,
+    image_size,
+    incomplete,
+    is_complete,
+    path_of,
+)
+from hive.machines.systemd.owners import (
+    give_group,
+    is_shifted,
+    owner_ranges,
+    shift_owners,
+)
 from hive.machines.systemd.service_manager import ANSWER_SECONDS, ServiceManager, checked
 from hive.machines.systemd.transitions import RETRY_DELAYS, StopRequest, is_transient
-from hive.machines.systemd.unit_files import Settings, nspawn_file
+from hive.machines.systemd.unit_files import CREDENTIALS, Settings, device_binds, nspawn_file
+from hive.machines.systemd.user_ranges import UserRange, choose, range_of
 from hive.names import container_name
 from hive.paths import Paths
-from hive.subprocesses import RunCommand, run_command
+from hive.subprocesses import OnLine, RunCommand, run_command
+
+CLONE = "clone"
+"""The verb that copies an image of machined."""
+
+IMPORT_TAR = "import-tar"
+"""The verb that makes an image of a tar archive."""
 
 COPY_SECONDS = 900.0
 """Deadline in seconds for copying or removing an image."""
@@ -33,14 +58,19 @@ class Machinectl:
             machined, or the absolute path of a directory or of a tar archive; None if all
             containers exist already.
         settings: Network and users of the containers.
+        images: Directory of machined's images.
         run: Runs the program.
+        can_map: Whether the kernel can map the owners of a bind of a path.
     """
 
     image: str | None = None
     settings: Settings = field(factory=Settings)
+    images: Path = IMAGES
     run: RunCommand = run_command
+    can_map: Callable[[Path], bool] = can_map
     name: str = field(default="machinectl", init=False)
     programs: tuple[str, ...] = field(default=(), init=False)
+    _copies: dict[str, asyncio.Task[None]] = field(factory=dict, init=False, eq=False, repr=False)
 
     def unit(self, machine: str) -> str:
         """Return the service that runs a container from /var/lib/machines."""
@@ -49,8 +79,73 @@ class Machinectl:
     def files(self, spec: MachineSpec, places: Places) -> Mapping[Path, str]:
         """Return the `.nspawn` file."""
         machine = container_name(spec.name)
-        text = nspawn_file(spec, places.guest_units(machine), self.settings)
+        users = self._users(spec, places)
+        text = nspawn_file(spec, places.guest_units(machine), self.settings, users)
         return {places.nspawn_file(machine): text}
+
+    def prepare(self, spec: MachineSpec, places: Places) -> None:
+        """Give the files of a stopped container to its users, and make the sources of binds.
+
+        nspawn gives the image to a range; here it is taken back if the container has none any more.
+
+        Raises:
+            FailedError: An owner cannot be changed, or the source of a bind is missing.
+        """
+        users = self._users(spec, places) or UserRange()
+        require_sources(spec.name, (*spec.binds, *self.settings.binds), users.owner_of)
+        require_devices(spec.name, device_binds(spec))
+        try:
+            self._give_files(spec, places.guest_units(container_name(spec.name)), places)
+        except OSError as error:
+            raise FailedError(
+                f"{spec.name}: the owner of a file cannot be changed: {error}; set private_users "
+                "to false, or put the hive's directories on a file system such as ext4"
+            ) from error
+
+    def _give_files(self, spec: MachineSpec, guest_units: Path, places: Places) -> None:
+        users = self._users(spec, places) or UserRange()
+        image = self.images / container_name(spec.name)
+        large = {spec.state_dir: users.owner_of(spec.state_dir)}
+        if not self._is_private(spec) and image.is_dir():
+            large[image] = 0
+        for tree, first in large.items():
+            if not is_shifted(tree, first):
+                shift_owners(tree, first)
+        if guest_units.is_dir():  # its files may be new in an older directory
+            shift_owners(guest_units, users.owner_of(guest_units))
+        # A mapped socket of a group that is not mapped could not be connected to.
+        give_group(spec.socket_dir, users.owner_of(spec.socket_dir) or None)
+
+    def _users(self, spec: MachineSpec, places: Places) -> UserRange | None:
+        """Return the range of a container's users; None for those of the host."""
+        if not self._is_private(spec):
+            return None
+        machine = container_name(spec.name)
+        units = places.guest_units(machine)
+        secrets = (units / CREDENTIALS,) if spec.credentials else ()
+        theirs = (*spec.binds, *device_binds(spec), *self.settings.binds)
+        made = [bind.source for bind in theirs if bind.create]
+        own = (spec.socket_dir, spec.state_dir, units, *secrets, *made)
+        others = [bind.source for bind in theirs if not bind.create]
+
+        def first() -> int:
+            present = owner_ranges((spec.socket_dir, spec.state_dir, *made))
+            return choose(machine, min(present, default=None), self._taken(spec))
+
+        return range_of(own, others, self.can_map, first)
+
+    def _taken(self, spec: MachineSpec) -> set[int]:
+        """Return the ranges that files of other containers belong to."""
+        groups = {
+            spec.socket_dir: spec.socket_dir.parent.glob("*"),
+            spec.state_dir: spec.state_dir.parent.parent.glob(f"*/{spec.state_dir.name}"),
+            self.images / container_name(spec.name): self.images.glob("*"),
+        }
+        return owner_ranges(path for own, paths in groups.items() for path in paths if path != own)
+
+    def _is_private(self, spec: MachineSpec) -> bool:
+        own = spec.private_users
+        return self.settings.private_users if own is None else own
 
     def start(self, machine: str) -> tuple[str, ...]:
         """Return the command that starts a container."""
@@ -61,27 +156,62 @@ class Machinectl:
         return ("machinectl", request.value, machine)
 
     async def create(self, spec: MachineSpec) -> None:
-        """Copy the image unless machined has an image of the container's name.
+        """Copy the image unless machined has an image of the container's name, and verify the copy.
+
+        A copy that was not verified, because the daemon ended meanwhile, is made anew.
+
+        A copy cannot be interrupted: machined makes it. After a cancellation it goes on, and the
+        next call waits for it.
 
         Raises:
-            FailedError: There is no image to copy, or it could not be copied.
+            FailedError: There is no image to copy, there is no room for it, or it could not be
+                copied; an incomplete copy is removed.
         """
         machine = container_name(spec.name)
-        if not await self._exists(machine):
-            copy = await asyncio.to_thread(copy_command, spec.origin or self.image, machine)
-            checked(await self.run(copy, deadline=COPY_SECONDS))
+        if machine not in self._copies:
+            self._copies[machine] = copy = asyncio.create_task(self._copy(spec, machine))
+            copy.add_done_callback(lambda done: self._end_copy(machine, done))
+        await asyncio.shield(self._copies[machine])
 
-    async def update(self, spec: MachineSpec) -> None:
+    def _end_copy(self, machine: str, copy: asyncio.Task[None]) -> None:
+        del self._copies[machine]
+        if not copy.cancelled():
+            copy.exception()  # retrieved: its caller may have been cancelled
+
+    async def _copy(self, spec: MachineSpec, machine: str) -> None:
+        made = ImageCopy(machine, self.images)
+        if await self.exists(machine):
+            if not await asyncio.to_thread(lambda: made.is_unverified):
+                return
+            await self.remove(machine)
+        command = await asyncio.to_thread(copy_command, spec.origin or self.image, machine)
+        size = await asyncio.to_thread(_size_of, command, self.images)
+        await asyncio.to_thread(made.require_room, size)
+        await asyncio.to_thread(made.begin, size)
+        outcome = await self.run(command, deadline=COPY_SECONDS)
+        copied = await asyncio.to_thread(made.size)
+        if outcome.ok and is_complete(copied, size):
+            await asyncio.to_thread(made.end)
+            return
+        await self.remove(machine)
+        why = incomplete(copied, size) if outcome.ok else str(outcome)
+        raise await asyncio.to_thread(made.failure, why, size)
+
+    async def update(self, spec: MachineSpec, on_line: OnLine = ignore_line) -> None:
         """Do nothing: a container is an independent copy of its image."""
 
     async def remove(self, machine: str) -> None:
-        """Remove the container's image. Idempotent.
+        """Remove the container's image, also one that is being copied. Idempotent.
 
         Raises:
             FailedError: It could not be removed, even by retries while it was busy.
         """
+        copy = self._copies.get(machine)
+        if copy is not None and copy is not asyncio.current_task():
+            await asyncio.wait([copy])
         for delay in (*RETRY_DELAYS, None):
-            if not await self._exists(machine):
+            if not await self.exists(machine):
+                await asyncio.to_thread(ImageCopy(machine, self.images).end)
                 return
             outcome = await self.run(("machinectl", "remove", machine), deadline=COPY_SECONDS)
             if delay is None or not (outcome.ok or is_transient(str(outcome))):
@@ -91,7 +221,40 @@ class Machinectl:
                 )
             await asyncio.sleep(0 if outcome.ok else delay)
 
-    async def _exists(self, machine: str) -> bool:
+    def forget(self, machine: str, places: Places) -> None:
+        """Do nothing: an image has no file of the hive."""
+
+    async def can_rename(self, old: str, new: str) -> bool:
+        """Return whether there is an image of this name.
+
+        Raises:
+            ConflictError: There is one of the new name, too.
+        """
+        if not await self.exists(old):
+            return False
+        if await self.exists(new):
+            raise ConflictError(
+                f"there are a container {old} and a container {new}; remove or rename the one "
+                "that the agent is not to run in"
+            )
+        return True
+
+    async def rename(self, old: str, new: str) -> None:
+        """Rename a stopped container's image.
+
+        Raises:
+            FailedError: It could not be renamed, even by retries while it was busy.
+        """
+        for delay in (*RETRY_DELAYS, None):
+            outcome = await self.run(("machinectl", "rename", old, new), deadline=ANSWER_SECONDS)
+            if outcome.ok:
+                return
+            if delay is None or not is_transient(str(outcome)):
+                checked(outcome)
+            await asyncio.sleep(delay or 0)
+
+    async def exists(self, machine: str) -> bool:
+        """Return whether machined has an image of this name."""
         show = ("machinectl", "show-image", "--property=Name", machine)
         return (await self.run(show, deadline=ANSWER_SECONDS)).ok
 
@@ -111,12 +274,20 @@ def copy_command(image: str | None, machine: str) -> tuple[str, ...]:
         )
     path = Path(image)
     if not path.is_absolute():
-        return ("machinectl", "clone", image, machine)
+        return ("machinectl", CLONE, image, machine)
     if path.is_dir():
         return ("machinectl", "import-fs", image, machine)
     if path.is_file():
-        return ("machinectl", "import-tar", image, machine)
+        return ("machinectl", IMPORT_TAR, image, machine)
     raise FailedError(f"the image {image} does not exist; correct its path")
+
+
+def _size_of(command: tuple[str, ...], images: Path) -> ImageSize:
+    """Return the size of the image that a command copies; that of nothing if it is unknown."""
+    verb, image = command[1:3]
+    if verb == IMPORT_TAR:
+        return archive_size(Path(image)) or ImageSize()
+    return image_size(path_of(image, images) if verb == CLONE else Path(image))
 
 
 def runtime(
@@ -124,5 +295,5 @@ def runtime(
 ) -> ContainerRuntime:
     """Return the runtime of `runtime = "machinectl"`; see `Machinectl` and `ContainerRuntime`."""
     systemd = options.pop("systemd", None) or ServiceManager()
-    backend = Machinectl(image, settings or Settings(), systemd.run)
+    backend = Machinectl(image, settings or Settings(), run=systemd.run)
     return ContainerRuntime(backend, paths, systemd=systemd, **options)

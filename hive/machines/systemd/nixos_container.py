@@ -4,12 +4,14 @@
 the container's start script give it a network of its own. It has no option for binds either; the
 start script takes them from `EXTRA_NSPAWN_FLAGS`, split at white space. It ignores `.nspawn` files.
 So the runtime rewrites the `.conf` file.
+
+Users inside are those of the host. Only newer start scripts can give a container a range of users,
+and the agent's unit is bound below /run/systemd, which such a container could not write to.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from shutil import rmtree
@@ -19,56 +21,29 @@ from typing import Any
 from attrs import field, frozen
 
 from hive.errors import FailedError
-from hive.machines.runtime import MachineSpec
+from hive.machines.runtime import MachineSpec, NotReloadedError, ignore_line
+from hive.machines.systemd import generated_files
+from hive.machines.systemd.bind_sources import require_devices, require_sources
 from hive.machines.systemd.container_runtime import ContainerRuntime
 from hive.machines.systemd.generated_files import Places
+from hive.machines.systemd.nixos_conf import check_conf, give_back, is_rewritten, rewrite_conf
+from hive.machines.systemd.nixos_places import NixosPlaces, read_conf_file
+from hive.machines.systemd.nixos_rename import NixosRename, require_own
 from hive.machines.systemd.service_manager import ServiceManager, checked
 from hive.machines.systemd.transitions import StopRequest
-from hive.machines.systemd.unit_files import nspawn_flags
+from hive.machines.systemd.unit_files import device_binds, nspawn_flags
 from hive.names import container_name
 from hive.paths import Paths
-from hive.subprocesses import Outcome, RunCommand, run_command
-
-CLEARED = ("HOST_ADDRESS", "LOCAL_ADDRESS", "HOST_ADDRESS6", "LOCAL_ADDRESS6", "HOST_BRIDGE")
-"""Variables that would force a network of its own."""
-
-_LINE = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
-
-
-def read_conf(text: str) -> dict[str, str]:
-    """Return the variables of a `.conf` file. Pure."""
-    found = (_LINE.fullmatch(line.strip()) for line in text.splitlines())
-    return {line[1]: line[2].strip("\"'") for line in found if line}
-
-
-def rewrite_conf(text: str, *, flags: str) -> str:
-    """Return the file with the host's network and these flags; all other lines are unchanged.
-
-    Pure and idempotent.
-    """
-    ours = {
-        "PRIVATE_NETWORK": "0",
-        **dict.fromkeys(CLEARED, ""),
-        "EXTRA_NSPAWN_FLAGS": f'"{flags}"',
-    }
-    kept = [line for line in text.splitlines() if _variable(line) not in ours]
-    return "\n".join([*kept, *_assignments(ours), ""])
-
-
-def _variable(line: str) -> str | None:
-    found = _LINE.fullmatch(line.strip())
-    return found[1] if found else None
-
-
-def _assignments(variables: Mapping[str, str]) -> list[str]:
-    return [f"{key}={value}" for key, value in variables.items()]
-
+from hive.subprocesses import OnLine, Outcome, RunCommand, run_command, watch_command
 
 BUILD_SECONDS = 3600.0
 """Deadline in seconds for building a system."""
 
 REMOVE_SECONDS = 300.0
 """Deadline in seconds for removing a container."""
+
+RELOAD_FAILED = "failed to reload container"
+"""What `nixos-container update` says when the build has succeeded, and the reload has not."""
 
 _COMMANDS = {StopRequest.POWEROFF: "stop", StopRequest.TERMINATE: "terminate"}
 
@@ -79,14 +54,12 @@ class NixosContainer:
 
     Attributes:
         flake: Flake of containers whose agent names none; `{name}` stands for the agent.
-        confs: NixOS's directory of the containers' `.conf` files.
-        profiles: NixOS's directory of the containers' built systems.
+        places: NixOS's directories of containers.
         run: Runs the program.
     """
 
     flake: str | None = None
-    confs: Path = Path("/etc/nixos-containers")
-    profiles: Path = Path("/nix/var/nix/profiles/per-container")
+    places: NixosPlaces = field(factory=NixosPlaces)
     run: RunCommand = run_command
     name: str = field(default="nixos-container", init=False)
     programs: tuple[str, ...] = field(default=("nixos-container",), init=False)
@@ -99,15 +72,30 @@ class NixosContainer:
     def files(self, spec: MachineSpec, places: Places) -> Mapping[Path, str]:
         """Return the `.conf` file with the host's network and the binds.
 
+        One that the hive has not written is kept beside it; `forget` gives that back.
+
         Raises:
-            FailedError: The container belongs to the host's own configuration.
+            FailedError: The container belongs to the host's own configuration, its users have
+                ids of their own, or its file cannot be used.
         """
         machine = container_name(spec.name)
         conf = self._conf(machine)
         if not conf.exists():
             return {}
-        flags = nspawn_flags(spec, places.guest_units(machine))
-        return {conf: rewrite_conf(conf.read_text(), flags=flags)}
+        text = read_conf_file(conf)
+        check_conf(text, conf)
+        guest_units = places.guest_units(machine)
+        kept = {} if is_rewritten(text, guest_units) else {self.places.given_back(machine): text}
+        return {**kept, conf: rewrite_conf(text, flags=nspawn_flags(spec, guest_units))}
+
+    def prepare(self, spec: MachineSpec, places: Places) -> None:
+        """Make the sources of binds. Users inside are those of the host.
+
+        Raises:
+            FailedError: The source of a bind is missing.
+        """
+        require_sources(spec.name, spec.binds)
+        require_devices(spec.name, device_binds(spec))
 
     def start(self, machine: str) -> tuple[str, ...]:
         """Return the command that starts a container."""
@@ -137,20 +125,42 @@ class NixosContainer:
                 f"there is no container {machine} and no flake to build it from; set the flake"
             )
         outcome = await self._build("update" if there else "create", machine, flake)
-        if not (there or outcome.ok):
+        built = await asyncio.to_thread(self.places.system(machine).exists)
+        if not (there or (outcome.ok and built)):
             await self.remove(machine)
         checked(outcome)
+        if not built:
+            raise FailedError(
+                f"{outcome}, but {self.places.system(machine)}, the system of the container, is "
+                "missing; see whether the disk of /nix is full, then start the agent again"
+            )
+        await asyncio.to_thread(self._mark, machine)
 
-    async def update(self, spec: MachineSpec) -> None:
+    async def update(self, spec: MachineSpec, on_line: OnLine = ignore_line) -> None:
         """Rebuild the container's system; a running container switches to it.
 
+        Its output is passed on line by line: a build may take an hour. A container that does not
+        exist yet is built when it is created.
+
         Raises:
+            NotReloadedError: It was built, but the running container could not switch to it.
             FailedError: The build failed; the container is unchanged.
         """
+        there, _ = await asyncio.to_thread(self._exists, container_name(spec.name))
+        if not there:
+            return
         flake = _flake(spec.origin or self.flake, spec.name)
-        checked(await self._build("update", container_name(spec.name), flake))
+        outcome = await self._build("update", container_name(spec.name), flake, on_line)
+        if was_built(outcome):
+            raise NotReloadedError(
+                f"{spec.name}: its new system is built, and its next start applies it; the "
+                f"container that ran could not switch to all of it: {outcome}"
+            )
+        checked(outcome)
 
-    async def _build(self, verb: str, machine: str, flake: tuple[str, ...]) -> Outcome:
+    async def _build(
+        self, verb: str, machine: str, flake: tuple[str, ...], on_line: OnLine | None = None
+    ) -> Outcome:
         """Build a system; one at a time, since concurrent builds contend for Nix's caches.
 
         `nixos-container` takes the target of the link `.tmp` in its working directory for the
@@ -160,7 +170,11 @@ class NixosContainer:
         async with self._building:
             directory = Path(await asyncio.to_thread(mkdtemp, prefix="hive-build-"))
             try:
-                return await self.run(argv, deadline=BUILD_SECONDS, directory=directory)
+                if on_line is None:
+                    return await self.run(argv, deadline=BUILD_SECONDS, directory=directory)
+                return await watch_command(
+                    argv, on_line, deadline=BUILD_SECONDS, directory=directory
+                )
             finally:
                 await asyncio.to_thread(rmtree, directory, ignore_errors=True)
 
@@ -174,20 +188,68 @@ class NixosContainer:
         if there:
             destroy = ("nixos-container", "destroy", machine)
             checked(await self.run(destroy, deadline=REMOVE_SECONDS))
+        await asyncio.to_thread(self.places.given_back(machine).unlink, missing_ok=True)
+
+    def forget(self, machine: str, places: Places) -> None:
+        """Take what the hive has set out of the `.conf` file.
+
+        A container that was made by others gets back what its file said before.
+
+        Raises:
+            FailedError: The file cannot be read or written.
+        """
+        conf, kept = self.places.conf(machine), self.places.given_back(machine)
+        if conf.is_symlink() or not conf.exists():
+            return
+        text = read_conf_file(conf)
+        if is_rewritten(text, places.guest_units(machine)):
+            before = read_conf_file(kept) if kept.exists() else None
+            generated_files.write({conf: give_back(text, before)})
+        kept.unlink(missing_ok=True)
+
+    async def can_rename(self, old: str, new: str) -> bool:
+        """Return whether there is such a container; see `NixosRename.is_possible`."""
+        return await asyncio.to_thread(NixosRename(self.places, old, new).is_possible)
+
+    async def rename(self, old: str, new: str) -> None:
+        """Rename a stopped container; see `NixosRename.carry_out`."""
+        await asyncio.to_thread(NixosRename(self.places, old, new).carry_out)
+
+    def _mark(self, machine: str) -> None:
+        """Note in the `.conf` file of a new container that the hive has made it."""
+        conf = self.places.conf(machine)
+        if conf.exists():
+            generated_files.write({conf: rewrite_conf(read_conf_file(conf), flags="")})
+        self.places.given_back(machine).unlink(missing_ok=True)
 
     def _exists(self, machine: str) -> tuple[bool, bool]:
-        """Return whether the container exists, and whether its system was built."""
-        system = self.profiles / machine / "system"
-        return self._conf(machine).exists(), system.is_symlink()
+        """Return whether the container exists, and whether its system was built.
+
+        Raises:
+            FailedError: It belongs to the host's own configuration, or another container has become
+                it only in part.
+        """
+        record = next(self.places.confs.glob(f"{machine}.conf.from.*"), None)
+        if record is not None:
+            raise FailedError(
+                f"{record} records a rename to {machine} that is not finished; the next start of "
+                "the daemon goes on with it"
+            )
+        return self._conf(machine).exists(), self.places.system(machine).is_symlink()
 
     def _conf(self, machine: str) -> Path:
-        conf = self.confs / f"{machine}.conf"
-        if conf.is_symlink():
-            raise FailedError(
-                f"{machine} belongs to the host's own NixOS configuration; hive-c0re leaves it "
-                "alone: give the agent another name, or register it as a peer"
-            )
+        conf = self.places.conf(machine)
+        require_own(conf, machine)
         return conf
+
+
+def was_built(outcome: Outcome) -> bool:
+    """Return whether a failed `nixos-container update` has built and set the system.
+
+    Its last step is the reload of a running container, whose `switch-to-configuration` fails when
+    any unit inside does.
+    """
+    return not outcome.ok and RELOAD_FAILED in f"{outcome.out}\n{outcome.err}"
 
 
 def _flake(flake: str | None, name: str) -> tuple[str, ...]:
@@ -196,9 +258,9 @@ def _flake(flake: str | None, name: str) -> tuple[str, ...]:
 
 
 def runtime(
-    paths: Paths, *, flake: str | None = None, confs: Path | None = None, **options: Any
+    paths: Paths, *, flake: str | None = None, places: NixosPlaces | None = None, **options: Any
 ) -> ContainerRuntime:
     """Return the runtime of `runtime = "nixos-container"`; see `NixosContainer`."""
     systemd = options.pop("systemd", None) or ServiceManager()
-    backend = NixosContainer(flake, confs or NixosContainer().confs, run=systemd.run)
+    backend = NixosContainer(flake, places or NixosPlaces(), run=systemd.run)
     return ContainerRuntime(backend, paths, systemd=systemd, **options)

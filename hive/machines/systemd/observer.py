@@ -17,7 +17,7 @@ from hive.subprocesses import RunCommand, run_command
 
 _PROPERTIES = (
     *("Id", "LoadState", "ActiveState", "SubState", "NRestarts"),
-    "StateChangeTimestampMonotonic",
+    *("StateChangeTimestampMonotonic", "ControlGroup"),
 )
 _SHOW = ("systemctl", "show", f"--property={','.join(_PROPERTIES)}", "--")
 
@@ -66,6 +66,7 @@ class SystemdObserver:
                 _words(shown["LoadState"], shown["ActiveState"], shown["SubState"]),
                 self.clock.now() - (time.monotonic() - usec / 1e6) if usec else None,
                 int(restarts) if restarts.isdecimal() else None,
+                control_group=shown.get("ControlGroup") or None,
             )
         except (KeyError, ValueError) as error:
             raise FailedError(

@@ -84,6 +84,16 @@ class ServiceManager:
         """
         checked(await self.run(("systemctl", "daemon-reload"), deadline=RELOAD_SECONDS))
 
+    async def forget_failure(self, unit: str) -> None:
+        """Make systemd forget that a unit has failed, which it then unloads. Idempotent."""
+        # Its exit status is that of a unit that is not loaded, too.
+        await self.run(("systemctl", "reset-failed", "--", unit), deadline=ANSWER_SECONDS)
+
+    async def cancel_start(self, unit: str, *, deadline: float) -> Outcome:
+        """Replace the jobs of a unit by one that stops it, without waiting for that."""
+        stop = ("systemctl", "stop", "--no-block", "--", unit)
+        return await self.run(stop, deadline=deadline)
+
     async def kill(self, unit: str, *, deadline: float) -> Outcome:
         """Send SIGKILL to every process of a unit."""
         kill = ("systemctl", "kill", "--signal=KILL", "--", unit)

@@ -10,10 +10,11 @@ from typing import Any
 from attrs import frozen
 
 from hive.errors import FailedError
-from hive.machines.runtime import REASON_LINES
+from hive.machines.runtime import KILL_SECONDS, REASON_LINES
 from hive.machines.systemd.backend import Backend
 from hive.machines.systemd.container import Container, ContainerRun
 from hive.machines.systemd.journal import Journal, filter_of, newest
+from hive.machines.systemd.restarter_check import RestarterCheck
 from hive.machines.systemd.service_manager import ServiceManager
 from hive.machines.systemd.transitions import (
     RETRY_DELAYS,
@@ -22,6 +23,7 @@ from hive.machines.systemd.transitions import (
     StartPending,
     StopRequest,
     StopStage,
+    abort_is_due,
     is_transient,
     start_progress,
     was_refused,
@@ -29,8 +31,8 @@ from hive.machines.systemd.transitions import (
 from hive.machines.systemd.unit_state import ContainerState
 from hive.subprocesses import Outcome
 
-START_SECONDS = 90.0
-"""Time limit of one start, in seconds."""
+START_MARGIN = 5.0
+"""Seconds by which the time limit exceeds that of systemd, whose reason is then reported."""
 
 SETTLE_SECONDS = 5.0
 """Grace in seconds after the start command succeeded until the unit must be active."""
@@ -46,17 +48,17 @@ class ContainerStarter:
     Attributes:
         systemd: The service manager.
         journal: Source of the words that explain a failed start.
-        seconds: Time limit of one start.
         settle: Grace in seconds after the command succeeded until the unit must be active.
+        margin: Seconds by which the time limit of a start exceeds systemd's.
     """
 
     systemd: ServiceManager
     journal: Journal
-    seconds: float = START_SECONDS
     settle: float = SETTLE_SECONDS
+    margin: float = START_MARGIN
 
     async def start(
-        self, container: Container, argv: tuple[str, ...], before: str
+        self, container: Container, argv: tuple[str, ...], before: str, limit: float
     ) -> ContainerState:
         """Start a container that is down and return its state once it runs.
 
@@ -64,12 +66,13 @@ class ContainerStarter:
             container: The container.
             argv: The command that starts it.
             before: The InvocationID of its last run; "" if systemd has forgotten it.
+            limit: Systemd's time limit of one start, in seconds.
 
         Raises:
             FailedError: It did not start; with the words of the command and of the container.
         """
         for delay in (*RETRY_DELAYS, None):
-            progress, state = await self._try(container, argv, before)
+            progress, state = await self._try(container, argv, before, limit + self.margin)
             if isinstance(progress, StartDone):
                 return state
             words = await self._words(progress, state)
@@ -80,12 +83,13 @@ class ContainerStarter:
         raise AssertionError("the last try either succeeds or raises")
 
     async def _try(
-        self, container: Container, argv: tuple[str, ...], before: str
+        self, container: Container, argv: tuple[str, ...], before: str, seconds: float
     ) -> tuple[StartDone | StartFailed, ContainerState]:
-        command = asyncio.create_task(self.systemd.run(argv, deadline=self.seconds))
+        await asyncio.to_thread(self.journal.clear, container.unit)
+        command = asyncio.create_task(self.systemd.run(argv, deadline=seconds))
         command.add_done_callback(lambda _: container.changed.set())
         loop = asyncio.get_running_loop()
-        until = loop.time() + self.seconds
+        until = loop.time() + seconds
         state: ContainerState | None = None
         try:
             while True:
@@ -129,10 +133,12 @@ class ContainerStopper:
     Attributes:
         systemd: The service manager.
         backend: Commands of the polite requests.
+        restarters: Finds what would start the container again.
     """
 
     systemd: ServiceManager
     backend: Backend
+    restarters: RestarterCheck
 
     async def stop(
         self, container: Container, run: ContainerRun, plan: tuple[StopStage, ...]
@@ -142,6 +148,9 @@ class ContainerStopper:
         Raises:
             FailedError: It runs even after the last stage.
         """
+        if await self._is_restarted(container):
+            # systemd restarts nothing that it was requested to stop.
+            await self.systemd.cancel_start(container.unit, deadline=KILL_SECONDS)
         for stage in plan:
             if run.ended.done():
                 return
@@ -153,6 +162,38 @@ class ContainerStopper:
                 f"{container.name} could not be ended: its unit {unit.id} is {unit.active} "
                 f"({unit.sub}) even after a kill; see `systemctl status {unit.id}`"
             )
+
+    async def _is_restarted(self, container: Container) -> bool:
+        try:
+            return bool(await self.restarters.find(container.unit))
+        except FailedError:
+            return False  # no answer: the stop goes on, and its end is awaited
+
+    async def abort_start(self, container: Container, *, is_requested: bool) -> None:
+        """End a container that is neither up nor down, as one that boots; cancel its job.
+
+        Args:
+            container: The container; nobody starts it meanwhile.
+            is_requested: Whether a start was requested that systemd may not have begun yet.
+
+        Raises:
+            FailedError: It is neither up nor down even after that.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + KILL_SECONDS
+        while True:
+            unit = await self.systemd.unit_state(container.unit)
+            if not abort_is_due(unit, is_requested=is_requested):
+                return
+            is_requested = False
+            if loop.time() >= until:
+                raise FailedError(
+                    f"{container.name} could not be ended: its unit {unit.id} is {unit.active} "
+                    f"({unit.sub}) even after a kill; see `systemctl status {unit.id}`"
+                )
+            await self.systemd.cancel_start(container.unit, deadline=KILL_SECONDS)
+            await self.systemd.kill(container.unit, deadline=KILL_SECONDS)
+            await container.wait_for_change(_POLL_SECONDS)
 
     async def _carry_out(self, container: Container, run: ContainerRun, stage: StopStage) -> None:
         """Send a request; wait for the end, a kill, a refusal, or the time of the stage."""

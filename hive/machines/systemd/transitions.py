@@ -108,6 +108,18 @@ def stop_plan(deadline: float) -> tuple[StopStage, ...]:
     return (*(stage for stage in polite if stage.seconds > 0), *KILL_PLAN)
 
 
+def abort_is_due(unit: UnitState, *, is_requested: bool) -> bool:
+    """Return whether the start of a container has to be aborted before its run can be ended.
+
+    Args:
+        unit: The reading.
+        is_requested: Whether a start was requested that the reading may not show yet.
+    """
+    if unit.active.up:
+        return False
+    return is_requested or not unit.active.down or unit.job
+
+
 def was_refused(outcome: Outcome, unit: UnitState) -> bool:
     """Return whether a request to end failed without effect, so that waiting is pointless."""
     return not outcome.ok and unit.active.up

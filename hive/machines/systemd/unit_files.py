@@ -8,40 +8,52 @@ service of its own and ends the whole container when the agent ends, with the ag
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from enum import Enum
-from pathlib import Path, PurePosixPath
+from collections.abc import Collection, Iterable
+from pathlib import Path
 
 from attrs import frozen
 
-from hive.config.model import Bind, Network
+from hive.base_directories import IN_CONTAINER_SOCKET
+from hive.config.container_kinds import FLAG_SPECIAL
+from hive.config.model import Bind, MachineProtection, Network
 from hive.errors import FailedError
+from hive.machines.inside import environment, guest_directory, inner_state
 from hive.machines.runtime import MachineSpec
-from hive.machines.systemd.exit_cause import AGENT, EXIT_MARKER
-from hive.paths import IN_CONTAINER_SOCKET
+from hive.machines.systemd.agents_slice import LOG_SECONDS, limit_lines
+from hive.machines.systemd.console_output import AGENT
+from hive.machines.systemd.exit_cause import EXIT_MARKER
+from hive.machines.systemd.user_ranges import UserRange
 
 STOP_MARGIN = 15.0
 """Seconds by which systemd's stop timeout exceeds the drain deadline."""
 
+SYNC = "journalctl --sync"
+"""Shell command that waits until the journal inside has passed all lines on to the console. At the
+end of the container it is ended, too, and what it has not read by then is lost."""
+
+AFTER_FLOOD = f"sleep {LOG_SECONDS + 0.1:g}"
+"""Shell command that waits until the host's journal takes lines again after a flood of output. The
+signal that killed an agent is only in the marker; an exit status is also that of the container."""
+
 OWN_UNITS = Path("/run/hive-units")
-"""Directory inside in which systemd finds the agent's unit. Not below /run/systemd: with shifted
+"""Directory inside in which systemd finds the agent's unit. Not below /run/systemd: with a range of
 users nspawn would make that directory for the bind, and the guest could not write to it."""
 
 RUNTIME_UNITS = Path("/run/systemd/system")
-"""The same in a NixOS container, whose users are not shifted."""
+"""The same in a NixOS container, whose users are those of the host."""
 
-GUEST_FILES = (f"{AGENT}.service", f"multi-user.target.d/{AGENT}.conf")
-"""The agent's unit, and the drop-in by which it is started, relative to that directory."""
+CREDENTIALS = "credentials"
+"""Directory of an agent's credentials, below that of its unit files."""
 
-_SPECIAL = frozenset(" \t\n\"'\\*?[]$`#;&|<>(){}~!")
-"""Characters with a meaning to a shell."""
+IN_CONTAINER_CREDENTIALS = Path("/run/hive-credentials")
+"""The same inside; the systemd there gives the agent copies of them, as systemd.exec(5) says."""
 
-
-class Users(Enum):
-    """User ids inside: those of the host (SAME) or a range of their own (SHIFTED)."""
-
-    SAME = "same"
-    SHIFTED = "shifted"
+GUEST_FILES = (
+    *(f"{AGENT}.service", f"multi-user.target.d/{AGENT}.conf"),
+    f"console-getty.service.d/{AGENT}.conf",
+)
+"""The agent's unit, the drop-in by which it is started, and one that keeps its output, relative to
+that directory."""
 
 
 @frozen
@@ -50,18 +62,14 @@ class Settings:
 
     Attributes:
         network: Kind of network.
-        users: User ids inside.
+        private_users: Whether a container whose spec does not say it has a range of users of its
+            own.
         binds: Directories of the host visible in each, the programs of agents for instance.
     """
 
     network: Network = Network.HOST
-    users: Users = Users.SAME
+    private_users: bool = True
     binds: tuple[Bind, ...] = ()
-
-
-def inner_state(name: str) -> PurePosixPath:
-    """Return the directory of an agent's own files inside its container."""
-    return PurePosixPath("/agents", name, "state")
 
 
 def binds(spec: MachineSpec) -> tuple[Bind, ...]:
@@ -70,74 +78,99 @@ def binds(spec: MachineSpec) -> tuple[Bind, ...]:
     An agent may connect to a socket in a directory that it may not write to, so that it can neither
     replace the socket nor fill the file system of all sockets.
     """
-    sockets = Bind(spec.socket_dir, IN_CONTAINER_SOCKET.parent, read_only=True)
+    sockets = Bind(spec.socket_dir, Path(IN_CONTAINER_SOCKET).parent, read_only=True)
     state = Bind(spec.state_dir, Path(inner_state(spec.name)))
-    return (sockets, state, *spec.binds)
+    return (sockets, state, *spec.binds, *device_binds(spec))
+
+
+def device_binds(spec: MachineSpec) -> tuple[Bind, ...]:
+    """Return the binds of the devices that an agent may use, each at its place in the host."""
+    nodes = (Path(device.partition(" ")[0]) for device in spec.devices)
+    return tuple(Bind(node, node) for node in nodes)
 
 
 def guest_files(spec: MachineSpec) -> dict[str, str]:
     """Return the unit files bound into the container; none if its own system runs the agent."""
-    return dict(
-        zip(GUEST_FILES, (agent_unit(spec), _agent_wanted()), strict=True) if spec.command else ()
-    )
+    if not spec.command:
+        return {}
+    return dict(zip(GUEST_FILES, (agent_unit(spec), _agent_wanted(), _getty()), strict=True))
 
 
-def nspawn_file(spec: MachineSpec, guest_units: Path, settings: Settings) -> str:
+def nspawn_file(
+    spec: MachineSpec, guest_units: Path, settings: Settings, users: UserRange | None
+) -> str:
     """Return the settings of a container for systemd-nspawn; see systemd.nspawn(5).
 
     Args:
         spec: The agent.
         guest_units: Directory of its unit files.
         settings: Settings of all containers.
+        users: Its range of users; None for those of the host.
     """
-    shifted = settings.users is Users.SHIFTED
     visible = [*binds(spec), *settings.binds]
     variables = environment(spec)
     if spec.command:
         # The agent gets its variables from its unit, which the systemd inside finds by this one.
         variables = {"SYSTEMD_UNIT_PATH": f"{OWN_UNITS}:"}
         visible.append(Bind(guest_units, OWN_UNITS, read_only=True))
-    lines = ["[Exec]", "Boot=yes", f"PrivateUsers={'pick' if shifted else 'no'}"]
+    visible += _credentials_bind(spec, guest_units)
+    network = spec.network or settings.network
+    lines = ["[Exec]", "Boot=yes", f"PrivateUsers={users.setting if users else 'no'}"]
+    lines += ["Ephemeral=yes"] if spec.ephemeral else []
+    lines += [f"Capability={' '.join(spec.capabilities)}"] if spec.capabilities else []
     lines += [f"Environment={key}={value}" for key, value in variables.items()]
     lines += ["[Files]"]
-    lines += ["PrivateUsersOwnership=auto"] if shifted else []
-    lines += [_bind_line(bind, shifted=shifted) for bind in visible]
-    lines += ["[Network]", f"Private={_yes(settings.network is not Network.HOST)}"]
-    lines += [f"VirtualEthernet={_yes(settings.network is Network.VETH)}"]
+    lines += ["PrivateUsersOwnership=auto"] if users else []
+    lines += [_bind_line(bind, users) for bind in visible]
+    lines += [f"TemporaryFileSystem={each}" for each in spec.tmpfs]
+    lines += ["[Network]", f"Private={_yes(network is not Network.HOST)}"]
+    lines += [f"VirtualEthernet={_yes(network is Network.VETH)}"]
+    lines += [f"Bridge={spec.bridge}"] if spec.bridge else []
+    lines += [f"Port={port}" for port in spec.ports]
     return _file(lines)
 
 
-def drop_in(spec: MachineSpec) -> str:
+def drop_in(spec: MachineSpec, protection: MachineProtection, log: Path) -> str:
     """Return the drop-in of a container's service on the host.
 
     `Restart=no` alone is insufficient: a status in `RestartForceExitStatus=` restarts nevertheless,
     and systemd would forget one in `SuccessExitStatus=` (133, a reboot) before it is reported.
-    nspawn logs to the container's console, so its messages are in order with the container's.
+    What nspawn itself says goes to a file, out of reach of the container: on the console it would
+    continue a prompt, and journald would leave it out after a flood of the agent's output.
+
+    Args:
+        spec: The agent.
+        protection: Limits of all containers together, and of their output.
+        log: Where nspawn's own messages go.
     """
     lines = [
         *("[Unit]", "StartLimitIntervalSec=0"),
         *("[Service]", "Restart=no", "RestartForceExitStatus=", "SuccessExitStatus="),
-        "Environment=SYSTEMD_LOG_TARGET=console",
+        *("Environment=SYSTEMD_LOG_TARGET=console", f"StandardError=append:{_unit_word(str(log))}"),
+        "WatchdogSec=0",  # a frozen container reports nothing, and is not hung
+        f"TimeoutStartSec={spec.start_timeout:g}s",
         f"TimeoutStopSec={spec.stop_timeout + STOP_MARGIN:g}s",
+        *limit_lines(spec, protection),
+        *(f"DeviceAllow={_allowed(device)}" for device in spec.devices),
     ]
-    if spec.memory_max is not None:
-        lines.append(f"MemoryMax={spec.memory_max}")
-    if spec.cpu_quota is not None:
-        lines.append(f"CPUQuota={spec.cpu_quota}")
     return _file(lines)
 
 
 def agent_unit(spec: MachineSpec) -> str:
     """Return the service inside that runs the agent; its end ends the container."""
-    marker = f'echo "{EXIT_MARKER} $$SERVICE_RESULT $$EXIT_CODE $$EXIT_STATUS"'
+    marker = (
+        f'{SYNC}; [ "$$EXIT_CODE" = exited ] || {AFTER_FLOOD}; '
+        f'echo "{EXIT_MARKER} $$SERVICE_RESULT $$EXIT_CODE $$EXIT_STATUS"; {SYNC}'
+    )
     lines = [
         *("[Unit]", f"Description=The agent {spec.name}"),
         *("SuccessAction=exit", "FailureAction=exit"),
         *("[Service]", "Type=exec", "User=root"),
         f"SyslogIdentifier={AGENT}",
         *("StandardOutput=journal+console", "StandardError=inherit"),
-        f"WorkingDirectory={_unit_word(str(_inner_directory(spec)))}",
+        f"WorkingDirectory={_unit_word(str(guest_directory(spec)))}",
         *(f"Environment={quote(f'{key}={value}')}" for key, value in environment(spec).items()),
+        *(f"LoadCredential={name}:{IN_CONTAINER_CREDENTIALS / name}" for name in spec.credentials),
         f"ExecStart=:{' '.join(map(quote, spec.command))}",
         f"ExecStopPost=-/bin/sh -c {quote(marker)}",
         f"TimeoutStopSec={spec.stop_timeout:g}s",
@@ -145,18 +178,8 @@ def agent_unit(spec: MachineSpec) -> str:
     return _file(lines)
 
 
-def environment(spec: MachineSpec) -> dict[str, str]:
-    """Return the agent's variables, with paths as they are inside."""
-    inside = {
-        "HIVE_NAME": spec.name,
-        "HIVE_SOCKET": str(IN_CONTAINER_SOCKET),
-        "HIVE_STATE": str(inner_state(spec.name)),
-    }
-    return {**spec.environment, **inside}
-
-
 def nspawn_flags(spec: MachineSpec, guest_units: Path) -> str:
-    """Return the binds as flags for `EXTRA_NSPAWN_FLAGS`, which a shell splits at white space.
+    """Return the settings as flags for `EXTRA_NSPAWN_FLAGS`, which a shell splits at white space.
 
     Args:
         spec: The agent.
@@ -166,19 +189,40 @@ def nspawn_flags(spec: MachineSpec, guest_units: Path) -> str:
         FailedError: A path or variable has characters that the shell would change.
     """
     units = [Bind(guest_units / file, RUNTIME_UNITS / file, True) for file in guest_files(spec)]
+    visible = (*binds(spec), *units, *_credentials_bind(spec, guest_units))
+    for path in (path for bind in visible for path in (bind.source, bind.target)):
+        _require_plain(spec, str(path), FLAG_SPECIAL)
     flags = [
-        f"--bind{'-ro' if bind.read_only else ''}={bind.source}:{bind.target}"
-        for bind in (*binds(spec), *units)
+        f"--bind{'-ro' if bind.read_only else ''}={bind.source}:{bind.target}" for bind in visible
     ]
+    flags += [f"--tmpfs={each}" for each in spec.tmpfs]
+    flags += [f"--capability={','.join(spec.capabilities)}"] if spec.capabilities else []
+    flags += ["--ephemeral"] if spec.ephemeral else []
     if not spec.command:
         flags += [f"--setenv={key}={value}" for key, value in environment(spec).items()]
     for flag in flags:
-        if set(flag) & _SPECIAL:
-            raise FailedError(
-                f"{spec.name}: {flag!r} cannot be given to a NixOS container, whose start script "
-                "splits and expands its flags; use a plainer path or value"
-            )
+        _require_plain(spec, flag, FLAG_SPECIAL - {":"})
     return " ".join(flags)
+
+
+def _require_plain(spec: MachineSpec, word: str, special: Collection[str]) -> None:
+    """Refuse a word that the start script of a NixOS container would change."""
+    if not set(word).isdisjoint(special):
+        raise FailedError(
+            f"{spec.name}: {word!r} cannot be given to a NixOS container, whose start script "
+            "splits and expands its flags; use a plainer path or value"
+        )
+
+
+def _allowed(device: str) -> str:
+    """Return the value of `DeviceAllow=` of a device; without a kind of access it has all."""
+    node, _, access = device.partition(" ")
+    return f"{node} {access or 'rwm'}"
+
+
+def _credentials_bind(spec: MachineSpec, guest_units: Path) -> list[Bind]:
+    bind = Bind(guest_units / CREDENTIALS, IN_CONTAINER_CREDENTIALS, read_only=True)
+    return [bind] if spec.credentials else []
 
 
 def quote(word: str) -> str:
@@ -191,17 +235,24 @@ def _agent_wanted() -> str:
     return _file(["[Unit]", f"Wants={AGENT}.service"])
 
 
-def _inner_directory(spec: MachineSpec) -> PurePosixPath:
-    outside = spec.working_directory or spec.state_dir
-    if outside.is_relative_to(spec.state_dir):
-        return inner_state(spec.name) / outside.relative_to(spec.state_dir)
-    return PurePosixPath(outside)
+def _getty() -> str:
+    """Return the drop-in of the getty that ordinary images start on the console after the boot.
+
+    By a hangup or a reset of the console, what the agent has just printed would be lost.
+    """
+    return _file(["[Service]", "TTYReset=no", "TTYVHangup=no"])
 
 
-def _bind_line(bind: Bind, *, shifted: bool) -> str:
+def _bind_line(bind: Bind, users: UserRange | None) -> str:
+    mapped = users is not None and bind.source not in users.unmapped
     key = "BindReadOnly" if bind.read_only else "Bind"
-    source, target = (str(path).replace(":", "\\:") for path in (bind.source, bind.target))
-    return f"{key}={source}:{target}" + (":idmap" if shifted else "")
+    source, target = (_escaped(path) for path in (bind.source, bind.target))
+    return f"{key}={source}:{target}" + (":idmap" if mapped else "")
+
+
+def _escaped(path: Path) -> str:
+    """Return a path as one part of a bind of nspawn: a backslash takes the meaning of the next."""
+    return str(path).replace("\\", "\\\\").replace(":", "\\:")
 
 
 def _unit_word(word: str) -> str:

@@ -52,7 +52,7 @@ async def test_a_killed_nspawn_is_reported_as_killed(lab: ContainerLab) -> None:
 async def test_a_stop_that_systemd_ended_is_a_timeout(lab: ContainerLab) -> None:
     ends = await lab.start(lab.script(lab.SCRIPTS["stubborn"], "waiter"))
     await lab.ready()
-    drop_in = Path(f"/run/systemd/system/{UNIT}.d/60-impatient.conf")
+    drop_in = Path(f"/run/systemd/system/{UNIT}.d/zzz-impatient.conf")
     await asyncio.to_thread(drop_in.write_text, "[Service]\nTimeoutStopSec=1s\n")
     await host("systemctl", "daemon-reload")
     try:

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from attrs import evolve
 
-from hive.machines.systemd.unit_files import Users
 from tests.systemd.host.lab import SETTINGS, ContainerLab
 
 pytestmark = pytest.mark.loops("uvloop")
@@ -30,11 +29,11 @@ except OSError as error:
 """
 
 
-@pytest.fixture(params=list(Users))
-async def users(request: pytest.FixtureRequest, lab: ContainerLab) -> AsyncIterator[Users]:
+@pytest.fixture(params=[False, True], ids=["host", "private"])
+async def users(request: pytest.FixtureRequest, lab: ContainerLab) -> AsyncIterator[bool]:
     """Give the lab's containers these users; each kind of users has its own images."""
     await lab.runtime.close()
-    lab.runtime = lab.another_runtime(settings=evolve(SETTINGS, users=request.param))
+    lab.runtime = lab.another_runtime(settings=evolve(SETTINGS, private_users=request.param))
     await lab.runtime.open()
     yield request.param
     await lab.clean()
@@ -49,7 +48,7 @@ def peer_of(connection: socket.socket) -> tuple[int, int]:
 
 
 async def test_an_agent_connects_to_the_host_and_its_credentials_are_known(
-    lab: ContainerLab, users: Users
+    lab: ContainerLab, users: bool
 ) -> None:
     spec = lab.command((sys.executable, "-c", CODE), "caller")
     await asyncio.to_thread(spec.socket_dir.mkdir, parents=True)
@@ -70,5 +69,5 @@ async def test_an_agent_connects_to_the_host_and_its_credentials_are_known(
     assert ended.last_lines == ("answered", "Read-only file system")
     (_, uid), said, cgroup = calls.get_nowait()
     assert said == b"0\n"
-    assert (uid != 0) is (users is Users.SHIFTED)
+    assert (uid != 0) is users
     assert "systemd-nspawn@h-caller.service" in cgroup

@@ -9,8 +9,10 @@ import pytest
 from hive.config.model import Bind
 from hive.errors import FailedError
 from hive.exits import Exited, How, Rebooted, Signaled
-from hive.machines.systemd.container_runtime import ExternalRestart
+from hive.machines.runtime import MachineSpec
+from hive.machines.systemd.console_output import AGENT
 from hive.machines.systemd.event_source import DBusSignals, Polling
+from hive.machines.systemd.external_restart import ExternalRestart
 from hive.subprocesses import run_command
 from tests.machines.labs import Ends
 from tests.systemd.host.lab import ContainerLab
@@ -204,7 +206,7 @@ async def test_a_container_without_an_image_is_an_error(lab: ContainerLab) -> No
 async def test_destroying_keeps_the_agents_files_unless_they_are_purged(lab: ContainerLab) -> None:
     spec = lab.spec("done")
     await (await lab.start(spec)).first()
-    drop_in = Path(f"/run/systemd/system/{UNIT.format('done')}.d/50-hyperhive.conf")
+    drop_in = Path(f"/run/systemd/system/{UNIT.format('done')}.d/zz-hyperhive.conf")
     nspawn = Path("/run/systemd/nspawn/h-done.nspawn")
     ours = (drop_in, nspawn, drop_in.parent)
     assert await there(*ours, spec.state_dir) == [True, True, True, True]
@@ -274,3 +276,37 @@ async def test_containers_of_others_are_not_listed(lab: ContainerLab, damocles: 
     await lab.start(lab.spec("waiter"))
     assert await lab.runtime.running() == ("waiter",)
     await host(*aside("systemctl", "stop", f"systemd-nspawn@{damocles}.service"))
+
+
+@pytest.mark.parametrize("private_users", [True, False])
+async def test_credentials_are_loaded_by_the_systemd_inside_and_shown_nowhere(
+    lab: ContainerLab, tmp_path: Path, private_users: bool
+) -> None:
+    secret = tmp_path / "token"
+    await asyncio.to_thread(secret.write_text, "hush-hush")
+    script = (
+        'stat -c %a "$CREDENTIALS_DIRECTORY/token" > /agents/alice/state/got; '
+        'cat "$CREDENTIALS_DIRECTORY/token" >> /agents/alice/state/got; '
+        "echo > /agents/alice/state/ready; exec sleep 1000"
+    )
+    spec = lab.script(script, credentials={"token": secret}, private_users=private_users)
+    await lab.start(spec)
+    await lab.ready()
+    got = await asyncio.to_thread((spec.state_dir / "got").read_text)
+    mode, content = got.splitlines()
+    assert (mode, content) == ("400", "hush-hush")
+    unit = await lab.run_inside("alice", ("systemctl", "cat", f"{AGENT}.service"))
+    assert "LoadCredential=token:/run/hive-credentials/token\n" in unit.out
+    inside = await lab.run_inside("alice", ("systemctl", "show", f"{AGENT}.service"))
+    assert inside.ok
+    outside = await host("systemctl", "show", UNIT.format("alice"))
+    assert "hush-hush" not in inside.out + outside
+    assert not [line for line in await lines_of(lab, spec) if "hush" in line]
+    await lab.runtime.stop("alice", deadline=10)
+    await asyncio.to_thread(secret.unlink)
+    with pytest.raises(FailedError, match="the credential 'token' cannot be read"):
+        await lab.start(spec)
+
+
+async def lines_of(lab: ContainerLab, spec: MachineSpec) -> tuple[str, ...]:
+    return await asyncio.to_thread(lab.runtime.last_lines, spec, 100)

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from hive.config.model import Bind
 from hive.errors import FailedError
 from hive.exits import Exited, Rebooted, Signaled
 from hive.machines.systemd import nixos_container
-from hive.machines.systemd.nixos_container import NixosContainer, read_conf
+from hive.machines.systemd.generated_files import HEADER, Places, write
+from hive.machines.systemd.nixos_conf import read_conf
+from hive.machines.systemd.nixos_container import NixosContainer
 from hive.subprocesses import run_command
 from tests.machines.labs import Ends
 from tests.systemd import nixos as host
@@ -100,6 +103,18 @@ async def test_a_nixos_container_runs_the_agent_and_shares_the_network(nixos: Co
     assert await status("h-alice") == "down"
 
 
+async def test_settings_of_a_container_of_its_name_under_another_runtime_are_removed(
+    nixos: ContainerLab, tmp_path: Path
+) -> None:
+    settings = Places.below(tmp_path).nspawn_file("h-alice")
+    ours = f"{HEADER}\n[Exec]\nPrivateUsers=pick\n"
+    for text, is_kept in ((ours, False), ("[Exec]\nEnvironment=BY=hand\n", True)):
+        await asyncio.to_thread(write, {settings: text})
+        await start_and_stop(nixos)  # a system cannot boot with a range of users of its own
+        assert await asyncio.to_thread(settings.exists) is is_kept
+    await asyncio.to_thread(settings.unlink)
+
+
 async def test_systemd_does_not_restart_it_after_any_exit(nixos: ContainerLab) -> None:
     waiting = nixos.script(ContainerLab.SCRIPTS["waiter"])
     for command, how in (
@@ -144,6 +159,71 @@ async def version_inside(nixos: ContainerLab) -> str:
     return (await nixos.run_inside("alice", show)).out.strip()
 
 
+async def test_a_nixos_container_has_what_its_agent_has_besides(nixos: ContainerLab) -> None:
+    script = (
+        "ls /mine 2>/dev/null; touch /mine; grep CapBnd: /proc/self/status; "
+        "df --output=fstype /scratch | tail -1; touch /made/mine; sleep 1"
+    )
+    spec = nixos.script(
+        script,
+        capabilities=("CAP_SYSLOG",),
+        tmpfs=("/scratch:size=8M",),
+        ephemeral=True,
+        devices=("/dev/null r",),
+        binds=(Bind(nixos.paths.state_dir / "made", Path("/made"), create=True),),
+    )
+    for _ in range(2):
+        ended = await (await nixos.start(spec)).first()
+        bounding, kind = ended.last_lines  # and no /mine: what it writes outside of binds is lost
+        assert int(bounding.split()[1], 16) & 1 << 34
+        assert (ended.how, kind) == (Exited(0), "tmpfs")
+    assert await asyncio.to_thread((nixos.paths.state_dir / "made/mine").exists)
+
+
+async def test_a_path_that_the_start_script_would_change_starts_nothing(
+    nixos: ContainerLab,
+) -> None:
+    odd = Bind(nixos.paths.state_dir / "a:b", Path("/odd"), create=True)
+    with pytest.raises(FailedError, match="use a plainer path or value"):
+        await nixos.start(nixos.script("sleep 1000", binds=(odd,)))
+    assert await nixos.runtime.running() == ()
+
+
+def slow_boot(directory: Path, seconds: float) -> tuple[Bind, ...]:
+    """Return binds by which the boot of a container takes at least some seconds."""
+    texts = {
+        "slow.service": f"[Service]\nType=oneshot\nExecStart=sleep {seconds:g}\n",
+        "multi-user.target.d/slow.conf": "[Unit]\nWants=slow.service\n",
+    }
+    for name, text in texts.items():
+        (directory / name).parent.mkdir(exist_ok=True)
+        (directory / name).write_text(text)
+    units = Path("/run/systemd/system")
+    return tuple(Bind(directory / name, units / name, read_only=True) for name in texts)
+
+
+async def test_a_container_is_up_when_its_boot_has_ended(
+    nixos: ContainerLab, tmp_path: Path
+) -> None:
+    """The unit of NixOS waits for the container's own systemd (`--notify-ready=yes`)."""
+    begun = asyncio.get_running_loop().time()
+    await nixos.start(nixos.script("sleep 1000", binds=slow_boot(tmp_path, 3)))
+    assert asyncio.get_running_loop().time() - begun >= 3
+    assert await nixos.runtime.running() == ("alice",)
+
+
+async def test_a_boot_has_the_start_timeout_of_its_agent(
+    nixos: ContainerLab, tmp_path: Path
+) -> None:
+    await start_and_stop(nixos)
+    begun = asyncio.get_running_loop().time()
+    spec = nixos.script("sleep 1000", binds=slow_boot(tmp_path, 1000), start_timeout=3.0)
+    with pytest.raises(FailedError, match=r"alice could not be started: [\s\S]*timeout"):
+        await nixos.start(spec)
+    assert asyncio.get_running_loop().time() - begun < PATIENT
+    assert await nixos.runtime.running() == ()
+
+
 async def test_a_failed_build_leaves_nothing(nixos: ContainerLab) -> None:
     spec = nixos.script("true", "other")
     with pytest.raises(FailedError, match="does not provide attribute"):
@@ -160,6 +240,22 @@ async def test_an_interrupted_creation_is_completed(nixos: ContainerLab, flake: 
     show = ("readlink", "/run/current-system")
     shown = await nixos.run_inside("alice", show)
     assert shown.out.strip().endswith("-nixos-system-alice"), "alice's, not that of `container`"
+
+
+async def test_a_renamed_agents_container_keeps_its_system_and_its_files(
+    nixos: ContainerLab,
+) -> None:
+    # They run for a moment: one that ends before it is ready has not started.
+    await (await nixos.start(nixos.script("touch /mine; sleep 1"))).first()
+    assert await nixos.runtime.can_take_over("h-alice", "carol")
+    for _ in range(2):  # idempotent
+        await nixos.runtime.take_over("h-alice", "carol")
+        assert await listed() == ("h-carol",)
+    script = "test -e /mine && cat /run/current-system/nixos-version && sleep 1 && exit 7"
+    ended = await (await nixos.start(nixos.script(script, "carol"))).first()
+    assert (ended.how, ended.last_lines) == (Exited(7), ("1",))
+    await nixos.runtime.destroy("carol", purge=True)
+    assert await listed() == ()
 
 
 async def test_destroying_is_idempotent_and_leaves_no_conf(nixos: ContainerLab) -> None:

@@ -96,6 +96,10 @@ def remove_containers() -> None:
         if image["name"].startswith("h-") or image["name"] == "hm1nd":
             end_container(image["name"])
             host("machinectl", "remove", image["name"])
+    # Settings outlive an image that is renamed, and would hold for a later container of the name.
+    for directory in ("/etc/systemd/nspawn", "/run/systemd/nspawn"):
+        for settings in (*Path(directory).glob("h-*.nspawn"), Path(directory) / "hm1nd.nspawn"):
+            settings.unlink(missing_ok=True)
 
 
 def running() -> list[str]:

@@ -1,6 +1,5 @@
 """Agents in NixOS containers: the daemon builds them from a flake, runs and destroys them."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,12 +7,10 @@ import pytest
 
 from tests.support.daemons import eventually
 from tests.systemd import nixos
-from tests.systemd.scenarios.hives import ContainerHive, leader
+from tests.systemd.scenarios.hives import leader
+from tests.systemd.scenarios.nixos_hives import BUILD, NixosHive, needs_nix
 
-pytestmark = pytest.mark.skipif(shutil.which("nix") is None, reason=str(nixos.missing()))
-
-BUILD = 120.0
-"""Seconds in which even a busy machine builds two systems and starts them."""
+pytestmark = needs_nix
 
 ALICE = "container@h-alice.service"
 SWARM = """
@@ -24,50 +21,20 @@ run = ["sh", "-c", "cat >/dev/null; readlink /run/current-system"]
 """
 
 
-class NixosHive(ContainerHive):
-    """A hive whose agents' containers are built from a flake."""
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self.env["PATH"] = f"{nixos.FAKES}:{self.env['PATH']}"
-        self.flake = nixos.make_flake(root)
-        self.config.write_text(nixos.hive_toml(self.flake) + SWARM)
-
-    def close(self) -> None:
-        super().close()
-        nixos.destroy_all()
-
-
 @pytest.fixture
 def hive(tmp_path: Path) -> Iterator[NixosHive]:
-    nixos.install()
-    made = NixosHive(tmp_path)
+    made = NixosHive(tmp_path, SWARM)
     yield made
     made.close()
-
-
-def answer(hive: NixosHive, name: str) -> str:
-    """Send an agent a message and return its answer: something about the system it runs in."""
-    id_ = hive.ask("send", to=name, body="hello")["id"]
-
-    def found() -> str | None:
-        mail = hive.ask("inbox")["messages"]
-        return next((each["body"] for each in mail if each.get("in_reply_to") == id_), None)
-
-    return str(eventually(found, what="an answer"))
-
-
-def listed(hive: NixosHive) -> list[str]:
-    return hive.ok("list", program=str(nixos.FAKES / "nixos-container")).split()
 
 
 def test_an_agent_is_built_run_rebuilt_and_destroyed(hive: NixosHive) -> None:
     hive.start()
     row = hive.until_state("alice", "running", within=BUILD)
     assert (row["source"], row["pid"]) == ("systemd", leader("h-alice"))
-    assert sorted(listed(hive)) == ["h-alice", "h-bob"]
-    assert answer(hive, "bob").endswith("-nixos-system-bob"), "not alice's, built at the same time"
-    assert answer(hive, "alice") == "1"
+    assert sorted(hive.containers()) == ["h-alice", "h-bob"]
+    assert hive.answer("bob").endswith("-nixos-system-bob"), "not alice's, built at the same time"
+    assert hive.answer("alice") == "1"
 
     hive.kill()
     hive.start()
@@ -75,21 +42,21 @@ def test_an_agent_is_built_run_rebuilt_and_destroyed(hive: NixosHive) -> None:
 
     nixos.release(hive.flake, "2")
     hive.ok("restart", "alice")
-    assert answer(hive, "alice") == "1", "a restart runs what was built"
+    assert hive.answer("alice") == "1", "a restart runs what was built"
     hive.ok("rebuild", "alice")
-    assert answer(hive, "alice") == "2"
+    assert hive.answer("alice") == "2"
     (hive.flake / "version").unlink()
     refused = hive.run("rebuild", "alice")
     assert refused.returncode == 1
     assert "failed to build" in refused.stderr
-    assert answer(hive, "alice") == "2", "it goes on as it was"
+    assert hive.answer("alice") == "2", "it goes on as it was"
 
     hive.ok("stop", "alice")
     assert hive.state("alice") == "stopped"
-    status = hive.ok("status", "h-alice", program=str(nixos.FAKES / "nixos-container"))
+    status = hive.nixos_container("status", "h-alice")
     assert status == "down\n"
     hive.ok("destroy", "alice", "--yes")
-    assert listed(hive) == ["h-bob"]
+    assert hive.containers() == ["h-bob"]
     assert not list(Path("/run/systemd/system").glob(f"{ALICE}.d"))
 
 

@@ -76,7 +76,7 @@ def test_the_unit_is_ready_when_it_answers_and_its_containers_outlive_it(
     assert service.json("list")["agents"] == ["bob"], "started means that it answers"
     service.until_state("bob", "running")
     eventually(
-        lambda: shown(SERVICE, "StatusText") == "1 of 1 agents run, 1 peers", what="the status"
+        lambda: shown(SERVICE, "StatusText") == "running: 1 of 1 agent; 1 peer", what="the status"
     )
     assert_hardened(int(shown(SERVICE, "MainPID")))
     run = shown(unit("bob"), "InvocationID")
