@@ -25,8 +25,20 @@ class Sockets(Protocol):
         """Stop listening and close all connections."""
         ...
 
+    async def heed_directory(self, participant: Participant) -> None:
+        """Give the participant's socket the group that the operator gave to its directory."""
+        ...
+
+    async def remove_directory(self, name: str) -> None:
+        """Remove the directory of a closed socket, if it is empty. Idempotent."""
+        ...
+
     async def purge(self, name: str) -> None:
-        """Remove the directory of a closed socket with its content."""
+        """Remove the directory of a closed socket with its content.
+
+        Raises:
+            RemainsError: Something in it cannot be removed.
+        """
         ...
 
 

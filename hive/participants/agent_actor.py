@@ -15,17 +15,17 @@ from attrs import evolve, frozen
 
 from actors import Crashed, ExitReason, Normal
 from hive.broker.service import BrokerService
-from hive.errors import FailedError, HiveError
+from hive.errors import HiveError
 from hive.event_log import EventKind, EventLog
 from hive.exits import Ended, Rebooted, is_clean
 from hive.machines.runtime import MachineSpec, Running, Runtime
 from hive.participants.actor import ParticipantActor, Sockets
-from hive.participants.participant import Agent, LastEnd, OnExit, RebootLimit
+from hive.participants.group_membership import join_groups
+from hive.participants.machine_gate import MachineGate
+from hive.participants.participant import Agent, LastEnd, OnExit, RebootLimit, settings_of_json
 from hive.participants.registry import Registry
-
-
-class MachineEndedError(FailedError):
-    """The agent's container ended in a way that counts as a failure."""
+from hive.participants.start_checks import MachineEndedError, StartChecks, failure_of
+from hive.participants.unwatched_ends import report_unwatched_end
 
 
 @frozen
@@ -46,6 +46,16 @@ class AgentServices:
     registry: Registry
     events: EventLog
     spec_of: Callable[[Agent], MachineSpec]
+    gate: MachineGate
+    checks: StartChecks
+
+    async def freeze_again(self, agent: Agent) -> None:
+        """Freeze an agent that runs although it is frozen: it was starting, or was adopted.
+
+        A failure is recorded, and the agent runs.
+        """
+        for name, error in (await self.runtime.freeze([agent.name])).items():
+            self.events.record(EventKind.TROUBLE, name, what=f"it is not frozen: {error}")
 
 
 class AgentActor(ParticipantActor[MachineEnded]):
@@ -67,6 +77,9 @@ class AgentActor(ParticipantActor[MachineEnded]):
     def on_start(self) -> None:
         """Begin to come up; until a stop is requested, the container is left running on exit."""
         self._agent.on_exit = OnExit.KEEP
+        if self._agent.restart_is_due:
+            self._agent.restart_is_due = False
+            self._services.registry.save_soon(self._agent, restarts=self._agent.record.restarts + 1)
         super().on_start()
 
     def receive(self, message: MachineEnded) -> None:
@@ -80,7 +93,7 @@ class AgentActor(ParticipantActor[MachineEnded]):
         if message.watch is not self._watch:
             return
         if not isinstance(ended.how, Rebooted):
-            self._exit(LastEnd.of(ended), _exit_of(ended))
+            self._exit(LastEnd.of(ended), self._exit_reason(ended))
         elif self._agent.reboots.record(asyncio.get_running_loop().time(), self._reboots):
             self._agent.record_restart(ended.at, str(ended))
             self._start_again()
@@ -90,18 +103,52 @@ class AgentActor(ParticipantActor[MachineEnded]):
             self._exit(end, Crashed(MachineEndedError(reason)))
 
     async def _come_up(self) -> None:
+        await self._services.gate.opened()
         await super()._come_up()
         try:
-            spec = self._services.spec_of(self._agent)
-            running = await self._services.runtime.ensure_running(spec, self._heard)
+            running = await self._adopt_or_start()
         except HiveError as error:
             self._record_start_error(str(error))
             raise
         self._record_running(running)
+        if self._agent.is_frozen:
+            await self._services.freeze_again(self._agent)
+
+    async def _adopt_or_start(self) -> Running:
+        """Adopt a container at once; start one when the machine has room for it."""
+        services, agent = self._services, self._agent
+        running = await services.runtime.adopt(services.spec_of(agent), self._heard)
+        await report_unwatched_end(agent, services.runtime, services.events, services.registry)
+        if running is not None:
+            return running
+        await services.gate.admit(agent)
+        # Its manifest may have changed while it waited.
+        spec, manifest = services.spec_of(agent), agent.record.manifest
+        running = await services.runtime.ensure_running(spec, self._heard)
+        if not running.adopted:
+            await self._apply_mail_settings()
+            if agent.record.started != manifest:
+                services.registry.save_soon(agent, started=manifest)
+        return running
+
+    async def _apply_mail_settings(self) -> None:
+        """Apply what the manifest says about broadcasts and groups; a fault ends no start."""
+        agent, broker = self._agent, self._services.broker
+        broker.add_participant(agent.record)
+        former = settings_of_json(agent.record.started).groups
+        try:
+            await join_groups(broker, agent.name, agent.settings.groups, former)
+        except HiveError as error:
+            self._services.events.record(
+                EventKind.TROUBLE,
+                agent.name,
+                what=f"its groups are not those of its manifest: {error}",
+            )
 
     async def _go_down(self) -> None:
         """Stop, kill or keep the container, as `on_exit` says."""
         self._watch = None
+        self._services.gate.slots.release(self._agent)
         await self._apply(self._agent.on_exit)
 
     def _start_again(self) -> None:
@@ -120,6 +167,7 @@ class AgentActor(ParticipantActor[MachineEnded]):
     def _record_running(self, running: Running) -> None:
         self._agent.running = running
         self._agent.stray = False
+        self._agent.start_requested = False
         self._record_restart(running)
         kind = EventKind.ADOPTED if running.adopted else EventKind.STARTED
         self._services.events.record(kind, self._agent.name, pid=running.pid)
@@ -129,6 +177,12 @@ class AgentActor(ParticipantActor[MachineEnded]):
         ended, seen = self._agent.ended, self._agent.presence.last_seen or 0.0
         if ended is not None and not (running.adopted and seen > running.since):
             self._agent.record_restart(ended.at, str(ended))
+
+    def _exit_reason(self, ended: Ended) -> ExitReason:
+        if is_clean(ended.how):
+            return Normal()
+        has_harness = self._agent.settings.exec is None
+        return Crashed(failure_of(ended, has_harness=has_harness))
 
     def _exit(self, end: LastEnd, reason: ExitReason) -> None:
         self._agent.running = None
@@ -141,7 +195,7 @@ class AgentActor(ParticipantActor[MachineEnded]):
         if on_exit is OnExit.KEEP:
             return
         runtime, name = self._services.runtime, self._agent.name
-        if on_exit is OnExit.KILL:
+        if on_exit is OnExit.KILL or self._agent.is_frozen:  # it runs no more before its end
             ended = await runtime.kill(name)
         else:
             ended = await runtime.stop(name, deadline=self._agent.settings.stop_timeout)
@@ -149,9 +203,3 @@ class AgentActor(ParticipantActor[MachineEnded]):
         if ended is not None:
             self._agent.ended = end = LastEnd.of(ended)
             self._services.events.record(EventKind.STOPPED, name, **end.detail())
-
-
-def _exit_of(ended: Ended) -> ExitReason:
-    if is_clean(ended.how):
-        return Normal()
-    return Crashed(MachineEndedError(str(ended)))

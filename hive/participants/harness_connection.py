@@ -30,9 +30,11 @@ class OrderQueue:
         until: float | None = None,
         at: float | None = None,
         reason: str | None = None,
+        model: str | None = None,
+        effort: str | None = None,
     ) -> Order:
         """Add an order and call the listener."""
-        order = Order(next(self._numbers), kind, until, at, reason)
+        order = Order(next(self._numbers), kind, until, at, reason, model, effort)
         self._pending.append(order)
         if self._listener is not None:
             self._listener()
@@ -58,16 +60,18 @@ class HarnessConnection:
         activity: Its last report; None before the first.
         reported_at: When that came, in wall seconds.
         initialized: Whether the orders that describe the present state were added.
-        paused: Whether the last order of its kind was to pause.
+        paused_for: Reason of the last order to pause; None once it was ordered to resume.
         restart_order: Number of the order that reports a restart, 0 without one.
+        version: Version of hyperhive that it is of; None if it did not say.
     """
 
     orders: OrderQueue
     activity: Activity | None = None
     reported_at: float = 0.0
     initialized: bool = False
-    paused: bool = False
+    paused_for: str | None = None
     restart_order: int = 0
+    version: str | None = None
 
     @property
     def account(self) -> str | None:

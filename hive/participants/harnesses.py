@@ -6,13 +6,17 @@ connection describe the present state; for the kinds of orders see `hive.wire.en
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from hive.broker.queries import MailQueries
 from hive.clock import Clock
 from hive.errors import BadRequestError, ConflictError, NotAllowedError
 from hive.event_log import EventKind, EventLog
+from hive.names import CLAUDE_DRIVER
+from hive.participants.freeze_rules import require_listening
 from hive.participants.harness_connection import HarnessConnection, OrderQueue
 from hive.participants.participant import Agent, Participant
 from hive.participants.registry import Registry
@@ -20,12 +24,23 @@ from hive.participants.system_notices import SystemNotices
 from hive.participants.turn_feed import TurnEvent
 from hive.participants.usage_limits import UsageLimits, spread
 from hive.store import Store, usage
-from hive.store.usage import Limit
+from hive.store.usage import Limit, StoredTurn
+from hive.subscribers import Subscribers
 from hive.wire.enums import ActivityState, LiveKind, OrderKind
 from hive.wire.harness import Activity, Order, TurnRecord
 
 LIMIT_MAX = 35 * 86_400.0
 """Seconds ahead that a limit may end, at most: the longest known limits are monthly."""
+
+
+PAUSED_BY_OPERATOR = "paused by the operator"
+"""Reason of a pause that the operator ordered."""
+
+ATTACHED = "an operator is attached to its conversation"
+"""Reason of a pause for an operator, see `hive.participants.attachments`."""
+
+TAKING_TURNS = "the machine was under pressure; agents go on one after the other"
+"""Reason for which a harness goes on only some seconds after the pressure."""
 
 
 class Harnesses:
@@ -39,6 +54,7 @@ class Harnesses:
         events: The event log.
         notices: Sends mail about what the operator has to do.
         clock: Wall time.
+        turns_held: Returns why the machine allows no turn at present; None if it does.
     """
 
     def __init__(
@@ -51,6 +67,7 @@ class Harnesses:
         events: EventLog,
         notices: SystemNotices,
         clock: Clock,
+        turns_held: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._registry = registry
         self._mail = mail
@@ -59,20 +76,23 @@ class Harnesses:
         self._events = events
         self._notices = notices
         self._clock = clock
+        self._turns_held = turns_held
         self._numbers: Iterator[int] | None = None
+        self._turns: Subscribers[[str, StoredTurn]] = Subscribers("finished turns")
         registry.subscribe(self._changed)
 
     # Connections
 
-    def on_connect(self, participant: Participant) -> HarnessConnection:
-        """Add a connection that announced itself as a harness."""
+    def on_connect(
+        self, participant: Participant
+    ) -> tuple[HarnessConnection, list[asyncio.Future[Any]]]:
+        """Add a connection that announced itself as a harness; return it and what is written."""
         if self._numbers is None:
             # They ascend across restarts of the daemon, at less than a thousand orders a second.
             self._numbers = itertools.count(int(self._clock.now() * 1000))
         harness = HarnessConnection(OrderQueue(self._numbers))
         participant.harnesses.append(harness)
-        self._registry.on_connect(participant)
-        return harness
+        return harness, self._registry.on_connect(participant)
 
     def on_disconnect(self, participant: Participant, harness: HarnessConnection) -> None:
         """Remove a connection and its report."""
@@ -83,26 +103,42 @@ class Harnesses:
 
     def report(
         self, participant: Participant, harness: HarnessConnection, activity: Activity
-    ) -> None:
-        """Store the present activity of an agent in its connection."""
+    ) -> list[asyncio.Future[Any]]:
+        """Store the present activity of an agent in its connection; return what is written."""
         before, harness.activity = harness.activity, activity
         harness.reported_at = self._clock.now()
         if harness.initialized and activity.account != (before.account if before else None):
             self._add_account_order(participant, harness)
-        self._record_login(participant, before, activity)
+        written = self._record_login(participant, before, activity)
         self._registry.changed(participant)
+        return written
 
     def _record_login(
         self, participant: Participant, before: Activity | None, now: Activity
-    ) -> None:
+    ) -> list[asyncio.Future[Any]]:
         """Record when an agent begins to need a login, and when it no longer does."""
         needed_before = before is not None and before.state is ActivityState.NEEDS_LOGIN
         needs = now.state is ActivityState.NEEDS_LOGIN
         if needs and not needed_before:
-            self._events.record(EventKind.NEEDS_LOGIN, participant.name, about=now.about)
+            written = self._record_in_budget(participant, EventKind.NEEDS_LOGIN, about=now.about)
             self._notices.needs_login(participant.name, now.about)
-        elif needed_before and not needs:
-            self._events.record(EventKind.LOGGED_IN, participant.name)
+            return written
+        if needed_before and not needs:
+            return self._record_in_budget(participant, EventKind.LOGGED_IN)
+        return []
+
+    def _record_in_budget(
+        self, participant: Participant, kind: EventKind, **detail: object
+    ) -> list[asyncio.Future[Any]]:
+        """Record an event if the budget has one left; return the write.
+
+        A harness may report a change and its opposite again and again: an event says how many
+        before it were `skipped`.
+        """
+        skipped = participant.reported_events.spend(self._clock.now())
+        if skipped is None:
+            return []
+        return [self._events.record(kind, participant.name, **detail, skipped=skipped or None)]
 
     def publish(self, participant: Participant, kind: LiveKind, text: str) -> None:
         """Add a live event to the participant's turn feed."""
@@ -116,9 +152,17 @@ class Harnesses:
         """
         if record.ended_at < record.started_at:
             raise BadRequestError("a turn cannot end before it began: look at the two times")
-        await self._store.write(usage.save_turn(participant.name, record))
+        stored = await self._store.write(usage.save_turn(participant.name, record))
+        self._turns.notify(participant.name, stored)
 
-    async def newest_turns(self, participant: Participant, count: int) -> dict[int, TurnRecord]:
+    def on_turn(self, listener: Callable[[str, StoredTurn], object]) -> Callable[[], None]:
+        """Call `listener` with the participant and each turn that was stored.
+
+        A turn that is reported again is passed again. Returns the function that unsubscribes it.
+        """
+        return self._turns.add(listener)
+
+    async def newest_turns(self, participant: Participant, count: int) -> dict[int, StoredTurn]:
         """Return the newest turns of a participant by their numbers, oldest first."""
         return await self._store.read(usage.newest_turns(participant.name, count))
 
@@ -140,14 +184,14 @@ class Harnesses:
         now = self._clock.now()
         if until > now + LIMIT_MAX:
             raise BadRequestError(
-                f"a limit may end at most {LIMIT_MAX / 86_400:.0f} days ahead, and this one would "
-                f"end in {(until - now) / 86_400:.0f}; 'until' is a Unix time in seconds"
+                f"a limit may end at most {LIMIT_MAX / 86_400:.0f} d ahead, and this one would "
+                f"end in {(until - now) / 86_400:.0f} d; 'until' is a Unix time in seconds"
             )
         before = self.usage_limits.limit_of(account)
         await self.usage_limits.add(Limit(account, until, now, reason, participant.name))
         if before is None:
             detail = {"account": account, "until": until, "why": reason}
-            self._events.record(EventKind.LIMITED, participant.name, **detail)
+            self._record_in_budget(participant, EventKind.LIMITED, **detail)
         self._add_limit_orders(account)
 
     async def clear_limit(
@@ -160,11 +204,11 @@ class Harnesses:
         """
         _require_own(harness, account)
         if self.usage_limits.limit_of(account) is not None:
-            await self.lift(account, participant.name)
+            await self.lift(account, participant)
 
     # Orders
 
-    async def lift(self, account: str, by: str | None = None) -> None:
+    async def lift(self, account: str, by: Participant | None = None) -> None:
         """Remove the limit of an account.
 
         Args:
@@ -175,24 +219,48 @@ class Harnesses:
             NotFoundError: No limit of it is known.
         """
         await self.usage_limits.lift(account)
-        self._events.record(EventKind.UNLIMITED, by, account=account)
+        if by is None:
+            self._events.record(EventKind.UNLIMITED, account=account)
+        else:
+            self._record_in_budget(by, EventKind.UNLIMITED, account=account)
         self._add_limit_orders(account)
 
     def give_order(self, name: str, kind: OrderKind) -> None:
-        """Give an order to the harnesses of a participant.
+        """Give an order to the harnesses of a participant; raises like `connected`."""
+        for harness in self.connected(name):
+            harness.orders.add(kind)
+
+    def choose_model(self, name: str, model: str | None, effort: str | None) -> None:
+        """Order the harnesses of an agent to use a model and an effort; raises like `connected`.
+
+        Raises:
+            NotAllowedError: It is a peer.
+            ConflictError: Its driver has no model to choose.
+        """
+        driver = self._registry.agent(name).settings.driver
+        if driver != CLAUDE_DRIVER:
+            raise ConflictError(
+                f"{name!r} has the driver {driver!r}; only {CLAUDE_DRIVER!r} has a model to choose"
+            )
+        for harness in self.connected(name):
+            harness.orders.add(OrderKind.MODEL, model=model, effort=effort)
+
+    def connected(self, name: str) -> list[HarnessConnection]:
+        """Return the harnesses of a participant that can get an order.
 
         Raises:
             UnknownNameError: There is no such participant.
-            ConflictError: No harness of it is connected.
+            ConflictError: No harness of it is connected, or it is frozen.
         """
         participant = self._registry.get(name)
+        if isinstance(participant, Agent):
+            require_listening(participant)
         if not participant.harnesses:
             raise ConflictError(
                 f"no harness of {participant.name!r} is connected to receive the order; "
                 f"'hive-c0re status {participant.name}' shows its state"
             )
-        for harness in participant.harnesses:
-            harness.orders.add(kind)
+        return participant.harnesses
 
     def pending_orders(
         self, participant: Participant, harness: HarnessConnection, after: int
@@ -230,12 +298,28 @@ class Harnesses:
 
     def _changed(self, participant: Participant) -> None:
         for harness in participant.harnesses:
-            if harness.initialized and harness.paused is not participant.record.paused:
+            if harness.initialized and harness.paused_for != self._pause_reason(participant):
                 self._add_pause_order(participant, harness)
 
     def _add_pause_order(self, participant: Participant, harness: HarnessConnection) -> None:
-        harness.paused = participant.record.paused
-        harness.orders.add(OrderKind.PAUSE if harness.paused else OrderKind.RESUME)
+        """Order a harness to pause or to go on; after a pressure, each at its own moment."""
+        before, harness.paused_for = harness.paused_for, self._pause_reason(participant)
+        if harness.paused_for is not None:
+            harness.orders.add(OrderKind.PAUSE, reason=harness.paused_for)
+        elif before in {None, PAUSED_BY_OPERATOR, ATTACHED}:
+            harness.orders.add(OrderKind.RESUME)
+        else:
+            now = self._clock.now()
+            at = now + spread(participant.name, now)
+            harness.orders.add(OrderKind.RESUME, at=at, reason=TAKING_TURNS)
+
+    def _pause_reason(self, participant: Participant) -> str | None:
+        """Return why a participant begins no turn; a peer does not depend on the machine's gate."""
+        if participant.record.paused:
+            return PAUSED_BY_OPERATOR
+        if not isinstance(participant, Agent):
+            return None
+        return ATTACHED if participant.attached_since is not None else self._turns_held()
 
     def _add_limit_orders(self, account: str) -> None:
         """Order all that share an account to wait or to go on, each at its own moment."""

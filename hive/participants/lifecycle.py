@@ -10,26 +10,27 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
+from attrs import evolve
+
 from hive.broker.service import BrokerService
 from hive.broker.values import RemoveInbox
+from hive.cancellation import shield_until_done
 from hive.clock import Clock
 from hive.config import AgentManifest, manifest_from_json
 from hive.errors import (
-    ConfigError,
     ConflictError,
     FailedError,
     HiveError,
     NotAllowedError,
-    TimedOutError,
+    UnknownNameError,
 )
 from hive.event_log import EventKind, EventLog
-from hive.exits import Ended
-from hive.machines.runtime import Running
+from hive.machines.runtime import MachineSpec, NotReloadedError, RemainsError, Runtime, ignore_line
 from hive.names import MANAGER, check_agent_name, check_peer_name, check_unit_name
 from hive.participants.agent_actor import AgentServices
+from hive.participants.freeze_rules import joining
 from hive.participants.participant import (
     Agent,
-    LastEnd,
     OnExit,
     Participant,
     Peer,
@@ -37,12 +38,20 @@ from hive.participants.participant import (
     new_peer,
     peer_settings,
 )
+from hive.participants.rebuilds import Rebuilds
 from hive.participants.registry import Registry
+from hive.participants.start_waits import (
+    check_member,
+    raise_failure,
+    wait_until_listening,
+    wait_until_running,
+    wait_until_thawed,
+)
+from hive.participants.strays import Strays
 from hive.participants.supervision import Supervision
-from hive.store import Desired, ParticipantRecord, Store
-
-START_DEADLINE = 30.0
-"""Seconds that a request waits for the container or the socket before it times out."""
+from hive.paths import Paths
+from hive.store import Desired, ParticipantOrigin, Store
+from hive.subprocesses import OnLine
 
 
 class Lifecycle:
@@ -53,6 +62,8 @@ class Lifecycle:
         services: The objects of the hive that it uses, those of agents' actors.
         store: Stores and deletes the records of participants.
         clock: Wall time.
+        paths: Directories of the agents.
+        has_manager: Returns whether hive.toml, as it was read last, has a manager.
     """
 
     def __init__(
@@ -61,11 +72,18 @@ class Lifecycle:
         services: AgentServices,
         store: Store,
         clock: Clock,
+        paths: Paths,
+        *,
+        has_manager: Callable[[], bool],
     ) -> None:
         self._supervision = supervision
         self._services = services
         self._store = store
         self._clock = clock
+        self._paths = paths
+        self._has_manager = has_manager
+        self.strays = Strays(supervision, services)
+        self._rebuilds = Rebuilds(services)
 
     @property
     def _registry(self) -> Registry:
@@ -82,53 +100,170 @@ class Lifecycle:
     async def spawn(self, name: str, manifest: AgentManifest) -> Agent:
         """Create an agent and start it; returns when its container runs.
 
+        If it cannot be started, nothing of it is left, except what an earlier agent of that name
+        has left.
+
         Raises:
             ConflictError: When the name is taken.
-            ConfigError: When the manifest is invalid.
-            FailedError: When the container could not be started; the agent exists nevertheless, and
-                its restart policy applies.
+            ConfigError: When the manifest is invalid, or something that it names is missing.
+            FailedError: When the container could not be started.
+            TimedOutError: When it does not run yet; it exists, and is started.
         """
         check_agent_name(name)
-        if name in self._registry:
-            raise _taken(self._registry.get(name))
+        self._paths.check_sockets([name])
+        self._require_free(name)
         record = new_agent(name, manifest, self._clock.now())
         manifest_from_json(record.manifest)  # refused here rather than at each start
-        participant = await self._add(record)
+        await self._services.checks.require(name, manifest)
+        is_first = not await asyncio.to_thread(self._has_directory, name)
+        self._require_free(name)  # again: no await from here until it is taken
+        participant = self._registry.join(record)
         assert isinstance(participant, Agent)
-        self._events.record(EventKind.SPAWNED, name)
-        await self._supervision.start_agent(participant)
-        await wait_until_running(self._registry, participant)
+        async with participant.lifecycle_lock:
+            await self._add(participant)
+            self._events.record(EventKind.SPAWNED, name)
+            participant.start_requested = True
+            await self._supervision.start_agent(participant)
+        try:
+            await wait_until_running(self._registry, participant)
+        except FailedError as error:
+            undone = await shield_until_done(self._undo_spawn(participant, purge=is_first))
+            raise FailedError(f"{error}; {undone}") from error
         return participant
 
-    async def _add(self, record: ParticipantRecord) -> Participant:
-        """Add a new participant to the registry and the store, without starting its actor."""
-        participant = self._registry.join(record)  # first: from here on the name is taken
+    async def _undo_spawn(self, agent: Agent, *, purge: bool) -> str:
+        """Remove an agent that could not be started, but no mail; return what is left of it.
+
+        Args:
+            agent: The agent.
+            purge: Remove its files, too: there were none of that name before.
+        """
         try:
-            await self._store.upsert_participant(record)
+            remains = await self._destroy(agent, purge=False, undo=True, purge_files=purge)
+        except HiveError as error:
+            return f"the agent exists: {error}"
+        return (
+            f"not all of its files are removed: {remains}" if remains else "nothing is left of it"
+        )
+
+    def _require_free(self, name: str) -> None:
+        """Raise ConflictError if a participant has the name, with what the operator can do."""
+        if name in self._registry:
+            raise _taken(self._registry.get(name))
+
+    async def add(
+        self, name: str, manifest: AgentManifest, origin: ParticipantOrigin, applied: str
+    ) -> Agent:
+        """Create an agent from a commit; returns when it is on disk, before it runs.
+
+        Raises:
+            ConflictError: When the name is taken.
+        """
+        self._require_free(name)
+        self._paths.check_sockets([name])
+        record = new_agent(name, manifest, self._clock.now(), origin=origin)
+        others = [each.record for each in self._registry]
+        record = joining(evolve(record, applied=applied), others, self._clock.now())
+        participant = self._registry.join(record)
+        assert isinstance(participant, Agent)
+        async with participant.lifecycle_lock:
+            await self._add(participant)
+        self._events.record(EventKind.SPAWNED, name)
+        return participant
+
+    async def build(
+        self, name: str, manifest: AgentManifest, on_line: OnLine = ignore_line
+    ) -> None:
+        """Build what an agent with a manifest runs on; a running agent is not touched.
+
+        A cancellation kills the build.
+
+        Args:
+            name: The agent; it need not exist.
+            manifest: Its manifest.
+            on_line: Takes the lines that the build prints.
+
+        Raises:
+            FailedError: The build failed.
+        """
+        record = new_agent(name, manifest, self._clock.now())
+        try:
+            await self._services.runtime.update(self._services.spec_of(Agent(record)), on_line)
+        except NotReloadedError as error:
+            on_line(str(error))  # what is built is applied by the restart
+
+    async def apply(self, name: str) -> None:
+        """Restart an agent with its present manifest, unless it is stopped, or stopped meanwhile.
+
+        It waits while the agent is frozen.
+
+        Raises:
+            ConfigError: Something that its manifest names is missing, and the agent runs on.
+            FailedError: A disk is nearly full, and the agent runs on; or it could not be started.
+        """
+        participant = self._registry.agent(name)
+        await wait_until_thawed(self._registry, participant)
+        await self._services.checks.require(name, participant.settings)
+        async with participant.lifecycle_lock:
+            check_member(self._registry, participant)
+            if not _is_wanted(participant):
+                return
+            await self._terminate(participant, OnExit.STOP)
+            if not _is_wanted(participant):
+                return
+            await self._start(participant)
+        try:
+            await wait_until_running(self._registry, participant)
+        except ConflictError:
+            if _is_wanted(participant):
+                raise
+
+    def machine_of(self, agent: Agent) -> tuple[Runtime, MachineSpec]:
+        """Return the runtime, and the machine of an agent in it."""
+        return self._services.runtime, self._services.spec_of(agent)
+
+    async def _add(self, participant: Participant) -> None:
+        """Add a new participant of the registry to the store and the broker."""
+        try:
+            await self._store.upsert_participant(participant.record)
         except HiveError:
             self._registry.leave(participant)
             raise
         self._broker.add_participant(participant.record)
-        return participant
 
     async def start(self, name: str) -> None:
-        """Start an agent from any state; returns when its container runs."""
+        """Start an agent from any state; returns when its container runs.
+
+        Raises:
+            ConfigError: Something that its manifest names is missing; nothing has changed.
+            FailedError: A disk is nearly full, or it could not be started.
+        """
         participant = self._registry.agent(name)
+        self._services.checks.require_thawed(participant.name)
+        if not participant.is_up:
+            await self._services.checks.require(participant.name, participant.settings)
         await self._registry.save(participant, desired=Desired.RUNNING)
         async with participant.lifecycle_lock:
             self._check_not_superseded(participant, Desired.RUNNING)
-            await self._supervision.ensure_started(participant)
+            await self._start(participant)
         await wait_until_running(self._registry, participant)
+
+    async def _start(self, agent: Agent) -> None:
+        """Start an agent on request: whatever its state, and also under pressure."""
+        if not agent.is_up:
+            self._services.gate.request(agent)
+        await self._supervision.ensure_started(agent)
 
     async def stop(self, name: str, *, force: bool = False) -> None:
         """Stop an agent until it is started again; returns when its container has ended.
 
         Args:
             name: The agent.
-            force: Kill at once, also while a graceful stop is under way.
+            force: Kill at once, also while a graceful stop, a build or a start is under way.
         """
         participant = self._registry.agent(name)
-        await self._registry.save(participant, desired=Desired.STOPPED)
+        self._rebuilds.supersede(participant.name, cancel=force)
+        await self._registry.save(participant, desired=Desired.STOPPED, failed=None)
         if force and participant.lifecycle_lock.locked():
             await self._services.runtime.kill(participant.name)
         async with participant.lifecycle_lock:
@@ -137,97 +272,215 @@ class Lifecycle:
             self._broker.add_participant(participant.record)  # a stopped agent gets no broadcasts
 
     async def restart(self, name: str) -> None:
-        """Stop an agent gracefully and start it with its present manifest."""
+        """Stop an agent gracefully and start it with its present manifest.
+
+        Raises:
+            ConfigError: Something that its manifest names is missing, and the agent runs on.
+            FailedError: A disk is nearly full, and the agent runs on; or it could not be started.
+        """
         participant = self._registry.agent(name)
+        await self._services.checks.require(participant.name, participant.settings)
         await self._registry.save(participant, desired=Desired.RUNNING)
         async with participant.lifecycle_lock:
             self._check_not_superseded(participant, Desired.RUNNING)
             await self._terminate(participant, OnExit.STOP)
             self._check_not_superseded(participant, Desired.RUNNING)
-            await self._supervision.ensure_started(participant)
+            await self._start(participant)
         await wait_until_running(self._registry, participant)
 
-    async def rebuild(self, name: str) -> None:
+    async def rebuild(self, name: str) -> str | None:
         """Rebuild the image of an agent's container, then restart the agent.
 
         The agent runs on during the build, and also when the build fails.
 
+        Returns:
+            What the container did not apply before its restart, as a sentence; None for nothing.
+
         Raises:
+            ConflictError: Another request has stopped the agent meanwhile.
             FailedError: The build failed, or the agent could not be restarted.
         """
         participant = self._registry.agent(name)
-        await self._services.runtime.update(self._services.spec_of(participant))
+        await self._services.checks.require(participant.name, participant.settings)
+        notice = await self._rebuilds.build(participant)
         await self.restart(name)
+        return notice
 
     def destroyable(self, name: str) -> Agent:
         """Return the agent that `destroy` removes.
 
         Raises:
             UnknownNameError: There is no such participant.
-            NotAllowedError: It is a peer, or the manager.
+            NotAllowedError: It is a peer, or the manager and hive.toml has a [manager].
         """
         participant = self._registry.agent(name)
-        if participant.name == MANAGER:
+        if participant.name == MANAGER and self._has_manager():
             raise NotAllowedError(
-                f"{MANAGER!r} is the manager of this hive and cannot be destroyed; "
-                "take [manager] out of hive.toml instead"
+                f"{MANAGER!r} is the manager that hive.toml describes, and each start would make "
+                "it again; take [manager] out of the file, then 'hive-c0re reload --prune'"
             )
         return participant
 
     async def destroy(self, name: str, *, purge: bool) -> None:
-        """Remove an agent; with `purge` also its files and its mail. Errors: see `destroyable`."""
-        participant = self.destroyable(name)
+        """Remove an agent; with `purge` also its files and its mail.
+
+        With `purge`, it also removes what is left of an agent that was destroyed already.
+
+        Raises:
+            RemainsError: The agent is removed, but not all of its files.
+            UnknownNameError: There is no such agent, nor a file of one; for further errors see
+                `destroyable`.
+        """
+        if purge and await self._is_left(name):
+            remains = await self._purge_left(name)
+        else:
+            remains = await self._destroy(self.destroyable(name), purge=purge)
+        if remains:
+            raise RemainsError(
+                f"{name!r} is destroyed, but not all of its files are removed: {remains}; then "
+                f"'hive-c0re destroy --purge {name}' removes them"
+            )
+
+    async def check_destroy(self, name: str, *, purge: bool) -> None:
+        """Raise what `destroy` would raise before it removes anything."""
+        if not (purge and await self._is_left(name)):
+            self.destroyable(name)
+
+    async def forget(self, name: str) -> None:
+        """Remove an agent that hive.toml no longer has, the manager too; its state and mail stay.
+
+        Raises:
+            UnknownNameError: There is no such participant.
+            NotAllowedError: It is a peer.
+        """
+        await self._destroy(self._registry.agent(name), purge=False)
+
+    async def _is_left(self, name: str) -> bool:
+        """Return whether a directory of an agent that does not exist is left."""
+        with suppress(UnknownNameError):
+            self._registry.get(name)  # also by another name: that of the manager has two
+            return False
+        return await asyncio.to_thread(self._has_directory, name)
+
+    def _has_directory(self, name: str) -> bool:
+        directories = (self._paths.agent_dir(check_agent_name(name)), self._paths.socket_dir(name))
+        return any(each.exists() for each in directories)
+
+    async def _purge_left(self, name: str) -> str:
+        # Unread mail stays for a participant of that name: only a participant can be purged of it.
+        self._broker.add_participant(new_agent(name, AgentManifest(), self._clock.now()))
+        await self._broker.ask(RemoveInbox(name, force=True, purge=True))
+        await self._store.delete_participant(name, purge=True)
+        return await self._remove_machine(name, RemainsError, purge=True)
+
+    async def _destroy(
+        self, participant: Agent, *, purge: bool, undo: bool = False, purge_files: bool = False
+    ) -> str:
+        """Remove an agent, with `purge` also its mail and files; return what files are left.
+
+        With `undo`, a machine that cannot be removed is left, too: it was not started.
+        """
+        name = participant.name
         await self._registry.save(participant, desired=Desired.STOPPED)
         async with participant.lifecycle_lock:
             self._check_not_superseded(participant, Desired.STOPPED)
             await self._terminate(participant, OnExit.STOP)
             await self._supervision.delete(participant)
-            await self._services.runtime.destroy(name, purge=purge)
-            if purge:
-                await self._services.sockets.purge(name)
+            left = FailedError if undo else RemainsError
+            remains = await self._remove_machine(name, left, purge=purge or purge_files)
             await self._broker.ask(RemoveInbox(name, force=True, purge=purge))
             await self._remove(participant, purge=purge)
         self._events.record(EventKind.DESTROYED, name, purge=purge)
+        return remains
 
-    async def set_paused(self, name: str, *, paused: bool) -> None:
-        """Pause or resume the delivery of an agent's mail; durable, also for stopped agents."""
+    async def _remove_machine(self, name: str, left: type[FailedError], *, purge: bool) -> str:
+        """Remove an agent's machine, and with `purge` its files; return what cannot be removed.
+
+        An error of the type `left` says so; others are raised.
+        """
+        remains: list[str] = []
+        try:
+            await self._services.runtime.destroy(name, purge=purge)
+        except left as error:
+            remains.append(str(error))
+        if not purge:
+            await self._services.sockets.remove_directory(name)
+            return "; ".join(remains)
+        try:
+            await self._services.sockets.purge(name)
+        except RemainsError as error:
+            remains.append(str(error))
+        return "; ".join(remains)
+
+    async def set_paused(self, name: str, *, paused: bool) -> bool:
+        """Pause or resume the delivery of an agent's mail; durable, also for stopped agents.
+
+        Returns:
+            Whether that has changed anything; what changes nothing is no event.
+        """
         participant = self._registry.agent(name)
+        changed = participant.record.paused != paused
         await self._registry.save(participant, paused=paused)
         self._broker.pause_inbox(participant.name, paused=paused)
-        self._events.record(EventKind.PAUSED if paused else EventKind.RESUMED, participant.name)
+        if changed:
+            self._events.record(EventKind.PAUSED if paused else EventKind.RESUMED, participant.name)
+        return changed
 
     async def register_peer(
         self,
         name: str,
         *,
-        broadcast: bool = False,
+        broadcast: bool | None = None,
         description: str | None = None,
         observe: str | None = None,
     ) -> Peer:
-        """Add a peer, or change the settings of one; returns when its socket listens."""
+        """Add a peer, or change the settings of one; returns when its socket listens.
+
+        Of a peer that exists, settings that are None stay, and its socket gets the group that its
+        directory has now. An empty `observe` ends the observation.
+
+        Raises:
+            BadRequestError: The name is invalid, or the path of the socket too long.
+            FailedError: The socket cannot be opened; there is no new peer then.
+        """
         check_peer_name(name)
+        self._paths.check_sockets([name])
         if observe:
             check_unit_name(observe)
-        settings = peer_settings(observe)
-        if name in self._registry:
+        while name in self._registry:
             participant = self._registry.peer(name)
-            await self._registry.save(
-                participant, broadcast=broadcast, description=description, manifest=settings
-            )
-            self._broker.add_participant(participant.record)
+            async with participant.lifecycle_lock:
+                if not self._registry.is_member(participant):
+                    continue  # another request has removed it meanwhile
+                raise_failure(self._registry, participant)
+                changes = {
+                    "broadcast": broadcast,
+                    "description": description,
+                    "manifest": None if observe is None else peer_settings(observe),
+                }
+                given = {key: value for key, value in changes.items() if value is not None}
+                await self._registry.save(participant, **given)
+                self._broker.add_participant(participant.record)
             await wait_until_listening(self._registry, participant)
+            await self._services.sockets.heed_directory(participant)
             return participant
         record = new_peer(
             name,
             self._clock.now(),
-            broadcast=broadcast,
+            broadcast=bool(broadcast),
             description=description,
             observe=observe,
         )
-        joined = await self._add(record)
+        joined = self._registry.join(record)
         assert isinstance(joined, Peer)
-        await self._supervision.start_peer(joined)
-        await wait_until_listening(self._registry, joined)
+        async with joined.lifecycle_lock:
+            await self._add(joined)
+            await self._supervision.start_peer(joined)
+        try:
+            await wait_until_listening(self._registry, joined)
+        except FailedError:
+            await shield_until_done(self._unregister(joined, force=True))
+            raise
         self._events.record(EventKind.PEER_REGISTERED, name)
         return joined
 
@@ -237,42 +490,16 @@ class Lifecycle:
         Raises:
             ConflictError: When it has unread mail and `force` is not given.
         """
-        participant = self._registry.peer(name)
-        await self._broker.ask(RemoveInbox(name, force=force))
-        await self._supervision.terminate(participant)
-        await self._supervision.delete(participant)
-        await self._remove(participant)
+        await self._unregister(self._registry.peer(name), force=force)
         self._events.record(EventKind.PEER_UNREGISTERED, name)
 
-    async def report_strays(self) -> None:
-        """Record containers that run although their agent is stopped; the operator decides."""
-        found = await self._services.runtime.running()
-        for agent in self._registry.agents:
-            if agent.record.desired is Desired.STOPPED and agent.name in found:
-                await self._watch_stray(agent)
-
-    async def _watch_stray(self, agent: Agent) -> None:
-        """Record a stray, and watch for its end."""
-
-        def on_end(ended: Ended) -> None:
-            agent.stray, agent.ended = False, LastEnd.of(ended)
-            self._registry.changed(agent)
-
-        agent.stray = True
-        with suppress(ConfigError):  # no spec, no watch: its manifest is invalid
-            spec = self._services.spec_of(agent)
-            agent.stray = await self._services.runtime.adopt(spec, on_end) is not None
-        if agent.stray:
-            self._events.record(EventKind.STRAY, agent.name)
-
-    def record_external_restart(self, name: str, running: Running) -> None:
-        """Record the restart of an agent's container by another program; it is not counted."""
-        if name in self._registry:
-            agent = self._registry.agent(name)
-            agent.running = running
-            agent.record_restart(running.since, "another program restarted it")
-            self._events.record(EventKind.EXTERNAL_RESTART, name, pid=running.pid)
-            self._registry.changed(agent)
+    async def _unregister(self, peer: Peer, *, force: bool) -> None:
+        async with peer.lifecycle_lock:
+            check_member(self._registry, peer)
+            await self._broker.ask(RemoveInbox(peer.name, force=force))
+            await self._supervision.terminate(peer)
+            await self._supervision.delete(peer)
+            await self._remove(peer)
 
     def set_on_exit(self, on_exit: OnExit) -> None:
         """Set what all agents' actors do with their containers when the daemon ends."""
@@ -282,18 +509,8 @@ class Lifecycle:
     async def _terminate(self, participant: Agent, on_exit: OnExit) -> None:
         participant.on_exit = on_exit
         await self._supervision.terminate(participant)
-        await self._end_stray(participant, on_exit)
+        await self.strays.end(participant, on_exit)
         self._registry.changed(participant)
-
-    async def _end_stray(self, participant: Agent, on_exit: OnExit) -> None:
-        """End a container that no actor owns: during a back-off, or a stray."""
-        runtime = self._services.runtime
-        if participant.name in await runtime.running():
-            deadline = 0.0 if on_exit is OnExit.KILL else participant.settings.stop_timeout
-            ended = await runtime.stop(participant.name, deadline=deadline)
-            participant.ended = LastEnd.of(ended) if ended is not None else participant.ended
-        participant.running = None
-        participant.stray = False
 
     async def _remove(self, participant: Participant, *, purge: bool = False) -> None:
         self._registry.leave(participant)  # first: from here on its record is not saved again
@@ -301,7 +518,7 @@ class Lifecycle:
 
     def _check_not_superseded(self, participant: Agent, desired: Desired) -> None:
         """Raise ConflictError when a newer request has changed the desired state."""
-        if participant.name not in self._registry:
+        if not self._registry.is_member(participant):
             raise ConflictError(f"{participant.name!r} was destroyed by another request meanwhile")
         if participant.record.desired is not desired:
             done = "started" if desired is Desired.STOPPED else "stopped"
@@ -321,44 +538,5 @@ def _taken(participant: Participant) -> ConflictError:
     return ConflictError(f"there is already a participant {name!r}; {way}")
 
 
-async def wait_until_running(registry: Registry, agent: Agent) -> None:
-    """Wait until an agent's container runs.
-
-    Raises:
-        ConflictError: When another request has stopped it meanwhile.
-        FailedError: When it could not be started.
-        TimedOutError: When it does not run after `START_DEADLINE` seconds.
-    """
-    await _wait_until(registry, agent, lambda: agent.running is not None, "its container runs")
-
-
-async def wait_until_listening(registry: Registry, peer: Peer) -> None:
-    """Wait until a peer's socket listens; raises like `wait_until_running`."""
-    await _wait_until(registry, peer, lambda: peer.is_listening, "its socket listens")
-
-
-async def _wait_until(
-    registry: Registry, participant: Participant, holds: Callable[[], bool], condition: str
-) -> None:
-    changed = asyncio.Event()
-    unsubscribe = registry.subscribe(lambda each: changed.set() if each is participant else None)
-    try:
-        async with asyncio.timeout(START_DEADLINE):
-            while not holds():
-                _raise_failure(participant)
-                changed.clear()
-                await changed.wait()
-    except TimeoutError:
-        raise TimedOutError(
-            f"{participant.name!r} is not up after {START_DEADLINE:g} s; not yet true: "
-            f"{condition}; 'hive-c0re status {participant.name}' shows what it waits for"
-        ) from None
-    finally:
-        unsubscribe()
-
-
-def _raise_failure(participant: Participant) -> None:
-    if participant.record.desired is Desired.STOPPED:
-        raise ConflictError(f"{participant.name!r} was stopped by another request while it started")
-    if participant.start_error is not None:
-        raise FailedError(f"{participant.name!r} could not be started: {participant.start_error}")
+def _is_wanted(agent: Agent) -> bool:
+    return agent.record.desired is Desired.RUNNING

@@ -10,7 +10,7 @@ from pathlib import Path
 from attrs import frozen
 
 from hive.config import AgentManifest, Bind, driver_settings, manifest_from_json
-from hive.machines.runtime import MachineSpec
+from hive.machines.runtime import IN_MACHINE_PROPOSED, START_SECONDS, MachineSpec
 from hive.names import MANAGER
 from hive.participants.participant import Agent
 from hive.paths import Paths
@@ -88,19 +88,41 @@ def spec_of(paths: Paths, defaults: MachineDefaults) -> SpecOf:
                 "HIVE_SOCKET": str(paths.agent_socket(agent.name)),
                 "HIVE_STATE": str(state),
                 "HIVE_STOP_TIMEOUT": str(manifest.stop_timeout),
+                **({"HIVE_PROPOSED": str(paths.proposed_dir)} if agent.name == MANAGER else {}),
             },
             working_directory=manifest.cwd or state,
             socket_dir=paths.socket_dir(agent.name),
             state_dir=state,
             log_file=paths.agent_log(agent.name),
-            binds=(*defaults.binds, *manifest.binds),
+            binds=(*defaults.binds, *_repository_binds(agent, paths), *manifest.binds),
             stop_timeout=manifest.stop_timeout,
             memory_max=manifest.memory_max,
             cpu_quota=manifest.cpu_quota,
+            tasks_max=manifest.tasks_max,
             origin=manifest.image or manifest.flake,
+            created_at=agent.record.created_at,
+            private_users=manifest.private_users,
+            network=manifest.network,
+            bridge=manifest.bridge,
+            ports=manifest.ports,
+            capabilities=manifest.capabilities,
+            devices=manifest.devices,
+            tmpfs=manifest.tmpfs,
+            ephemeral=manifest.ephemeral,
+            start_timeout=manifest.start_timeout or START_SECONDS,
+            credentials=manifest.credentials,
         )
 
     return spec
+
+
+def _repository_binds(agent: Agent, paths: Paths) -> tuple[Bind, ...]:
+    """Return the binds of what the manager proposes, and of the files of an agent's commit."""
+    binds = [Bind(paths.proposed_dir, IN_MACHINE_PROPOSED)] if agent.name == MANAGER else []
+    if agent.record.applied is not None:
+        files = paths.deployed(agent.name, agent.record.applied)
+        binds.append(Bind(files, files, read_only=True))
+    return tuple(binds)
 
 
 def _driver_environment(manifest: AgentManifest) -> dict[str, str]:

@@ -21,8 +21,13 @@ from hive.exits import Ended, facts
 from hive.machines.observer import ObservedState
 from hive.machines.runtime import Running
 from hive.names import MANAGER
+from hive.participants.end_causes import cause_of
+from hive.participants.event_budget import EventBudget
 from hive.participants.harness_connection import HarnessConnection
+from hive.participants.manifest_changes import needs_restart
 from hive.participants.turn_feed import TurnFeed
+from hive.participants.verdicts import AgentVerdict
+from hive.quantities import counted
 from hive.store import Desired, EventRecord, Kind, ParticipantOrigin, ParticipantRecord
 
 
@@ -39,7 +44,7 @@ class RebootLimit:
     within: float
 
     def __str__(self) -> str:
-        return f"more than {self.max_reboots} times within {self.within:g} s"
+        return f"more than {counted(self.max_reboots, 'time')} within {self.within:g} s"
 
 
 @define
@@ -83,12 +88,18 @@ class LastEnd:
         at: Wall time in seconds when it was detected.
         last_lines: The last lines of its output, oldest first.
         facts: The exit cause as fields, see `hive.exits.facts`.
+        cause: Why it ended, in words, see `end_causes`; None if nothing says so.
     """
 
     reason: str
     at: float
     last_lines: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(factory=dict)
+    cause: str | None = field(init=False, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        # Here, as rows of the status are made much more often than agents end.
+        object.__setattr__(self, "cause", cause_of(self.facts, self.last_lines))
 
     @classmethod
     def of(cls, ended: Ended) -> LastEnd:
@@ -182,6 +193,9 @@ class Participant:
         socket_error: Why new clients cannot connect to its socket any more; None if they can.
         harnesses: Connections that announced themselves as a harness, oldest first.
         turn_feed: Live events of its turns.
+        reported_events: Events about its login and its usage limits that may be recorded.
+        verdict: What is wrong with its turns; None if nothing is known to be.
+        lifecycle_lock: Held by the request that adds, starts, stops or removes it.
     """
 
     record: ParticipantRecord
@@ -191,6 +205,9 @@ class Participant:
     socket_error: str | None = None
     harnesses: list[HarnessConnection] = field(factory=list)
     turn_feed: TurnFeed = field(factory=TurnFeed)
+    reported_events: EventBudget = field(factory=EventBudget)
+    verdict: AgentVerdict | None = None
+    lifecycle_lock: asyncio.Lock = field(factory=asyncio.Lock)
 
     @property
     def name(self) -> str:
@@ -200,8 +217,17 @@ class Participant:
     @property
     def reporter(self) -> HarnessConnection | None:
         """The connected harness that reported last, None while its activity is unknown."""
+        if not self.harnesses:
+            return None
         reported = [each for each in self.harnesses if each.activity is not None]
+        if len(reported) == 1:  # nearly always
+            return reported[0]
         return max(reported, key=lambda each: each.reported_at, default=None)
+
+    @property
+    def harness_version(self) -> str | None:
+        """The version of hyperhive of the harness that connected last; None if it is unknown."""
+        return self.harnesses[-1].version if self.harnesses else None
 
     def change(self, **changes: Any) -> None:
         """Change columns of the record in memory, and the fields derived from them."""
@@ -215,11 +241,13 @@ class Peer(Participant):
     Attributes:
         observed_state: Its container's state as systemd reports it; None if unknown or unobserved.
         observed_subject: The unit or machine that this state is of.
+        observe_error: Why its state could not be read the last time; None if it was.
         observe: The unit or machine to observe, from the record.
     """
 
     observed_state: ObservedState | None = None
     observed_subject: str | None = None
+    observe_error: str | None = None
     observe: str | None = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -240,12 +268,19 @@ class Agent(Participant):
         running: The machine as the runtime reported it; None while none runs.
         ended: The exit of the last one.
         on_exit: What its actor does with the machine when it ends.
-        stray: Whether its container runs although the desired state is stopped.
+        stray: Whether its container runs although it should not, and no actor owns it.
         reboots: Recent reboots of its container.
-        lifecycle_lock: Held by the request that starts or stops it.
+        queued_for: Why its start waits; None while it does not.
+        awaits_slot: Whether it waits only for the starts of other agents.
+        start_requested: Whether its next start was requested; that of a restart was not.
+        restart_is_due: Whether its next start is an automatic restart, which is counted.
         restart_notice: The restart to report to its next harness; None if there is none.
         settings: The manifest of the record, decoded; an empty one if that is invalid. The start
             of the agent reports the error; its stop does not depend on the manifest.
+        awaits_restart: Whether the manifest differs from the one that its container was last
+            started with, in keys that need a restart.
+        attached_since: Wall time since which an operator is attached to its conversation; None
+            while nobody is.
     """
 
     running: Running | None = None
@@ -253,18 +288,47 @@ class Agent(Participant):
     on_exit: OnExit = OnExit.KEEP
     stray: bool = False
     reboots: Reboots = field(factory=Reboots)
-    lifecycle_lock: asyncio.Lock = field(factory=asyncio.Lock)
+    queued_for: str | None = None
+    awaits_slot: bool = False
+    start_requested: bool = False
+    restart_is_due: bool = False
     restart_notice: RestartNotice | None = None
+    attached_since: float | None = None
     settings: AgentManifest = field(init=False)
+    awaits_restart: bool = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.settings = _settings_of(self.record.manifest)
+        self._derive()
 
     def change(self, **changes: Any) -> None:
         """Change columns of the record in memory, and the fields derived from them."""
         super().change(**changes)
-        if "manifest" in changes:
-            self.settings = _settings_of(self.record.manifest)
+        if not changes.keys().isdisjoint({"manifest", "started"}):
+            self._derive()
+
+    def _derive(self) -> None:
+        self.settings = settings_of_json(self.record.manifest)
+        self.awaits_restart = _awaits_restart(self.record)
+
+    @property
+    def is_to_run(self) -> bool:
+        """Whether its container is to run: it is neither stopped nor parked."""
+        return self.record.desired is Desired.RUNNING and self.record.failed is None
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether it was frozen by `estop`."""
+        return self.record.frozen_at is not None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether its container runs and an actor owns it."""
+        return self.running is not None and not self.stray
+
+    @property
+    def needs_update(self) -> bool:
+        """Whether its container runs with another manifest than the present one."""
+        return self.running is not None and self.awaits_restart
 
     def record_restart(self, at: float, reason: str) -> None:
         """Set the notice for its next harness, unless one for a later restart is already set."""
@@ -272,11 +336,19 @@ class Agent(Participant):
             self.restart_notice = RestartNotice(at, reason)
 
 
-def _settings_of(manifest: str) -> AgentManifest:
+def settings_of_json(manifest: str | None) -> AgentManifest:
+    """Return a manifest of a record; an empty one if it is missing or invalid."""
     try:
-        return manifest_from_json(manifest)
+        return manifest_from_json(manifest or "{}")
     except ConfigError:
         return AgentManifest()
+
+
+def _awaits_restart(record: ParticipantRecord) -> bool:
+    try:
+        return needs_restart(record.started, record.manifest)
+    except ValueError:  # a damaged manifest, which the next start reports
+        return True
 
 
 def _observe_of(manifest: str | None) -> str | None:
@@ -301,12 +373,19 @@ def new_agent(
         name=name,
         kind=Kind.MANAGER if name == MANAGER else Kind.AGENT,
         desired=Desired.RUNNING if manifest.autostart else Desired.STOPPED,
-        manifest=manifest_to_json(manifest),
         origin=origin,
-        broadcast=True,
-        description=manifest.description,
         created_at=now,
+        **manifest_columns(manifest),
     )
+
+
+def manifest_columns(manifest: AgentManifest) -> dict[str, Any]:
+    """Return the columns of an agent's record that its manifest determines."""
+    return {
+        "manifest": manifest_to_json(manifest),
+        "description": manifest.description,
+        "broadcast": manifest.broadcast,
+    }
 
 
 def new_peer(

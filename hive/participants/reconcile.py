@@ -6,13 +6,18 @@ and the participants that were created by command. A line missing in the file re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import attrs
 
-from hive.config import AgentManifest, HiveConfig, PeerConfig, manifest_to_json
-from hive.errors import ConfigError
-from hive.participants.participant import new_agent, new_peer, peer_settings
+from hive.config import AgentManifest, HiveConfig, PeerConfig
+from hive.names import MANAGER
+from hive.participants.participant import (
+    manifest_columns,
+    new_agent,
+    new_peer,
+    peer_settings,
+)
 from hive.store import Kind, ParticipantOrigin, ParticipantRecord
 
 Records = Mapping[str, ParticipantRecord]
@@ -21,17 +26,26 @@ Records = Mapping[str, ParticipantRecord]
 def reconcile(
     config: HiveConfig, stored: Records, now: float
 ) -> tuple[list[ParticipantRecord], list[str]]:
-    """Return the records of all participants, and sentences about those not in the file.
+    """Return the records of all participants, and sentences about what differs from the file.
 
-    Raises:
-        ConfigError: When a name changed from agent to peer or back.
+    An entry that contradicts the store, as when a name changed from agent to peer, is left out, and
+    a sentence says so: one wrong entry must not keep the whole hive down.
     """
     records = dict(stored)
     for name, manifest in config.all_agents().items():
-        records[name] = _agent(name, manifest, stored.get(name), now)
+        known = stored.get(name)
+        if known is None or _is_ours(known):
+            records[name] = _agent(name, manifest, known, now)
     for name, peer in config.peers.items():
-        records[name] = _peer(name, peer, stored.get(name), now)
-    return list(records.values()), _orphans(config, stored)
+        known = stored.get(name)
+        if known is None or known.kind is Kind.PEER:
+            records[name] = _peer(name, peer, known, now)
+    return list(records.values()), [*conflicts_of(config, stored), *_orphans(config, stored)]
+
+
+def _is_ours(known: ParticipantRecord) -> bool:
+    """Whether hive.toml may describe an agent: no peer, and none that a repository describes."""
+    return known.kind is not Kind.PEER and known.origin is not ParticipantOrigin.REPOSITORY
 
 
 def _agent(
@@ -39,17 +53,7 @@ def _agent(
 ) -> ParticipantRecord:
     if known is None:
         return new_agent(name, manifest, now, origin=ParticipantOrigin.CONFIG)
-    if known.kind is Kind.PEER:
-        raise ConfigError(
-            f"hive.toml has an agent {name!r}, but a peer of that name is registered; "
-            f"unregister it first with 'hive-c0re unregister-peer {name}'"
-        )
-    return attrs.evolve(
-        known,
-        manifest=manifest_to_json(manifest),
-        origin=ParticipantOrigin.CONFIG,
-        description=manifest.description,
-    )
+    return attrs.evolve(known, origin=ParticipantOrigin.CONFIG, **manifest_columns(manifest))
 
 
 def _peer(
@@ -64,11 +68,6 @@ def _peer(
             observe=config.observe,
             origin=ParticipantOrigin.CONFIG,
         )
-    if known.kind is not Kind.PEER:
-        raise ConfigError(
-            f"hive.toml has a peer {name!r}, but an agent of that name exists; "
-            f"remove it first with 'hive-c0re destroy {name}'"
-        )
     return attrs.evolve(
         known,
         broadcast=config.broadcast,
@@ -76,6 +75,41 @@ def _peer(
         manifest=peer_settings(config.observe),
         origin=ParticipantOrigin.CONFIG,
     )
+
+
+def conflicts_of(config: HiveConfig, records: Records) -> Iterator[str]:
+    """Yield why entries of the file contradict the hive, one sentence each."""
+    for name in (*config.all_agents(), *config.peers):
+        known = records.get(name)
+        sentence = None if known is None else conflict_of(config, known)
+        if sentence is not None:
+            yield sentence
+
+
+def conflict_of(config: HiveConfig, record: ParticipantRecord) -> str | None:
+    """Return why the file contradicts a participant, and the ways out; None if it does not."""
+    name, is_peer = record.name, record.kind is Kind.PEER
+    if is_peer and name in config.agents:
+        return (
+            f"{name!r} is an agent in hive.toml and a peer of this hive; 'hive-c0re adopt {name} "
+            f"--yes' makes it an agent, its mail stays; or make its table [peers.{name}], then "
+            "'hive-c0re reload'"
+        )
+    if not is_peer and name in config.peers:
+        return (
+            f"{name!r} is a peer in hive.toml and an agent of this hive; 'hive-c0re release "
+            f"{name}' makes it a peer, its mail stays; or make its table [agents.{name}], then "
+            "'hive-c0re reload'"
+        )
+    has_table = name in config.agents or (name == MANAGER and config.manager is not None)
+    if has_table and record.origin is ParticipantOrigin.REPOSITORY:
+        table = "manager" if name == MANAGER else f"agents.{name}"
+        return (
+            f"{name!r} has a table in hive.toml, and its configuration comes from its applied "
+            f"repository, which counts; an agent has one of the two: take [{table}] out, then "
+            "'hive-c0re reload'"
+        )
+    return None
 
 
 def _orphans(config: HiveConfig, stored: Records) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Never, Protocol
 
 from actors import (
@@ -16,11 +18,12 @@ from actors import (
     SupervisorRef,
 )
 from hive.config import RestartPolicy
+from hive.errors import HiveError
 from hive.machines.runtime import KILL_SECONDS
 from hive.participants.actor import PeerActor
 from hive.participants.agent_actor import AgentActor, AgentServices, MachineEnded
 from hive.participants.participant import Agent, Participant, Peer, RebootLimit
-from hive.store import Desired
+from hive.participants.start_checks import is_hopeless
 
 KILL_MARGIN = KILL_SECONDS + 5.0
 """Seconds added to the stop timeout of an agent's actor, for the kill and its confirmation."""
@@ -46,7 +49,12 @@ def backoff_of(policy: RestartPolicy) -> Backoff:
 
 def restart_delays(participant: Agent, default: RestartPolicy) -> tuple[float, ...]:
     """Return the delay in seconds before each restart that an agent is allowed, without jitter."""
-    policy = participant.settings.restart or default
+    return _delays(participant.settings.restart or default)
+
+
+@lru_cache(maxsize=64)
+def _delays(policy: RestartPolicy) -> tuple[float, ...]:
+    """Return the delays under a policy; cached, since many agents share one."""
     return backoff_of(policy).schedule(policy.max_restarts)
 
 
@@ -68,6 +76,7 @@ def agent_child(
         shutdown=manifest.stop_timeout + KILL_MARGIN,
         backoff=backoff_of(policy),
         budget=RestartLimit(max_restarts=policy.max_restarts, within=policy.within),
+        prevent_restart=is_hopeless,
     )
 
 
@@ -110,13 +119,20 @@ class Supervision:
         self._supervisors = supervisors
         self._services = services
         self._policy = policy
+        self._refusal: Callable[[], HiveError] | None = None
+
+    def refuse_starts(self, refusal: Callable[[], HiveError]) -> None:
+        """Start no agent from now on, but raise this error: the daemon ends."""
+        self._refusal = refusal
+
+    def set_policy(self, policy: RestartPolicy) -> None:
+        """Change the default policy: an agent has it from its next requested start on."""
+        self._policy = policy
 
     def agent_children(self) -> tuple[ChildSpec[MachineEnded], ...]:
-        """Return the child specs of all agents whose desired state is running."""
+        """Return the child specs of all agents that are to run and are not parked."""
         return tuple(
-            self._agent_child(agent)
-            for agent in self._services.registry.agents
-            if agent.record.desired is Desired.RUNNING
+            self._agent_child(agent) for agent in self._services.registry.agents if agent.is_to_run
         )
 
     def peer_children(self) -> tuple[ChildSpec[Never], ...]:
@@ -142,6 +158,7 @@ class Supervision:
 
     async def start_agent(self, agent: Agent) -> None:
         """Add the child of a new agent; returns before it runs."""
+        self._require_starts()
         await self._supervisors.agents.start_child(self._agent_child(agent), wait=False)
 
     async def start_peer(self, peer: Peer) -> None:
@@ -151,9 +168,13 @@ class Supervision:
 
     async def ensure_started(self, agent: Agent) -> None:
         """Start an agent's child whatever its state, with a full restart budget."""
+        self._require_starts()
         agents, info = self._supervisors.agents, await self.info(agent)
         agent.start_error = None
+        agent.restart_is_due = False
         agent.reboots.clear()
+        if agent.record.failed is not None:
+            self._services.registry.save_soon(agent, failed=None)
         match info.state if info else None:
             case None:
                 await self.start_agent(agent)
@@ -161,12 +182,25 @@ class Supervision:
                 await agents.replace_child(self._agent_child(agent))
                 await agents.restart_child(agent.name)
             case ChildState.PARKED:
+                await agents.replace_child(self._agent_child(agent))
                 await agents.revive_child(agent.name)
             case ChildState.BACKOFF:
                 await agents.terminate_child(agent.name)
+                await agents.replace_child(self._agent_child(agent))
                 await agents.restart_child(agent.name)
             case _:
                 pass
+
+    async def retry_now(self, agent: Agent) -> None:
+        """Carry out the restart of an agent that is in its back-off now; its budget stays."""
+        self._require_starts()
+        agents = self._supervisors.agents
+        await agents.terminate_child(agent.name)
+        await agents.restart_child(agent.name)
+
+    def _require_starts(self) -> None:
+        if self._refusal is not None:
+            raise self._refusal()
 
     async def terminate(self, participant: Participant) -> None:
         """End a participant's actor; its child spec stays. Does nothing without a child."""

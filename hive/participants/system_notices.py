@@ -1,4 +1,7 @@
-"""System notices: mail from the daemon about what a person or the manager has to act on."""
+"""System notices: mail from the daemon about what a person or the manager has to act on.
+
+A newer notice about the same agent replaces the unread one; see `hive.broker.notices`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hive.broker.service import BrokerService
+from hive.broker.values import Notify
 from hive.broker.values import event as event_post
 from hive.event_log import EventKind
 from hive.names import MANAGER, OPERATOR
@@ -55,5 +59,6 @@ class SystemNotices:
             if not sent.cancelled() and (error := sent.exception()) is not None:
                 logger.warning("no system notice to %s: %s %s: %s", to, event.value, detail, error)
 
-        sent = self._broker.ask(event_post(to, event.value, detail))
+        post = event_post(to, event.value, detail, about=str(detail["agent"]))
+        sent = self._broker.ask(Notify(post))
         sent.add_done_callback(log_failure)

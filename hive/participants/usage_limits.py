@@ -18,6 +18,9 @@ from hive.store.usage import Limit
 SPREAD = 60.0
 """Seconds over which the participants that share an account begin again."""
 
+ACCOUNTS_MAX = 16
+"""Most accounts whose limits one participant can have reported."""
+
 
 def spread(name: str, reset: float) -> float:
     """Return the seconds after a reset at which a participant may begin its next turn.
@@ -57,9 +60,17 @@ class UsageLimits:
         return [each for _, each in sorted(self._limits.items()) if each.until + SPREAD > now]
 
     async def add(self, limit: Limit) -> None:
-        """Store a limit in place of an earlier one of the same account."""
-        await self._store.write(usage.save_limit(limit, ended=self._clock.now() - SPREAD))
+        """Store a limit in place of an earlier one of the same account.
+
+        Of the limits that one participant has reported, the newest `ACCOUNTS_MAX` stay.
+        """
+        ended = self._clock.now() - SPREAD
+        await self._store.write(usage.save_limit(limit, ended=ended, most=ACCOUNTS_MAX))
         self._limits[limit.account] = limit
+        own = [each for each in self._limits.values() if each.reported_by == limit.reported_by]
+        own.sort(key=lambda each: (-each.since, each.account))
+        for surplus in own[ACCOUNTS_MAX:]:
+            del self._limits[surplus.account]
 
     async def lift(self, account: str) -> Limit:
         """Remove the limit of an account.

@@ -52,6 +52,8 @@ class ActorEvents:
                 _log_fault(event)
             case ChildRestarting(ref=ref, delay=delay, attempt=attempt):
                 self._record(ref, EventKind.RESTARTING, in_seconds=round(delay, 3), attempt=attempt)
+                if isinstance(agent := self._participant(ref), Agent):
+                    agent.restart_is_due = True
             case ChildParked(ref=ref, reason=reason):
                 self._record_parked(ref, self._parking_reason(ref, reason))
             case MessageDropped() | TaskStuck() | SlowHandler() | Escalated():
@@ -65,8 +67,9 @@ class ActorEvents:
 
     def _record_parked(self, ref: Ref[Any], detail: dict[str, Any]) -> None:
         self._record(ref, EventKind.FAILED, **detail)
-        if isinstance(self._participant(ref), Agent):
-            self._notices.failed(_name(ref), detail)
+        if isinstance(agent := self._participant(ref), Agent):
+            self._registry.save_soon(agent, failed=detail["reason"])
+            self._notices.failed(agent.name, detail)
 
     def _record(self, ref: Ref[Any], kind: EventKind, **detail: Any) -> None:
         self._events.record(kind, _name(ref), **detail)

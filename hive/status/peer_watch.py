@@ -54,6 +54,7 @@ class PeerWatch:
         if not isinstance(participant, Peer) or participant.observe == participant.observed_subject:
             return
         participant.observed_subject, participant.observed_state = participant.observe, None
+        participant.observe_error = None
         self._refresh_requested.set()
         if not self._tasks:
             observer = self._make_observer()
@@ -78,11 +79,14 @@ class PeerWatch:
                     await self._refresh_requested.wait()
 
     async def _refresh(self, observer: Observer, peer: Peer, subject: str) -> None:
+        state, why = None, None
         try:
             state = await observer.state_of(subject)
         except FailedError as error:
-            logger.warning("%s cannot be observed: %s", peer.name, error)
-            state = None
+            why = str(error)
+            if why != peer.observe_error:  # on a machine without systemd each attempt fails alike
+                logger.warning("%s cannot be observed: %s", peer.name, why)
+        peer.observe_error = why
         if state != peer.observed_state:
             peer.observed_state = state
             self._registry.changed(peer)

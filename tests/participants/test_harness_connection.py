@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hive.participants.harness_connection import HarnessConnection, OrderQueue
 from hive.participants.participant import Agent
@@ -70,17 +74,32 @@ def test_a_turn_feed_is_bounded_in_number_and_in_size() -> None:
     feed = TurnFeed()
     for number in range(MAX_EVENTS + 5):
         feed.add(event(str(number)))
-    kept = [each.text for each in feed.newest(MAX_EVENTS + 5)]
-    assert (len(kept), kept[0]) == (MAX_EVENTS, "5")
+    kept = feed.after(0)
+    assert (len(kept.events), kept.events[0].text, kept.skipped) == (MAX_EVENTS, "5", 5)
     feed.add(event("x" * (MAX_CHARACTERS - 10)))
-    assert sum(len(each.text) for each in feed.newest(MAX_EVENTS)) <= MAX_CHARACTERS
-    assert feed.newest(0) == []
-    assert [each.text[:1] for each in feed.newest(1)] == ["x"]
+    assert sum(len(each.text) for each in feed.after(0).events) <= MAX_CHARACTERS
+    assert feed.after(feed.before_newest(0)).events == []
+    assert [each.text[:1] for each in feed.after(feed.before_newest(1)).events] == ["x"]
+
+
+@given(st.lists(st.one_of(st.just("read"), st.integers(0, MAX_CHARACTERS + 1)), max_size=50))
+def test_a_watcher_gets_each_event_once_or_learns_that_it_was_skipped(script: list[Any]) -> None:
+    feed, position, added = TurnFeed(), 0, 0
+    for step in script:
+        if step != "read":
+            feed.add(event(f"{added}:".ljust(step, "x")))
+            added += 1
+            continue
+        events, skipped, after = feed.after(position)
+        numbers = [int(each.text.partition(":")[0]) for each in events]
+        assert numbers == [*range(position + skipped, added)]
+        position = after
+        assert position == added
 
 
 def test_a_watcher_is_called_until_it_unsubscribes() -> None:
     feed, seen = TurnFeed(), []
-    stop = feed.watch(lambda each: seen.append(each.text))
+    stop = feed.watch(lambda: seen.append(feed.after(feed.position - 1).events[0].text))
     feed.add(event("one"))
     stop()
     feed.add(event("two"))

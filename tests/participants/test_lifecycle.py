@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from collections.abc import AsyncIterator
 from signal import SIGTERM
@@ -16,13 +17,16 @@ from hive.errors import (
     BadRequestError,
     ConflictError,
     FailedError,
+    HiveError,
     NotAllowedError,
     TimedOutError,
     UnknownNameError,
 )
 from hive.exits import Exited, Signaled
+from hive.gateway.sockets import ParticipantSockets
+from hive.machines.runtime import RemainsError
 from hive.store import Desired
-from tests.support.hives import CALM, EXEC, TEMPORARY, TRANSIENT, Site, connected, swarm
+from tests.support.hives import CALM, EXEC, TEMPORARY, TRANSIENT, Site, connected, swarm, until
 from tests.support.runtimes import ScriptedRuntime
 
 pytestmark = pytest.mark.sim
@@ -62,6 +66,28 @@ async def parked(hive: Hive, runtime: ScriptedRuntime) -> None:
         await hive.until_state("alice", "running", within=1000)
     runtime.end("alice", Exited(1), "the moon was full")
     await hive.until_state("alice", "failed")
+
+
+@pytest.mark.parametrize(
+    ("verb", "force", "says"),
+    [
+        ("stop", False, "it was asked to end, and is killed after 10 s"),
+        ("kill", True, "it is killed"),
+    ],
+)
+async def test_the_reason_during_a_stop_is_that_of_the_stop(
+    hive: Hive, runtime: ScriptedRuntime, verb: str, force: bool, says: str
+) -> None:
+    await in_back_off(hive, runtime)
+    await hive.until_state("alice", "running", within=1000)
+    release = runtime.hold(verb, "alice")
+    stopping = asyncio.ensure_future(hive.parts.lifecycle.stop("alice", force=force))
+    await settle()
+    row = await hive.status("alice")
+    assert (row.state, row.reason) == ("stopping", says)
+    assert row.last_end is not None, "the end before is still shown, as such"
+    release.set()
+    await stopping
 
 
 # The desired state comes first
@@ -445,9 +471,77 @@ async def test_the_manager_is_not_destroyed_under_any_of_its_names(
 ) -> None:
     async with site.simulated(runtime, swarm("alice", manager=True)) as hive:
         await hive.until_state("hm1nd", "running")
-        with pytest.raises(NotAllowedError, match="cannot be destroyed"):
+        with pytest.raises(
+            NotAllowedError,
+            match=r"take \[manager\] out of the file",
+        ):
             await hive.parts.lifecycle.destroy(name, purge=True)
         assert await state(hive, "hm1nd") == "running"
+
+
+@pytest.mark.parametrize("broken", ["runtime", "sockets"])
+async def test_a_purge_that_leaves_files_removes_all_else_and_can_be_finished(
+    hive: Hive, runtime: ScriptedRuntime, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    lifecycle = hive.parts.lifecycle
+    await hive.send("alice", "unread")
+
+    async def refuse(self: object, name: str, **_: object) -> None:
+        raise RemainsError(f"/the/directory/of/{name} is not removed: it is busy")
+
+    owner = ScriptedRuntime if broken == "runtime" else ParticipantSockets
+    with monkeypatch.context() as patched:
+        patched.setattr(owner, "destroy" if broken == "runtime" else "purge", refuse)
+        said = "destroyed, but .*/the/directory/of/alice is not .*: it is busy; .*destroy --purge a"
+        with pytest.raises(FailedError, match=said):
+            await lifecycle.destroy("alice", purge=True)
+    assert "alice" not in hive.parts.registry
+    with pytest.raises(UnknownNameError):
+        await hive.inbox("alice")
+    hive.paths.socket_dir("alice").mkdir(exist_ok=True)
+    await lifecycle.check_destroy("alice", purge=True)
+    await lifecycle.destroy("alice", purge=True)
+    assert runtime.verbs("alice")[-1] == "purge"
+    assert not hive.paths.socket_dir("alice").exists()
+    for destroy in (lifecycle.check_destroy, lifecycle.destroy):
+        with pytest.raises(UnknownNameError):
+            await destroy("alice", purge=True)
+
+
+async def test_a_purge_removes_what_a_destroy_without_it_has_left(hive: Hive) -> None:
+    lifecycle = hive.parts.lifecycle
+    await hive.send("alice", "keep me")
+    hive.paths.agent_state("alice").mkdir(parents=True)  # as a runtime does before a start
+    await lifecycle.destroy("alice", purge=False)
+    with pytest.raises(UnknownNameError):
+        await lifecycle.check_destroy("alice", purge=False)
+    await lifecycle.destroy("alice", purge=True)
+    assert not hive.paths.socket_dir("alice").exists()
+    await lifecycle.spawn("alice", EXEC)
+    assert not await hive.inbox("alice")
+
+
+@pytest.mark.parametrize("name", ["../bob", "hm1nd", "damocles"])
+async def test_a_purge_takes_only_names_of_agents(hive: Hive, name: str) -> None:
+    with pytest.raises(HiveError):
+        await hive.parts.lifecycle.destroy(name, purge=True)
+    assert hive.paths.socket_dir("bob").exists()
+    assert hive.paths.socket_dir("damocles").exists()
+
+
+async def test_a_destroy_of_an_agent_that_is_just_spawned_leaves_nothing(
+    hive: Hive, runtime: ScriptedRuntime
+) -> None:
+    lifecycle = hive.parts.lifecycle
+    spawning = asyncio.ensure_future(lifecycle.spawn("carol", EXEC))
+    await until(lambda: "carol" in hive.parts.registry)
+    destroying = asyncio.ensure_future(lifecycle.destroy("carol", purge=False))
+    with pytest.raises(ConflictError, match="by another request"):
+        await spawning
+    await destroying
+    await settle()
+    assert "carol" not in runtime.machines
+    assert not hive.paths.agent_socket("carol").exists()
 
 
 # Strays
@@ -517,6 +611,42 @@ async def test_registering_a_peer_again_changes_its_settings_and_nothing_else(hi
         await lifecycle.register_peer("hm1nd")
 
 
+async def test_registering_a_peer_again_keeps_what_is_not_given(hive: Hive) -> None:
+    lifecycle = hive.parts.lifecycle
+    await lifecycle.register_peer("box-b", broadcast=True, description="the box")
+    record = (await lifecycle.register_peer("box-b")).record
+    assert (record.broadcast, record.description) == (True, "the box")
+    record = (await lifecycle.register_peer("box-b", broadcast=False)).record
+    assert (record.broadcast, record.description) == (False, "the box")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a directory to any group")
+async def test_registering_a_peer_again_repairs_the_group_of_its_socket(hive: Hive) -> None:
+    socket = hive.paths.agent_socket("damocles")
+    assert socket.stat().st_gid == os.getegid()
+    os.chown(socket.parent, -1, 1000)  # the line for systemd-tmpfiles came after the daemon
+    socket.parent.chmod(0o2750)
+    await hive.register_peer("damocles")
+    assert socket.stat().st_gid == 1000
+
+
+@pytest.mark.parametrize("purge", [False, True])
+async def test_a_destroyed_agent_leaves_no_directory_of_its_socket(hive: Hive, purge: bool) -> None:
+    directory = hive.paths.socket_dir("alice")
+    assert directory.is_dir()
+    await hive.parts.lifecycle.destroy("alice", purge=purge)
+    assert not directory.exists()
+    await hive.parts.lifecycle.spawn("alice", EXEC)
+    assert hive.paths.agent_socket("alice").is_socket()
+
+
+async def test_files_in_the_directory_of_a_socket_stay_without_purge(hive: Hive) -> None:
+    mine = hive.paths.socket_dir("alice") / "mine"
+    mine.write_text("x")
+    await hive.parts.lifecycle.destroy("alice", purge=False)
+    assert mine.exists()
+
+
 async def test_a_peer_whose_socket_cannot_be_bound_says_so_each_time(
     site: Site, hive: Hive
 ) -> None:
@@ -529,6 +659,39 @@ async def test_a_peer_whose_socket_cannot_be_bound_says_so_each_time(
     await advance(60)
     await hive.register_peer("box-b")
     assert hive.paths.agent_socket("box-b").is_socket()
+
+
+async def test_a_peer_that_is_removed_while_it_is_registered_is_said_at_once(
+    hive: Hive,
+) -> None:
+    lifecycle, loop = hive.parts.lifecycle, asyncio.get_running_loop()
+    begun = loop.time()
+    registering = asyncio.ensure_future(lifecycle.register_peer("box-b"))
+    await asyncio.sleep(0)
+    removing = asyncio.ensure_future(lifecycle.unregister_peer("box-b"))
+    with pytest.raises(ConflictError, match="'box-b' was removed by another request meanwhile"):
+        await registering
+    await removing
+    await settle()
+    assert loop.time() - begun < 1
+    assert "box-b" not in hive.parts.registry
+    assert not hive.paths.agent_socket("box-b").exists()
+
+
+async def test_a_peer_that_is_registered_while_it_is_removed_takes_part_again(hive: Hive) -> None:
+    lifecycle = hive.parts.lifecycle
+    removing = asyncio.ensure_future(lifecycle.unregister_peer("damocles"))
+    await asyncio.sleep(0)
+    again = asyncio.ensure_future(lifecycle.unregister_peer("damocles"))
+    registering = asyncio.ensure_future(lifecycle.register_peer("damocles", broadcast=True))
+    await removing
+    with pytest.raises(ConflictError, match="removed by another request"):
+        await again
+    peer = await registering
+    assert hive.parts.registry.get("damocles") is peer
+    async with connected(hive.paths.agent_socket("damocles")) as line:
+        await line.ok("send", to="damocles", body="still an inbox")
+        assert (await line.ok("recv"))["messages"]
 
 
 async def test_a_peer_with_unread_mail_is_unregistered_only_by_force(hive: Hive) -> None:

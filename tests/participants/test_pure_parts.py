@@ -21,7 +21,6 @@ from hive.config import (
     manifest_from_json,
 )
 from hive.config.model import RestartType
-from hive.errors import ConfigError
 from hive.machines.runtime import KILL_SECONDS, Running
 from hive.machines.systemd.transitions import KILL_PLAN, stop_plan
 from hive.participants.actor import PeerActor
@@ -110,15 +109,21 @@ def test_a_participant_missing_in_the_file_stays() -> None:
 @pytest.mark.parametrize(
     ("config", "stored", "way_out"),
     [
-        (HiveConfig(agents={"x": RUN}), new_peer("x", 1.0), "unregister-peer x"),
-        (HiveConfig(peers={"x": PeerConfig()}), agent("x"), "destroy x"),
+        (HiveConfig(agents={"x": RUN}), new_peer("x", 1.0), "adopt x"),
+        (HiveConfig(peers={"x": PeerConfig()}), agent("x"), "release x"),
+        (
+            HiveConfig(agents={"x": RUN}),
+            agent("x", origin=ParticipantOrigin.REPOSITORY),
+            "applied repository",
+        ),
     ],
 )
-def test_a_change_of_kind_is_refused(
+def test_an_entry_that_contradicts_the_store_is_left_out_and_told(
     config: HiveConfig, stored: ParticipantRecord, way_out: str
 ) -> None:
-    with pytest.raises(ConfigError, match=way_out):
-        reconcile(config, records(stored), NOW)
+    made, (sentence,) = reconcile(config, records(stored), NOW)
+    assert records(*made) == records(stored)
+    assert way_out in sentence
 
 
 # state_of

@@ -20,6 +20,11 @@ from tests.broker.faults import Faults
 pytestmark = pytest.mark.sim
 
 
+@pytest.fixture(autouse=True)
+def documented_events() -> None:
+    """Let any event be recorded: those of these tests are made up."""
+
+
 @pytest.fixture
 async def store(tmp_path: Path) -> AsyncIterator[Store]:
     clock = LoopClock(asyncio.get_running_loop())
@@ -146,3 +151,21 @@ async def test_an_event_of_a_failed_commit_is_not_written_later(
     found = await troubled.recent(10)
     assert [row.event for row in found] == ["store_failed", "store_recovered", "dead_letter"]
     assert found[-1].detail == {"id": 8}
+
+
+async def test_a_subscriber_that_fails_silences_no_other(
+    log: EventLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    received: list[EventRow] = []
+
+    def broken(row: EventRow) -> None:
+        raise OSError(5, "Input/output error")
+
+    log.subscribe(broken)
+    log.subscribe(received.append)
+    for name in ("alice", "bob"):
+        log.record(EventKind.STARTED, name)
+        await settle()
+    assert [row.name for row in received] == ["alice", "bob"]
+    failures = [each for each in caplog.records if "a subscriber of the event log" in each.message]
+    assert len(failures) == 1

@@ -106,14 +106,24 @@ async def test_without_a_signal_the_state_is_polled(
 
 
 async def test_a_state_that_cannot_be_read_is_unknown(
-    registry: Registry, observer: ScriptedObserver, peer_watch: PeerWatch
+    registry: Registry,
+    observer: ScriptedObserver,
+    peer_watch: PeerWatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     peer = joined(registry)
     await settle()
-    observer.state = None
+    known, observer.state = observer.state, None
     observer.hint("")
     await settle()
     assert peer.observed_state is None
+    await asyncio.sleep(3.5 * REFRESH_INTERVAL)
+    assert caplog.messages == ["damocles cannot be observed: systemd does not answer"], "once"
+    observer.state = known
+    await asyncio.sleep(REFRESH_INTERVAL)
+    observer.state = None
+    await asyncio.sleep(REFRESH_INTERVAL)
+    assert len(caplog.messages) == 2, "and again after it was known"
 
 
 @pytest.mark.parametrize(
@@ -146,8 +156,18 @@ async def test_the_status_row_of_a_peer_has_its_observed_state(
         await settle()
         row = await hive.status("damocles")
         assert (row.observed, row.source, row.restarts) == (str(observer.state), "systemd", 0)
-        assert (row.state, row.running) == ("away", False), "its presence comes from its socket"
-        await hive.parts.lifecycle.register_peer("damocles")
+        assert (row.state, row.running) == ("away", True), "its presence comes from its socket"
+        known, observer.state = observer.state, None
+        observer.hint("")
+        await settle()
+        row = await hive.status("damocles")
+        assert (row.observed, row.source) == (f"the state of {UNIT} is unknown", "socket")
+        observer.state = known
+        observer.hint("")
+        await hive.parts.lifecycle.register_peer("damocles", description="my day job")
+        await settle()
+        assert (await hive.status("damocles")).source == "systemd", "what is not given stays"
+        await hive.parts.lifecycle.register_peer("damocles", observe="")
         await settle()
         row = await hive.status("damocles")
         assert (row.observed, row.source) == (None, "socket")
