@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from random import Random
 from types import TracebackType
@@ -16,23 +16,41 @@ from typing import Self
 import attrs
 
 from actors import RootFailed, StartError, StartFailed, SupervisorRef
-from hive.broker.local_session import OperatorMail
+from hive.broker.local_session import LocalSession
+from hive.broker.values import MarkRead
 from hive.cancellation import shield_until_done
 from hive.client.agent import ManagerClient
-from hive.clock import Clock, SystemClock
+from hive.clock import Clock, SystemClock, host_timezone
 from hive.config import AgentManifest, HiveConfig, PeerConfig
+from hive.config.existence import LocalLookup, why_no_export
+from hive.config.participant_names import require_valid_names
+from hive.daemon.dependencies import Dependencies
+from hive.daemon.reloading import ReadConfig
 from hive.daemon.runtimes import machine_defaults_of, runtime_of
-from hive.daemon.wiring import ROOT, Dependencies, Wiring
-from hive.errors import BadRequestError, ConflictError, FailedError, HiveError, TimedOutError
-from hive.event_log import EventKind
+from hive.daemon.wiring import CHANGES, ROOT, Wiring
+from hive.disk_space import disks_of
+from hive.errors import (
+    BadRequestError,
+    ConflictError,
+    FailedError,
+    HiveError,
+    TimedOutError,
+    UnansweredError,
+)
+from hive.event_log import EventKind, Listener
+from hive.flakes.nix_runner import find_nix
+from hive.git.runner import Git, find_git
 from hive.locks import DaemonLock
 from hive.machines.function import AgentFunction, FunctionRuntime
-from hive.machines.runtime import Running, Runtime
+from hive.machines.pressure import ReadPressures, read_pressures
+from hive.machines.runtime import ByOthers, Running, Runtime
 from hive.names import MANAGER, OPERATOR, driver_names
 from hive.participants.machine_specs import inherited_environment
 from hive.participants.participant import OnExit
-from hive.paths import RUN_DIR_MODE, SOCKET_DIR_MODE, STATE_DIR_MODE, Paths, make_directory
-from hive.store import Engine, Message, ThreadEngine
+from hive.participants.unwatched_ends import report_unwatched_ends
+from hive.paths import RUN_DIR_MODE, STATE_DIR_MODE, Paths, make_directory
+from hive.status.answer_watch import MessageEnd
+from hive.store import Engine, Kind, Message, ThreadEngine
 from hive.wire.rows import StatusRow
 
 AgentCoroutine = AgentFunction[ManagerClient]
@@ -45,7 +63,8 @@ IN_PROCESS = AgentManifest(exec=("in-process",))
 class Hive:
     """A hive inside your program: store, broker, supervisor and sockets.
 
-    Use it as an async context manager. Leaving it stops the agents in reverse order.
+    Use it as an async context manager. Leaving it stops all agents at once, then everything else in
+    reverse order.
 
     Args:
         state_dir: Directory of the durable state; by default a temporary one that is removed at
@@ -59,6 +78,13 @@ class Hive:
         random: The source of jitter and ids.
         engine: The threads of SQLite.
         environ: The environment that agents' programs inherit; by default this program's own.
+        read_pressures: Reads the pressures of the machine; by default those of the kernel.
+        read_config: Reads the configuration anew, for a reload; None if there is no file.
+        config_file: The hive.toml, whose path is shown; None if there is no file.
+        on_event: Called with each event once it is on disk, from the first of this hive on.
+
+    Raises:
+        ConfigError: A name of an agent or a peer breaks a rule, as in hive.toml.
     """
 
     def __init__(
@@ -74,26 +100,40 @@ class Hive:
         random: Random | None = None,
         engine: Engine | None = None,
         environ: Mapping[str, str] | None = None,
+        read_pressures: ReadPressures = read_pressures,
+        read_config: ReadConfig | None = None,
+        config_file: Path | None = None,
+        on_event: Listener | None = None,
     ) -> None:
         self._temporary: list[Path] = []
+        self._config = _configured(config, agents, peers)  # first: an error leaves nothing behind
         self.paths = Paths(self._directory(run_dir), self._directory(state_dir))
         self._clock = clock or SystemClock()
         self._random = random or Random()  # noqa: S311 - jitter, not secrets
         self._environ = inherited_environment(os.environ if environ is None else environ)
-        self._config = _configured(config, agents, peers)
         self._runtime = runtime or self._default_runtime(agents)
+        # A runtime of an embedding program, and agents that are functions, need no disk to start.
+        needs_disk = runtime is None and agents is None
+        self._disks = disks_of(self._config, self.paths) if needs_disk else ()
+        self._read_pressures = read_pressures
         self._engine = engine or ThreadEngine()
         self._locks = (
             DaemonLock(self.paths.lock_file, "HYPERHIVE_STATE_DIR"),
             DaemonLock(self.paths.run_lock_file, "HYPERHIVE_RUN_DIR"),
         )
+        self._git: Git | None = None
+        self._nix: Path | None = None
+        self._read_config = read_config
+        self._config_file = config_file
+        self._on_event = on_event
         self._keep_agents = False
         self._shutdown = asyncio.Event()
         self._clients: list[ManagerClient] = []
         self._wiring: Wiring | None = None
-        self._operator: OperatorMail | None = None
+        self._operator: LocalSession | None = None
         self._root: SupervisorRef | None = None
         self._resources = AsyncExitStack()
+        self._stopping: asyncio.Future[None] | None = None
         self._closing: asyncio.Future[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -124,7 +164,7 @@ class Hive:
             raise
 
     async def close(self, *, keep_agents: bool | None = None) -> None:
-        """Stop everything in reverse order and release the directories. Idempotent.
+        """Stop all agents, then everything else, and release the directories. Idempotent.
 
         A cancellation takes effect when that is done.
 
@@ -151,14 +191,56 @@ class Hive:
         return self._wiring
 
     @property
+    def is_open(self) -> bool:
+        """Whether it was opened completely and not closed."""
+        return self._root is not None
+
+    @property
+    def stopping(self) -> str | None:
+        """How far the stop of the agents is, as a sentence; None before it begins."""
+        return None if self._wiring is None else self._wiring.orderly_stop.progress
+
+    @property
     def runtime(self) -> Runtime:
         """The runtime of the agents. An agent that is stopped there counts as ended by itself."""
         return self._runtime
 
     def shutdown(self, keep_agents: bool = False) -> None:
-        """Request the orderly end: `wait_ended` returns, and its caller calls `close`."""
-        self._keep_agents = keep_agents
-        self._shutdown.set()
+        """Request the orderly end: `wait_ended` returns, and its caller calls `close`.
+
+        Only the first request counts.
+        """
+        if not self._shutdown.is_set():
+            self._keep_agents = keep_agents
+            self._shutdown.set()
+
+    async def stop_agents(self) -> None:
+        """Stop all agents at once, unless they keep running; `close` does it, too. Idempotent.
+
+        Meanwhile all sockets answer, and verbs that start or change agents are refused.
+        """
+        if self._keep_agents or self._root is None or not self._root.ref.alive:
+            return
+        if self._stopping is None:
+            self._stopping = asyncio.ensure_future(self._stop_agents())
+        await shield_until_done(self._stopping)
+
+    async def _stop_agents(self) -> None:
+        assert self._root is not None
+        self.parts.events.record(EventKind.DAEMON_STOPPING, keep_agents=False)
+        stopped = asyncio.ensure_future(self.parts.stop_agents())
+        # A deploy that is carried out is interrupted, and the next daemon goes on with it.
+        await self._root.terminate_child(CHANGES)
+        await stopped
+
+    def kill_agents(self) -> list[str]:
+        """Turn the orderly stop of the agents into a kill; return the names of those that ran.
+
+        Agents that keep running are not killed.
+        """
+        if self._keep_agents or self._wiring is None:
+            return []
+        return self._wiring.orderly_stop.kill()
 
     async def wait_ended(self) -> RootFailed | None:
         """Wait until `shutdown` is called (None) or the root supervisor gives up."""
@@ -175,7 +257,7 @@ class Hive:
 
     async def send(self, to: str, body: str, *, in_reply_to: int | None = None) -> int | None:
         """Send as the operator; returns the message's id once it is on disk."""
-        stored = await self._operator_mail().session.send(to, body, in_reply_to=in_reply_to)
+        stored = await self._session().send(to, body, in_reply_to=in_reply_to)
         return stored.id if isinstance(stored.id, int) else None
 
     async def inbox(self, name: str = OPERATOR, limit: int = 100) -> tuple[Message, ...]:
@@ -185,18 +267,34 @@ class Hive:
     async def answer_to(self, message: int | None, *, within: float = 30.0) -> str:
         """Wait for the answer of a recipient of the operator's message, and return its body.
 
-        The operator's mail is acked as it arrives; `inbox` still shows it.
+        The answer is acked; `inbox` still shows it. Other mail of the operator stays unread.
 
         Raises:
-            TimedOutError: When none arrived in time.
+            NotFoundError: There is no such message.
+            UnansweredError: The message has ended without an answer; the sentence says why.
+            TimedOutError: No answer came in time; the sentence says what hinders the recipient.
         """
         if message is None:
             raise BadRequestError("there is no message to be answered")
+        hindrance = ""
         try:
-            async with asyncio.timeout(within):
-                return await self._operator_mail().answer_to(message)
+            async with (
+                asyncio.timeout(within),
+                aclosing(self.parts.answers.follow([message])) as found,
+            ):
+                async for progress in found:
+                    for end in progress.ended:
+                        return await self._read_answer(end)
+                    hindrance = "".join(f": {each.what}" for each in progress.hindrances)
         except TimeoutError:
-            raise TimedOutError(f"no answer to message {message} within {within:g} s") from None
+            pass
+        raise TimedOutError(f"no answer to message {message} within {within:g} s{hindrance}")
+
+    async def _read_answer(self, end: MessageEnd) -> str:
+        if end.answer is None:
+            raise UnansweredError(f"message {end.id} gets no answer: {end.reason}")
+        await self.parts.broker.ask(MarkRead(OPERATOR, (end.answer.id,)))
+        return end.answer.body or ""
 
     async def start(self, name: str) -> None:
         """Start a stopped or failed agent; returns when it runs."""
@@ -248,27 +346,37 @@ class Hive:
         self._clients.append(client)
         return client
 
-    def _operator_mail(self) -> OperatorMail:
-        if self._operator is None:
-            self._operator = OperatorMail(self.parts.broker, self.parts.mail)
+    def _session(self) -> LocalSession:
+        """Return the operator's session; a new one after a restart of the broker."""
+        if self._operator is None or not self._operator.is_open:
+            self._operator = LocalSession(self.parts.broker, OPERATOR, Kind.OPERATOR)
         return self._operator
 
     # Start and stop
 
     def _prepare(self) -> None:
+        self.paths.check_sockets([*self._config.all_agents(), *self._config.peers])
         try:
             make_directory(self.paths.state_dir, STATE_DIR_MODE)
             make_directory(self.paths.run_dir, RUN_DIR_MODE)
             make_directory(self.paths.agents_state_dir, STATE_DIR_MODE, narrow=True)
-            make_directory(self.paths.agents_run_dir, SOCKET_DIR_MODE, narrow=True)
+            make_directory(self.paths.proposed_dir, STATE_DIR_MODE, narrow=True)
+            make_directory(self.paths.agents_run_dir, RUN_DIR_MODE, narrow=True)
         except OSError as error:
             raise FailedError(
-                f"cannot make {error.filename}: {error.strerror}; check who owns it, "
-                "or set HYPERHIVE_STATE_DIR and HYPERHIVE_RUN_DIR"
+                f"cannot make {error.filename}: {error.strerror}; make a directory of this user "
+                "there, or set HYPERHIVE_STATE_DIR and HYPERHIVE_RUN_DIR"
             ) from error
+        if (why := why_no_export(self._config, LocalLookup())) is not None:
+            raise FailedError(f"[otel] of hive.toml has an endpoint, and {why}")
         for lock in self._locks:
             lock.acquire()
-        driver_names()  # reads the disk once, here and not on the loop's thread
+        # What reads the disk, once and not on the loop's thread.
+        driver_names()
+        host_timezone()
+        program = find_git()
+        self._git = Git(program) if program is not None else None
+        self._nix = find_nix()
 
     async def _start(self) -> None:
         """Acquire one resource after the other, each with its release."""
@@ -284,16 +392,31 @@ class Hive:
             self._clock,
             self._random,
             self._engine,
+            self._git,
+            self._nix,
+            self._read_config,
             machine_defaults_of(self._config),
+            self._read_pressures,
+            self._disks,
+            self._environ.get("PATH"),
+            self._locks[1].restore,
+            self._config_file,
         )
         wiring = self._wiring = Wiring(self._config, dependencies, self.shutdown)
+        if self._on_event is not None:
+            wiring.events.subscribe(self._on_event)
         await self._resources.enter_async_context(wiring.system)
         try:
             self._root = await wiring.system.start_supervisor(wiring.root(), name=ROOT)
         except StartError as error:
             raise _cause(error) from error
-        await wiring.lifecycle.report_strays()
+        wiring.gate.open()
+        await report_unwatched_ends(self._runtime, wiring.events, wiring.registry)
+        await wiring.lifecycle.strays.report()
+        await wiring.moves.finish()
         wiring.peer_watch.open()
+        if wiring.telemetry is not None:
+            wiring.telemetry.open()
         wiring.events.record(EventKind.DAEMON_STARTED, pid=os.getpid())
 
     async def _close(self) -> None:
@@ -312,8 +435,10 @@ class Hive:
             await client.close()
         self._clients.clear()
         if self._root is not None and self._root.ref.alive:
-            self._wiring.lifecycle.set_on_exit(OnExit.KEEP if self._keep_agents else OnExit.STOP)
-            self._wiring.events.record(EventKind.DAEMON_STOPPING, keep_agents=self._keep_agents)
+            if self._keep_agents:
+                self._wiring.lifecycle.set_on_exit(OnExit.KEEP)
+                self._wiring.events.record(EventKind.DAEMON_STOPPING, keep_agents=True)
+            await self.stop_agents()
             await self._wiring.system.stop(self._root.ref)
         await self._wiring.close()
 
@@ -322,7 +447,7 @@ class Hive:
         try:
             await self._resources.aclose()
         finally:
-            self._wiring = None
+            self._wiring = self._stopping = None
 
     async def _remove_temporary(self) -> None:
         for directory in self._temporary:
@@ -337,16 +462,19 @@ class Hive:
 
     def _default_runtime(self, agents: Mapping[str, AgentCoroutine] | None) -> Runtime:
         if agents is None:
-            return runtime_of(
-                self._config, self.paths, self._clock, self._environ, self._on_external_restart
-            )
+            by_others = ByOthers(self._on_external_start, self._on_external_restart)
+            return runtime_of(self._config, self.paths, self._clock, self._environ, by_others)
         return FunctionRuntime(
             agents, self._connect, disconnect=ManagerClient.close, clock=self._clock
         )
 
-    def _on_external_restart(self, name: str, running: Running) -> None:
+    async def _on_external_start(self, name: str) -> None:
         if self._wiring is not None:
-            self._wiring.lifecycle.record_external_restart(name, running)
+            await self._wiring.lifecycle.strays.appeared(name)
+
+    def _on_external_restart(self, name: str, running: Running, reason: str) -> None:
+        if self._wiring is not None:
+            self._wiring.lifecycle.strays.record_restart(name, running, reason)
 
     async def _connect(self, name: str) -> ManagerClient:
         client = ManagerClient(self.paths.agent_socket(name), random=self._random)
@@ -357,7 +485,12 @@ class Hive:
 def _configured(
     config: HiveConfig | None, agents: Mapping[str, AgentCoroutine] | None, peers: Iterable[str]
 ) -> HiveConfig:
-    """Return the configuration with functions as agents and further peers."""
+    """Return the configuration with functions as agents and further peers.
+
+    Raises:
+        BadRequestError: It has agents, and there are functions, too.
+        ConfigError: A name is none for an agent or a peer, as in hive.toml.
+    """
     if agents is not None and config is not None and (config.agents or config.manager):
         raise BadRequestError(
             "an embedded hive runs either the agents of its configuration or functions, not both"
@@ -365,12 +498,14 @@ def _configured(
     base = config or HiveConfig()
     functions = dict.fromkeys(agents, IN_PROCESS) if agents is not None else {}
     manager = functions.pop(MANAGER, base.manager)
-    return attrs.evolve(
+    configured = attrs.evolve(
         base,
         manager=manager,
         agents={**base.agents, **functions},
         peers={**base.peers, **{name: PeerConfig() for name in peers}},
     )
+    require_valid_names(configured)
+    return configured
 
 
 def _cause(error: StartError) -> BaseException:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from hive.clock import Clock
-from hive.config import Containers, HiveConfig, RuntimeName
+from hive.config import HiveConfig, RuntimeName
+from hive.machines.found_container import ContainerReader
 from hive.machines.observer import Observer
 from hive.machines.process.process_runtime import ProcessRuntime
-from hive.machines.runtime import Running, Runtime
+from hive.machines.runtime import ByOthers, Runtime
 from hive.participants.machine_specs import MachineDefaults, container_harness
 from hive.paths import Paths
-
-OnExternalRestart = Callable[[str, Running], None]
-"""Called when another program restarted an agent's container: its name, and the new run."""
 
 
 def runtime_of(
@@ -21,7 +19,7 @@ def runtime_of(
     paths: Paths,
     clock: Clock,
     environ: Mapping[str, str],
-    on_external_restart: OnExternalRestart,
+    by_others: ByOthers,
 ) -> Runtime:
     """Return the runtime of a configuration.
 
@@ -30,15 +28,17 @@ def runtime_of(
         paths: Where sockets and the agents' directories are.
         clock: Wall time.
         environ: The environment that processes inherit; containers inherit none.
-        on_external_restart: Called after restarts by other programs.
+        by_others: Called after starts and restarts of containers by other programs.
     """
     match config.runtime:
         case RuntimeName.PROCESS:
-            return ProcessRuntime(paths, clock=clock, environment=environ)
+            return ProcessRuntime(
+                paths, clock=clock, environment=environ, protection=config.machine
+            )
         case RuntimeName.MACHINECTL:
-            return _machinectl(config.containers, paths, clock, on_external_restart)
+            return _machinectl(config, paths, clock, by_others)
         case RuntimeName.NIXOS_CONTAINER:
-            return _nixos_container(config.containers, paths, clock, on_external_restart)
+            return _nixos_container(config, paths, clock, by_others)
 
 
 def machine_defaults_of(config: HiveConfig) -> MachineDefaults:
@@ -60,6 +60,16 @@ def observer_of(clock: Clock) -> Callable[[], Observer]:
     return make
 
 
+def container_reader_of(config: HiveConfig) -> ContainerReader | None:
+    """Return what reads containers of this machine; None for a hive without containers."""
+    if config.runtime is RuntimeName.PROCESS:
+        return None
+    from hive.machines.systemd.container_reader import SystemdContainerReader
+    from hive.machines.systemd.nixos_places import NixosPlaces
+
+    return SystemdContainerReader(nixos=NixosPlaces.of_host())
+
+
 def runtime_state(runtime: Runtime) -> dict[str, object]:
     """Return the fields of the runtime that the operator is shown.
 
@@ -74,31 +84,35 @@ def runtime_state(runtime: Runtime) -> dict[str, object]:
     return {"runtime": runtime.name, "hears": hears, "hearing": str(runtime.event_source)}
 
 
-def _machinectl(
-    containers: Containers, paths: Paths, clock: Clock, on_external_restart: OnExternalRestart
-) -> Runtime:
+def _machinectl(config: HiveConfig, paths: Paths, clock: Clock, by_others: ByOthers) -> Runtime:
     from hive.machines.systemd import machinectl
-    from hive.machines.systemd.unit_files import Settings, Users
+    from hive.machines.systemd.unit_files import Settings
 
-    users = Users.SHIFTED if containers.private_users else Users.SAME
-    settings = Settings(containers.network, users)
+    containers = config.containers
+    settings = Settings(containers.network, containers.private_users is not False)
     return machinectl.runtime(
         paths,
         image=containers.image,
         settings=settings,
         clock=clock,
-        on_external_restart=lambda restart: on_external_restart(restart.name, restart.now),
+        protection=config.machine,
+        on_external_restart=lambda each: by_others.restarted(each.name, each.now, each.reason),
+        on_external_start=by_others.started,
     )
 
 
 def _nixos_container(
-    containers: Containers, paths: Paths, clock: Clock, on_external_restart: OnExternalRestart
+    config: HiveConfig, paths: Paths, clock: Clock, by_others: ByOthers
 ) -> Runtime:
     from hive.machines.systemd import nixos_container
+    from hive.machines.systemd.nixos_places import NixosPlaces
 
     return nixos_container.runtime(
         paths,
-        flake=containers.flake,
+        flake=config.containers.flake,
+        places=NixosPlaces.of_host(),
         clock=clock,
-        on_external_restart=lambda restart: on_external_restart(restart.name, restart.now),
+        protection=config.machine,
+        on_external_restart=lambda each: by_others.restarted(each.name, each.now, each.reason),
+        on_external_start=by_others.started,
     )

@@ -56,6 +56,13 @@ class SystemdNotifier:
         """Report that the orderly end has begun."""
         self._send(f"STOPPING=1\nSTATUS={status}")
 
+    def still_stopping(self, status: str, seconds: float) -> None:
+        """Report that the end goes on, and ask for more time, beyond `TimeoutStopSec=` if needed.
+
+        See `EXTEND_TIMEOUT_USEC=` in sd_notify(3): it must be sent again within that time.
+        """
+        self._send(f"STATUS={status}\nEXTEND_TIMEOUT_USEC={round(seconds * 1e6)}")
+
     async def keep_alive(self) -> None:
         """Send watchdog messages as long as the loop runs; returns at once without a watchdog."""
         while self.watchdog is not None:

@@ -11,6 +11,7 @@ from hive.clock import Clock, rfc3339
 from hive.config import Retention
 from hive.event_log import EventKind, EventLog
 from hive.store import Store, StoreError
+from hive.store.disk_reserve import DiskReserve, Shortage
 from hive.store.health import Health, Trouble
 from hive.store.retention import apply_retention
 from hive.store.search import update_index
@@ -72,27 +73,43 @@ def report_trouble(health: Health, events: EventLog) -> None:
     health.subscribe(record)
 
 
+def report_shortage(reserve: DiskReserve, events: EventLog) -> None:
+    """Log and record when the disk has less than its reserve left, and when it has it again."""
+
+    def record(shortage: Shortage | None) -> None:
+        if shortage is not None:
+            logger.error("participants can store nothing: %s", shortage)
+            events.record(EventKind.DISK_SHORT, free=shortage.free, reserve=shortage.reserve)
+        else:
+            events.record(EventKind.DISK_RECOVERED)
+
+    reserve.subscribe(record)
+
+
 class Maintenance(Actor[str]):
     """Deletes what is past its retention and updates the search index, every `PERIOD` seconds.
 
     Args:
         store: An open store.
-        retention: How long ended rows stay.
+        retention: Returns how long ended rows stay.
         clock: Wall time.
         sessions: Returns the numbers of the sessions that are open.
+        then: Removes what the store no longer has a row of.
     """
 
     def __init__(
         self,
         store: Store,
-        retention: Retention,
+        retention: Callable[[], Retention],
         clock: Clock,
         sessions: Callable[[], Collection[int]] = tuple,
+        then: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._store = store
         self._retention = retention
         self._clock = clock
         self._sessions = sessions
+        self._then = then
         self._started = 0.0
 
     def on_start(self) -> None:
@@ -107,7 +124,9 @@ class Maintenance(Actor[str]):
 
     async def _maintain(self) -> None:
         try:
-            await apply_retention(self._store, self._retention, self._now(), self._sessions)
+            await apply_retention(self._store, self._retention(), self._now(), self._sessions)
+            if self._then is not None:
+                await self._then()
             await update_index(self._store)
         except StoreError:
             pass  # the store reports its trouble itself; the next maintenance tries again

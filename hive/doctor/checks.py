@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 from hive.config import RuntimeName
+from hive.doctor import security_checks
 from hive.doctor.facts import SHELL_ACTION, Facts, Polkit
+from hive.extras import how_to_install
 from hive.findings import Finding, Verdict
 
 Check = Callable[[Facts], Iterable[Finding]]
@@ -13,8 +16,8 @@ Check = Callable[[Facts], Iterable[Finding]]
 
 def examine(facts: Facts) -> tuple[Finding, ...]:
     """Return the findings about a machine, in the order of the checks."""
-    checks = COMMON if facts.runtime is RuntimeName.PROCESS else (*COMMON, *OF_CONTAINERS)
-    return tuple(finding for check in checks for finding in check(facts))
+    further = OF_PROCESSES if facts.runtime is RuntimeName.PROCESS else OF_CONTAINERS
+    return tuple(finding for check in (*COMMON, *further) for finding in check(facts))
 
 
 def worst(findings: Iterable[Finding]) -> Verdict:
@@ -36,9 +39,19 @@ def _warning(check: str, sentence: str, remedy: str) -> Finding:
 
 
 def _run_dir(facts: Facts) -> Iterator[Finding]:
+    if facts.session_dir is not None:
+        yield _warning(
+            "run-dir",
+            f"logind removes {facts.session_dir} with the sockets when you log out for the last "
+            "time; the daemon makes it again if it may",
+            "keep it: loginctl enable-linger; or set HYPERHIVE_RUN_DIR to another directory",
+        )
+        return
     match facts.preserve:
         case None:
-            yield _ok("run-dir", "the daemon is no systemd service, so its sockets are not removed")
+            yield _ok(
+                "run-dir", "the daemon is no systemd service, so systemd leaves its sockets alone"
+            )
         case "yes":
             yield _ok("run-dir", "the sockets' directory survives a restart of the daemon")
         case _:
@@ -48,6 +61,36 @@ def _run_dir(facts: Facts) -> Iterator[Finding]:
                 "and containers lose the sockets that are bound into them",
                 "set RuntimeDirectoryPreserve=yes, as 'hive-c0re install-unit' does",
             )
+
+
+def _disks(facts: Facts) -> Iterator[Finding]:
+    for each in facts.full_disks:
+        yield _problem("disk", f"agents do not start: {each.what}", each.remedy)
+    if not facts.full_disks:
+        yield _ok("disk", "agents have room to start")
+
+
+def _pressure(facts: Facts) -> Iterator[Finding]:
+    if facts.measures_pressure:
+        yield _ok("pressure", "the kernel measures the pressure of this machine (PSI)")
+    else:
+        yield _warning(
+            "pressure",
+            "the kernel measures no pressure (PSI), so no start waits while memory is short",
+            "boot with psi=1 if the kernel has CONFIG_PSI",
+        )
+
+
+def _controllers(facts: Facts) -> Iterator[Finding]:
+    if facts.missing_controllers:
+        yield _warning(
+            "limits",
+            "systemd cannot limit containers: it has no control group controller "
+            f"{', '.join(facts.missing_controllers)}",
+            "boot with cgroup v2 (systemd.unified_cgroup_hierarchy=1, cgroup_enable=memory)",
+        )
+    else:
+        yield _ok("limits", "systemd can limit memory, processes and CPU time of containers")
 
 
 def _systemd(facts: Facts) -> Iterator[Finding]:
@@ -77,7 +120,7 @@ def _bus(facts: Facts) -> Iterator[Finding]:
         yield _warning(
             "d-bus",
             "the D-Bus library is not installed, so ends of containers are polled, once a second",
-            "pip install 'hyperhive[systemd]'",
+            how_to_install("systemd"),
         )
     elif not facts.bus_socket:
         yield _warning(
@@ -106,7 +149,7 @@ def _origin(facts: Facts) -> Iterator[Finding]:
         yield _problem(
             "images",
             f"there is no image {', '.join(facts.missing_images)}",
-            "correct 'image' in hive.toml, or make it: machinectl import-tar FILE NAME",
+            "correct 'image' in hive.toml, or make it: 'hive-c0re image debian NAME'",
         )
     elif facts.without_origin:
         yield _problem(
@@ -193,21 +236,37 @@ def _list(things: Iterable[object]) -> str:
 
 
 def _restart(facts: Facts) -> Iterator[Finding]:
-    for unit, restart in facts.restarting.items():
+    for each in facts.restarters:
         yield _problem(
             "restart",
-            f"{unit} has Restart={restart}, so systemd and hive-c0re would both restart it",
-            "remove that setting; hive-c0re's own drop-in says Restart=no",
+            f"{each.what}, so systemd and hive-c0re would both start or restart it",
+            each.remedy,
         )
-    if not facts.restarting:
+    if not facts.restarters:
         yield _ok("restart", "only hive-c0re restarts its containers")
 
 
-COMMON: tuple[Check, ...] = (_run_dir,)
+def strays(rows: Iterable[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Return a finding for each agent that the daemon shows as a stray.
+
+    Args:
+        rows: The status rows.
+    """
+    for row in rows:
+        if row.get("state") == "stray":
+            sentence, _, remedy = str(row.get("reason")).partition("; ")
+            yield _warning("strays", f"{row['name']} {sentence}", remedy)
+
+
+COMMON: tuple[Check, ...] = (_run_dir, _disks, _pressure, security_checks.admins)
 """Checks for every runtime."""
+
+OF_PROCESSES: tuple[Check, ...] = (security_checks.isolation,)
+"""Checks for the runtime without containers."""
 
 OF_CONTAINERS: tuple[Check, ...] = (
     *(_systemd, _programs, _bus, _permissions, _polkit, _origin),
-    *(_leftovers, _units, _containers, _restart),
+    *(_leftovers, _units, _containers, _restart, _controllers),
+    *(security_checks.users, security_checks.escapes, security_checks.disk),
 )
 """Checks for runtimes with containers."""

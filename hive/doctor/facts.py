@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
-import subprocess
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from enum import Enum
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +14,20 @@ from attrs import field, frozen
 
 from hive import paths
 from hive.config import AgentManifest, HiveConfig, RuntimeName
+from hive.disk_space import DiskShortage, disks_of, shortages
+from hive.doctor.read_output import output
+from hive.doctor.security_facts import SecurityFacts, gather_security
 from hive.names import CONTAINER_PREFIX, MANAGER, container_name
+from hive.restarters import (
+    OWN_SETTINGS,
+    SHOW,
+    Restarter,
+    Shown,
+    by_id,
+    find_restarters,
+    named_units,
+    read_text,
+)
 
 PROGRAMS = ("systemctl", "machinectl", "journalctl", "systemd-run", "systemd-nspawn")
 BUS_SOCKET = Path("/run/dbus/system_bus_socket")
@@ -22,17 +35,24 @@ SERVICE = "hive-c0re.service"
 SHELL_ACTION = "org.freedesktop.machine1.shell"
 """The polkit action of `machinectl shell`, see org.freedesktop.machine1(5)."""
 
-DROP_IN = "50-hyperhive.conf"
-"""The name of the drop-ins that the container runtimes write."""
+SESSIONS = Path("/run/user")
+"""The parent of the directories of users that logind makes and removes, see logind.conf(5)."""
+
+LINGERING = Path("/var/lib/systemd/linger")
+"""See loginctl(1), enable-linger."""
+
+PRESSURE = Path("/proc/pressure/memory")
+CONTROLLERS = Path("/sys/fs/cgroup/cgroup.controllers")
+"""Controllers of version 2 that systemd has; see cgroups(7)."""
+
+DROP_INS = ("zz-hyperhive.conf", "50-hyperhive.conf")
+"""The names of the drop-ins that the container runtimes write, and have written before."""
 
 UNITS = {
     RuntimeName.MACHINECTL: "systemd-nspawn@{}.service",
     RuntimeName.NIXOS_CONTAINER: "container@{}.service",
 }
 """The unit of a container under each runtime."""
-
-_TIMEOUT = 10.0
-"""Seconds that a program has to answer."""
 
 
 @frozen
@@ -87,6 +107,7 @@ class Facts:
     Attributes:
         runtime: The runtime of the hive.
         preserve: `RuntimeDirectoryPreserve=` of the daemon's service; None if it is not a service.
+        session_dir: The run directory, if logind removes it at the last logout of its user.
         booted: Whether systemd is the first process.
         missing_programs: Programs that containers need and that are not on PATH.
         bus_library: Whether the D-Bus library is installed.
@@ -97,11 +118,16 @@ class Facts:
         polkit: Whether this user may open a shell in a container.
         orphans: Files, units and containers that belong to no agent.
         all_known: Whether the daemon has named all agents; otherwise only hive.toml has.
-        restarting: Units of agents that systemd would restart, with their `Restart=`.
+        restarters: What starts or restarts containers of agents beside the daemon.
+        full_disks: The disks on which agents cannot start.
+        measures_pressure: Whether the kernel measures pressure (PSI).
+        missing_controllers: Controllers of control groups that limits need and systemd lacks.
+        security: The facts about the isolation of agents.
     """
 
     runtime: RuntimeName = RuntimeName.PROCESS
     preserve: str | None = None
+    session_dir: Path | None = None
     booted: bool = True
     missing_programs: tuple[str, ...] = ()
     bus_library: bool = True
@@ -112,7 +138,11 @@ class Facts:
     polkit: Polkit = Polkit.NOT_ASKED
     orphans: Orphans = field(factory=Orphans)
     all_known: bool = True
-    restarting: Mapping[str, str] = field(factory=dict)
+    restarters: tuple[Restarter, ...] = ()
+    full_disks: tuple[DiskShortage, ...] = ()
+    measures_pressure: bool = True
+    missing_controllers: tuple[str, ...] = ()
+    security: SecurityFacts = field(factory=SecurityFacts)
 
 
 def gather(config: HiveConfig, known: Collection[str] | None) -> Facts:
@@ -128,6 +158,7 @@ def gather(config: HiveConfig, known: Collection[str] | None) -> Facts:
     return Facts(
         runtime=config.runtime,
         preserve=_preserve(),
+        session_dir=session_dir(paths.find().run_dir),
         booted=Path("/run/systemd/system").is_dir(),
         missing_programs=tuple(p for p in (*PROGRAMS, *wanted) if shutil.which(p) is None),
         bus_library=find_spec("dbus_fast") is not None,
@@ -138,8 +169,43 @@ def gather(config: HiveConfig, known: Collection[str] | None) -> Facts:
         polkit=_polkit(),
         orphans=find_orphans(Directories(paths.find().run_dir), agents),
         all_known=known is not None,
-        restarting=_restarting(config.runtime, agents),
+        restarters=_restarters(config.runtime, agents),
+        full_disks=_full_disks(config),
+        measures_pressure=PRESSURE.exists(),
+        missing_controllers=_missing_controllers(CONTROLLERS),
+        security=gather_security(config, agents, paths.find()),
     )
+
+
+def session_dir(run_dir: Path, lingering: Path = LINGERING) -> Path | None:
+    """Return a run directory that logind removes at the last logout of its user; None if not.
+
+    Args:
+        run_dir: The run directory.
+        lingering: The directory with a file for each user whose sessions count as never ended.
+    """
+    if not run_dir.is_relative_to(SESSIONS):
+        return None
+    try:
+        user = pwd.getpwuid(int(run_dir.relative_to(SESSIONS).parts[0])).pw_name
+    except (IndexError, ValueError, KeyError):
+        return None
+    return None if (lingering / user).exists() else run_dir
+
+
+def _full_disks(config: HiveConfig) -> tuple[DiskShortage, ...]:
+    """Return the disks on which agents cannot start, of those that a start writes to."""
+    minimum = config.machine.disk_free
+    return () if minimum is None else tuple(shortages(disks_of(config, paths.find()), minimum))
+
+
+def _missing_controllers(file: Path) -> tuple[str, ...]:
+    """Return the controllers that limits need and this file does not name."""
+    try:
+        found = file.read_text().split()
+    except OSError:
+        found = []  # not version 2, or not mounted
+    return tuple(name for name in ("memory", "pids", "cpu") if name not in found)
 
 
 def find_orphans(directories: Directories, agents: Collection[str]) -> Orphans:
@@ -172,7 +238,7 @@ def _polkit() -> Polkit:
         return Polkit.NOT_ASKED
     if shutil.which("pkcheck") is None:
         return Polkit.MISSING
-    answer = _output("pkcheck", f"--action-id={SHELL_ACTION}", f"--process={os.getpid()}")
+    answer = output("pkcheck", f"--action-id={SHELL_ACTION}", f"--process={os.getpid()}")
     return Polkit.REFUSES if answer is None else Polkit.ALLOWS
 
 
@@ -186,7 +252,7 @@ def _missing_images(config: HiveConfig) -> tuple[str, ...]:
 def _has_image(image: str) -> bool:
     if Path(image).is_absolute():
         return Path(image).exists()
-    return _output("machinectl", "show-image", "--property=Name", image) is not None
+    return output("machinectl", "show-image", "--property=Name", image) is not None
 
 
 def _without_origin(config: HiveConfig) -> tuple[str, ...]:
@@ -216,24 +282,42 @@ def _preserve() -> str | None:
     return shown[0].get("RuntimeDirectoryPreserve") if loaded else None
 
 
-def _restarting(runtime: RuntimeName, agents: Collection[str]) -> dict[str, str]:
-    """Return the units with our drop-in that systemd would restart, with their `Restart=`."""
+def _restarters(runtime: RuntimeName, agents: Collection[str]) -> tuple[Restarter, ...]:
+    """Return what starts or restarts containers of agents beside the daemon.
+
+    A container without our drop-in was never started, and gets it before its first start; all but
+    the settings that the drop-in resets counts for it, too.
+    """
     if runtime is RuntimeName.PROCESS or not agents:
-        return {}
+        return ()
     units = [UNITS[runtime].format(container_name(name)) for name in sorted(agents)]
-    existing = [
-        unit for unit in units if Path("/run/systemd/system", f"{unit}.d", DROP_IN).exists()
-    ]
-    shown = _show("Id,Restart", existing) if existing else []
-    return {unit["Id"]: unit["Restart"] for unit in shown if unit.get("Restart", "no") != "no"}
+    shown = by_id(output(*SHOW, *units) or "")
+    names = sorted({name for unit in shown.values() for name in named_units(unit)})
+    others = by_id(output(*SHOW, *names) or "") if names else {}
+    return tuple(
+        each
+        for unit in shown.values()
+        for each in find_restarters(_with_drop_in(unit), others, read_text)
+    )
+
+
+def _with_drop_in(unit: Shown) -> Shown:
+    """Return the properties of a unit; those that our drop-in will set are harmless before."""
+    has_it = any(unit.get("DropInPaths", "").count(f"/{name}") for name in DROP_INS)
+    return unit if has_it else {**unit, **OWN_SETTINGS}
 
 
 def _generated(directories: Directories) -> Iterator[tuple[Path, str]]:
     """Yield each generated file with its container."""
-    for path in directories.systemd.glob(f"system/*@*.service.d/{DROP_IN}"):
-        yield path, path.parent.name.partition("@")[2].removesuffix(".service.d")
+    for name in DROP_INS:
+        for path in directories.systemd.glob(f"system/*@*.service.d/{name}"):
+            yield path, path.parent.name.partition("@")[2].removesuffix(".service.d")
     for path in directories.systemd.glob(f"nspawn/{CONTAINER_PREFIX}*.nspawn"):
         yield path, path.stem
+    for path in (directories.run_dir / "machines").glob("*.run"):
+        yield path, path.stem
+    for path in (directories.run_dir / "machines").glob("*@*.service.log"):
+        yield path, path.name.partition("@")[2].removesuffix(".service.log")
     for directory in (directories.run_dir / "machines").glob("*"):
         yield from ((path, directory.name) for path in directory.rglob("*") if path.is_file())
 
@@ -256,18 +340,9 @@ def _named(paths: Iterator[Path], owned: Collection[str]) -> Iterator[str]:
             yield name
 
 
-def _output(*argv: str) -> str | None:
-    """Return the output of a program; None if it fails."""
-    try:
-        done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=_TIMEOUT)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None
-
-
 def _show(keys: str, units: Sequence[str]) -> list[dict[str, str]]:
     """Return the properties of units, one mapping each; none if systemd does not answer."""
-    printed = _output("systemctl", "show", f"--property={keys}", "--", *units)
+    printed = output("systemctl", "show", f"--property={keys}", "--", *units)
     return [
         dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         for block in (printed or "").split("\n\n")

@@ -13,28 +13,14 @@ Any other answer that comes later, or while an answer of the broker is pending, 
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, ClassVar, Protocol, cast
 
-from attrs import frozen
-
-from hive.broker.service import BrokerService
-from hive.broker.sessions import Session
 from hive.broker.values import Token, Value
 from hive.errors import HiveError
-from hive.gateway.budget import (
-    CONNECTION_BYTES,
-    LARGE_REQUEST,
-    MAX_OUTSTANDING,
-    REQUEST_BYTES,
-    UNCOUNTED,
-    AnswerTurn,
-    Backlog,
-    Budget,
-    Budgets,
-)
+from hive.gateway.answer_turns import AnswerTurns
+from hive.gateway.budget import LARGE_REQUEST, UNCOUNTED
 from hive.gateway.client_process import has_hung_up, peer_credentials
 from hive.gateway.dispatch import (
     Answer,
@@ -44,51 +30,36 @@ from hive.gateway.dispatch import (
     LongPoll,
     Stream,
     handler_table,
+    in_shortage,
 )
 from hive.gateway.late_answers import (
     ResponseSlot,
     error_line,
     outcome,
     response_line,
-    too_long,
 )
+from hive.gateway.metering import CONNECTION_COST
+from hive.gateway.reading import WRITE_DEADLINE, GatewayContext, LineReader
+from hive.gateway.stopping import while_stopping
+from hive.gateway.stream_task import StreamTask
 from hive.store import Kind
 from hive.wire.agent import Recv
-from hive.wire.base import LINE_MAX, Req, Request
+from hive.wire.base import Req, Request
 from hive.wire.codec import (
     MALFORMED,
     RequestDecoder,
     encode_error,
     encode_ok,
+    repeated_key,
     request_id,
 )
-from hive.wire.framing import LineBuffer, TooLong
-
-logger = logging.getLogger(__name__)
-
-WRITE_DEADLINE = 30.0
-"""Seconds for which a client may leave its answers unread before it is disconnected."""
 
 CLOSE_TIMEOUT = 1.0
 """Seconds for which a client may read its last answers when the daemon disconnects it."""
 
 
-@frozen
-class GatewayContext:
-    """The objects that all connections of a gateway share.
-
-    Attributes:
-        broker: The broker service.
-        running: Tasks of long requests. They outlive their connection: to interrupt the command
-            `hive-c0re restart` does not interrupt the restart.
-        loop: The event loop.
-        budgets: The bytes that the connections of each participant hold.
-    """
-
-    broker: BrokerService
-    running: set[asyncio.Task[Fields]]
-    loop: asyncio.AbstractEventLoop
-    budgets: Budgets
+PROVEN_AFTER = 8
+"""Requests of a connection that are examined for keys that stand twice."""
 
 
 class Acceptor(Protocol):
@@ -103,7 +74,7 @@ class Acceptor(Protocol):
         ...
 
 
-class Connection(Session, asyncio.Protocol):
+class Connection(LineReader):
     """Serves one client.
 
     Args:
@@ -115,66 +86,43 @@ class Connection(Session, asyncio.Protocol):
     Attributes:
         decoder: Decodes the requests of this socket.
         to_broker: Types of requests that the broker answers itself.
+        is_metered: Whether requests cost tokens of the participant; not so for the operator.
         handlers: The handler of each type of request, from this class and its bases.
+        handlers_in_shortage: Likewise, while the disk has less than its reserve left.
+        handlers_while_stopping: Likewise, while the daemon stops.
         acceptor: The listening socket; None without one.
     """
 
     __slots__ = (
-        "_backlog",
-        "_budget",
-        "_context",
-        "_held",
+        "_handlers",
         "_is_closing",
-        "_line_bytes",
-        "_line_deadline",
-        "_lines",
-        "_ordered",
         "_path",
-        "_reading_paused",
-        "_ready_bytes",
         "_received_eof",
-        "_request_bytes",
-        "_slots",
-        "_stream",
-        "_transport",
-        "_unordered",
-        "_unread",
-        "_write_deadline",
+        "_unproven",
         "acceptor",
     )
 
     decoder: ClassVar[RequestDecoder[Any]]
     to_broker: ClassVar[tuple[type[Request], ...]] = ()
+    is_metered: ClassVar[bool] = True
     handlers: ClassVar[Mapping[type[Request], Handler]] = {}
+    handlers_in_shortage: ClassVar[Mapping[type[Request], Handler]] = {}
+    handlers_while_stopping: ClassVar[Mapping[type[Request], Handler]] = {}
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        cls.handlers = handler_table(cls, Connection.ask_broker)
+        cls.handlers = handler_table(cls, Connection.ask_broker, is_metered=cls.is_metered)
+        cls.handlers_in_shortage = in_shortage(cls.handlers) if cls.is_metered else cls.handlers
+        cls.handlers_while_stopping = while_stopping(cls.handlers)
 
     def __init__(self, name: str, kind: Kind, path: str, context: GatewayContext) -> None:
-        super().__init__(name, kind)
+        super().__init__(name, kind, context)
         self._path = path
-        self._context = context
-        self._transport: asyncio.Transport | None = None
-        self._lines: LineBuffer | None = None
-        self._backlog: Backlog | None = None
-        self._line_bytes = 0  # of the request that is handled
-        self._line_deadline: asyncio.TimerHandle | None = None
-        self._budget: Budget | None = None
-        # Bytes that the budget was charged for this connection, and those of answers in them.
-        self._held = self._unread = 0
-        # Bytes of large requests that are not answered, and of answers that wait for others.
-        self._request_bytes = self._ready_bytes = 0
-        self._slots: deque[ResponseSlot] | None = None
-        # Pending answers without a slot: those in the order of requests, and the others.
-        self._ordered = 0
-        self._unordered = 0
-        self._reading_paused = False
         self._is_closing = False
         self._received_eof = False
-        self._stream: asyncio.Task[None] | None = None
-        self._write_deadline: asyncio.TimerHandle | None = None
+        self._unproven = PROVEN_AFTER
         self.acceptor: Acceptor | None = None
+        self.choose_handlers()
 
     # Callbacks of the loop
 
@@ -188,30 +136,34 @@ class Connection(Session, asyncio.Protocol):
             return
         is_limited = self.kind is not Kind.OPERATOR
         self._budget = self._context.budgets.join(self.name, self, is_limited=is_limited)
+        if is_limited:
+            try:
+                self.pay(CONNECTION_COST)
+            except HiveError as error:
+                self.refuse(error)
+                return
         self.origin = peer_credentials(transport, self._path)
         self._context.broker.open_session(self)
         self.opened()
         if self._budget.is_full:
-            self.update_reading()
+            # uvloop begins to read after this method, whatever was called on the transport in it.
+            self._context.loop.call_soon(self.update_reading)
 
     def data_received(self, data: bytes) -> None:
         """Serve the requests that these bytes complete."""
-        size = self._line_bytes = len(data)
+        size, budget = len(data), self._budget
+        assert budget is not None
+        self._line_bytes = size
         if (
-            self._lines is None
-            and data.find(b"\n") == size - 1 <= LINE_MAX
-            and self._backlog is None
+            self._backlog is None
+            and data.find(b"\n") == size - 1 < LARGE_REQUEST
+            and budget.turns.left > 0
         ):
             if self._stream is None:
-                self._handle_line(data)
+                self.handle_line(data)
         else:
-            self._handle_chunk(data)
-        if (
-            self._held
-            or self._slots
-            or self._lines is not None
-            or self._ordered + self._unordered > UNCOUNTED
-        ):
+            self.add_to_backlog(data)
+        if self._held or self._slots or self._ordered + self._unordered > UNCOUNTED:
             self.update_reading()
 
     def eof_received(self) -> bool:
@@ -221,7 +173,7 @@ class Connection(Session, asyncio.Protocol):
         that has hung up is disconnected at once, and so is the reader of a stream.
         """
         assert self._transport is not None
-        is_waiting = bool(self._under_way or self._backlog) and self._stream is None
+        is_waiting = bool(self.under_way or self.has_backlog) and self._stream is None
         self._received_eof = is_waiting and not has_hung_up(self._transport)
         return self._received_eof
 
@@ -233,7 +185,8 @@ class Connection(Session, asyncio.Protocol):
         if self._stream is not None:
             self._stream.cancel()
         self._transport = None
-        self._release()
+        self.charge_returns()
+        self.release()
         self._context.broker.close_session(self)
         self.closed()
         if self.acceptor is not None:
@@ -250,6 +203,8 @@ class Connection(Session, asyncio.Protocol):
             self._write_deadline.cancel()
             self._write_deadline = None
         self.update_reading()
+        if self._stream is not None:
+            self._stream.resume()
 
     @property
     def descriptor(self) -> int:
@@ -286,14 +241,6 @@ class Connection(Session, asyncio.Protocol):
         self._write(encode_error(error))
         self.close()
 
-    def _release(self) -> None:
-        """Drop what this connection holds, and leave the budget."""
-        self._lines = self._backlog = self._slots = None
-        held, self._held = self._held, 0
-        if self._budget is not None:
-            self._context.budgets.leave(self._budget, self)
-            self._budget.charge(-held, -self._unread)
-
     def _write(self, line: bytes) -> bool:
         """Write a line; return False if the connection has ended, or is about to."""
         transport = self._transport
@@ -304,70 +251,77 @@ class Connection(Session, asyncio.Protocol):
 
     # Requests
 
-    def _handle_chunk(self, data: bytes) -> None:
-        """Handle data that is not exactly one line; an incomplete line is buffered."""
-        if self._lines is None:
-            self._lines = LineBuffer()
-        is_large = not self._lines.is_empty or len(data) > LARGE_REQUEST
-        lines = self._lines.feed(data)
-        if self._lines.is_empty:
-            self._lines = None
-        if self._backlog is not None:
-            self._backlog.extend(lines)
+    def choose_handlers(self) -> None:
+        """Serve all verbs, or those that the state of the daemon allows."""
+        budgets = self._context.budgets
+        if budgets.stop_refusal is not None:
+            self._handlers = self.handlers_while_stopping
         else:
-            self._handle_lines(lines, is_large=is_large)
+            is_short = budgets.shortage is not None
+            self._handlers = self.handlers_in_shortage if is_short else self.handlers
 
-    def _handle_lines(self, lines: Iterable[bytes | TooLong], *, is_large: bool) -> None:
-        """Handle lines until too much is held; the rest becomes the backlog.
+    def stop_refusal(self) -> HiveError:
+        """Return the error of a verb that is refused while the daemon stops."""
+        refusal = self._context.budgets.stop_refusal
+        assert refusal is not None
+        return refusal()
 
-        Args:
-            lines: The lines.
-            is_large: Whether one of them may have more than `LARGE_REQUEST` bytes.
-        """
-        rest = iter(lines)
-        for line in rest:
-            if self._stream is not None:
-                return
-            if isinstance(line, TooLong):
-                self._respond(encode_error(too_long(line.limit)))
-            else:
-                if is_large:
-                    self._line_bytes = len(line)
-                self._handle_line(line)
-            if (
-                self._slots
-                or self._write_deadline is not None
-                or self._ordered + self._unordered > MAX_OUTSTANDING
-            ) and self.update_reading():
-                backlog = Backlog()
-                backlog.extend(rest)
-                self._backlog = backlog if backlog.lines else None
-                return
+    def shortage_refusal(self) -> HiveError:
+        """Return the error of a verb that a shortage of disk space does not allow."""
+        shortage = self._context.budgets.shortage
+        assert shortage is not None
+        return shortage.refusal()
 
-    def _handle_backlog(self) -> None:
-        """Handle the lines that were read but not handled, and read again after the last."""
-        budget = self._budget
-        if self._transport is None or budget is None or self._backlog is None:
-            return
-        if not self._holds_too_much(budget):
-            lines, self._backlog = self._backlog.lines, None
-            self._handle_lines(lines, is_large=True)
-            self._after_answer()
-
-    def _handle_line(self, line: bytes) -> None:
-        decoder = self.decoder
+    def handle_line(self, line: bytes) -> None:
+        """Decode a request and call its handler; answer at once, or later."""
         try:
-            request = decoder.decode_quickly(line)
+            request = self.decoder.decode_quickly(line)
         except MALFORMED as error:
-            self._respond(encode_error(decoder.explain(line, error), request_id(line)))
+            self._refuse_malformed(line, error)
+            return
+        if self._unproven and self._has_repeated_key(line):
             return
         try:
-            answer = self.handlers[type(request)](self, request)
+            answer = self._handlers[type(request)](self, request)
         except Exception as error:
-            self._respond(error_line(error, request.req, request.verb))
+            self.spend_on_refusal(error)
+            self.respond(error_line(error, request.req, request.verb))
             return
         if answer is not None:
             self._answer_with(request, answer)
+
+    def _has_repeated_key(self, line: bytes) -> bool:
+        """Refuse a line with a key twice; return whether it has one.
+
+        To see it costs more than all else about a message, so only the first lines are examined: a
+        client that writes keys twice is found out at once.
+        """
+        self._unproven -= 1
+        error = repeated_key(line)
+        if error is None:
+            return False
+        self._unproven = PROVEN_AFTER
+        self._pay_and_refuse(line, lambda: error)
+        return True
+
+    def _refuse_malformed(self, line: bytes, error: Exception) -> None:
+        """Answer a line that is no request."""
+        self._pay_and_refuse(line, lambda: self.decoder.explain(line, error))
+
+    def _pay_and_refuse(self, line: bytes, explain: Callable[[], HiveError]) -> None:
+        """Answer a line that no handler gets; it costs as much as one that is handled."""
+        # No exception may stay in a variable: it would hold the line until the next collection.
+        try:
+            if self.is_metered:
+                self.pay(1)
+        except HiveError as refusal:
+            self._refuse_line(line, refusal)
+        else:
+            self._refuse_line(line, explain())
+
+    def _refuse_line(self, line: bytes, error: HiveError) -> None:
+        self.spend_on_refusal(error)
+        self.respond(encode_error(error, request_id(line)))
 
     def ask_broker(self, request: Request) -> None:
         """Pass a request to the broker, which answers in order except to a `recv` that may wait."""
@@ -383,9 +337,10 @@ class Connection(Session, asyncio.Protocol):
         try:
             self._context.broker.handle(self, request, token)
         except HiveError as error:
+            self.spend_on_refusal(error)
             if ordered and type(token) is not ResponseSlot:
                 self._ordered -= 1  # the broker will not answer this one
-                self._respond(response_line(error, request.req, request.verb))
+                self.respond(response_line(error, request.req, request.verb))
             else:
                 self.answer(token, error, ordered)
 
@@ -408,7 +363,7 @@ class Connection(Session, asyncio.Protocol):
             or self._received_eof
             or (self._held and self._ordered + self._unordered <= UNCOUNTED)
         ):
-            self._after_answer()
+            self.after_answer()
         return is_written
 
     def waits(self, token: Token) -> bool:
@@ -422,58 +377,65 @@ class Connection(Session, asyncio.Protocol):
         """Respond with the answer that a handler has returned."""
         self.alive_at = self._context.loop.time()
         if isinstance(answer, Stream):
-            self._begin_stream(request, answer)
+            self.respond(encode_ok(request.req))
+            self._stream = StreamTask(self, request.req, answer, self._context.loop)
         elif isinstance(answer, LongPoll):
             self._unordered += 1
             answer.future.add_done_callback(lambda done: self._poll_ended(request, done))
         elif isinstance(answer, Large):
             assert self._budget is not None
-            slot, turn = self._open_slot(request.req), self._budget.take_turn()
-            self._run(request, self._make(answer, turn), slot, turn)
+            slot, turns, make = self._open_slot(request.req), self._budget.answers, answer.make
+            turns.add(self, lambda: self._run(request, make(), slot, turns))
         elif asyncio.iscoroutine(answer):
             self._run(request, answer, self._open_slot(request.req))
         else:
-            self._respond(response_line(answer, request.req, request.verb))
+            self.respond(response_line(answer, request.req, request.verb))
 
     def _run(
         self,
         request: Request,
         answer: Coroutine[Any, Any, Fields],
         slot: ResponseSlot,
-        turn: AnswerTurn | None = None,
+        turns: AnswerTurns | None = None,
     ) -> None:
+        """Run the task of an answer; a connection that ends meanwhile stays charged for it."""
+
         def ended(done: asyncio.Task[Fields]) -> None:
             self._context.running.discard(done)
+            value = outcome(done)
+            if isinstance(value, BaseException):
+                self.count_refusal(value)
+            line = response_line(value, request.req, request.verb)  # logs a bug, too
             if self._transport is not None:
-                self._fill(slot, response_line(outcome(done), request.req, request.verb))
-            self._after_answer()
-            if turn is not None:
-                turn.end.set_result(None)
+                self._fill(slot, line)
+                self.after_answer()
+            else:
+                self.release_late(slot)
+            if turns is not None:
+                turns.end()
 
+        slot.is_begun = True
         task = self._context.loop.create_task(answer)
         self._context.running.add(task)
         task.add_done_callback(ended)
 
-    async def _make(self, answer: Large, turn: AnswerTurn) -> Fields:
-        """Make a large answer when it is its turn, unless the client has gone."""
-        await turn.begin()
-        return await answer.make() if self._transport is not None else {}
-
     def _poll_ended(self, request: Request, done: asyncio.Future[Fields]) -> None:
         self._unordered -= 1
         self._write(response_line(outcome(done), request.req, request.verb))
-        self._after_answer()
+        self.after_answer()
 
-    def _after_answer(self) -> None:
+    def after_answer(self) -> None:
         """Write the answers that waited for this one, and update the state of the connection."""
         if self._slots:
             self._flush_slots()
+        if self._stream is not None:
+            self._stream.resume()
         if self._reading_paused or self._held or self._slots:
             self.update_reading()
-        if self._received_eof and not self._under_way and self._backlog is None:
+        if self._received_eof and not self.under_way and not self.has_backlog:
             self.close()
 
-    def _respond(self, line: bytes) -> None:
+    def respond(self, line: bytes) -> None:
         """Write a response in its place in the order of requests."""
         if self._ordered or self._slots:
             self._line_bytes = 0
@@ -506,87 +468,14 @@ class Connection(Session, asyncio.Protocol):
             self._ready_bytes -= len(line)
             self._write(line)
 
+    # The stream of this connection
+
+    def stream_ended(self) -> None:
+        """Disconnect once all requests before the stream are answered."""
+        self._received_eof = True  # as after the last request of a client
+        self.after_answer()
+
     @property
-    def _under_way(self) -> int:
-        """Number of answers that are not written yet."""
-        return self._ordered + self._unordered + (len(self._slots) if self._slots else 0)
-
-    def update_reading(self) -> bool:
-        """Charge what is held now, and return whether reading is paused.
-
-        It is while the client does not read, too many requests are unanswered, or this connection
-        or its participant holds too much.
-        """
-        transport, budget = self._transport, self._budget
-        if transport is None or budget is None or transport.is_closing():
-            return True
-        unread = self._ready_bytes
-        if self._write_deadline is not None:
-            unread += transport.get_write_buffer_size()
-        held = unread + self._requests_held()
-        if held != self._held or unread != self._unread:
-            changes = held - self._held, unread - self._unread
-            self._held, self._unread = held, unread
-            budget.charge(*changes)
-        paused = self._holds_too_much(budget)
-        if paused and not self._reading_paused:
-            transport.pause_reading()
-        elif self._reading_paused and not paused:
-            if self._backlog is not None:
-                self._context.loop.call_soon(self._handle_backlog)
-                paused = True
-            else:
-                transport.resume_reading()
-        self._reading_paused = paused
-        self._limit_unfinished_line(budget)
-        return paused
-
-    def _holds_too_much(self, budget: Budget) -> bool:
-        return (
-            budget.is_full
-            or self._write_deadline is not None
-            or self._under_way > MAX_OUTSTANDING
-            or self._held > CONNECTION_BYTES
-        )
-
-    def _requests_held(self) -> int:
-        """Return the bytes of requests that this connection makes the daemon hold."""
-        held = self._request_bytes
-        if self._backlog is not None:
-            held += self._backlog.held
-        if self._lines is not None:
-            held += self._lines.pending
-        return held + REQUEST_BYTES * max(0, self._under_way - UNCOUNTED)
-
-    def _limit_unfinished_line(self, budget: Budget) -> None:
-        """Set or cancel the deadline of a line that cannot be finished, because nothing is read."""
-        is_stuck = budget.is_full and self._lines is not None
-        if is_stuck and self._line_deadline is None:
-            self._line_deadline = self._context.loop.call_later(WRITE_DEADLINE, self._drop_line)
-        elif not is_stuck and self._line_deadline is not None:
-            self._line_deadline.cancel()
-            self._line_deadline = None
-
-    def _drop_line(self) -> None:
-        assert self._budget is not None
-        self._respond(encode_error(self._budget.error()))
-        self.close()
-
-    # Streams
-
-    def _begin_stream(self, request: Request, stream: Stream) -> None:
-        self._respond(encode_ok(request.req))
-        run = stream.run(lambda fields: self._push(request.req, fields))
-        self._stream = self._context.loop.create_task(run)
-        self._stream.add_done_callback(lambda done: self._stream_ended(request.req, done))
-
-    def _stream_ended(self, req: Req, done: asyncio.Task[None]) -> None:
-        error = None if done.cancelled() else done.exception()
-        if isinstance(error, HiveError):
-            self._respond(encode_error(error, req))
-        elif error is not None:
-            logger.error("a stream to a client failed", exc_info=error)
-        self.close()
-
-    def _push(self, req: Req, fields: Fields) -> None:
-        self._respond(encode_ok(req, **fields))
+    def takes_more(self) -> bool:
+        """Whether its answers are written and its client reads them."""
+        return not self._slots and self._write_deadline is None

@@ -10,7 +10,9 @@ from attrs import define
 
 from actors import ActorDied, AskTimeout, MailboxFull
 from hive.errors import FailedError, HiveError, TimedOutError, TooLargeError, UnavailableError
+from hive.gateway.budget import REQUEST_BYTES
 from hive.gateway.dispatch import Fields
+from hive.quantities import counted
 from hive.wire.base import Req, Response
 from hive.wire.codec import encode_error, encode_ok, encode_struct
 
@@ -25,11 +27,23 @@ class ResponseSlot:
         req: The id of its request.
         size: Bytes of the request that are charged until it is answered.
         line: The line of the answer; None until it is known.
+        is_begun: Whether it has a task.
     """
 
     req: Req = None
     size: int = 0
     line: bytes | None = None
+    is_begun: bool = False
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether its task runs."""
+        return self.is_begun and self.line is None
+
+    @property
+    def cost(self) -> int:
+        """Bytes that are charged for its request."""
+        return REQUEST_BYTES + self.size
 
 
 def response_line(value: Any, req: Req, verb: str) -> bytes:
@@ -65,6 +79,11 @@ def client_error(error: BaseException, verb: str) -> HiveError:
     )
 
 
+def code_of(error: BaseException) -> str:
+    """Return the code of the error that a client is shown."""
+    return error.code.value if isinstance(error, HiveError) else FailedError.code.value
+
+
 def outcome(done: asyncio.Future[Fields]) -> Fields | BaseException:
     """Return the fields of an answer, or the error in place of them."""
     if done.cancelled():
@@ -74,4 +93,6 @@ def outcome(done: asyncio.Future[Fields]) -> Fields | BaseException:
 
 def too_long(limit: int) -> TooLargeError:
     """Return the error for a line above the limit, in bytes."""
-    return TooLargeError(f"a line may have {limit} bytes; this one was longer and was skipped")
+    return TooLargeError(
+        f"a line may have {counted(limit, 'byte')}; this one was longer and was skipped"
+    )

@@ -1,33 +1,50 @@
-"""Rows of the wire for messages, questions, reminders and turns that are shown."""
+"""Rows of the wire for messages, approvals, questions, reminders and turns that are shown."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from hive.broker.values import PRIORITIES
 from hive.clock import rfc3339
 from hive.participants.turn_feed import TurnEvent
+from hive.quantities import counted
+from hive.status.answer_watch import AnswerProgress
 from hive.store import Message, MessageKind, Receipt
+from hive.store.approvals import Approval, ApprovalState
 from hive.store.questions import Question
-from hive.wire.harness import TurnRecord
-from hive.wire.rows import InboxRow, LiveRow, QuestionRow, ReceiptRow, ReminderRow, StepRow, TurnRow
+from hive.store.schedules import Schedule
+from hive.store.timelines import TimelineEntry
+from hive.store.usage import StoredTurn
+from hive.wire.change_rows import ApprovalRow
+from hive.wire.rows import (
+    AnswerRow,
+    HindranceRow,
+    InboxRow,
+    QuestionRow,
+    ReceiptRow,
+    ReminderRow,
+    StepRow,
+)
+from hive.wire.schedules import ScheduleRow
+from hive.wire.timeline_rows import TimelineRow
+from hive.wire.turn_rows import SKIPPED, LiveRow, TurnRow
 
 
-def inbox_row(entry: Message, body_max: int | None = None) -> InboxRow:
+def inbox_row(entry: Message, length: int | None = None) -> InboxRow:
     """Return the row of a message that is shown without a lease.
 
     Args:
         entry: The message.
-        body_max: Characters after which its body is cut; None for the whole body.
+        length: Characters of its whole body, which may be cut; None if it is not.
     """
     body = entry.body or ""
-    is_cut = body_max is not None and len(body) > body_max
+    is_cut = length is not None and length > len(body)
     return InboxRow(
         id=entry.id,
         sender=entry.sender,
         to=entry.inbox,
-        body=body[:body_max],
-        body_length=len(body) if is_cut else None,
+        body=body,
+        body_length=length if is_cut else None,
         sent_at=rfc3339(entry.sent_at),
         state=entry.state.value,
         attempt=entry.attempts,
@@ -44,6 +61,25 @@ def inbox_row(entry: Message, body_max: int | None = None) -> InboxRow:
     )
 
 
+def progress_fields(progress: AnswerProgress) -> Mapping[str, object]:
+    """Return what is new about messages whose answer is waited for, as fields of a response."""
+    return {
+        "answers": [
+            AnswerRow(
+                id=each.id,
+                to=each.to,
+                state=each.state,
+                answer=None if each.answer is None else inbox_row(each.answer),
+                reason=each.reason,
+            )
+            for each in progress.ended
+        ],
+        "hindrances": [
+            HindranceRow(id=each.id, to=each.to, what=each.what) for each in progress.hindrances
+        ],
+    }
+
+
 def step_rows(steps: Iterable[Receipt]) -> list[StepRow]:
     """Return the rows of a message's trace."""
     return [
@@ -58,10 +94,27 @@ def step_rows(steps: Iterable[Receipt]) -> list[StepRow]:
     ]
 
 
-def receipt_row(message: Message, steps: Iterable[Receipt]) -> ReceiptRow:
-    """Return the trace of a message for its sender."""
+def timeline_row(entry: TimelineEntry) -> TimelineRow:
+    """Return the row of something that happened to a participant."""
+    return TimelineRow(
+        at=rfc3339(entry.at),
+        source=entry.source,
+        number=entry.number,
+        what=entry.what,
+        detail=dict(entry.detail),
+    )
+
+
+def receipt_row(
+    message: Message, steps: Iterable[Receipt], hindrance: str | None = None
+) -> ReceiptRow:
+    """Return the trace of a message for its sender, with what hinders the recipient."""
     return ReceiptRow(
-        id=message.id, to=message.inbox, state=message.state.value, steps=step_rows(steps)
+        id=message.id,
+        to=message.inbox,
+        state=message.state.value,
+        steps=step_rows(steps),
+        hindrance=hindrance,
     )
 
 
@@ -96,14 +149,15 @@ def reminder_row(message: Message, now: float) -> ReminderRow:
     )
 
 
-def turn_row(name: str, number: int, record: TurnRecord) -> TurnRow:
+def turn_row(name: str, number: int, record: StoredTurn) -> TurnRow:
     """Return the row of a finished turn of a participant."""
     return TurnRow(
         id=number,
         name=name,
         started_at=rfc3339(record.started_at),
         ended_at=rfc3339(record.ended_at),
-        seconds=round(record.ended_at - record.started_at, 3),
+        seconds=round(record.seconds, 3),
+        frozen_seconds=round(record.frozen_seconds, 3) or None,
         wake=record.wake,
         outcome=record.outcome.value,
         model=record.model,
@@ -123,6 +177,17 @@ def live_row(event: TurnEvent) -> LiveRow:
     return LiveRow(at=rfc3339(event.at), kind=event.kind.value, text=event.text)
 
 
+def skipped_row(count: int, now: float) -> LiveRow:
+    """Return the row in place of events that were dropped before the client took them."""
+    text = f"{counted(count, 'event')} skipped: they came faster than they were read"
+    return LiveRow(at=rfc3339(now), kind=SKIPPED, text=text)
+
+
+def restarted_fields(not_in_force: Sequence[str]) -> Mapping[str, object]:
+    """Return the response to a restart, with the keys that hive.toml has otherwise, if any."""
+    return {"not_in_force": list(not_in_force)} if not_in_force else {}
+
+
 def _type(kind: MessageKind) -> str | None:
     """Return the kind of a message as the wire has it; None for a plain message."""
     return None if kind is MessageKind.MESSAGE else kind.value
@@ -130,3 +195,53 @@ def _type(kind: MessageKind) -> str | None:
 
 def _time(seconds: float | None) -> str | None:
     return None if seconds is None else rfc3339(seconds)
+
+
+def schedule_row(schedule: Schedule) -> ScheduleRow:
+    """Return the row of a schedule."""
+    has_sent = schedule.last_at > schedule.created_at
+    return ScheduleRow(
+        id=schedule.id,
+        to=schedule.name,
+        when=schedule.recurrence,
+        timezone=schedule.timezone,
+        body=schedule.body,
+        description=schedule.description,
+        requested_by=schedule.requested_by,
+        approval=schedule.approval,
+        created_at=rfc3339(schedule.created_at),
+        last_at=rfc3339(schedule.last_at) if has_sent else None,
+        next_at=rfc3339(schedule.next_at),
+        ended_at=_time(schedule.ended_at),
+    )
+
+
+def approval_row(approval: Approval, now: float, content: str | None = None) -> ApprovalRow:
+    """Return the row of an approval at the wall time `now`; `content` is what is asked for."""
+    detail = approval.details
+    is_held = approval.state is ApprovalState.HELD
+    return ApprovalRow(
+        id=approval.id,
+        agent=approval.name,
+        kind=approval.kind.value,
+        commit_ref=approval.sha or "",
+        fetched_sha=approval.sha,
+        requested_at=rfc3339(approval.requested_at),
+        status=(ApprovalState.PENDING if is_held else approval.state).value,
+        resolved_at=_time(approval.ended_at),
+        note=approval.note,
+        description=approval.description,
+        requested_by=approval.requested_by,
+        age_seconds=round(max(0.0, now - approval.requested_at), 3),
+        base=approval.base,
+        subject=detail.get("subject"),
+        author=detail.get("author"),
+        expires_at=_time(approval.expires_at),
+        on_expiry=approval.on_expiry.value,
+        decided_at=_time(approval.decided_at),
+        decided_by=approval.decided_by,
+        error=approval.error,
+        overdue=is_held or None,
+        content=content,
+        agents=detail.get("agents"),
+    )

@@ -3,64 +3,53 @@
 The daemon's lock on its state directory guarantees that no other daemon serves the same sockets, so
 a socket file that exists is stale and is replaced.
 
-The directory of a participant's socket is visible in its container, whose root user may put any
-file there. So a socket is bound in a directory that only the daemon may enter, gets its permissions
-there, and is renamed into place: rename(2) follows no link in the last part of a path.
+The directory of a participant's socket is visible in its container, whose root user may be able to
+put any file there; `hive.gateway.socket_file` binds sockets in such a directory.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
-import grp
 import logging
 import os
 import socket
-import stat
 from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
-from itertools import count
 from pathlib import Path
 from typing import Never
 
 from attrs import define
 
 from actors import Actor, ExitReason
+from hive.base_directories import check_socket_path
 from hive.cancellation import shield_until_done
 from hive.descriptors import RESERVED, is_in_reserve
-from hive.errors import FailedError, UnavailableError
+from hive.errors import FailedError, HiveError, UnavailableError
 from hive.gateway.budget import LogThrottle
 from hive.gateway.connection import Connection
-from hive.gateway.inotify import RemovalWatch
-from hive.machines.operations import purge_directory
-from hive.names import MANAGER
+from hive.gateway.inotify import RemovalWatch, Watches
+from hive.gateway.socket_file import bind, group_of, identity, make_parent
+from hive.machines.agent_files import purge_directory
+from hive.names import ADMIN_GROUP, MANAGER
 from hive.participants.participant import Participant
-from hive.paths import (
-    PRIVATE_MODE,
-    SOCKET_DIR_MODE,
-    Paths,
-    check_socket_path,
-    make_directory,
-    require_private,
-)
+from hive.paths import Paths
+from hive.quantities import counted
+from hive.store import Kind
 
 logger = logging.getLogger(__name__)
 
 BACKLOG = 1024
-SOCKET_MODE = 0o660
-ADMIN_GROUP = "hive-admin"
 
 RETRY_SECONDS = 1.0
 """Seconds between two attempts to bind a socket again that was removed."""
 
 _REMEDIES = {
     errno.EISDIR: "remove the directory that is in its place",
-    errno.EXDEV: "its directory must not be a mount of its own",
+    errno.EDQUOT: "free space or inodes of its quota",
     errno.ENOSPC: "free space or inodes on that file system, see `df -i`",
 }
 _REMEDY = "check who owns the directory and whether its file system is writable"
-
-_numbers = count()
 
 
 def _no_report() -> None:
@@ -74,13 +63,13 @@ class _Bound:
     Attributes:
         sock: The socket.
         identity: Device and inode of its file.
-        watch: The watch for its removal; None if there is none.
+        watches: The watches for its removal.
         server: Accepts its connections, once it listens.
     """
 
     sock: socket.socket
     identity: tuple[int, int]
-    watch: int | None
+    watches: Watches
     server: asyncio.Server | None = None
 
     def close(self) -> None:
@@ -98,16 +87,19 @@ class Listener:
     Args:
         path: The path of the socket; its directory is created if it is missing.
         connect: Makes the protocol of a new connection.
-        new_sockets: Directory of the daemon alone in which the socket is bound; it is created if it
-            is missing, and is on the same file system as the path.
-        removals: Watches the directory.
+        removals: Watches the directory and those above it.
         group: Group that may use the socket, if this machine has it. By default that of the
-            directory, if its setgid bit is set.
+            daemon, or that of the directory, if its setgid bit is set.
         report: Called after a change of `trouble`.
         most: Most connections; they also leave the last descriptors of the daemon to others. None
             for no limit.
+        relock: Called in a thread before each bind, after the directory was made; may raise
+            HiveError if the directory is not ours any more.
+        follows: Whether the directory's group is heeded each time and not only at first: no
+            participant can change it.
 
     Attributes:
+        most: Most connections, for the next ones.
         trouble: Why new clients cannot connect any more; None if they can.
     """
 
@@ -116,26 +108,29 @@ class Listener:
         path: Path,
         connect: Callable[[], Connection],
         *,
-        new_sockets: Path,
         removals: RemovalWatch,
         group: str | None = None,
         report: Callable[[], object] = _no_report,
         most: int | None = None,
+        relock: Callable[[], object] = _no_report,
+        follows: bool = False,
     ) -> None:
         self.path = check_socket_path(path)
         self._connect = connect
-        self._new_sockets = new_sockets
         self._removals = removals
         self._group = group
         self._report = report
         self._bound: list[_Bound] = []
+        self._directory: os.stat_result | None = None
         self.trouble: str | None = None
-        self._losses = LogThrottle()
+        self._losses = LogThrottle(logger)
         self._retry: asyncio.TimerHandle | None = None
         self._check: asyncio.Task[None] | None = None
         self._check_again = False
-        self._most = most
-        self._refusals = LogThrottle()
+        self.most = most
+        self._relock = relock
+        self._follows = follows
+        self._refusals = LogThrottle(logger)
         self._connections: set[Connection] = set()
         self._no_connections = asyncio.Event()
         self._no_connections.set()
@@ -152,7 +147,7 @@ class Listener:
         except OSError as error:
             await self._close()
             raise FailedError(self._describe(error)) from error
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, HiveError):
             await self._close()
             raise
 
@@ -164,6 +159,18 @@ class Listener:
         """
         if self._bound:
             await self._close()
+
+    async def heed_directory(self) -> None:
+        """Bind the socket again, with the group that the directory has now; connections stay.
+
+        For an operator who has changed the directory. `trouble` says if it cannot be bound.
+        """
+        if not self._bound:
+            return
+        self._directory = None
+        self._removed()
+        if self._check is not None:
+            await asyncio.wait([self._check])
 
     async def _close(self) -> None:
         had_bound = bool(self._bound)
@@ -190,11 +197,14 @@ class Listener:
         """Close all bound sockets `but` the newest ones."""
         older = self._bound[: len(self._bound) - but]
         del self._bound[: len(older)]
-        watches = {each.watch for each in self._bound}
         for each in older:
-            if each.watch not in watches:
-                self._removals.remove(each.watch)
+            self._end_watches(each.watches)
             each.close()
+
+    def _end_watches(self, watches: Watches) -> None:
+        """End those that no bound socket has."""
+        kept = Watches().union(*(each.watches for each in self._bound))
+        self._removals.remove(watches - kept, self._removed)
 
     async def _bind_and_listen(self) -> None:
         await shield_until_done(asyncio.to_thread(self._bind))
@@ -206,15 +216,17 @@ class Listener:
         await newest.server.start_serving()
 
     def _bind(self) -> None:
-        make_directory(self.path.parent, SOCKET_DIR_MODE)
-        watch = self._removals.add(self.path.parent, self._removed)
+        at_first = make_parent(self.path, self._directory)
+        self._directory = self.path.parent.stat() if self._follows else at_first
+        watches = self._removals.add(self.path.parent, self._removed)
         try:
-            sock, identity = _bind(self.path, self._new_sockets, self._group)
+            self._relock()
+            gid = group_of(self._group, self._directory)
+            sock, found = bind(self.path, gid, BACKLOG)
         except BaseException:
-            if all(each.watch != watch for each in self._bound):
-                self._removals.remove(watch)
+            self._end_watches(watches)
             raise
-        self._bound.append(_Bound(sock, identity, watch))
+        self._bound.append(_Bound(sock, found, watches))
 
     def _remove(self) -> None:
         try:
@@ -237,13 +249,16 @@ class Listener:
     async def _restore(self) -> None:
         """Bind the socket again if its file is not in its place; retry until it is."""
         newest = self._bound[-1]
-        in_place = await asyncio.to_thread(_identity, self.path) == newest.identity
+        in_place = await asyncio.to_thread(identity, self.path) == newest.identity
         try:
-            if not in_place or newest.server is None:
+            if not in_place or newest.server is None or self._directory is None:
                 await self._bind_and_listen()
-                self._losses.warning("%s was removed and is bound again", self.path)
+                if not in_place:
+                    self._losses.warning("%s was removed and is bound again", self.path)
         except OSError as error:
             self._set_trouble(self._describe(error))
+        except HiveError as error:
+            self._set_trouble(f"{self.path} was removed, and is not bound again: {error}")
         else:
             self._set_trouble(None)
         self._close_bound(but=1)
@@ -273,15 +288,15 @@ class Listener:
         self._no_connections.clear()
         if not self._bound:  # accepted before `close`, reported only now
             connection.close()
-        elif self._most is not None and (why := self._why_not(connection, self._most)):
+        elif self.most is not None and (why := self._why_not(connection, self.most)):
             self._refuse(connection, why)
 
     def _why_not(self, connection: Connection, most: int) -> str | None:
         """Return why a client cannot be served, None if it can."""
         if len(self._connections) > most:
             return (
-                f"{self.path.parent.name}/{self.path.name} has {most} connections, the most that "
-                "'connections' of [limits] allows; close one of them"
+                f"{self.path.parent.name}/{self.path.name} has {counted(most, 'connection')}, the "
+                "most that 'connections' of [limits] allows; close one of them"
             )
         if is_in_reserve(connection.descriptor):
             return (
@@ -301,77 +316,24 @@ class Listener:
             self._no_connections.set()
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
-    """Return device and inode of a file, not of what it links to; None if there is none."""
-    try:
-        found = path.lstat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _bind(
-    path: Path, new_sockets: Path, group: str | None
-) -> tuple[socket.socket, tuple[int, int]]:
-    """Return the socket, and device and inode of its file."""
-    gid = _group_id(path.parent, group)
-    if not _may_give(gid):
-        new_sockets = path.parent / ".new"  # inherits the group, which only the kernel may give
-    make_directory(new_sockets, PRIVATE_MODE, narrow=True)
-    require_private(new_sockets)
-    new = new_sockets / f"{next(_numbers) % 100_000}"
-    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    try:
-        new.unlink(missing_ok=True)  # of a daemon that was killed
-        sock.bind(str(new))
-        new.chmod(SOCKET_MODE)
-        if gid is not None and _may_give(gid):
-            os.chown(new, -1, gid)
-        sock.listen(BACKLOG)
-        found = new.lstat()
-        new.rename(path)
-    except BaseException:
-        sock.close()
-        with suppress(OSError):
-            new.unlink(missing_ok=True)
-        raise
-    return sock, (found.st_dev, found.st_ino)
-
-
-def _group_id(directory: Path, group: str | None) -> int | None:
-    """Return the group of a new socket; None leaves that of the daemon.
-
-    A file that is renamed does not get the group of a directory with a setgid bit by itself.
-    """
-    if group is None:
-        found = directory.stat()
-        return found.st_gid if found.st_mode & stat.S_ISGID else None
-    try:
-        return grp.getgrnam(group).gr_gid
-    except KeyError:  # then only its owner may use it
-        return None
-
-
-def _may_give(gid: int | None) -> bool:
-    """Return whether this process may give a file to a group; None is its own."""
-    return gid is None or os.geteuid() == 0 or gid in {os.getegid(), *os.getgroups()}
-
-
 class OperatorSocket(Actor[Never]):
     """The actor of host.sock: it listens while it runs.
 
     Args:
         paths: The path of the socket.
         connect: Makes the protocol of a new connection.
+        relock: Takes the lock of the run directory again if its file was removed.
     """
 
-    def __init__(self, paths: Paths, connect: Callable[[], Connection]) -> None:
+    def __init__(
+        self, paths: Paths, connect: Callable[[], Connection], relock: Callable[[], object]
+    ) -> None:
         self._listener = Listener(
             paths.host_socket,
             connect,
-            new_sockets=paths.new_sockets_dir,
             removals=RemovalWatch(),
             group=ADMIN_GROUP,
+            relock=relock,
         )
 
     async def on_start(self) -> None:
@@ -433,16 +395,29 @@ class ParticipantSockets:
             for listener in self._open.pop(participant.name, ()):
                 stack.push_async_callback(listener.close)
 
+    def set_connections(self, most: int) -> None:
+        """Change the most connections to a socket; those that are open stay."""
+        self._connections = most
+        for listener in (each for listeners in self._open.values() for each in listeners):
+            listener.most = most
+
+    async def heed_directory(self, participant: Participant) -> None:
+        """Give the sockets of a participant the group that their directory has now."""
+        for listener in self._open.get(participant.name, ()):
+            await listener.heed_directory()
+
+    async def remove_directory(self, name: str) -> None:
+        """Remove the directory of a closed socket, if it is empty. Idempotent."""
+        with suppress(OSError):
+            await asyncio.to_thread(self._paths.socket_dir(name).rmdir)
+
     async def purge(self, name: str) -> None:
         """Remove the directory of a closed socket, with all that a participant put there.
 
         Raises:
-            FailedError: Something in it cannot be removed.
+            RemainsError: Something in it cannot be removed.
         """
-        try:
-            await asyncio.to_thread(purge_directory, self._paths.run_dir, "agents", name)
-        except OSError as error:
-            raise FailedError(f"{self._paths.socket_dir(name)} is not removed: {error}") from error
+        await asyncio.to_thread(purge_directory, self._paths.run_dir, "agents", name)
 
     def _listeners(self, participant: Participant) -> list[Listener]:
         paths = [self._paths.agent_socket(participant.name)]
@@ -459,8 +434,10 @@ class ParticipantSockets:
         return Listener(
             path,
             lambda: self._connect(participant, str(path)),
-            new_sockets=self._paths.new_sockets_dir,
             removals=self._removals,
             report=report,
             most=self._connections,
+            # Of an agent the directory is bound read-only, and the daemon gives it to the group of
+            # the range of users that its container gets. A peer may have it writable.
+            follows=participant.record.kind is not Kind.PEER,
         )

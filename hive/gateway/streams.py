@@ -3,26 +3,39 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import aclosing
 
+import msgspec
+
+from hive.clock import Clock
+from hive.errors import UnknownNameError
 from hive.event_log import EventLog
 from hive.gateway.dispatch import Fields, Push, Stream
-from hive.gateway.rows import inbox_row, live_row
+from hive.gateway.rows import inbox_row, live_row, progress_fields, skipped_row
 from hive.participants.participant import Participant
 from hive.participants.registry import Registry
-from hive.participants.turn_feed import TurnEvent, TurnFeed
+from hive.participants.turn_feed import TurnFeed
+from hive.status.answer_watch import AnswerWatch
 from hive.status.snapshot import Snapshot
-from hive.store import Store
-from hive.store.cursors import CHUNK_ROWS, mail_after
-from hive.store.messages import highest_id, newest
-from hive.wire.rows import EventRow
+from hive.store import Message, Store
+from hive.store.cursors import mail_after
+from hive.store.events import ALL_EVENTS, EventFilter
+from hive.store.listing import CHUNK_ROWS, newest_in_chunks, with_bodies
+from hive.store.messages import highest_id
+from hive.wire.rows import StatusRow
 
 
 def status_stream(registry: Registry, snapshot: Snapshot) -> Stream:
-    """Push a one-row `agent_statuses` for each participant that changed."""
+    """Push a one-row `agent_statuses` for each participant that changed.
+
+    Several changes of a participant that come before the client takes the row are one row. A row
+    that says the same as the last one is not pushed again.
+    """
 
     async def run(push: Push) -> None:
         dirty: dict[str, Participant] = {}
+        pushed: dict[str, StatusRow] = {}
         wake = asyncio.Event()
 
         def changed(participant: Participant) -> None:
@@ -35,48 +48,103 @@ def status_stream(registry: Registry, snapshot: Snapshot) -> Stream:
                 wake.clear()
                 while dirty:
                     name, participant = dirty.popitem()
-                    if name in registry:
-                        push({"agent_statuses": [await snapshot.row(participant)]})
+                    if name not in registry:
+                        pushed.pop(name, None)
+                        continue
+                    row = await snapshot.row(participant)
+                    # A sign of life or a sample alone is no change of the status.
+                    said = msgspec.structs.replace(
+                        row, last_seen=None, memory_bytes=None, cpu_percent=None, resources_at=None
+                    )
+                    if said != pushed.get(name):
+                        pushed[name] = said
+                        await push({"agent_statuses": [row]})
         finally:
             unsubscribe()
 
     return Stream(run)
 
 
-def event_stream(events: EventLog, limit: int, after: int) -> Stream:
-    """Push the newest events, or all after `after`; then each new one, without gap or repeat."""
+def while_member(registry: Registry, participant: Participant, stream: Stream) -> Stream:
+    """Return a stream that ends when its participant leaves the hive, with an error that says so.
+
+    A later participant of the same name is another one: nothing of it is shown.
+    """
 
     async def run(push: Push) -> None:
-        arrived: asyncio.Queue[EventRow] = asyncio.Queue()
-        unsubscribe = events.subscribe(arrived.put_nowait)
+        running = asyncio.ensure_future(stream.run(push))
+
+        def changed(_: Participant) -> None:
+            if not registry.is_member(participant):
+                running.cancel()
+
+        unsubscribe = registry.subscribe(changed)
         try:
-            last = after
-            while rows := await _more(events, limit, after, last):
-                for row in rows:
-                    push({"events": [row]})
-                last = rows[-1].seq
-                if not after:
-                    break
+            changed(participant)
+            await asyncio.wait([running])
+        finally:
+            unsubscribe()
+            running.cancel()
+            await asyncio.wait([running])
+        if not running.cancelled():
+            running.result()
+            return
+        raise UnknownNameError(
+            f"{participant.name!r} has left the hive, or was renamed, so there is nothing to follow"
+        )
+
+    return Stream(run)
+
+
+def event_stream(
+    events: EventLog, limit: int, after: int | None, only: EventFilter = ALL_EVENTS
+) -> Stream:
+    """Push the newest events, or all after `after`; then each new one, without gap or repeat.
+
+    Args:
+        events: The event log.
+        limit: How many of the newest, if `after` is None.
+        after: The number of the last event that the client has.
+        only: What the events must fit.
+    """
+
+    async def run(push: Push) -> None:
+        arrived = asyncio.Event()
+        unsubscribe = events.subscribe(lambda _: arrived.set())
+        try:
+            last = await _newest_events(events, limit, only, push) if after is None else after
             while True:
-                row = await arrived.get()
-                if row.seq > last:
-                    push({"events": [row]})
+                arrived.clear()
+                chunk = await events.chunk(CHUNK_ROWS, last, only)
+                for row in chunk.rows:
+                    await push({"events": [row]})
+                last = chunk.cursor
+                if chunk.is_last:
+                    await arrived.wait()
         finally:
             unsubscribe()
 
     return Stream(run)
 
 
-async def _more(events: EventLog, limit: int, after: int, last: int) -> list[EventRow]:
-    return await (events.following(CHUNK_ROWS, last) if after else events.recent(limit))
+async def _newest_events(events: EventLog, limit: int, only: EventFilter, push: Push) -> int:
+    """Push the newest events and return the cursor after them."""
+    last = await events.last()
+    rows = await events.recent(limit, only) if limit else []
+    for row in rows:
+        await push({"events": [row]})
+    return max(last, rows[-1].seq if rows else 0)
 
 
 def log_stream(lines: AsyncIterator[str]) -> Stream:
-    """Push log lines as they are written."""
+    """Push log lines as they are written.
+
+    While the client takes none, none is read from `lines`, which says what it leaves out then.
+    """
 
     async def run(push: Push) -> None:
         async for line in lines:
-            push({"lines": [line]})
+            await push({"lines": [line]})
 
     return Stream(run)
 
@@ -84,7 +152,7 @@ def log_stream(lines: AsyncIterator[str]) -> Stream:
 async def next_mail(store: Store, inbox: str, cursor: int) -> Fields:
     """Return the next messages after a cursor, and the new cursor."""
     page = await store.read(mail_after(inbox, cursor))
-    return {"messages": [inbox_row(message) for message in page.rows], "cursor": page.cursor}
+    return _mail_fields(page.rows, page.cursor)
 
 
 def mail_stream(store: Store, inbox: str, limit: int, cursor: int) -> Stream:
@@ -100,8 +168,7 @@ def mail_stream(store: Store, inbox: str, limit: int, cursor: int) -> Stream:
                 page = await store.read(mail_after(inbox, last))
                 last = page.cursor
                 if page.rows:
-                    rows = [inbox_row(message) for message in page.rows]
-                    push({"messages": rows, "cursor": last})
+                    await push(_mail_fields(page.rows, last))
                 if page.is_last:
                     await arrived.wait()
         finally:
@@ -113,23 +180,45 @@ def mail_stream(store: Store, inbox: str, limit: int, cursor: int) -> Stream:
 async def _newest_mail(store: Store, inbox: str, limit: int, push: Push) -> int:
     """Push the newest messages and return the cursor after them."""
     found, last = await store.read(
-        lambda connection: (newest(inbox, limit)(connection), highest_id(connection))
+        lambda connection: (newest_in_chunks(inbox, limit)(connection), highest_id(connection))
     )
-    push({"messages": [inbox_row(message) for message in found], "cursor": last})
+    for ids in found[:-1]:
+        await push(_mail_fields(await store.read(with_bodies(ids)), ids[-1]))
+    await push(_mail_fields(await store.read(with_bodies(found[-1] if found else [])), last))
     return last
 
 
-def live_stream(feed: TurnFeed, count: int) -> Stream:
-    """Push the newest events of a feed, then each new one."""
+def _mail_fields(messages: Sequence[Message], cursor: int) -> Fields:
+    return {"messages": [inbox_row(message) for message in messages], "cursor": cursor}
+
+
+def answer_stream(watch: AnswerWatch, ids: Collection[int]) -> Stream:
+    """Push what is new about messages, until each has an answer or ended without one."""
 
     async def run(push: Push) -> None:
-        arrived: asyncio.Queue[TurnEvent] = asyncio.Queue()
-        unsubscribe = feed.watch(arrived.put_nowait)
+        async with aclosing(watch.follow(ids)) as found:
+            async for progress in found:
+                await push(progress_fields(progress))
+
+    return Stream(run)
+
+
+def live_stream(feed: TurnFeed, count: int, clock: Clock) -> Stream:
+    """Push the newest events of a feed, then each new one; say how many the client has missed."""
+
+    async def run(push: Push) -> None:
+        arrived = asyncio.Event()
+        unsubscribe = feed.watch(arrived.set)
         try:
-            for event in feed.newest(count):
-                push({"live": [live_row(event)]})
+            position = feed.before_newest(count)
             while True:
-                push({"live": [live_row(await arrived.get())]})
+                arrived.clear()
+                events, skipped, position = feed.after(position)
+                if skipped:
+                    await push({"live": [skipped_row(skipped, clock.now())]})
+                for event in events:
+                    await push({"live": [live_row(event)]})
+                await arrived.wait()
         finally:
             unsubscribe()
 

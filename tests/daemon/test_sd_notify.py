@@ -29,10 +29,12 @@ def test_each_message_is_one_datagram(systemd: tuple[str, socket.socket]) -> Non
     notifier.ready("2 agents")
     notifier.status("1 agent")
     notifier.stopping("stops")
-    assert [listening.recv(4096) for _ in range(3)] == [
+    notifier.still_stopping("1 of 2", 30.0)
+    assert [listening.recv(4096) for _ in range(4)] == [
         b"READY=1\nSTATUS=2 agents",
         b"STATUS=1 agent",
         b"STOPPING=1\nSTATUS=stops",
+        b"STATUS=1 of 2\nEXTEND_TIMEOUT_USEC=30000000",
     ]
 
 

@@ -13,8 +13,9 @@ from attrs import define, field
 
 from hive.errors import ConflictError, UnavailableError
 from hive.gateway.budget import Budgets
-from hive.gateway.connection import Connection, GatewayContext
+from hive.gateway.connection import Connection
 from hive.gateway.dispatch import Answer, Fields, Large, LongPoll, Push, Stream, serves
+from hive.gateway.reading import GatewayContext
 from hive.store import Kind
 from hive.wire.agent import Recv
 from hive.wire.base import Request

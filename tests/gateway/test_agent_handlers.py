@@ -7,9 +7,13 @@ import os
 from collections.abc import AsyncIterator
 
 import pytest
+from attrs import evolve
 
 from actors.testing import advance, settle
+from hive.client.agent import AgentClient, Role
+from hive.clock import LoopClock
 from hive.daemon.hive import Hive
+from hive.version import VERSION
 from hive.wire.base import LINE_MAX
 from tests.support.hives import Line, connected
 
@@ -39,7 +43,7 @@ async def test_the_sender_is_kept_with_what_the_kernel_knows_of_it(hive: Hive, a
 )
 async def test_no_agent_has_an_operators_or_the_managers_verbs(alice: Line, verb: str) -> None:
     code, error = await alice.refused(verb, name="bob")
-    assert (code, f"unknown verb {verb!r}" in error) == ("bad_request", True)
+    assert (code, f"may {verb!r}" in error) == ("not_allowed", True)
 
 
 async def test_a_message_is_leased_acked_and_gone(alice: Line, bob: Line) -> None:
@@ -156,6 +160,28 @@ async def test_a_status_line_is_shown_and_cleared(hive: Hive, alice: Line) -> No
     assert (row.status_text, row.status_set_at) == (None, None)
 
 
+async def test_a_status_line_ends_with_the_run_that_said_it(hive: Hive, alice: Line) -> None:
+    await alice.ok("set_status", text="reading")
+    await asyncio.sleep(1)
+    await hive.restart("alice")
+    agent = hive.parts.registry.agent("alice")
+    assert agent.running is not None
+    agent.running = evolve(agent.running, since=LoopClock(asyncio.get_running_loop()).now())
+    assert ((await hive.status("alice")).status_text) is None
+    async with connected(hive.paths.agent_socket("alice")) as line:
+        await line.ok("set_status", text="writing")
+        assert (await hive.status("alice")).status_text == "writing"
+    await hive.stop("alice")
+    assert ((await hive.status("alice")).status_text) is None
+
+
+async def test_a_verb_of_the_manager_or_the_operator_is_not_allowed(alice: Line) -> None:
+    code, error = await alice.refused("kill", name="bob")
+    assert (code, error) == ("not_allowed", "only the manager may 'kill', not you")
+    code, error = await alice.refused("spawn", name="bob")
+    assert (code, error) == ("not_allowed", "only the operator may 'spawn', not you")
+
+
 async def test_a_wake_has_its_label(alice: Line) -> None:
     await alice.ok("wake", body="tests are green", **{"from": "ci"})
     [message] = (await alice.ok("recv"))["messages"]
@@ -188,7 +214,7 @@ async def test_presence_counts_harnesses_and_outlives_none_of_them(hive: Hive) -
         await first.ok("hello", role="harness")
         await second.ok("hello", role="harness")
         row = await hive.status("damocles")
-        assert (row.state, row.connected, row.running) == ("connected", True, False)
+        assert (row.state, row.connected, row.running) == ("connected", True, True)
         await advance(100)
         await first.close()
         await settle()
@@ -200,6 +226,23 @@ async def test_presence_counts_harnesses_and_outlives_none_of_them(hive: Hive) -
         assert gone.last_seen is not None
         assert row.last_seen is not None
         assert gone.last_seen > row.last_seen
+
+
+async def test_a_harness_says_its_version_and_what_later_ones_say_is_ignored(hive: Hive) -> None:
+    assert (await hive.status("damocles")).harness_version is None
+    async with connected(hive.paths.agent_socket("damocles")) as line:
+        await line.ok("hello", role="harness", version="9.1", what_later_ones_say=[1])
+        assert (await hive.status("damocles")).harness_version == "9.1"
+        code, error = await line.refused("hello", role="harness", version="9" * 65)
+        assert ("version" in error, code) == (True, "bad_request")
+    await settle()
+    assert (await hive.status("damocles")).harness_version is None
+
+
+async def test_the_client_of_this_version_says_so(hive: Hive) -> None:
+    async with AgentClient(hive.paths.agent_socket("alice")) as client:
+        await client.hello(Role.HARNESS, "test")
+        assert (await hive.status("alice")).harness_version == VERSION
 
 
 async def test_participants_see_each_other(hive: Hive, alice: Line) -> None:
@@ -221,12 +264,17 @@ async def manager(hive: Hive) -> AsyncIterator[Line]:
         yield line
 
 
+async def test_only_the_manager_is_shown_what_the_hive_can_carry_out(alice: Line) -> None:
+    assert "capabilities" not in await alice.ok("whoami")
+
+
 async def test_the_manager_has_an_agents_verbs_on_both_its_sockets(
     hive: Hive, manager: Line
 ) -> None:
     assert (await manager.ok("whoami"))["kind"] == "manager"
     async with connected(hive.paths.agent_socket("hm1nd")) as inside:
-        assert (await inside.ok("whoami"))["name"] == "hm1nd"
+        me = await inside.ok("whoami")
+        assert (me["name"], me["capabilities"]) == ("hm1nd", ["proposals"])
         await manager.ok("send", to="manager", body="to myself")
         assert (await inside.ok("recv"))["messages"][0]["body"] == "to myself"
         await inside.ok("get_logs", name="alice")
@@ -269,7 +317,7 @@ async def test_the_manager_cannot_change_the_lifecycle_of_a_peer(manager: Line, 
 @pytest.mark.parametrize("verb", ["spawn", "destroy", "register_peer", "shutdown", "set_paused"])
 async def test_verbs_that_change_participants_are_the_operators(manager: Line, verb: str) -> None:
     code, error = await manager.refused(verb, name="alice")
-    assert (code, "unknown verb" in error) == ("bad_request", True)
+    assert (code, "only the " in error) == ("not_allowed", True)
 
 
 async def test_a_request_in_flight_is_answered_when_the_hive_closes(
@@ -281,3 +329,35 @@ async def test_a_request_in_flight_is_answered_when_the_hive_closes(
     answers = await alice.reader.read()
     assert answers == b"" or b'"messages":[]' in answers or b'"unavailable"' in answers
     assert not asyncio.all_tasks() - {asyncio.current_task()}
+
+
+async def test_no_verb_tells_whether_others_have_a_message_or_a_question_of_an_id(
+    hive: Hive, alice: Line
+) -> None:
+    bob, manager = await hive.client("bob"), await hive.client("hm1nd")
+    ended = (await bob.send("hm1nd", "secret")).id
+    await manager.ack([each.id for each in await manager.recv()])
+    answered = await bob.ask("and now?", to="hm1nd")
+    await manager.answer(answered, "no")
+    waiting = (await bob.send("hm1nd", "secret")).id
+    question = await bob.ask("may I?", to="hm1nd")
+    reminder = await bob.remind("later", delay=3600)
+    unknown = 99
+    for verb, fields in (
+        ("receipts", lambda number: {"ids": [number]}),
+        ("verify", lambda number: {"id": number}),
+        ("cancel", lambda number: {"kind": "message", "id": number}),
+        ("cancel", lambda number: {"kind": "question", "id": number}),
+        ("cancel", lambda number: {"kind": "reminder", "id": number}),
+        ("answer", lambda number: {"id": number, "answer": "yes"}),
+        ("ack", lambda number: {"ids": [number]}),
+        ("nack", lambda number: {"id": number}),
+        ("heartbeat", lambda number: {"ids": [number]}),
+        ("recv", lambda number: {"ack": [number]}),
+        ("send", lambda number: {"to": "bob", "body": "x", "in_reply_to": number}),
+    ):
+        answers = set()
+        for number in (waiting, question, ended, answered, reminder, unknown):
+            code, error = await alice.refused(verb, **fields(number))
+            answers.add((code, error.replace(str(number), "N")))
+        assert len(answers) == 1, (verb, answers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -10,6 +11,7 @@ import attrs
 import pytest
 
 from actors.testing import advance, settle
+from hive.broker.sessions import PARKED_MAX
 from hive.config import Limits
 from hive.daemon.hive import Hive
 from hive.descriptors import RESERVED
@@ -19,10 +21,12 @@ from hive.gateway.budget import (
     MAX_OUTSTANDING,
     PARTICIPANT_BYTES,
     REQUEST_BYTES,
+    Budgets,
 )
-from hive.gateway.connection import WRITE_DEADLINE
+from hive.gateway.reading import WRITE_DEADLINE
+from hive.store.listing import LIST_BYTES
 from hive.wire.base import LINE_MAX, REQ_MAX
-from tests.gateway.scripted import Script, served
+from tests.gateway.scripted import Rows, Script, served
 from tests.support.hives import Line, Site, connected, swarm
 from tests.support.runtimes import ScriptedRuntime
 
@@ -42,7 +46,7 @@ async def test_requests_in_one_piece_are_not_all_begun_at_once() -> None:
     count = 3 * MAX_OUTSTANDING
     async with served() as client:
         client.line.write(*[{"cmd": "work", "name": "job", "req": n} for n in range(count)])
-        await settle()
+        await advance(1)
         assert len(client.script.running) == MAX_OUTSTANDING + 1
         client.script.futures["job"].set_result({"text": "done"})
         answers = [await client.line.read() for _ in range(count)]
@@ -64,20 +68,21 @@ async def test_a_client_that_ends_its_requests_gets_the_answers_to_those_that_wa
 
 
 async def test_large_requests_are_charged_until_they_are_answered() -> None:
-    async with served() as client:
+    unmetered = Script(budgets=Budgets(asyncio.get_running_loop(), 10**9))
+    async with served(script=unmetered) as client:
         budget = client.script.budgets.of("tester")
         big = "x" * (4 * LARGE_REQUEST)
         count = 2 * CONNECTION_BYTES // len(big)
         for number in range(count):
             client.line.write({"cmd": "post", "name": big, "req": number})
-        await settle()
+        await advance(1)
         assert CONNECTION_BYTES < budget.held <= CONNECTION_BYTES + 2 * CHUNK
         assert len(client.script.broker.asked) < count
         for number in range(count):
-            await settle()
+            await advance(0.01)
             client.script.broker.commit()
             assert (await client.line.read())["req"] == number
-        await settle()
+        await advance(1)
         assert budget.held == 0
 
 
@@ -101,16 +106,54 @@ async def test_large_answers_of_a_participant_are_made_one_at_a_time_and_while_t
             script.futures[name].set_result({"text": "x" * size})
         script.futures["other"].set_result({"text": "read"})
         await settle()
-        assert len(script.asked) == 3, "no answer is made beyond the budget"
+        assert len(script.asked) == 4, "no answer is made beyond the budget"
+        assert (await other.line.read())["text"] == "read", "the connections take turns"
         budget = script.budgets.of("tester")
         assert PARTICIPANT_BYTES < budget.held < 2 * PARTICIPANT_BYTES
         other.line.write({"cmd": "say", "text": "waits"})
         await settle()
-        assert len(script.asked) == 3, "no connection of the participant is read from"
+        assert len(script.asked) == 4, "no connection of the participant is read from"
         await advance(WRITE_DEADLINE + 1)
-        assert (await other.line.read())["text"] == "read"
         assert (await other.line.read())["text"] == "waits"
         assert budget.held == 0
+
+
+async def test_large_answers_that_wait_are_not_made_for_a_client_that_has_gone() -> None:
+    script = Script(budgets=Budgets(asyncio.get_running_loop(), 10**9))
+    async with served(script=script) as gone:
+        gone.line.write(*[{"cmd": "rows", "name": "row", "req": n} for n in range(1000)])
+        await advance(1)
+        assert len(script.running) == 1, "those that wait have no tasks"
+    async with served(script=script) as present:
+        budget = script.budgets.of("tester")
+        assert budget.held == REQUEST_BYTES, "the one that is being made stays charged"
+        present.line.write({"cmd": "rows", "name": "other"})
+        await settle()
+        assert len(script.asked) == 1, "and keeps its turn"
+        script.futures["row"].set_result({"text": "row"})
+        script.futures["other"].set_result({"text": "other"})
+        assert (await present.line.read())["text"] == "other"
+        assert [each.name for each in script.asked if isinstance(each, Rows)] == ["row", "other"]
+        assert budget.held == 0
+
+
+async def test_requests_that_go_on_without_their_client_stay_charged() -> None:
+    script = Script(budgets=Budgets(asyncio.get_running_loop(), 10**9))
+    for number in range(1, 4):
+        async with served(script=script) as client:
+            client.line.write(*[{"cmd": "work", "name": "job"}] * MAX_OUTSTANDING)
+            await advance(1)
+        script.closed.clear()
+        assert len(script.running) == number * MAX_OUTSTANDING
+    held = 3 * MAX_OUTSTANDING * REQUEST_BYTES
+    assert script.budgets.of("tester").held == held, "also without a connection"
+    async with served(script=script) as client:
+        assert script.budgets.of("tester").held == held
+        script.futures["job"].set_result({"text": "done"})
+        await settle()
+        assert script.budgets.of("tester").held == 0
+    with pytest.raises(KeyError):
+        script.budgets.of("tester")
 
 
 async def test_large_answers_that_are_read_are_all_made_however_many_wait() -> None:
@@ -183,10 +226,11 @@ async def test_the_operator_has_no_budget(hive: Hive, host: Line) -> None:
 
 
 def test_the_limits_of_a_socket_are_documented() -> None:
-    section = DELIVERY.read_text().split("\n## Limits of a socket\n")[1].split("\n## ")[0]
+    section = DELIVERY.read_text().split("\n## Limits of a socket\n")[1].split("\n### ")[0]
     rows = [line.split("|")[1:-1] for line in section.splitlines() if line.startswith("| ")]
     assert [float(row[1]) for row in rows[1:]] == [
-        *(LINE_MAX, REQ_MAX, MAX_OUTSTANDING, CONNECTION_BYTES, PARTICIPANT_BYTES, REQUEST_BYTES),
+        *(LINE_MAX, REQ_MAX, MAX_OUTSTANDING, PARKED_MAX),
+        *(CONNECTION_BYTES, PARTICIPANT_BYTES, REQUEST_BYTES, LIST_BYTES),
         WRITE_DEADLINE,
     ]
     assert f"above {LARGE_REQUEST} bytes" in section

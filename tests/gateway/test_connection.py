@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import select
@@ -14,20 +15,55 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.testing import advance, run_simulation, settle
-from hive.gateway.budget import MAX_OUTSTANDING
-from hive.gateway.connection import CLOSE_TIMEOUT, WRITE_DEADLINE
+from hive.errors import ConflictError
+from hive.gateway.budget import MAX_OUTSTANDING, PARTICIPANT_BYTES
+from hive.gateway.connection import CLOSE_TIMEOUT
 from hive.gateway.dispatch import Push
+from hive.gateway.reading import WRITE_DEADLINE
 from hive.wire.base import LINE_MAX
-from tests.gateway.scripted import Client, served
-from tests.support.hives import until
+from tests.gateway.scripted import Client, Script, served
+from tests.support.hives import Line, until
 
 
 def texts(*answers: dict[str, Any]) -> list[Any]:
     return [answer.get("text") for answer in answers]
 
 
+async def test_an_error_for_a_client_that_has_left_is_not_logged() -> None:
+    script = Script()
+    unhandled: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, error: unhandled.append(error))
+    async with served(script=script) as client:
+        client.line.write({"cmd": "work", "name": "job"})
+        await until(lambda: script.running)
+    script.futures["job"].set_exception(ConflictError("too late"))
+    await until(lambda: not script.running)
+    script.futures.clear()
+    gc.collect()
+    assert unhandled == []
+
+
+async def test_a_connection_that_is_made_while_the_budget_is_full_is_not_read_from() -> None:
+    script = Script()
+    chunk = b"x" * (1 << 18)
+    async with served(script=script):
+        budget = script.budgets.of("tester")
+        budget.charge(PARTICIPANT_BYTES + 1, 0)
+        async with served(script=script) as late:
+            for _ in range(100):  # it writes as long as the daemon reads
+                late.line.writer.write(chunk)
+                await asyncio.sleep(0)
+            assert budget.held <= PARTICIPANT_BYTES + 1 + len(chunk), "one read, and no more"
+            late.line.writer.transport.abort()
+        budget.charge(-budget.held, 0)
+
+
 async def read(client: Client, count: int) -> list[dict[str, Any]]:
     return [await client.line.read() for _ in range(count)]
+
+
+def stop_reading(line: Line) -> None:
+    line.writer.transport.pause_reading()  # type: ignore[attr-defined]
 
 
 # Order
@@ -275,9 +311,9 @@ async def test_a_client_with_too_many_unanswered_requests_is_not_read_from(verb:
     async with served() as client:
         names = [str(number) for number in range(MAX_OUTSTANDING + 1)]
         client.line.write(*[{"cmd": verb, "name": name} for name in names])
-        await settle()
+        await advance(1)
         client.line.write({"cmd": "say", "text": "waits in the kernel"})
-        await settle()
+        await advance(1)
         assert len(client.script.asked) == len(names)
         for name in names:
             client.script.futures[name].set_result({"text": name})
@@ -290,9 +326,9 @@ async def test_answers_that_wait_behind_another_are_under_way_too() -> None:
     async with served() as client:
         slow = {"cmd": "later", "name": "slow"}
         client.line.write(slow, *[{"cmd": "say", "text": "behind"}] * MAX_OUTSTANDING)
-        await settle()
+        await advance(1)
         client.line.write({"cmd": "say", "text": "waits in the kernel"})
-        await settle()
+        await advance(1)
         assert len(client.script.asked) == MAX_OUTSTANDING + 1
         client.script.futures["slow"].set_result({"text": "slow"})
         answers = await read(client, MAX_OUTSTANDING + 2)
@@ -373,8 +409,8 @@ async def test_a_stream_ends_when_its_reader_closes_its_sending_end() -> None:
 
 async def test_a_stream_begins_with_a_bare_ok_and_repeats_its_number() -> None:
     async def run(push: Push) -> None:
-        push({"text": "one"})
-        push({"text": "two"})
+        await push({"text": "one"})
+        await push({"text": "two"})
         await asyncio.Event().wait()
 
     async with served() as client:
@@ -390,7 +426,7 @@ async def test_a_stream_takes_no_more_requests() -> None:
 
     async def run(push: Push) -> None:
         await pushed.wait()
-        push({"text": "pushed"})
+        await push({"text": "pushed"})
         await asyncio.Event().wait()
 
     async with served() as client:
@@ -404,7 +440,7 @@ async def test_a_stream_takes_no_more_requests() -> None:
 
 async def test_a_stream_waits_for_the_answers_before_it() -> None:
     async def run(push: Push) -> None:
-        push({"text": "pushed"})
+        await push({"text": "pushed"})
         await asyncio.Event().wait()
 
     async with served() as client:
@@ -414,6 +450,21 @@ async def test_a_stream_waits_for_the_answers_before_it() -> None:
         await asyncio.sleep(0)
         client.script.futures["slow"].set_result({"text": "first"})
         assert texts(*await read(client, 3)) == ["first", None, "pushed"]
+
+
+async def test_a_stream_that_ends_leaves_the_answers_before_it_their_time() -> None:
+    async def run(push: Push) -> None:
+        await asyncio.sleep(0)
+
+    async with served() as client:
+        client.script.stream = run
+        client.line.write({"cmd": "later", "name": "slow"}, {"cmd": "watch"})
+        await until(lambda: len(client.script.asked) == 2)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        client.script.futures["slow"].set_result({"text": "first"})
+        assert texts(*await read(client, 2)) == ["first", None]
+        assert await client.line.reader.read() == b"", "then the connection is closed"
 
 
 async def test_a_stream_ends_with_its_client() -> None:
@@ -433,11 +484,61 @@ async def test_a_stream_ends_with_its_client() -> None:
         await ended.wait()
 
 
+@pytest.mark.sim
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_stream_waits_for_a_client_that_does_not_read(late: bool) -> None:
+    pushed = 0
+
+    async def run(push: Push) -> None:
+        nonlocal pushed
+        for number in range(1000):
+            await push({"text": "x" * 10_000, "number": number})
+            pushed += 1
+        await asyncio.Event().wait()
+
+    async with served(buffer=4096) as client:
+        stop_reading(client.line)
+        client.script.stream = run
+        if late:
+            client.line.write({"cmd": "later", "name": "slow"})
+        client.line.write({"cmd": "watch"})
+        await settle()
+        assert pushed < (1 if late else 50), "it holds what the transport buffers and one more"
+        client.script.futures["slow"].set_result({"text": "slowly"})
+        client.line.writer.transport.resume_reading()  # type: ignore[attr-defined]
+        await read(client, 2 if late else 1)
+        answers = await read(client, 1000)
+        assert [answer["number"] for answer in answers] == [*range(1000)]
+
+
+@pytest.mark.sim
+async def test_a_stream_to_a_client_that_never_reads_ends() -> None:
+    ended = asyncio.Event()
+
+    async def run(push: Push) -> None:
+        try:
+            while True:
+                await push({"text": "x" * 10_000})
+        finally:
+            ended.set()
+
+    async with served(buffer=4096) as client:
+        stop_reading(client.line)
+        client.script.stream = run
+        client.line.write({"cmd": "watch"})
+        await settle()
+        await advance(WRITE_DEADLINE - 1)
+        assert not ended.is_set()
+        await advance(2)
+        await client.script.closed.wait()
+        await ended.wait()
+
+
 async def test_a_stream_that_breaks_closes_the_connection_and_is_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def run(push: Push) -> None:
-        push({"text": "last words"})
+        await push({"text": "last words"})
         raise RuntimeError("the pump broke")
 
     async with served() as client:
@@ -473,6 +574,27 @@ async def test_work_that_is_cancelled_is_answered_as_unavailable() -> None:
         task.cancel()
         answer = await client.line.read()
         assert (answer["code"], "shutting down" in answer["error"]) == ("unavailable", True)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_logged"), [(ConflictError("stopped meanwhile"), False), (KeyError("bug"), True)]
+)
+async def test_an_error_after_the_client_has_gone_is_logged_only_if_it_is_a_bug(
+    error: Exception, is_logged: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    unhandled: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
+    async with served() as client:
+        client.line.write({"cmd": "work", "name": "start"})
+        await until(lambda: client.script.running)
+        await client.line.close()
+        await client.script.closed.wait()
+        client.script.futures["start"].set_exception(error)
+        await until(lambda: not client.script.running)
+        gc.collect()
+        await asyncio.sleep(0)
+    assert not unhandled
+    assert ("a bug in hive-c0re: 'work' failed" in caplog.text) is is_logged
 
 
 async def test_a_bug_is_named_as_such_and_logged(

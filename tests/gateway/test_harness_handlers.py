@@ -11,7 +11,9 @@ import pytest
 
 from actors.testing import advance, settle
 from hive.client.agent import AgentClient
+from hive.config import AgentManifest
 from hive.daemon.hive import Hive
+from hive.participants.event_budget import BURST
 from hive.participants.usage_limits import SPREAD, spread
 from hive.testing import crash
 from tests.support.hives import Line, Site, connected, swarm
@@ -125,6 +127,26 @@ async def test_a_missing_login_is_shown_and_the_operator_is_notified_once(
     assert not (await hive.status("alice")).needs_login
 
 
+async def test_a_harness_that_toggles_its_login_leaves_one_mail_and_few_events(
+    hive: Hive, alice: Line, host: Line
+) -> None:
+    for number in range(300):
+        await alice.ok("report", state="needs_login", since=now(), about=f"reason {number}")
+        await alice.ok("report", state="idle", since=now())
+    await settle()
+    assert len(await hive.inbox()) == 1
+    await advance(60)
+    replaced, newest = await hive.inbox()
+    assert replaced.reason == f"superseded by message {newest.id}"
+    assert newest.body == '{"event": "needs_login", "agent": "alice", "about": "reason 299"}'
+    await alice.ok("report", state="needs_login", since=now())
+    await settle()
+    events = (await host.ok("events", max=1000))["events"]
+    logins = [each for each in events if each["event"] in {"needs_login", "logged_in"}]
+    assert len(logins) == 11
+    assert logins[-1]["detail"] == {"skipped": 590}
+
+
 async def test_turns_are_kept_and_a_repeat_is_the_same_turn(alice: Line, host: Line) -> None:
     numbers = {"input_tokens": 10, "output_tokens": 20, "cost_usd": 0.25}
     for _ in range(2):
@@ -196,6 +218,42 @@ async def test_an_order_that_was_not_received_is_sent_again(alice: Line, host: L
         assert await kinds(alice, after=resume["seq"]) == ["cancel", "new_session"]
     cancel, _ = await orders(alice, after=resume["seq"])
     assert await kinds(alice, after=cancel["seq"]) == ["new_session"]
+
+
+async def test_a_model_is_chosen_for_an_agent_that_has_one(
+    site: Site, runtime: ScriptedRuntime
+) -> None:
+    config = swarm("carol", manifest=AgentManifest(driver="claude"))
+    async with site.simulated(runtime, config) as hive:
+        await hive.until_state("carol", "running")
+        async with (
+            connected(hive.paths.agent_socket("carol")) as carol,
+            connected(hive.paths.host_socket) as host,
+        ):
+            await carol.ok("hello", **HARNESS)
+            [resume] = await orders(carol)
+            await host.ok("choose_model", name="carol", model="opus", effort="high")
+            await host.ok("choose_model", name="carol")
+            chosen, default = await orders(carol, after=resume["seq"])
+            assert (chosen["order"], chosen["model"], chosen["effort"]) == ("model", "opus", "high")
+            assert "model" not in default
+            await carol.ok(
+                "report", state="idle", since=0, chosen_model="opus", chosen_effort="high"
+            )
+            answer = await host.ok("agent_status")
+            [row] = [row for row in answer["agent_statuses"] if row["name"] == "carol"]
+            assert (row["chosen_model"], row["chosen_effort"]) == ("opus", "high")
+            code, error = await host.refused("choose_model", name="carol", effort="enormous")
+            assert (code, "effort" in error) == ("bad_request", True)
+
+
+async def test_no_model_is_chosen_for_another_driver_a_peer_or_an_absent_harness(
+    hive: Hive, alice: Line, host: Line
+) -> None:
+    code, error = await host.refused("choose_model", name="alice", model="opus")
+    assert (code, "only 'claude' has a model" in error) == ("conflict", True)
+    code, _ = await host.refused("choose_model", name="damocles", model="opus")
+    assert code == "not_allowed"
 
 
 @pytest.mark.parametrize("verb", ["cancel_turn", "new_session"])
@@ -275,7 +333,7 @@ async def test_only_the_own_account_is_reported_as_used_up(alice: Line) -> None:
 async def test_a_limit_without_end_is_refused(alice: Line) -> None:
     await share(alice)
     code, error = await alice.refused("limited", account="acme", until=9e9, reason="x")
-    assert (code, "at most 35 days ahead" in error) == ("bad_request", True)
+    assert (code, "at most 35 d ahead" in error) == ("bad_request", True)
 
 
 async def test_the_end_of_a_limit_is_sent_too(alice: Line, bob: Line, host: Line) -> None:
@@ -291,6 +349,21 @@ async def test_the_end_of_a_limit_is_sent_too(alice: Line, bob: Line, host: Line
     assert (await kinds(bob))[-1] == "unlimited"
     code, error = await host.refused("clear_limit", account="acme")
     assert (code, "no limit of an account 'acme'" in error) == ("not_found", True)
+
+
+async def test_the_events_of_an_account_that_is_used_up_again_and_again_are_limited(
+    alice: Line, host: Line
+) -> None:
+    await share(alice)
+    for _ in range(BURST):
+        await limit(alice, now() + 3600)
+        await alice.ok("unlimited", account="acme")
+    rows = (await host.ok("events", max=200))["events"]
+    assert len([row for row in rows if row["event"] in {"limited", "unlimited"}]) == BURST
+    await limit(alice, now() + 3600)
+    await host.ok("clear_limit", account="acme")
+    last = (await host.ok("events", max=1))["events"][0]
+    assert last["event"] == "unlimited", "what the operator does is always recorded"
 
 
 async def test_a_later_connection_gets_the_limit(hive: Hive, alice: Line) -> None:

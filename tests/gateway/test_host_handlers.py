@@ -79,11 +79,15 @@ async def test_the_tree_shows_every_actor(operator: Line) -> None:
         "store",
         "broker",
         "maintenance",
+        "pressure",
         "agents",
         "peers",
+        "schedules",
+        "changes",
         "gateway",
+        "notices",
     ]
-    agents = tree["children"][3]
+    agents = tree["children"][4]
     assert [child["state"] for child in agents["children"]] == ["running"] * 3
 
 
@@ -129,6 +133,34 @@ async def test_an_empty_scope_never_means_everyone(
     assert runtime.calls == []
 
 
+CLASSES = ("agents", "ci", "forge", "gateway", "matrix")
+
+
+async def test_the_classes_of_version_1_are_accepted_when_false(
+    operator: Line, runtime: ScriptedRuntime
+) -> None:
+    classes = dict.fromkeys(CLASSES, False)
+    await operator.ok("stop", scope={**classes, "agent_names": ["alice"]}, graceful=True)
+    assert "alice" not in runtime.machines
+    await operator.ok("start", scope={**classes, "agent_names": ["alice"]})
+    assert "alice" in runtime.machines
+    _, error = await operator.refused("start", scope={**classes})
+    assert "names no agent" in error
+
+
+@pytest.mark.parametrize("name", CLASSES)
+async def test_a_class_of_version_1_is_refused_in_words_when_true(
+    operator: Line, runtime: ScriptedRuntime, name: str
+) -> None:
+    runtime.calls.clear()
+    scope = {**dict.fromkeys(CLASSES, False), name: True, "agent_names": ["alice"]}
+    code, error = await operator.refused("stop", scope=scope)
+    assert code == "bad_request"
+    assert f"the class {name!r}" in error
+    assert "'agent_names'" in error
+    assert runtime.calls == []
+
+
 async def test_a_scope_with_one_wrong_name_does_nothing_at_all(
     operator: Line, runtime: ScriptedRuntime
 ) -> None:
@@ -138,6 +170,43 @@ async def test_a_scope_with_one_wrong_name_does_nothing_at_all(
     code, _ = await operator.refused("stop", scope={"agent_names": ["alice", "damocles"]})
     assert code == "not_allowed"
     assert runtime.calls == []
+
+
+@pytest.mark.parametrize(
+    ("cmd", "fields"),
+    [
+        ("start", lambda names: {"scope": {"agent_names": names}}),
+        ("stop", lambda names: {"scope": {"agent_names": names}}),
+        ("check_names", lambda names: {"names": names}),
+    ],
+    ids=["start", "stop", "check_names"],
+)
+async def test_all_wrong_names_are_told_in_the_same_words(
+    operator: Line, runtime: ScriptedRuntime, cmd: str, fields: Callable[[list[str]], Any]
+) -> None:
+    before = len(runtime.calls)
+    code, error = await operator.refused(cmd, **fields(["alice", "bobb", "damocles", "bobb"]))
+    assert code == "unknown_name"
+    assert error.startswith("nothing was done: there is no participant 'bobb'; did you mean 'bob'?")
+    assert "\n'damocles' is a peer" in error, "a line for each"
+    assert error.count("bobb") == 1
+    _, error = await operator.refused(cmd, **fields(["damocles"]))
+    assert error.startswith("'damocles' is a peer"), "of one name it is plain"
+    assert len(runtime.calls) == before
+
+
+async def test_names_are_checked_without_a_change(
+    operator: Line, runtime: ScriptedRuntime, hive: Hive
+) -> None:
+    before = len(runtime.calls)
+    await operator.ok("check_names", names=["alice", "bob", "manager"])
+    assert len(runtime.calls) == before
+    code, error = await operator.refused("check_names", names=["alice", "damocles"], orders=True)
+    assert code == "conflict"
+    assert "no harness of 'alice' is connected" in error
+    async with connected(hive.paths.agent_socket("damocles")) as peer:
+        await peer.ok("hello", role="harness")
+        await operator.ok("check_names", names=["damocles"], orders=True)
 
 
 async def test_every_agent_of_a_scope_that_failed_is_named(
@@ -185,6 +254,17 @@ async def test_spawn_and_destroy(operator: Line, runtime: ScriptedRuntime) -> No
     assert "carol" not in await rows(operator)
 
 
+async def test_spawn_with_a_manifest(operator: Line, runtime: ScriptedRuntime) -> None:
+    text = 'exec = ["agent"]\nmemory_max = "8G"\nproject = "parser"\n'
+    answer = await operator.ok("spawn", name="carol", manifest=text, dry_run=True)
+    assert answer["manifest"] == text
+    assert "carol" not in await rows(operator)
+    await operator.ok("spawn", name="carol", manifest=text)
+    await operator.ok("spawn", name="dave", template="carol")
+    assert runtime.specs["dave"].memory_max == "8G"
+    assert (await rows(operator))["dave"]["project"] == "parser"
+
+
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
@@ -204,7 +284,12 @@ async def test_an_invalid_spawn_is_refused_with_the_reason(
 
 
 async def test_a_pause_shows(operator: Line) -> None:
-    await operator.ok("set_paused", name="alice", paused=True)
+    paused = await operator.ok("set_paused", name="alice", paused=True)
+    assert "changed" not in paused
+    again = await operator.ok("set_paused", name="alice", paused=True)
+    assert again["changed"] is False
+    found = (await operator.ok("events", max=10))["events"]
+    assert [row["event"] for row in found].count("paused") == 1, "no event without a change"
     assert (await rows(operator))["alice"]["paused"] is True
     await operator.ok("set_paused", name="alice", paused=False)
     assert (await rows(operator))["alice"]["paused"] is False
@@ -301,13 +386,13 @@ async def test_a_subscription_pushes_every_change_until_the_last(
 
 
 async def test_a_subscription_ends_with_its_client(hive: Hive) -> None:
-    before = len(hive.parts.registry._listeners)
+    before = len(hive.parts.registry._subscribers)
     async with connected(hive.paths.host_socket) as line:
         await line.ok("subscribe_agent_status")
         await settle()
-        assert len(hive.parts.registry._listeners) == before + 1
+        assert len(hive.parts.registry._subscribers) == before + 1
     await settle()
-    assert len(hive.parts.registry._listeners) == before
+    assert len(hive.parts.registry._subscribers) == before
 
 
 async def test_events_are_the_newest_in_order(operator: Line) -> None:

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 
 from hive import descriptors
-from hive.errors import BadRequestError, FailedError
+from hive.errors import BadRequestError, ConflictError, FailedError
+from hive.gateway import socket_file
 from hive.gateway import sockets as module
 from hive.gateway.client_process import peer_credentials
 from hive.gateway.connection import Connection
@@ -46,11 +47,9 @@ def listener_at(
     most: int | None = None,
 ) -> Listener:
     connect = connection_to(script or Script())
-    new_sockets = path.parent.with_name("new")
     return Listener(
         path,
         connect,
-        new_sockets=new_sockets,
         removals=RemovalWatch(),
         group=group,
         report=report,
@@ -156,13 +155,13 @@ async def test_an_opening_that_is_cancelled_while_it_binds_leaves_nothing(
 ) -> None:
     path = site.run_dir / "a.sock"
     loop, bound = asyncio.get_running_loop(), asyncio.Event()
-    bind = module._bind
+    bind = module.bind
 
     def slowly(*args: object) -> object:
         loop.call_soon_threadsafe(bound.set)
         return bind(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(module, "_bind", slowly)
+    monkeypatch.setattr(module, "bind", slowly)
     listener = listener_at(path)
     opening = asyncio.ensure_future(listener.open())
     await bound.wait()
@@ -189,13 +188,13 @@ async def test_a_link_in_place_of_a_socket_changes_no_file_of_the_host(
             path.unlink(missing_ok=True)
             path.symlink_to(victim)
 
-    monkeypatch.setattr(module.socket, "socket", Bound)
+    monkeypatch.setattr(socket, "socket", Bound)
     async with listening(path):
         assert stat.S_IMODE(victim.stat().st_mode) == 0o600
         assert stat.S_ISSOCK(path.lstat().st_mode)
 
 
-@pytest.mark.parametrize("umask", [0, 0o022, 0o077])
+@pytest.mark.parametrize("umask", [0, 0o022, 0o077, 0o777])
 async def test_the_umask_changes_neither_the_socket_nor_widens_a_directory(
     site: Site, umask: int
 ) -> None:
@@ -206,9 +205,7 @@ async def test_the_umask_changes_neither_the_socket_nor_widens_a_directory(
             assert stat.S_IMODE(path.stat().st_mode) == 0o660
             made = [path.parent, path.parent.parent]
             assert not any(each.stat().st_mode & 0o022 for each in made)
-            new_sockets = path.parent.with_name("new")
-            assert stat.S_IMODE(new_sockets.stat().st_mode) == 0o700
-            assert not list(new_sockets.iterdir())
+            assert [each.name for each in path.parent.iterdir()] == ["a.sock"]
     finally:
         os.umask(before)
 
@@ -223,27 +220,33 @@ async def test_a_socket_gets_the_group_of_a_directory_with_the_setgid_bit(site: 
         assert (directory / "a.sock").stat().st_gid == 1234
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may make a directory of any group")
-async def test_a_daemon_that_may_not_give_the_group_lets_the_directory_pass_it_on(
+async def test_a_file_that_replaces_a_new_socket_is_refused_and_stays_as_it_is(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    directory = site.run_dir / "peer"
-    directory.mkdir()
-    os.chown(directory, -1, 1234)
-    directory.chmod(0o2750)
-    monkeypatch.setattr(module, "_may_give", lambda gid: gid is None)
-    async with listening(directory / "a.sock"):
-        assert (directory / "a.sock").stat().st_gid == 1234
+    path, victim = site.run_dir / "a.sock", site.run_dir / "victim"
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(victim))
+    victim.chmod(0o600)
+    exchange: list[Callable[[Path], object]] = [
+        lambda new: new.symlink_to(victim),
+        lambda new: new.hardlink_to(victim),
+        lambda new: new.mkdir(),
+        os.mkfifo,
+        lambda new: new.touch(),
+    ]
+    bind = socket.socket.bind
 
+    def exchanged(self: socket.socket, address: str) -> None:
+        bind(self, address)
+        Path(address).unlink()
+        exchange[0](Path(address))
 
-async def test_a_foreign_directory_for_new_sockets_is_refused(site: Site) -> None:
-    listener = listener_at(site.run_dir / "agents" / "a.sock")
-    new_sockets = site.run_dir / "new"
-    site.state_dir.mkdir(exist_ok=True)
-    new_sockets.symlink_to(site.state_dir)
-    with pytest.raises(FailedError, match="not a private directory of this user"):
-        await listener.open()
-    assert not list(site.state_dir.iterdir())
+    monkeypatch.setattr(socket.socket, "bind", exchanged)
+    while exchange:
+        with pytest.raises(FailedError, match=r"another program replaced \.\d+ in its directory"):
+            await listener_at(path).open()
+        assert stat.S_IMODE(victim.stat().st_mode) == 0o600
+        exchange.pop(0)
 
 
 async def test_a_directory_loses_the_right_of_others_to_write(site: Site) -> None:
@@ -317,6 +320,34 @@ async def test_a_removed_socket_is_bound_again_and_its_connections_stay(
         assert await line.ok("say", text="still here")
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
     assert caplog.text.count("was removed and is bound again") == 1, "logged once a minute"
+    assert {record.name for record in caplog.records} == {"hive.gateway.sockets"}
+
+
+async def test_a_removed_socket_is_not_bound_where_another_daemon_has_the_lock(site: Site) -> None:
+    path = site.run_dir / "a.sock"
+    refused: list[bool] = []
+
+    def relock() -> None:
+        if refused:
+            raise ConflictError("another hive-c0re (pid 7) already serves it")
+
+    changed = asyncio.Event()
+    listener = Listener(
+        path, connection_to(Script()), removals=RemovalWatch(), report=changed.set, relock=relock
+    )
+    await listener.open()
+    try:
+        refused.append(True)
+        path.unlink()
+        await changed.wait()
+        assert listener.trouble is not None
+        assert listener.trouble.endswith("another hive-c0re (pid 7) already serves it")
+        assert not path.exists()
+        refused.clear()
+        await reconnect(path)
+        await until(lambda: listener.trouble is None)
+    finally:
+        await listener.close()
 
 
 async def test_a_socket_comes_back_with_its_removed_directory(site: Site) -> None:
@@ -325,6 +356,88 @@ async def test_a_socket_comes_back_with_its_removed_directory(site: Site) -> Non
         for _ in range(2):
             shutil.rmtree(path.parent.parent)
             await reconnect(path)
+
+
+@pytest.mark.parametrize("above", [1, 2, 3])
+async def test_a_socket_comes_back_when_a_directory_above_it_is_renamed(
+    site: Site, above: int
+) -> None:
+    path = site.run_dir / "run" / "agents" / "alice" / "mcp.sock"
+    moved = path.parents[above - 1]
+    async with listening(path):
+        for number in range(2):
+            moved.rename(site.run_dir / f"old-{number}")
+            if number:
+                moved.mkdir()
+            await reconnect(path)
+
+
+async def test_listeners_of_one_directory_come_back_together(site: Site) -> None:
+    removals = RemovalWatch()
+    paths = [site.run_dir / "agents" / name / "mcp.sock" for name in ("alice", "bob")]
+    listeners = [Listener(path, connection_to(Script()), removals=removals) for path in paths]
+    for listener in listeners:
+        await listener.open()
+    for _ in range(2):
+        shutil.rmtree(site.run_dir / "agents")
+        for path in paths:
+            await reconnect(path)
+    await listeners.pop().close()
+    shutil.rmtree(site.run_dir / "agents")
+    await reconnect(paths[0])
+    await listeners.pop().close()
+    assert not paths[1].exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a directory to any group")
+async def test_a_directory_comes_back_with_the_group_and_the_mode_of_before(site: Site) -> None:
+    path = site.run_dir / "agents" / "damocles" / "mcp.sock"
+    path.parent.mkdir(parents=True)
+    os.chown(path.parent, -1, 1234)
+    path.parent.chmod(0o2750)
+    async with listening(path):
+        os.chown(path.parent, -1, 4321)
+        path.unlink()
+        await reconnect(path)
+        assert path.stat().st_gid == 1234, "a participant does not choose the group"
+        shutil.rmtree(path.parent)
+        await reconnect(path)
+        found = path.parent.stat()
+        assert (found.st_gid, stat.S_IMODE(found.st_mode)) == (1234, 0o2750)
+        assert path.stat().st_gid == 1234
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a directory to any group")
+async def test_the_operator_may_give_the_directory_a_group_later(site: Site) -> None:
+    path = site.run_dir / "agents" / "damocles" / "mcp.sock"
+    async with listening(path) as listener, connected(path) as before:
+        assert path.stat().st_gid == os.getegid()
+        os.chown(path.parent, -1, 1000)  # as the line for systemd-tmpfiles does
+        path.parent.chmod(0o2750)
+        for _ in range(2):
+            await listener.heed_directory()
+            found = path.stat()
+            assert (found.st_gid, stat.S_IMODE(found.st_mode)) == (1000, 0o660)
+            assert stat.S_IMODE(path.parent.stat().st_mode) == 0o2750
+            async with connected(path) as line:
+                assert (await line.ok("say", text="x"))["text"] == "x"
+        assert (await before.ok("say", text="still here"))["text"] == "still here"
+        assert listener.trouble is None
+        path.unlink()
+        await reconnect(path)
+        assert path.stat().st_gid == 1000, "and it stays when the socket is bound again"
+    assert not path.exists()
+
+
+async def test_a_directory_in_the_place_of_the_socket_is_reported_when_it_is_bound_anew(
+    site: Site,
+) -> None:
+    path = site.run_dir / "a.sock"
+    async with listening(path) as listener:
+        path.unlink()
+        (path / "full").mkdir(parents=True)
+        await listener.heed_directory()
+        assert "remove the directory that is in its place" in str(listener.trouble)
 
 
 async def test_a_socket_that_cannot_come_back_is_reported_until_it_can(site: Site) -> None:
@@ -349,7 +462,7 @@ async def test_a_socket_that_is_removed_while_it_is_bound_again_comes_back(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = site.run_dir / "a.sock"
-    bind, go_on = module._bind, threading.Event()
+    bind, go_on = socket_file.bind, threading.Event()
 
     def remove_again(*args: object) -> object:
         bound = bind(*args)  # type: ignore[arg-type]
@@ -358,10 +471,10 @@ async def test_a_socket_that_is_removed_while_it_is_bound_again_comes_back(
         return bound
 
     async with listening(path):
-        monkeypatch.setattr(module, "_bind", remove_again)
+        monkeypatch.setattr(module, "bind", remove_again)
         path.unlink()
         await asyncio.sleep(2.5)
-        monkeypatch.setattr(module, "_bind", bind)
+        monkeypatch.setattr(module, "bind", bind)
         go_on.set()
         await reconnect(path)
 
@@ -439,5 +552,6 @@ async def test_participants_leave_the_last_descriptors_to_the_operator(
             answer = await line.read()
             assert (answer["code"], "LimitNOFILE" in answer["error"]) == ("unavailable", True)
         assert "mcp.sock was refused" in caplog.text
+        assert {record.name for record in caplog.records} == {"hive.gateway.sockets"}
         async with connected(operator.path) as line:
             await line.ok("say", text="the operator gets through")

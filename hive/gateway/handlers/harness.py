@@ -6,16 +6,21 @@ They are refused on a connection that has not sent `hello` with role `harness`.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from hive.errors import ConflictError, NotAllowedError
-from hive.gateway.connection import GatewayContext
 from hive.gateway.dispatch import Answer, Fields, LongPoll, serves
 from hive.gateway.handlers.services import ParticipantConnection, ParticipantServices
+from hive.gateway.reading import GatewayContext
 from hive.participants.harness_connection import HarnessConnection
 from hive.participants.participant import Participant
+from hive.status.answer_watch import ANSWERING_DRIVERS
 from hive.wire import harness as wire
 from hive.wire.harness import Order
+
+Writes = Sequence[asyncio.Future[Any]]
+"""Writes that a request has caused."""
 
 
 class HarnessHandlers(ParticipantConnection):
@@ -23,10 +28,11 @@ class HarnessHandlers(ParticipantConnection):
 
     Attributes:
         harness: The harness of this connection; None before its `hello`.
+        driver: The name of its driver, as announced.
         poll: Its pending poll for orders; None without one.
     """
 
-    __slots__ = ("harness", "poll")
+    __slots__ = ("driver", "harness", "poll")
 
     def __init__(
         self,
@@ -37,12 +43,21 @@ class HarnessHandlers(ParticipantConnection):
     ) -> None:
         super().__init__(participant, path, context, services)
         self.harness: HarnessConnection | None = None
+        self.driver: str | None = None
         self.poll: Poll | None = None
 
-    def register_harness(self) -> None:
-        """Register this connection as a harness. Idempotent."""
-        if self.harness is None:
-            self.harness = self.services.harnesses.on_connect(self.participant)
+    @property
+    def answers_before_ack(self) -> bool:
+        """Whether its driver answers a message within its turn, or not at all."""
+        return self.driver in ANSWERING_DRIVERS
+
+    def register_harness(self, version: str | None = None) -> Writes:
+        """Register this connection as a harness of a version of hyperhive. Idempotent."""
+        if self.harness is not None:
+            return []
+        self.harness, written = self.services.harnesses.on_connect(self.participant)
+        self.harness.version = version
+        return written
 
     def unregister_harness(self) -> None:
         """Remove the harness of this connection and what it has reported. Idempotent."""
@@ -53,9 +68,9 @@ class HarnessHandlers(ParticipantConnection):
             self.harness = None
 
     @serves(wire.Activity)
-    def _report(self, activity: wire.Activity) -> Fields:
-        self.services.harnesses.report(self.participant, self._announced(), activity)
-        return {}
+    def _report(self, activity: wire.Activity) -> Answer:
+        harness = self._announced()
+        return answer_after(self.services.harnesses.report(self.participant, harness, activity), {})
 
     @serves(wire.TurnRecord)
     async def _turn(self, record: wire.TurnRecord) -> Fields:
@@ -124,6 +139,19 @@ class Poll:
         self._ended()
         if not self.answer.done():
             self.answer.set_result(_fields(self._harness.orders.pending_after(self._after)))
+
+
+def answer_after(written: Writes, fields: Fields) -> Answer:
+    """Return an answer that is given when these writes have ended.
+
+    They may fail; a client that writes requests faster than the disk takes their rows must wait.
+    """
+    return _answer_after(written, fields) if written else fields
+
+
+async def _answer_after(written: Writes, fields: Fields) -> Fields:
+    await asyncio.wait(written)
+    return fields
 
 
 def _fields(orders: tuple[Order, ...]) -> Fields:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from hive.clock import rfc3339
 from hive.gateway.dispatch import Fields, Stream, serves
 from hive.gateway.handlers.services import OperatorConnection
 from hive.gateway.rows import question_row, turn_row
-from hive.gateway.streams import live_stream
-from hive.store.usage import Limit
+from hive.gateway.streams import live_stream, while_member
+from hive.status.overview import limit_row
 from hive.wire import host as wire
 from hive.wire.base import Request
 from hive.wire.enums import OrderKind
-from hive.wire.rows import LimitRow
+from hive.wire.turn_rows import ChooseModel
 
 
 class TurnHandlers(OperatorConnection):
@@ -31,7 +30,9 @@ class TurnHandlers(OperatorConnection):
 
     @serves(wire.Watch)
     def _watch(self, request: wire.Watch) -> Stream:
-        return live_stream(self.services.registry.get(request.name).turn_feed, request.max)
+        participant = self.services.registry.get(request.name)
+        stream = live_stream(participant.turn_feed, request.max, self.services.clock)
+        return while_member(self.services.registry, participant, stream)
 
     @serves(wire.CancelTurn)
     def _cancel_turn(self, request: wire.CancelTurn) -> Fields:
@@ -41,6 +42,11 @@ class TurnHandlers(OperatorConnection):
     @serves(wire.NewSession)
     def _new_session(self, request: wire.NewSession) -> Fields:
         self.services.harnesses.give_order(request.name, OrderKind.NEW_SESSION)
+        return {}
+
+    @serves(ChooseModel)
+    def _choose_model(self, request: ChooseModel) -> Fields:
+        self.services.harnesses.choose_model(request.name, request.model, request.effort)
         return {}
 
     @serves(wire.ListQuestions)
@@ -53,7 +59,8 @@ class TurnHandlers(OperatorConnection):
     def _limits(self, request: wire.ListLimits) -> Fields:
         return {
             "limits": [
-                self._limit_row(each) for each in self.services.harnesses.usage_limits.current()
+                limit_row(each, self.services.harnesses)
+                for each in self.services.harnesses.usage_limits.current()
             ]
         }
 
@@ -61,16 +68,3 @@ class TurnHandlers(OperatorConnection):
     async def _clear_limit(self, request: wire.ClearLimit) -> Fields:
         await self.services.harnesses.lift(request.account)
         return {}
-
-    def _limit_row(self, limit: Limit) -> LimitRow:
-        return LimitRow(
-            account=limit.account,
-            until=rfc3339(limit.until),
-            since=rfc3339(limit.since),
-            reason=limit.reason,
-            reported_by=limit.reported_by,
-            names=[
-                participant.name
-                for participant, _ in self.services.harnesses.connections_of(limit.account)
-            ],
-        )
