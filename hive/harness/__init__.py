@@ -6,8 +6,8 @@ drivers of single messages to it. `claude` is the driver for Claude Code; `comma
 (see `programs`) for each message and sends its output (see `replies`).
 
 `leases` holds the messages of the session. `control` carries out control orders, `pause` defers
-turns, `reporting` sends activity, events and turns to the hive. `cli` has the command lines,
-`environment` the variables that configure them.
+turns, `run_time` limits them, `reporting` sends activity, events and turns to the hive. `cli` has
+the command lines, `environment` the variables that configure them.
 
 For an interactive session there are `mcp`, which offers the functions of `tools` to its model, and
 `hook` and `notifier`, which report `unread` messages.

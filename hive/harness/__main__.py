@@ -12,5 +12,4 @@ if __name__ == "__main__":
     which = sys.argv[1] if len(sys.argv) > 1 else ""
     if which not in PROGRAMS:
         sys.exit("usage: python -m hive.harness agent|manager VERB …")
-    program = PROGRAMS[which]
-    program(sys.argv[2:], prog_name=program.name)
+    PROGRAMS[which](sys.argv[2:])

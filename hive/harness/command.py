@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import signal
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from hive.client.agent import Delivery
 from hive.errors import ConfigError
+from hive.executables import why_not_executable
 from hive.harness.driver import Deferred, Done, DriverSetup, Failed, Outcome, SavedText
 from hive.harness.programs import OUTPUT_MAX, Cut, Program, Ran, Tee, run_program, write_to_stderr
 from hive.harness.replies import reply_text
@@ -52,8 +52,9 @@ class CommandDriver:
     ) -> None:
         if not setup.arguments:
             raise ConfigError("the command driver needs a program: serve … -- PROGRAM ARGS…")
-        if shutil.which(setup.arguments[0], path=environ.get("PATH")) is None:
-            raise ConfigError(f"there is no program {setup.arguments[0]!r} that may be run")
+        why = why_not_executable(setup.arguments[0], environ.get("PATH"))
+        if why is not None:
+            raise ConfigError(why)
         self._setup = setup
         self._environ = environ
         self._tee = tee
@@ -66,8 +67,7 @@ class CommandDriver:
             ran = await self._run(message, output)
         except OSError as error:
             await asyncio.to_thread(_discard, output)
-            program = self._setup.arguments[0]
-            return Deferred(f"cannot start {program}: {error.strerror or error}")
+            return Deferred(await asyncio.to_thread(self._why_not_started, error))
         except asyncio.CancelledError:
             await asyncio.to_thread(_discard, output)
             raise
@@ -87,6 +87,11 @@ class CommandDriver:
             )
         finally:
             os.close(stdout)
+
+    def _why_not_started(self, error: OSError) -> str:
+        program = self._setup.arguments[0]
+        why = why_not_executable(program, self._environ.get("PATH"))
+        return f"cannot start {program}: {why or error.strerror or error}"
 
     def _outcome(self, ran: Ran, output: Path) -> Outcome:
         if ran.status == 0 and ran.cut is None:
@@ -147,10 +152,10 @@ def verdict(ran: Ran, time_limit: float) -> Failed | Deferred:
 def _reason(end: str, ran: Ran) -> str:
     if not ran.last_lines:
         return end
-    text = "\n".join(ran.last_lines[-REASON_LINES:])
+    text = " | ".join(ran.last_lines[-REASON_LINES:])
     if len(text) > STDERR_MAX:
         text = "…" + text[-STDERR_MAX:]
-    return f"{end}; its last words:\n{text}"
+    return f"{end}; its last words: {text}"
 
 
 def _signal_name(number: int) -> str:

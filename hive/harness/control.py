@@ -7,7 +7,7 @@ import logging
 from functools import partial
 from typing import Protocol
 
-from hive.client.agent import AgentClient, until_reachable
+from hive.client.agent import AgentClient, until_taken
 from hive.errors import BadRequestError
 from hive.harness.driver import HoldOff
 from hive.harness.pause import Pause
@@ -18,12 +18,13 @@ from hive.wire.harness import Order
 logger = logging.getLogger(__name__)
 
 OPERATOR = "operator"
-"""Source of a pause by the operator."""
+"""Source of a pause by the operator, or because the machine is under pressure."""
 
 ACCOUNT = "account"
 """Source of a pause because the account is used up."""
 
-PAUSED = HoldOff(ActivityState.PAUSED, "paused by the operator")
+PAUSED = "paused by the operator"
+"""Reason of a pause without one, from a daemon of an earlier version."""
 
 
 class Controlled(Protocol):
@@ -35,6 +36,10 @@ class Controlled(Protocol):
 
     def new_session(self) -> None:
         """Start the next turn in a new conversation."""
+        ...
+
+    async def choose_model(self, order: Order) -> None:
+        """Use the model and the effort of an order from the next turn on."""
         ...
 
     def restarted(self, order: Order) -> None:
@@ -57,23 +62,25 @@ async def follow(
     while True:
         ask = partial(client.orders, wait=WAIT_MAX, after=after)
         try:
-            orders = await until_reachable(ask)
+            orders = await until_taken(ask)
         except BadRequestError as refusal:
             logger.info("this daemon does not support control orders: %s", refusal)
             known.set()
             return
         for order in orders:
             logger.info("ordered: %s", order.kind)
-            obey(order, pause, turns)
+            await obey(order, pause, turns)
             after = order.seq
         known.set()
 
 
-def obey(order: Order, pause: Pause, turns: Controlled) -> None:
+async def obey(order: Order, pause: Pause, turns: Controlled) -> None:
     """Carry out one control order."""
     match order.kind:
         case OrderKind.PAUSE:
-            pause.begin(OPERATOR, PAUSED)
+            pause.begin(OPERATOR, HoldOff(ActivityState.PAUSED, order.reason or PAUSED))
+        case OrderKind.RESUME if order.at is not None:
+            pause.begin(OPERATOR, HoldOff(ActivityState.PAUSED, order.reason or PAUSED, order.at))
         case OrderKind.RESUME:
             pause.end(OPERATOR)
         case OrderKind.LIMITED:
@@ -86,6 +93,8 @@ def obey(order: Order, pause: Pause, turns: Controlled) -> None:
             turns.cancel(order.reason or "cancelled by the operator")
         case OrderKind.NEW_SESSION:
             turns.new_session()
+        case OrderKind.MODEL:
+            await turns.choose_model(order)
         case OrderKind.RESTARTED:
             turns.restarted(order)
 

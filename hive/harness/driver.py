@@ -266,12 +266,20 @@ class TurnDriver(ABC):
         """Do maintenance between turns, such as compacting the conversation; messages wait."""
         return
 
+    async def paused(self) -> None:
+        """Prepare for a pause, before it is reported: somebody else may go on with the work."""
+        return
+
     async def recovered(self) -> None:
         """Wait for the end of a hold-off whose end is unknown."""
         return
 
     def new_session(self) -> None:
         """Start the next turn in a new conversation."""
+        return
+
+    async def choose_model(self, order: Order) -> None:
+        """Use the model and the effort of an order from the next turn on."""
         return
 
     def restarted(self, order: Order) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 
+from hive.base_directories import IN_CONTAINER_SOCKET
 from hive.errors import ConfigError
-from hive.paths import IN_CONTAINER_SOCKET
 
 SOCKET = "HIVE_SOCKET"
 STATE = "HIVE_STATE"
@@ -18,17 +17,17 @@ DEFAULT_STOP_TIMEOUT = 10.0
 """Seconds, the default of HIVE_STOP_TIMEOUT."""
 
 
-def socket_path(environ: Mapping[str, str] = os.environ) -> Path:
+def socket_path(environ: Mapping[str, str] = os.environ) -> str:
     """Return the path of the participant's socket: HIVE_SOCKET, or its path inside a container."""
-    return Path(environ.get(SOCKET) or IN_CONTAINER_SOCKET)
+    return environ.get(SOCKET) or IN_CONTAINER_SOCKET
 
 
-def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
+def state_dir(environ: Mapping[str, str] = os.environ) -> str:
     """Return the state directory: HIVE_STATE, or one in the user's XDG state directory."""
     if environ.get(STATE):
-        return Path(environ[STATE])
-    base = environ.get("XDG_STATE_HOME") or Path(environ.get("HOME") or "/") / ".local" / "state"
-    return Path(base) / "hive-ag3nt"
+        return environ[STATE]
+    home = (environ.get("HOME") or "/").rstrip("/")
+    return f"{environ.get('XDG_STATE_HOME') or f'{home}/.local/state'}/hive-ag3nt"
 
 
 def driver_settings(environ: Mapping[str, str] = os.environ) -> str | None:

@@ -2,6 +2,8 @@
 
 It polls the inbox and leases nothing, because a hook's output may be cut and the hook has ended
 before the model reads it. Events and output formats: the hooks reference of Claude Code.
+
+It runs after every tool call, mostly without unread mail: what describes mail is imported for mail.
 """
 
 from __future__ import annotations
@@ -10,27 +12,33 @@ import json
 import os
 import sys
 import time
+from collections import namedtuple
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, NamedTuple
 
+from hive.base_directories import StrPath
 from hive.client.blocking import BlockingClient
 from hive.errors import HiveError
 from hive.escapes import inline
 from hive.harness import environment
-from hive.harness.unread import (
-    PREVIEW_CHARS,
-    RECENT_MAX,
-    UnreadMessage,
-    describe,
-    described,
-    headline,
-    unread_of,
-)
+from hive.stdio import discard_output, read_input, write_error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hive.harness.unread import UnreadMessage
+
+    Fields = dict[str, Any]
 
 ANSWER_TIMEOUT = 1.0
 """Seconds that the daemon may take for an answer; the user's prompt is held up meanwhile."""
+
+EVENT_MAX = 64 << 20
+"""Bytes of the longest event; one about a tool has all that the tool returned."""
+
+EVENT_SECONDS = 1.0
+"""Seconds within which the event must be there as a whole."""
 
 STOP = "Stop"
 """The event at the end of a turn."""
@@ -41,33 +49,47 @@ SESSIONS_MAX = 32
 IDS_MAX = 1000
 """Message ids that are remembered for each session."""
 
-Fields = dict[str, Any]
 
-
-def run(socket: Path, *, read_on: bool) -> None:
+def run(socket: StrPath, *, at_stop: str) -> None:
     """Print the output of a Claude Code hook for the event on standard input.
 
     An error is one line on standard error and does not disturb the session.
 
     Args:
         socket: The participant's socket.
-        read_on: Whether the model continues with unread messages at the end of its turn.
+        at_stop: At the end of a turn, "continue" has the model go on with unread messages; "notice"
+            only notifies the user.
     """
     try:
-        event = parse_event(b"" if sys.stdin.isatty() else sys.stdin.buffer.read())
-        notified = NotifiedMessages(environment.state_dir() / "told.json")
-        now = time.time()
-        text = hook_output(
-            event, unread_of(recent_rows(socket), now), notified, now, read_on=read_on
-        )
+        event = parse_event(b"" if sys.stdin.isatty() else read_input(EVENT_MAX, EVENT_SECONDS))
+        rows = recent_rows(socket)
+        text = _report(event, rows, read_on=at_stop == "continue") if rows else None
     except (HiveError, OSError, ValueError, LookupError, TypeError) as error:
-        sys.stderr.write(f"hive-ag3nt hook: {inline(error)}\n")
+        write_error(f"hive-ag3nt hook: {inline(error)}\n")
         return
     if text:
+        _print(text)
+
+
+def _report(event: HookEvent, rows: list[Fields], *, read_on: bool) -> str | None:
+    from hive.harness.unread import unread_of
+
+    notified = NotifiedMessages(f"{environment.state_dir()}/notified.json")
+    now = time.time()
+    return hook_output(event, unread_of(rows, now), notified, now, read_on=read_on)
+
+
+def _print(text: str) -> None:
+    """Print the output; without a reader the session was not notified, but goes on."""
+    try:
         sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        discard_output()
+        write_error(f"hive-ag3nt hook: the output cannot be written: {error.strerror}\n")
 
 
-class HookEvent(NamedTuple):
+class HookEvent(namedtuple("HookEvent", "name session stopped_before", defaults=("", "", False))):
     """An event of a Claude Code session.
 
     Attributes:
@@ -76,9 +98,11 @@ class HookEvent(NamedTuple):
         stopped_before: Whether a stop hook already made the model continue.
     """
 
-    name: str = ""
-    session: str = ""
-    stopped_before: bool = False
+    __slots__ = ()
+
+    name: str
+    session: str
+    stopped_before: bool
 
 
 def parse_event(line: bytes) -> HookEvent:
@@ -95,7 +119,7 @@ def parse_event(line: bytes) -> HookEvent:
     )
 
 
-def recent_rows(socket: Path) -> list[Fields]:
+def recent_rows(socket: StrPath) -> list[Fields]:
     """Return the rows of unread messages, their bodies cut; without any, the store is not read.
 
     The daemon cuts the bodies, so that the answer is small however long they are.
@@ -103,6 +127,8 @@ def recent_rows(socket: Path) -> list[Fields]:
     with BlockingClient(socket, ANSWER_TIMEOUT, warn=lambda sentence: None) as connection:
         if not connection.call({"cmd": "status"}, ANSWER_TIMEOUT)["unread"]:
             return []
+        from hive.harness.unread import PREVIEW_CHARS, RECENT_MAX
+
         wanted = {"cmd": "recent", "max": RECENT_MAX, "unread": True, "body_max": PREVIEW_CHARS}
         return list(connection.call(wanted, ANSWER_TIMEOUT)["messages"])
 
@@ -116,8 +142,8 @@ class NotifiedMessages:
         path: The file.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: StrPath) -> None:
+        self._path = os.fspath(path)
 
     def new(self, session: str, messages: Iterable[UnreadMessage]) -> tuple[UnreadMessage, ...]:
         """Return the messages that the session was not notified about."""
@@ -131,14 +157,16 @@ class NotifiedMessages:
         sessions[session] = sorted(ids)[-IDS_MAX:]
         latest = dict(list(sessions.items())[-SESSIONS_MAX:])
         with suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            written = self._path.with_suffix(f".{os.getpid()}")
-            written.write_text(json.dumps(latest))
-            written.replace(self._path)
+            os.makedirs(os.path.dirname(self._path), exist_ok=True)
+            written = f"{self._path}.{os.getpid()}"
+            with open(written, "w") as file:
+                json.dump(latest, file)
+            os.replace(written, self._path)
 
     def _read(self) -> dict[str, list[int]]:
         with suppress(OSError, ValueError):
-            found = json.loads(self._path.read_text())
+            with open(self._path) as file:
+                found = json.load(file)
             if isinstance(found, dict):
                 return found
         return {}
@@ -156,6 +184,8 @@ def hook_output(
     messages = messages_to_report(event, unread, notified, read_on=read_on)
     if not messages:
         return None
+    from hive.harness.unread import describe, described, headline
+
     if event.name == STOP and not read_on:
         return json.dumps({"systemMessage": headline(messages)})
     text = describe(messages, now)

@@ -84,6 +84,8 @@ class Leases:
 
         in progress    `recv` has returned it; heartbeats extend its lease
         finished       the work is done, its ack is pending or in flight
+        in doubt       finished; one of the acks in its request was refused, and it is not known
+                       which: its ack is repeated in a request of its own
         refused        finished, but its lease ended before the ack: it will be redelivered and
                        is acked then
         returned       its nack is pending
@@ -96,6 +98,7 @@ class Leases:
     _in_progress: dict[int, Delivery] = field(factory=dict, init=False)
     _finished: set[int] = field(factory=set, init=False)
     _acks: dict[int, None] = field(factory=dict, init=False)
+    _in_doubt: dict[int, None] = field(factory=dict, init=False)
     _returns: dict[int, _Return] = field(factory=dict, init=False)
     _arrived: asyncio.Event = field(factory=asyncio.Event, init=False)
 
@@ -127,6 +130,7 @@ class Leases:
                     )
             except StaleLeaseError as error:
                 logger.info("%s; it is acked when it is redelivered", error)
+                await self._repeat_acks()
                 continue
             fresh = self._add(messages)
             if fresh or not messages:
@@ -161,9 +165,10 @@ class Leases:
             False if an ack was refused because the lease of its message had ended.
         """
         nacks = [self._send_nack(number) for number in tuple(self._returns)]
-        if not nacks and not self._acks:
+        if not (nacks or self._acks or self._in_doubt):
             return True
         accepted, _ = await asyncio.gather(self._send_acks(), asyncio.gather(*nacks))
+        await self._repeat_acks()
         return accepted
 
     async def ack_returned(self) -> None:
@@ -174,10 +179,11 @@ class Leases:
         Raises:
             HiveError: The request failed.
         """
-        refused = len(self._finished) - len(self._acks)
-        messages = await self.client.recv(max=min(refused, RECV_MAX))
-        for message in self._add(messages):
-            self.give_back(message, NackMode.DEFER, "only looked at")
+        refused = len(self._finished - self._acks.keys() - self._in_doubt.keys())
+        if refused:
+            messages = await self.client.recv(max=min(refused, RECV_MAX))
+            for message in self._add(messages):
+                self.give_back(message, NackMode.DEFER, "only looked at")
         await self.flush()
 
     async def beat(self, *, in_turn: bool = True) -> None:
@@ -187,7 +193,7 @@ class Leases:
             in_turn: Whether the heartbeat marks the messages as in a turn.
         """
         while True:
-            while not (self._in_progress or self._acks or self._returns):
+            while not (self._in_progress or self._acks or self._in_doubt or self._returns):
                 await self._arrived.wait()
                 self._arrived.clear()
             self._arrived.clear()
@@ -222,6 +228,7 @@ class Leases:
     def _is_new(self, message: Delivery) -> bool:
         self._returns.pop(message.id, None)  # its lease had ended, so the nack is obsolete
         if message.id in self._finished:
+            self._in_doubt.pop(message.id, None)
             self._acks[message.id] = None
             return False
         is_new = message.id not in self._in_progress
@@ -237,7 +244,10 @@ class Leases:
         try:
             yield acks
         except StaleLeaseError:
-            raise  # those that were leased are acked, the others are redelivered
+            # Those that were leased are acked, the others are redelivered.
+            if len(acks) > 1:
+                self._in_doubt.update(dict.fromkeys(acks))
+            raise
         except BaseException:
             self._acks = dict.fromkeys((*acks, *self._acks))
             raise
@@ -252,6 +262,22 @@ class Leases:
             logger.info("%s; it is acked later, or when it is redelivered", error)
             return not isinstance(error, StaleLeaseError)
         return True
+
+    async def _repeat_acks(self) -> None:
+        """Repeat the acks in doubt, each alone: what is acked already is no error."""
+        while self._in_doubt:
+            number = next(iter(self._in_doubt))
+            try:
+                await self.client.ack((number,))
+            except StaleLeaseError as error:
+                logger.info("%s; it is acked when it is redelivered", error)
+            except HiveError as error:
+                logger.info("%s; it is acked later", error)
+                return
+            else:
+                if number in self._in_doubt:
+                    self._finished.discard(number)
+            self._in_doubt.pop(number, None)
 
     async def _send_nack(self, number: int) -> None:
         """Send a pending nack; a refusal means that its lease has already ended."""

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
+import subprocess
 from collections.abc import Callable, Mapping
 from enum import Enum
 
 from attrs import define, field, frozen
 
-from hive.subprocesses import STDERR, Subprocess, is_set_within, started
+from hive.cancellation import shield_until_done
+from hive.harness.run_time import run_time_limit
+from hive.piped_programs import STDERR, Subprocess, is_set_within, started
+from hive.queued_output import standard_error
 
 KILL_GRACE = 2.0
 """Seconds between SIGTERM and SIGKILL for a program over one of its limits."""
@@ -33,9 +36,11 @@ Tee = Callable[[bytes], object]
 
 
 def write_to_stderr(data: bytes) -> None:
-    """Copy a program's standard error to that of this process, which is the agent's log."""
-    sys.stderr.buffer.write(data)
-    sys.stderr.buffer.flush()
+    """Copy a program's standard error to that of this process, which is the agent's log.
+
+    It is written soon, or dropped: a program that prints more than is read holds up no turn.
+    """
+    standard_error().put(data)
 
 
 class Cut(Enum):
@@ -80,7 +85,8 @@ class Ran:
 async def run_program(program: Program, *, stdin: bytes, stdout: int, tee: Tee) -> Ran:
     """Run a program to its end, then kill the rest of its process group.
 
-    A cancellation kills the whole group before it is raised.
+    A cancellation kills the whole group, and what it has written to standard error is read, before
+    it is raised.
 
     Args:
         program: Command and limits.
@@ -91,7 +97,7 @@ async def run_program(program: Program, *, stdin: bytes, stdout: int, tee: Tee) 
     Raises:
         OSError: It could not be started.
     """
-    errors, pipe = _Tail(tee), asyncio.subprocess.PIPE
+    errors, pipe = _Tail(tee), subprocess.PIPE
     env, sinks = program.environment, {STDERR: errors}
     async with started(program.command, sinks, stdin=pipe, stdout=stdout, env=env) as process:
         try:
@@ -102,8 +108,7 @@ async def run_program(program: Program, *, stdin: bytes, stdout: int, tee: Tee) 
                 await is_set_within(process.exited, KILL_GRACE)
         finally:
             process.signal_group(signal.SIGKILL)
-        await process.exited.wait()
-        await is_set_within(errors.complete, STDERR_WAIT)
+            await shield_until_done(_read_to_end(process, errors))
     return Ran(process.status or 0, cut, errors.last_lines())
 
 
@@ -126,13 +131,19 @@ class _Tail:
         return tuple(self._tail.decode(errors="replace").splitlines())
 
 
+async def _read_to_end(process: Subprocess, errors: _Tail) -> None:
+    """Wait for the exit, and for the end of standard error unless another process has it open."""
+    await process.exited.wait()
+    await is_set_within(errors.complete, STDERR_WAIT)
+
+
 async def _until_end(process: Subprocess, program: Program, stdout: int) -> Cut | None:
     """Wait until the program exits or exceeds a limit; return the limit."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + program.time_limit
-    while not await is_set_within(process.exited, min(CHECK_INTERVAL, deadline - loop.time())):
-        if loop.time() >= deadline:
-            return Cut.TIME
-        if os.fstat(stdout).st_size > program.output_max:
-            return Cut.OUTPUT
+    try:
+        async with run_time_limit(program.time_limit):
+            while not await is_set_within(process.exited, CHECK_INTERVAL):
+                if os.fstat(stdout).st_size > program.output_max:
+                    return Cut.OUTPUT
+    except TimeoutError:
+        return None if process.exited.is_set() else Cut.TIME
     return None

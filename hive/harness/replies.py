@@ -17,6 +17,7 @@ from hive.client.agent import AgentClient, Delivery, until_reachable
 from hive.errors import InboxFullError, RateLimitedError, TooLargeError
 from hive.harness.driver import SavedText
 from hive.names import REMINDER, SYSTEM
+from hive.quantities import counted
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ def reply_text(output: bytes) -> str | None:
     except UnicodeDecodeError:
         text = output.decode(errors="replace")
         count = text.count("\N{REPLACEMENT CHARACTER}")
-        note = f"\n[hive: {count} places that were not UTF-8 are replaced by U+FFFD]"
+        note = f"\n[hive: U+FFFD replaces {counted(count, 'place')} with bytes that are no UTF-8]"
     text = text.rstrip("\r\n")
     return text + note if text else None
 
@@ -60,7 +61,7 @@ def reply_text(output: bytes) -> str | None:
 def too_long_notice(saved: SavedText, me: str) -> str:
     """Return the body that is sent in place of a reply that exceeds the size limit."""
     return (
-        f"[hive: the answer has {saved.size} bytes, more than a message may have. "
+        f"[hive: the answer has {counted(saved.size, 'byte')}, more than a message may have. "
         f"Nothing was cut: the whole text is in {saved.path} at {me}.]"
     )
 

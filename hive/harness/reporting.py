@@ -14,10 +14,11 @@ from functools import partial
 from attrs import define, field
 from msgspec.structs import replace
 
-from hive.client.agent import AgentClient, Delivery, until_reachable
+from hive.client.agent import AgentClient, Delivery, until_taken
 from hive.clock import Clock
 from hive.errors import HiveError
 from hive.names import OPERATOR
+from hive.quantities import counted
 from hive.wire.enums import ActivityState, LiveKind
 from hive.wire.harness import Activity, TurnRecord
 
@@ -76,8 +77,9 @@ class Reporter:
         model: str | None = None,
         session: str | None = None,
         account: str | None = None,
+        effort: str | None = None,
     ) -> None:
-        """Report model, session and account of the agent; None leaves a value as it is."""
+        """Report what the agent uses; None leaves a value as it is."""
         now = self.activity
         self._change(
             replace(
@@ -85,8 +87,19 @@ class Reporter:
                 model=model or now.model,
                 session=session or now.session,
                 account=account or now.account,
+                effort=effort or now.effort,
             )
         )
+
+    def chosen(self, *, model: str | None, effort: str | None) -> None:
+        """Report what the operator has chosen; None is what the configuration says."""
+        self._change(replace(self.activity, chosen_model=model, chosen_effort=effort))
+
+    def context(self, fill: float | None) -> None:
+        """Report the fill of the model's context, from 0 to 1; None while it is unknown."""
+        at = None if fill is None else self.clock.now()
+        if fill is not None or self.activity.context_fill is not None:
+            self._change(replace(self.activity, context_fill=fill, context_at=at))
 
     def live(self, kind: LiveKind, text: str) -> None:
         """Send an event to the turn feed; it is dropped if it cannot be sent."""
@@ -120,9 +133,9 @@ class Reporter:
             await self._send(partial(self.client.live, *self._live.popleft()))
         if self._reported != self.activity:
             self._reported = self.activity
-            await self._send(partial(until_reachable, partial(self.client.report, self._reported)))
+            await self._send(partial(until_taken, partial(self.client.report, self._reported)))
         while self._durable:
-            await self._send(partial(until_reachable, self._durable[0]))
+            await self._send(partial(until_taken, self._durable[0]))
             self._durable.popleft()
 
     def _change(self, activity: Activity) -> None:
@@ -139,7 +152,7 @@ class Reporter:
 def about(messages: Sequence[Delivery]) -> str:
     """Return a description of the messages of a turn, at most 200 characters."""
     senders = ", ".join(dict.fromkeys(message.sender for message in messages))
-    count = "a message" if len(messages) == 1 else f"{len(messages)} messages"
+    count = "a message" if len(messages) == 1 else counted(len(messages), "message")
     return f"{count} from {senders}"[:200]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from hive.client.agent import Identity, ManagerClient, Role, until_reachable
+from hive.client.agent import Identity, ManagerClient, Role, until_taken
 from hive.clock import Clock, SystemClock
 from hive.harness.control import follow
 from hive.harness.driver import MessageDriver, Surroundings, TurnDriver
@@ -22,6 +22,7 @@ from hive.harness.pause import Pause
 from hive.harness.replies import ReplySender
 from hive.harness.reporting import Reporter
 from hive.harness.worker import Worker
+from hive.quantities import counted
 from hive.wire.harness import Order
 
 logger = logging.getLogger(__name__)
@@ -62,8 +63,8 @@ class HarnessRuntime:
         Raises:
             HiveError: The daemon refuses this harness.
         """
-        await until_reachable(lambda: self.client.hello(Role.HARNESS, self.driver_name))
-        me = await until_reachable(self.client.whoami)
+        await until_taken(lambda: self.client.hello(Role.HARNESS, self.driver_name))
+        me = await until_taken(self.client.whoami)
         logger.info("serving %s with the driver %s", me.name, self.driver_name)
         if self.driver is None:
             await asyncio.Event().wait()
@@ -130,7 +131,8 @@ class HarnessRuntime:
         _, left = await asyncio.wait(tasks, timeout=self.drain)
         if left:
             logger.warning(
-                "the messages of %d workers go back: not finished within the drain time", len(left)
+                "not finished within the drain time, so its messages go back: %s",
+                counted(len(left), "worker"),
             )
 
 
@@ -149,6 +151,11 @@ class WorkerGroup:
         """Start the next turn in a new conversation."""
         for worker in self.workers:
             worker.driver.new_session()
+
+    async def choose_model(self, order: Order) -> None:
+        """Pass the choice on to all drivers."""
+        for worker in self.workers:
+            await worker.driver.choose_model(order)
 
     def restarted(self, order: Order) -> None:
         """Pass the order on to all drivers."""

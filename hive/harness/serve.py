@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -29,6 +29,8 @@ from hive.harness.notifier import (
 from hive.harness.programs import write_to_stderr
 from hive.harness.run_loop import HarnessRuntime
 from hive.names import BUILT_IN, GROUP, suggest
+from hive.queued_output import log_to_stderr
+from hive.signal_dispositions import keep_from_children
 
 PEER_DRIVER = "peer"
 """Driver name that a peer without a hook reports to the daemon."""
@@ -97,11 +99,15 @@ def serve(options: HarnessOptions) -> None:
     Raises:
         HiveError: When the configuration is wrong or the daemon refuses this harness.
     """
-    logging.basicConfig(level=logging.INFO, format="hive-ag3nt: %(message)s", stream=sys.stderr)
+    keep_from_children()
+    log_to_stderr(logging.INFO, "hive-ag3nt: %(message)s")
     drain = environment.drain_time(environment.stop_timeout())
     driver = _make_driver(options)
     # The standard loop: unlike uvloop it closes inherited descriptors in the programs it starts.
-    asyncio.run(_serve(options, driver, drain))
+    try:
+        asyncio.run(_serve(options, driver, drain))
+    finally:
+        gc.freeze()  # the end of the interpreter need not search hundreds of modules for garbage
 
 
 def load_driver(name: str) -> DriverFactory:
@@ -129,7 +135,7 @@ def _make_driver(options: HarnessOptions) -> MessageDriver | TurnDriver | None:
     setup = DriverSetup(
         options.arguments,
         options.time_limit,
-        environment.state_dir(),
+        Path(environment.state_dir()),
         environment.driver_settings(),
     )
     return load_driver(options.driver)(setup)
@@ -143,7 +149,7 @@ async def _serve(
             client,
             driver,
             options.driver_name,
-            environment.state_dir(),
+            Path(environment.state_dir()),
             drain,
             Random(),  # noqa: S311 - jitter
             concurrency=options.concurrency,

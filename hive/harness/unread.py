@@ -1,16 +1,18 @@
-"""Unread messages of an inbox and their description as text. Nothing is leased.
-
-Imports little: start-up dominates the run time of a hook, which runs after every tool call.
-"""
+"""Unread messages of an inbox and their description as text. Nothing is leased."""
 
 from __future__ import annotations
 
 import json
+from collections import namedtuple
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
 
 from hive.names import OPERATOR
+from hive.quantities import counted
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 STORED = "stored"
 """The state of a message that is in the inbox and not leased."""
@@ -33,7 +35,13 @@ _OTHERS = 2
 HINT = "Take them with the hive tool `recv` (or run `hive-ag3nt recv`)."
 
 
-class UnreadMessage(NamedTuple):
+class UnreadMessage(
+    namedtuple(
+        "UnreadMessage",
+        "id sender kind body sent_at priority type body_length",
+        defaults=(None, None, None),
+    )
+):
     """An unread message.
 
     Attributes:
@@ -43,14 +51,16 @@ class UnreadMessage(NamedTuple):
         body_length: Characters of the whole body; None if `body` is whole.
     """
 
+    __slots__ = ()
+
     id: int
     sender: str
     kind: str
     body: str
     sent_at: float
-    priority: str | None = None
-    type: str | None = None
-    body_length: int | None = None
+    priority: str | None
+    type: str | None
+    body_length: int | None
 
     @property
     def urgent(self) -> bool:
@@ -97,8 +107,9 @@ def headline(messages: Sequence[UnreadMessage]) -> str:
     senders = list(dict.fromkeys(each.sender for each in sorted(messages, key=_by_sender)))
     names = ", ".join(senders[:SENDERS_MAX])
     if len(senders) > SENDERS_MAX:
-        names += f" and {len(senders) - SENDERS_MAX} others"
-    count = "1 message waits" if len(messages) == 1 else f"{len(messages)} messages wait"
+        names += f" and {len(senders) - SENDERS_MAX} more"
+    waits = "waits" if len(messages) == 1 else "wait"
+    count = f"{counted(len(messages), 'message')} {waits}"
     return f"{count} in your hive inbox, from {names}."
 
 
@@ -128,7 +139,7 @@ def _line(message: UnreadMessage, now: float) -> str:
     plain = "".join(char if char.isprintable() else " " for char in begin)
     quoted = json.dumps(plain, ensure_ascii=False)
     length = message.body_length or len(message.body)
-    more = f" … ({length} characters)" if length > PREVIEW_CHARS else ""
+    more = f" … ({counted(length, 'character')})" if length > PREVIEW_CHARS else ""
     what = f"{message.type} " if message.type else ""
     minutes = max(0, round((now - message.sent_at) / 60))
     origin = f"{what}from {message.sender} ({message.kind})"

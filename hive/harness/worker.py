@@ -9,7 +9,7 @@ from random import Random
 from attrs import define, evolve, field
 
 from actors import Backoff
-from hive.client.agent import Delivery, until_reachable
+from hive.client.agent import Delivery, until_taken
 from hive.clock import Clock
 from hive.errors import HiveError
 from hive.harness.control import ACCOUNT
@@ -39,6 +39,9 @@ AFTER_FAILURE = Backoff(base=1.0, factor=2.0, cap=60.0, jitter=0.1)
 
 AFTER_DEFERRAL = 30.0
 """Seconds before a message that was deferred is delivered again."""
+
+ABOUT_MAX = 200
+"""Characters of a reason in a report."""
 
 OWN_TURNS = "turns"
 """Source of a pause that began with the end of a turn."""
@@ -108,6 +111,7 @@ class Worker:
         if (reason := self.pause.current()) is not None:
             self._put_back_left_over(reason)
         await self.leases.flush()
+        await self.driver.paused()
         await self.pause.until_over(self._reporter)
 
     async def _gather(self) -> Turn:
@@ -134,7 +138,7 @@ class Worker:
         returns as soon as one message arrives, and messages that arrived shortly after it belong to
         the same turn. So do those that wait when urgent messages begin a turn.
         """
-        unread = await until_reachable(self.surroundings.client.status)
+        unread = await until_taken(self.surroundings.client.status)
         if not complete and unread > len(turn.messages):
             await self._take(turn, 0.0)
         turn.waiting = max(0, unread - len(turn.messages))
@@ -144,7 +148,7 @@ class Worker:
         most = min(self.driver.batch, RECV_MAX) - len(turn.messages)
         room = BATCH_BYTES - turn.size
         if most > 0 and room > 0:
-            await until_reachable(lambda: turn.take(most, wait, room))
+            await until_taken(lambda: turn.take(most, wait, room))
 
     # A turn
 
@@ -254,6 +258,17 @@ class Worker:
             if not self.stopping:
                 await self.driver.rest()
         elif not self.leases.held():
+            self._report_rest(end.outcome)
+
+    def _report_rest(self, outcome: Outcome) -> None:
+        """Report that the agent waits for a message that was deferred, and why, or is idle.
+
+        Nobody else learns of it: a deferral counts no attempt, so no sender is notified.
+        """
+        if isinstance(outcome, Deferred):
+            until = self.clock.now() + AFTER_DEFERRAL
+            self._reporter.state(ActivityState.WAITING, outcome.reason[:ABOUT_MAX], until)
+        else:
             self._reporter.state(ActivityState.IDLE)
 
     async def _hold_off(self, reason: HoldOff, *, shared: bool) -> None:

@@ -17,6 +17,7 @@ from hive.harness.claude.turn_events import (
     TurnResult,
     TurnStarted,
 )
+from hive.wire.claude import ClaudeConfig
 
 Script = tuple[Event | Exception | asyncio.Event, ...]
 """The result of one query: events, an error to raise, an event to wait for."""
@@ -49,6 +50,7 @@ class ScriptedLauncher:
         script: What the next queries lead to.
         prompts: The prompt of every query.
         launched: Session and budget of every process.
+        models: Model and effort of every process.
         on_disk: Sessions that may be resumed.
         broken: Why no process can be started.
         alive: Number of processes that are not ended.
@@ -58,14 +60,18 @@ class ScriptedLauncher:
     script: deque[Script] = field(factory=deque)
     prompts: list[str] = field(factory=list)
     launched: list[tuple[str | None, float | None]] = field(factory=list)
+    models: list[tuple[str | None, str | None]] = field(factory=list)
     on_disk: set[str] = field(factory=set)
     broken: str | None = None
     alive: int = 0
     interrupts: int = 0
 
-    async def launch(self, session: str | None, budget: float | None) -> ScriptedClient:
+    async def launch(
+        self, session: str | None, budget: float | None, settings: ClaudeConfig
+    ) -> ScriptedClient:
         """Return the client of a new process."""
         self.launched.append((session, budget))
+        self.models.append((settings.model, settings.effort))
         return ScriptedClient(self)
 
     async def can_resume(self, session: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,14 @@ async def test_a_new_login_ends_the_wait_and_so_does_a_time_out(tmp_path: Path) 
     started = loop.time()
     await waiting
     assert loop.time() - started <= 3
+
+
+def test_the_command_that_logs_in_names_the_program_and_the_home(tmp_path: Path) -> None:
+    home = tmp_path / "my home"
+
+    command = Login({}, home).command(Path("/opt/claude code/claude"))
+
+    assert shlex.split(command) == [f"HOME={home}", "/opt/claude code/claude", "auth", "login"]
+    program = Path(shlex.split(Login({}, home).command())[1])
+    assert program.name == "claude"
+    assert program.is_absolute() == (program.exists() or shutil.which("claude") is not None)

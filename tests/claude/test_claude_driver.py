@@ -14,11 +14,14 @@ from typing import Any
 import pytest
 from attrs import define, field
 
+from actors.testing import settle
 from hive.client.agent import Delivery, Identity, Sent
 from hive.clock import LoopClock
 from hive.errors import ConfigError
+from hive.extras import how_to_install
 from hive.harness import claude
 from hive.harness.claude.driver import INTERRUPT_GRACE, ClaudeDriver
+from hive.harness.claude.session_file import SessionFile, session_path
 from hive.harness.claude.turn_events import ClaudeProcessError, Compacted, TurnResult, TurnStarted
 from hive.harness.driver import (
     Cancelled,
@@ -124,6 +127,12 @@ async def restarted(scripted: ScriptedDriver, **settings: Any) -> None:
     await scripted.open()
 
 
+def choice_reported(client: RecordingClient) -> tuple[str | None, str | None]:
+    """Return the model and the effort that were chosen, as reported last."""
+    last = client.reported[-1]
+    return last.chosen_model, last.chosen_effort
+
+
 async def test_turns_share_a_process_and_a_conversation(scripted):
     first, second = await scripted.turn(answered()), await scripted.turn(answered())
     assert first.outcome == second.outcome == Done()
@@ -179,6 +188,66 @@ async def test_a_new_session_begins_when_it_is_requested(scripted):
         True,
         False,
     ]
+
+
+async def test_a_chosen_model_is_used_from_the_next_turn_on_and_after_a_restart(scripted):
+    await scripted.turn(answered())
+    scripted.launcher.on_disk.add("s-1")
+    await scripted.driver.choose_model(Order(1, OrderKind.MODEL, model="opus", effort="high"))
+    await scripted.turn(answered())
+    await scripted.turn(answered())
+    assert scripted.launcher.launched == [(None, None), ("s-1", None)]
+    assert scripted.launcher.models == [(None, None), ("opus", "high")]
+    assert (await scripted.flushed()).reported[-1].effort == "high"
+    await scripted.driver.close()
+    await scripted.turn(answered())
+    assert scripted.launcher.models[-1] == ("opus", "high")
+
+
+async def test_a_choice_outlives_a_harness_that_ends_before_its_next_turn(scripted):
+    await scripted.driver.choose_model(Order(1, OrderKind.MODEL, model="opus", effort="high"))
+    assert choice_reported(await scripted.flushed()) == ("opus", "high")
+    await restarted(scripted)
+    assert choice_reported(await scripted.flushed()) == ("opus", "high")
+    await scripted.turn(answered())
+    assert scripted.launcher.models == [("opus", "high")]
+
+
+async def test_a_choice_in_the_middle_of_a_turn_keeps_its_session_and_its_cost(scripted):
+    go_on = asyncio.Event()
+    started, *rest = answered(cost=1.5)
+    turn = asyncio.create_task(scripted.turn((started, go_on, *rest)))
+    await settle()
+    await scripted.driver.choose_model(Order(1, OrderKind.MODEL, model="opus"))
+    go_on.set()
+    await turn
+    file = SessionFile(session_path(scripted.state))
+    await asyncio.to_thread(file.read)
+    saved = file.record
+    assert (saved.session, saved.total_cost, saved.model) == ("s-1", 1.5, "opus")
+    assert scripted.launcher.models == [(None, None)], "it holds from the next turn on"
+
+
+async def test_a_choice_that_cannot_be_saved_holds_until_the_harness_ends(scripted, caplog):
+    (scripted.state / "claude").write_text("no directory")
+    await scripted.driver.choose_model(Order(1, OrderKind.MODEL, model="opus"))
+    assert "not saved" in caplog.text
+    assert choice_reported(await scripted.flushed()) == ("opus", None)
+
+
+async def test_a_choice_of_nothing_goes_back_to_the_configuration(scripted):
+    await scripted.driver.choose_model(Order(1, OrderKind.MODEL, model="opus", effort="high"))
+    await scripted.turn(answered())
+    await scripted.driver.choose_model(Order(2, OrderKind.MODEL))
+    await scripted.turn(answered())
+    assert scripted.launcher.models == [("opus", "high"), (None, None)]
+    assert (await scripted.flushed()).reported[-1].effort == "default"
+
+
+async def test_an_effort_that_this_harness_does_not_know_is_that_of_the_configuration(scripted):
+    await scripted.driver.choose_model(Order(1, OrderKind.MODEL, effort="enormous"))
+    await scripted.turn(answered())
+    assert scripted.launcher.models == [(None, None)]
 
 
 async def test_tools_beyond_the_manifest_end_the_turn_and_the_process(scripted):
@@ -286,6 +355,35 @@ async def test_a_nearly_full_conversation_is_compacted_at_rest(scripted):
     assert not scripted.launcher.script, "once is enough"
 
 
+async def test_the_fill_of_the_context_is_reported_and_is_unknown_after_a_new_session(scripted):
+    async def fill() -> tuple[float | None, bool]:
+        activity = (await scripted.flushed()).reported[-1]
+        return activity.context_fill, activity.context_at is not None
+
+    assert await fill() == (None, False)
+    await scripted.turn(answered(context=250))
+    assert await fill() == (0.25, True)
+    scripted.driver.new_session()
+    assert await fill() == (None, False)
+    await scripted.turn(answered(context=100))
+    assert await fill() == (0.1, True)
+    await scripted.turn(answered(context=800))
+    scripted.launcher.script.extend([answered("noted", context=810), COMPACTED])
+    await scripted.driver.rest()
+    assert await fill() == (None, False), "nothing has said how much is left"
+
+
+async def test_a_new_session_that_was_ordered_in_a_turn_has_no_fill_of_the_old_one(scripted):
+    held = asyncio.Event()
+    started, called, text, result = answered(context=250)
+    turn = asyncio.ensure_future(scripted.turn((started, called, held, text, result)))
+    await asyncio.sleep(1)
+    scripted.driver.new_session()
+    held.set()
+    await turn
+    assert (await scripted.flushed()).reported[-1].context_fill is None
+
+
 async def test_a_failed_compaction_at_rest_does_not_affect_the_mail(scripted):
     await scripted.turn(answered(context=900))
     scripted.launcher.script.append((TurnStarted("s-1", "m", ()), ClaudeProcessError("killed")))
@@ -337,20 +435,20 @@ async def test_overloads_are_counted_in_a_row(scripted):
     assert again.hold_off.until - 86400.0 * 20000 < waits[1]
 
 
-async def test_the_operator_is_notified_once_a_day_of_a_missing_login(scripted):
+async def test_a_missing_login_is_reported_with_the_command_that_logs_in(scripted):
     end = await scripted.turn(refused(status=401, error="authentication_failed"))
     assert end.hold_off is not None
     assert end.hold_off.until is None
-    [(to, body, key)] = scripted.client.sent
-    assert to == "operator"
-    assert "alice cannot work: words" in body
-    assert key == "needs-login-2024-10-04"
+    advice = end.hold_off.reason
+    assert advice.startswith("words; log in where alice runs: HOME=")
+    assert advice.endswith("/claude auth login")
+    assert scripted.client.sent == [], "the hive sends the one message, from the report"
     assert scripted.launcher.alive == 0, "the next process reads the login again"
 
 
 def test_without_the_package_the_driver_says_what_to_install(monkeypatch, tmp_path: Path) -> None:
     monkeypatch.setattr(claude, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match=r"pip install 'hyperhive\[claude\]'"):
+    with pytest.raises(ConfigError, match=re.escape(how_to_install("claude"))):
         claude.create(DriverSetup((), 1.0, tmp_path))
 
 

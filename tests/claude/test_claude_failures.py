@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -120,6 +121,7 @@ def test_text_about_limits_is_no_limit(swarm: Swarm) -> None:
     asked = swarm.send("alice", "what did the log say? 529 overloaded?")
     swarm.until_message(asked, "acked")
     swarm.until_activity("alice", "idle")
+    assert swarm.ask("limits")["limits"] == []
 
 
 def test_an_overloaded_service_is_asked_again_later(swarm: Swarm) -> None:
@@ -205,13 +207,60 @@ def test_a_new_session_begins_without_the_earlier_conversation(swarm: Swarm) -> 
     assert "new conversation" in asked.last
 
 
+def test_a_chosen_model_goes_on_with_the_conversation(swarm: Swarm) -> None:
+    swarm.configure("alice")
+    swarm.start()
+    swarm.send("alice", "remember blue")
+    swarm.until_turns("alice", 1)
+    swarm.ask("choose_model", name="alice", model="claude-haiku-4-5", effort="low")
+    swarm.send("alice", "which colour?")
+    asked = swarm.endpoint.nth(2, "alice")
+    assert asked.body["model"].startswith("claude-haiku-4-5")
+    assert "remember blue" in asked.text
+    eventually(lambda: swarm.status("alice").get("active_effort") == "low", what="its effort")
+
+
+def test_a_chosen_model_outlives_a_restart_before_the_next_turn(swarm: Swarm) -> None:
+    swarm.configure("alice")
+    swarm.start()
+    eventually(lambda: swarm.status("alice")["connected"], what="a connected harness")
+    swarm.hive.ok("model", "alice", "claude-haiku-4-5", "--effort", "low")
+    eventually(lambda: swarm.status("alice").get("chosen_effort") == "low", what="the choice")
+    kill_harness(swarm)
+    swarm.send("alice", "which model are you?")
+    assert swarm.endpoint.nth(1, "alice").body["model"].startswith("claude-haiku-4-5")
+    swarm.until_turns("alice", 1)
+    shown = swarm.hive.json("model", "alice")
+    assert (shown["model"], shown["model_source"]) == ("claude-haiku-4-5", "operator")
+    assert (shown["active_effort"], shown["effort_source"]) == ("low", "operator")
+
+
+def test_a_model_that_does_not_exist_fails_the_turn_until_the_choice_is_taken_back(
+    swarm: Swarm,
+) -> None:
+    swarm.configure("alice")
+    swarm.start()
+    unknown = error(404, "not_found_error", "model: opsu")
+    swarm.endpoint.script(unknown, unknown, agent="alice")
+    eventually(lambda: swarm.status("alice")["connected"], what="a connected harness")
+    swarm.hive.ok("model", "alice", "opsu")
+    asked = swarm.send("alice", "work")
+    turn, *_ = swarm.until_turns("alice", 1)
+    assert turn["outcome"] == "failed"
+    assert "selected model (opsu)" in turn["note"]
+    swarm.hive.ok("model", "alice", "default")
+    swarm.until_message(asked, "acked")
+    assert not swarm.endpoint.of("alice")[-1].body["model"].startswith("opsu")
+
+
 def test_a_missing_login_parks_the_agent_until_there_is_one(swarm: Swarm) -> None:
     swarm.configure("alice", ANTHROPIC_API_KEY="")
     swarm.start()
     asked = swarm.send("alice", "work")
     row = swarm.until_activity("alice", "needs_login")
     assert row["needs_login"] is True
-    assert "cannot work" in swarm.until_operator_mail()[0]
+    [notice] = swarm.until_operator_mail()
+    assert "log in where alice runs: HOME=" in json.loads(notice)["about"]
     assert swarm.until_message(asked, "stored")["attempt"] == 0
     assert swarm.endpoint.requests == []
     home = swarm.root / "homes" / "alice" / ".claude"

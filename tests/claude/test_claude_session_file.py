@@ -23,7 +23,8 @@ def test_a_record_is_read_back(tmp_path: Path) -> None:
     first = SessionFile(path)
     first.read()
     assert first.record == SessionRecord()
-    first.write(SessionRecord(session="s", total_cost=1.5, day="2024-10-04", spent=0.5))
+    first.record = SessionRecord(session="s", total_cost=1.5, day="2024-10-04", spent=0.5)
+    first.write()
     second = SessionFile(path)
     second.read()
     assert second.record == first.record

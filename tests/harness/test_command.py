@@ -59,7 +59,7 @@ async def test_an_output_that_no_message_could_hold_stays_in_its_file(state):
 
 async def test_a_failure_has_its_reason_and_leaves_no_file(state):
     outcome = await (await driver(state, "echo half; echo oh no >&2; exit 3")).handle(MESSAGE)
-    assert outcome == Failed("exited with status 3; its last words:\noh no")
+    assert outcome == Failed("exited with status 3; its last words: oh no")
     assert files(state) == []
 
 
@@ -89,7 +89,7 @@ async def test_cancelling_leaves_no_program_and_no_file(state):
 
 async def test_binary_output_is_text_with_a_note(state):
     outcome = await (await driver(state, r"printf 'a\000b\377c'")).handle(MESSAGE)
-    note = "[hive: 1 places that were not UTF-8 are replaced by U+FFFD]"
+    note = "[hive: U+FFFD replaces 1 place with bytes that are no UTF-8]"
     assert outcome == Done(f"a\0b\ufffdc\n{note}")
 
 
@@ -98,7 +98,7 @@ async def test_too_much_output_fails_the_message_and_is_deleted(state, monkeypat
     monkeypatch.setattr(command, "OUTPUT_MAX", 100_000)
     outcome = await (await driver(state, "echo busy >&2; exec cat /dev/zero")).handle(MESSAGE)
     assert outcome == Failed(
-        "ended because it printed more than 100000 bytes; its last words:\nbusy"
+        "ended because it printed more than 100000 bytes; its last words: busy"
     )
     assert files(state) == []
 
@@ -128,7 +128,21 @@ async def test_a_program_that_vanished_defers(state, tmp_path):
     doing = await asyncio.to_thread(CommandDriver, setup)
     program.unlink()
     outcome = await doing.handle(MESSAGE)
-    assert outcome == Deferred(f"cannot start {program}: No such file or directory")
+    assert isinstance(outcome, Deferred)
+    assert outcome.reason.startswith(f"cannot start {program}: there is no program")
+
+
+async def test_a_program_that_became_none_defers_with_what_is_wrong_with_it(state, tmp_path):
+    program = tmp_path / "agent.sh"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    setup = DriverSetup((str(program),), 1.0, state)
+    doing = await asyncio.to_thread(CommandDriver, setup)
+    program.write_text("#!/no/such/shell\n")
+    outcome = await doing.handle(MESSAGE)
+    assert isinstance(outcome, Deferred)
+    assert "there is no interpreter '/no/such/shell', which" in outcome.reason
+    assert not list((state / "answers").iterdir())
 
 
 def test_a_missing_program_is_an_error_of_the_constructor(state):
@@ -136,6 +150,14 @@ def test_a_missing_program_is_an_error_of_the_constructor(state):
         CommandDriver(DriverSetup(("/no/such",), 1.0, state))
     with pytest.raises(ConfigError, match="needs a program"):
         CommandDriver(DriverSetup((), 1.0, state))
+
+
+def test_a_script_that_cannot_run_is_an_error_of_the_constructor(state, tmp_path):
+    program = tmp_path / "agent.sh"
+    program.write_text("#!/no/such/shell\n")
+    program.chmod(0o755)
+    with pytest.raises(ConfigError, match="there is no interpreter '/no/such/shell'"):
+        CommandDriver(DriverSetup((str(program),), 1.0, state))
 
 
 def test_the_built_in_driver_is_found_by_its_name():

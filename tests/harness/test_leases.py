@@ -76,6 +76,51 @@ async def test_a_refused_ack_is_repeated_when_the_message_is_redelivered(leases,
     assert client.acked == [1]
 
 
+async def refuse_one_ack(leases: Leases, client: Any) -> None:
+    """Finish three messages, of which the lease of the second has ended; another one waits."""
+    client.post(1, 2, 3)
+    await leases.recv(16)
+    leases.finish([1, 2, 3])
+    client.lose(2)
+    client.post(4)
+
+
+@pytest.mark.parametrize("with_recv", [False, True])
+async def test_an_ack_beside_a_refused_one_counts_as_accepted(leases, client, with_recv):
+    await refuse_one_ack(leases, client)
+    if with_recv:
+        client.queued.clear()
+        assert await leases.recv() == ()
+    else:
+        assert not await leases.flush()
+    assert client.acked == [1, 3]
+    client.post(*([2] if with_recv else []))
+    await leases.ack_returned()
+    assert client.acked == [1, 3, 2]
+    assert client.nacked == [], "no other message was leased"
+    client.requests.clear()
+    await leases.ack_returned()
+    assert client.requests == [], "none is left that was refused"
+
+
+async def test_acks_in_doubt_survive_an_outage(leases, client):
+    await refuse_one_ack(leases, client)
+    client.failures["ack"] = [StaleLeaseError("one of them"), UnavailableError("away")]
+    assert not await leases.flush()
+    assert client.acked == []
+    await leases.flush()
+    assert client.acked == [1, 3]
+
+
+async def test_an_ack_in_doubt_whose_message_comes_back_meanwhile_is_not_forgotten(leases, client):
+    await refuse_one_ack(leases, client)
+    client.failures["ack"] = [StaleLeaseError("one of them"), UnavailableError("away")]
+    await leases.flush()
+    assert ids(await leases.recv(16)) == [4], "2 is acked with its new lease"
+    await leases.flush()
+    assert sorted(client.acked) == [1, 2, 3]
+
+
 async def test_a_recv_returns_messages_even_if_its_ack_is_refused(leases, client):
     client.post(1)
     await leases.recv()

@@ -180,6 +180,24 @@ async def test_deferring_a_message_counts_no_attempt(tmp_path):
         assert driver.at[1] - driver.at[0] == pytest.approx(30, abs=0.1)
 
 
+async def test_a_deferral_is_reported_with_its_reason_until_the_next_turn(tmp_path):
+    outcomes = iter([Deferred("cannot start it: no such file" + "!" * 500), Done(None)])
+
+    async def act(message: Delivery) -> Outcome:
+        return next(outcomes)
+
+    async with serving(tmp_path, Scripted(act)) as (daemon, _):
+        posted = daemon.post("x")
+        await daemon.until(lambda: "waiting" in [one.state for one in daemon.of(wire.Activity)])
+        waiting = daemon.of(wire.Activity)[-1]
+        assert waiting.about.startswith("cannot start it: no such file!")
+        assert len(waiting.about) == 200
+        assert waiting.until - waiting.since == pytest.approx(30, abs=0.1)
+        await daemon.until(lambda: daemon.state(posted) == "acked")
+        await asyncio.sleep(1)
+        assert daemon.of(wire.Activity)[-1].state == "idle"
+
+
 async def test_a_rejected_message_is_a_dead_letter(tmp_path):
     async with serving(tmp_path, always(Rejected("not for me"))) as (daemon, _):
         posted = daemon.post("x")

@@ -63,6 +63,9 @@ class Worker:
     def new_session(self) -> None:
         self.calls.append("new session")
 
+    async def choose_model(self, order: Order) -> None:
+        self.calls.append(f"model: {order.model}, {order.effort}")
+
     def restarted(self, order: Order) -> None:
         self.calls.append(f"restarted: {order.reason}")
 
@@ -125,6 +128,8 @@ async def test_a_pause_cancels_a_wait():
     [
         ([Order(1, OrderKind.PAUSE)], ActivityState.PAUSED),
         ([Order(1, OrderKind.PAUSE), Order(2, OrderKind.RESUME)], None),
+        ([Order(1, OrderKind.PAUSE), Order(2, OrderKind.RESUME, at=30.0)], ActivityState.PAUSED),
+        ([Order(1, OrderKind.PAUSE), Order(2, OrderKind.RESUME, at=0.0)], None),
         ([Order(1, OrderKind.LIMITED, until=50.0, at=60.0)], ActivityState.LIMITED),
         ([Order(1, OrderKind.LIMITED, at=60.0), Order(2, OrderKind.UNLIMITED)], None),
         ([Order(1, OrderKind.UNLIMITED, at=30.0)], ActivityState.LIMITED),
@@ -134,15 +139,25 @@ async def test_a_pause_cancels_a_wait():
 async def test_control_orders_begin_and_end_a_pause(orders, standing):
     pause = Pause(clock())
     for order in orders:
-        obey(order, pause, Worker())
+        await obey(order, pause, Worker())
     found = pause.current()
     assert (found.state if found else None) is standing
 
 
 async def test_a_limit_lasts_until_the_time_for_this_agent():
     pause = Pause(clock())
-    obey(Order(1, OrderKind.LIMITED, until=50.0, at=60.0, reason="weekly"), pause, Worker())
+    await obey(Order(1, OrderKind.LIMITED, until=50.0, at=60.0, reason="weekly"), pause, Worker())
     assert pause.current() == HoldOff(ActivityState.LIMITED, "weekly", 60.0)
+
+
+async def test_a_pause_has_the_reason_of_its_order_and_ends_at_the_time_of_the_resume():
+    pause = Pause(clock())
+    await obey(Order(1, OrderKind.PAUSE), pause, Worker())
+    assert pause.current() == HoldOff(ActivityState.PAUSED, "paused by the operator")
+    await obey(Order(2, OrderKind.PAUSE, reason="under pressure"), pause, Worker())
+    assert pause.current() == HoldOff(ActivityState.PAUSED, "under pressure")
+    await obey(Order(3, OrderKind.RESUME, at=30.0, reason="in turn"), pause, Worker())
+    assert pause.current() == HoldOff(ActivityState.PAUSED, "in turn", 30.0)
 
 
 async def test_orders_are_carried_out_and_acknowledged():
@@ -156,12 +171,18 @@ async def test_orders_are_carried_out_and_acknowledged():
             Order(4, OrderKind.RESTARTED, reason="it was killed"),
             Order(5, OrderKind.CANCEL, reason="enough"),
             Order(6, OrderKind.NEW_SESSION),
+            Order(7, OrderKind.MODEL, model="opus", effort="high"),
         )
     )
     hive.orders_given.put_nowait(BadRequestError("no such verb"))
     await following
-    assert worker.calls == ["restarted: it was killed", "cancel: enough", "new session"]
-    assert hive.asked_after == [0, 0, 0, 6]
+    assert worker.calls == [
+        "restarted: it was killed",
+        "cancel: enough",
+        "new session",
+        "model: opus, high",
+    ]
+    assert hive.asked_after == [0, 0, 0, 7]
 
 
 async def test_turns_begin_if_the_daemon_does_not_support_orders():

@@ -53,6 +53,22 @@ async def test_only_the_end_of_a_long_standard_error_is_retained(output):
     assert sum(len(line) + 1 for line in ran.last_lines) <= programs.TAIL_BYTES
 
 
+async def test_a_cancellation_loses_no_line_of_standard_error(output, tmp_path):
+    captured, fifo = CapturedOutput(), tmp_path / "fifo"
+    os.mkfifo(fifo)
+    escaped = f"echo $PPID >&2; read go <{fifo}; echo last words >&2"
+    script = f"setsid sh -c '{escaped}' & exec sleep 100"
+    running = run_program(shell(script), stdin=b"", stdout=output, tee=captured)
+    task = asyncio.ensure_future(running)
+    leader = int(await captured.line())
+    task.cancel()
+    await gone(leader)
+    await asyncio.to_thread(fifo.write_text, "go\n")
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert captured.data.endswith(b"\nlast words\n")
+
+
 async def test_input_that_is_not_read_is_no_failure(output):
     ran = await run("exit 0", output, stdin=b"x" * 1_000_000)
     assert ran.status == 0

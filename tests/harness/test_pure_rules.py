@@ -91,7 +91,7 @@ def test_a_message_gets_an_answer_unless_it_is_a_reply_or_its_sender_has_no_inbo
         ("ü".encode(), "ü"),
         (
             b"a\xffb\xfe\n",
-            "a\ufffdb\ufffd\n[hive: 2 places that were not UTF-8 are replaced by U+FFFD]",
+            "a\ufffdb\ufffd\n[hive: U+FFFD replaces 2 places with bytes that are no UTF-8]",
         ),
     ],
 )
@@ -111,7 +111,7 @@ def test_the_notice_about_a_long_answer_has_its_size_and_path(tmp_path):
         (Ran(3, None, ()), Failed("exited with status 3")),
         (Ran(-9, None, ()), Failed("killed by SIGKILL")),
         (Ran(-63, None, ()), Failed("killed by signal 63")),
-        (Ran(1, None, ("a", "b")), Failed("exited with status 1; its last words:\na\nb")),
+        (Ran(1, None, ("a", "b")), Failed("exited with status 1; its last words: a | b")),
         (Ran(75, None, ()), Deferred("asked to try again later (exit status 75)")),
         (Ran(-15, Cut.TIME, ()), Failed("ended after the time limit of 60 s")),
         (Ran(0, Cut.TIME, ()), Failed("ended after the time limit of 60 s")),
@@ -123,7 +123,7 @@ def test_the_end_of_a_program_decides_the_outcome(ran, outcome):
 
 def test_a_reason_is_the_end_of_standard_error_and_marks_a_cut():
     outcome = verdict(Ran(1, False, tuple(str(n) * 1500 for n in range(9))), 60.0)
-    assert outcome.reason.startswith("exited with status 1; its last words:\n…")
+    assert outcome.reason.startswith("exited with status 1; its last words: …")
     assert outcome.reason.endswith("8" * 1500)
     assert len(outcome.reason) < 2100
 

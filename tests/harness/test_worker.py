@@ -70,6 +70,9 @@ class Scripted(TurnDriver):
     def new_session(self) -> None:
         self.calls.append("new session")
 
+    async def choose_model(self, order) -> None:
+        self.calls.append(f"model: {order.model}")
+
     def restarted(self, order) -> None:
         self.calls.append(f"restarted: {order.reason}")
 

@@ -59,7 +59,7 @@ def row(number: int, **fields: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def notified(tmp_path: Path) -> NotifiedMessages:
-    return NotifiedMessages(tmp_path / "state" / "told.json")
+    return NotifiedMessages(tmp_path / "state" / "notified.json")
 
 
 # Unread messages
@@ -115,7 +115,7 @@ def test_the_most_urgent_messages_are_described_first():
 
 def test_a_headline_names_few_senders():
     senders = [unread(number, sender=f"agent{number:02}") for number in range(1, 100)]
-    assert headline(senders).endswith("agent15, agent16 and 83 others.")
+    assert headline(senders).endswith("agent15, agent16 and 83 more.")
 
 
 def test_of_a_cut_body_the_whole_length_is_given():
@@ -209,12 +209,12 @@ def test_a_caller_that_is_no_claude_code_gets_plain_text(notified, line):
 def test_the_file_of_notified_messages_is_bounded_and_may_be_damaged(notified, tmp_path):
     for number in range(SESSIONS_MAX + 5):
         notified.remember(f"s{number}", [unread(number + 1)])
-    path = tmp_path / "state" / "told.json"
+    path = tmp_path / "state" / "notified.json"
     assert len(json.loads(path.read_text())) == SESSIONS_MAX
     assert notified.new("s0", [unread(1)]) == (unread(1),), "the oldest is forgotten"
     path.write_text("{half")
     assert notified.new("s30", [unread(31)]) == (unread(31),)
-    assert [each.name for each in path.parent.iterdir()] == ["told.json"]
+    assert [each.name for each in path.parent.iterdir()] == ["notified.json"]
 
 
 # The program

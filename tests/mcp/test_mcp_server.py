@@ -18,6 +18,7 @@ from attrs import define
 from mcp import Client, StdioServerParameters, stdio_client
 
 from hive.client.agent import AgentClient
+from hive.extras import how_to_install
 from hive.harness.mcp.server import CHANNEL_INSTRUCTIONS, INSTRUCTIONS, make_server
 from hive.harness.tools import SessionMail, for_kind
 from tests.support.daemons import PROGRAMS, HiveOnDisk
@@ -90,8 +91,7 @@ async def test_a_peer_exchanges_messages_with_the_manager(hive: HiveOnDisk, mode
 async def test_the_manager_has_its_own_tools(hive: HiveOnDisk) -> None:
     async with connected(hive, name="hm1nd", program="hive-m1nd") as client:
         offered = {tool.name for tool in (await client.list_tools()).tools}
-        assert {"kill", "start", "restart", "update", "get_logs"} < offered
-        assert not {"request_spawn", "request_apply_commit"} & offered
+        assert {"kill", "start", "restart", "update", "request_spawn", "get_logs"} < offered
         result = await client.call_tool("kill", {"name": "hm1nd"})
         assert result.is_error
         assert "cannot stop or restart itself" in result.content[0].text
@@ -250,4 +250,28 @@ def test_without_the_sdk_the_verb_says_what_to_install(tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 7
-    assert "pip install 'hyperhive[mcp]'" in done.stderr
+    assert f"install it with: {how_to_install('mcp')}" in done.stderr
+
+
+def test_a_line_that_cannot_be_parsed_is_answered_with_its_id(hive: HiveOnDisk) -> None:
+    with raw(hive) as server:
+        server.greet()
+        assert server.process.stdin is not None
+        call = '"method":"tools/call","params":{"name":"send","arguments":{"to":"hm1nd","body":'
+        server.process.stdin.write(
+            b"what\n" + f'{{"jsonrpc":"2.0","id":2,{call}"x\\ud83d"}}}}}}\n'.encode()
+        )
+        server.process.stdin.flush()
+
+        first, second = server.next_line(), server.next_line()
+
+        assert (first["id"], first["error"]["code"]) == (None, -32700)
+        assert (second["id"], second["error"]["code"]) == (2, -32700)
+        assert server.ask(3, "tools/list")["tools"]
+
+
+async def test_tools_of_the_manager_are_not_offered_to_others(hive: HiveOnDisk) -> None:
+    async with connected(hive, program="hive-m1nd") as client:
+        names = {tool.name for tool in (await client.list_tools()).tools}
+    assert "send" in names
+    assert names.isdisjoint({"kill", "start", "restart", "update", "get_logs", "request_spawn"})

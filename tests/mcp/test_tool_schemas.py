@@ -18,7 +18,12 @@ from hive.harness.tools import ModelTool, SessionMail, for_kind
 
 SNAPSHOT = Path(__file__).with_name("tools.json")
 
-MANAGERS = ["kill", "start", "restart", "update", "get_logs"]
+MANAGERS = [
+    *("kill", "start", "restart", "update"),
+    *("request_spawn", "request_apply_commit", "get_logs"),
+    *("request_init_config", "request_schedule", "request_adopt", "request_release"),
+    "request_update_inputs",
+]
 
 
 def tools(*, manager: bool = True) -> tuple[ModelTool, ...]:

@@ -2,7 +2,8 @@
 
 One conversation per agent, resumed across restarts. `driver` runs its turns, `session` holds the
 conversation and `session_file` what survives a restart, `account` identifies the account.
-`turn_mail` presents the mail of the turn to tools and hooks.
+`turn_mail` presents the mail of the turn to tools and hooks. `conversation` opens the conversation
+for a person.
 
 Pure: `turn_events` has the typed events of a turn, `turn_log` accumulates them, `outcome` decides
 how the turn ended, `prompt` has the texts for the model, `permissions` the tools that it may use.
@@ -17,6 +18,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from hive.errors import ConfigError
+from hive.extras import how_to_install
 from hive.harness.driver import DriverSetup
 
 if TYPE_CHECKING:
@@ -32,10 +34,7 @@ def create(setup: DriverSetup) -> ClaudeDriver:
         ConfigError: When the extra is not installed, or a setting is wrong.
     """
     if find_spec(PACKAGE) is None:
-        raise ConfigError(
-            "the driver 'claude' needs the extra: pip install 'hyperhive[claude]' where the agent "
-            "runs"
-        )
+        raise ConfigError(f"the driver 'claude' needs the extra: {how_to_install('claude')}")
     from hive.harness.claude.driver import ClaudeDriver
     from hive.wire.claude import settings_of
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import shlex
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +37,16 @@ RETRY_AFTER = 600.0
 Stamp = tuple[str, int, int]
 
 
+def claude_program() -> Path:
+    """Return the program that the SDK runs: the one of its package, or else that on PATH."""
+    spec = find_spec("claude_agent_sdk")
+    if spec is not None and spec.origin is not None:
+        bundled = Path(spec.origin).parent / "_bundled" / "claude"
+        if bundled.exists():
+            return bundled
+    return Path(shutil.which("claude") or "claude")
+
+
 @frozen
 class Login:
     """The login that Claude Code uses here.
@@ -55,6 +68,14 @@ class Login:
         identity = _identity(self.environ, self.home)
         digest = hashlib.sha256(f"{endpoint}\n{identity}".encode()).hexdigest()
         return digest[:FINGERPRINT_LENGTH]
+
+    def command(self, program: Path | None = None) -> str:
+        """Return the command that logs in where Claude Code looks, for a shell.
+
+        Args:
+            program: The program of Claude Code; by default the one that is really run.
+        """
+        return shlex.join([f"HOME={self.home}", str(program or claude_program()), "auth", "login"])
 
     def stamp(self) -> Stamp:
         """Return a value that changes with each login: fingerprint, file time (ns), file size."""

@@ -11,7 +11,6 @@ from random import Random
 from typing import Any
 
 from hive.clock import Clock, SystemClock
-from hive.errors import HiveError
 from hive.harness.claude.account import Login
 from hive.harness.claude.outcome import (
     Broken,
@@ -26,13 +25,13 @@ from hive.harness.claude.outcome import (
 )
 from hive.harness.claude.prompt import notes_prompt, wake_prompt
 from hive.harness.claude.session import ClaudeSession, Launcher
-from hive.harness.claude.session_file import SessionFile, day_of
+from hive.harness.claude.session_file import SessionFile, session_path
 from hive.harness.claude.turn_events import ClaudeProcessError, UnexpectedToolsError
 from hive.harness.claude.turn_log import ContextFill, TurnLog
 from hive.harness.claude.turn_mail import TurnMail
 from hive.harness.driver import DriverSetup, Surroundings, TurnDriver, TurnEnd
+from hive.harness.run_time import run_time_limit
 from hive.harness.turn import Turn
-from hive.names import OPERATOR
 from hive.wire.claude import ClaudeConfig
 from hive.wire.enums import ActivityState
 from hive.wire.harness import Order
@@ -92,7 +91,7 @@ class ClaudeDriver(TurnDriver):
     async def open(self, surroundings: Surroundings) -> None:
         """Read the session file and report the account."""
         self._hive = surroundings
-        file = SessionFile(self._setup.state / "claude" / "session.json")
+        file = SessionFile(session_path(self._setup.state))
         await asyncio.to_thread(file.read)
         make = self._make_launcher
         if make is None:
@@ -100,6 +99,8 @@ class ClaudeDriver(TurnDriver):
         launcher = make(self._settings, surroundings, self._mail)
         reporter = surroundings.reporter
         self._session = ClaudeSession(self._settings, file, reporter, self._clock, launcher)
+        reporter.uses(session=file.record.session)
+        self._session.report_choice()
         await self._report_account()
 
     async def turn(self, turn: Turn) -> TurnEnd:
@@ -134,9 +135,13 @@ class ClaudeDriver(TurnDriver):
         log = TurnLog()
         found = await self._within_time_limit(self._take_notes_and_compact(log))
         end = await self._end_turn(found, log)
-        self._fill = ContextFill()
+        self._set_fill(ContextFill())
         reporter.turn(end.recorded(started, self._clock.now(), wake="compaction"))
         reporter.state(before.state, before.about, before.until)
+
+    async def paused(self) -> None:
+        """End the process: an operator may go on with the conversation, which is read anew then."""
+        await self._session.close()
 
     async def recovered(self) -> None:
         """Wait for a new login, or until it is time for another attempt without one."""
@@ -150,6 +155,14 @@ class ClaudeDriver(TurnDriver):
     def new_session(self) -> None:
         """Begin a new conversation with the next turn."""
         self._session.reset()
+        self._set_fill(self._fill)
+
+    async def choose_model(self, order: Order) -> None:
+        """Go on with another model or effort from the next turn on."""
+        try:
+            await self._session.choose(order)
+        except OSError as error:
+            logger.warning("the model is chosen until this harness ends, not saved: %s", error)
 
     def restarted(self, order: Order) -> None:
         """Add a notice for the model that the agent was restarted."""
@@ -188,7 +201,7 @@ class ClaudeDriver(TurnDriver):
         limit = self._setup.time_limit
         self._interrupted = False
         try:
-            async with asyncio.timeout(limit):
+            async with run_time_limit(limit):
                 return await work
         except TimeoutError:
             found: Verdict = Broken(f"ended after the time limit of {limit:g} s")
@@ -199,27 +212,21 @@ class ClaudeDriver(TurnDriver):
 
     async def _end_turn(self, found: Verdict, log: TurnLog) -> TurnEnd:
         cost = await self._session.charge(log)
-        self._fill = log.fill(self._fill)
+        self._set_fill(log.fill(self._fill))
         state = HoldOffState(self._clock.now(), self._failures, self._session.budget_resets_at)
         self._failures = self._failures + 1 if isinstance(found, Unavailable) else 0
-        if isinstance(found, LoggedOut):
+        if isinstance(found, LoggedOut):  # the hive notifies the operator of what is reported
             await self._session.close()
-            await self._notify_operator(found.reason)
+            command = await asyncio.to_thread(self._login.command)
+            advice = f"log in where {self._hive.me.name} runs: {command}"
+            found = LoggedOut(f"{found.reason}; {advice}")
         return turn_end(found, log.usage(cost), state, self._random)
+
+    def _set_fill(self, fill: ContextFill) -> None:
+        """Set the fill of the conversation, and report it; that of a new one is unknown."""
+        self._fill = ContextFill(window=fill.window) if self._session.begins_anew else fill
+        self._hive.reporter.context(self._fill.known)
 
     async def _report_account(self) -> None:
         account = await asyncio.to_thread(self._login.fingerprint)
         self._hive.reporter.uses(account=account)
-
-    async def _notify_operator(self, reason: str) -> None:
-        """Send the operator a message about a missing login, at most once a day."""
-        name = self._hive.me.name
-        try:
-            await self._hive.client.send(
-                OPERATOR,
-                f"{name} cannot work: {reason}. Log in where {name} runs (`claude auth login`); it "
-                "goes on by itself then, and its mail waits.",
-                dedupe_key=f"needs-login-{day_of(self._clock.now())}",
-            )
-        except HiveError as error:
-            logger.warning("cannot notify the operator of the missing login: %s", error)

@@ -109,18 +109,23 @@ class SdkLauncher:
         """Whether Claude Code has the conversation of that id on disk."""
         return await asyncio.to_thread(get_session_info, session) is not None
 
-    async def launch(self, session: str | None, budget: float | None) -> SdkClient:
+    async def launch(
+        self, session: str | None, budget: float | None, settings: ClaudeConfig
+    ) -> SdkClient:
         """Return the client of a new process, not open yet."""
         cwd = Path.cwd()
         me = self.hive.me
-        texts = [self.settings.system_prompt, await asyncio.to_thread(instructions, cwd)]
+        texts = [settings.system_prompt, await asyncio.to_thread(instructions, cwd)]
         more = "\n\n".join(text for text in texts if text)
         options = LaunchOptions(session, budget, system_prompt(me.name, me.kind, more))
-        tools = for_kind(self.hive.client, manager=me.name == MANAGER, mail=self.mail)
-        callbacks = Callbacks(mcp_server(tools), self._after_tool, _log_stderr)
-        return SdkClient(
-            sdk_options(self.settings, options, callbacks, cwd=cwd, environ=os.environ)
+        tools = for_kind(
+            self.hive.client,
+            manager=me.name == MANAGER,
+            mail=self.mail,
+            capabilities=me.capabilities,
         )
+        callbacks = Callbacks(mcp_server(tools), self._after_tool, _log_stderr)
+        return SdkClient(sdk_options(settings, options, callbacks, cwd=cwd, environ=os.environ))
 
     async def _after_tool(
         self, call: HookInput, _call_id: str | None, _context: HookContext

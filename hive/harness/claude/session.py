@@ -20,6 +20,7 @@ from hive.harness.claude.session_file import (
     charged,
     next_day,
     spent_today,
+    with_choice,
     with_session,
 )
 from hive.harness.claude.turn_events import (
@@ -30,9 +31,12 @@ from hive.harness.claude.turn_events import (
 )
 from hive.harness.claude.turn_log import TurnLog
 from hive.harness.reporting import Reporter
-from hive.wire.claude import ClaudeConfig
+from hive.wire.claude import ClaudeConfig, Effort
 from hive.wire.enums import LiveKind
 from hive.wire.harness import Order
+
+DEFAULT_EFFORT = "default"
+"""What is reported of a model without a chosen effort."""
 
 
 class ClaudeClient(Protocol):
@@ -75,12 +79,15 @@ class ClaudeClient(Protocol):
 class Launcher(Protocol):
     """Launches processes of Claude Code."""
 
-    async def launch(self, session: str | None, budget: float | None) -> ClaudeClient:
+    async def launch(
+        self, session: str | None, budget: float | None, settings: ClaudeConfig
+    ) -> ClaudeClient:
         """Return the client of a new process, not open yet.
 
         Args:
             session: The conversation to resume; None begins a new one.
             budget: US dollars that the process may cost; None is no limit.
+            settings: The manifest's settings, with what the operator has chosen instead.
         """
         ...
 
@@ -107,12 +114,37 @@ class ClaudeSession:
     clock: Clock
     launcher: Launcher
     _client: ClaudeClient | None = field(default=None, init=False)
+    _launched: ClaudeConfig | None = field(default=None, init=False)
     _reset: bool = field(default=False, init=False)
     _notices: list[str] = field(factory=list, init=False)
 
     def reset(self) -> None:
         """Begin a new conversation with the next turn."""
         self._reset = True
+
+    async def choose(self, order: Order) -> None:
+        """Use the model and the effort of an order from the next turn on, and save them at once.
+
+        Raises:
+            OSError: They cannot be saved; they hold until the harness ends.
+        """
+        known = {each.value: each for each in Effort}
+        effort = None if order.effort is None else known.get(order.effort)
+        record = self.file.record
+        try:
+            await self._save(msgspec.structs.replace(record, model=order.model, effort=effort))
+        finally:
+            self.report_choice()
+
+    def report_choice(self) -> None:
+        """Report what the operator has chosen."""
+        record = self.file.record
+        self.reporter.chosen(model=record.model, effort=record.effort)
+
+    @property
+    def begins_anew(self) -> bool:
+        """Whether the next turn begins a new conversation."""
+        return self._reset
 
     def note_restart(self, order: Order) -> None:
         """Add a notice for the model that the agent was restarted."""
@@ -145,12 +177,14 @@ class ClaudeSession:
             ClaudeProcessError: When Claude Code cannot be started.
         """
         budget = self._budget()
-        usable = self._client is not None and budget is None and not self._reset
-        if usable or self.budget_resets_at is not None:
+        settings = with_choice(self.settings, self.file.record)
+        is_wanted = budget is None and not self._reset and self._launched == settings
+        if (self._client is not None and is_wanted) or self.budget_resets_at is not None:
             return
         await self.close()
         session = await self._session_to_resume()
-        client = await self.launcher.launch(session, budget)
+        self._launched = settings
+        client = await self.launcher.launch(session, budget, settings)
         try:
             await client.open()
         except BaseException:
@@ -234,12 +268,16 @@ class ClaudeSession:
     async def _on_started(self, event: TurnStarted) -> None:
         if unexpected := unexpected_tools(self.settings, event.tools):
             raise UnexpectedToolsError(unexpected)
-        self.reporter.uses(model=event.model, session=event.session)
+        effort = self._launched.effort if self._launched is not None else None
+        self.reporter.uses(
+            model=event.model, session=event.session, effort=effort or DEFAULT_EFFORT
+        )
         await self._save(with_session(self.file.record, event.session))
 
     async def _save(self, record: SessionRecord) -> None:
         if record != self.file.record:
-            await asyncio.to_thread(self.file.write, record)
+            self.file.record = record
+            await asyncio.to_thread(self.file.write)
 
     def _budget(self) -> float | None:
         """Return the budget of the next process: the turn's, or the rest of the day's."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 
 import msgspec
 from attrs import define, field
+
+from hive.wire.claude import ClaudeConfig, Effort
 
 
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -17,25 +20,38 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
         total_cost: US dollars of that session, as Claude Code reported last.
         day: The day, in UTC, of `spent`.
         spent: US dollars of that day.
+        model: The model that the operator has chosen; None for that of the manifest.
+        effort: The effort that the operator has chosen; None for that of the manifest.
     """
 
     session: str | None = None
     total_cost: float = 0.0
     day: str = ""
     spent: float = 0.0
+    model: str | None = None
+    effort: Effort | None = None
+
+
+def session_path(state: Path) -> Path:
+    """Return the path of the session file in the state directory of an agent."""
+    return state / "claude" / "session.json"
 
 
 @define
 class SessionFile:
     """The file in the agent's state directory.
 
+    A turn and an order may both change the record: each replaces it at once, and then writes the
+    file, in a thread.
+
     Attributes:
         path: Where it is.
-        record: Its content, as read or written last.
+        record: Its content, as read, or as it is to be written.
     """
 
     path: Path
     record: SessionRecord = field(factory=SessionRecord)
+    _writing: Lock = field(factory=Lock, init=False, eq=False, repr=False)
 
     def read(self) -> None:
         """Read the file; one that is missing or invalid counts as empty."""
@@ -44,13 +60,13 @@ class SessionFile:
         except (FileNotFoundError, msgspec.DecodeError):
             self.record = SessionRecord()
 
-    def write(self, record: SessionRecord) -> None:
-        """Replace the file atomically."""
-        self.record = record
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self.path.with_suffix(".new")
-        fresh.write_bytes(msgspec.json.encode(record))
-        fresh.replace(self.path)
+    def write(self) -> None:
+        """Replace the file atomically by the newest record, one thread after the other."""
+        with self._writing:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            fresh = self.path.with_suffix(".new")
+            fresh.write_bytes(msgspec.json.encode(self.record))
+            fresh.replace(self.path)
 
 
 def with_session(record: SessionRecord, session: str) -> SessionRecord:
@@ -58,6 +74,13 @@ def with_session(record: SessionRecord, session: str) -> SessionRecord:
     if record.session == session:
         return record
     return msgspec.structs.replace(record, session=session, total_cost=0.0)
+
+
+def with_choice(settings: ClaudeConfig, record: SessionRecord) -> ClaudeConfig:
+    """Return the settings of the manifest with what the operator has chosen instead."""
+    return msgspec.structs.replace(
+        settings, model=record.model or settings.model, effort=record.effort or settings.effort
+    )
 
 
 def charged(

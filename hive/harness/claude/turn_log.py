@@ -23,8 +23,9 @@ from hive.harness.claude.turn_events import (
     UsageLimit,
 )
 from hive.harness.driver import Usage
+from hive.quantities import counted
 from hive.wire.enums import LiveKind
-from hive.wire.harness import SHORT_TEXT_MAX
+from hive.wire.harness import SHORT_TEXT_MAX, TOOL_NAMES_MAX, TOOLS_MAX
 
 LIVE_TEXT_MAX = 500
 """Characters of a tool's arguments or result in the live feed."""
@@ -49,12 +50,17 @@ class ContextFill:
         return bool(self.window) and 0 < watermark <= self._fraction
 
     @property
+    def known(self) -> float | None:
+        """The fill from 0 to 1; None while the tokens or the window are unknown."""
+        return min(1.0, self._fraction) if self.window and self.tokens else None
+
+    @property
     def percent(self) -> int:
         """The fill in per cent of the window."""
         return round(100 * self._fraction)
 
     def __str__(self) -> str:
-        return f"{self.percent} % of {self.window} tokens"
+        return f"{self.percent} % of {counted(self.window or 0, 'token')}"
 
     @property
     def _fraction(self) -> float:
@@ -146,7 +152,7 @@ class TurnLog:
             cache_read_tokens=self._used["cache read"],
             cache_write_tokens=self._used["cache write"],
             cost_usd=cost,
-            tools=dict(self._tools),
+            tools=recorded_tools(self._tools),
         )
 
     def _add_result(self, result: TurnResult) -> None:
@@ -158,3 +164,18 @@ class TurnLog:
         self._used["cache write"] += result.cache_write_tokens
         if result.total_cost is not None:
             self.total_cost = result.total_cost
+
+
+def recorded_tools(calls: Counter[str]) -> dict[str, int]:
+    """Return as many tools, with the numbers of their calls, as a record of a turn has room for.
+
+    Those that were called most come first.
+    """
+    recorded: dict[str, int] = {}
+    room = TOOL_NAMES_MAX
+    for name, count in calls.most_common(TOOLS_MAX):
+        room -= len(name)
+        if room < 0:
+            break
+        recorded[name] = count
+    return recorded

@@ -1,55 +1,58 @@
 """The programs `hive-ag3nt` and `hive-m1nd`.
 
-`oneshot` has the verbs that send one request, `adapters` those that connect another program to the
-hive. Only `click` and the standard library are imported until a verb needs more.
+`oneshot` has the verbs that send one request (see `call`), `question_verbs` those about questions
+and reminders, `request_verbs` those by which the manager asks the operator, `adapters` those that
+connect another program to the hive; `answer_wait` is `send --wait`, `verb_words` names verbs in the
+sentences of the daemon. `verb_groups` makes programs of them with click, which is imported for a
+command line that `quick_participant_verbs` leaves to it.
 """
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from collections.abc import Sequence
+from importlib import import_module
 
-import click
-
-from hive.errors import INTERRUPTED, HiveError
+from hive import quick_command_lines
+from hive.errors import ExitStatus, HiveError
 from hive.escapes import inline
-from hive.harness.cli.adapters import hook, mcp_verb, serve
-from hive.harness.cli.oneshot import AGENT_VERBS, MANAGER_VERBS
-from hive.stdio import reopen_closed_stdio
+from hive.harness.cli.quick_participant_verbs import QUICK_VERBS
+from hive.harness.cli.verb_words import with_verbs
+from hive.program_ends import ended_with
+from hive.stdio import reopen_closed_stdio, write_error
 
-CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-
-class VerbGroup(click.Group):
-    """A program that reports an error as one line on standard error and an exit status."""
-
-    def main(self, *args: Any, **given: Any) -> Any:
-        """Run a command line."""
-        reopen_closed_stdio()
-        return super().main(*args, **given)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run a verb."""
-        try:
-            return super().invoke(ctx)
-        except HiveError as error:
-            click.echo(f"{ctx.info_name}: {inline(error)}", err=True)
-            ctx.exit(error.exit_status)
-        except KeyboardInterrupt:
-            ctx.exit(INTERRUPTED)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
-@click.group(cls=VerbGroup, name="hive-ag3nt", context_settings=CONTEXT)
-@click.version_option(package_name="hyperhive")
-def agent() -> None:
-    """Take part in a hive: the harness of an agent or a peer, and its verbs for scripts."""
+def agent(args: Sequence[str] | None = None, prog_name: str = "hive-ag3nt") -> NoReturn:
+    """Run a command line of `hive-ag3nt` and exit.
+
+    Args:
+        args: Words after the program's name; by default those of this process.
+        prog_name: What the program is called in texts.
+    """
+    _run("hive-ag3nt", args, prog_name)
 
 
-@click.group(cls=VerbGroup, name="hive-m1nd", context_settings=CONTEXT)
-@click.version_option(package_name="hyperhive")
-def manager() -> None:
-    """Take part in a hive as its manager: all of hive-ag3nt, and control of the other agents."""
+def manager(args: Sequence[str] | None = None, prog_name: str = "hive-m1nd") -> NoReturn:
+    """Run a command line of `hive-m1nd` and exit; see `agent`."""
+    _run("hive-m1nd", args, prog_name)
 
 
-for program, own in ((agent, ()), (manager, MANAGER_VERBS)):
-    for verb in (serve, *AGENT_VERBS, *own, hook, mcp_verb(manager=program is manager)):
-        program.add_command(verb)
+def _run(program: str, args: Sequence[str] | None, prog_name: str) -> NoReturn:
+    def complain(error: HiveError | str) -> None:
+        write_error(f"{prog_name}: {inline(with_verbs(str(error)))}\n")
+
+    def run() -> int:
+        verb = quick_command_lines.find(prog_name, QUICK_VERBS, words)
+        if verb is None:
+            groups = import_module("hive.harness.cli.verb_groups")
+            return int(groups.run(program, words, prog_name, complain))
+        verb()
+        return ExitStatus.OK
+
+    reopen_closed_stdio()
+    words = sys.argv[1:] if args is None else list(args)
+    sys.exit(ended_with(run, complain))

@@ -1,16 +1,17 @@
-"""The verbs that connect another program to the hive: `serve`, `mcp` and `hook`.
+"""The verbs that connect another program to the hive: `serve`, `mcp`, `hook` and `converse`.
 
 Each imports its implementation when it runs, so that no other verb pays for it.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from hive.click_types import Seconds
+from hive.click_types import Seconds, Whole
 from hive.harness.cli.call import socket_option
 
 
@@ -27,7 +28,7 @@ from hive.harness.cli.call import socket_option
 )
 @click.option(
     "--concurrency",
-    type=click.IntRange(min=1, max=64),
+    type=Whole(min=1, max=64),
     default=1,
     show_default=True,
     help="Messages that are worked on at once.",
@@ -50,7 +51,7 @@ from hive.harness.cli.call import socket_option
     help="What that terminal understands.",
 )
 @click.argument("arguments", metavar="[--] [PROGRAM [ARGS]...]", nargs=-1)
-def serve(arguments: tuple[str, ...], peer: bool, hook: bool, **given: Any) -> None:
+def serve(socket: str, arguments: tuple[str, ...], peer: bool, hook: bool, **given: Any) -> None:
     """Receive messages and run PROGRAM for each.
 
     The message comes on standard input as JSON, what the program prints is the answer.
@@ -64,7 +65,10 @@ def serve(arguments: tuple[str, ...], peer: bool, hook: bool, **given: Any) -> N
         raise click.UsageError("a bell goes with --peer; an agent wakes by itself")
     if peer and hook != bool(arguments):
         raise click.UsageError("a peer's program stands behind --hook, and --hook needs one")
-    run(HarnessOptions(arguments=arguments, peer=peer, hook=hook, **given))
+    options = HarnessOptions(
+        socket=Path(socket), arguments=arguments, peer=peer, hook=hook, **given
+    )
+    run(options)
 
 
 def mcp_verb(*, manager: bool) -> click.Command:
@@ -75,14 +79,14 @@ def mcp_verb(*, manager: bool) -> click.Command:
     @click.option(
         "--channel", is_flag=True, help="Also push a line into the session when mail comes."
     )
-    def mcp(socket: Path, channel: bool) -> None:
+    def mcp(socket: str, channel: bool) -> None:
         """Offer the hive as tools to a program that speaks MCP, on standard input and output.
 
         For Claude Code: claude mcp add hive -- hive-ag3nt mcp
         """
         from hive.harness.mcp.serve import serve
 
-        serve(socket, manager=manager, channel=channel)
+        serve(Path(socket), manager=manager, channel=channel)
 
     return mcp
 
@@ -94,9 +98,9 @@ def mcp_verb(*, manager: bool) -> click.Command:
     type=click.Choice(["notice", "continue"]),
     default="notice",
     show_default=True,
-    help="At the end of a turn: tell the user of mail, or have the model read it now.",
+    help="At the end of a turn: notify the user of mail, or have the model read it now.",
 )
-def hook(socket: Path, at_stop: str) -> None:
+def hook(**given: Any) -> None:
     """Report unread mail to a Claude Code session, as one of its hooks; leases and acks nothing.
 
     The event is JSON on standard input. The hook never fails and never takes longer than a
@@ -104,4 +108,28 @@ def hook(socket: Path, at_stop: str) -> None:
     """
     from hive.harness.hook import run
 
-    run(socket, read_on=at_stop == "continue")
+    run(**given)
+
+
+@click.command()
+@click.argument("session", metavar="SESSION")
+@click.option("--unit", metavar="UNIT", help="First take over the surroundings of this unit.")
+def converse(session: str, unit: str | None) -> None:
+    """Go on with this agent's own conversation in this terminal; only for the driver claude.
+
+    'hive-c0re attach NAME' runs it: beside a harness that works, two would write to one
+    conversation.
+    """
+    from hive.harness.claude import conversation
+
+    if unit is not None:
+        conversation.join_unit(unit)
+    conversation.converse(session, _this_harness("converse"))
+
+
+def _this_harness(verb: str) -> list[str]:
+    """Return the words of this command line that are the harness's program."""
+    program, *words = sys.argv[: sys.argv.index(verb)]
+    if Path(program).name == "__main__.py":
+        return [sys.executable, "-P", "-m", "hive.harness", *words]
+    return [program, *words]

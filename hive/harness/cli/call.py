@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from importlib import import_module
 
-import click
-
+from hive.base_directories import StrPath
 from hive.client.blocking import BlockingClient, call
+from hive.client.responses import copies, nothing_typed, skipped_sentences
 from hive.escapes import block, inline
 from hive.harness import environment
-from hive.stdio import DONE, raise_output_error
+from hive.names import EVERYONE, GROUP_PREFIX
+from hive.stdio import DONE, INPUT_MAX, has_lost_reader, raise_output_error, read_input, write_error
 
-Fields = dict[str, Any]
-F = TypeVar("F", bound=Callable[..., Any])
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    Fields = dict[str, Any]
+    F = TypeVar("F", bound=Callable[..., Any])
 
 ANSWER_TIMEOUT = 30.0
-"""Seconds that the answer to a `recv` may take beyond the time that it waits for a message."""
+"""Timeout in seconds of a request; of a `recv`, beyond the time that it waits for a message."""
+
+LIFECYCLE_TIMEOUT = 180.0
+"""Timeout in seconds of a request that starts or stops an agent, or imports a commit."""
 
 INDENT = " " * 4
 """Begins each line of a body."""
@@ -27,9 +35,11 @@ INDENT = " " * 4
 
 def socket_option(command: F) -> F:
     """Add `--socket`."""
+    import click
+
     return click.option(
         "--socket",
-        type=click.Path(readable=False, path_type=Path),
+        type=click.Path(readable=False),
         default=environment.socket_path,
         show_default="$HIVE_SOCKET or /run/hive/mcp.sock",
         help="The participant's socket.",
@@ -38,30 +48,73 @@ def socket_option(command: F) -> F:
 
 def json_option(command: F) -> F:
     """Add `--json`."""
+    import click
+
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
-def read_body(written: str | None) -> str:
+def read_body(written: str | None, name: str = "BODY") -> str:
     """Return a message's body; None and `-` read it from standard input.
 
     One line feed at the end of standard input is removed.
+
+    Raises:
+        BadRequestError: Standard input is empty.
     """
     if written is not None and written != "-":
         return written
-    return sys.stdin.buffer.read().decode(errors="surrogateescape").removesuffix("\n")
+    data = read_input(INPUT_MAX)
+    if not data:
+        raise nothing_typed(name)
+    return data.decode(errors="surrogateescape").removesuffix("\n")
 
 
-def request(socket: Path, fields: Fields) -> Fields:
+def request(socket: StrPath, fields: Fields, timeout: float = ANSWER_TIMEOUT) -> Fields:
     """Send one request and return the fields of its answer, without `version` and `ok`.
+
+    Args:
+        socket: The participant's socket.
+        fields: The request.
+        timeout: Seconds until the answer.
 
     Raises:
         HiveError: When the daemon refuses the request or cannot be reached.
     """
-    answer = call(socket, fields)
+    answer = call(socket, fields, timeout=timeout)
     return {name: value for name, value in answer.items() if name not in ("version", "ok")}
 
 
-def receive(socket: Path, *, most: int, wait: float, keep: bool, as_json: bool) -> None:
+def send(
+    socket: StrPath,
+    *,
+    to: str,
+    body: str | None,
+    as_json: bool,
+    wait: float | None,
+    **given: str | float | None,
+) -> None:
+    """Send a message, and print its id or, with a time to wait, the answer.
+
+    Args:
+        socket: The participant's socket.
+        to: Its recipient, or recipients.
+        body: Its text; None and `-` for standard input.
+        as_json: Print the answer as one line of JSON.
+        wait: Seconds to wait for the answer; None for no wait.
+        given: Further fields of the request.
+    """
+    if wait is not None:
+        waits = import_module("hive.harness.cli.answer_wait")  # that imports this module
+        waits.send_and_wait(socket, to=to, body=body, as_json=as_json, wait=wait, **given)
+        return
+    answer = request(socket, {"cmd": "send", "body": read_body(body), "to": to, **given})
+    print_sentences(skipped_sentences(answer))
+    print_answer(answer, sent_lines(to, answer), as_json=as_json, row="SentMessage")
+
+
+def receive(
+    socket: StrPath, *, most: int, wait: float, keep: bool, as_json: bool, queue: str | None = None
+) -> None:
     """Lease messages, print them, and ack them once all are written.
 
     Args:
@@ -70,12 +123,15 @@ def receive(socket: Path, *, most: int, wait: float, keep: bool, as_json: bool) 
         wait: Seconds to wait for the first message.
         keep: Return the messages to the inbox, which counts no attempt.
         as_json: Print each message as one line of JSON.
+        queue: The work queue to receive from, in place of the inbox.
     """
     with BlockingClient(socket) as connection:
-        fields = {"cmd": "recv", "max": most, "wait_seconds": wait}
+        fields = {"cmd": "recv", "max": most, "wait_seconds": wait, "queue": queue}
         messages = connection.call(fields, wait + ANSWER_TIMEOUT)["messages"]
+        if not messages and not as_json:
+            hint("No message.")
         for message in messages:
-            lines = [json_line(message)] if as_json else message_lines(message)
+            lines = [json_line(message, "Delivery")] if as_json else message_lines(message)
             print_lines(lines, "nothing was acked, so it will be delivered again")
         if keep:
             for message in messages:
@@ -84,14 +140,40 @@ def receive(socket: Path, *, most: int, wait: float, keep: bool, as_json: bool) 
             connection.call({"cmd": "ack", "ids": [message["id"] for message in messages]})
 
 
-def print_answer(answer: Fields, lines: Sequence[str], *, as_json: bool) -> None:
-    """Print an answer as JSON, or else as the given lines; see `print_lines`."""
-    print_lines([json_line(answer)] if as_json else lines)
+def sent_lines(to: str, answer: Fields) -> list[str]:
+    """Return the answer to a `send` as lines: its id, or of several recipients each copy's."""
+    if to.startswith((EVERYONE, GROUP_PREFIX)):
+        return [f"{number} {inline(name)}" for number, name in copies(answer)]
+    return [str(answer["id"])]
 
 
-def json_line(fields: Fields) -> str:
-    """Return fields as one line of printable ASCII, so that no text can control a terminal."""
-    return json.dumps(fields).replace("\x7f", "\\u007f")
+def print_sentences(sentences: Sequence[str]) -> None:
+    """Print to standard error what a request has left to say."""
+    for sentence in sentences:
+        write_error(f"{inline(sentence)}\n")
+
+
+def hint(sentence: str) -> None:
+    """Print a hint to standard error; only if a person reads the output."""
+    if sys.stdout.isatty():
+        write_error(f"{inline(sentence)}\n")
+
+
+def print_answer(answer: Fields, lines: Sequence[str], *, as_json: bool, row: str) -> None:
+    """Print an answer as JSON, or else as the given lines; see `json_line` and `print_lines`."""
+    print_lines([json_line(answer, row)] if as_json else lines)
+
+
+def json_line(fields: Fields, row: str) -> str:
+    """Return fields as one line of printable ASCII, so that no text can control a terminal.
+
+    Args:
+        fields: The fields.
+        row: Name of their type, whose keys are all in the line; see `hive.client.json_rows`.
+    """
+    from hive.client.json_rows import complete
+
+    return json.dumps(complete(fields, row)).replace("\x7f", "\\u007f")
 
 
 def message_lines(message: Fields) -> list[str]:
@@ -112,16 +194,17 @@ def message_lines(message: Fields) -> list[str]:
 def receipt_lines(row: Fields) -> list[str]:
     """Return a message's receipt as lines: its state, then one line for each step."""
     head = f"#{row['id']} to {inline(row['to'])}: {inline(row['state'])}"
+    head += f", but {inline(row['hindrance'])}" if row.get("hindrance") else ""
     facts = ("at", "step", "session", "reason")
     steps = [[inline(step[fact]) for fact in facts if step.get(fact)] for step in row["steps"]]
     return [head, *(f"  {'  '.join(step)}" for step in steps)]
 
 
 def presence_line(row: Fields) -> str:
-    """Return a participant as a line: name, kind, presence, status text."""
+    """Return a participant as a line: name, kind, what it is, presence, status text."""
     seen = f"last seen {row['last_seen']}" if row.get("last_seen") else "never seen"
     there = "connected" if row.get("connected") else seen
-    facts = (row["name"], row["kind"], there, row.get("status_text"))
+    facts = (row["name"], row["kind"], row.get("description"), there, row.get("status_text"))
     return "  ".join(inline(fact) for fact in facts if fact)
 
 
@@ -133,12 +216,12 @@ def print_lines(lines: Sequence[str], consequence: str = DONE) -> None:
         consequence: Ends the error sentence: the state of the request if the write fails.
 
     Raises:
-        FailedError: When a line cannot be written; BrokenPipeError when the reader has gone.
+        FailedError: When a line cannot be written; OSError when the reader has gone.
     """
     try:
         sys.stdout.write("".join(f"{line}\n" for line in lines))
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise
     except OSError as error:
+        if has_lost_reader(error):
+            raise
         raise_output_error(error, consequence)

@@ -1,4 +1,6 @@
 """An MCP server with the tools of the hive, over standard input and output.
 
+`server` offers the tools, `request_lines` reads what a client sends, and `serve` runs both.
+
 Needs the extra `hyperhive[mcp]`; nothing else imports the MCP SDK.
 """

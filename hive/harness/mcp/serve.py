@@ -6,18 +6,24 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 from hive.client.agent import ManagerClient, Role
-from hive.errors import ConfigError, HiveError
+from hive.errors import ConfigError, FailedError, HiveError
+from hive.extras import how_to_install
 from hive.harness.tools import ModelTool, SessionMail, for_kind
+from hive.names import MANAGER
+from hive.queued_output import log_to_stderr, standard_error
+from hive.wire.rows import Identity
 
 DRIVER = "mcp"
 """Driver name that this connection reports to the daemon."""
+
+WHOAMI_TIMEOUT = 2.0
+"""Seconds in which the daemon says whether this is the manager, before tools are offered."""
 
 DAEMON_TIMEOUT = 15.0
 """Seconds that a tool waits for a daemon that is not reachable: it may be restarting."""
@@ -30,21 +36,36 @@ def serve(socket: Path, *, manager: bool, channel: bool) -> None:
 
     Raises:
         ConfigError: When the MCP SDK is not installed.
+        FailedError: When standard output cannot be written.
     """
-    logging.basicConfig(level=logging.WARNING, format="hive-ag3nt: %(message)s", stream=sys.stderr)
+    log_to_stderr(logging.WARNING, "hive-ag3nt: %(message)s")
     try:
         import mcp.server.stdio  # noqa: F401 - whether it is installed
     except ModuleNotFoundError as error:
         raise ConfigError(
-            f"this needs the MCP SDK ({error}); install it with: pip install 'hyperhive[mcp]'"
+            f"this needs the MCP SDK ({error}); install it with: {how_to_install('mcp')}"
         ) from None
-    asyncio.run(_until_end(socket, manager=manager, channel=channel))
+    try:
+        asyncio.run(_until_end(socket, manager=manager, channel=channel))
+    except BaseExceptionGroup as group:  # the SDK's
+        _, others = group.split(OSError)
+        if others is not None:
+            raise
+        raise FailedError(
+            "the client does not take the answers of the tools any more, so the server ends"
+        ) from None
 
 
 async def _until_end(socket: Path, *, manager: bool, channel: bool) -> None:
     async with ManagerClient(socket, patience=DAEMON_TIMEOUT) as client:
         mail = SessionMail(client)
-        tools = for_kind(client, manager=manager, mail=mail)
+        me = await _manager(client) if manager else None
+        tools = for_kind(
+            client,
+            manager=me is not None and me.kind == "manager",
+            mail=mail,
+            capabilities=me.capabilities if me else None,
+        )
         announcing = asyncio.create_task(_announce(client), name="hello")
         serving = asyncio.create_task(_serve_stdio(client, tools, channel=channel), name="mcp")
         await asyncio.wait([serving, _signal_received()], return_when=asyncio.FIRST_COMPLETED)
@@ -54,6 +75,7 @@ async def _until_end(socket: Path, *, manager: bool, channel: bool) -> None:
             serving.result()
             return
     # A thread of the SDK reads standard input and would block the exit until that ends.
+    await asyncio.to_thread(standard_error().close)
     os._exit(0)
 
 
@@ -65,13 +87,25 @@ def _signal_received() -> asyncio.Task[Literal[True]]:
     return asyncio.create_task(received.wait(), name="signals")
 
 
+async def _manager(client: ManagerClient) -> Identity:
+    """Return who this is; taken for the manager while the daemon does not answer."""
+    with suppress(HiveError, TimeoutError):
+        async with asyncio.timeout(WHOAMI_TIMEOUT):
+            return await client.whoami()
+    return Identity(MANAGER, "manager")
+
+
 async def _serve_stdio(client: ManagerClient, tools: Sequence[ModelTool], *, channel: bool) -> None:
     from mcp.server.runner import serve_loop
     from mcp.server.stdio import stdio_server
 
+    from hive.harness.mcp.request_lines import RequestLines, claim_standard_input
     from hive.harness.mcp.server import CAPABILITY, McpChannel, make_server
 
-    async with stdio_server() as (reading, writing):
+    lines = RequestLines(claim_standard_input())
+    # The SDK only iterates over it.
+    async with stdio_server(stdin=cast("Any", lines)) as (reading, writing):
+        lines.open(writing.send)
         if not channel:
             server = make_server(tools)
             await server.run(reading, writing, server.create_initialization_options())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from attrs import frozen
@@ -18,9 +19,17 @@ LINES_MAX = 500
 
 Agent = Annotated[Name, Meta(description="The agent's name.")]
 
+Commit = Annotated[
+    str, Meta(min_length=7, max_length=40, description="The id of the commit, never a branch.")
+]
+
+Description = Annotated[
+    str, Meta(max_length=4096, description="What changes and why, for the operator.")
+]
+
 
 class WhoamiArguments(Arguments):
-    """Tell your own name in the hive, what you are there, and how much mail waits for you."""
+    """Return your own name in the hive, what you are there, and how much mail waits for you."""
 
 
 class WhoArguments(Arguments):
@@ -81,9 +90,36 @@ class RestartArguments(Arguments):
 
 
 class UpdateArguments(Arguments):
-    """Apply an agent's approved configuration anew, which restarts it."""
+    """Restart an agent with the configuration in force.
+
+    An edit of hive.toml is not in force before the operator's `hive-c0re reload`; `not_in_force`
+    has the keys that wait for it.
+    """
 
     name: Agent
+
+
+class RequestSpawnArguments(Arguments):
+    """Propose a new agent to the operator, from a commit of its repository below $HIVE_PROPOSED.
+
+    The commit needs an `agent.toml`. A `system` message says what the operator decided.
+    """
+
+    name: Agent
+    commit: Commit
+    description: Description = ""
+
+
+class RequestApplyCommitArguments(Arguments):
+    """Propose a commit as the new configuration of an agent to the operator.
+
+    It comes from the agent's repository below $HIVE_PROPOSED. A `system` message says what the
+    operator decided, and whether the agent works with it; if not, it runs as before.
+    """
+
+    name: Agent
+    commit: Commit
+    description: Description = ""
 
 
 class GetLogsArguments(Arguments):
@@ -106,6 +142,8 @@ class ManagerTools:
             make_tool(StartArguments, self.start),
             make_tool(RestartArguments, self.restart),
             make_tool(UpdateArguments, self.update),
+            make_tool(RequestSpawnArguments, self.request_spawn),
+            make_tool(RequestApplyCommitArguments, self.request_apply_commit),
             make_tool(GetLogsArguments, self.get_logs),
         )
 
@@ -121,14 +159,28 @@ class ManagerTools:
 
     async def restart(self, given: RestartArguments) -> Result:
         """Restart an agent."""
-        await self.client.restart(given.name)
-        return {"restarted": given.name}
+        return _restarted("restarted", given.name, await self.client.restart(given.name))
 
     async def update(self, given: UpdateArguments) -> Result:
-        """Apply an agent's configuration."""
-        await self.client.update(given.name)
-        return {"updated": given.name}
+        """Restart an agent with the configuration in force."""
+        return _restarted("updated", given.name, await self.client.update(given.name))
+
+    async def request_spawn(self, given: RequestSpawnArguments) -> Result:
+        """Propose a new agent."""
+        words = given.description or None
+        return {"approval": await self.client.request_spawn(given.name, given.commit, words)}
+
+    async def request_apply_commit(self, given: RequestApplyCommitArguments) -> Result:
+        """Propose a new configuration of an agent."""
+        words = given.description or None
+        number = await self.client.request_apply_commit(given.name, given.commit, words)
+        return {"approval": number}
 
     async def get_logs(self, given: GetLogsArguments) -> Result:
         """Read the end of an agent's log."""
         return {"lines": list(await self.client.get_logs(given.name, given.lines))}
+
+
+def _restarted(key: str, name: str, not_in_force: Sequence[str]) -> Result:
+    """Return the result of a restart, with the keys that wait for a reload, if any."""
+    return {key: name, "not_in_force": list(not_in_force)} if not_in_force else {key: name}

@@ -65,13 +65,17 @@ class RemindArguments(Arguments):
 
 
 class LooseEndsArguments(Arguments):
-    """List your open questions, the questions you have to answer, and your reminders."""
+    """List your open questions, those you have to answer, your reminders and your approvals.
+
+    A manager also gets its schedules.
+    """
 
 
 class CancelArguments(Arguments):
-    """Take back a reminder, a question or a message of yours.
+    """Take back a reminder, a question, a message, a request for approval or a schedule of yours.
 
-    A message can be taken back only while nobody has received it.
+    A message can be taken back only while nobody has received it, a request for approval only while
+    it is not decided.
     """
 
     kind: Annotated[CancelKind, Meta(description="What it is.")]
@@ -130,6 +134,6 @@ class QuestionTools:
         return present(await self.client.loose_ends())
 
     async def cancel(self, given: CancelArguments) -> Result:
-        """Cancel a reminder, a question or a message."""
+        """Cancel a reminder, a question, a message, an approval or a schedule."""
         await self.client.cancel(given.kind, given.id)
         return {"cancelled": given.id}

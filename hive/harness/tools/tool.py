@@ -10,6 +10,7 @@ from attrs import frozen
 
 from hive.errors import BadRequestError
 from hive.names import suggest
+from hive.wire.field_errors import explain_fields
 
 Schema = dict[str, Any]
 Result = str | dict[str, Any]
@@ -62,7 +63,7 @@ def _checked(name: str, arguments: type[A], given: dict[str, Any]) -> A:
                 raise BadRequestError(
                     f"{name} has no argument {key!r}{suggest(key, known)}"
                 ) from None
-        raise BadRequestError(f"{name}: {error}") from None
+        raise BadRequestError(f"{name}: {explain_fields(error, present, arguments)}") from None
 
 
 def _schema(arguments: type[Arguments]) -> Schema:
