@@ -13,6 +13,7 @@ from hive.cli import options, output
 from hive.cli.requests import call
 from hive.errors import ConfigError, ExitStatus, HiveError, UnavailableError
 from hive.escapes import block, inline
+from hive.lock_holder import find_holder
 
 if TYPE_CHECKING:
     from hive.config import HiveConfig
@@ -59,14 +60,16 @@ def _machine(config: Path | None, *, fix: bool) -> list[Finding]:
         output.complain("the daemon cannot be asked which agents exist, so nothing is removed")
     elif fix and apply_fixes(examined):
         examined = _examine(examined_config, agents)
-    return [*findings, *examined, *_event_source(runtime)]
+    asked = (*_event_source(runtime), *_strays(), *_inputs())
+    return [*findings, *_conflicts(known), *examined, *asked]
 
 
 def _configuration(
     config: Path | None, runtime: dict[str, Any] | None
 ) -> tuple[HiveConfig, list[Finding]]:
     """Return the configuration to examine, and the findings about its file."""
-    from hive.config import HiveConfig, RuntimeName, load
+    from hive.config import HiveConfig, RuntimeName, check
+    from hive.config.existence import LocalLookup
     from hive.findings import Finding, Verdict
 
     names = {name.value for name in RuntimeName}
@@ -75,9 +78,12 @@ def _configuration(
     if config is None:
         return here, []
     try:
-        return load(config), [Finding("hive.toml", Verdict.OK, "names and values can be used")]
+        return check(config, LocalLookup()), [
+            Finding("config", Verdict.OK, f"{config} can be used")
+        ]
     except ConfigError as error:
-        return here, [Finding("hive.toml", Verdict.PROBLEM, str(error), "correct it there")]
+        remedy = "correct it there" if config.is_file() else "give --config the path of a hive.toml"
+        return here, [Finding("config", Verdict.PROBLEM, str(error), remedy)]
 
 
 def _examine(config: HiveConfig, agents: list[str] | None) -> list[Finding]:
@@ -85,6 +91,15 @@ def _examine(config: HiveConfig, agents: list[str] | None) -> list[Finding]:
     from hive.doctor.facts import gather
 
     return list(examine(gather(config, agents)))
+
+
+def _conflicts(known: dict[str, Any] | None) -> list[Finding]:
+    """Return the participants that hive.toml contradicts."""
+    from hive.findings import Finding, Verdict
+
+    found = (known or {}).get("conflicts") or {}
+    halves = [sentence.partition("; ") for sentence in found.values()]
+    return [Finding("conflict", Verdict.PROBLEM, what, remedy) for what, _, remedy in halves]
 
 
 def _event_source(runtime: dict[str, Any] | None) -> list[Finding]:
@@ -98,6 +113,22 @@ def _event_source(runtime: dict[str, Any] | None) -> list[Finding]:
         return [Finding("hearing", Verdict.OK, sentence)]
     remedy = "see the line d-bus above; until then, ends are noticed up to a second late"
     return [Finding("hearing", Verdict.WARNING, sentence, remedy)]
+
+
+def _strays() -> list[Finding]:
+    """Return the containers that run although they should not, as the daemon shows them."""
+    from hive.doctor.checks import strays
+
+    answer = _ask("agent_status")
+    return [] if answer is None else list(strays(answer["agent_statuses"]))
+
+
+def _inputs() -> list[Finding]:
+    """Return the findings about inputs of NixOS systems; nothing where there are none."""
+    from hive.doctor.input_checks import stale_inputs
+
+    answer = _ask("inputs")
+    return [] if answer is None else list(stale_inputs(answer["inputs"]))
 
 
 def _store(*, needed: bool) -> list[Finding]:
@@ -114,15 +145,29 @@ def _daemon(*, needed: bool) -> Finding:
         answer = call("store")
     except UnavailableError as error:
         if needed:
-            return Finding("daemon", Verdict.PROBLEM, str(error), "start it: hive-c0re serve")
+            sentence = str(error).partition("; ")[0]  # the rest is a remedy, too
+            return Finding("daemon", Verdict.PROBLEM, sentence, _start())
         return Finding("daemon", Verdict.OK, "no daemon runs; only the file was examined")
     except HiveError as error:
         return Finding("daemon", Verdict.WARNING, str(error))
+    if answer["writable"] and (shortage := answer.get("shortage")):
+        sentence = f"participants can store nothing: {shortage}"
+        return Finding("daemon", Verdict.PROBLEM, sentence, "make room on this disk")
     if answer["writable"]:
         return Finding("daemon", Verdict.OK, f"the store accepts writes, {answer['durability']}")
     sentence = f"the store refuses writes since {answer['since']}: {answer['trouble']}"
     remedy = "remove the cause; writes resume unless the store is damaged or was moved"
     return Finding("daemon", Verdict.PROBLEM, sentence, remedy)
+
+
+def _start() -> str:
+    """Return the remedy where no daemon answers: end one that runs out of reach before."""
+    holder = find_holder(paths.find().lock_file)
+    if holder is None:
+        return "start it: 'hive-c0re serve'"
+    if holder.run_dir and not holder.is_removed:
+        return holder.way_to_reach()
+    return f"{holder.way_to_end()}, then start it: 'hive-c0re serve'"
 
 
 def _ask(cmd: str) -> dict[str, Any] | None:
@@ -144,7 +189,8 @@ def _show(findings: list[Finding], *, as_json: bool) -> None:
                     "remedy": each.remedy or None,
                 }
                 for each in findings
-            ]
+            ],
+            "FindingRow",
         )
         return
     width = max(len(each.verdict) for each in findings)

@@ -8,12 +8,28 @@ from typing import Any
 import click
 
 from hive.cli import options, output
+from hive.cli.completing import complete_kinds, complete_names
+from hive.cli.event_following import EventCursor
+from hive.cli.points_in_time import EventPlace
 from hive.cli.requests import call
 from hive.cli.requests import follow as stream
+from hive.click_types import Whole
 from hive.escapes import block
+from hive.names import suggest
 from hive.view.lines import event_line
+from hive.wire.enums import EventKind
 
 _FOLLOW = click.option("-f", "--follow", is_flag=True, help="Follow new ones until Ctrl-C.")
+
+
+def _known_kinds(
+    context: click.Context, parameter: click.Parameter, value: tuple[str, ...]
+) -> tuple[str, ...]:
+    for kind in value:
+        if kind not in set(EventKind):
+            nearest = suggest(kind, map(str, EventKind)) or "; docs/events.md lists all"
+            raise click.BadParameter(f"there are no events {kind!r}{nearest}", context, parameter)
+    return tuple(dict.fromkeys(value))
 
 
 @click.command()
@@ -22,7 +38,7 @@ _FOLLOW = click.option("-f", "--follow", is_flag=True, help="Follow new ones unt
 @click.option(
     "-n",
     "lines",
-    type=int,
+    type=Whole(1, 5000),
     default=100,
     show_default=True,
     help="Begin with this many earlier ones.",
@@ -35,23 +51,73 @@ def logs(name: str, follow: bool, lines: int, as_json: bool) -> None:
         block,
         follow=follow,
         as_json=as_json,
+        nothing=f"No output of {name}.",
     )
 
 
 @click.command()
 @_FOLLOW
 @click.option(
-    "-n", "most", type=int, default=50, show_default=True, help="Begin with this many earlier ones."
+    "-n",
+    "most",
+    type=Whole(0, 1000),
+    default=50,
+    show_default=True,
+    help="Begin with this many earlier ones.",
 )
-@click.option("--after", type=int, default=0, metavar="SEQ", help="Only events after this one.")
+@click.option(
+    "--after", type=Whole(min=0), default=0, metavar="SEQ", help="Only events after this one."
+)
+@click.option(
+    "--since",
+    type=EventPlace(),
+    metavar="SEQ|WHEN",
+    help="Only events from this number or time on.",
+)
+@click.option(
+    *("--kind", "kinds"),
+    multiple=True,
+    metavar="KIND",
+    callback=_known_kinds,
+    shell_complete=complete_kinds,
+    help="Only events of this kind; may be repeated.",
+)
+@click.option(
+    "--name", metavar="NAME", shell_complete=complete_names, help="Only events about this one."
+)
 @options.as_json
-def events(follow: bool, most: int, after: int, as_json: bool) -> None:
-    """Show the event log of the hive: number, time, event, participant, details."""
+def events(
+    *,
+    follow: bool,
+    most: int,
+    after: int,
+    since: Any,
+    kinds: tuple[str, ...],
+    name: str | None,
+    as_json: bool,
+) -> None:
+    """Show the event log of the hive: number, time, event, participant, details.
+
+    With --follow it goes on over restarts of the daemon, and says so on standard error.
+    """
+    if after and since is not None:
+        raise output.misuse("events", "give --after or --since, not both")
+    if isinstance(since, int):
+        after, since = since - 1, None if since > 1 else 0.0
+    filters = {"kinds": list(kinds) or None, "name": name}
+    cursor = EventCursor(filters, most=most, after=after or None, since=since)
+    items = (
+        cursor.rows()
+        if follow
+        else _items("events", "events", follow=False, max=most, after=after, since=since, **filters)
+    )
     _show(
-        _items("events", "events", follow=follow, max=most, after=after),
+        items,
         lambda row: [event_line(row)],
         follow=follow,
         as_json=as_json,
+        row="EventRow",
+        nothing=f"No events after {after}." if after else "No events.",
     )
 
 
@@ -65,13 +131,28 @@ def _items(cmd: str, field: str, *, follow: bool, **fields: Any) -> Iterator[Any
 
 
 def _show(
-    items: Iterable[Any], human: Callable[[Any], list[str]], *, follow: bool, as_json: bool
+    items: Iterable[Any],
+    human: Callable[[Any], list[str]],
+    *,
+    follow: bool,
+    as_json: bool,
+    nothing: str,
+    row: str | None = None,
 ) -> None:
+    """Print items; without any, a person is shown the sentence `nothing`.
+
+    `row` is the type of the items in JSON, see `output.document`.
+    """
     if as_json and not follow:
-        output.document(list(items))
+        output.document(list(items), row)
         return
-    for item in items:
-        if as_json:
-            output.item(item)
-        else:
-            output.lines(human(item))
+    is_empty = True
+    with output.following(follow):
+        for item in items:
+            is_empty = False
+            if as_json:
+                output.item(item, row)
+            else:
+                output.lines(human(item))
+    if is_empty:
+        output.hint(nothing)

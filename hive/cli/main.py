@@ -1,34 +1,31 @@
-"""The entry point of `hive-c0re`: dispatches a verb, and maps an error to an exit status."""
+"""The entry point of `hive-c0re`: the verbs, and how a command line finds its own."""
 
 from __future__ import annotations
 
 import sys
+from collections import namedtuple
 from collections.abc import Sequence
 from importlib import import_module
 from io import TextIOWrapper
-from typing import NamedTuple
 
-import click
-from click.exceptions import NoArgsIsHelpError
-
-import hive
+from hive import quick_command_lines
 from hive.cli import output
-from hive.errors import INTERRUPTED, ConfigError, ExitStatus, HiveError
-from hive.names import suggest
-from hive.stdio import reopen_closed_stdio
+from hive.cli.quick_verbs import QUICK_VERBS
+from hive.errors import ExitStatus, HiveError
+from hive.program_ends import ended_with
+from hive.stdio import reopen_closed_stdio, write_error
 
-PROGRAM = output.PROGRAM
-
-
-class LazyVerb(NamedTuple):
-    """Module and summary of a verb, known without importing it."""
-
-    module: str
-    summary: str
-
+LazyVerb = namedtuple("LazyVerb", "module summary")
+"""Module and summary of a verb, known without importing it. (A NamedTuple imports `typing`.)"""
 
 VERBS = {
     "serve": LazyVerb("daemon", "Run the daemon in the foreground."),
+    "init": LazyVerb("first_file", "Write a first hive.toml, and print its path."),
+    "check": LazyVerb(
+        "daemon", "Check a hive.toml: keys, values, and that the programs and directories exist."
+    ),
+    "schema": LazyVerb("daemon", "Print the JSON schema of hive.toml, or of agent.toml."),
+    "reload": LazyVerb("daemon", "Apply hive.toml as it is now, and show what differed."),
     "shutdown": LazyVerb("daemon", "Shut down the daemon."),
     "spawn": LazyVerb("participants", "Create an agent and start it."),
     "start": LazyVerb("participants", "Start agents, also those that were parked as failed."),
@@ -39,11 +36,48 @@ VERBS = {
     "destroy": LazyVerb("participants", "Remove an agent."),
     "pause": LazyVerb("participants", "Hold back agents' mail while they keep running."),
     "resume": LazyVerb("participants", "Deliver paused agents' mail again."),
+    "estop": LazyVerb("freeze_verbs", "Freeze all agents at once, or those named."),
+    "thaw": LazyVerb("freeze_verbs", "Let frozen agents go on."),
+    "drain": LazyVerb("freeze_verbs", "Let the running turns of agents end, and begin none."),
+    "attach": LazyVerb("attach_verbs", "Go on with an agent's own conversation in this terminal."),
+    "shell": LazyVerb("attach_verbs", "Open a shell where an agent runs."),
     "cancel": LazyVerb("turns", "Interrupt the turns of agents."),
     "new-session": LazyVerb("turns", "Begin the next turn of agents in a new session."),
-    "list": LazyVerb("status", "Print the names of the agents."),
+    "model": LazyVerb(
+        "model_verb", "Show or choose the model and the effort of an agent with the driver claude."
+    ),
+    "show": LazyVerb("change_verbs", "Show the settings of a participant as they are in force."),
+    "pending": LazyVerb("change_verbs", "Show what waits for your decision."),
+    "approval": LazyVerb("change_verbs", "Show one approval in detail."),
+    "diff": LazyVerb("change_verbs", "Show what an approval changes, as a patch."),
+    "approve": LazyVerb("change_verbs", "Approve what waits; it is carried out at once."),
+    "deny": LazyVerb("change_verbs", "Deny what waits."),
+    "audit": LazyVerb("change_verbs", "Show who decided what, newest last, refusals included."),
+    "deploys": LazyVerb("change_verbs", "Show deploys, newest last, each with its step."),
+    "rollback": LazyVerb("change_verbs", "Deploy again what an agent ran before."),
+    "history": LazyVerb("change_verbs", "Show what an agent ran, newest last."),
+    "init-config": LazyVerb("change_verbs", "Write a first proposed repository for an agent."),
+    "propose": LazyVerb("change_verbs", "Submit a commit as the configuration of an agent."),
+    "schedule": LazyVerb("schedules", "Send a message again and again."),
+    "schedules": LazyVerb("schedules", "Show the messages that are sent again and again."),
+    "update-inputs": LazyVerb(
+        "input_verbs", "Lock newer inputs of the NixOS systems, and submit that."
+    ),
+    "list": LazyVerb(
+        "status", "Print the names of all participants, their kinds, and what they are."
+    ),
     "status": LazyVerb("status", "Show the state of all participants, or one in detail."),
+    "overview": LazyVerb("status", "Show the whole hive at a glance: counts, limits, mail, store."),
+    "why": LazyVerb(
+        "explain_verbs", "Explain why a participant is idle, waiting, stopped or failed."
+    ),
+    "timeline": LazyVerb("explain_verbs", "Show what happened to a participant, newest last."),
+    "top": LazyVerb("top_verb", "Show the hive on the whole screen, with a key for each act."),
     "tree": LazyVerb("status", "Draw the supervision tree."),
+    "attention": LazyVerb(
+        "attention_verbs", "Show what needs you, and the command that settles each item."
+    ),
+    "statusline": LazyVerb("attention_verbs", "Print one line for a status bar."),
     "send": LazyVerb("messages", "Send a message as the operator."),
     "questions": LazyVerb("messages", "Show open questions, oldest first."),
     "answer": LazyVerb("messages", "Answer a question as the operator."),
@@ -52,7 +86,7 @@ VERBS = {
     "trace": LazyVerb("mail_admin", "Show the trace of one message."),
     "dead-letters": LazyVerb("mail_admin", "Show messages that were given up."),
     "replay": LazyVerb("mail_admin", "Make dead letters deliverable again."),
-    "discard": LazyVerb("mail_admin", "Discard dead letters for good."),
+    "discard": LazyVerb("mail_admin", "Discard messages for good, whether delivered or not."),
     "loops": LazyVerb("mail_admin", "Show the pairs of participants that looped."),
     "reset-loop": LazyVerb("mail_admin", "Resume delivery between two participants that looped."),
     "group": LazyVerb("queues", "Manage the groups that messages to '@group' go to."),
@@ -60,6 +94,9 @@ VERBS = {
     "remove-queue": LazyVerb("queues", "Remove a work queue."),
     "register-peer": LazyVerb("participants", "Register a participant with its own lifecycle."),
     "unregister-peer": LazyVerb("participants", "Remove a peer."),
+    "release": LazyVerb("move_verbs", "Make an agent a peer; its container runs on."),
+    "adopt": LazyVerb("move_verbs", "Make a peer an agent, once you have approved it."),
+    "rename": LazyVerb("move_verbs", "Give a peer or a stopped agent another name."),
     "turns": LazyVerb(
         "turns", "Show the turns of an agent, newest last: times, outcome, tokens, cost, tools."
     ),
@@ -67,60 +104,24 @@ VERBS = {
     "limits": LazyVerb("turns", "Show used-up accounts, until when, and which agents share them."),
     "logs": LazyVerb("logs", "Show the last lines that an agent printed."),
     "events": LazyVerb("logs", "Show the event log of the hive."),
+    "metrics": LazyVerb("metrics", "Print the numbers for monitoring, as text for Prometheus."),
     "doctor": LazyVerb("doctor", "Examine machine and store; each finding says what to do."),
+    "image": LazyVerb("images", "Make an image for the runtime machinectl, and print its path."),
     "install-unit": LazyVerb(
         "install", "Print the unit file that makes the daemon a systemd service."
     ),
     "backup": LazyVerb("daemon", "Copy the store to a file, while everything runs."),
+    "export": LazyVerb("transfer", "Write a whole hive into a new directory, while it runs."),
+    "import": LazyVerb("transfer", "Make an empty state directory the hive of an export."),
+    "web": LazyVerb("web_verbs", "Serve the dashboard in the foreground."),
+    "web-login": LazyVerb("web_verbs", "Print a link that logs a browser in to the dashboard."),
+    "web-sessions": LazyVerb(
+        "web_verbs", "Show the browsers that are logged in to the dashboard, or log some out."
+    ),
     "completion": LazyVerb("install", "Print the script that completes names in a shell."),
+    "help": LazyVerb("main", "Show the help of a verb, or all verbs."),
 }
 """Every verb, in the order in which `--help` lists them."""
-
-
-class LazyGroup(click.Group):
-    """A group that imports a verb's module only when the verb is invoked."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names of all verbs."""
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a verb; None if there is none of that name."""
-        verb = VERBS.get(cmd_name)
-        if verb is None:
-            return None
-        module = import_module(f"hive.cli.{verb.module}")
-        return next(
-            found
-            for found in vars(module).values()
-            if isinstance(found, click.Command) and found.name == cmd_name
-        )
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the verb of a command line.
-
-        Raises:
-            click.UsageError: There is no such verb; the sentence has the nearest one.
-        """
-        if args[0] not in VERBS and not ctx.resilient_parsing:
-            raise click.UsageError(f"unknown verb {args[0]!r}{suggest(args[0], VERBS)}", ctx)
-        return super().resolve_command(ctx, args)
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the verbs without importing them."""
-        with formatter.section("Verbs"):
-            formatter.write_dl([(name, verb.summary) for name, verb in VERBS.items()])
-
-
-@click.group(PROGRAM, cls=LazyGroup, subcommand_metavar="VERB ...")
-@click.version_option(hive.__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
-def cli() -> None:
-    """Supervise a hive of coding agents.
-
-    HYPERHIVE_RUN_DIR names the directory of the daemon's socket, if it is not the default.
-    """
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -134,26 +135,22 @@ def main(args: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    words = sys.argv[1:] if args is None else list(args)
+    return ended_with(lambda: _run(words), _report)
+
+
+def _run(words: list[str]) -> int:
+    """Run a command line: by the quick reader if it can read it, else by click."""
+    verb = quick_command_lines.find(output.PROGRAM, QUICK_VERBS, words)
+    if verb is None:
+        return int(import_module("hive.cli.program").run(words))
     try:
-        return int(cli.main(args, prog_name=PROGRAM, standalone_mode=False) or ExitStatus.OK)
-    except ConfigError as error:
-        output.complain_at_length(str(error))
-        return error.exit_status
-    except HiveError as error:
-        output.complain(str(error))
-        return error.exit_status
-    except NoArgsIsHelpError as error:
-        error.show()
-        return ExitStatus.USAGE
-    except click.ClickException as error:
-        output.complain(_usage(error))
-        return ExitStatus.USAGE
-    except click.Abort:
-        return INTERRUPTED
+        verb()
+    except KeyboardInterrupt:
+        write_error("\n")  # after the ^C on a terminal, as click does
+        raise
+    return ExitStatus.OK
 
 
-def _usage(error: click.ClickException) -> str:
-    """Return a usage error as one sentence that names the help."""
-    sentence = " ".join(error.format_message().split()).rstrip(".")
-    context = getattr(error, "ctx", None)
-    return f"{sentence}; see '{context.command_path} --help'" if context else sentence
+def _report(error: HiveError | str) -> None:
+    output.complain_at_length(str(error))  # of a file, all problems are in it, a line each

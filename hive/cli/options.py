@@ -7,13 +7,12 @@ from typing import Any, TypeVar
 
 import click
 
-from hive.click_types import Seconds
-from hive.errors import HiveError
+from hive.cli.completing import complete_names
+from hive.click_types import Name, Seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_COMPLETION_TIMEOUT = 1.0
-"""Timeout in seconds; short, since a person waits at the shell."""
+NO_NAME = "name at least one agent; no name never means all of them"
 
 
 def as_json(command: F) -> F:
@@ -42,7 +41,7 @@ def waiting(seconds: float) -> Callable[[F], F]:
 
 def name(command: F) -> F:
     """Add NAME."""
-    return click.argument("name", shell_complete=complete_names)(command)
+    return click.argument("name", type=Name(), shell_complete=complete_names)(command)
 
 
 def names(command: F) -> F:
@@ -51,26 +50,50 @@ def names(command: F) -> F:
         "names",
         metavar="NAME...",
         nargs=-1,
+        type=Name(),
         callback=_at_least_one,
         shell_complete=complete_names,
     )(command)
 
 
-def complete_names(context: click.Context, parameter: click.Parameter, typed: str) -> list[str]:
-    """Return the participants whose names begin as typed; none if the daemon cannot be asked."""
-    from hive.cli.requests import call
+def names_or_all(command: F) -> F:
+    """Add NAMEs and --all, as `names` and `every`."""
+    every = click.option("--all", "every", is_flag=True, help="All agents.")
+    argument = click.argument(
+        "names", metavar="[NAME...]", nargs=-1, type=Name(), shell_complete=complete_names
+    )
+    return every(argument(command))
 
-    try:
-        found = call("list", timeout=_COMPLETION_TIMEOUT)
-    except HiveError:
-        return []
-    known = [*found.get("agents", ()), *found.get("peers", ())]
-    return [each for each in known if each.startswith(typed)]
+
+def optional_names(command: F) -> F:
+    """Add any number of NAMEs, and --all. Neither is all agents: only for verbs that say so."""
+    every = click.option(
+        "--all",
+        is_flag=True,
+        expose_value=False,
+        callback=_no_names,
+        help="All, as without names.",
+    )
+    argument = click.argument(
+        "names",
+        metavar="[NAME...]",
+        nargs=-1,
+        type=Name(),
+        is_eager=True,
+        callback=lambda context, parameter, value: tuple(dict.fromkeys(value)),
+        shell_complete=complete_names,
+    )
+    return every(argument(command))
+
+
+def _no_names(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and context.params.get("names"):
+        raise click.UsageError("give names or --all, not both", context)
 
 
 def _at_least_one(
     context: click.Context, parameter: click.Parameter, value: tuple[str, ...]
 ) -> tuple[str, ...]:
     if not value and not context.resilient_parsing:
-        raise click.UsageError("name at least one agent; no name never means all of them", context)
+        raise click.UsageError(NO_NAME, context)
     return tuple(dict.fromkeys(value))

@@ -5,12 +5,12 @@ The plain and the rich rendering both use this table.
 
 from __future__ import annotations
 
+from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import NamedTuple
 
 from hive.escapes import inline
-from hive.view.text import UNKNOWN, Glyphs, age, until
-from hive.view.urgency import Row, Urgency, urgency
+from hive.view.text import UNKNOWN, Glyphs, age, due, until
+from hive.view.urgency import WRONG, Row, Urgency, unreadable, urgency
 
 GAP = 2
 """Spaces between columns."""
@@ -18,16 +18,21 @@ GAP = 2
 NOTE_MIN = 32
 """Minimum cells of the last column; other columns are dropped to reach it."""
 
+_FLAGS = {"paused": "paused", "frozen": "frozen_since"}
+"""Fields that say whether a state has a flag, by the word for it."""
+
 _QUIET = frozenset({None, "unknown", "idle"})
 """Activities that a note does not mention."""
 
 
-class Column(NamedTuple):
+class Column(namedtuple("Column", "title cell numeric", defaults=(False,))):
     """One column: its title, and its cell for a row at a wall time in seconds."""
+
+    __slots__ = ()
 
     title: str
     cell: Callable[[Row, float], str]
-    numeric: bool = False
+    numeric: bool
 
 
 def known(row: Row, field: str) -> str:
@@ -39,24 +44,46 @@ def known(row: Row, field: str) -> str:
 def state(row: Row) -> str:
     """Return the state in words; `unknown` if the row has none."""
     word = inline(row.get("state") or "unknown")
-    return f"{word}, paused" if row.get("paused") else word
+    flags = [flag for flag in ("paused", "frozen") if row.get(_FLAGS[flag])]
+    return ", ".join((word, *flags))
 
 
 def note(row: Row, now: float) -> str:
-    """Return the most important fact: why it does not run, or its activity and status text."""
+    """Return the most important facts: activity, reason with its cause, and status text."""
     parts: list[str] = []
     if row.get("next_restart_at"):
-        parts.append(f"restarts in {until(row['next_restart_at'], now)}")
+        parts.append(f"restarts {due(row['next_restart_at'], now)}")
     if row.get("needs_login"):
         parts.append("needs login")
     if row.get("needs_update"):
         parts.append("needs update")
     if row.get("activity") not in _QUIET and not row.get("needs_login"):
         parts.append(doing(row, now))
-    said = "status_text" if urgency(row) in {Urgency.RUNNING, Urgency.PEER} else "reason"
-    if row.get(said):
-        parts.append(inline(row[said]))
+    if row.get("reason"):
+        parts.append(inline(row["reason"]) + _cause(row))
+    if row.get("verdict"):
+        parts.append(verdict(row, now))
+    if row.get("conflict"):
+        parts.append(inline(row["conflict"]))
+    if row.get("status_text") and urgency(row) in {Urgency.RUNNING, Urgency.PEER}:
+        when = row.get("status_set_at")
+        parts.append(inline(row["status_text"]) + (f" ({age(when, now)} ago)" if when else ""))
     return "; ".join(parts) or UNKNOWN
+
+
+def _cause(row: Row) -> str:
+    """Return why an agent failed, after a colon; nothing if the reason says it."""
+    cause = inline(row.get("cause") or "")
+    return "" if cause in inline(row["reason"]) else f": {cause}"
+
+
+def verdict(row: Row, now: float) -> str:
+    """Return the verdict on the turns of a participant: since when, and from what it is drawn."""
+    words = inline(row["verdict"]).replace("_", " ")
+    source = row.get("verdict_source")
+    return f"{words} {age(row.get('verdict_since'), now)}" + (
+        f" (by {inline(source)})" if source else ""
+    )
 
 
 def doing(row: Row, now: float) -> str:
@@ -111,9 +138,22 @@ def natural_widths(cells: Iterable[Sequence[str]]) -> dict[Column, int]:
     return widths
 
 
+def shown(row: Row, now: float) -> tuple[Row, tuple[str, ...]]:
+    """Return a row with its cells; one that cannot be shown is replaced by its name and why.
+
+    A newer daemon, or a fault of it, may send a value of another type; it costs one row.
+    """
+    try:
+        return row, tuple(column.cell(row, now) for column in COLUMNS)
+    except WRONG as error:
+        plain = unreadable(row, error)
+        return plain, tuple(column.cell(plain, now) for column in COLUMNS)
+
+
 def cells(row: Row, now: float, glyphs: Glyphs) -> tuple[str, ...]:
     """Return the text of every column for one row; the name has the mark of its urgency."""
-    name, *rest = (column.cell(row, now) for column in COLUMNS)
+    row, found = shown(row, now)
+    name, *rest = found
     return (f"{glyphs.marks[urgency(row)]} {name}", *rest)
 
 

@@ -4,27 +4,48 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from hive.escapes import block, inline
-from hive.view.text import Glyphs, age, span, until
+from hive.view.text import UNKNOWN, Glyphs, age, due, span, until
 
-Row = Mapping[str, Any]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, TypeAlias
+
+Row: TypeAlias = "Mapping[str, Any]"
 """A row as the host socket sends it, see `hive.wire.rows`."""
 
 
-def message_lines(row: Row, now: float) -> list[str]:
-    """Return one message of an inbox: a line about it, then its body, indented."""
+def message_lines(row: Row, now: float | None) -> list[str]:
+    """Return one message of an inbox: a line about it, then its body, indented.
+
+    Args:
+        row: The message.
+        now: Unix time, for its age; None shows when it was sent, beside other times.
+    """
     head = f"#{inline(row['id'])}  {inline(row['from'])} -> {inline(row['to'])}"
-    head += f"  {age(row.get('sent_at'), now)} ago"
+    sent = row.get("sent_at")
+    head += f"  {inline(sent or UNKNOWN)}" if now is None else f"  {age(sent, now)} ago"
     if row.get("in_reply_to") is not None:
         head += f"  reply to #{inline(row['in_reply_to'])}"
     if row.get("label"):
         head += f"  label {inline(row['label'])}"
     head += f"  [{inline(row.get('state') or 'unknown')}]"
+    head += _not_yet(row, now)
     if row.get("reason"):
         head += f"  {inline(row['reason'])}"
     return [head, *(f"    {line}".rstrip() for line in block(row["body"]))]
+
+
+def _not_yet(row: Row, now: float | None) -> str:
+    """Return when a message that waits for its time can be delivered, or nothing."""
+    stamp = row.get("not_before")
+    if row.get("state") != "stored" or not stamp:
+        return ""
+    if now is None:
+        return f"  due {inline(stamp)}"
+    left = due(stamp, now)
+    return "" if left == "now" else f"  due {left}"
 
 
 def step_line(row: Row) -> str:
@@ -49,11 +70,15 @@ def event_line(row: Row) -> str:
 
 
 def turn_line(row: Row) -> str:
-    """Return one turn: start, outcome, duration, trigger, messages, model, tokens, cost, tools."""
+    """Return one turn: start, outcome, duration, trigger, messages, model, tokens, cost, tools.
+
+    The duration is without the time for which the agent was frozen, which is shown beside it.
+    """
     parts = [
         inline(row["started_at"]),
         f"{inline(row['outcome']):<9}",
         f"{span(row.get('seconds') or 0.0):>4}",
+        *([f"and {span(row['frozen_seconds'])} frozen"] if row.get("frozen_seconds") else ()),
         inline(row["wake"]),
     ]
     if row.get("messages"):
@@ -72,10 +97,10 @@ def turn_line(row: Row) -> str:
 
 
 def live_lines(row: Row) -> list[str]:
-    """Return one live event: time of day, kind and text; further lines are indented."""
+    """Return one live event: time of day in UTC, kind and text; further lines are indented."""
     first, *more = block(row["text"])
-    clock = inline(row["at"]).partition("T")[2].partition(".")[0]
-    return [f"{clock}  {inline(row['kind']):<11}  {first}".rstrip(), *(_indented(more, 23))]
+    clock = inline(row["at"]).partition("T")[2].partition(".")[0] + "Z"
+    return [f"{clock}  {inline(row['kind']):<11}  {first}".rstrip(), *(_indented(more, 24))]
 
 
 def question_lines(row: Row, now: float) -> list[str]:
@@ -83,7 +108,7 @@ def question_lines(row: Row, now: float) -> list[str]:
     head = f"#{inline(row['id'])}  {inline(row['asker'])} -> {inline(row['to'])}"
     head += f"  {age(row.get('asked_at'), now)} ago  [{inline(row['state'])}]"
     if row.get("expires_at") and row["state"] == "open":
-        head += f"  in {until(row['expires_at'], now)}: {inline(row['on_expiry'])}"
+        head += f"  {due(row['expires_at'], now)}: {inline(row['on_expiry'])}"
     if row.get("answer") is not None:
         head += f"  {inline(row.get('answered_by'))}: {inline(row['answer'])}"
     options = [f"- {inline(option)}" for option in row.get("options") or ()]
@@ -93,8 +118,8 @@ def question_lines(row: Row, now: float) -> list[str]:
 def limit_line(row: Row, now: float) -> str:
     """Return one used-up account: until when, the agents that share it, and the reason."""
     names = " ".join(map(inline, row.get("names") or ())) or "no agent here"
-    due = f"until {inline(row['until'])} (in {until(row['until'], now)})"
-    return f"{inline(row['account'])}  {due}  {names}  {inline(row['reason'])}"
+    ends = f"until {inline(row['until'])} (in {until(row['until'], now)})"
+    return f"{inline(row['account'])}  {ends}  {names}  {inline(row['reason'])}"
 
 
 def tree_lines(root: Row, glyphs: Glyphs) -> list[str]:

@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from hive.escapes import block, inline
-from hive.view.columns import COLUMNS, GAP, doing, known, natural_widths, state
-from hive.view.text import UNKNOWN, Glyphs, age, until
-from hive.view.urgency import Row, in_order, urgency
+from hive.view.columns import COLUMNS, GAP, doing, known, natural_widths, shown, state, verdict
+from hive.view.fact_words import context, memory, processors, tier, today
+from hive.view.text import UNKNOWN, Glyphs, moment
+from hive.view.urgency import WRONG, Row, in_order, unreadable, urgency
 
 
 def status_lines(rows: Iterable[Row], now: float) -> list[str]:
     """Return the status table as aligned lines, titles first; without marks, for `awk`."""
-    table = [[column.cell(row, now) for column in COLUMNS] for row in in_order(rows)]
+    table = [shown(row, now)[1] for row in in_order(rows, now)]
     widths = natural_widths(table)
     titles = [column.title for column in COLUMNS]
     return [_aligned(line, [widths[column] for column in COLUMNS]) for line in (titles, *table)]
@@ -23,9 +24,13 @@ def status_lines(rows: Iterable[Row], now: float) -> list[str]:
 
 def details(row: Row, now: float, glyphs: Glyphs) -> list[str]:
     """Return everything about one participant, as `systemctl status` does."""
+    try:
+        facts = facts_of(row, now)
+    except WRONG as error:
+        row = unreadable(row, error)
+        facts = facts_of(row, now)
     mark = glyphs.marks[urgency(row)]
     lines = [f"{mark} {inline(row.get('name'))} - {state(row)}"]
-    facts = _facts(row, now)
     width = max(len(title) for title, _ in facts)
     lines += [f"  {title:>{width}}: {value}" for title, value in facts]
     output = row.get("last_lines")
@@ -35,33 +40,50 @@ def details(row: Row, now: float, glyphs: Glyphs) -> list[str]:
     return lines
 
 
-def _facts(row: Row, now: float) -> list[tuple[str, str]]:
+def facts_of(row: Row, now: float) -> list[tuple[str, str]]:
     """Return titles and values: the first ones always, the rest only where they have a value."""
+    what = inline(row.get("description") or "")
     always = [
+        *([("Description", what)] if what else []),
         ("Kind", known(row, "kind")),
-        ("Since", _moment(row, "since", now)),
+        ("Since", moment(row.get("since"), now)),
         ("Source", known(row, "source")),
         ("PID", known(row, "pid")),
         ("Reason", known(row, "reason")),
         ("Restarts", known(row, "restarts")),
         ("Unread", known(row, "unread")),
         ("Connected", _yes_no(row.get("connected"))),
-        ("Last seen", _moment(row, "last_seen", now)),
+        ("Last seen", moment(row.get("last_seen"), now)),
     ]
     due = row.get("next_restart_at")
     optional = [
         ("Restarts after", _delays(row.get("restart_delays"))),
-        ("Next restart", f"in {until(due, now)} ({inline(due)})" if due else ""),
+        ("Next restart", moment(due, now) if due else ""),
         ("Observed", inline(row.get("observed") or "")),
         ("Last end", _last_end(row, now)),
+        ("Cause", inline(row.get("cause") or "")),
+        ("Verdict", verdict(row, now) if row.get("verdict") else ""),
+        ("Tier", tier(row, now)),
+        ("Oldest unread", moment(row["unread_since"], now) if row.get("unread_since") else ""),
+        ("Turn since", moment(row["turn_since"], now) if row.get("turn_since") else ""),
+        ("Context", context(row, now)),
+        ("Today", today(row)),
+        ("Memory", memory(row, now)),
+        ("CPU", processors(row, now)),
         ("Result", inline(row.get("last_result") or "")),
         ("Status", _status_text(row, now)),
         ("Activity", _activity(row, now)),
         ("Reminders", inline(row.get("pending_reminders") or "")),
         ("Needs", ", ".join(word for word in ("login", "update") if row.get(f"needs_{word}"))),
+        ("Conflict", inline(row.get("conflict") or "")),
+        ("At restart", "; ".join(map(inline, row.get("differs") or ()))),
         ("Model", inline(row.get("active_model") or "")),
+        ("Effort", inline(row.get("active_effort") or "")),
         ("Session", inline(row.get("session") or "")),
         ("Account", inline(row.get("account") or "")),
+        ("Project", inline(row.get("project") or "")),
+        ("Harness", inline(row.get("harness_version") or "")),
+        ("Marked", _marks(row, now)),
         ("Deployed", inline(row.get("deployed_sha") or "")),
         ("Parent", inline(row.get("parent") or "")),
         ("URL", inline(row.get("url") or "")),
@@ -80,14 +102,17 @@ def _yes_no(value: object) -> str:
     return UNKNOWN if value is None else "yes" if value else "no"
 
 
-def _moment(row: Row, field: str, now: float) -> str:
-    stamp = row.get(field)
-    return f"{age(stamp, now)} ago ({inline(stamp)})" if stamp else UNKNOWN
-
-
 def _last_end(row: Row, now: float) -> str:
     why = row.get("last_end")
-    return f"{inline(why)} ({age(row.get('last_end_at'), now)} ago)" if why else ""
+    return f"{inline(why)}, {moment(row.get('last_end_at'), now)}" if why else ""
+
+
+def _marks(row: Row, now: float) -> str:
+    """Return what the operator said about it by `attention`."""
+    words = [word for word in ("pinned", "archived") if row.get(word)]
+    if row.get("snoozed_until"):
+        words.append(f"snoozed, wakes {moment(row['snoozed_until'], now)}")
+    return ", ".join(words)
 
 
 def _activity(row: Row, now: float) -> str:
@@ -95,7 +120,7 @@ def _activity(row: Row, now: float) -> str:
         return ""
     if not row.get("activity_at"):
         return inline(row["activity"])
-    return f"{doing(row, now)} (reported {age(row['activity_at'], now)} ago)"
+    return f"{doing(row, now)}, reported {moment(row['activity_at'], now)}"
 
 
 def _status_text(row: Row, now: float) -> str:
@@ -103,7 +128,7 @@ def _status_text(row: Row, now: float) -> str:
     if not text:
         return ""
     when = row.get("status_set_at")
-    return inline(text) + (f" ({age(when, now)} ago)" if when else "")
+    return inline(text) + (f", {moment(when, now)}" if when else "")
 
 
 def _aligned(line: Sequence[str], widths: Sequence[int]) -> str:

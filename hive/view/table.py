@@ -45,7 +45,7 @@ def snapshot(
         glyphs: The glyphs that the terminal can show.
         notice: A last line, for instance that the daemon does not answer.
     """
-    ordered = in_order(rows)
+    ordered = in_order(rows, now)
     room = _room(len(ordered), height, notice)
     lines: list[RenderableType] = [_table(ordered[:room], now, width, glyphs)]
     if room < len(ordered):

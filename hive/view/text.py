@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections import namedtuple
+from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+
+from hive.escapes import inline
 
 UNKNOWN = "-"
 """Shown in place of an unknown value."""
@@ -11,11 +15,13 @@ UNKNOWN = "-"
 _UNITS = ((86400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 
 
-class Glyphs(NamedTuple):
+class Glyphs(namedtuple("Glyphs", "marks branch last_branch trunk gap ellipsis")):
     """One set of glyphs; `marks` are by `Urgency`, in its order.
 
     No glyph has a meaning alone: each comes with a word.
     """
+
+    __slots__ = ()
 
     marks: tuple[str, str, str, str, str]
     branch: str
@@ -29,8 +35,15 @@ UNICODE = Glyphs(("✖", "!", "●", "○", "◇"), "├── ", "└── ", 
 ASCII = Glyphs(("x", "!", "*", "o", "-"), "|-- ", "`-- ", "|   ", "    ", "...")
 
 
-def for_encoding(encoding: str | None) -> Glyphs:
-    """Return the glyphs that an output of this encoding can show."""
+def for_encoding(encoding: str | None, environ: Mapping[str, str] = os.environ) -> Glyphs:
+    """Return the glyphs that an output of this encoding can show.
+
+    Args:
+        encoding: The encoding of the output, as Python sees it.
+        environ: The environment. LC_ALL=C asks for ASCII, although Python writes UTF-8 then.
+    """
+    if environ.get("LC_ALL") in {"C", "POSIX"}:
+        return ASCII
     try:
         "".join((*UNICODE.marks, *UNICODE[1:])).encode(encoding or "ascii")
     except (UnicodeEncodeError, LookupError):
@@ -69,3 +82,21 @@ def until(stamp: str | None, now: float) -> str:
     """Return how soon a time will be, or `-` if it is unknown."""
     then = seconds(stamp)
     return UNKNOWN if then is None else span(then - now)
+
+
+def due(stamp: str | None, now: float) -> str:
+    """Return when something that is due at a time will happen: `in 5m`, or `now` if it is over."""
+    then = seconds(stamp)
+    return "now" if then is not None and then <= now else f"in {until(stamp, now)}"
+
+
+def moment(stamp: str | None, now: float) -> str:
+    """Return a time with how long ago it was, or how soon it will be; `-` if it is unknown.
+
+    It is the one form of a time where an output has both, and the `Z` says that it is UTC.
+    """
+    then = seconds(stamp)
+    if then is None:
+        return UNKNOWN
+    away = f"in {span(then - now)}" if then > now else f"{span(now - then)} ago"
+    return f"{away} ({inline(stamp)})"

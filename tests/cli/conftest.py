@@ -34,11 +34,16 @@ class HostDaemon:
     requests: list[Request] = field(factory=list)
     refused: list[str] = field(factory=list)
     answers: dict[type[Request], Answer] = field(factory=dict)
+    otherwise: Answer = lambda _: [{}]
     hang_up: bool = False
 
     def on(self, kind: type[Request], *responses: Response) -> None:
         """Answer each request of a kind with these responses, one after the other."""
         self.answers[kind] = lambda _: list(responses)
+
+    def answer_all(self, response: Response) -> None:
+        """Answer each request of any kind with this response."""
+        self.otherwise = lambda _: [response]
 
     def answer(self, line: bytes) -> list[bytes]:
         """Return the lines that answer a line."""
@@ -48,7 +53,7 @@ class HostDaemon:
             self.refused.append(str(error))
             return [encode_error(error)]
         self.requests.append(request)
-        answers = self.answers.get(type(request), lambda _: [{}])(request)
+        answers = self.answers.get(type(request), self.otherwise)(request)
         return [
             encode_error(each) if isinstance(each, HiveError) else encode_ok(**each)
             for each in answers

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 import pytest
 
-from hive.cli import output
-from hive.cli.main import VERBS, cli
-from hive.errors import INTERRUPTED, ExitStatus
+from hive.cli.main import VERBS
+from hive.cli.program import cli
+from hive.errors import BROKEN_PIPE, INTERRUPTED, ExitStatus
 from hive.view.columns import COLUMNS, DROPPED
 
 PAGE = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
@@ -49,7 +49,7 @@ def test_the_page_has_every_option_of_a_verb_and_no_other(verb):
 def test_the_page_has_every_exit_status_and_no_other():
     rows = dict(re.findall(r"^\| (\d+) \| `([A-Z_]+)` \|", PAGE, re.MULTILINE))
 
-    signals = {INTERRUPTED: "INTERRUPTED", output.BROKEN_PIPE: "BROKEN_PIPE"}
+    signals = {INTERRUPTED: "INTERRUPTED", BROKEN_PIPE: "BROKEN_PIPE"}
     assert rows == {
         **{str(status.value): status.name for status in ExitStatus},
         **{str(number): name for number, name in signals.items()},

@@ -8,9 +8,17 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from hive.clock import rfc3339
-from hive.errors import ExitStatus, NotAllowedError
+from hive.errors import CursorTooOldError, ExitStatus, NotAllowedError
+from hive.version import VERSION
 from hive.wire import host
-from hive.wire.rows import EventRow, InboxRow, StatusRow, StepRow, TreeRow
+from hive.wire.rows import (
+    AnswerRow,
+    EventRow,
+    HindranceRow,
+    InboxRow,
+    StatusRow,
+    TreeRow,
+)
 
 EVIL = "\x1b]0;owned\x07\x9b31m\u202eevil\x7f"
 
@@ -64,15 +72,64 @@ def _rows(daemon):
     daemon.on(host.AgentStatus, {"agent_statuses": [PEER, FINE, FAILED]})
 
 
-def test_list_prints_one_name_a_line(daemon, hive):
-    daemon.on(host.ListAgents, {"agents": ["alice", "bob"], "peers": ["damocles"]})
+NOTHING = {"descriptions": {}, "projects": {}, "conflicts": {}, "strays": [], "queued": []}
+"""What `list --json` has besides names, of a hive without anything remarkable."""
 
-    assert hive("list").out == "alice\nbob\n"
+
+def test_list_prints_one_participant_a_line_with_its_kind(daemon, hive):
+    daemon.on(host.ListAgents, {"agents": ["hm1nd", "alice"], "peers": ["damocles"]})
+
+    assert hive("list").out == "hm1nd     manager\nalice     agent\ndamocles  peer\n"
+    assert hive("list", "--agents").out == "hm1nd\nalice\n"
     assert hive("list", "--peers").out == "damocles\n"
     assert json.loads(hive("list", "--json").out) == {
-        "agents": ["alice", "bob"],
+        **NOTHING,
+        "agents": ["hm1nd", "alice"],
         "peers": ["damocles"],
     }
+    answer = {"agents": ["alice"], "peers": [], "projects": {"alice": "parser"}}
+    daemon.on(host.ListAgents, answer)
+    assert json.loads(hive("list", "--json").out) == {**NOTHING, **answer}
+
+
+def test_list_says_what_each_participant_is(daemon, hive):
+    answer = {
+        "agents": ["hm1nd", "alice"],
+        "peers": [],
+        "descriptions": {"alice": f"the parser {EVIL}"},
+    }
+    daemon.on(host.ListAgents, answer)
+
+    lines = hive("list").out.splitlines()
+    assert lines[0] == "hm1nd  manager"
+    assert lines[1].startswith("alice  agent    the parser ")
+    assert EVIL not in lines[1], "it is escaped"
+    assert json.loads(hive("list", "--json").out) == {**NOTHING, **answer}
+
+
+def test_list_marks_strays_and_what_is_queued(daemon, hive):
+    answer = {
+        "agents": ["hm1nd", "alice"],
+        "peers": ["damocles"],
+        "strays": ["alice"],
+        "queued": ["hm1nd"],
+        "descriptions": {"alice": "the parser"},
+    }
+    daemon.on(host.ListAgents, answer)
+
+    assert hive("list").out.splitlines() == [
+        "hm1nd     manager, queued",
+        "alice     agent, stray     the parser",
+        "damocles  peer",
+    ]
+    assert json.loads(hive("list", "--json").out) == {**NOTHING, **answer}
+
+
+def test_a_rebuild_prints_what_was_not_applied(daemon, hive):
+    daemon.on(host.Rebuild, {"notice": "failed to reload container"})
+
+    done = hive("rebuild", "alice")
+    assert (done.status, done.err) == (0, "hive-c0re: failed to reload container\n")
 
 
 def test_list_of_a_daemon_without_peers(daemon, hive):
@@ -145,16 +202,24 @@ def test_status_of_one_whose_log_cannot_be_read(daemon, hive, rows):
     assert ran.err == "hive-c0re: its last lines cannot be shown: not now\n"
 
 
+def test_another_version_of_the_daemon_is_said_beside_the_table(daemon, hive, rows):
+    daemon.on(host.AgentStatus, {"agent_statuses": [FINE], "daemon_version": "0.0.1"})
+    ran = hive("status", "--json")
+    assert ran.status == 0
+    assert json.loads(ran.out)[0]["harness_version"] is None
+    assert f"the daemon is of version 0.0.1, this program of {VERSION}" in ran.err
+
+
 def test_the_log_of_a_peer_is_not_requested(daemon, hive, rows):
     assert hive("status", "damocles").status == 0
-    assert daemon.requests == [host.AgentStatus()]
+    assert not any(isinstance(each, host.Logs) for each in daemon.requests)
 
 
 def test_status_of_an_unknown_name(hive, rows):
     ran = hive("status", "alcie")
 
     assert ran.status == ExitStatus.UNKNOWN_NAME
-    assert ran.err == "hive-c0re: no participant is called 'alcie'; did you mean 'alice'?\n"
+    assert ran.err == "hive-c0re: there is no participant 'alcie'; did you mean 'alice'?\n"
 
 
 def test_manager_is_another_name_of_hm1nd(daemon, hive):
@@ -190,14 +255,37 @@ def test_send_prints_the_id(daemon, hive):
     daemon.on(host.OperatorSend, {"id": 42, "recipients": ["bob"]})
 
     assert hive("send", "bob", "hi").out == "42\n"
-    assert json.loads(hive("send", "bob", "hi", "--json").out) == {"id": 42, "recipients": ["bob"]}
+    found = json.loads(hive("send", "bob", "hi", "--json").out)
+    assert found == {
+        "id": 42,
+        "recipients": ["bob"],
+        "duplicate": False,
+        "parked": None,
+        "skipped": [],
+    }
+
+
+def end(number, state="answered", to="alice", **fields):
+    return {"answers": [AnswerRow(id=number, to=to, state=state, **fields)], "hindrances": []}
+
+
+def hindered(number, what, to="alice"):
+    return {"answers": [], "hindrances": [HindranceRow(id=number, to=to, what=what)]}
+
+
+def becomes(daemon, *responses, at_first=None):
+    """Let the first look at the message find nothing, and its stream these responses."""
+
+    def answer(request):
+        return [{}, *responses] if request.follow else [at_first or {"answers": []}]
+
+    daemon.answers[host.Answers] = answer
 
 
 def test_send_waits_for_the_answer(daemon, hive):
-    other, answer = mail(43, "no answer"), mail(44, f"done\n{EVIL}\n", in_reply_to=42)
-    inboxes = iter([[other], [other, answer]])
+    answer = mail(44, f"done\n{EVIL}\n", in_reply_to=42)
     daemon.on(host.OperatorSend, {"id": 42, "recipients": ["alice"]})
-    daemon.answers[host.ShowInbox] = lambda request: [{"messages": next(inboxes)}]
+    becomes(daemon, end(42, answer=answer))
 
     ran = hive("send", "alice", "do it", "--wait")
 
@@ -207,7 +295,7 @@ def test_send_waits_for_the_answer(daemon, hive):
 
 def test_send_waits_and_answers_in_json(daemon, hive):
     daemon.on(host.OperatorSend, {"id": 42, "recipients": ["alice"]})
-    daemon.on(host.ShowInbox, {"messages": [mail(44, EVIL, in_reply_to=42)]})
+    daemon.on(host.Answers, end(42, answer=mail(44, EVIL, in_reply_to=42)))
 
     found = json.loads(hive("send", "alice", "do it", "--wait=5", "--json").out)
 
@@ -215,33 +303,81 @@ def test_send_waits_and_answers_in_json(daemon, hive):
     assert found["answer"]["body"] == EVIL
 
 
-def test_send_does_not_take_the_answer_of_another_sender(daemon, hive):
-    forged = mail(43, "bob here: yes", sender="mallory", in_reply_to=42)
-    daemon.on(host.OperatorSend, {"id": 42, "recipients": ["bob"]})
-    daemon.on(host.ShowInbox, {"messages": [forged]})
+def test_send_ends_with_the_message_and_says_why_it_gets_no_answer(daemon, hive):
+    daemon.on(host.OperatorSend, {"id": 42, "recipients": ["alice"]})
+    becomes(daemon, end(42, "dead", reason=f"cancelled {EVIL}"))
 
-    ran = hive("send", "bob", "delete production?", "--wait", "0")
+    ran = hive("send", "alice", "do it", "--wait")
 
-    assert (ran.status, ran.out) == (ExitStatus.TIMED_OUT, "")
+    assert (ran.status, ran.out) == (ExitStatus.UNANSWERED, "")
+    assert ran.err.startswith("hive-c0re: message 42 gets no answer: cancelled ")
+    assert "\x1b" not in ran.err
 
 
-def test_send_to_a_queue_takes_the_answer_of_the_one_who_took_it(daemon, hive):
-    replies = [mail(43, "forged", sender="mallory", in_reply_to=42)]
-    replies.append(mail(44, "done", sender="bob", in_reply_to=42))
-    daemon.on(host.OperatorSend, {"id": 42, "recipients": ["queue:jobs"]})
-    daemon.on(host.ShowInbox, {"messages": replies})
-    steps = [
-        StepRow(step="stored", at=ago(seconds=9)),
-        StepRow(step="leased", at=ago(seconds=8), attempt=1, session="bob/1-3"),
-    ]
-    daemon.on(host.TraceMessage, {"message": mail(42, "do it"), "steps": steps})
+def test_send_says_once_what_hinders_the_recipient_and_waits_on(daemon, hive):
+    stopped = hindered(42, "'alice' is stopped; 'hive-c0re start alice' starts it")
+    daemon.on(host.OperatorSend, {"id": 42, "recipients": ["alice"]})
+    becomes(daemon, stopped, stopped, end(42, answer=mail(44, "yes")), at_first=stopped)
 
-    assert hive("send", "queue:jobs", "do it", "--wait", "0").out == "done\n"
+    ran = hive("send", "alice", "do it", "--wait")
+
+    assert (ran.status, ran.out) == (0, "yes\n")
+    assert ran.err.count("waiting for an answer of message 42: 'alice' is stopped") == 1
+
+
+def test_send_to_a_group_prints_each_answer_as_it_comes(daemon, hive):
+    skipped = [{"name": "dave", "reason": "is not registered"}]
+    daemon.on(host.OperatorSend, {"id": 42, "recipients": ["bob", "carol"], "skipped": skipped})
+    becomes(
+        daemon,
+        end(43, to="carol", answer=mail(44, "from carol", sender="carol", in_reply_to=43)),
+        end(42, to="bob", answer=mail(46, f"from bob\n{EVIL}", sender="bob", in_reply_to=42)),
+    )
+
+    ran = hive("send", "@ops", "report", "--wait")
+
+    assert ran.status == 0
+    heads = [line for line in ran.out.splitlines() if line.startswith("#")]
+    assert [head.split()[:2] for head in heads] == [["#44", "carol"], ["#46", "bob"]]
+    assert "    from carol\n" in ran.out
+    assert "\x1b" not in ran.out
+    assert "dave gets no copy: is not registered" in ran.err
+
+    lines = hive("send", "@ops", "report", "--wait", "--json").out.splitlines()
+    assert [json.loads(line)["answer"]["from"] for line in lines] == ["carol", "bob"]
+    assert {json.loads(line)["id"] for line in lines} == {42}
+
+
+def test_send_to_a_group_says_who_will_not_answer_and_prints_the_others(daemon, hive):
+    daemon.on(host.OperatorSend, {"id": 42, "recipients": ["bob", "carol"]})
+    becomes(
+        daemon,
+        end(42, "acked", to="bob", reason="'bob' has acked it without an answer"),
+        end(43, to="carol", answer=mail(44, "yes", sender="carol", in_reply_to=43)),
+    )
+
+    ran = hive("send", "@ops", "report", "--wait")
+
+    assert ran.status == ExitStatus.UNANSWERED
+    assert "    yes\n" in ran.out
+    first, last = ran.err.splitlines()
+    assert first == "hive-c0re: bob gives no answer: 'bob' has acked it without an answer"
+    assert last == "hive-c0re: 1 of 2 gave no answer: bob"
+
+
+def test_send_to_a_group_says_who_did_not_answer(daemon, hive):
+    daemon.on(host.OperatorSend, {"id": 42, "recipients": ["bob", "carol"]})
+    daemon.on(host.Answers, end(42, to="bob", answer=mail(44, "yes", sender="bob")))
+
+    ran = hive("send", "@ops", "report", "--wait", "0")
+
+    assert ran.status == ExitStatus.TIMED_OUT
+    assert "    yes\n" in ran.out
+    assert "message 42 is stored, but 1 of 2 did not answer within 0 s: carol;" in ran.err
 
 
 def test_no_answer_in_time(daemon, hive):
     daemon.on(host.OperatorSend, {"id": 42, "recipients": ["alice"]})
-    daemon.on(host.ShowInbox, {"messages": [mail(43, "no answer")]})
 
     ran = hive("send", "alice", "do it", "--wait", "0")
 
@@ -304,10 +440,11 @@ def test_events(daemon, hive):
 
 
 def test_events_that_follow_are_one_line_of_json_each(daemon, hive):
-    daemon.on(host.Events, {"events": EVENTS[:1]}, {"events": EVENTS[1:]})
-    daemon.hang_up = True
+    daemon.on(
+        host.Events, {"events": EVENTS[:1]}, {"events": EVENTS[1:]}, CursorTooOldError("gone")
+    )
 
-    lines = hive("events", "-f", "--json").out.splitlines()
+    lines = hive("events", "-f", "--json", "--after", "1").out.splitlines()
 
     assert [json.loads(line)["seq"] for line in lines] == [1, 2]
 
@@ -320,7 +457,7 @@ def test_events_that_follow_are_one_line_of_json_each(daemon, hive):
         ["restart", "a"],
         ["kill", "a"],
         ["pause", "a"],
-        ["spawn", "a"],
+        ["spawn", "a", "--", "cat"],
         ["destroy", "a", "--yes"],
         ["unregister-peer", "a"],
         ["shutdown"],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -67,7 +68,7 @@ def _answers(daemon):
         ["answer", "7", "yes"],
         ["cancel", "alice"],
         ["stop", "alice"],
-        ["spawn", "alice"],
+        ["spawn", "alice", "--", "cat"],
         ["register-peer", "bob"],
         ["completion", "fish"],
     ],
@@ -88,18 +89,19 @@ def test_verbs_import_only_what_they_use(answers, args):
 def test_help_imports_no_verb():
     code = (
         "import sys; from hive.cli.main import main; main(['--help']);"
-        "sys.exit(' '.join(name for name in sys.modules if name.startswith('hive.cli.')))"
+        "sys.exit(' '.join(sorted(name for name in sys.modules if name.startswith('hive.cli.'))))"
     )
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
-    assert done.stderr.split() == ["hive.cli.output", "hive.cli.main"]
+    modules = ("help_groups", "main", "output", "program", "quick_verbs", "verb_examples")
+    assert done.stderr.split() == [f"hive.cli.{name}" for name in modules]
 
 
 def test_the_installed_program_ends_with_the_status_of_the_verb(answers, run_dir):
     script = Path(sys.executable).with_name("hive-c0re")
 
-    fine = subprocess.run([script, "list"], capture_output=True, text=True, check=False)
+    fine = subprocess.run([script, "list", "--agents"], capture_output=True, text=True, check=False)
     unknown = subprocess.run([script, "status", "nobody"], capture_output=True, check=False)
 
     assert (fine.returncode, fine.stdout) == (0, "alice\n")
@@ -161,6 +163,29 @@ def test_sigint_ends_a_watch_in_a_pipe(answers, run_dir):
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("program", ["hive-c0re", "hive-ag3nt"])
+def test_ctrl_c_ends_a_verb_that_waits_for_the_daemon(tmp_path, program):
+    path = tmp_path / "host.sock"
+    env = {**os.environ, "HYPERHIVE_RUN_DIR": str(tmp_path), "HIVE_SOCKET": str(path)}
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name(program), "send", "alice", "hello"],
+            env=env,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        connection, _ = listener.accept()
+        with connection:
+            assert connection.recv(65536)
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert err.strip() == ""
+
+
 def answer_troubles(daemon, *sentences):
     """Answer each request for the status with the next trouble, and then with unavailability."""
     left = iter(sentences)
@@ -214,7 +239,7 @@ def test_a_watch_of_an_unknown_name_ends_at_once(answers, terminal):
     shell = terminal("status", "nobody", "--watch", "30")
 
     assert shell.end() == 4
-    assert "no participant is called 'nobody'" in shell.seen
+    assert "there is no participant 'nobody'" in shell.seen
 
 
 def test_a_table_on_a_wide_terminal(answers, terminal):
@@ -293,8 +318,10 @@ def test_a_shell_completes_verbs_and_names(answers):
         assert done.stderr == ""
         return done.stdout.split()
 
-    assert complete("hive-c0re st", 1) == ["plain,start", "plain,stop", "plain,status"]
-    assert complete("hive-c0re stop a", 2) == ["plain,alice", "plain,atlas"]
+    assert complete("hive-c0re st", 1) == [
+        f"plain,{verb}" for verb in ("start", "stop", "status", "statusline")
+    ]
+    assert complete("hive-c0re status a", 2) == ["plain,alice", "plain,atlas"]
 
 
 def test_completion_without_a_daemon_is_quiet(program):
@@ -308,7 +335,7 @@ def test_completion_without_a_daemon_is_quiet(program):
 def test_ctrl_c_of_a_wait_says_what_was_stored(answers, terminal):
     waits = threading.Event()
     answers.on(host.OperatorSend, {"id": 7})
-    answers.answers[host.ShowInbox] = lambda _: [waits.set() or {"messages": []}]
+    answers.answers[host.Answers] = lambda _: [waits.set() or {"answers": []}]
     shell = terminal("send", "bob", "hi", "--wait")
     assert waits.wait(30)
     shell.type("\x03")

@@ -10,7 +10,8 @@ import pytest
 from hive.clock import rfc3339
 from hive.errors import ConflictError, ExitStatus, NotFoundError
 from hive.wire import host
-from hive.wire.rows import LimitRow, LiveRow, QuestionRow, TurnRow
+from hive.wire.rows import QuestionRow
+from hive.wire.turn_rows import LimitRow, LiveRow, TurnRow
 
 EVIL = "\x1b]0;owned\x07"
 
@@ -64,7 +65,7 @@ def test_watch_follows_the_live_events(daemon, hive, as_json):
         assert json.loads(ran.out)["text"] == row.text
     else:
         assert ran.out == (
-            "10:00:00  text         one\n                       two \\x1b]0;owned\\x07\n"
+            "10:00:00Z  text         one\n                        two \\x1b]0;owned\\x07\n"
         )
 
 
@@ -148,8 +149,7 @@ def test_one_that_is_not_there_does_not_save_the_others(daemon, hive, verb):
 
     ran = hive(verb, "a", "b")
 
-    assert (ran.status, [request.name for request in daemon.requests]) == (
-        ExitStatus.REFUSED,
-        ["a", "b"],
-    )
+    check, *orders = daemon.requests
+    assert check == host.CheckNames(names=["a", "b"], orders=True)
+    assert (ran.status, [request.name for request in orders]) == (ExitStatus.REFUSED, ["a", "b"])
     assert "no harness of 'a'" in ran.err

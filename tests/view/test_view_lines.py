@@ -106,3 +106,19 @@ def test_an_event_without_participant_and_details():
     row = {"seq": 9, "at": "2026-01-02T03:04:05Z", "event": "started", "detail": {}}
 
     assert event_line(row) == "9  2026-01-02T03:04:05Z  started"
+
+
+@pytest.mark.parametrize(
+    ("state", "stamp", "now", "end"),
+    [
+        ("stored", "1970-01-01T01:00:00.000Z", 0.0, "[stored]  due in 1h"),
+        ("stored", "1970-01-01T01:00:00.000Z", 3600.0, "[stored]"),
+        ("stored", "1970-01-01T01:00:00.000Z", None, "[stored]  due 1970-01-01T01:00:00.000Z"),
+        ("acked", "1970-01-01T01:00:00.000Z", None, "[acked]"),
+        ("stored", None, 0.0, "[stored]"),
+    ],
+)
+def test_a_message_that_waits_for_its_time_says_until_when(state, stamp, now, end):
+    row = {"id": 1, "from": "reminder", "to": "alice", "body": "x", "sent_at": None}
+    head, _ = message_lines({**row, "state": state, "not_before": stamp}, now)
+    assert head.endswith(f"  {end}")

@@ -6,7 +6,8 @@ from threading import Event
 
 import pytest
 
-from hive.errors import UnavailableError
+from hive.errors import UnavailableError, UnknownNameError
+from hive.queued_output import QUEUE_BYTES
 from hive.view.live import LiveView
 
 
@@ -154,3 +155,55 @@ def test_a_closed_terminal_ends_only_the_view(source, wall, console):
     assert failed.wait(20)
 
     view.stop()  # Would be an unhandled exception of the thread, which fails a test.
+
+
+class HeldTerminal:
+    """The write method of a terminal that takes nothing until it is released."""
+
+    def __init__(self, write):
+        self.write = write
+        self.entered = Event()
+        self.released = Event()
+
+    def __call__(self, text):
+        self.entered.set()
+        assert self.released.wait(20)
+        return self.write(text)
+
+
+def test_a_held_terminal_holds_nobody_up_who_prints(source, wall, console):
+    target = console()
+    held = target.file.write = HeldTerminal(target.file.write)
+    view = LiveView(source, console=target, now=wall)
+    view.start(0.001)
+    assert held.entered.wait(20)
+    for number in range(5):
+        view.print(f"line {number}")  # returns
+    held.released.set()
+    view.stop()
+
+    shown = target.file.getvalue()
+    assert [shown.count(f"line {number}") for number in range(5)] == [1] * 5
+
+
+def test_lines_that_a_held_terminal_could_not_take_are_counted(source, wall, console):
+    target = console()
+    held = target.file.write = HeldTerminal(target.file.write)
+    view = LiveView(source, console=target, now=wall)
+    view.start(0.001)
+    assert held.entered.wait(20)
+    for _ in range(400):
+        view.print("x" * 1000)
+    held.released.set()
+    view.stop()
+
+    shown = target.file.getvalue().replace("\n", "")
+    kept = QUEUE_BYTES // 1001
+    assert f"[hive] lines missing here: {400 - kept}; it was not read in time" in shown
+
+
+def test_a_view_ends_with_what_it_shows(source, wall, console):
+    target = console()
+    source.error = UnknownNameError("no participant is called 'a'")
+    with pytest.raises(UnknownNameError):
+        LiveView(source, console=target, now=wall).run(0.001)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import random
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
+from hive.clock import rfc3339
 from hive.view.columns import COLUMNS, DROPPED, FOR, NAME, NOTE, STATE, fit, note
 from hive.view.status_lines import details, status_lines
 from hive.view.table import STYLES, snapshot
@@ -141,12 +143,26 @@ def test_order_does_not_depend_on_the_order_of_the_rows(swarm):
     shuffler = random.Random(1)
     for _ in range(10):
         shuffler.shuffle(swarm)
-        assert [each["name"] for each in in_order(swarm)] == expected
+        assert [each["name"] for each in in_order(swarm, 0.0)] == expected
 
 
 def test_summary_leaves_out_counts_of_zero(row):
     assert summary([row("a", "running", unread=3)]) == "1 agent: 1 running; 3 unread"
     assert summary([row("p", "away", kind="peer")]) == "0 agents; 1 peer; 0 unread"
+
+
+def test_the_summary_does_not_count_what_starts_or_stops_as_running(row):
+    rows = [
+        row("a", "stopping", running=True),
+        row("b", "stopping", running=True),
+        row("c", "starting"),
+        row("d", "running", running=True),
+        row("e", "stopped"),
+        row("f", "stopping", failed=True),
+    ]
+    assert summary(rows).startswith(
+        "6 agents: 1 failed, 1 running, 1 starting, 2 stopping, 1 stopped;"
+    )
 
 
 def test_columns_are_dropped_in_the_documented_order():
@@ -165,7 +181,9 @@ def test_columns_are_dropped_in_the_documented_order():
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        ({"state": "running", "status_text": "busy", "reason": "old"}, "busy"),
+        ({"state": "running", "status_text": "busy"}, "busy"),
+        ({"state": "running", "status_text": "busy", "reason": "no socket"}, "no socket; busy"),
+        ({"kind": "peer", "state": "away", "reason": "no socket"}, "no socket"),
         ({"state": "stopped", "status_text": "busy", "reason": "asked to"}, "asked to"),
         ({"state": "failed", "reason": None}, "-"),
         ({"state": "running", "needs_login": True, "reason": "r"}, "needs login; r"),
@@ -174,6 +192,12 @@ def test_columns_are_dropped_in_the_documented_order():
 )
 def test_the_note_is_the_most_important_fact(row, now, fields, expected):
     assert NOTE.cell(row("x", **fields), now) == expected
+
+
+def test_a_conflict_is_in_the_note_and_in_the_details_and_escaped(row, now):
+    shown = row("x", "running", conflict="'x' is a peer in hive.toml\x1b[2J; release it")
+    assert NOTE.cell(shown, now) == "'x' is a peer in hive.toml\\x1b[2J; release it"
+    assert any("Conflict: 'x' is a peer" in line for line in details(shown, now, ASCII))
 
 
 def test_plain_lines_are_aligned_and_whole(swarm, now):
@@ -224,9 +248,9 @@ def test_details_of_a_failed_agent(now, row):
         "     Connected: no",
         "     Last seen: -",
         "  Next restart: in 12s (2023-11-14T22:13:32Z)",
-        "      Last end: killed by the kernel: out of memory (11m ago)",
+        "      Last end: killed by the kernel: out of memory, 11m ago (2023-11-14T22:02:20Z)",
         "        Result: oom-kill",
-        "        Status: x\\x1by (10s ago)",
+        "        Status: x\\x1by, 10s ago (2023-11-14T22:13:10Z)",
         "         Needs: login, update",
         "",
         "Last lines:",
@@ -269,6 +293,77 @@ def test_the_activity_is_in_the_note_and_in_the_details(now):
     assert note({**busy, "activity": "idle"}, now) == "building"
     assert note({**busy, "activity": "unknown"}, now) == "building"
     shown = "\n".join(details(busy, now, ASCII))
-    assert "limited 10m, 1h to go: 5 hours used up (reported 5s ago)" in shown
+    assert "limited 10m, 1h to go: 5 hours used up, reported 5s ago (" in shown
     assert "acme" in shown
     assert "unknown" in "\n".join(details({"name": "a", "activity": "unknown"}, now, ASCII))
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"cause": "boom: no such key"}, ": boom: no such key"),
+        ({"cause": "\x1b[2Jboom"}, ": \\x1b[2Jboom"),
+        ({"cause": "exited with status 7"}, ""),
+        ({"cause": None}, ""),
+        ({"cause": "killed: out of memory", "reason": "killed: out of memory"}, ""),
+    ],
+)  # fmt: skip
+def test_the_note_of_a_failure_has_its_cause_unless_the_reason_says_it(row, now, fields, expected):
+    known = {"reason": "exited with status 7", "state": "failed", **fields}
+    assert NOTE.cell(row("x", **known), now) == known["reason"] + expected
+
+
+def test_the_note_has_the_verdict_on_the_turns(row, now):
+    judged = row("x", "running", verdict="no_outcome", verdict_since="2023-11-14T22:03:20Z")
+    assert note(judged, now) == "no outcome 10m"
+    judged |= {"verdict_source": "the record of the turn"}
+    assert note(judged, now) == "no outcome 10m (by the record of the turn)"
+
+
+def test_details_say_what_a_participant_is(now, row):
+    lines = details(row("damocles", "away", description="my day job\x1b[2J"), now, ASCII)
+    assert [each.strip() for each in lines if "Description" in each] == [
+        "Description: my day job\\x1b[2J"
+    ]
+    assert not any("Description" in each for each in details(row("damocles", "away"), now, ASCII))
+
+
+def test_an_agent_that_ends_again_and_again_keeps_its_place(row) -> None:
+    now = 1_700_000_000.0
+
+    def flappy(state: str, ended: float, **more: Any) -> dict[str, Any]:
+        running = state == "running"
+        last = rfc3339(now - ended)
+        return row("flappy", state, running=running, restarts=3, last_end_at=last, **more)
+
+    others = [row("alice", "running", running=True), row("zoe", "running", running=True)]
+    waiting = flappy("backoff", 1, next_restart_at=rfc3339(now + 1))
+    for state in (waiting, flappy("running", 2), flappy("starting", 1), flappy("running", 59)):
+        assert in_order([*others, state], now)[0]["name"] == "flappy"
+    settled = in_order([*others, flappy("running", 60)], now)
+    assert [each["name"] for each in settled] == ["alice", "flappy", "zoe"]
+    by_hand = {**flappy("running", 2), "restarts": 0}
+    assert in_order([*others, by_hand], now)[0]["name"] == "alice", "no restart of its own"
+
+
+def test_a_status_line_has_its_age(row) -> None:
+    now = 1_700_000_000.0
+    said = row("a", "running", status_text="reading", status_set_at=rfc3339(now - 240))
+
+    assert note(said, now).endswith("reading (4m ago)")
+
+
+@pytest.mark.parametrize(
+    ("fields", "line"),
+    [
+        ({"pinned": True, "archived": None}, "Marked: pinned"),
+        (
+            {"archived": True, "snoozed_until": "1970-01-01T02:00:00.000Z"},
+            "Marked: archived, snoozed, wakes in 2h (1970-01-01T02:00:00.000Z)",
+        ),
+        ({"pinned": None}, None),
+    ],
+)
+def test_the_marks_of_a_participant_are_in_its_details(fields, line):
+    lines = [each.strip() for each in details({"name": "alice", **fields}, 0.0, ASCII)]
+    assert [each for each in lines if each.startswith("Marked")] == ([line] if line else [])

@@ -57,3 +57,16 @@ def test_ascii_glyphs_are_ascii_and_as_wide():
         assert plain.isascii()
         assert len(plain) == len(fancy)
     assert all(len(mark) == 1 and mark.isascii() for mark in view_text.ASCII.marks)
+
+
+@pytest.mark.parametrize(
+    ("stamp", "words"),
+    [
+        ("2023-11-14T22:13:25Z", "in 5s"),
+        ("2023-11-14T22:13:20Z", "now"),
+        ("2023-11-14T22:00:00Z", "now"),
+        (None, "in -"),
+    ],
+)
+def test_what_is_due_is_due_now_once_its_time_is_over(stamp: str | None, words: str) -> None:
+    assert view_text.due(stamp, 1_700_000_000.0) == words
