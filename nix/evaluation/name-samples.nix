@@ -1,0 +1,22 @@
+# Names on both sides of each rule; tests/nix compares the verdicts with those of hive/names.py.
+[
+  "a"
+  "alice"
+  "alice-2"
+  "abcdefghi"
+  "abcdefghij"
+  "Alice"
+  "2alice"
+  "-alice"
+  "al_ice"
+  "al ice"
+  "damocles-lab"
+  "abcdefghijklmnopqrstuvwxyzabcdef"
+  "abcdefghijklmnopqrstuvwxyzabcdefg"
+  "hm1nd"
+  "manager"
+  "operator"
+  "reminder"
+  "self"
+  "system"
+]

@@ -1,0 +1,85 @@
+# Inside the container of an agent of the runtime `nixos-container`: what its harness needs. The
+# harness itself is started by hive-c0re, with the manifest of the agent: model, effort, tools, MCP
+# servers and budgets are keys of agent.toml.
+{
+  config,
+  lib,
+  options,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.hyperhive;
+
+  # NixOS renamed the option; both sides of the rename are in use.
+  container = if options.boot ? isNspawnContainer then "isNspawnContainer" else "isContainer";
+
+  # Options of the existing hyperhive, and the keys that took their place.
+  moved = {
+    allowedRecipients = "nothing: every participant may send to every other one";
+    autoCompact = "claude.compact_at in agent.toml; 0 is never";
+    availableModels = "nothing: claude.model in agent.toml takes any model";
+    backendEnvironmentFile = "credentials in agent.toml, for files with secrets";
+    claudePlugins = "nothing";
+    effortLevel = "claude.effort in agent.toml";
+    extraMcpServers = "claude.mcp in agent.toml";
+    frontend = "the dashboard of the host, which has a page for each agent";
+    model = "claude.model in agent.toml";
+    user = "nothing: the agent is root of its container, and cwd and env in agent.toml say the rest";
+  };
+in
+{
+  imports = lib.mapAttrsToList (
+    name: replacement: lib.mkRemovedOptionModule [ "hyperhive" name ] "Its place is taken by ${replacement}."
+  ) moved;
+
+  options.hyperhive = {
+    package = lib.mkOption {
+      type = lib.types.package;
+      default = pkgs.hyperhive;
+      defaultText = lib.literalExpression "pkgs.hyperhive";
+      description = "The package with `hive-ag3nt` and `hive-m1nd`; of the daemon's version.";
+    };
+
+    claudeCode = {
+      enable = lib.mkEnableOption "Claude Code on the agent's PATH, an unfree package" // {
+        default = true;
+      };
+      package = lib.mkOption {
+        type = lib.types.package;
+        default = pkgs.claude-code;
+        defaultText = lib.literalExpression "pkgs.claude-code";
+        description = "The package of Claude Code.";
+      };
+    };
+
+    packages = lib.mkOption {
+      type = lib.types.listOf lib.types.package;
+      default = [ ];
+      example = lib.literalExpression "[ pkgs.ripgrep ]";
+      description = "Programs that the agent works with, besides git.";
+    };
+  };
+
+  config = {
+    boot.${container} = lib.mkDefault true;
+
+    environment.systemPackages = [
+      cfg.package
+      pkgs.git
+    ]
+    ++ cfg.packages
+    ++ lib.optional cfg.claudeCode.enable cfg.claudeCode.package;
+
+    # The host's permission does not reach the evaluation of an agent's system.
+    nixpkgs.config.allowUnfreePredicate = lib.mkIf cfg.claudeCode.enable (
+      lib.mkDefault (package: lib.getName package == "claude-code")
+    );
+
+    # The agent's network is the host's: its own would-be clients must leave it alone.
+    networking.useDHCP = lib.mkDefault false;
+
+    # Builds inside a container have no user namespaces of their own.
+    nix.settings.sandbox-fallback = lib.mkDefault true;
+  };
+}
