@@ -6,7 +6,6 @@ wire code and the exit status of the command-line programs.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Mapping
 from enum import IntEnum, StrEnum
 
@@ -25,6 +24,7 @@ class ErrorCode(StrEnum):
     STALE_LEASE = "stale_lease"
     UNAVAILABLE = "unavailable"
     TIMED_OUT = "timed_out"
+    UNANSWERED = "unanswered"
     CURSOR_TOO_OLD = "cursor_too_old"
     FAILED = "failed"
 
@@ -40,10 +40,16 @@ class ExitStatus(IntEnum):
     REFUSED = 5
     TIMED_OUT = 6
     CONFIG = 7
+    UNANSWERED = 8
+    WAITING = 9
 
 
-INTERRUPTED = 128 + signal.SIGINT
+# The numbers of SIGINT and SIGPIPE on Linux: the module `signal` takes long to import.
+INTERRUPTED = 128 + 2
 """Exit status after Ctrl-C, as a shell reports a program that the signal ended."""
+
+BROKEN_PIPE = 128 + 13
+"""Exit status when the reader of the output has closed it, as after `… | head -1`."""
 
 
 class HiveError(Exception):
@@ -134,11 +140,22 @@ class UnavailableError(HiveError):
     exit_status = ExitStatus.NO_DAEMON
 
 
+class UnreachableError(UnavailableError):
+    """Nobody answers at the daemon's socket. A client raises it; it is not on the wire."""
+
+
 class TimedOutError(HiveError):
     """The request was accepted but not completed in time; check its outcome before repeating it."""
 
     code = ErrorCode.TIMED_OUT
     exit_status = ExitStatus.TIMED_OUT
+
+
+class UnansweredError(HiveError):
+    """A message has ended without the answer that was waited for; the sentence says why."""
+
+    code = ErrorCode.UNANSWERED
+    exit_status = ExitStatus.UNANSWERED
 
 
 class CursorTooOldError(HiveError):
@@ -189,6 +206,7 @@ BY_CODE: dict[str, type[HiveError]] = {
         StaleLeaseError,
         UnavailableError,
         TimedOutError,
+        UnansweredError,
         CursorTooOldError,
     )
 }

@@ -12,8 +12,10 @@ from typing import Any
 from attrs import frozen
 
 from hive.clock import Clock, rfc3339
-from hive.store import EventRecord, Store
-from hive.store.cursors import events_after
+from hive.store import EventRecord, Store, events
+from hive.store.cursors import Chunk, events_after
+from hive.store.events import ALL_EVENTS, EventFilter
+from hive.subscribers import Subscribers
 from hive.wire.enums import EventKind
 from hive.wire.rows import EventRow
 
@@ -55,13 +57,18 @@ class EventLog:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._listeners: list[Listener] = []
+        self._subscribers: Subscribers[[EventRow]] = Subscribers("the event log")
         self._buffer: deque[_Entry] = deque()
         self._dropped = 0
 
-    def record(self, kind: EventKind, name: str | None = None, **detail: Any) -> None:
-        """Append an event with participant and details; return at once."""
-        self._append(_Entry(kind, name, _without_none(detail), self._clock.now()))
+    def record(
+        self, kind: EventKind, name: str | None = None, **detail: Any
+    ) -> asyncio.Future[int]:
+        """Append an event with participant and details; return at once, with its write.
+
+        Whoever may cause many events waits for it, so that they do not queue up in memory.
+        """
+        return self._append(_Entry(kind, name, _without_none(detail), self._clock.now()))
 
     def record_with_commit(self, kind: EventKind, name: str | None = None, **detail: Any) -> None:
         """Append an event that is only true if the next commit succeeds."""
@@ -76,27 +83,48 @@ class EventLog:
         if dropped:
             self.record(EventKind.EVENTS_LOST, count=dropped)
 
-    async def recent(self, limit: int) -> list[EventRow]:
-        """Return up to `limit` of the newest events, oldest first."""
-        return list(map(_row, await self._store.events(0, limit)))
+    async def recent(self, limit: int, only: EventFilter = ALL_EVENTS) -> list[EventRow]:
+        """Return up to `limit` of the newest events that fit a filter, oldest first."""
+        return list(map(_row, await self._store.read(events.newest(0, limit, only))))
 
-    async def following(self, limit: int, after: int) -> list[EventRow]:
-        """Return the first `limit` events with a number above `after`.
+    async def following(
+        self, limit: int, after: int, only: EventFilter = ALL_EVENTS
+    ) -> list[EventRow]:
+        """Return the first `limit` events with a number above `after` that fit a filter.
 
         Raises:
             CursorTooOldError: Retention deleted some of them.
         """
-        chunk = await self._store.read(events_after(after, limit))
-        return list(map(_row, chunk.rows))
+        return list(map(_row, (await self._store.read(events_after(after, limit, only))).rows))
+
+    async def chunk(self, limit: int, after: int, only: EventFilter) -> Chunk[EventRow]:
+        """Return the same, with the cursor from which to read on.
+
+        Raises:
+            CursorTooOldError: Retention deleted some of them.
+        """
+        found = await self._store.read(events_after(after, limit, only))
+        return Chunk(list(map(_row, found.rows)), found.cursor, found.is_last)
+
+    async def before(self, at: float) -> int:
+        """Return the number of the last event before a wall time; 0 if there is none."""
+        return await self._store.read(events.seq_before(at))
+
+    async def last(self) -> int:
+        """Return the number of the newest event, 0 without any."""
+        return await self._store.read(events.last_seq)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` with each event from now on; return the function that unsubscribes it."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        """Call `listener` with each event from now on; return the function that unsubscribes it.
 
-    def _append(self, entry: _Entry) -> None:
+        The failure of one listener keeps the event from no other.
+        """
+        return self._subscribers.add(listener)
+
+    def _append(self, entry: _Entry) -> asyncio.Future[int]:
         written = self._store.append_event(entry.kind.value, entry.name, entry.detail, at=entry.at)
         written.add_done_callback(partial(self._appended, entry))
+        return written
 
     def _appended(self, entry: _Entry, written: asyncio.Future[int]) -> None:
         if written.cancelled() or written.exception() is not None:
@@ -110,8 +138,7 @@ class EventLog:
             name=entry.name,
             detail=entry.detail,
         )
-        for listener in tuple(self._listeners):
-            listener(row)
+        self._subscribers.notify(row)
 
     def _buffer_entry(self, entry: _Entry) -> None:
         what = (entry.kind.value, entry.name, entry.detail)

@@ -9,9 +9,10 @@ from attrs import frozen
 
 
 class Verdict(StrEnum):
-    """Verdict of a finding."""
+    """Verdict of a finding, from good to bad; a note only informs."""
 
     OK = "ok"
+    NOTE = "note"
     WARNING = "warning"
     PROBLEM = "problem"
 
@@ -24,7 +25,7 @@ class Finding:
         check: Name of the check, one word.
         verdict: Whether the result is good.
         sentence: What the check found.
-        remedy: What to do; empty if nothing.
+        remedy: What to do; empty if nothing. That of a note is optional.
         removable: Generated files that are safe to remove; `--fix` removes them.
         commands: Commands that are safe to run after that; `--fix` runs them.
     """

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from hive.errors import ConflictError, FailedError
+from hive.lock_holder import holder_of
 from hive.paths import RUN_DIR_MODE, make_directory
 
 
@@ -49,39 +50,89 @@ class FileLock:
     def acquire(self) -> None:
         """Acquire the lock and write the pid into its file.
 
+        Blocks for a moment only, but on the disk: call it from a thread, not from the event loop.
+
         Raises:
             LockHeldError: Another process, or another lock of this one, holds it.
             OSError: The file cannot be opened.
         """
-        descriptor = self._open(self.path, os.O_NOFOLLOW)
-        locked = _lock(descriptor)
-        if not _is_private(descriptor) and (locked or not _is_holder(_pid(descriptor), descriptor)):
-            os.close(descriptor)
-            descriptor, locked = self._replace(), True
-        if not locked:
-            pid = _pid(descriptor)
-            os.close(descriptor)
-            raise LockHeldError(self.path, pid)
+        while (descriptor := self._lock_or_replace()) is None:
+            pass
+        with suppress(OSError):  # another user's; a umask of 0777 leaves no rights to its owner
+            os.fchmod(descriptor, self._mode)
         with suppress(OSError):  # on a full disk; the lock does not need the pid
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
 
-    def _open(self, path: Path, flags: int) -> int:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, self._mode)
+    def _lock_or_replace(self) -> int | None:
+        """Return the locked file; None if another process replaced the file meanwhile."""
+        descriptor = self._open(self.path)
+        locked = _lock(descriptor)
+        if not _is_file_at(self.path, descriptor):
+            os.close(descriptor)
+            return None
+        if not _is_private(descriptor) and (locked or not _is_holder(_pid(descriptor), descriptor)):
+            try:
+                return self._replace(descriptor)
+            finally:
+                os.close(descriptor)
+        if not locked:
+            raise self._held(descriptor)
+        return descriptor
 
-    def _replace(self) -> int:
-        """Put a new, locked file in place of one that other users may open."""
+    def _replace(self, old: int) -> int | None:
+        """Put a new, locked file in place of one that other users may open.
+
+        Whoever replaces the file holds the lock of the new one first, so that of several processes
+        one does; it looks then whether the old file is still in its place.
+        """
         new = self.path.with_name(f"{self.path.name}.new")
-        new.unlink(missing_ok=True)
-        descriptor = self._open(new, os.O_EXCL)
+        descriptor = self._open(new)
         try:
-            _lock(descriptor)
+            if not _lock(descriptor):
+                raise self._held(descriptor)
+            if not _is_file_at(new, descriptor):
+                os.close(descriptor)
+                return None
+            if not _is_file_at(self.path, old):
+                new.unlink()
+                os.close(descriptor)
+                return None
             new.replace(self.path)
         except OSError:
             os.close(descriptor)
             raise
         return descriptor
+
+    def _open(self, path: Path) -> int:
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        return os.open(path, flags, self._mode)
+
+    def _held(self, descriptor: int) -> LockHeldError:
+        """Close an open file that is locked by another, and return the error."""
+        pid = _pid(descriptor)
+        os.close(descriptor)
+        return LockHeldError(self.path, pid)
+
+    def restore(self) -> None:
+        """Lock the file of this path again if the locked one was removed or replaced.
+
+        Does nothing without the lock. If it fails, the old file stays locked.
+
+        Raises:
+            LockHeldError: Another process has locked a new file meanwhile.
+            OSError: The file cannot be opened.
+        """
+        old = self._descriptor
+        if old is None or _is_file_at(self.path, old):
+            return
+        try:
+            self.acquire()
+        except BaseException:
+            self._descriptor = old
+            raise
+        os.close(old)
 
     def release(self) -> None:
         """Release the lock. Idempotent."""
@@ -119,9 +170,11 @@ class DaemonLock(FileLock):
             ) from error
         except LockHeldError as held:
             holder = f" (pid {held.pid})" if held.pid else ""
+            known = holder_of(int(held.pid)) if held.pid.isdecimal() else None
+            way = known.way_to_end() if known else "'hive-c0re shutdown' ends it"
             raise ConflictError(
                 f"another hive-c0re{holder} already serves {self.path.parent}; "
-                f"'hive-c0re shutdown' ends it, or choose another {self._variable}"
+                f"{way}, or choose another {self._variable}"
             ) from None
 
 
@@ -132,6 +185,23 @@ def _lock(descriptor: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _is_file_at(path: Path, descriptor: int) -> bool:
+    """Return whether an open file is still the one at a path."""
+    try:
+        present = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:  # removed
+        return False
+    try:
+        return _identity(present) == _identity(descriptor)
+    finally:
+        os.close(present)
+
+
+def _identity(descriptor: int) -> tuple[int, int]:
+    found = os.fstat(descriptor)
+    return found.st_dev, found.st_ino
 
 
 def _pid(descriptor: int) -> str:

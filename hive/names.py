@@ -6,12 +6,12 @@ system from requests.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from functools import cache
 
-from hive.errors import BadRequestError
+from hive.errors import BadRequestError, UnknownNameError
+from hive.quantities import counted
 
 MANAGER = "hm1nd"
 """The manager agent, and also the name of its container."""
@@ -41,6 +41,9 @@ QUEUE_PREFIX = "queue:"
 """`queue:name` is a queue that several participants share; each message goes to one."""
 
 RESERVED = frozenset({OPERATOR, SYSTEM, REMINDER, MANAGER_ALIAS, "self"})
+
+ADMIN_GROUP = "hive-admin"
+"""Members of this group of the host may use host.sock."""
 
 CONTAINER_PREFIX = "h-"
 MAX_AGENT_NAME = 9
@@ -124,9 +127,21 @@ def suggest(wrong: str, known: Iterable[str]) -> str:
 
     Case is ignored.
     """
+    import difflib  # slow to import, and only a wrong name needs it
+
     words = {word.casefold(): word for word in known}
     near = difflib.get_close_matches(wrong.casefold(), words, n=1, cutoff=0.6)
     return f"; did you mean {words[near[0]]!r}?" if near else ""
+
+
+def unknown_participant(name: str, known: Iterable[str]) -> UnknownNameError:
+    """Return the error of a name that no participant has: the same sentence everywhere.
+
+    Args:
+        name: The name that was given.
+        known: The names that it may have been meant for; the nearest one is suggested.
+    """
+    return UnknownNameError(f"there is no participant {name!r}{suggest(name, known)}")
 
 
 @cache
@@ -146,6 +161,7 @@ def _check(name: str, kind: str, longest: int, why: str) -> str:
         )
     if len(name) > longest:
         raise BadRequestError(
-            f"{name!r} has {len(name)} characters; {kind} name has at most {longest}, {why}"
+            f"{name!r} has {counted(len(name), 'character')}; {kind} name has at most {longest}, "
+            f"{why}"
         )
     return name

@@ -1,26 +1,18 @@
-"""Paths of a hive: the run directory with the sockets and the state directory with durable data.
-
-Imports nothing slow, since every command-line verb needs it.
-"""
+"""Paths of a hive: the run directory with the sockets and the state directory with durable data."""
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from hive.errors import BadRequestError
-
-IN_CONTAINER_SOCKET = Path("/run/hive/mcp.sock")
-"""Path of the socket of an agent inside its container."""
-
-SOCKET_PATH_MAX = 107
-"""Bytes that fit into `sun_path` of unix(7), without the final NUL."""
+from hive import base_directories
+from hive.base_directories import HOST_SOCKET, check_socket_path
 
 RUN_DIR_MODE = 0o751
-"""Mode of the run directory: others may reach a socket in it by name, and list or write nothing."""
+"""Mode of the run directory and of `agents` in it: others may reach a socket by name, and list or
+write nothing."""
 
 STATE_DIR_MODE = 0o750
 """Mode of the state directory and of the directories of the agents in it."""
@@ -47,20 +39,12 @@ class Paths:
     @property
     def host_socket(self) -> Path:
         """The operator's socket."""
-        return self.run_dir / "host.sock"
+        return self.run_dir / HOST_SOCKET
 
     @property
     def manager_socket(self) -> Path:
         """The socket of the manager agent, with its additional verbs."""
         return self.run_dir / "manager.sock"
-
-    @property
-    def new_sockets_dir(self) -> Path:
-        """Directory in which only the daemon binds sockets, before it renames them into place.
-
-        The paths in it are not longer than that of `host_socket`.
-        """
-        return self.run_dir / "new"
 
     @property
     def agents_run_dir(self) -> Path:
@@ -74,6 +58,19 @@ class Paths:
     def agent_socket(self, name: str) -> Path:
         """The socket of one agent or peer."""
         return self.socket_dir(name) / "mcp.sock"
+
+    def check_sockets(self, names: Iterable[str] = ()) -> None:
+        """Check that the sockets of the daemon and of some participants can be bound.
+
+        Raises:
+            BadRequestError: A path is longer than the kernel allows.
+        """
+        for path in (self.host_socket, self.manager_socket, *map(self.agent_socket, names)):
+            check_socket_path(path)
+
+    def credentials(self, name: str) -> Path:
+        """The directory of an agent's credentials under the process runtime."""
+        return self.run_dir / "credentials" / name
 
     @property
     def database(self) -> Path:
@@ -103,6 +100,62 @@ class Paths:
         """The state directory of an agent; /agents/<name>/state inside its container."""
         return self.agent_dir(name) / "state"
 
+    @property
+    def proposed_dir(self) -> Path:
+        """The parent of the proposed repositories; the manager may write below it."""
+        return self.state_dir / "proposed"
+
+    def proposed(self, name: str) -> Path:
+        """The proposed repository of an agent."""
+        return self.proposed_dir / name
+
+    @property
+    def applied_dir(self) -> Path:
+        """The parent of the applied repositories."""
+        return self.state_dir / "applied"
+
+    @property
+    def deployed_dir(self) -> Path:
+        """The parent of the files of commits."""
+        return self.state_dir / "deployed"
+
+    def applied(self, name: str) -> Path:
+        """The applied repository of an agent, which only the daemon writes."""
+        return self.applied_dir / name
+
+    def deployed(self, name: str, sha: str) -> Path:
+        """The files of a commit that an agent runs or may run; read-only for it."""
+        return self.deployed_of(name) / sha
+
+    def deployed_of(self, name: str) -> Path:
+        """The parent of the files of all commits of an agent."""
+        return self.deployed_dir / name
+
+    @property
+    def meta_dir(self) -> Path:
+        """The meta flake, with the NixOS systems of agents."""
+        return self.state_dir / "meta"
+
+    @property
+    def nix_cache_dir(self) -> Path:
+        """The caches of Nix's own."""
+        return self.state_dir / "cache" / "nix"
+
+    @property
+    def deploys_dir(self) -> Path:
+        """The outputs of deploys."""
+        return self.state_dir / "deploys"
+
+    def named_after(self, name: str) -> tuple[Path, ...]:
+        """The directories that have the name of a participant; not all of them need exist."""
+        return (
+            self.agent_dir(name),
+            self.socket_dir(name),
+            self.proposed(name),
+            self.applied(name),
+            self.state_dir / "deployed" / name,
+        )
+
     def agent_log(self, name: str) -> Path:
         """Standard output and error of an agent under the process runtime."""
         return self.agent_dir(name) / "output.log"
@@ -114,27 +167,10 @@ def find(environ: Mapping[str, str] | None = None, *, euid: int | None = None) -
     `HYPERHIVE_RUN_DIR` and `HYPERHIVE_STATE_DIR` take precedence; the default is the system
     directories for root, the XDG base directories for other users.
     """
-    env = os.environ if environ is None else environ
-    root = (os.geteuid() if euid is None else euid) == 0
     return Paths(
-        _dir(env, "HYPERHIVE_RUN_DIR", _default_run(env, root=root)),
-        _dir(env, "HYPERHIVE_STATE_DIR", _default_state(env, root=root)),
+        Path(base_directories.run_dir(environ, euid=euid)),
+        Path(base_directories.state_dir(environ, euid=euid)),
     )
-
-
-def check_socket_path(path: Path) -> Path:
-    """Return the path if a unix socket can be bound to it.
-
-    Raises:
-        BadRequestError: It is longer than the kernel allows.
-    """
-    size = len(os.fsencode(path))
-    if size > SOCKET_PATH_MAX:
-        raise BadRequestError(
-            f"the socket path {path} has {size} bytes, the kernel allows {SOCKET_PATH_MAX}; "
-            "set HYPERHIVE_RUN_DIR to a shorter directory"
-        )
-    return path
 
 
 def make_directory(path: Path, mode: int, *, narrow: bool = False) -> None:
@@ -144,7 +180,7 @@ def make_directory(path: Path, mode: int, *, narrow: bool = False) -> None:
 
     Args:
         path: The directory; it may exist.
-        mode: Its permissions if it is made; the umask may remove some.
+        mode: Its permissions if it is made; the umask may remove those of group and others.
         narrow: Remove from a directory of our own that exists the permissions beyond `mode`. Only
             for a directory whose parent only this user can write to. Without it, only others lose
             the right to write, and not in a directory with the sticky bit, such as /tmp: it is
@@ -155,8 +191,8 @@ def make_directory(path: Path, mode: int, *, narrow: bool = False) -> None:
     """
     for parent in reversed(path.parents):
         if not parent.exists():
-            parent.mkdir(RUN_DIR_MODE, exist_ok=True)
-    path.mkdir(mode, exist_ok=True)
+            _make_one(parent, RUN_DIR_MODE)
+    _make_one(path, mode)
     found = path.lstat()
     allowed = (mode if narrow else ~stat.S_IWOTH) | 0o7000
     is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
@@ -165,36 +201,13 @@ def make_directory(path: Path, mode: int, *, narrow: bool = False) -> None:
         path.chmod(stat.S_IMODE(found.st_mode) & allowed)
 
 
-def require_private(path: Path) -> None:
-    """Require that a directory is our own, and that no other user can write to it.
-
-    Raises:
-        PermissionError: It is another user's, a link, or writable for others.
-    """
-    found = path.lstat()
-    is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
-    if not is_ours or stat.S_IMODE(found.st_mode) & 0o022:
-        raise PermissionError(
-            errno.EPERM,
-            f"{path} is not a private directory of this user (owner {found.st_uid}, "
-            f"mode {stat.S_IMODE(found.st_mode):04o})",
-        )
-
-
-def _dir(env: Mapping[str, str], variable: str, default: Path) -> Path:
-    return Path(env[variable]).absolute() if env.get(variable) else default
-
-
-def _default_run(env: Mapping[str, str], *, root: bool) -> Path:
-    if root:
-        return Path("/run/hyperhive")
-    if env.get("XDG_RUNTIME_DIR"):
-        return Path(env["XDG_RUNTIME_DIR"]) / "hyperhive"
-    return _default_state(env, root=False) / "run"
-
-
-def _default_state(env: Mapping[str, str], *, root: bool) -> Path:
-    if root:
-        return Path("/var/lib/hyperhive")
-    base = env.get("XDG_STATE_HOME") or Path(env.get("HOME") or "/") / ".local" / "state"
-    return Path(base) / "hyperhive"
+def _make_one(path: Path, mode: int) -> None:
+    try:
+        path.mkdir(mode)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+        return
+    made = stat.S_IMODE(path.lstat().st_mode)
+    if made & mode & stat.S_IRWXU != mode & stat.S_IRWXU:  # a umask of 0777
+        path.chmod(made | mode & stat.S_IRWXU)

@@ -1,24 +1,22 @@
-"""Run other programs, each as the leader of a session of its own, without blocking the loop.
+"""Run commands without blocking the loop: to their end, or line by line.
 
-`started` is the one place that starts a program. It kills the program if the caller is cancelled
-or leaves early, so that no program outlives its caller. `run_command`, which collects a short
-output within a deadline, and `stream_lines`, which yields lines until it is closed, are built on
-it.
+`run_command` collects a short output within a deadline, `watch_command` passes lines on as they
+come, and `stream_lines` yields lines until it is closed. None outlives its caller.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from pathlib import Path
+from subprocess import DEVNULL, PIPE
 from typing import Protocol, cast
 
 from attrs import frozen
 
-from hive.cancellation import shield_until_done
+from hive.piped_programs import STDERR, STDOUT, is_set_within, limit_memory, started
 
 OUTPUT_BYTES = 1024 * 1024
 """Bytes of each output of a command that are kept; the rest is read and dropped."""
@@ -26,149 +24,23 @@ OUTPUT_BYTES = 1024 * 1024
 LINE_BYTES = 256 * 1024
 """Bytes of the longest line that `stream_lines` yields."""
 
+PASSED_ON_BYTES = 4096
+"""Bytes of the longest line that `watch_command` passes on in one piece."""
+
+OnLine = Callable[[str], object]
+"""Takes a line of a program's output, as the program wrote it."""
+
 NO_PROGRAM = 127
 """The exit status that a shell gives for a missing program."""
-
-STDOUT, STDERR = 1, 2
 
 _QUOTED = 500
 """Characters of a program's output that an error sentence quotes."""
 
+_LAST_LINES = 20
+"""Last lines of a watched command that its result has."""
+
 _PLAIN = {"LC_ALL": "C.UTF-8", "SYSTEMD_COLORS": "0", "SYSTEMD_PAGER": "", "SYSTEMD_URLIFY": "0"}
 """Environment that makes the output of commands fit for parsing."""
-
-
-class Sink(Protocol):
-    """Receives the output of a program; an `asyncio.StreamReader` is one."""
-
-    def feed_data(self, data: bytes, /) -> object:
-        """Take the next bytes."""
-        ...
-
-    def feed_eof(self) -> object:
-        """Record that the pipe is closed."""
-        ...
-
-
-class Subprocess(asyncio.SubprocessProtocol):
-    """A running program.
-
-    Attributes:
-        exited: Set once the program has exited and its exit status is collected.
-        closed: Set once it has exited and all its pipes are closed. Any process that inherited
-            them can keep them open.
-    """
-
-    def __init__(self, sinks: Mapping[int, Sink]) -> None:
-        self.exited = asyncio.Event()
-        self.closed = asyncio.Event()
-        self._sinks = sinks
-        self._transport: asyncio.SubprocessTransport | None = None
-
-    @property
-    def transport(self) -> asyncio.SubprocessTransport:
-        """The transport of the started program."""
-        assert self._transport is not None
-        return self._transport
-
-    @property
-    def is_started(self) -> bool:
-        """Whether the program has been started."""
-        return self._transport is not None
-
-    @property
-    def status(self) -> int | None:
-        """Exit status, negative for the signal that ended it; None while it runs."""
-        return self.transport.get_returncode()
-
-    def write_input(self, data: bytes) -> None:
-        """Write standard input and close it; a program that closed it first loses the rest."""
-        pipe = cast("asyncio.WriteTransport", self.transport.get_pipe_transport(0))
-        if not pipe.is_closing():
-            pipe.write(data)
-            pipe.close()
-
-    def signal_group(self, number: signal.Signals) -> None:
-        """Send a signal to the program and to all that it started in its process group."""
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.transport.get_pid(), number)
-
-    async def end(self) -> None:
-        """Kill the process group unless all of it has ended, and release the pipes."""
-        if not self.closed.is_set():
-            self.signal_group(signal.SIGKILL)
-            # A transport that is closed earlier would collect the exit status a second time.
-            await self.exited.wait()
-        # A process that left the session may hold the pipes open for as long as it likes.
-        self.transport.close()
-        await self.closed.wait()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport, which exists before the start has returned."""
-        self._transport = cast("asyncio.SubprocessTransport", transport)
-
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
-        """Pass output on to its sink."""
-        if fd in self._sinks:
-            self._sinks[fd].feed_data(data)
-
-    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        """Pass the end of an output on to its sink."""
-        if fd in self._sinks:
-            self._sinks[fd].feed_eof()
-
-    def process_exited(self) -> None:
-        """Note the exit."""
-        self.exited.set()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Record that the program has exited and its pipes are closed."""
-        self.closed.set()
-
-
-@asynccontextmanager
-async def started(
-    argv: Sequence[str],
-    sinks: Mapping[int, Sink],
-    *,
-    stdin: int = asyncio.subprocess.DEVNULL,
-    stdout: int | None = None,
-    env: Mapping[str, str] | None = None,
-    directory: Path | None = None,
-) -> AsyncIterator[Subprocess]:
-    """Start a program; kill its process group on leaving unless it has ended by then.
-
-    Args:
-        argv: Its command line.
-        sinks: Receivers of its outputs, by `STDOUT` and `STDERR`; an output without one goes to
-            /dev/null.
-        stdin: /dev/null by default; `PIPE` for `Subprocess.write_input`.
-        stdout: File descriptor for its output in place of a sink.
-        env: Its environment; by default, that of this program.
-        directory: Its working directory; by default, that of this program.
-
-    Raises:
-        OSError: It could not be started.
-    """
-    process = Subprocess(sinks)
-    piped = dict.fromkeys(sinks, asyncio.subprocess.PIPE)
-    start = asyncio.get_running_loop().subprocess_exec(
-        lambda: process,
-        *argv,
-        stdin=stdin,
-        stdout=piped.get(STDOUT, asyncio.subprocess.DEVNULL) if stdout is None else stdout,
-        stderr=piped.get(STDERR, asyncio.subprocess.DEVNULL),
-        env=env,
-        cwd=directory,
-        start_new_session=True,
-    )
-    try:
-        # A start that is cancelled halfway would leave an uncollected process.
-        await shield_until_done(start)
-        yield process
-    finally:
-        if process.is_started:
-            await shield_until_done(process.end())
 
 
 @frozen
@@ -225,18 +97,76 @@ class RunCommand(Protocol):
 
 
 async def run_command(
-    argv: Sequence[str], *, deadline: float, directory: Path | None = None
+    argv: Sequence[str],
+    *,
+    deadline: float,
+    directory: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    memory: int | None = None,
+    given: bytes | None = None,
 ) -> Outcome:
-    """Run a command without input, in the C locale and without colours; see `RunCommand`."""
+    """Run a command in the C locale and without colours; see `RunCommand`.
+
+    Args:
+        argv: Its command line.
+        deadline: Seconds until it is killed.
+        directory: Its working directory; by default, that of this program.
+        env: Its environment; by default, that of this program in the C locale, without colours.
+        memory: Bytes of address space that it may use; by default, without a limit.
+        given: Its standard input; by default, it has none.
+    """
     words, out, err = tuple(argv), _Head(), _Head()
-    sinks, env = {STDOUT: out, STDERR: err}, os.environ | _PLAIN
+    sinks, variables = {STDOUT: out, STDERR: err}, os.environ | _PLAIN if env is None else env
+    stdin = DEVNULL if given is None else PIPE
     try:
-        async with started(words, sinks, env=env, directory=directory) as process:
+        async with started(
+            words, sinks, stdin=stdin, env=variables, directory=directory
+        ) as process:
+            if given is not None:
+                process.write_input(given)
+            if memory is not None:
+                limit_memory(process.pid, memory)
             in_time = await is_set_within(process.closed, deadline)
     except OSError as error:
         advice = f"{error}; is it installed and on PATH?"
         return Outcome(words, NO_PROGRAM, "", advice, deadline)
     return Outcome(words, process.status if in_time else None, str(out), str(err), deadline)
+
+
+async def watch_command(
+    argv: Sequence[str],
+    on_line: OnLine,
+    *,
+    deadline: float,
+    directory: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Outcome:
+    """Run a command without input and pass each line of both outputs on as it comes.
+
+    A cancellation kills the command. The result has the last lines as standard error.
+
+    Args:
+        argv: Its command line.
+        on_line: Takes the lines; a long one comes in pieces of `PASSED_ON_BYTES`.
+        deadline: Seconds until it is killed.
+        directory: Its working directory; by default, that of this program.
+        env: Its environment; by default, that of this program in the C locale, without colours.
+    """
+    words, last = tuple(argv), deque[str](maxlen=_LAST_LINES)
+
+    def take(line: str) -> None:
+        last.append(line)
+        on_line(line)
+
+    sinks = {STDOUT: _Lines(take), STDERR: _Lines(take)}
+    given = os.environ | _PLAIN if env is None else env
+    try:
+        async with started(words, sinks, env=given, directory=directory) as process:
+            in_time = await is_set_within(process.closed, deadline)
+    except OSError as error:
+        advice = f"{words[0]}: {error.strerror}; is it installed and on PATH?"
+        return Outcome(words, NO_PROGRAM, "", advice, deadline)
+    return Outcome(words, process.status if in_time else None, "", "\n".join(last), deadline)
 
 
 async def stream_lines(argv: Sequence[str]) -> AsyncGenerator[bytes]:
@@ -248,19 +178,10 @@ async def stream_lines(argv: Sequence[str]) -> AsyncGenerator[bytes]:
     """
     reader = asyncio.StreamReader(LINE_BYTES)
     async with started(argv, {STDOUT: reader}) as process:
-        pipe = process.transport.get_pipe_transport(STDOUT)
         # With its transport, the reader stops reading while its buffer is full.
-        reader.set_transport(cast("asyncio.Transport", pipe))
+        reader.set_transport(cast("asyncio.Transport", process.outputs[STDOUT]))
         async for line in reader:
             yield line
-
-
-async def is_set_within(event: asyncio.Event, seconds: float) -> bool:
-    """Wait for an event, at most `seconds`; return whether it is set."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    return event.is_set()
 
 
 class _Head:
@@ -277,3 +198,28 @@ class _Head:
 
     def feed_eof(self) -> None:
         pass
+
+
+class _Lines:
+    """Passes the lines of an output on."""
+
+    def __init__(self, on_line: OnLine) -> None:
+        self._on_line = on_line
+        self._rest = b""
+
+    def feed_data(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._pass_on(line)
+        while len(self._rest) >= PASSED_ON_BYTES:
+            self._pass_on(self._rest[:PASSED_ON_BYTES])
+            self._rest = self._rest[PASSED_ON_BYTES:]
+
+    def feed_eof(self) -> None:
+        if self._rest:
+            self._pass_on(self._rest)
+            self._rest = b""
+
+    def _pass_on(self, line: bytes) -> None:
+        for start in range(0, max(len(line), 1), PASSED_ON_BYTES):
+            self._on_line(line[start : start + PASSED_ON_BYTES].decode(errors="replace"))

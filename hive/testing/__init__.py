@@ -2,7 +2,8 @@
 
 `simulate` runs a scenario in simulated time, so that an hour of a hive takes milliseconds. The
 others inject faults into agents: `crash` from outside, `crashing`, `failing`, `hanging` and `slow`
-from inside. `hive.testing.plugin` has pytest fixtures.
+from inside. `history` checks that what clients saw of a broker is consistent.
+`hive.testing.plugin` has pytest fixtures.
 
 Everything is imported on first use, since pytest loads the plugin at the start of every run.
 """

@@ -10,20 +10,25 @@ from hive.client.agent import Delivery, ManagerClient, Role
 from hive.client.function_agent import Answer
 from hive.daemon.hive import AgentCoroutine, Hive
 from hive.errors import ConflictError
+from hive.participants.start_waits import wait_until_running
 from hive.wire import WAIT_MAX
 
 
 async def crash(hive: Hive, name: str) -> None:
     """End an agent as a crash of its machine would, in the middle of its work.
 
-    Returns when it has ended. The hive is notified in the next turn of the loop; then the restart
+    One that is coming up, as all agents do just after the hive has, is waited for. Returns when it
+    has ended. The hive is notified in the next turn of the loop; then the restart
     policy decides.
 
     Raises:
         UnknownNameError: There is no such agent.
         ConflictError: It does not run.
     """
-    hive.parts.registry.agent(name)
+    registry = hive.parts.registry
+    agent = registry.agent(name)
+    if agent.running is None and agent.is_to_run:
+        await wait_until_running(registry, agent)
     if await hive.runtime.kill(name) is None:
         raise ConflictError(f"{name!r} does not run, so it cannot crash; wait until it runs")
 

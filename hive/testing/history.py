@@ -25,6 +25,8 @@ from typing import Any, TextIO
 
 from attrs import asdict, define, evolve, field, frozen
 
+from hive.quantities import counted
+
 
 class Verb(StrEnum):
     """The verb of a call."""
@@ -237,7 +239,9 @@ def _marked_duplicates(index: _Index, most: int) -> Iterator[Violation]:
     for body, deliveries in index.deliveries.items():
         ordered = sorted(deliveries, key=lambda got: got.attempt)
         if len(ordered) > most:
-            sentence = f"{body!r} was delivered {len(ordered)} times, {most} are allowed"
+            sentence = (
+                f"{body!r} was delivered {counted(len(ordered), 'time')}, at most {most} allowed"
+            )
             yield Violation(Axiom.MARKED_DUPLICATES, sentence)
         for before, after in pairwise(ordered):
             if before.attempt == after.attempt:
@@ -288,7 +292,7 @@ def main(arguments: Sequence[str]) -> int:
     found = check(history, drained=False)
     for violation in found:
         sys.stdout.write(f"{violation}\n")
-    sys.stdout.write(f"{len(history)} events, {len(found)} violations\n")
+    sys.stdout.write(f"{counted(len(history), 'event')}, {counted(len(found), 'violation')}\n")
     return 1 if found else 0
 
 

@@ -93,6 +93,7 @@ def simulate(
                 random=Random(seed),  # noqa: S311 - to be repeated, not to be secret
                 engine=InlineEngine(),
                 environ={},
+                read_pressures=dict,
             ) as hive:
                 return await _limited(scenario(hive), within)
 
