@@ -20,6 +20,8 @@ from pathlib import Path
 import click
 from attrs import frozen
 
+from hive.command_lines import CONTEXT
+
 ROOT = Path(__file__).resolve().parents[1]
 
 ARCHITECTURE = Path("docs/architecture.md")
@@ -124,6 +126,12 @@ def _link_problems(page: Path, text: str) -> Iterator[str]:
             yield f"the link to {link} leads to no heading of {target.name}"
 
 
+def link_problems(page: Path) -> list[str]:
+    """Return the problems of the links of a page, outside of its fenced blocks."""
+    outside = (line.text for line in lines(page.read_text()) if line.fence is None)
+    return [what for text in outside for what in _link_problems(page, _INLINE_CODE.sub("", text))]
+
+
 def anchors(text: str) -> set[str]:
     """Return the anchors that GitHub gives to the headings of a page."""
     headings = (_HEADING.match(line.text) for line in lines(text) if line.fence is None)
@@ -201,7 +209,7 @@ def _words(text: str) -> list[str]:
 
 
 def _argument_problems(program: str, command: click.Command, arguments: list[str]) -> Iterator[str]:
-    context = click.Context(command)
+    context = click.Context(command, **CONTEXT)
     while isinstance(command, click.Group):
         verb = next((word for word in arguments if not word.startswith("-")), None)
         if verb is None:
@@ -237,15 +245,21 @@ def our_programs(root: Path) -> Programs:
     return Programs(targets=targets, command=command)
 
 
+_OF_CLICK = {
+    "hive.cli.main": "hive.cli.program",
+    "hive.harness.cli": "hive.harness.cli.verb_groups",
+}
+"""Modules with the commands of entry points that import click only if they need it."""
+
+
 def _load(name: str, entry: str) -> click.Command:
-    """Return the click command that an entry point runs: itself, or the one so named beside it."""
-    module_name, _, function = entry.partition(":")
-    module = import_module(module_name)
-    candidates = [getattr(module, function), *vars(module).values()]
-    for found in candidates:
+    """Return the click command of a program."""
+    module_name = entry.partition(":")[0]
+    module = import_module(_OF_CLICK.get(module_name, module_name))
+    for found in vars(module).values():
         if isinstance(found, click.Command) and found.name == name:
             return found
-    raise LookupError(f"{module_name} has no click command named {name!r}: give {function} one")
+    raise LookupError(f"{module.__name__} has no click command named {name!r}")
 
 
 def main() -> int:

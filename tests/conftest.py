@@ -16,7 +16,9 @@ from blockbuster import BlockBuster
 from hypothesis import settings
 from pytest_asyncio import is_async_test
 
+from hive.event_log import EventLog
 from tests.support import leaks, loops
+from tests.support.event_table import problem_of
 
 PASSED = pytest.StashKey[bool]()
 
@@ -74,6 +76,20 @@ def nothing_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.node.stash.get(PASSED, False):  # a failed test holds on to things by its traceback
         left = leaks.leaked_threads(threads) + leaks.leaked_fds(fds)
         assert not left, "the test left these open:\n" + "\n".join(left)
+
+
+@pytest.fixture(autouse=True)
+def documented_events(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Fail a test in which an event was recorded otherwise than docs/events.md says."""
+    append, problems = EventLog._append, set[str]()
+
+    def checked(log: EventLog, entry: Any) -> Any:
+        problems.update(filter(None, [problem_of(entry.kind.value, entry.name, entry.detail)]))
+        return append(log, entry)
+
+    monkeypatch.setattr(EventLog, "_append", checked)
+    yield
+    assert not problems, "\n".join(sorted(problems))
 
 
 @pytest.fixture

@@ -126,6 +126,25 @@ def unknown_words(modules: Sequence[Module]) -> dict[str, list[str]]:
     }
 
 
+def unnamed_modules(modules: Sequence[Module], least: int) -> dict[str, list[str]]:
+    """Return the modules that the docstring of their package does not name, by package.
+
+    Args:
+        modules: All modules.
+        least: Lines of the shortest module that a docstring has to name.
+    """
+    packages = {module.name: module for module in modules if module.path.name == "__init__.py"}
+    found = defaultdict(list)
+    for module in modules:
+        package, _, name = module.name.rpartition(".")
+        if module.path.name in _ENTRIES or module.lines < least:
+            continue
+        docstring = packages[package].docstring if package in packages else ""
+        if name not in _WORD.findall(docstring):
+            found[package].append(name)
+    return dict(found)
+
+
 def table(modules: Iterable[Module]) -> list[str]:
     """Return the figures of each room and the sums of each package, as aligned lines."""
     rows = [_FORMAT.format(*_TITLES)]

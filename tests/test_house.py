@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,6 +24,7 @@ SAME_FILE_NAMES = {
     "participants.py": "store: the table; harness.tools and cli: the verbs about its rows",
     "questions.py": "store: the table; broker: the rules; harness.tools: the model's verbs",
     "rows.py": "wire: the rows of responses; gateway: conversion of records to them",
+    "schedules.py": "store: the table; wire: the requests; gateway.handlers and cli: the verbs",
     "turns.py": "gateway.handlers: the handlers; cli: the verbs",
     # One kind of module in several rooms.
     "checks.py": "doctor: findings about the machine; store: findings about the file",
@@ -40,6 +42,21 @@ OTHER_WORDS = {
     "hive.harness.claude": ["claude"],  # the name of the driver
 }
 """Words in the docstring of a package that name nothing in the package."""
+
+
+IMPORTANT_LINES = 100
+"""Lines from which on a module counts as important."""
+
+BY_SUBJECT = {
+    "actors": "docs/actors.md goes through them",
+    "actors.testing": "what it exports is named instead",
+    "hive": "small modules that every room may use, after those of docs/architecture.md",
+    "hive.cli": "one module of verbs for each subject",
+    "hive.gateway.handlers": "one module of handlers for each subject",
+    "hive.harness.tools": "one module of tools for each subject",
+    "hive.testing": "what it exports is named instead",
+}
+"""Packages whose docstring does not name each module, each with the reason."""
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +94,23 @@ def test_every_room_has_a_docstring_of_one_sentence(modules: list[house.Module])
 
 def test_the_docstring_of_a_package_names_only_what_is_in_it(modules: list[house.Module]) -> None:
     assert house.unknown_words(modules) == OTHER_WORDS
+
+
+def test_the_docstring_of_a_package_names_its_important_modules(
+    modules: list[house.Module],
+) -> None:
+    unnamed = house.unnamed_modules(modules, IMPORTANT_LINES)
+    assert {name: left for name, left in unnamed.items() if name not in BY_SUBJECT} == {}
+
+
+TELLING = re.compile(r"\b(?:told|tells)\b", re.IGNORECASE)
+"""A participant "is notified" and a text "says" something; `tell` is the verb of actors."""
+
+
+def test_no_text_tells_and_nobody_is_told() -> None:
+    paths = [*(house.ROOT / "hive").rglob("*.py"), *(house.ROOT / "docs").glob("*.md")]
+    lines = [(path.name, line) for path in paths for line in path.read_text().splitlines()]
+    assert [found for found in lines if TELLING.search(found[1])] == []
 
 
 def is_one_sentence(text: str) -> bool:
@@ -199,6 +233,14 @@ def test_a_word_that_names_nothing_in_its_package(tree: Path) -> None:
     (tree / "hive/__init__.py").write_text('"""`first`, `room` and `second`."""\n')
     found = house.unknown_words(house.read(tree))
     assert found == {"hive": ["second"], "hive.room": ["gone"]}
+
+
+def test_a_long_module_that_its_package_does_not_name(tree: Path) -> None:
+    found = house.read(tree)
+    assert house.unnamed_modules(found, least=1)["hive"] == ["first"]
+    (tree / "hive/__init__.py").write_text('"""`first` and `room`."""\n')
+    assert "hive" not in house.unnamed_modules(house.read(tree), least=1)
+    assert house.unnamed_modules(found, least=1000) == {}
 
 
 def test_the_table_has_a_row_for_each_room_and_each_package(

@@ -135,7 +135,7 @@ async def idle() -> float:
 async def main() -> None:
     root = Path(tempfile.mkdtemp(prefix="bench-"))
     paths = Paths(root / "run", root / "state")
-    settings = Settings(binds=BINDS)
+    settings = Settings(binds=BINDS, private_users=False)
     runtime = machinectl.runtime(paths, image=IMAGE.name, settings=settings)
     await runtime.open()
     agents = [Agent(runtime, spec(paths, f"a{number}")) for number in range(MANY + 1)]

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 from attrs import define, field
 
+from hive.config.model import MachineProtection
 from hive.machines.runtime import MachineSpec
 from hive.machines.systemd import dbus
 from hive.machines.systemd.event_source import EventSource, StateQueries
@@ -96,8 +97,10 @@ def _prepare(spec: MachineSpec, settings: Settings, unit: str) -> None:
     make_directories(spec)
     write(
         {
-            places.nspawn_file(spec.name): nspawn_file(spec, guest, settings),
-            places.drop_in(unit): drop_in(spec).replace("Restart=no", "Restart=on-failure"),
+            places.nspawn_file(spec.name): nspawn_file(spec, guest, settings, None),
+            places.drop_in(unit): drop_in(
+                spec, MachineProtection(), places.nspawn_log(unit)
+            ).replace("Restart=no", "Restart=on-failure"),
             **{guest / file: text for file, text in guest_files(spec).items()},
         }
     )

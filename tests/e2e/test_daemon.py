@@ -67,17 +67,6 @@ def test_interrupt_stops_all_agents_and_keep_agents_keeps_them(hive: HiveOnDisk)
     assert pids_of(hive.state_dir) == {}
 
 
-def test_agents_are_stopped_in_reverse_order(hive: HiveOnDisk) -> None:
-    hive.configure(TWO_AGENTS)
-    hive.start()
-    hive.until_state("alice", "running")
-    hive.until_state("bob", "running")
-    hive.interrupt()
-    hive.start()
-    events = hive.json("events", "-n", "100")
-    assert [e["name"] for e in events if e["event"] == "stopped"] == ["bob", "alice"]
-
-
 def test_a_second_daemon_ends_at_once_and_names_the_first(hive: HiveOnDisk) -> None:
     first = hive.start()
     second = hive.run("serve", timeout=20)

@@ -110,7 +110,8 @@ def test_the_tree_and_status_views_are_plain_without_a_terminal(hive: HiveOnDisk
     hive.until_state("alice", "running")
     tree = hive.json("tree")
     assert [child["path"].rpartition("/")[2] for child in tree["children"]] == [
-        "store", "broker", "maintenance", "agents", "peers", "gateway",
+        "store", "broker", "maintenance", "pressure", "agents", "peers",
+        "schedules", "changes", "gateway", "notices",
     ]  # fmt: skip
     plain = hive.ok("status")
     assert "\x1b" not in plain

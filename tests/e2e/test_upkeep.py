@@ -17,6 +17,9 @@ from tests.support.daemons import PROGRAMS, HiveOnDisk, eventually
 
 PEERS = "[peers.ann]\n[peers.ben]\n"
 
+ON_A_SMALL_DISK = PEERS + '[limits]\ndisk_reserve = "64K"\n'
+"""With a reserve that a file system of two MiB can have."""
+
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
@@ -67,7 +70,7 @@ def test_doctor_finds_no_problem_in_a_healthy_hive_and_reports_a_missing_daemon(
     hive.daemon.wait(20)
     alone = hive.run("doctor")
     assert alone.returncode == 1
-    assert "start it: hive-c0re serve" in alone.stdout
+    assert "start it: 'hive-c0re serve'" in alone.stdout
     assert hive.run("doctor", "--db").returncode == 0
 
 
@@ -128,7 +131,7 @@ def test_on_a_full_disk_sends_are_refused_and_the_daemon_survives(
     hive: HiveOnDisk, small_disk: Path
 ) -> None:
     hive.env["HYPERHIVE_STATE_DIR"] = str(small_disk)
-    hive.configure(PEERS)
+    hive.configure(ON_A_SMALL_DISK)
     hive.start()
     hive.ok("send", "ann", "before")
     ballast = small_disk / "ballast"
@@ -159,7 +162,7 @@ def test_a_daemon_starts_on_a_full_disk_and_refuses_sends_until_there_is_room(
     hive: HiveOnDisk, small_disk: Path
 ) -> None:
     hive.env["HYPERHIVE_STATE_DIR"] = str(small_disk)
-    hive.configure(PEERS)
+    hive.configure(ON_A_SMALL_DISK)
     hive.start()
     hive.ok("send", "ann", "before")
     hive.interrupt()
@@ -186,7 +189,7 @@ def test_a_daemon_that_would_have_to_write_at_its_start_says_that_the_disk_is_fu
     hive: HiveOnDisk, small_disk: Path
 ) -> None:
     hive.env["HYPERHIVE_STATE_DIR"] = str(small_disk)
-    hive.configure(PEERS)
+    hive.configure(ON_A_SMALL_DISK)
     hive.start()
     hive.interrupt()
     fill(small_disk / "ballast")
@@ -213,7 +216,7 @@ def test_a_store_that_cannot_be_opened_ends_the_daemon_with_a_reason(hive: HiveO
 def read_only_disk(hive: HiveOnDisk, small_disk: Path) -> Iterator[Path]:
     """A file system with a hive on it that can only be read."""
     hive.env["HYPERHIVE_STATE_DIR"] = str(small_disk)
-    hive.configure(PEERS)
+    hive.configure(ON_A_SMALL_DISK)
     hive.start()
     hive.interrupt()
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)

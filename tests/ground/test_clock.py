@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hive.clock import rfc3339
+from hive.clock import in_words, rfc3339
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,14 @@ def test_a_time_stamp_is_exact_to_the_millisecond(seconds: float) -> None:
     shown = datetime.fromisoformat(rfc3339(seconds))
     assert shown.tzinfo == UTC
     assert abs(shown.timestamp() - seconds) <= 0.001_001
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        *((-1, "0 s"), (59.9, "59 s"), (60, "1 min"), (720, "12 min"), (7200, "2 h")),
+        *((86400, "1 day"), (172800, "2 days")),
+    ],
+)
+def test_a_duration_in_words(seconds, words):
+    assert in_words(seconds) == words

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from hive.base_directories import check_socket_path, host_socket
 from hive.errors import BadRequestError
-from hive.paths import check_socket_path, find
+from hive.paths import Paths, find
 
 
 def test_root_has_the_system_directories() -> None:
@@ -41,3 +42,34 @@ def test_a_socket_path_over_the_kernels_limit_is_refused_with_what_to_do() -> No
     assert check_socket_path(Path("/" + "x" * 106))
     with pytest.raises(BadRequestError, match="HYPERHIVE_RUN_DIR"):
         check_socket_path(Path("/" + "x" * 107))
+
+
+def test_the_sockets_of_all_names_must_fit():
+    paths = Paths(Path("/" + "r" * 80), Path("/state"))
+
+    paths.check_sockets(["a" * 9])
+    with pytest.raises(BadRequestError, match=r"has 109 bytes.*or choose a shorter name"):
+        paths.check_sockets(["a" * 9, "a" * 11])
+    with pytest.raises(BadRequestError, match=r"manager\.sock has"):
+        Paths(Path("/" + "r" * 95), Path("/state")).check_sockets()
+
+
+@pytest.mark.parametrize(
+    ("env", "euid"),
+    [
+        ({}, 0),
+        ({}, 7),
+        ({"HOME": "/home/u"}, 7),
+        ({"HOME": "/home/u/", "XDG_RUNTIME_DIR": "/run/user/7/"}, 7),
+        ({"HYPERHIVE_RUN_DIR": "/run/x/", "XDG_RUNTIME_DIR": "/run/user/7"}, 7),
+        ({"HYPERHIVE_RUN_DIR": "below/here"}, 0),
+    ],
+)
+def test_verbs_look_for_the_socket_that_the_daemon_binds(env, euid):
+    assert host_socket(env, euid=euid) == str(find(env, euid=euid).host_socket)
+
+
+def test_a_relative_directory_is_below_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    assert host_socket({"HYPERHIVE_RUN_DIR": "r"}) == str(tmp_path / "r" / "host.sock")

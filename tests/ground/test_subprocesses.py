@@ -11,8 +11,8 @@ from hive.subprocesses import (
     OUTPUT_BYTES,
     Outcome,
     run_command,
-    started,
     stream_lines,
+    watch_command,
 )
 
 PATIENT = 30.0
@@ -128,23 +128,33 @@ async def test_a_line_without_end_is_refused_and_its_program_killed() -> None:
         _ = [line async for line in stream_lines(shell("exec cat /dev/zero"))]
 
 
-@pytest.mark.parametrize("turns", range(8))
-async def test_a_start_that_is_cancelled_leaves_no_process(tmp_path: Path, turns: int) -> None:
-    async def hold() -> None:
-        async with started(shell("echo $$ > $1; exec sleep 90", str(tmp_path / "pid")), {}):
-            await asyncio.Event().wait()
-
-    children = await asyncio.to_thread(own_children)
-    task = asyncio.create_task(hold())
-    for _ in range(turns):
-        await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.wait([task])
-    assert task.cancelled()
-    assert await asyncio.to_thread(own_children) <= children
+async def test_lines_of_both_outputs_are_passed_on_as_they_come() -> None:
+    lines: list[str] = []
+    script = "echo one; echo two >&2; printf 'no newline'; exit 4"
+    outcome = await watch_command(("sh", "-c", script), lines.append, deadline=20)
+    assert outcome.status == 4
+    assert sorted(lines) == ["no newline", "one", "two"]
+    assert sorted(outcome.err.splitlines()) == sorted(lines)
 
 
-def own_children() -> set[int]:
-    """Return the processes that this one has started, collected or not."""
-    tasks = Path("/proc/self/task").glob("*/children")
-    return {int(pid) for task in tasks for pid in task.read_text().split()}
+async def test_a_long_line_is_passed_on_in_pieces() -> None:
+    lines: list[str] = []
+    script = "head -c 10000 /dev/zero | tr '\\0' x; echo; echo end"
+    await watch_command(("sh", "-c", script), lines.append, deadline=20)
+    assert [len(line) for line in lines if line != "end"] == [4096, 4096, 1808]
+    assert lines[-1] == "end"
+
+
+async def test_a_watched_command_is_killed_at_its_deadline_or_with_its_caller() -> None:
+    outcome = await watch_command(("sleep", "60"), lambda line: None, deadline=0.2)
+    assert outcome.status is None
+    lines: list[str] = []
+    argv = ("sh", "-c", "echo $$; sleep 60")
+    watching = asyncio.ensure_future(watch_command(argv, lines.append, deadline=60))
+    async with asyncio.timeout(10):
+        while not lines:
+            await asyncio.sleep(0.01)
+    watching.cancel()
+    await asyncio.wait([watching])
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(lines[0]), 0)

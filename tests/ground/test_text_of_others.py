@@ -112,7 +112,7 @@ def unread(text: str) -> UnreadMessage:
 
 PRINTERS: dict[str, Callable[[str], list[str]]] = {
     "hive-ag3nt recv": lambda text: message_lines(message(text)),
-    "hive-ag3nt recv --json": lambda text: [json_line(message(text))],
+    "hive-ag3nt recv --json": lambda text: [json_line(message(text), "Delivery")],
     "hive-ag3nt who": lambda text: [presence_line(row(text))],
     "hive-ag3nt receipts": lambda text: receipt_lines(receipt(text)),
     "hive-ag3nt hook": lambda text: describe([unread(text), unread(text)], NOW).split("\n"),

@@ -12,7 +12,7 @@ import struct
 import subprocess
 import termios
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -142,12 +142,23 @@ class Terminal:
 @contextmanager
 def terminal(home: Path, env: Mapping[str, str], *options: str) -> Iterator[Terminal]:
     """Run an interactive session, which gets SIGTERM at the end of the block."""
+    with on_terminal([claude_program(), *options], home, {**env, **QUIET}) as (shown, process):
+        yield shown
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+@contextmanager
+def on_terminal(
+    argv: Sequence[str | Path], directory: Path, env: Mapping[str, str]
+) -> Iterator[tuple[Terminal, subprocess.Popen[bytes]]]:
+    """Run a program on a terminal of its own, and kill it at the end of the block."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
     process = subprocess.Popen(
-        [claude_program(), *options],
-        cwd=home,
-        env={**env, **QUIET, "TERM": "xterm-256color"},
+        argv,
+        cwd=directory,
+        env={**env, "TERM": "xterm-256color"},
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
@@ -158,9 +169,7 @@ def terminal(home: Path, env: Mapping[str, str], *options: str) -> Iterator[Term
     reader = threading.Thread(target=shown.read)
     reader.start()
     try:
-        yield shown
-        process.terminate()
-        process.wait(PATIENCE)
+        yield shown, process
     finally:
         process.kill()
         process.wait()

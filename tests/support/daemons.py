@@ -57,28 +57,35 @@ class HiveOnDisk:
         }
         self.daemon: subprocess.Popen[bytes] | None = None
         self.log = root / "daemon.log"
+        self.wrapper: tuple[str, ...] = ()
+        """Program and arguments that start the daemon, whose command line follows."""
 
     def configure(self, toml: str) -> None:
         """Write hive.toml."""
         self.config.write_text(toml)
 
-    def start(self, *options: str) -> subprocess.Popen[bytes]:
-        """Start the daemon and wait until it answers."""
-        self.launch(*options)
+    def start(self, *options: str, output: int | None = None) -> subprocess.Popen[bytes]:
+        """Start the daemon and wait until it answers; see `launch`."""
+        self.launch(*options, output=output)
         eventually(self.answers, what="a daemon that answers")
         assert self.daemon is not None
         return self.daemon
 
-    def launch(self, *options: str) -> subprocess.Popen[bytes]:
-        """Start the daemon without waiting for it."""
+    def launch(self, *options: str, output: int | None = None) -> subprocess.Popen[bytes]:
+        """Start the daemon without waiting for it.
+
+        Args:
+            options: Options of `serve`.
+            output: Descriptor for its standard output and error; None for `log`.
+        """
         config = ["--config", str(self.config)] if self.config.exists() else []
         with self.log.open("ab") as log:
             self.daemon = subprocess.Popen(
-                [PROGRAMS / "hive-c0re", "serve", *config, *options],
+                [*self.wrapper, PROGRAMS / "hive-c0re", "serve", *config, *options],
                 env=self.env,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                stdout=log if output is None else output,
+                stderr=log if output is None else output,
                 start_new_session=True,
             )
         return self.daemon
@@ -149,8 +156,10 @@ class HiveOnDisk:
         found: dict[str, Any] = {}
 
         def is_there() -> bool:
-            found.update(self.status(name))
-            return bool(found["state"] == state)
+            rows: list[dict[str, Any]] = self.json("status")
+            # One whose spawn was approved a moment ago is not there yet.
+            found.update(next((row for row in rows if row["name"] == name), {}))
+            return found.get("state") == state
 
         try:
             eventually(is_there, within=within, what=f"{name} {state}")

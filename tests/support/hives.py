@@ -20,6 +20,7 @@ from hive.clock import LoopClock
 from hive.config import AgentManifest, HiveConfig, PeerConfig, RestartPolicy
 from hive.config.model import RestartType
 from hive.daemon.hive import AgentCoroutine, Hive
+from hive.machines.pressure import ReadPressures
 from hive.machines.runtime import Runtime
 from hive.store import InlineEngine
 
@@ -63,6 +64,7 @@ class Site:
         *,
         agents: Mapping[str, AgentCoroutine] | None = None,
         peers: Iterable[str] = (),
+        read_pressures: ReadPressures = dict,
     ) -> Hive:
         """Return a hive for the simulation loop, which repeats it exactly."""
         return Hive(
@@ -76,6 +78,7 @@ class Site:
             random=Random(1),
             engine=InlineEngine(),
             environ={},
+            read_pressures=read_pressures,
         )
 
     def real(self, runtime: Runtime | None = None, config: HiveConfig | None = None) -> Hive:
@@ -115,8 +118,12 @@ class Line:
 
     @classmethod
     async def to(cls, path: Path) -> Self:
-        """Connect."""
-        return cls(*await asyncio.open_unix_connection(path, limit=1 << 22))
+        """Connect once the socket is there: participants come up in the background."""
+        async with asyncio.timeout(10):
+            while True:
+                with suppress(FileNotFoundError):
+                    return cls(*await asyncio.open_unix_connection(path, limit=1 << 22))
+                await asyncio.sleep(0.001)
 
     def write(self, *requests: Mapping[str, Any]) -> None:
         """Send requests in one piece, without waiting for answers."""

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from signal import SIGKILL, SIGTERM
 
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
-from hive.errors import FailedError
+from hive.errors import ConflictError, FailedError
 from hive.exits import Ended, How, Signaled
-from hive.machines.runtime import MachineSpec, Running, Watcher
+from hive.machines.resource_use import ResourceUse
+from hive.machines.runtime import MachineSpec, Running, Watcher, ignore_line
+from hive.machines.timed_output import LinesWanted, TimedLine, TimedLines, newest_of
+from hive.subprocesses import OnLine, Outcome
 
 
 @frozen
@@ -41,7 +44,17 @@ class ScriptedRuntime:
         calls: All calls in order, apart from queries.
         specs: The newest spec of each agent.
         broken: Reasons of verbs that fail while they are listed here, by verb.
-        failing_starts: Reasons of the next failing starts, by agent.
+        failing_starts: Reasons of the next failing starts, or their errors, by agent.
+        build_lines: What each build prints.
+        probes: Exit statuses (None is the deadline) of the next probes, and what they print.
+        unit: The unit by which released machines are observed.
+        foreign: Machines that nobody of this hive has made, and whether each runs.
+        unwatched: Ends that nobody was watching, by agent.
+        frozen: The machines that are frozen.
+        uses: What machines use, by agent.
+        looks: Number of looks at what machines use.
+        printed: Lines with times, by agent; the output of the others has no times.
+        searched_from: The time before which no lines are found, if the test sets one.
         held: Events that delay a verb for an agent until they are set.
     """
 
@@ -51,9 +64,19 @@ class ScriptedRuntime:
     calls: list[Call] = field(factory=list)
     specs: dict[str, MachineSpec] = field(factory=dict)
     broken: dict[str, str] = field(factory=dict)
-    failing_starts: dict[str, deque[str]] = field(factory=dict)
+    failing_starts: dict[str, deque[str | FailedError]] = field(factory=dict)
+    build_lines: list[str] = field(factory=list)
+    unwatched: dict[str, Ended] = field(factory=dict)
+    probes: deque[tuple[int | None, tuple[str, ...]]] = field(factory=deque)
+    foreign: dict[str, bool] = field(factory=dict)
+    uses: dict[str, ResourceUse] = field(factory=dict)
+    looks: int = 0
+    printed: dict[str, list[TimedLine]] = field(factory=dict)
+    searched_from: float | None = None
     held: dict[tuple[str, str], asyncio.Event] = field(factory=dict)
     is_open: bool = False
+    unit: str | None = None
+    frozen: set[str] = field(factory=set)
     _numbers: itertools.count[int] = field(factory=lambda: itertools.count(100))
 
     # For tests
@@ -102,9 +125,26 @@ class ScriptedRuntime:
         self.specs[spec.name] = spec
         return await self._start(spec, watcher)
 
-    async def update(self, spec: MachineSpec) -> None:
-        """Record the update."""
+    async def update(self, spec: MachineSpec, on_line: OnLine = ignore_line) -> None:
+        """Record the update and print what it is scripted to print."""
+        for line in self.build_lines:
+            on_line(line)
         await self._record("update", spec.name)
+
+    async def probe(
+        self,
+        spec: MachineSpec,
+        command: Sequence[str],
+        *,
+        deadline: float,
+        on_line: OnLine = ignore_line,
+    ) -> Outcome:
+        """Print and return the next scripted result; without one, the probe succeeds."""
+        await self._record("probe", spec.name)
+        status, lines = self.probes.popleft() if self.probes else (0, ())
+        for line in lines:
+            on_line(line)
+        return Outcome(tuple(command), status, "", "\n".join(lines), deadline)
 
     async def destroy(self, name: str, *, purge: bool) -> None:
         """Remove the spec of a machine."""
@@ -122,14 +162,44 @@ class ScriptedRuntime:
         found = machine.running
         return Running(found.pid, found.since, found.instance, adopted=True, source="kernel")
 
+    async def unwatched_end(self, name: str) -> Ended | None:
+        """Return the end that the test has set, once."""
+        return self.unwatched.pop(name, None)
+
     async def _start(self, spec: MachineSpec, watcher: Watcher) -> Running:
         await self._record("start", spec.name)
         if reasons := self.failing_starts.get(spec.name):
-            raise FailedError(reasons.popleft())
+            reason = reasons.popleft()
+            raise FailedError(reason) if isinstance(reason, str) else reason
         if spec.name in self.machines:
             raise FailedError(f"{spec.name} runs already")
         self.machines[spec.name] = Machine(self.run_unasked(spec.name), watcher)
         return self.machines[spec.name].running
+
+    def released_unit(self, name: str) -> str | None:
+        """Return the unit that the test has set."""
+        return self.unit
+
+    async def release(self, name: str) -> None:
+        """Remove the watcher of a machine, and its spec: what was written about it."""
+        await self._record("release", name)
+        self.specs.pop(name, None)
+        if name in self.machines:
+            self.machines[name].watcher = None
+
+    async def can_take_over(self, machine: str, name: str, *, stop: bool = False) -> bool:
+        """Return whether one of the foreign machines has this name."""
+        if machine not in self.foreign:
+            return False
+        if self.foreign[machine] and not stop:
+            raise ConflictError(f"the container {machine} runs")
+        return True
+
+    async def take_over(self, machine: str, name: str, *, stop: bool = False) -> None:
+        """Make a foreign machine an agent's."""
+        if await self.can_take_over(machine, name, stop=stop):
+            await self._record("take over", name)
+            del self.foreign[machine]
 
     async def stop(self, name: str, *, deadline: float) -> Ended | None:
         """Stop a machine."""
@@ -141,16 +211,54 @@ class ScriptedRuntime:
         await self._record("kill", name)
         return self._gone(name, Signaled(SIGKILL))
 
+    async def freeze(self, names: Sequence[str]) -> Mapping[str, FailedError]:
+        """Freeze the machines that run."""
+        if not (errors := await self._record_each("freeze", names)):
+            self.frozen |= self.machines.keys() & set(names)
+        return errors
+
+    async def thaw(self, names: Sequence[str]) -> Mapping[str, FailedError]:
+        """Thaw machines."""
+        if not (errors := await self._record_each("thaw", names)):
+            self.frozen -= set(names)
+        return errors
+
+    async def _record_each(self, verb: str, names: Sequence[str]) -> Mapping[str, FailedError]:
+        for name in names:
+            try:
+                await self._record(verb, name)
+            except FailedError as error:
+                return dict.fromkeys(names, error)
+        return {}
+
+    async def resources(self) -> Mapping[str, ResourceUse]:
+        """Return the scripted uses of the machines that run."""
+        self.looks += 1
+        return {name: use for name, use in self.uses.items() if name in self.machines}
+
     async def running(self) -> tuple[str, ...]:
         """Return the names of the running machines."""
         if "running" in self.broken:
             raise FailedError(self.broken["running"])
         return tuple(self.machines)
 
+    async def is_running(self, name: str) -> bool:
+        """Return whether a machine runs."""
+        return name in await self.running()
+
     def last_lines(self, spec: MachineSpec, lines: int) -> tuple[str, ...]:
         """Return the newest lines."""
         machine = self.machines.get(spec.name)
         return tuple(machine.lines[-lines:]) if machine else ()
+
+    def timed_lines(self, spec: MachineSpec, wanted: LinesWanted) -> TimedLines | None:
+        """Return the scripted lines within the period."""
+        if "timed_lines" in self.broken:
+            raise FailedError(self.broken["timed_lines"])
+        if spec.name not in self.printed:
+            return None
+        found = newest_of(self.printed[spec.name], wanted)
+        return evolve(found, searched_from=self.searched_from)
 
     async def follow(self, spec: MachineSpec, lines: int) -> AsyncIterator[str]:
         """Yield the newest lines and stop there."""

@@ -145,6 +145,7 @@ def test_an_unused_plugin_imports_nothing(tmp_path: Path) -> None:
     assert {name for name in added if name.startswith("hive.")} == {
         "hive.testing",
         "hive.testing.plugin",
+        "hive.version",
     }
 
 

@@ -15,6 +15,8 @@ PROGRAM = "hive-c0re"
 _LIMITS = """[limits]
 inbox_messages = 1_000_000
 inbox_bytes = 1_000_000_000
+sender_messages = 1_000_000
+sender_bytes = 1_000_000_000
 rate = 1_000_000_000
 pair_rate = 1_000_000_000
 """

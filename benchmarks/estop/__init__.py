@@ -1,0 +1,1 @@
+"""How long an emergency stop of many agents takes, and whether their mail arrives afterwards."""

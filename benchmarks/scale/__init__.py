@@ -1,0 +1,1 @@
+"""Start, status and end of a hive with many agents."""
