@@ -4,22 +4,32 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# What the example needs: a sixth of what the tests need.
+RUN_READY := $(VENV)/.run-ready
 
 BENCH := .venv-bench
 
-.PHONY: bench-delivery bench-trace bench-turns run test test-unit test-machines check format clean
+.PHONY: bench-dashboard bench-delivery bench-deploys bench-scale bench-top bench-trace bench-turns bench-estop bench-verbs run test test-unit test-machines test-installing test-adversary check dist release-check format clean
 
-run: $(READY) ## start the supervisor on examples/swarm with its status view
-	@$(BIN)/hive-c0re serve --config examples/swarm/hive.toml
+run: $(RUN_READY) ## start the supervisor on examples/swarm with its interactive view and its dashboard, all in .venv and .run
+	@examples/run $(BIN)
 
-test: $(READY) ## run all tests, one process for each processor
-	$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist worksteal
+# Tests with real processes have deadlines, and whoever runs them shares the machine. So what failed
+# beside others runs once more, alone. What fails only in the first run is a fault too: it is listed.
+test: $(READY) ## run all tests, one process for each processor; once more what failed
+	@$(BIN)/python -m tests.whole_run
 
 test-unit: $(READY) ## run the tests that need neither other programs nor long runs
 	$(BIN)/python -m pytest tests/actors tests/wire tests/broker tests/store tests/config
 
-test-machines: $(READY) ## run the tests that start real containers, in a systemd host booted for them
+test-machines: $(READY) ## run the tests that start real containers, in systemd hosts booted for them
 	$(BIN)/python -m tests.testbed
+
+test-installing: $(READY) ## run docs/installing.md as written in a fresh Debian, as root; takes minutes and a mirror
+	HYPERHIVE_TEST_INSTALLING=1 $(BIN)/python -m pytest -s tests/installing
+
+test-adversary: $(READY) ## let one hostile agent attack with each verb for half a minute, and print what it cost the others
+	@$(BIN)/python -m tests.adversary $(ARGS)
 
 check: $(READY) ## format, lint, types, layers, documentation
 	$(BIN)/ruff format --check .
@@ -29,26 +39,54 @@ check: $(READY) ## format, lint, types, layers, documentation
 	$(BIN)/lint-imports --config .importlinter.cycles
 	$(BIN)/python -m tests.check_docs
 
+dist: $(READY) ## build the archives of a release in dist, and try them in a fresh environment
+	@$(BIN)/python -m tests.release
+
+release-check: $(READY) ## make dist, examine what a release is made of, and print what is left to do by hand
+	@$(BIN)/python -m tests.release --release
+
 format: $(READY) ## apply the formatter and the safe fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-$(READY): pyproject.toml constraints.txt
+$(RUN_READY): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "hyperhive needs Python 3.11 or newer on PATH (set PYTHON=...)"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "hyperhive needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V)"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[systemd,claude,mcp]' --group dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[tui,web]'
 	@touch $@
+
+$(READY): $(RUN_READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[systemd,claude,mcp,otel,tui,web]' --group dev
+	@touch $@
+
+bench-dashboard: $(READY) ## measure what open pages of the dashboard cost the daemon
+	@$(BIN)/python -m benchmarks.dashboard $(ARGS)
 
 bench-delivery: $(BENCH)/.ready ## measure delivery beside other durable queues
 	$(BENCH)/bin/python -m benchmarks.delivery $(ARGS)
 
+bench-deploys: $(READY) ## measure a deploy from its approval to a healthy agent
+	@$(BIN)/python -m benchmarks.deploys $(ARGS)
+
+bench-scale: $(READY) ## measure the start, the status and the end of many agents
+	@$(BIN)/python -m benchmarks.scale $(ARGS)
+
 bench-trace: $(READY) ## count what one message costs the daemon in calls
 	@$(BIN)/python -m benchmarks.trace $(ARGS)
 
+bench-estop: $(READY) ## measure an emergency stop of many agents
+	@$(BIN)/python -m benchmarks.estop $(ARGS)
+
+bench-top: $(READY) ## measure what the interactive view costs
+	@$(BIN)/python -m benchmarks.top $(ARGS)
+
 bench-turns: $(READY) ## measure what the harness adds to a turn of Claude Code
 	@$(BIN)/python -m benchmarks.turns $(ARGS)
+
+bench-verbs: $(READY) ## measure the most used verbs beside an empty Python
+	@$(BIN)/python -m benchmarks.verbs $(ARGS)
 
 $(BENCH)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(BENCH)
@@ -57,4 +95,4 @@ $(BENCH)/.ready: pyproject.toml constraints.txt
 	@touch $@
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) $(BENCH) .mypy_cache .ruff_cache .hypothesis .run
+	rm -rf $(VENV) $(BENCH) .mypy_cache .ruff_cache .hypothesis .run .run-web build dist
