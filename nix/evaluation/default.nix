@@ -97,6 +97,26 @@ let
       // settings;
     };
 
+  # The inside of a declared container with the hook of a peer.
+  hookedOf =
+    system:
+    insideOf {
+      module =
+        (evaluate {
+          modules = [
+            host
+            enabled
+            {
+              containers.damocles.config = system;
+              services.hyperhive.peers.damocles = {
+                container = "damocles";
+                hook = true;
+              };
+            }
+          ];
+        }).config.containers.damocles.config;
+    };
+
   agent = ../modules/agent.nix;
   withPeer = peer: {
     imports = [
@@ -222,6 +242,16 @@ in
       }
     ];
     containerIsMissing = problemsOf [ (withPeer { container = "damokles"; }) ];
+    hookWithoutContainer = problemsOf [
+      enabled
+      { services.hyperhive.peers.damocles.hook = true; }
+    ];
+    hookOfAPath = problemsOf [
+      (withPeer {
+        container = "damocles";
+        hook = true;
+      })
+    ];
     containerOfTwo = problemsOf [
       (withPeer { container = "damocles"; })
       { services.hyperhive.peers.second.container = "damocles"; }
@@ -268,6 +298,20 @@ in
       mcp = true;
       bell = ''notify-send "$HIVE_NEWS" 100%'';
     };
+    hooked = hookedOf { };
+    # A system that has the module already, as the flake gives it, and settings of its own.
+    hookedTwice = hookedOf (
+      { lib, ... }:
+      {
+        imports = [ ../modules/peer.nix ];
+        services.hive-ag3nt = {
+          enable = true;
+          user = "muede";
+          hook = true;
+          package = lib.mkDefault pkgs.ripgrep;
+        };
+      }
+    );
     worker = peerOf {
       mode = "agent";
       program = [

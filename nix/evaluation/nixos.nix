@@ -55,6 +55,12 @@ let
       startLimitIntervalSec = option (types.nullOr types.int) null;
       restartTriggers = option (types.listOf types.unspecified) [ ];
       reloadTriggers = option (types.listOf types.unspecified) [ ];
+      overrideStrategy = option (types.enum [
+        "asDropinIfExists"
+        "asDropin"
+      ]) "asDropinIfExists";
+      enableDefaultPath = option types.bool true;
+      restartIfChanged = option types.bool true;
       path = option (types.listOf (types.either types.package types.str)) [ ];
       environment = option (types.attrsOf (types.nullOr types.str)) { };
       script = option types.lines "";

@@ -1,6 +1,6 @@
-# Inside the container of an agent of the runtime `nixos-container`: what its harness needs. The
-# harness itself is started by hive-c0re, with the manifest of the agent: model, effort, tools, MCP
-# servers and budgets are keys of agent.toml.
+# Inside the container of an agent of the runtime `nixos-container`: what its harness needs. Before
+# each start hive-c0re writes the unit of the harness, of the agent's manifest: model, effort, tools,
+# MCP servers, budgets, variables and credentials are keys of agent.toml, which need no build.
 {
   config,
   lib,
@@ -70,6 +70,14 @@ in
     ]
     ++ cfg.packages
     ++ lib.optional cfg.claudeCode.enable cfg.claudeCode.package;
+
+    # What is set here, by this module or an `agent.nix`, is added to the unit that hive-c0re writes.
+    # Otherwise NixOS would write one that hides it. A restart by a switch would end the container.
+    systemd.services.hive-agent = {
+      overrideStrategy = "asDropin";
+      enableDefaultPath = false;
+      restartIfChanged = false;
+    };
 
     # The host's permission does not reach the evaluation of an agent's system.
     nixpkgs.config.allowUnfreePredicate = lib.mkIf cfg.claudeCode.enable (

@@ -206,7 +206,7 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
         files.append(tmp_path / f"{name}.service")
         text = "\n".join([*unit_lines(service), ""])
         for program in ("hive-c0re", "hive-ag3nt", "systemd-tmpfiles"):
-            for package in ("hyperhive", "systemd"):
+            for package in ("hyperhive", "ripgrep", "systemd"):
                 text = text.replace(f"{STORE}/{package}/bin/{program}", "/bin/true")
         for user in ("muede", "hyperhive-web"):
             text = text.replace(f"User={user}", "User=root").replace(f"Group={user}", "Group=root")

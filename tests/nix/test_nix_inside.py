@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hive.machines.systemd.unit_files import GUEST_FILES
 from tests.support.nix_modules import ROOT, STORE, evaluated
 
 PEERS: dict[str, Any] = evaluated()["peers"]
@@ -51,6 +52,21 @@ def test_the_hooks_are_those_of_the_page() -> None:
     assert PEERS["plain"]["files"] == {}, "nothing of the user's Claude Code changes unasked"
 
 
+def test_the_host_can_give_the_hook_to_a_container_that_it_declares() -> None:
+    hooked, session = PEERS["hooked"], PEERS["session"]
+    assert hooked["files"] == session["files"]
+    assert hooked["packages"] == [f"{STORE}/hyperhive"], "the package of the host"
+    assert started("hooked") == "--peer"
+    assert "hive-claude-mcp" not in hooked["services"]
+
+
+def test_the_hook_of_the_host_leaves_the_settings_of_the_container() -> None:
+    twice = PEERS["hookedTwice"]
+    assert twice["services"]["hive-peer"]["serviceConfig"]["User"] == "muede"
+    assert twice["packages"] == [f"{STORE}/ripgrep"], "its own, not the host's"
+    assert len(twice["files"]) == 1
+
+
 def test_the_tools_are_registered_once_for_the_user() -> None:
     unit = PEERS["session"]["services"]["hive-claude-mcp"]
     assert unit["serviceConfig"]["User"] == "muede"
@@ -61,6 +77,15 @@ def test_the_tools_are_registered_once_for_the_user() -> None:
 def test_an_agent_is_a_container_on_both_sides_of_the_rename() -> None:
     assert AGENTS["plain"]["boot"]["isNspawnContainer"] is True
     assert AGENTS["old"]["boot"]["isContainer"] is True
+
+
+def test_what_a_system_sets_of_the_harness_is_added_to_the_unit_that_the_daemon_writes() -> None:
+    added = AGENTS["plain"]["services"]["hive-agent"]
+    assert GUEST_FILES[0] == "hive-agent.service"
+    assert added["overrideStrategy"] == "asDropin"
+    assert not added["enableDefaultPath"], "the PATH is that of the manifest"
+    assert not added["restartIfChanged"], "its end would be that of the container"
+    assert (added["serviceConfig"], added["environment"], added["path"]) == ({}, {}, [])
 
 
 def test_claude_code_is_allowed_and_nothing_else_that_is_unfree() -> None:
