@@ -171,6 +171,10 @@ in
         socketUser = 1000;
       })
     ];
+    older = hostOf [
+      enabled
+      { system.stateVersion = "21.11"; }
+    ];
     flaked = hostOf [
       enabled
       { services.hyperhive.c0re.agentFlake = "path:/nix/store/hyperhive-source"; }

@@ -122,6 +122,9 @@ in
     systemd.services = option (types.attrsOf (types.submodule service)) { };
     systemd.tmpfiles.rules = option (types.listOf types.str) [ ];
 
+    # nixos/modules/misc/version.nix
+    system.stateVersion = option types.str "26.05";
+
     # nixos/modules/config/users-groups.nix
     users.groups = option (types.attrsOf (
       types.submodule { options.members = option (types.listOf types.str) [ ]; }

@@ -146,6 +146,12 @@ in
     systemd.services.hive-peer = {
       description = "This container takes part in a hive";
       wantedBy = [ "multi-user.target" ];
+      # What a session of the user finds, also for `bell` and `program`; `/bin` is added to each.
+      path = [
+        "/run/wrappers"
+        "/etc/profiles/per-user/${cfg.user}"
+        "/run/current-system/sw"
+      ];
       serviceConfig = {
         User = cfg.user;
         ExecStart = lib.concatStringsSep " " (

@@ -33,7 +33,22 @@ def test_the_service_is_the_one_that_install_unit_prints() -> None:
     printed = directives(unit_file(PROGRAM, Path("/etc/hyperhive/hive.toml")).splitlines())
     assert printed - ours == set()
     assert {line.partition("=")[0] for line in ours - printed} == {"Environment"}
-    assert {line.split("=")[1] for line in ours - printed} == {"HYPERHIVE_GIT", "HYPERHIVE_NIX"}
+    names = {line.split("=")[1].strip('"') for line in ours - printed}
+    assert names == {"HYPERHIVE_GIT", "HYPERHIVE_NIX", "NIX_CONFIG"}
+
+
+def test_the_service_finds_what_nixos_container_starts_by_its_name() -> None:
+    packages = HOSTS["example"]["services"]["hive-c0re"]["path"]
+    needed = {"nixos-container", "nix", "git", "openssh", "e2fsprogs", "systemd"}
+    assert {f"{STORE}/{name}" for name in needed} <= {*packages}
+    assert HOSTS["processes"]["services"]["hive-c0re"]["path"] == [f"{STORE}/systemd"]
+
+
+def test_an_older_system_has_its_containers_where_its_unit_looks() -> None:
+    older = HOSTS["older"]["services"]["hive-c0re"]
+    assert older["serviceConfig"]["ReadWritePaths"] == "/etc/containers"
+    assert older["serviceConfig"]["ConfigurationDirectory"] == "containers"
+    assert f"{STORE}/nixos-container-of/var/lib/containers" in older["path"]
 
 
 def test_the_dashboard_is_the_one_that_install_unit_prints() -> None:

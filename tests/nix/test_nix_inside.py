@@ -43,6 +43,11 @@ def test_what_the_unit_starts(peer: str, arguments: str) -> None:
     assert started(peer) == arguments
 
 
+def test_the_unit_finds_what_a_session_of_its_user_finds() -> None:
+    path = PEERS["session"]["services"]["hive-peer"]["path"]
+    assert path == ["/run/wrappers", "/etc/profiles/per-user/muede", "/run/current-system/sw"]
+
+
 def test_the_hooks_are_those_of_the_page() -> None:
     [text] = PEERS["session"]["files"].values()
     [page] = re.findall(r"```json\n(.*?)```", PEERS_PAGE, re.DOTALL)
