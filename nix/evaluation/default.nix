@@ -79,6 +79,7 @@ let
       packages = config.environment.systemPackages;
       services = config.systemd.services;
       nix = config.nix.settings;
+      inherit (config.system) stateVersion;
       unfree = map (
         name: (config.nixpkgs.config.allowUnfreePredicate or (_: false)) { pname = name; }
       ) [
@@ -335,6 +336,7 @@ in
       module = agent;
       settings.hyperhive.claudeCode.enable = false;
       settings.hyperhive.packages = [ pkgs.ripgrep ];
+      settings.system.stateVersion = "26.11";
     };
   };
 

@@ -123,7 +123,7 @@ in
     systemd.tmpfiles.rules = option (types.listOf types.str) [ ];
 
     # nixos/modules/misc/version.nix
-    system.stateVersion = option types.str "26.05";
+    system.stateVersion = option types.str "26.11";
 
     # nixos/modules/config/users-groups.nix
     users.groups = option (types.attrsOf (

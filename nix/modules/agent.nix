@@ -64,6 +64,9 @@ in
   config = {
     boot.${container} = lib.mkDefault true;
 
+    # NixOS warns at each build of a system that does not say it.
+    system.stateVersion = lib.mkDefault "26.05";
+
     environment.systemPackages = [
       cfg.package
       pkgs.git

@@ -93,6 +93,11 @@ def test_what_a_system_sets_of_the_harness_is_added_to_the_unit_that_the_daemon_
     assert (added["serviceConfig"], added["environment"], added["path"]) == ({}, {}, [])
 
 
+def test_a_system_of_an_agent_says_its_state_version_unless_its_module_does() -> None:
+    assert AGENTS["plain"]["stateVersion"] == "26.05"
+    assert AGENTS["without"]["stateVersion"] == "26.11"
+
+
 def test_claude_code_is_allowed_and_nothing_else_that_is_unfree() -> None:
     assert AGENTS["plain"]["unfree"] == [True, False]
     assert AGENTS["without"]["unfree"] == [False, False]
