@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hive.wire import SECONDS_MAX
+
+if TYPE_CHECKING:
+    TextType = click.ParamType[str]
+    """A type of option or argument whose value is a text."""
+
+    NumberType = click.ParamType[float]
+    """A type of option or argument whose value is a number."""
+else:
+    TextType = NumberType = click.ParamType  # not generic before click 8.4
 
 
 class Whole(click.IntRange):
@@ -27,7 +36,7 @@ class Whole(click.IntRange):
         return number
 
 
-class Name(click.ParamType[str]):
+class Name(TextType):
     """A name of a participant or of what else receives mail: any text that is not empty."""
 
     name = "name"
@@ -55,7 +64,7 @@ class Seconds(click.FloatRange):
         return number
 
 
-class WallTime(click.ParamType[float]):
+class WallTime(NumberType):
     """A point in time: a Unix time, or a date with a time; without a zone it is local."""
 
     name = "when"

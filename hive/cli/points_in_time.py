@@ -9,12 +9,14 @@ from typing import Any
 
 import click
 
+from hive.click_types import NumberType
+
 _AGO = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _DIGITS_MAX = 18
 
 
-class PointInTime(click.ParamType[float]):
+class PointInTime(NumberType):
     """A point in time: an age (`90m`, `2h`, `3d`), or a date with or without a time."""
 
     name = "when"
