@@ -3,9 +3,11 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from blockbuster import BlockBuster
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,6 +91,7 @@ class FakeSystemd:
     """A fake systemd and machined."""
 
     def __init__(self, address: str) -> None:
+        self.address = address
         self._bus = MessageBus(bus_address=address)
         self.subscribed = asyncio.Event()
         self.objects: dict[str, dict[str, Variant]] = {}
@@ -149,6 +152,13 @@ class Listener:
     async def until(self, what: str | EventSource) -> None:
         while await self.next() != what:
             pass
+
+
+@pytest.fixture(autouse=True)
+def _connecting_may_block(blockbuster: BlockBuster | None) -> None:
+    """Before dbus-fast 5.0, the constructor connects; at a socket of this host that is no wait."""
+    if blockbuster is not None and int(version("dbus-fast").partition(".")[0]) < 5:
+        blockbuster.functions["socket.socket.connect"].deactivate()
 
 
 @pytest.fixture
@@ -238,6 +248,67 @@ async def test_without_a_bus_it_polls(tmp_path: Path) -> None:
     assert "D-Bus cannot be used" in source.why
     listener.task.cancel()
     await asyncio.wait([listener.task])
+
+
+async def test_an_address_that_is_none_is_a_failed_connection(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    listener = Listener("carrier-pigeon:x=1")
+    source = await listener.next()
+    assert isinstance(source, Polling)
+    assert "D-Bus cannot be used: " in source.why
+    assert caplog.records == []
+    listener.task.cancel()
+    await asyncio.wait([listener.task])
+
+
+# Before dbus-fast 5.0, the socket of a failed connection is closed by the garbage collector.
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket")
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+async def test_a_bus_that_never_answers_is_given_up_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dbus, "CALL_SECONDS", 0.1)
+    monkeypatch.setattr(dbus, "RECONNECT_SECONDS", 0.01)
+    connections: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+
+    async def keep_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.put_nowait(writer)
+
+    async with await asyncio.start_unix_server(keep_silent, tmp_path / "bus"):
+        listener = Listener(f"unix:path={tmp_path}/bus")
+        source = await listener.next()
+        assert isinstance(source, Polling)
+        assert "the bus did not answer within 0.1 seconds" in source.why
+        assert isinstance(await listener.next(), Polling)
+        listener.task.cancel()
+        await asyncio.wait([listener.task])
+        while not connections.empty():
+            connections.get_nowait().close()
+
+
+async def test_an_unexpected_error_is_logged_and_the_bus_is_used_again(
+    systemd: FakeSystemd, caplog: pytest.LogCaptureFixture
+) -> None:
+    received: asyncio.Queue[EventSource] = asyncio.Queue()
+    errors = iter([KeyError("a bug")])
+
+    def fail_once(name: str) -> None:
+        for error in errors:
+            raise error
+
+    listening = listen(fail_once, received.put_nowait, address=systemd.address)
+    task = asyncio.create_task(listening)
+    sources = [await received.get() for _ in range(3)]
+    task.cancel()
+    await asyncio.wait([task])
+    assert sources == [
+        DBusSignals(),
+        Polling("D-Bus cannot be used: KeyError('a bug')"),
+        sources[0],
+    ]
+    [record] = caplog.records
+    assert (record.levelname, record.name) == ("ERROR", dbus.__name__)
 
 
 RUNNING = {

@@ -8,12 +8,13 @@ Needs the extra `[systemd]` (dbus-fast).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+import logging
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from attrs import frozen
-from dbus_fast import AuthError, BusType, Message, MessageType, Variant
+from dbus_fast import AuthError, BusType, InvalidAddressError, Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
 from hive.machines.observer import OnChange
@@ -48,6 +49,11 @@ CALL_SECONDS = 10.0
 OnConnection = Callable[[StateQueries | None], None]
 """Called with each new connection, and with None when it is lost."""
 
+_log = logging.getLogger(__name__)
+
+_FAILURES = (TimeoutError, OSError, EOFError, AuthError, InvalidAddressError)
+"""How the library says that a bus cannot be reached or used."""
+
 _RULES = (
     "type='signal',interface='org.freedesktop.DBus.Properties',member='PropertiesChanged',"
     f"path_namespace='/org/freedesktop/systemd1/unit',arg0='{SYSTEMD}.Unit'",
@@ -72,39 +78,78 @@ async def listen(
         on_connection: Called with the connection for queries, and with None when it is lost.
         address: Address of the bus; by default, the system bus.
     """
-    connected = on_connection or (lambda queries: None)
     while True:
-        bus = MessageBus(address, BusType.SYSTEM, auth_timeout=CALL_SECONDS)
         try:
-            await _connect(bus)
-            await _subscribe(bus, on_change)
-            connected(DBusCalls(bus))
-            on_event_source(DBusSignals())
-            on_change("")
-            await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
-            on_event_source(Polling("the connection to D-Bus was lost"))
-        except (TimeoutError, OSError, EOFError, AuthError, DBusCallError) as error:
-            on_event_source(Polling(f"D-Bus cannot be used: {error or type(error).__name__}"))
-        finally:
-            connected(None)
-            await _disconnect(bus)
+            async with _connection(address) as bus:
+                await _receive(bus, on_change, on_event_source, on_connection)
+            why = "the connection to D-Bus was lost"
+        except (*_FAILURES, DBusCallError) as error:
+            why = f"D-Bus cannot be used: {error or type(error).__name__}"
+        except Exception as bug:
+            # Nobody waits for this task before the end, and without it there would be no signals.
+            _log.exception("listening to D-Bus failed; it is tried again")
+            why = f"D-Bus cannot be used: {bug!r}"
+        on_event_source(Polling(why))
         await asyncio.sleep(RECONNECT_SECONDS)
 
 
+@asynccontextmanager
+async def _connection(address: str | None) -> AsyncGenerator[MessageBus, None]:
+    # A connection can already fail in the constructor, which connects before dbus-fast 5.0.
+    bus = MessageBus(address, BusType.SYSTEM)
+    try:
+        await _connect(bus)
+        yield bus
+    finally:
+        await _disconnect(bus)
+
+
+async def _receive(
+    bus: MessageBus,
+    on_change: OnChange,
+    on_event_source: Callable[[EventSource], None],
+    on_connection: OnConnection | None,
+) -> None:
+    """Receive signals until the connection is lost."""
+    await _subscribe(bus, on_change)
+    connected = on_connection or (lambda queries: None)
+    connected(DBusCalls(bus))
+    try:
+        on_event_source(DBusSignals())
+        on_change("")
+        await bus.wait_for_disconnect()  # type: ignore[no-untyped-call]
+    finally:
+        connected(None)
+
+
 async def _connect(bus: MessageBus) -> None:
-    """Connect, to the end even if this is cancelled.
+    """Connect within `CALL_SECONDS`, and if this is cancelled, to the end.
 
     On a cancellation, the library closes a socket that the loop still watches, which makes uvloop
     abort the whole program.
+
+    Raises:
+        TimeoutError: The bus did not answer in time.
     """
     connecting = asyncio.create_task(bus.connect())
     try:
-        await asyncio.shield(connecting)
+        done, _ = await asyncio.wait([connecting], timeout=CALL_SECONDS)
     except asyncio.CancelledError:
         await asyncio.wait([connecting], timeout=CALL_SECONDS)
-        if connecting.done() and not connecting.cancelled():
-            connecting.exception()
+        await _end(connecting)
         raise
+    if not done:
+        await _end(connecting)
+        raise TimeoutError(f"the bus did not answer within {CALL_SECONDS:g} seconds")
+    connecting.result()
+
+
+async def _end(connecting: asyncio.Task[MessageBus]) -> None:
+    """End an attempt, and retrieve its error, which nobody needs."""
+    connecting.cancel()
+    await asyncio.wait([connecting])
+    if not connecting.cancelled():
+        connecting.exception()
 
 
 async def _disconnect(bus: MessageBus) -> None:
