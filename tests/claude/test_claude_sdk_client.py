@@ -40,7 +40,8 @@ def system(subtype: str, **data) -> SystemMessage:
     return SystemMessage(subtype, {"subtype": subtype, **data})
 
 
-def result(**fields) -> ResultMessage:
+def result(terminal_reason: str | None = None, **fields) -> ResultMessage:
+    """Return a result; one without a reason has no such attribute in an older SDK."""
     base = {
         "subtype": "success",
         "duration_ms": 1,
@@ -49,7 +50,10 @@ def result(**fields) -> ResultMessage:
         "num_turns": 1,
         "session_id": "s",
     }
-    return ResultMessage(**{**base, **fields})
+    message = ResultMessage(**{**base, **fields})
+    if terminal_reason is not None:
+        message.terminal_reason = terminal_reason
+    return message
 
 
 USED = {"input_tokens": 5, "cache_read_input_tokens": 70, "cache_creation_input_tokens": None}

@@ -168,7 +168,7 @@ def _result(message: ResultMessage) -> TurnResult:
     models = message.model_usage or {}
     return TurnResult(
         failed=message.is_error,
-        reason=message.terminal_reason,
+        reason=getattr(message, "terminal_reason", None),  # an older SDK has none
         status=message.api_error_status,
         text=message.result or "; ".join(message.errors or ()),
         total_cost=message.total_cost_usd,
