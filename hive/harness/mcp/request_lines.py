@@ -13,14 +13,17 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, BinaryIO
 
-import mcp_types as types
 from anyio.to_thread import run_sync
 from mcp.shared.message import SessionMessage
+from pydantic import TypeAdapter
 
+from hive.harness.mcp.sdk import ErrorMessage, types
 from hive.quantities import counted
 
 LINE_MAX = 8 << 20
 """Bytes of the longest line: a body of a megabyte, each character of it as an escape."""
+
+_MESSAGE: TypeAdapter[Any] = TypeAdapter(types.JSONRPCMessage)
 
 Send = Callable[[SessionMessage], Awaitable[None]]
 
@@ -91,7 +94,7 @@ def refusal(line: bytes) -> SessionMessage | None:
         sentence = "a text has half of a surrogate pair (\\ud800 to \\udfff); send whole characters"
         return _refusal(types.PARSE_ERROR, sentence, number)
     try:
-        types.jsonrpc_message_adapter.validate_json(text, by_name=False)
+        _MESSAGE.validate_json(text, by_name=False)
     except ValueError:
         sentence = "the line is no JSON-RPC 2.0 request, notification or response"
         return _refusal(types.INVALID_REQUEST, sentence, number)
@@ -119,4 +122,4 @@ def _id_of(fields: Any) -> str | int | None:
 
 def _refusal(code: int, sentence: str, number: str | int | None = None) -> SessionMessage:
     error = types.ErrorData(code=code, message=sentence)
-    return SessionMessage(types.JSONRPCError(jsonrpc="2.0", id=number, error=error))
+    return SessionMessage(ErrorMessage(jsonrpc="2.0", id=number, error=error))

@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -22,6 +23,9 @@ from hive.wire.rows import Identity
 DRIVER = "mcp"
 """Driver name that this connection reports to the daemon."""
 
+SDK_OLDEST = (1, 26)
+"""The oldest version of the SDK that works; its floor in pyproject.toml."""
+
 WHOAMI_TIMEOUT = 2.0
 """Seconds in which the daemon says whether this is the manager, before tools are offered."""
 
@@ -35,16 +39,11 @@ def serve(socket: Path, *, manager: bool, channel: bool) -> None:
     While the daemon is not reachable, each tool returns that as its error.
 
     Raises:
-        ConfigError: When the MCP SDK is not installed.
+        ConfigError: When the MCP SDK is not installed, or in a version that cannot be used.
         FailedError: When standard output cannot be written.
     """
     log_to_stderr(logging.WARNING, "hive-ag3nt: %(message)s")
-    try:
-        import mcp.server.stdio  # noqa: F401 - whether it is installed
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"this needs the MCP SDK ({error}); install it with: {how_to_install('mcp')}"
-        ) from None
+    _require_sdk()
     try:
         asyncio.run(_until_end(socket, manager=manager, channel=channel))
     except BaseExceptionGroup as group:  # the SDK's
@@ -54,6 +53,31 @@ def serve(socket: Path, *, manager: bool, channel: bool) -> None:
         raise FailedError(
             "the client does not take the answers of the tools any more, so the server ends"
         ) from None
+
+
+def _require_sdk() -> None:
+    """Raise ConfigError unless the SDK is there and can be used."""
+    try:
+        import mcp.server.stdio  # noqa: F401 - whether it is installed
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"this needs the MCP SDK ({error}); install it with: {how_to_install('mcp')}"
+        ) from None
+    problem = _problem_of(version("mcp"))
+    if problem is not None:
+        raise ConfigError(f"this needs mcp 1.26 or newer, of version 1 or 2; {problem}")
+
+
+def _problem_of(found: str) -> str | None:
+    """Return why the SDK of a version cannot be used; None if it can."""
+    if tuple(int(part) for part in found.split(".")[:2]) < SDK_OLDEST:
+        return f"mcp {found} is installed"
+    try:
+        import hive.harness.mcp.request_lines
+        import hive.harness.mcp.server  # noqa: F401 - whether the SDK has what they use
+    except ImportError as error:
+        return f"mcp {found} is installed, which lacks something: {error}"
+    return None
 
 
 async def _until_end(socket: Path, *, manager: bool, channel: bool) -> None:
@@ -96,9 +120,9 @@ async def _manager(client: ManagerClient) -> Identity:
 
 
 async def _serve_stdio(client: ManagerClient, tools: Sequence[ModelTool], *, channel: bool) -> None:
-    from mcp.server.runner import serve_loop
     from mcp.server.stdio import stdio_server
 
+    from hive.harness.mcp import sdk
     from hive.harness.mcp.request_lines import RequestLines, claim_standard_input
     from hive.harness.mcp.server import CAPABILITY, McpChannel, make_server
 
@@ -107,19 +131,12 @@ async def _serve_stdio(client: ManagerClient, tools: Sequence[ModelTool], *, cha
     async with stdio_server(stdin=cast("Any", lines)) as (reading, writing):
         lines.open(writing.send)
         if not channel:
-            server = make_server(tools)
-            await server.run(reading, writing, server.create_initialization_options())
+            await sdk.serve(make_server(tools), reading, writing)
             return
         channel_lines = McpChannel(client, writing.send)
         server = make_server(tools, channel_lines)
-        options = server.create_initialization_options(experimental_capabilities=CAPABILITY)
         try:
-            # With the handshake only: a client that may choose takes MCP 2026-07-28, in which a
-            # server sends nothing unasked, so Claude Code would have no channel.
-            async with server.lifespan(server) as state:
-                await serve_loop(
-                    server, reading, writing, lifespan_state=state, init_options=options
-                )
+            await sdk.serve(server, reading, writing, CAPABILITY)
         finally:
             await channel_lines.close()
 

@@ -14,18 +14,18 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-import mcp_types as types
 from attrs import define, field
 from mcp.server.lowlevel import Server
 from mcp.shared.message import SessionMessage
 
 from hive.client.agent import AgentClient
 from hive.errors import HiveError, NotFoundError
+from hive.harness.mcp import sdk
+from hive.harness.mcp.sdk import types
 from hive.harness.notifier import UnreadNotifier
 from hive.harness.tools import ModelTool
 from hive.harness.unread import HINT, UnreadMessage, headline
 from hive.names import suggest
-from hive.version import VERSION
 
 SETTLE_TIME = 2.0
 """Seconds from the client's request for the tools to the first line.
@@ -96,7 +96,7 @@ A `<channel>` event from this server says that mail waits, and holds none of it:
 def make_server(tools: Sequence[ModelTool], channel: McpChannel | None = None) -> Server[Any]:
     """Return a server that offers these tools.
 
-    A tool's error is a result with `is_error`, so that the model reads the sentence.
+    A tool's error is a result with `isError`, so that the model reads the sentence.
 
     Args:
         tools: The tools that are offered.
@@ -107,30 +107,21 @@ def make_server(tools: Sequence[ModelTool], channel: McpChannel | None = None) -
     if channel is not None:
         instructions = f"{INSTRUCTIONS}\n\n{CHANNEL_INSTRUCTIONS}"
 
-    async def list_tools(context: object, params: object) -> types.ListToolsResult:
+    def list_tools() -> types.ListToolsResult:
         if channel is not None:
             channel.open()
         return types.ListToolsResult(tools=[_declared(tool) for tool in tools])
 
-    async def call_tool(
-        context: object, params: types.CallToolRequestParams
-    ) -> types.CallToolResult:
+    async def call_tool(name: str, arguments: dict[str, Any]) -> types.CallToolResult:
         try:
-            tool = _found(by_name, params.name)
-            return _result(await tool.call(params.arguments or {}))
+            return _result(await _found(by_name, name).call(arguments))
         except HiveError as refusal:
             return _result(str(refusal), is_error=True)
         except Exception as bug:
-            logger.exception("the tool %s has a bug", params.name)
-            return _result(f"{params.name} has a bug: {bug!r}", is_error=True)
+            logger.exception("the tool %s has a bug", name)
+            return _result(f"{name} has a bug: {bug!r}", is_error=True)
 
-    return Server(
-        NAME,
-        version=VERSION,
-        instructions=instructions,
-        on_list_tools=list_tools,
-        on_call_tool=call_tool,
-    )
+    return sdk.make_server(NAME, instructions, list_tools, call_tool)
 
 
 def _found(by_name: dict[str, ModelTool], name: str) -> ModelTool:
@@ -140,10 +131,12 @@ def _found(by_name: dict[str, ModelTool], name: str) -> ModelTool:
 
 
 def _declared(tool: ModelTool) -> types.Tool:
-    return types.Tool(name=tool.name, description=tool.description, input_schema=tool.schema)
+    fields = {"name": tool.name, "description": tool.description, "inputSchema": tool.schema}
+    return types.Tool.model_validate(fields)
 
 
 def _result(answer: str | dict[str, Any], *, is_error: bool = False) -> types.CallToolResult:
     """Return a text result; fields become JSON, so that no body can pass for a field."""
     text = answer if isinstance(answer, str) else json.dumps(answer, ensure_ascii=False, indent=1)
-    return types.CallToolResult(content=[types.TextContent(text=text)], is_error=is_error)
+    fields = {"content": [{"type": "text", "text": text}], "isError": is_error}
+    return types.CallToolResult.model_validate(fields)
