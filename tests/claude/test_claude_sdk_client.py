@@ -142,3 +142,18 @@ USED = {"input_tokens": 5, "cache_read_input_tokens": 70, "cache_creation_input_
 )
 def test_events_of_a_message(message, events) -> None:
     assert list(events_of(message)) == events
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"is_error": True, "subtype": "error_max_budget_usd"}, "budget_exhausted"),
+        ({"is_error": True, "result": "Prompt is too long"}, "prompt_too_long"),
+        ({"is_error": True, "subtype": "error_during_execution"}, None),
+        ({"result": "Prompt is too long"}, None),
+    ],
+)
+def test_what_an_older_sdk_does_not_pass_on_is_concluded(fields, reason):
+    [event] = events_of(result(**fields))
+    assert isinstance(event, TurnResult)
+    assert event.reason == reason

@@ -200,11 +200,14 @@ class ClaudeDriver(TurnDriver):
         """Return a verdict in any case; after a time-out or an error the process is ended."""
         limit = self._setup.time_limit
         self._interrupted = False
+        found: Verdict
         try:
             async with run_time_limit(limit):
-                return await work
+                found = await work
+            # An older SDK does not say that a turn ended early because it was asked to.
+            return Interrupted() if self._interrupted and isinstance(found, Broken) else found
         except TimeoutError:
-            found: Verdict = Broken(f"ended after the time limit of {limit:g} s")
+            found = Broken(f"ended after the time limit of {limit:g} s")
         except (ClaudeProcessError, UnexpectedToolsError) as error:
             found = Interrupted() if self._interrupted else Broken(str(error))
         await self._session.close()

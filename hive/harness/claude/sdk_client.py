@@ -168,7 +168,7 @@ def _result(message: ResultMessage) -> TurnResult:
     models = message.model_usage or {}
     return TurnResult(
         failed=message.is_error,
-        reason=getattr(message, "terminal_reason", None),  # an older SDK has none
+        reason=_reason(message),
         status=message.api_error_status,
         text=message.result or "; ".join(message.errors or ()),
         total_cost=message.total_cost_usd,
@@ -178,6 +178,16 @@ def _result(message: ResultMessage) -> TurnResult:
         cache_write_tokens=usage.get("cache_creation_input_tokens") or 0,
         windows={name: used["contextWindow"] for name, used in models.items()},
     )
+
+
+def _reason(message: ResultMessage) -> str | None:
+    """Return why a turn ended; an older SDK does not pass on what Claude Code says of that."""
+    reason: str | None = getattr(message, "terminal_reason", None)
+    if reason is not None or not message.is_error:
+        return reason
+    if message.subtype == "error_max_budget_usd":
+        return "budget_exhausted"
+    return "prompt_too_long" if message.result == "Prompt is too long" else None
 
 
 def _text(content: str | list[dict[str, Any]] | None) -> str:
