@@ -8,8 +8,15 @@ READY := $(VENV)/.ready
 RUN_READY := $(VENV)/.run-ready
 
 BENCH := .venv-bench
+LOWEST := .venv-lowest
+# What touches each library: enough to see that a floor of pyproject.toml is true, in a minute.
+LOWEST_TESTS := tests/config tests/cli/test_cli_help.py tests/systemd/test_container_dbus.py \
+	tests/mcp/test_mcp_server.py tests/mcp/test_request_lines.py tests/mcp/test_channel.py \
+	tests/claude/test_claude_sdk_client.py tests/claude/test_claude_launch.py tests/claude/test_claude_driver.py \
+	tests/top/test_top_keys.py tests/top/test_top_parts.py tests/web/test_guard.py tests/web/test_rendering.py \
+	tests/web/test_passkeys.py tests/web/test_push_sending.py tests/web/test_web_settings.py
 
-.PHONY: bench-dashboard bench-delivery bench-deploys bench-scale bench-top bench-trace bench-turns bench-estop bench-verbs run test test-unit test-machines test-installing test-adversary check dist release-check format clean
+.PHONY: bench-dashboard bench-delivery bench-deploys bench-scale bench-top bench-trace bench-turns bench-estop bench-verbs run test test-unit test-lowest test-machines test-installing test-adversary check dist release-check format clean
 
 run: $(RUN_READY) ## start the supervisor on examples/swarm with its interactive view and its dashboard, all in .venv and .run
 	@examples/run $(BIN)
@@ -21,6 +28,9 @@ test: $(READY) ## run all tests, one process for each processor; once more what 
 
 test-unit: $(READY) ## run the tests that need neither other programs nor long runs
 	$(BIN)/python -m pytest tests/actors tests/wire tests/broker tests/store tests/config
+
+test-lowest: $(LOWEST)/.ready ## run the tests of what libraries are used for, with the oldest that pyproject.toml allows
+	$(LOWEST)/bin/python -m pytest -n auto $(LOWEST_TESTS)
 
 test-machines: $(READY) ## run the tests that start real containers, in systemd hosts booted for them
 	$(BIN)/python -m tests.testbed
@@ -95,5 +105,11 @@ $(BENCH)/.ready: pyproject.toml constraints.txt
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable . --group bench
 	@touch $@
 
+$(LOWEST)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[systemd,claude,mcp,tui,web]' --group test
+	@touch $@
+
 clean: ## remove what the targets above made
-	rm -rf $(VENV) $(BENCH) .mypy_cache .ruff_cache .hypothesis .run .run-web build dist
+	rm -rf $(VENV) $(BENCH) $(LOWEST) .mypy_cache .ruff_cache .hypothesis .run .run-web build dist
