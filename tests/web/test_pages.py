@@ -349,12 +349,42 @@ async def test_a_question_whose_item_is_cut_links_to_all_of_it(
 
 
 @pytest.mark.parametrize("multi", [False, True])
-async def test_a_question_of_which_several_options_may_be_chosen_says_so(
-    hive: ScriptedHive, browser: Browser, multi: bool
+@pytest.mark.parametrize("path", ["/", "/agent/coder/", "/message/12"])
+async def test_a_question_of_which_several_options_may_be_chosen_has_boxes(
+    hive: ScriptedHive, browser: Browser, path: str, multi: bool
 ) -> None:
+    asked = message(12, "coder", "operator", "merge or rebase?", "stored", type="question")
+    with_answers(hive, trace={"message": asked, "steps": []})
     with_answers(hive, questions={"questions": [{**QUESTION, "multi": multi}]})
-    page = await browser.page("/agent/coder/")
-    assert ('placeholder="one, or several: write them"' in page.text) is multi
+    with_answers(hive, attention={"items": [{**ITEMS[0], "multi": multi}]})
+    page = await browser.page(path)
+    assert ('type="checkbox" name="option-2" value="rebase"' in page.text) is multi
+    assert ('name="answer" value="rebase"' in page.text) is not multi
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ({"option-2": "rebase", "answer": ""}, "rebase"),
+        ({"option-1": "merge", "option-3": "neither", "answer": " "}, "merge\nneither"),
+        ({"option-1": "merge", "answer": "with a note"}, "merge\nwith a note"),
+        ({"answer": "squash"}, "squash"),
+    ],
+)
+async def test_the_answer_has_the_chosen_options_one_a_line(
+    hive: ScriptedHive, browser: Browser, typed: dict[str, str], answer: str
+) -> None:
+    page = await browser.page("/")
+    form = {"token": page.token, "number": 12, "back": "/", **typed}
+    await browser.post("/do/answer", form)
+    assert hive.acted[0][1] == {"cmd": "answer", "id": 12, "answer": answer}
+
+
+async def test_an_answer_without_a_word_is_refused(hive: ScriptedHive, browser: Browser) -> None:
+    page = await browser.page("/")
+    found = await browser.post("/do/answer", {"token": page.token, "number": 12, "answer": " "})
+    assert (found.status, hive.acted) == (400, [])
+    assert "choose or write something first" in found.shown
 
 
 async def test_an_open_question_is_answered_on_the_page_of_its_message(
