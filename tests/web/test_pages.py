@@ -3,8 +3,6 @@
 import asyncio
 import json
 import re
-from typing import Any
-from urllib.parse import quote
 
 import pytest
 
@@ -14,13 +12,11 @@ from hive.web.login_sessions import SessionBook
 from hive.web.overview_page import grouped
 from tests.top.swarm_answers import (
     APPROVAL,
-    EVENTS,
     ITEMS,
     MESSAGES,
     NOW,
     SWARM,
     ago,
-    event,
     message,
 )
 from tests.web.browsing import Answer, Browser
@@ -325,7 +321,7 @@ async def test_a_search_asks_for_what_was_typed(hive: ScriptedHive, browser: Bro
     assert hive.asked[-1] | {"max": 0} == {
         "cmd": "search",
         "max": 0,
-        "until": None,
+        "before": None,
         "text": "two words",
         "sender": "alice",
     }
@@ -476,65 +472,6 @@ async def test_each_session_gets_its_own_token(browsers: tuple[Browser, Browser]
 
 
 # Lists
-
-
-async def test_ten_thousand_events_are_walked_a_page_at_a_time(
-    hive: ScriptedHive, browser: Browser
-) -> None:
-    log = [event(seq, "started", "scout", pid=seq) for seq in range(1, 10_001)]
-
-    def some(fields: dict[str, Any]) -> dict[str, Any]:
-        after = fields.get("after")
-        chosen = log[after : after + fields["max"]] if after is not None else log[-fields["max"] :]
-        return {"events": chosen}
-
-    with_answers(hive, events=some)
-    path: str | None = "/events"
-    seen: list[int] = []
-    while path is not None:
-        page = await browser.page(path)
-        seen += [int(found) for found in re.findall(r'class="seq">(\d+)<', page.text)]
-        path = next((each for each in links(page) if "before=" in each), None)
-    assert seen == list(range(10_000, 0, -1))
-    assert max(asked["max"] for asked in hive.asked if asked["cmd"] == "events") == 50
-
-
-async def test_mail_of_the_same_moment_is_on_one_of_two_pages(
-    hive: ScriptedHive, browser: Browser
-) -> None:
-    mail = [message(number, "a", "b", f"body {number}", sent_at=ago(60)) for number in range(1, 81)]
-
-    def some(fields: dict[str, Any]) -> dict[str, Any]:
-        return {"messages": mail[-fields["max"] :]}
-
-    with_answers(hive, search=some, trace={"message": mail[0], "steps": []})
-    first = await browser.page("/mail")
-    second = await browser.page(next(each for each in links(first) if "before=" in each))
-    seen = [int(n) for page in (first, second) for n in re.findall(r">#(\d+)</a>", page.text)]
-    assert seen == list(range(80, 0, -1))
-
-
-@pytest.mark.parametrize("before", ["x", "-1", "9" * 30, "", "٣"])
-async def test_a_number_that_is_none_shows_the_newest(browser: Browser, before: str) -> None:
-    page = await browser.page(f"/events?before={quote(before)}")
-    assert len(re.findall(r'class="seq">', page.text)) == len(EVENTS)
-
-
-@pytest.mark.parametrize(("count", "is_cut"), [(999, False), (1000, True)])
-async def test_the_end_of_filtered_events_says_that_there_may_be_more(
-    hive: ScriptedHive, browser: Browser, count: int, is_cut: bool
-) -> None:
-    rows = [event(3 * seq, "ended", "docs") for seq in range(1, count + 1)]
-    with_answers(hive, events={"events": rows})
-    assert "the newest 1000" not in (await browser.page("/events?kind=ended")).shown
-    last = await browser.page("/events?kind=ended&before=60")
-    assert ("the newest 1000" in last.shown) is is_cut
-
-
-async def test_an_unknown_kind_of_event_is_refused_with_the_nearest(browser: Browser) -> None:
-    answer = await browser.get("/events?kind=startet")
-    assert answer.status == 400
-    assert "'started'" in answer.shown
 
 
 async def test_the_audit_says_by_which_session(hive: ScriptedHive, browser: Browser) -> None:
