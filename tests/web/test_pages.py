@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from hive.errors import ConflictError, FailedError
+from hive.errors import ConflictError, FailedError, UnavailableError
 from hive.view.places import arrange
 from hive.web.login_sessions import SessionBook
 from hive.web.overview_page import grouped
@@ -226,10 +226,23 @@ async def test_parts_of_a_page_can_be_hidden(
         assert f'name="back" value="/agent/coder/?hide={hide.replace(",", "%2C")[:6]}' in page.text
 
 
-async def test_a_participant_that_is_none(browser: Browser) -> None:
-    answer = await browser.get("/agent/nobody/")
+@pytest.mark.parametrize("path", ["/agent/nobody/", "/live/agent/nobody"])
+async def test_a_participant_that_is_none(browser: Browser, path: str) -> None:
+    answer = await asyncio.wait_for(browser.get(path), 10)
     assert answer.status == 404
     assert "no participant 'nobody'" in answer.shown
+
+
+async def test_without_a_daemon_nobody_says_that_a_participant_is_none(
+    hive: ScriptedHive, browser: Browser
+) -> None:
+    with_answers(hive, agent_status=UnavailableError("no daemon listens"))
+    answer = await browser.get("/agent/coder/")
+    assert answer.status == 503
+    assert "no daemon listens" in answer.shown
+    async with browser.live("/live/agent/coder") as page:
+        _, changes = await page.next()
+    assert "away" in next(each for each in changes if each["list"] == "notices")["parts"]
 
 
 @pytest.mark.parametrize("number", ["0x1", "-1", "²", "9" * 19, "9" * 5000])
