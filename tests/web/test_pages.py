@@ -411,6 +411,19 @@ async def test_an_open_question_is_answered_on_the_page_of_its_message(
     assert 'action="/do/reply"' in page.text
 
 
+async def test_an_answered_question_is_not_called_expired(
+    hive: ScriptedHive, browser: Browser
+) -> None:
+    settled = {"type": "question", "reason": "question 12 was answered by operator"}
+    asked = message(12, "coder", "operator", "may I?", "expired", **settled)
+    with_answers(hive, trace={"message": asked, "steps": []}, search={"messages": [asked]})
+    with_answers(hive, inbox={"messages": [asked]})
+    for path in ("/message/12", "/mail", "/", "/agent/coder/"):
+        page = await browser.page(path)
+        assert '<span class="mark state-answered">answered</span>' in page.text, path
+        assert "expired" not in page.text, path
+
+
 async def test_a_dead_letter_is_replayed_or_discarded_with_a_reason(
     hive: ScriptedHive, browser: Browser
 ) -> None:
