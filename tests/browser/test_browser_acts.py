@@ -115,6 +115,15 @@ def test_an_agent_is_paused_and_resumed(browser: Chromium, hive: BrowsedHive) ->
     assert hive.audit("set_paused")["via"].startswith("web session ")
 
 
+def test_an_agent_is_interrupted_after_a_question(browser: Chromium, hive: BrowsedHive) -> None:
+    browser.open("/agent/alice/")
+    browser.click("interrupt")
+    browser.shows("becomes dead letters")
+    browser.click("interrupt alice")
+    browser.shows("alice is asked to end its turn")
+    assert hive.audit("cancel_turn")["name"] == "alice"
+
+
 @pytest.mark.parametrize(
     ("part", "shown"), [("statistics", "24 hours"), ("output", "serving alice")]
 )

@@ -56,7 +56,7 @@ def test_words_of_buttons_stay_whole_on_a_phone(browser: Chromium, hive: Browsed
     browser.resize(PHONE)
     browser.open("/dead-letters")
     (height,) = {
-        browser.named(".acts button", name).rect["height"]  # type: ignore[union-attr]
+        browser.named(".acts > * > :is(button, summary)", name).rect["height"]  # type: ignore[union-attr]
         for name in ("replay", "discard")
     }
     assert height == 44, number
