@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -224,6 +225,28 @@ async def test_parts_of_a_page_can_be_hidden(
     assert ("<textarea" in page.text) is has_input
     if has_input:  # and what is sent from it comes back to the same page
         assert f'name="back" value="/agent/coder/?hide={hide.replace(",", "%2C")[:6]}' in page.text
+
+
+@pytest.mark.parametrize(
+    ("referer", "back", "query"),
+    [
+        ("http://127.0.0.1:7000/agent/coder/?hide=header,input", "/agent/coder/", "header,input"),
+        ("http://127.0.0.1:7000/agent/coder/?hide=input&done=x", "/agent/coder/?a=1", "input"),
+        ("http://127.0.0.1:7000/agent/coder/?hide=header", "/agent/coder/?hide=input", "input"),
+        ("http://127.0.0.1:7000/agent/coder/?hide=<script>", "/agent/coder/", None),
+        ("http://[", "/agent/coder/", None),
+        ("", "/agent/coder/", None),
+    ],
+)
+async def test_what_is_hidden_stays_hidden_after_an_act_without_a_script(
+    browser: Browser, referer: str, back: str, query: str | None
+) -> None:
+    form = {"token": (await browser.page("/")).token, "name": "coder", "back": back}
+    answer = await browser.post("/do/pause", form, referer=referer)
+    target = urlsplit(answer.headers["location"])
+    assert target.path == "/agent/coder/"
+    assert parse_qs(target.query).get("hide", [None])[-1:] == [query]
+    assert (await browser.page(answer.headers["location"])).shown.count("coder is paused") == 1
 
 
 @pytest.mark.parametrize("path", ["/agent/nobody/", "/live/agent/nobody"])
