@@ -1,8 +1,8 @@
 """The generated flakes, with the real Nix where there is one; no network, a stub of nixpkgs."""
 
 import asyncio
-import re
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
