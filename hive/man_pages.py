@@ -135,6 +135,8 @@ def _text(text: str) -> str:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 2:  # noqa: PLR2004 - the module and its argument
+        sys.exit("usage: python -m hive.man_pages DIRECTORY")
     for written in write_pages(
         Path(sys.argv[1]), float(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
     ):

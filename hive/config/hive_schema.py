@@ -140,8 +140,8 @@ CONTAINERS = Table(
         Key(
             "programs",
             INSIDE_PATH,
-            "the directory inside that has `hive-ag3nt` and `hive-m1nd`; without the key, the "
-            "systemd inside looks in its own search path (`/usr/local/bin`, `/usr/bin`, …)",
+            "the directory inside that has `hive-ag3nt` and `hive-m1nd`; without the key, they "
+            "are looked up on the agent's `PATH`",
         ),
         Key(
             "network",

@@ -8,12 +8,9 @@ from pathlib import Path
 from attrs import frozen
 
 from hive.errors import NotAllowedError
-from hive.machines.inside import environment, guest_directory
+from hive.machines.inside import guest_directory, looked_up, public, public_inside
 from hive.machines.runtime import MachineSpec
 from hive.names import container_name
-
-PUBLIC = ("HIVE_NAME", "HIVE_SOCKET", "HIVE_STATE", "HIVE_PROPOSED")
-"""Variables of an agent that are no secret: everybody on the host reads a command line."""
 
 CONTAINERS = frozenset({"machinectl", "nixos-container"})
 """Runtimes whose machines are containers with a systemd inside."""
@@ -57,14 +54,12 @@ def entrance_of(runtime: str, spec: MachineSpec) -> Entrance:
             f"{spec.name!r} is a function of the program that embeds this hive, so there is "
             "nothing to enter"
         )
+    program = _harness_program(spec.command)
     if runtime in CONTAINERS:
-        machine, inside = container_name(spec.name), environment(spec)
-        directory = str(guest_directory(spec))
-    else:
-        machine, inside = None, dict(spec.environment)
-        directory = str(spec.working_directory or spec.state_dir)
-    public = {name: inside[name] for name in PUBLIC if name in inside}
-    return Entrance(machine, directory, public, _harness_program(spec.command))
+        machine, directory = container_name(spec.name), str(guest_directory(spec))
+        return Entrance(machine, directory, public_inside(spec), looked_up(program))
+    directory = str(spec.working_directory or spec.state_dir)
+    return Entrance(None, directory, public(spec.environment), program)
 
 
 def log_of(runtime: str, name: str, log_file: Path) -> str | None:

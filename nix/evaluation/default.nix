@@ -79,12 +79,8 @@ let
       packages = config.environment.systemPackages;
       services = config.systemd.services;
       nix = config.nix.settings;
-      unfree = map (
-        name: (config.nixpkgs.config.allowUnfreePredicate or (_: false)) { pname = name; }
-      ) [
-        "claude-code"
-        "steam"
-      ];
+      inherit (config.system) stateVersion;
+      unfree = config.nixpkgs.config.allowUnfreePackages;
     };
 
   peerOf =
@@ -95,6 +91,26 @@ let
         enable = true;
       }
       // settings;
+    };
+
+  # The inside of a declared container with the hook of a peer.
+  hookedOf =
+    system:
+    insideOf {
+      module =
+        (evaluate {
+          modules = [
+            host
+            enabled
+            {
+              containers.damocles.config = system;
+              services.hyperhive.peers.damocles = {
+                container = "damocles";
+                hook = true;
+              };
+            }
+          ];
+        }).config.containers.damocles.config;
     };
 
   agent = ../modules/agent.nix;
@@ -149,6 +165,16 @@ in
       (withPeer {
         container = "damocles";
         socketUser = 1000;
+      })
+    ];
+    older = hostOf [
+      enabled
+      { system.stateVersion = "21.11"; }
+    ];
+    group = hostOf [
+      (withPeer {
+        container = "damocles";
+        socketGroup = 100;
       })
     ];
     flaked = hostOf [
@@ -222,6 +248,16 @@ in
       }
     ];
     containerIsMissing = problemsOf [ (withPeer { container = "damokles"; }) ];
+    hookWithoutContainer = problemsOf [
+      enabled
+      { services.hyperhive.peers.damocles.hook = true; }
+    ];
+    hookOfAPath = problemsOf [
+      (withPeer {
+        container = "damocles";
+        hook = true;
+      })
+    ];
     containerOfTwo = problemsOf [
       (withPeer { container = "damocles"; })
       { services.hyperhive.peers.second.container = "damocles"; }
@@ -248,6 +284,11 @@ in
         driver = "claude";
         bell = "true";
       }).problems;
+    pathOfTheHarness =
+      (insideOf {
+        module = agent;
+        settings.systemd.services.hive-agent.path = [ pkgs.ripgrep ];
+      }).problems;
     removed =
       (insideOf {
         module = agent;
@@ -268,6 +309,20 @@ in
       mcp = true;
       bell = ''notify-send "$HIVE_NEWS" 100%'';
     };
+    hooked = hookedOf { };
+    # A system that has the module already, as the flake gives it, and settings of its own.
+    hookedTwice = hookedOf (
+      { lib, ... }:
+      {
+        imports = [ ../modules/peer.nix ];
+        services.hive-ag3nt = {
+          enable = true;
+          user = "muede";
+          hook = true;
+          package = lib.mkDefault pkgs.ripgrep;
+        };
+      }
+    );
     worker = peerOf {
       mode = "agent";
       program = [
@@ -287,6 +342,8 @@ in
       module = agent;
       settings.hyperhive.claudeCode.enable = false;
       settings.hyperhive.packages = [ pkgs.ripgrep ];
+      settings.system.stateVersion = "26.11";
+      settings.nixpkgs.config.allowUnfreePackages = [ "steam" ];
     };
   };
 

@@ -55,6 +55,12 @@ let
       startLimitIntervalSec = option (types.nullOr types.int) null;
       restartTriggers = option (types.listOf types.unspecified) [ ];
       reloadTriggers = option (types.listOf types.unspecified) [ ];
+      overrideStrategy = option (types.enum [
+        "asDropinIfExists"
+        "asDropin"
+      ]) "asDropinIfExists";
+      enableDefaultPath = option types.bool true;
+      restartIfChanged = option types.bool true;
       path = option (types.listOf (types.either types.package types.str)) [ ];
       environment = option (types.attrsOf (types.nullOr types.str)) { };
       script = option types.lines "";
@@ -104,8 +110,12 @@ in
     nix.package = package pkgs.nix;
     nix.settings = option (types.attrsOf types.anything) { };
 
-    # nixos/modules/misc/nixpkgs.nix
-    nixpkgs.config = option (types.attrsOf types.raw) { };
+    # nixos/modules/misc/nixpkgs.nix; pkgs/top-level/config.nix merges the list, and no predicate.
+    nixpkgs.pkgs = mkOption { type = types.raw; };
+    nixpkgs.config = option (types.submodule {
+      freeformType = types.lazyAttrsOf types.raw;
+      options.allowUnfreePackages = option (types.listOf types.str) [ ];
+    }) { };
 
     # nixos/modules/security/polkit.nix
     security.polkit.enable = option types.bool false;
@@ -115,6 +125,12 @@ in
     systemd.package = package pkgs.systemd;
     systemd.services = option (types.attrsOf (types.submodule service)) { };
     systemd.tmpfiles.rules = option (types.listOf types.str) [ ];
+
+    # nixos/modules/misc/version.nix
+    system.stateVersion = option types.str "26.11";
+
+    # nixos/modules/system/activation/top-level.nix
+    system.extraDependencies = option (types.listOf types.str) [ ]; # paths in the store
 
     # nixos/modules/config/users-groups.nix
     users.groups = option (types.attrsOf (

@@ -30,12 +30,17 @@ let
 in
 {
   claude-code = package "claude-code" "claude";
+  e2fsprogs = package "e2fsprogs" "e2fsck";
   git = package "git" "git";
   hyperhive = package "hyperhive" "hive-c0re";
   nix = package "nix" "nix";
-  nixos-container = package "nixos-container" "nixos-container";
+  nixos-container = package "nixos-container" "nixos-container" // {
+    override = changed: package "nixos-container-of${changed.stateDirectory}" "nixos-container";
+  };
+  openssh = package "openssh" "ssh";
   ripgrep = package "ripgrep" "rg";
   systemd = package "systemd" "systemctl";
+  util-linux = package "util-linux" "mount";
 
   formats.toml = { }: {
     type = tomlValue;

@@ -1,6 +1,6 @@
-# Inside the container of an agent of the runtime `nixos-container`: what its harness needs. The
-# harness itself is started by hive-c0re, with the manifest of the agent: model, effort, tools, MCP
-# servers and budgets are keys of agent.toml.
+# Inside the container of an agent of the runtime `nixos-container`: what its harness needs. Before
+# each start hive-c0re writes the unit of the harness, of the agent's manifest: model, effort, tools,
+# MCP servers, budgets, variables and credentials are keys of agent.toml, which need no build.
 {
   config,
   lib,
@@ -62,7 +62,17 @@ in
   };
 
   config = {
+    assertions = [
+      {
+        assertion = config.systemd.services.hive-agent.path == [ ];
+        message = "systemd.services.hive-agent.path: it would take the place of the agent's PATH; name the packages in hyperhive.packages";
+      }
+    ];
+
     boot.${container} = lib.mkDefault true;
+
+    # NixOS warns at each build of a system that does not say it.
+    system.stateVersion = lib.mkDefault "26.05";
 
     environment.systemPackages = [
       cfg.package
@@ -71,15 +81,23 @@ in
     ++ cfg.packages
     ++ lib.optional cfg.claudeCode.enable cfg.claudeCode.package;
 
-    # The host's permission does not reach the evaluation of an agent's system.
-    nixpkgs.config.allowUnfreePredicate = lib.mkIf cfg.claudeCode.enable (
-      lib.mkDefault (package: lib.getName package == "claude-code")
-    );
+    # What is set here, by this module or an `agent.nix`, is added to the unit that hive-c0re writes.
+    # Otherwise NixOS would write one that hides it. A restart by a switch would end the container.
+    systemd.services.hive-agent = {
+      overrideStrategy = "asDropin";
+      enableDefaultPath = false;
+      restartIfChanged = false;
+      # The store is the host's, and its daemon builds. Only login shells would know it.
+      environment.NIX_REMOTE = lib.mkDefault "daemon";
+    };
+
+    # The host's permission does not reach the evaluation of an agent's system. This list is merged
+    # with others, unlike a predicate; with `nixpkgs.pkgs` the packages are configured already.
+    nixpkgs.config = lib.mkIf (cfg.claudeCode.enable && !options.nixpkgs.pkgs.isDefined) {
+      allowUnfreePackages = [ "claude-code" ];
+    };
 
     # The agent's network is the host's: its own would-be clients must leave it alone.
     networking.useDHCP = lib.mkDefault false;
-
-    # Builds inside a container have no user namespaces of their own.
-    nix.settings.sandbox-fallback = lib.mkDefault true;
   };
 }

@@ -16,6 +16,30 @@ let
     "nixos-container"
   ];
   hasContainers = cfg.c0re.runtime != "process";
+  isNixos = cfg.c0re.runtime == "nixos-container";
+
+  # Where NixOS keeps containers, and the program that knows it, as the module of NixOS has both.
+  isOlder = lib.versionOlder config.system.stateVersion "22.05";
+  containersDir = if isOlder then "containers" else "nixos-containers";
+  nixosContainer =
+    if isOlder then
+      pkgs.nixos-container.override {
+        configurationDirectory = "/etc/${containersDir}";
+        stateDirectory = "/var/lib/${containersDir}";
+      }
+    else
+      pkgs.nixos-container;
+
+  # What nixos-container starts by its name: it builds with Nix, which reads flakes with git, also
+  # over ssh, and it removes containers with chattr and umount.
+  builders = [
+    nixosContainer
+    config.nix.package
+    pkgs.git
+    pkgs.openssh
+    pkgs.e2fsprogs
+    pkgs.util-linux
+  ];
 
   limited =
     manifest:
@@ -84,6 +108,15 @@ in
           The flake reference of hyperhive whose module `agent` is part of the systems that are
           built of an `agent.nix`; the key `hyperhive` of `[containers]`. `hive-c0re update-inputs`
           takes a new one over.
+        '';
+      };
+
+      agentNixpkgs = lib.mkOption {
+        type = lib.types.nullOr lib.types.str;
+        default = null;
+        defaultText = lib.literalMD "the nixpkgs of the flake that this module comes from";
+        description = ''
+          The flake reference of the nixpkgs of those systems; the key `nixpkgs` of `[containers]`.
         '';
       };
 
@@ -166,10 +199,11 @@ in
       (lib.mkIf (cfg.agents != { }) { agents = lib.mapAttrs (_: limited) cfg.agents; })
       (lib.mkIf (cfg.manager != null) { manager = limited cfg.manager; })
       # The harness of an agent comes from the module `agent`, which puts it there.
-      (lib.mkIf (cfg.c0re.runtime == "nixos-container") {
+      (lib.mkIf isNixos {
         containers = {
           programs = lib.mkDefault "/run/current-system/sw/bin";
           hyperhive = lib.mkIf (cfg.c0re.agentFlake != null) cfg.c0re.agentFlake;
+          nixpkgs = lib.mkIf (cfg.c0re.agentNixpkgs != null) cfg.c0re.agentNixpkgs;
         };
       })
     ];
@@ -180,7 +214,7 @@ in
     users.groups.hive-admin.members = cfg.c0re.adminUsers;
 
     # The directory of each container's file, see nixos-container.
-    boot.enableContainers = lib.mkIf (cfg.c0re.runtime == "nixos-container") true;
+    boot.enableContainers = lib.mkIf isNixos true;
 
     # An operator's shell in an agent, and in no other machine.
     security.polkit.enable = lib.mkIf hasContainers true;
@@ -201,6 +235,7 @@ in
       wants = [ "dbus.socket" ];
       after = [
         "dbus.socket"
+        "nix-daemon.socket"
         "network.target"
       ];
       wantedBy = [ "multi-user.target" ];
@@ -210,15 +245,18 @@ in
       # A switch to a new hive.toml is a reload: agents and their turns go on.
       reloadTriggers = [ cfg.configFile ];
 
-      path =
-        cfg.c0re.packages
-        ++ [ config.systemd.package ]
-        ++ lib.optional (cfg.c0re.runtime == "nixos-container") pkgs.nixos-container;
+      path = cfg.c0re.packages ++ [ config.systemd.package ] ++ lib.optionals isNixos builders;
       environment = {
         HYPERHIVE_RUN_DIR = "%t/hyperhive";
         HYPERHIVE_STATE_DIR = "%S/hyperhive";
         HYPERHIVE_GIT = lib.getExe pkgs.git;
         HYPERHIVE_NIX = lib.getExe' config.nix.package "nix";
+      }
+      // lib.optionalAttrs isNixos {
+        # A host may be built from a flake without this in its nix.conf.
+        NIX_CONFIG = "extra-experimental-features = nix-command flakes";
+        # Nix's own daemon builds: its sandbox cannot be set up within the restrictions of this unit.
+        NIX_REMOTE = "daemon";
       };
 
       serviceConfig = {
@@ -238,8 +276,8 @@ in
         RuntimeDirectoryPreserve = true;
         StateDirectory = "hyperhive";
         StateDirectoryMode = "0750";
-        ConfigurationDirectory = "nixos-containers";
-        ReadWritePaths = "/etc/nixos-containers";
+        ConfigurationDirectory = containersDir;
+        ReadWritePaths = "/etc/${containersDir}";
         NoNewPrivileges = true;
         ProtectSystem = "full";
         ProtectClock = true;

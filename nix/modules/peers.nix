@@ -1,5 +1,6 @@
 # Peers on the host: their tables of hive.toml, the directories of their sockets, and the bind mount
-# into a container that the host declares. Of that container nothing else changes.
+# into a container that the host declares. Of that container nothing else changes, unless the option
+# `hook` is set.
 {
   config,
   lib,
@@ -60,6 +61,16 @@ let
           description = "Whether the peer gets broadcasts.";
         };
 
+        hook = lib.mkOption {
+          type = lib.types.bool;
+          default = false;
+          description = ''
+            Whether the system of `container` gets the module `peer`, enabled and with its `hook`:
+            each session of Claude Code in there reports unread mail. The container has to be
+            declared with `config`; one with a `path` imports the module by itself.
+          '';
+        };
+
         description = lib.mkOption {
           type = lib.types.nullOr lib.types.str;
           default = null;
@@ -70,12 +81,14 @@ let
   );
 
   # This module defines an attribute of `containers` for each peer, so only a definition of another
-  # module shows that the container exists.
-  isDeclared =
+  # module shows that the container exists, and how it is declared.
+  declarations =
     container:
-    lib.any (
-      each: each.file != toString ./peers.nix && each.value ? ${container}
+    lib.concatMap (
+      each: lib.optional (each.file != toString ./peers.nix) (each.value.${container} or null)
     ) options.containers.definitionsWithLocations;
+  isDeclared = container: lib.any (each: each != null) (declarations container);
+  hasPath = container: lib.any (each: each ? path) (declarations container);
 
   inContainers = lib.filterAttrs (_: each: each.container != null) cfg.peers;
 
@@ -115,6 +128,16 @@ let
     };
   };
 
+  # The package of the host, unless the container chooses one, also by a mere default.
+  session = {
+    imports = [ ./peer.nix ];
+    services.hive-ag3nt = {
+      enable = true;
+      hook = true;
+      package = lib.mkOverride 1400 cfg.package;
+    };
+  };
+
   problems =
     lib.concatMap names.peerProblems (lib.attrNames cfg.peers)
     ++ lib.concatLists (
@@ -122,8 +145,14 @@ let
         name: each:
         lib.optional (!isDeclared each.container)
           "services.hyperhive.peers.${name}.container: there is no containers.${each.container}; declare it, or leave the option out and bind ${directoryOf name} at /run/hive by yourself"
+        ++ lib.optional (each.hook && hasPath each.container)
+          "services.hyperhive.peers.${name}.hook: the system of containers.${each.container} is built elsewhere, since it has a path; import nixosModules.peer there and set services.hive-ag3nt.hook"
       ) inContainers
     )
+    ++ lib.mapAttrsToList (
+      name: _:
+      "services.hyperhive.peers.${name}.hook: only a peer with a container gets the module; set container, or import nixosModules.peer in its system and set services.hive-ag3nt.hook"
+    ) (lib.filterAttrs (_: each: each.hook && each.container == null) cfg.peers)
     ++ lib.mapAttrsToList (
       container: found:
       "services.hyperhive: the peers ${lib.concatStringsSep " and " found} have the same container ${container}; each needs one of its own, since both sockets would be at /run/hive"
@@ -161,7 +190,9 @@ in
     );
 
     containers = lib.mkMerge (
-      lib.mapAttrsToList (name: each: { ${each.container} = bind name each; }) inContainers
+      lib.mapAttrsToList (name: each: {
+        ${each.container} = bind name each // lib.optionalAttrs each.hook { config = session; };
+      }) inContainers
     );
 
     # A bind mount whose source is missing keeps a container from starting. This unit makes the

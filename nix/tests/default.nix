@@ -56,13 +56,12 @@
       services.hyperhive = {
         enable = true;
         c0re.runtime = "process";
-        peers.damocles.container = "damocles";
+        peers.damocles = {
+          container = "damocles";
+          hook = true;
+        };
       };
-      containers.damocles.config = {
-        imports = [ nixosModules.peer ];
-        services.hive-ag3nt.enable = true;
-        system.stateVersion = "26.05";
-      };
+      containers.damocles.config.system.stateVersion = "26.05";
     };
 
     testScript = ''
@@ -71,6 +70,10 @@
       with subtest("the container starts although the directory was gone"):
           host.succeed("rm -rf /run/hyperhive/agents/damocles")
           host.succeed("nixos-container start damocles")
+
+      with subtest("sessions of Claude Code report mail"):
+          settings = "/etc/claude-code/managed-settings.d/50-hyperhive.json"
+          host.succeed(f"nixos-container run damocles -- grep -q 'hive-ag3nt hook' {settings}")
 
       with subtest("the peer is connected, and receives mail"):
           host.succeed("systemctl restart hive-c0re.service")

@@ -4,9 +4,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from attrs import evolve
 
 from hive.errors import FailedError, UnavailableError
 from hive.machines.function import FunctionRuntime
+from hive.machines.inside import SEARCH_PATH
 from hive.machines.operations import Operations
 from hive.machines.process.process_runtime import ProcessRuntime
 from hive.machines.runtime import MachineSpec
@@ -59,6 +61,15 @@ def test_no_secret_is_in_the_command_line_of_a_probe(tmp_path: Path) -> None:
     assert {"--machine=h-alice", "--wait", "--pipe", "--property=RuntimeMaxSec=30"} <= {*argv}
     assert "--setenv=HIVE_NAME=alice" in argv
     assert not any("secret" in word for word in argv)
+
+
+def test_a_probe_is_looked_up_by_the_path_of_its_agent(tmp_path: Path) -> None:
+    spec = spec_in(tmp_path)
+    argv = probe_command("h-alice", spec, ("grep", "x"), 30.0)
+    assert argv[-4:] == ("--", "/usr/bin/env", "grep", "x")
+    assert f"--setenv=PATH={SEARCH_PATH}" in argv
+    own = evolve(spec, environment={"PATH": "/opt/bin"})
+    assert "--setenv=PATH=/opt/bin" in probe_command("h-alice", own, ("grep",), 30.0)
 
 
 async def test_an_interruptible_operation_has_ended_when_its_caller_is_cancelled() -> None:

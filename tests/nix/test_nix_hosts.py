@@ -33,7 +33,22 @@ def test_the_service_is_the_one_that_install_unit_prints() -> None:
     printed = directives(unit_file(PROGRAM, Path("/etc/hyperhive/hive.toml")).splitlines())
     assert printed - ours == set()
     assert {line.partition("=")[0] for line in ours - printed} == {"Environment"}
-    assert {line.split("=")[1] for line in ours - printed} == {"HYPERHIVE_GIT", "HYPERHIVE_NIX"}
+    names = {line.split("=")[1].strip('"') for line in ours - printed}
+    assert names == {"HYPERHIVE_GIT", "HYPERHIVE_NIX", "NIX_CONFIG", "NIX_REMOTE"}
+
+
+def test_the_service_finds_what_nixos_container_starts_by_its_name() -> None:
+    packages = HOSTS["example"]["services"]["hive-c0re"]["path"]
+    needed = {"nixos-container", "nix", "git", "openssh", "e2fsprogs", "util-linux", "systemd"}
+    assert {f"{STORE}/{name}" for name in needed} <= {*packages}
+    assert HOSTS["processes"]["services"]["hive-c0re"]["path"] == [f"{STORE}/systemd"]
+
+
+def test_an_older_system_has_its_containers_where_its_unit_looks() -> None:
+    older = HOSTS["older"]["services"]["hive-c0re"]
+    assert older["serviceConfig"]["ReadWritePaths"] == "/etc/containers"
+    assert older["serviceConfig"]["ConfigurationDirectory"] == "containers"
+    assert f"{STORE}/nixos-container-of/var/lib/containers" in older["path"]
 
 
 def test_the_dashboard_is_the_one_that_install_unit_prints() -> None:
@@ -206,7 +221,7 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
         files.append(tmp_path / f"{name}.service")
         text = "\n".join([*unit_lines(service), ""])
         for program in ("hive-c0re", "hive-ag3nt", "systemd-tmpfiles"):
-            for package in ("hyperhive", "systemd"):
+            for package in ("hyperhive", "ripgrep", "systemd"):
                 text = text.replace(f"{STORE}/{package}/bin/{program}", "/bin/true")
         for user in ("muede", "hyperhive-web"):
             text = text.replace(f"User={user}", "User=root").replace(f"Group={user}", "Group=root")
@@ -221,7 +236,7 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("systemd-tmpfiles") is None, reason="systemd is not installed")
 def test_the_directories_are_those_that_the_daemon_wants(tmp_path: Path) -> None:
     rules = tmp_path / "hive.conf"
-    lines = HOSTS["example"]["tmpfiles"]
+    lines = HOSTS["group"]["tmpfiles"]
     rules.write_text(
         "".join(f"{line}\n".replace("/run/hyperhive", f"{tmp_path}/run") for line in lines)
     )
@@ -229,7 +244,7 @@ def test_the_directories_are_those_that_the_daemon_wants(tmp_path: Path) -> None
     run, agents = tmp_path / "run", tmp_path / "run" / "agents"
     assert run.stat().st_mode & 0o7777 == agents.stat().st_mode & 0o7777 == RUN_DIR_MODE
     found = (agents / "damocles").stat()
-    assert (found.st_mode & 0o7777, found.st_uid, found.st_gid) == (0o2750, 0, 1000)
+    assert (found.st_mode & 0o7777, found.st_uid, found.st_gid) == (0o2750, 0, 100)
 
 
 @pytest.mark.root

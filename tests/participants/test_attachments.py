@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from actors.testing import advance, settle
 from hive.config import AgentManifest
 from hive.daemon.hive import Hive
 from hive.errors import NotAllowedError
 from hive.machines.entrance import Entrance, entrance_of
+from hive.machines.inside import SEARCH_PATH
 from hive.machines.runtime import MachineSpec
 from hive.store import audit
 from tests.support.hives import Line, Site, connected, swarm
@@ -245,9 +247,18 @@ def test_the_entrance_to_a_container_has_paths_as_they_are_inside() -> None:
             "HIVE_NAME": "alice",
             "HIVE_SOCKET": "/run/hive/mcp.sock",
             "HIVE_STATE": "/agents/alice/state",
+            "PATH": SEARCH_PATH,
         },
         ("/p/hive-ag3nt",),
     )
+
+
+def test_a_harness_without_a_path_is_looked_up_inside_by_the_path_of_the_agent() -> None:
+    spec = evolve(SPEC, command=("hive-ag3nt", "serve"), environment={"PATH": "/opt/bin"})
+    found = entrance_of("nixos-container", spec)
+    assert (found.program, found.variables["PATH"]) == (("/usr/bin/env", "hive-ag3nt"), "/opt/bin")
+    own = entrance_of("machinectl", evolve(SPEC, command=("/opt/agent",)))
+    assert own.program == (), "it has no harness"
 
 
 def test_the_entrance_beside_a_process_tells_no_secret() -> None:

@@ -57,7 +57,7 @@ def unit_lines(service: Mapping[str, Any]) -> Iterator[str]:
     yield from (f"{title}={' '.join(service[key])}" for title, key in _LISTS if service[key])
     yield from (f"{title}={service[key]}" for title, key in _LIMITS if service[key] is not None)
     yield from ("", "[Service]")
-    yield from (f"Environment={key}={value}" for key, value in service["environment"].items())
+    yield from (f"Environment={_word(f'{k}={v}')}" for k, v in service["environment"].items())
     for key, value in service["serviceConfig"].items():
         values = value if isinstance(value, list) else [value]
         yield from (f"{key}={_value(each)}" for each in values)
@@ -70,6 +70,10 @@ _LIMITS = (
     ("StartLimitIntervalSec", "startLimitIntervalSec"),
     ("StartLimitBurst", "startLimitBurst"),
 )
+
+
+def _word(text: str) -> str:
+    return json.dumps(text) if " " in text else text
 
 
 def _value(value: object) -> str:

@@ -8,6 +8,7 @@ from attrs import evolve
 from hive.config.model import Bind, MachineProtection, Network
 from hive.errors import FailedError
 from hive.machines.found_container import FoundContainer
+from hive.machines.inside import SEARCH_PATH
 from hive.machines.runtime import MachineSpec
 from hive.machines.systemd.agents_slice import slice_file
 from hive.machines.systemd.container_settings import with_nspawn
@@ -142,6 +143,17 @@ def test_the_container_ends_with_its_agent() -> None:
         "SuccessAction=exit",
         "FailureAction=exit",
     ]
+
+
+def test_programs_are_looked_up_on_nixos_and_in_ordinary_images() -> None:
+    assert f"ExecSearchPath={SEARCH_PATH}" in body(agent_unit(SPEC))
+    assert {"/run/current-system/sw/bin", "/usr/bin"} <= {*SEARCH_PATH.split(":")}
+
+
+def test_the_path_of_the_manifest_is_that_of_the_agent_and_of_its_program() -> None:
+    lines = body(agent_unit(evolve(SPEC, environment={"PATH": "/opt/100%:/bin"})))
+    assert "ExecSearchPath=/opt/100%%:/bin" in lines
+    assert 'Environment="PATH=/opt/100%%:/bin"' in lines
 
 
 def test_the_agent_gets_its_arguments_and_variables_unchanged() -> None:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hive.machines.inside import environment, guest_directory
+from hive.machines.inside import guest_directory, looked_up, public_inside
 from hive.machines.runtime import MachineSpec
 
 PROBE_GRACE = 5.0
 """Seconds beyond its deadline after which `systemd-run` itself is killed: the systemd inside ends
 the probe, and all that it started, at the deadline."""
-
-PUBLIC = ("HIVE_NAME", "HIVE_SOCKET", "HIVE_STATE", "HIVE_PROPOSED")
-"""Variables of the agent that a probe has."""
 
 
 def probe_command(
@@ -22,9 +19,8 @@ def probe_command(
 
     Args:
         machine: The container.
-        spec: The agent, whose working directory the probe has. Of its variables it has those that
-            name its socket and directories: others may be secret, and everybody on the host reads
-            a command line.
+        spec: The agent, whose working directory and `PATH` the probe has, and the variables that
+            name its socket and directories.
         command: The probe.
         deadline: Seconds after which the systemd inside ends it.
     """
@@ -33,11 +29,10 @@ def probe_command(
         f"--property=RuntimeMaxSec={deadline:g}",
         *_properties(spec),
         "--",
-        *command,
+        *looked_up(command),
     )
 
 
 def _properties(spec: MachineSpec) -> Iterator[str]:
     yield f"--working-directory={guest_directory(spec)}"
-    inside = environment(spec)
-    yield from (f"--setenv={name}={inside[name]}" for name in PUBLIC if name in inside)
+    yield from (f"--setenv={name}={value}" for name, value in public_inside(spec).items())

@@ -17,7 +17,7 @@ from hive.base_directories import IN_CONTAINER_SOCKET
 from hive.config.container_kinds import FLAG_SPECIAL
 from hive.config.model import Bind, MachineProtection, Network
 from hive.errors import FailedError
-from hive.machines.inside import environment, guest_directory, inner_state
+from hive.machines.inside import environment, guest_directory, inner_state, search_path
 from hive.machines.runtime import MachineSpec
 from hive.machines.systemd.agents_slice import LOG_SECONDS, limit_lines
 from hive.machines.systemd.console_output import AGENT
@@ -169,6 +169,7 @@ def agent_unit(spec: MachineSpec) -> str:
         f"SyslogIdentifier={AGENT}",
         *("StandardOutput=journal+console", "StandardError=inherit"),
         f"WorkingDirectory={_unit_word(str(guest_directory(spec)))}",
+        f"ExecSearchPath={_unit_word(search_path(spec))}",  # also $PATH, unless it is set below
         *(f"Environment={quote(f'{key}={value}')}" for key, value in environment(spec).items()),
         *(f"LoadCredential={name}:{IN_CONTAINER_CREDENTIALS / name}" for name in spec.credentials),
         f"ExecStart=:{' '.join(map(quote, spec.command))}",

@@ -31,7 +31,12 @@ pytestmark = [
 def flake(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make this host one of NixOS, with a flake that has the systems of its containers."""
     host.install()
-    return host.make_flake(tmp_path_factory.mktemp("meta"))
+    flake = host.make_flake(tmp_path_factory.mktemp("meta"))
+    # What a system adds to the unit of its agent, as the module of agents does.
+    added = flake / "etc/systemd/system/hive-agent.service.d/overrides.conf"
+    added.parent.mkdir(parents=True)
+    added.write_text('[Service]\nEnvironment="GREETING=hello"\n')
+    return flake
 
 
 @pytest.fixture
@@ -101,6 +106,18 @@ async def test_a_nixos_container_runs_the_agent_and_shares_the_network(nixos: Co
     assert ended.how == Exited(0)
     assert ends.received == [ended]
     assert await status("h-alice") == "down"
+
+
+async def test_programs_of_its_system_are_found_by_their_names(nixos: ContainerLab) -> None:
+    spec = nixos.command(("own-program", "1000"))
+    await nixos.start(spec)
+    lines: list[str] = []
+    command = ("own-program",)
+    probed = await nixos.runtime.probe(spec, command, deadline=PATIENT, on_line=lines.append)
+    assert (probed.status, lines) == (0, ["own program, "]), str(probed)
+    ended = await nixos.runtime.kill("alice")
+    assert ended is not None
+    assert ended.last_lines == ("own program, hello",)
 
 
 async def test_settings_of_a_container_of_its_name_under_another_runtime_are_removed(
