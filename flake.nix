@@ -13,12 +13,20 @@
       ];
       forEachSystem = make: lib.genAttrs systems (system: make nixpkgs.legacyPackages.${system});
 
-      # A module that takes the package of this flake unless the host chooses another one.
-      withPackage =
-        option: module:
+      # A module that takes the package of this flake unless the host chooses another one. The key
+      # makes it one module, however often it is imported.
+      withPackage = option: module: {
+        key = "${toString module}#withPackage";
+        _file = toString module;
+        imports = [
+          module
+          (ofFlake option)
+        ];
+      };
+      ofFlake =
+        option:
         { pkgs, ... }:
         {
-          imports = [ module ];
           config = lib.setAttrByPath (option ++ [ "package" ]) (
             lib.mkDefault self.packages.${pkgs.stdenv.hostPlatform.system}.default
           );
@@ -60,8 +68,15 @@
         hive-c0re = {
           imports = [ (withPackage [ "services" "hyperhive" ] ./nix/modules/hive-c0re.nix) ];
           services.hyperhive.c0re.agentFlake = lib.mkDefault "path:${self}";
+          services.hyperhive.c0re.agentNixpkgs = lib.mkIf (nixpkgs ? rev) (
+            lib.mkDefault "github:NixOS/nixpkgs/${nixpkgs.rev}"
+          );
         };
-        agent = withPackage [ "hyperhive" ] ./nix/modules/agent.nix;
+        agent = {
+          imports = [ (withPackage [ "hyperhive" ] ./nix/modules/agent.nix) ];
+          # Locks of agents' systems name this path: as long as one of them exists, it is no garbage.
+          system.extraDependencies = [ self.outPath ];
+        };
         peer = withPackage [ "services" "hive-ag3nt" ] ./nix/modules/peer.nix;
         default = self.nixosModules.hive-c0re;
       };

@@ -6,7 +6,7 @@ Paths are text here: a verb that needs only these imports no `pathlib`. `hive.pa
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from hive.errors import BadRequestError
 from hive.quantities import counted
@@ -32,6 +32,9 @@ WEB_SOCKET = "web.sock"
 _OF_WEB = "-web"
 """What the dashboard's directories add to those of the daemon: they belong to another user."""
 
+MACHINE_RUN_DIR = "/run/hyperhive"
+"""Run directory of the hive of a machine, which root runs."""
+
 SOCKET_PATH_MAX = 107
 """Bytes that fit into `sun_path` of unix(7), without the final NUL."""
 
@@ -42,7 +45,7 @@ def run_dir(environ: Mapping[str, str] | None = None, *, euid: int | None = None
     if env.get("HYPERHIVE_RUN_DIR"):
         return _absolute(env["HYPERHIVE_RUN_DIR"])
     if _is_root(euid):
-        return "/run/hyperhive"
+        return MACHINE_RUN_DIR
     if env.get("XDG_RUNTIME_DIR"):
         return _below(env["XDG_RUNTIME_DIR"], "hyperhive")
     return _below(_default_state(env, euid), "run")
@@ -57,8 +60,8 @@ def state_dir(environ: Mapping[str, str] | None = None, *, euid: int | None = No
 
 
 def host_socket(environ: Mapping[str, str] | None = None, *, euid: int | None = None) -> str:
-    """Return the path of the operator's socket."""
-    return _below(run_dir(environ, euid=euid), HOST_SOCKET)
+    """Return the path of the operator's socket, see `_nearest`."""
+    return _nearest(run_dir, HOST_SOCKET, environ, euid)
 
 
 def web_run_dir(environ: Mapping[str, str] | None = None, *, euid: int | None = None) -> str:
@@ -72,8 +75,24 @@ def web_state_dir(environ: Mapping[str, str] | None = None, *, euid: int | None 
 
 
 def web_socket(environ: Mapping[str, str] | None = None, *, euid: int | None = None) -> str:
-    """Return the path of the dashboard's control socket."""
-    return _below(web_run_dir(environ, euid=euid), WEB_SOCKET)
+    """Return the path of the dashboard's control socket, see `_nearest`."""
+    return _nearest(web_run_dir, WEB_SOCKET, environ, euid)
+
+
+def _nearest(
+    directory: Callable[..., str], name: str, environ: Mapping[str, str] | None, euid: int | None
+) -> str:
+    """Return the path of a socket of the user's own hive, or of that of the machine.
+
+    Whoever has no hive of its own, and may use the one that root runs, operates that one: a member
+    of `hive-admin`. Reads the file system.
+    """
+    env = os.environ if environ is None else environ
+    own = _below(directory(env, euid=euid), name)
+    if env.get("HYPERHIVE_RUN_DIR") or os.path.exists(own):
+        return own
+    machines = _below(directory({}, euid=0), name)
+    return machines if os.access(machines, os.W_OK) else own
 
 
 def check_socket_path(path: P) -> P:

@@ -49,6 +49,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(trylast=True)  # after the random order
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the slow tests: at the end, no process has nothing to do but wait for one."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> loops.Factories:
     return loops.factories(item, config.getoption("--sim-seeds"))
 

@@ -173,9 +173,9 @@ class ApprovalQueue:
         """Return the approvals that a participant asked for and that wait, oldest first."""
         return tuple(each for each in self.pending if each.requested_by == name)
 
-    async def newest(self, count: int) -> list[Approval]:
-        """Return the newest approvals in any state, oldest first."""
-        return await self._store.read(table.newest(count))
+    async def newest(self, count: int, before: int | None = None) -> list[Approval]:
+        """Return the newest approvals in any state before a number, oldest first."""
+        return await self._store.read(table.newest(count, before))
 
     # Requests
 

@@ -162,6 +162,7 @@ def _of_question(question: Question) -> AttentionRow:
         text=_sentence(f"{question.asker} asks{to}: {question.text}"),
         since=rfc3339(question.asked_at),
         options=list(question.options),
+        multi=question.multi,
         blocks=[question.asker],
         expires_at=_time(question.expires_at) if is_open else None,
         on_expiry=question.on_expiry.value if is_open and question.expires_at else None,

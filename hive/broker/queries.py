@@ -297,13 +297,14 @@ class MailQueries:
         self,
         letters: DeadLetterCriteria,
         max: int = 50,  # noqa: A002 - the name on the wire
+        before: int | None = None,
     ) -> Sequence[Message]:
-        """Return the newest dead letters that a filter matches, oldest first.
+        """Return the newest dead letters that a filter matches, before an id, oldest first.
 
         Raises:
             TooLargeError: Their bodies are too large for one answer.
         """
-        return await self._store.read(dead_letters.newest(letters, max))
+        return await self._store.read(dead_letters.newest(letters, max, before))
 
     async def inbox(
         self,

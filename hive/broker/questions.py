@@ -41,7 +41,7 @@ from hive.store.messages import one as message_of
 from hive.store.questions import Question, QuestionState, one
 from hive.store.transaction import Op
 from hive.wire import agent as wire
-from hive.wire import host
+from hive.wire import host, question_ends
 from hive.wire.agent import Posting
 from hive.wire.enums import CancelKind, EventKind, OnExpiry
 
@@ -261,7 +261,7 @@ class QuestionRules:
         text = request.answer
         self._post(session, question.asker, text, MessageKind.ANSWER, now, in_reply_to=question.id)
         self.questions.answer(question, session.name, text, now.wall)
-        self._recall(question, f"question {question.id} was answered by {session.name}", now)
+        self._recall(question, question_ends.answered(question.id, session.name), now)
         self._answer(session, token)
 
     def _cancel_question(
@@ -278,7 +278,7 @@ class QuestionRules:
                 f"question {question.id} is {question.asker!r}'s; only its asker may cancel it"
             )
         self.questions.cancel(question, session.name, now.wall)
-        if not self._recall(question, f"question {question.id} was cancelled", now):
+        if not self._recall(question, question_ends.cancelled(question.id), now):
             notice = _notice(EventKind.QUESTION_CANCELLED, question)
             self._rules.try_post(notice.post(question.target), now)
         self._answer(session, token)

@@ -50,13 +50,17 @@ most = click.option(
 
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Also those that have ended.")
+@options.before
 @options.as_json
-def pending(everything: bool, as_json: bool) -> None:
+def pending(everything: bool, before: int | None, as_json: bool) -> None:
     """Show what waits for your decision, oldest first.
 
     'hive-c0re diff ID' shows what an approval changes, 'approve ID' and 'deny ID' decide.
     """
-    found = call("pending", **({"max": 100} if everything else {}))["approvals"]
+    if before is not None and not everything:
+        raise click.UsageError("--before is for --all; what waits is shown whole")
+    wanted: dict[str, Any] = {"max": 100, "before": before} if everything else {}
+    found = call("pending", **wanted)["approvals"]
     if as_json:
         output.document(found, "ApprovalRow")
         return
@@ -159,13 +163,14 @@ def _require_decidable(verb: str, numbers: Sequence[int]) -> None:
 @click.command()
 @click.argument("name", required=False, shell_complete=complete_names)
 @most
+@options.before
 @options.as_json
-def audit(name: str | None, most: int, as_json: bool) -> None:
+def audit(name: str | None, most: int, before: int | None, as_json: bool) -> None:
     """Show who decided what, newest last, refusals included.
 
     With NAME, only what is about that participant.
     """
-    found = call("audit", max=most, **_about(name))["entries"]
+    found = call("audit", max=most, before=before, **_about(name))["entries"]
     if as_json:
         output.document(found, "AuditRow")
         return
@@ -191,9 +196,16 @@ def audit(name: str | None, most: int, as_json: bool) -> None:
     shell_complete=complete_numbers,
     help="Follow the output of one from its beginning until it has ended.",
 )
+@options.before
 @options.as_json
 def deploys(
-    name: str | None, most: int, cancelled: int | None, followed: int | None, as_json: bool
+    *,
+    name: str | None,
+    most: int,
+    cancelled: int | None,
+    followed: int | None,
+    before: int | None,
+    as_json: bool,
 ) -> None:
     """Show deploys, newest last, each with its step.
 
@@ -205,7 +217,7 @@ def deploys(
     if cancelled is not None:
         found = [call("cancel_deploy", id=cancelled)["deploy"]]
     else:
-        found = call("deploys", max=most, **_about(name))["deploys"]
+        found = call("deploys", max=most, before=before, **_about(name))["deploys"]
     if as_json:
         output.document(found, "DeployRow")
         return

@@ -59,6 +59,7 @@ def inbox(**given: Any) -> None:
 @click.option("--since", type=PointInTime(), metavar="WHEN", help="Sent at this time or later.")
 @click.option("--until", type=PointInTime(), metavar="WHEN", help="Sent before this time.")
 @_MOST
+@options.before
 @options.as_json
 def search(
     *,
@@ -69,6 +70,7 @@ def search(
     since: float | None,
     until: float | None,
     most: int,
+    before: int | None,
     as_json: bool,
 ) -> None:
     """Search all mail, newest message last; also mail that was read long ago.
@@ -82,6 +84,7 @@ def search(
         "thread": thread,
         "since": since,
         "until": until,
+        "before": before,
     }
     if all(each is None for each in wanted.values()):
         raise click.UsageError("give TEXT or one of the options")

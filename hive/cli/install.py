@@ -74,7 +74,7 @@ def unit_file(program: Path, config: Path | None) -> str:
     command += [] if config is None else ["--config", str(config)]
     lines = [
         *("[Unit]", "Description=hyperhive, the supervisor of a hive of coding agents"),
-        *("Wants=dbus.socket", "After=dbus.socket network.target"),
+        *("Wants=dbus.socket", "After=dbus.socket nix-daemon.socket network.target"),
         *("StartLimitIntervalSec=60", "StartLimitBurst=10"),
         *("", "[Service]", "Type=notify", f"ExecStart={' '.join(map(_word, command))}"),
         f"ExecReload={_word(str(program))} reload",

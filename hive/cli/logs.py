@@ -85,6 +85,7 @@ def logs(name: str, follow: bool, lines: int, as_json: bool) -> None:
 @click.option(
     "--name", metavar="NAME", shell_complete=complete_names, help="Only events about this one."
 )
+@options.before
 @options.as_json
 def events(
     *,
@@ -94,6 +95,7 @@ def events(
     since: Any,
     kinds: tuple[str, ...],
     name: str | None,
+    before: int | None,
     as_json: bool,
 ) -> None:
     """Show the event log of the hive: number, time, event, participant, details.
@@ -102,6 +104,8 @@ def events(
     """
     if after and since is not None:
         raise output.misuse("events", "give --after or --since, not both")
+    if before is not None and follow:
+        raise output.misuse("events", "--before is of the past; leave out --follow")
     if isinstance(since, int):
         after, since = since - 1, None if since > 1 else 0.0
     filters = {"kinds": list(kinds) or None, "name": name}
@@ -109,7 +113,16 @@ def events(
     items = (
         cursor.rows()
         if follow
-        else _items("events", "events", follow=False, max=most, after=after, since=since, **filters)
+        else _items(
+            "events",
+            "events",
+            follow=False,
+            max=most,
+            after=after,
+            since=since,
+            before=before,
+            **filters,
+        )
     )
     _show(
         items,

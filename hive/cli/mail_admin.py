@@ -77,6 +77,7 @@ def trace(number: int, as_json: bool) -> None:
 @click.option(
     "-n", "most", type=Whole(1, 1000), default=50, show_default=True, help="At most this many."
 )
+@options.before
 @options.as_json
 def dead_letters(ids: tuple[int, ...], most: int, as_json: bool, **filters: Any) -> None:
     """Show messages that were given up.

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from hive.cli.completing import complete_names
-from hive.click_types import Name, Seconds
+from hive.click_types import Name, Seconds, Whole
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -37,6 +37,16 @@ def waiting(seconds: float) -> Callable[[F], F]:
         metavar="SECONDS",
         help="Wait at most this long; the daemon may still act later.",
     )
+
+
+def before(command: F) -> F:
+    """Add `--before`, for lists whose rows have numbers."""
+    return click.option(
+        "--before",
+        type=Whole(min=1),
+        metavar="NUMBER",
+        help="Only those with a smaller number: that of the first line shows the page before.",
+    )(command)
 
 
 def name(command: F) -> F:

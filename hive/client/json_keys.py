@@ -52,6 +52,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
         "text": None,
         "since": None,
         "options": [],
+        "multi": False,
         "blocks": [],
         "expires_at": None,
         "on_expiry": None,

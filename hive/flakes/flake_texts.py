@@ -16,6 +16,12 @@ AGENT_MODULE = "agent.nix"
 FLAKE = "flake.nix"
 
 
+_IS_CONTAINER = (
+    '({ options, ... }: { boot.${if options.boot ? isNspawnContainer then "isNspawnContainer" else '
+    '"isContainer"} = true; })'
+)
+
+
 @frozen
 class Pin:
     """The commit of an agent that its system is built from.
@@ -160,11 +166,14 @@ def _shared(shared: SharedInputs) -> Iterator[str]:
 
 
 def _agent_module(shared: SharedInputs) -> Iterator[str]:
-    """Yield the module of hyperhive, or what a container needs without it."""
+    """Yield the module of hyperhive, or what a container needs without it.
+
+    NixOS renamed the option; both sides of the rename are in use.
+    """
     if shared.hyperhive is not None:
         yield "          inputs.hyperhive.nixosModules.agent"
     else:
-        yield "          { boot.isContainer = true; }"
+        yield f"          {_IS_CONTAINER}"
 
 
 def _input(name: str, pin: Pin) -> Iterator[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import frozen
 
 from hive.errors import FailedError
 from hive.subprocesses import OnLine, Outcome, run_command, watch_command
@@ -92,26 +93,13 @@ class NixRunner:
         program: The absolute path of Nix.
         git: The absolute path of the git that Nix uses.
         cache: The directory of Nix's own caches.
+        daemon: The socket of Nix's daemon.
     """
 
     program: Path
     git: Path
     cache: Path
-    _environment: Mapping[str, str] = field(init=False)
-
-    @_environment.default
-    def _closed_environment(self) -> Mapping[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name.startswith("NIX_")}
-        programs = (str(self.program.parent), str(self.git.parent), "/usr/bin", "/bin")
-        return {
-            **kept,
-            "PATH": os.pathsep.join(programs),
-            "HOME": str(self.cache),
-            "XDG_CACHE_HOME": str(self.cache),
-            "LC_ALL": "C.UTF-8",
-            "GIT_CONFIG_GLOBAL": "/dev/null",
-            "GIT_CONFIG_NOSYSTEM": "1",
-        }
+    daemon: Path = Path("/nix/var/nix/daemon-socket/socket")
 
     async def lock(self, flake: str, on_line: OnLine = _ignore) -> None:
         """Add to the lock of a flake what it lacks; what is locked stays.
@@ -157,11 +145,33 @@ class NixRunner:
 
     async def _read(self, words: Sequence[str], options: Sequence[str] = ()) -> Outcome:
         argv = (str(self.program), *_FEATURES, *words, *options, *_OPTIONS)
-        env = {**self._environment, **_WITHOUT_NETWORK}
+        env = {**await asyncio.to_thread(self._variables), **_WITHOUT_NETWORK}
         return await run_command(argv, deadline=READ_SECONDS, env=env, memory=READ_BYTES)
 
     async def _watch(self, words: tuple[str, ...], deadline: float, on_line: OnLine) -> None:
         argv = (str(self.program), *_FEATURES, *words, *_OPTIONS)
-        outcome = await watch_command(argv, on_line, deadline=deadline, env=self._environment)
+        env = await asyncio.to_thread(self._variables)
+        outcome = await watch_command(argv, on_line, deadline=deadline, env=env)
         if not outcome.ok:
             raise FailedError(f"nix {words[0]} of the meta flake failed: {outcome}")
+
+    def _variables(self) -> Mapping[str, str]:
+        """Return the environment of Nix. Reads the disk.
+
+        Nix's own daemon builds, if there is one: as root Nix would build in this service, whose
+        restrictions its sandbox cannot be set up in, and whose limits are no place for a build.
+        """
+        kept = {name: value for name, value in os.environ.items() if name.startswith("NIX_")}
+        remote = {"NIX_REMOTE": "daemon"} if self.daemon.exists() else {}
+        programs = [str(self.program.parent), str(self.git.parent), "/usr/bin", "/bin"]
+        ssh = shutil.which("ssh")
+        return {
+            **remote,
+            **kept,
+            "PATH": os.pathsep.join([*programs, *([str(Path(ssh).parent)] if ssh else [])]),
+            "HOME": str(self.cache),
+            "XDG_CACHE_HOME": str(self.cache),
+            "LC_ALL": "C.UTF-8",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_CONFIG_NOSYSTEM": "1",
+        }

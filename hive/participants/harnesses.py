@@ -16,6 +16,7 @@ from hive.clock import Clock
 from hive.errors import BadRequestError, ConflictError, NotAllowedError
 from hive.event_log import EventKind, EventLog
 from hive.names import CLAUDE_DRIVER
+from hive.participants.chosen_model import NOTHING_CHOSEN, ChosenModel, choice_in, kept_choice
 from hive.participants.freeze_rules import require_listening
 from hive.participants.harness_connection import HarnessConnection, OrderQueue
 from hive.participants.participant import Agent, Participant
@@ -110,8 +111,20 @@ class Harnesses:
         if harness.initialized and activity.account != (before.account if before else None):
             self._add_account_order(participant, harness)
         written = self._record_login(participant, before, activity)
+        written += self._keep_reported_choice(participant, activity)
         self._registry.changed(participant)
         return written
+
+    def _keep_reported_choice(
+        self, participant: Participant, activity: Activity
+    ) -> list[asyncio.Future[Any]]:
+        """Keep what a harness says was chosen while no daemon kept it; return the writes."""
+        choice = choice_in(activity)
+        if not isinstance(participant, Agent) or choice == NOTHING_CHOSEN:
+            return []
+        if participant.record.model_choice is not None:
+            return []
+        return self._registry.save_soon(participant, model_choice=choice.text)
 
     def _record_login(
         self, participant: Participant, before: Activity | None, now: Activity
@@ -230,20 +243,25 @@ class Harnesses:
         for harness in self.connected(name):
             harness.orders.add(kind)
 
-    def choose_model(self, name: str, model: str | None, effort: str | None) -> None:
-        """Order the harnesses of an agent to use a model and an effort; raises like `connected`.
+    async def choose_model(self, name: str, choice: ChosenModel) -> None:
+        """Keep the model and the effort for an agent, and order its harnesses to use them.
+
+        A harness that connects later is ordered to, too. Returns once the choice is on disk.
 
         Raises:
+            UnknownNameError: There is no such participant.
             NotAllowedError: It is a peer.
             ConflictError: Its driver has no model to choose.
         """
-        driver = self._registry.agent(name).settings.driver
+        agent = self._registry.agent(name)
+        driver = agent.settings.driver
         if driver != CLAUDE_DRIVER:
             raise ConflictError(
                 f"{name!r} has the driver {driver!r}; only {CLAUDE_DRIVER!r} has a model to choose"
             )
-        for harness in self.connected(name):
-            harness.orders.add(OrderKind.MODEL, model=model, effort=effort)
+        await self._registry.save(agent, model_choice=choice.text)
+        for harness in agent.harnesses:
+            harness.orders.add(OrderKind.MODEL, model=choice.model, effort=choice.effort)
 
     def connected(self, name: str) -> list[HarnessConnection]:
         """Return the harnesses of a participant that can get an order.
@@ -287,7 +305,12 @@ class Harnesses:
     def _add_initial_orders(self, participant: Participant, harness: HarnessConnection) -> None:
         self._add_pause_order(participant, harness)
         self._add_account_order(participant, harness)
-        notice = participant.restart_notice if isinstance(participant, Agent) else None
+        if not isinstance(participant, Agent):
+            return
+        choice = kept_choice(participant)
+        if choice is not None:  # its harness may have ended before it got the order
+            harness.orders.add(OrderKind.MODEL, model=choice.model, effort=choice.effort)
+        notice = participant.restart_notice
         if notice is not None:
             count = self._mail.written_since(participant.name, notice.at)
             since = f"unread messages since: {count}" if count else "nobody has written since"

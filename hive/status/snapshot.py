@@ -21,6 +21,7 @@ from hive.broker.queries import MailQueries
 from hive.broker.turn_cap import TurnsUnderCap
 from hive.clock import Clock, rfc3339
 from hive.names import MANAGER
+from hive.participants.chosen_model import shown_choice
 from hive.participants.freeze_rules import frozen_reason
 from hive.participants.harness_connection import HarnessConnection
 from hive.participants.harnesses import ATTACHED
@@ -238,6 +239,7 @@ class Snapshot:
         asked, used, day = facts.asked.get(name), facts.samples.get(name), facts.usage.get(name)
         tier, verdict = tier_of(state.value, doing, has_asked=asked is not None), agent.verdict
         pinned, archived, snoozed_until = self._marks_of(name)
+        chosen = shown_choice(agent, activity)
         return StatusRow(
             name=name,
             running=running is not None or agent.stray,
@@ -254,8 +256,8 @@ class Snapshot:
             parent=moment.parent if record.kind is Kind.AGENT else None,
             active_model=activity.model if activity is not None else None,
             active_effort=activity.effort if activity is not None else None,
-            chosen_model=activity.chosen_model if activity is not None else None,
-            chosen_effort=activity.chosen_effort if activity is not None else None,
+            chosen_model=chosen.model,
+            chosen_effort=chosen.effort,
             project=agent.settings.project,
             description=record.description,
             status_text=said,

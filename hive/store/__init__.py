@@ -5,9 +5,9 @@ threads, `transaction` defines batches and reads, `health` holds whether writes 
 `disk_reserve` whether participants may write. The file: `database` opens it and checks that commits
 are durable, `schema` has the tables, `errors` the errors. Tables: `participants`, `events`,
 `messages`, `receipts`, `dead_letters`, `questions`, `usage`, `approvals`, `deploys`, `schedules`,
-`attention_marks` and `move_rows` have the statements, `bulk` builds multi-row statements, `records`
-has the values. Old data: `retention`, `listing`, `search`, `cursors`, `timelines`. For operators:
-`backup` and `checks`.
+`attention_marks` and `move_rows` have the statements, `bulk` builds multi-row statements,
+`conditions` those of a list, `records` has the values. Old data: `retention`, `listing`, `search`,
+`cursors`, `timelines`. For operators: `backup` and `checks`.
 """
 
 from hive.store.engine import Engine, InlineEngine, ThreadEngine

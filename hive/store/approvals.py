@@ -10,6 +10,7 @@ from typing import Any
 
 from attrs import fields, frozen
 
+from hive.store.conditions import where
 from hive.store.transaction import Op, Query
 from hive.wire.enums import OnExpiry
 
@@ -137,11 +138,13 @@ def open_numbers(connection: sqlite3.Connection) -> list[int]:
     return [number for (number,) in rows]
 
 
-def newest(count: int) -> Query[list[Approval]]:
-    """Read the newest approvals, in any state, oldest first."""
+def newest(count: int, before: int | None = None) -> Query[list[Approval]]:
+    """Read the newest approvals, in any state, before a number, oldest first."""
+    clause, values = where(("id < ?", before))
 
     def query(connection: sqlite3.Connection) -> list[Approval]:
-        return _records(connection.execute(f"{_SELECT} ORDER BY id DESC LIMIT ?", (count,)))[::-1]
+        rows = connection.execute(f"{_SELECT}{clause} ORDER BY id DESC LIMIT ?", (*values, count))
+        return _records(rows)[::-1]
 
     return query
 

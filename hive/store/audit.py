@@ -7,6 +7,7 @@ from typing import Any
 
 from attrs import fields, frozen
 
+from hive.store.conditions import where
 from hive.store.records import NO_ORIGIN, Origin
 from hive.store.transaction import Query
 
@@ -61,12 +62,14 @@ def append(connection: sqlite3.Connection, entry: AuditEntry) -> None:
     )
 
 
-def newest(count: int, subject: str | None = None) -> Query[list[AuditEntry]]:
-    """Read the newest entries, of one participant or of all, oldest first."""
-    where, values = ("", ()) if subject is None else (" WHERE subject = ?", (subject,))
+def newest(
+    count: int, subject: str | None = None, before: int | None = None
+) -> Query[list[AuditEntry]]:
+    """Read the newest entries, of one participant or of all, before a `seq`, oldest first."""
+    clause, values = where(("subject = ?", subject), ("seq < ?", before))
 
     def query(connection: sqlite3.Connection) -> list[AuditEntry]:
-        rows = connection.execute(f"{_SELECT}{where} ORDER BY seq DESC LIMIT ?", (*values, count))
+        rows = connection.execute(f"{_SELECT}{clause} ORDER BY seq DESC LIMIT ?", (*values, count))
         return [_record(row) for row in rows][::-1]
 
     return query

@@ -57,13 +57,18 @@ class DeadLetterCriteria:
         return " AND ".join(parts), values
 
 
-def newest(criteria: DeadLetterCriteria, count: int) -> Query[Sequence[Message]]:
-    """Read the newest matching dead letters with their bodies, oldest first.
+def newest(
+    criteria: DeadLetterCriteria, count: int, before: int | None = None
+) -> Query[Sequence[Message]]:
+    """Read the newest matching dead letters before an id with their bodies, oldest first.
 
     Raises:
         TooLargeError: From the query: their bodies are too large for one list.
     """
     condition, values = criteria.condition()
+    if before is not None:
+        condition += " AND id < ?"
+        values.append(before)
 
     def query(connection: sqlite3.Connection) -> Sequence[Message]:
         choice = f"SELECT id FROM mail WHERE {condition} ORDER BY id DESC LIMIT ?"  # noqa: S608

@@ -10,6 +10,7 @@ from typing import Any
 
 from attrs import fields, frozen
 
+from hive.store.conditions import where
 from hive.store.transaction import Op, Query
 
 
@@ -135,12 +136,12 @@ def numbers(connection: sqlite3.Connection) -> list[int]:
     return [number for (number,) in connection.execute("SELECT id FROM deploys")]
 
 
-def newest(count: int, name: str | None = None) -> Query[list[Deploy]]:
-    """Read the newest deploys, of one agent or of all, oldest first."""
-    where, values = ("", ()) if name is None else (" WHERE name = ?", (name,))
+def newest(count: int, name: str | None = None, before: int | None = None) -> Query[list[Deploy]]:
+    """Read the newest deploys, of one agent or of all, before a number, oldest first."""
+    clause, values = where(("name = ?", name), ("id < ?", before))
 
     def query(connection: sqlite3.Connection) -> list[Deploy]:
-        rows = connection.execute(f"{_SELECT}{where} ORDER BY id DESC LIMIT ?", (*values, count))
+        rows = connection.execute(f"{_SELECT}{clause} ORDER BY id DESC LIMIT ?", (*values, count))
         return _records(rows)[::-1]
 
     return query

@@ -22,12 +22,14 @@ class EventFilter:
         name: The participant that they are about.
         since: Wall time of the earliest.
         until: Wall time before which all happened.
+        before: The `seq` before which all are.
     """
 
     kinds: tuple[str, ...] | None = None
     name: str | None = None
     since: float | None = None
     until: float | None = None
+    before: int | None = None
 
     def where(self) -> tuple[str, list[Any]]:
         """Return the conditions as SQL that follows another condition, with their values."""
@@ -45,6 +47,9 @@ class EventFilter:
         if self.until is not None:
             parts.append("at < ?")
             values.append(self.until)
+        if self.before is not None:
+            parts.append("seq < ?")
+            values.append(self.before)
         return "".join(f" AND {part}" for part in parts), values
 
 

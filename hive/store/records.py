@@ -87,6 +87,8 @@ class ParticipantRecord:
         failed: Why it was parked; None unless it is parked. It is, also under the next daemon,
             until the operator or the manager starts or stops it.
         frozen_at: When the operator froze the agent by `estop`; None unless it is frozen.
+        model_choice: The model and the effort that the operator has chosen, as a JSON array; None
+            if nothing ever was chosen.
     """
 
     name: str
@@ -107,6 +109,7 @@ class ParticipantRecord:
     applied: str | None = None
     failed: str | None = None
     frozen_at: float | None = None
+    model_choice: str | None = None
 
 
 @frozen

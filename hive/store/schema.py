@@ -375,6 +375,9 @@ MIGRATIONS: tuple[Migration, ...] = (
         ) WITHOUT ROWID
         """,
     ),
+    (  # 3
+        "ALTER TABLE participants ADD COLUMN model_choice TEXT",
+    ),
 )
 
 

@@ -36,6 +36,7 @@ class SearchCriteria:
         thread: Id of the first message of the thread.
         since: Sent at this wall time or later.
         until: Sent before this wall time.
+        before: With a smaller id than this.
     """
 
     text: str | None = None
@@ -44,6 +45,7 @@ class SearchCriteria:
     thread: int | None = None
     since: float | None = None
     until: float | None = None
+    before: int | None = None
 
 
 async def search(store: Store, criteria: SearchCriteria, count: int) -> tuple[Message, ...]:
@@ -111,6 +113,7 @@ _CONDITIONS = {
     "thread": "(thread = ? OR id = ?)",
     "since": "sent_at >= ?",
     "until": "sent_at < ?",
+    "before": "id < ?",
 }
 
 

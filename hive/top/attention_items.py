@@ -100,6 +100,7 @@ def _of_question(row: Row) -> Row:
         "text": row.get("question"),
         "since": row.get("asked_at"),
         "options": row.get("options") or [],
+        "multi": bool(row.get("multi")),
         "blocks": [row["asker"]] if row.get("asker") else [],
         "expires_at": row.get("expires_at"),
         "on_expiry": row.get("on_expiry"),

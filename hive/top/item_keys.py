@@ -66,6 +66,10 @@ def _on_question(state: TopState, item: Row, number: str, key: str, now: float) 
     if key not in _DIGITS:
         return None
     if int(key) <= len(options):
+        if item.get("multi"):
+            label = f"Options of question {inline(number)}, by their digits (such as 1 3):"
+            subject = str(item["id"])
+            return prompted(state, "choose", label, now, subject=subject, text=key), None
         return state, key_requests.answer(number, options[int(key) - 1])
     text = f"question {inline(number)} has no answer {key}; a answers with a text"
     return noted(state, text, now), None

@@ -152,6 +152,7 @@ _ENTER = {
     "message": "send",
     "reply": "send",
     "answer": "answer",
+    "choose": "answer",
     "approve": "approve",
     "deny": "deny",
     "snooze": "snooze",

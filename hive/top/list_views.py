@@ -12,6 +12,7 @@ from hive.top.look import Fragment
 from hive.top.state import TopState, in_order_of, matches
 from hive.view.change_lines import approval_line
 from hive.view.event_sentences import event_sentence
+from hive.view.message_states import message_state
 from hive.view.row_fields import UNREADABLE, Row
 from hive.view.text import UNKNOWN, age
 
@@ -62,7 +63,7 @@ def readable(make: Callable[[Row, float], ListEntry], row: Row, now: float) -> L
 def message_entry(row: Row, now: float) -> ListEntry:
     """Return a message with its receipts in one line: from, to, state, when, first line."""
     first = block(str(row.get("body") or ""))[0]
-    state = inline(row.get("state") or "unknown")
+    state = inline(message_state(row))
     ended = row.get("ended_at")
     receipts = f"sent {clock_time(row.get('sent_at'))}"
     receipts += f", {state} {clock_time(ended)}" if ended else f", {state}"
@@ -149,6 +150,7 @@ _STATES = {
     "parked": "waiting",
     "leased": "running",
     "acked": "idle",
+    "answered": "idle",
 }
 
 _BAD = frozenset({"ended", "failed", "dead_letter", "trouble", "store_failed", "loop_tripped"})

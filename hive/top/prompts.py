@@ -9,6 +9,7 @@ from attrs import evolve
 
 from hive.top import key_requests
 from hive.top.actions import Action, Complete, RunVerb
+from hive.top.attention_items import attention_items, options_of
 from hive.top.line_editor import Prompt
 from hive.top.opening import closed, noted
 from hive.top.pane_keys import searched
@@ -119,6 +120,22 @@ def _answer(state: TopState, prompt: Prompt, now: float) -> tuple[TopState, Acti
     return state, key_requests.answer(prompt.subject, prompt.text)
 
 
+def _choose(state: TopState, prompt: Prompt, now: float) -> tuple[TopState, Action | None]:
+    """Answer with the options of which the digits were typed, one a line, as the dashboard does."""
+    items = (row for row in attention_items(state.answers) if row["id"] == prompt.subject)
+    item = next(items, None)
+    if item is None:
+        return noted(state, "it is answered already, or has ended", now, is_error=True), None
+    options = options_of(item)
+    digits = sorted(set(prompt.text) - {" ", ","})
+    wrong = [digit for digit in digits if digit not in "123456789"[: len(options)]]
+    if wrong or not digits:
+        text = f"give digits from 1 to {len(options)}, such as 1 3; nothing was answered"
+        return noted(state, text, now, is_error=bool(wrong)), None
+    chosen = "\n".join(options[int(digit) - 1] for digit in digits)
+    return state, key_requests.answer(str(item["number"]), chosen)
+
+
 def _decide(verb: str) -> Entered:
     def entered(state: TopState, prompt: Prompt, now: float) -> tuple[TopState, Action | None]:
         number, _, sha = prompt.subject.partition(" ")
@@ -147,6 +164,7 @@ _ENTERED: Mapping[str, Entered] = {
     "command": _command,
     "message": _message,
     "answer": _answer,
+    "choose": _choose,
     "approve": _decide("approve"),
     "deny": _decide("deny"),
     "snooze": _snooze,

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 
 from hive.escapes import block, inline
+from hive.view.message_states import message_state
 from hive.view.text import UNKNOWN, Glyphs, age, due, span, until
 
 TYPE_CHECKING = False
@@ -30,7 +31,7 @@ def message_lines(row: Row, now: float | None) -> list[str]:
         head += f"  reply to #{inline(row['in_reply_to'])}"
     if row.get("label"):
         head += f"  label {inline(row['label'])}"
-    head += f"  [{inline(row.get('state') or 'unknown')}]"
+    head += f"  [{inline(message_state(row))}]"
     head += _not_yet(row, now)
     if row.get("reason"):
         head += f"  {inline(row['reason'])}"
@@ -50,7 +51,7 @@ def _not_yet(row: Row, now: float | None) -> str:
 
 def step_line(row: Row) -> str:
     """Return one step of a trace: time, step, attempt, session, reason."""
-    parts = [inline(row["at"]), f"{inline(row['step']):<8}"]
+    parts = [inline(row["at"]), f"{inline(message_state(row)):<8}"]
     if row.get("attempt") is not None:
         parts.append(f"attempt {inline(row['attempt'])}")
     if row.get("session"):

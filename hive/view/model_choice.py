@@ -27,7 +27,7 @@ EFFORTS = (*map(str, Effort), DEFAULT)
 
 
 def require_choice(row: Row, settings: Iterable[Row]) -> None:
-    """Require an agent whose model can be chosen now.
+    """Require an agent that has a model to choose, in whatever state it is.
 
     Args:
         row: Its status row.
@@ -35,7 +35,7 @@ def require_choice(row: Row, settings: Iterable[Row]) -> None:
 
     Raises:
         NotAllowedError: It is a peer.
-        ConflictError: Its driver has no model, or its harness is not connected.
+        ConflictError: Its driver has no model.
     """
     name = row["name"]
     if row.get("kind") == "peer":
@@ -46,11 +46,6 @@ def require_choice(row: Row, settings: Iterable[Row]) -> None:
     if driver != CLAUDE_DRIVER:
         raise ConflictError(
             f"{name!r} has the driver {driver!r}; only {CLAUDE_DRIVER!r} has a model to choose"
-        )
-    if not row.get("connected"):
-        raise ConflictError(
-            f"no harness of {name!r} is connected, and the harness keeps the choice of a model; "
-            f"'hive-c0re why {name}' explains its state, 'hive-c0re start {name}' starts it"
         )
 
 
@@ -79,7 +74,7 @@ def _line(title: str, choice: Row, what: str) -> str:
         origin = f"{inline(value)}, chosen by an operator"
     else:
         origin = f"{inline(value)}, from {inline(source)}"
-    in_use = inline(active) if active else "unknown before its first turn"
+    in_use = inline(active) if active else "unknown until its next turn"
     return f"{title + ':':7} {origin}; in use: {in_use}"
 
 

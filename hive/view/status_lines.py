@@ -79,6 +79,8 @@ def facts_of(row: Row, now: float) -> list[tuple[str, str]]:
         ("At restart", "; ".join(map(inline, row.get("differs") or ()))),
         ("Model", inline(row.get("active_model") or "")),
         ("Effort", inline(row.get("active_effort") or "")),
+        ("Chosen model", inline(row.get("chosen_model") or "")),
+        ("Chosen effort", inline(row.get("chosen_effort") or "")),
         ("Session", inline(row.get("session") or "")),
         ("Account", inline(row.get("account") or "")),
         ("Project", inline(row.get("project") or "")),

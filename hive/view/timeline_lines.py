@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from hive.escapes import inline
 from hive.quantities import counted
+from hive.view.message_states import message_state
 from hive.view.text import span
 
 TYPE_CHECKING = False
@@ -34,7 +35,7 @@ def _event(row: Row, detail: Row) -> str:
 def _message(row: Row, detail: Row) -> str:
     other = f"to {detail.get('to')}" if row["what"] == "sent" else f"from {detail.get('from')}"
     parts = [f"{inline(row['what'])} #{inline(row['number'])} {inline(other)}"]
-    parts.append(f"[{inline(detail.get('state', 'unknown'))}]")
+    parts.append(f"[{inline(message_state(detail))}]")
     if detail.get("in_reply_to") is not None:
         parts.append(f"reply to #{inline(detail['in_reply_to'])}")
     if detail.get("reason"):

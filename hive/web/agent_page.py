@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from hive.errors import NotFoundError
+from hive.errors import HiveError, NotFoundError, UnavailableError
 from hive.view.places import Place
 from hive.view.status_lines import facts_of
 from hive.view.urgency import WRONG
 from hive.web.agent_picture import AgentPicture, AgentSource
 from hive.web.agent_plots import PLOTTED_TURNS, plots
-from hive.web.hive_picture import PictureSource
+from hive.web.hive_picture import HivePicture, PictureSource
 from hive.web.live_lists import Lists, MadeOnce
 from hive.web.overview_page import notices, with_tier
 from hive.web.page_answers import PageAnswers, Row
@@ -69,7 +69,7 @@ class AgentPage:
         name = request.path_params["name"]
         picture = await self._agent(name).source.now()
         if picture.row is None:
-            raise NotFoundError(f"there is no participant {name!r} now; the first page has all")
+            raise _missing(name, picture.hive)
         return self.answers.page(
             request,
             "agent.html",
@@ -81,7 +81,11 @@ class AgentPage:
 
     async def live(self, request: Request) -> Response:
         """Keep the page up to date."""
-        found = self._agent(request.path_params["name"])
+        name = request.path_params["name"]
+        hive = await self.source.now()
+        if hive.row_of(name) is None and hive.trouble is None:  # else the page waits for the daemon
+            raise _missing(name, hive)
+        found = self._agent(name)
         return self.answers.live(request, found.source.latest, found.lists)
 
     async def output(self, request: Request) -> Response:
@@ -155,3 +159,10 @@ class AgentPage:
             return facts_of(row, self.answers.now())
         except WRONG as error:
             return [("Unreadable", str(error))]
+
+
+def _missing(name: str, hive: HivePicture) -> HiveError:
+    """Return why there is no page of a participant."""
+    if hive.trouble is not None:
+        return UnavailableError(hive.trouble)
+    return NotFoundError(f"there is no participant {name!r} now; the first page has all")

@@ -12,9 +12,9 @@ from starlette.routing import Route
 from hive.errors import HiveError
 from hive.view.change_lines import approval_lines, behind_lines
 from hive.web.page_answers import PageAnswers
-from hive.web.paging import PAGE, newest_first, number_in_path
+from hive.web.paging import PAGE, asked, newest_first, number_in_path
 
-ALL = 1000
+MOST = 1000
 """Approvals that host.sock returns at once."""
 
 DIFF_MAX = 2_000_000
@@ -40,9 +40,11 @@ class ApprovalPages:
         """Return what waits for a decision, and before it what was decided."""
         ask = self.answers.client.ask
         waiting = (await ask("pending"))["approvals"]
-        all_of_them = (await ask("pending", max=ALL))["approvals"]
-        ended = [row for row in all_of_them if row["status"] != "pending"]
-        shown = newest_first(request, ended, "id", PAGE)
+        # Those that wait are among the others by their numbers.
+        page = {**asked(request), "max": min(PAGE + 1 + len(waiting), MOST)}
+        newest = (await ask("pending", **page))["approvals"]
+        ended = [row for row in newest if row["status"] != "pending"]
+        shown = newest_first(request, ended, "id")
         return self.answers.page(request, "approvals.html", waiting=waiting, shown=shown)
 
     async def one(self, request: Request) -> Response:

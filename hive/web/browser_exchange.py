@@ -18,6 +18,7 @@ STATUS = {
     ErrorCode.BAD_REQUEST: 400,
     ErrorCode.NOT_ALLOWED: 403,
     ErrorCode.NOT_FOUND: 404,
+    ErrorCode.UNKNOWN_NAME: 404,
     ErrorCode.RATE_LIMITED: 429,
     ErrorCode.TOO_LARGE: 413,
     ErrorCode.UNAVAILABLE: 503,

@@ -11,6 +11,9 @@ from typing import Any
 
 from hive.errors import BadRequestError
 
+OPTION = "option-"
+"""How the names of the options of a question begin of which several may be chosen."""
+
 Form = Mapping[str, str]
 Fields = dict[str, Any]
 
@@ -26,6 +29,19 @@ def _text(form: Form, key: str) -> str:
     if not found:
         raise BadRequestError(f"{key} is empty; write something first")
     return found
+
+
+def _answer(form: Form) -> str:
+    """Return an answer: the options that were chosen, one a line, and what was written after them.
+
+    Raises:
+        BadRequestError: Nothing was chosen or written.
+    """
+    chosen = [text for key, text in form.items() if key.startswith(OPTION)]
+    written = form.get("answer", "").strip()
+    if not chosen and not written:
+        raise BadRequestError("answer is empty; choose or write something first")
+    return "\n".join([*chosen, *([written] if written else [])])
 
 
 def number_in(form: Form, key: str) -> int:
@@ -70,7 +86,7 @@ ACTIONS: Mapping[str, tuple[str, Callable[[Form], Fields]]] = {
     ),
     "answer": (
         "answer",
-        lambda form: {"id": number_in(form, "number"), "answer": _text(form, "answer")},
+        lambda form: {"id": number_in(form, "number"), "answer": _answer(form)},
     ),
     "approve": ("approve", _decision),
     "deny": ("deny", _decision),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,11 +10,8 @@ from starlette.routing import Route
 from hive.errors import BadRequestError
 from hive.names import suggest
 from hive.web.page_answers import PageAnswers
-from hive.web.paging import PAGE, newest_first, number_of
+from hive.web.paging import asked, newest_first
 from hive.wire.enums import EventKind
-
-ALL = 1000
-"""Rows that host.sock returns at once."""
 
 KINDS = [kind.value for kind in EventKind]
 """The kinds of events."""
@@ -51,33 +46,19 @@ class ListPages:
 
     async def _newest(self, request: Request, verb: str, answer: str, key: str) -> Response:
         name = _word(request, "name")
-        found = (await self.answers.client.ask(verb, max=ALL, name=name))[answer]
+        found = (await self.answers.client.ask(verb, name=name, **asked(request)))[answer]
         shown = newest_first(request, found, key)
-        is_cut = len(found) >= ALL and shown.older is None
-        return self.answers.page(
-            request, f"{verb}.html", shown=shown, name=name or "", is_cut=is_cut
-        )
+        return self.answers.page(request, f"{verb}.html", shown=shown, name=name or "")
 
     async def events(self, request: Request) -> Response:
-        """Return a page of the event log; numbers of events have no gaps, so any page is found."""
+        """Return a page of the event log."""
         name, kind = _word(request, "name"), _word(request, "kind")
         if kind is not None and kind not in KINDS:
             raise BadRequestError(f"there is no kind {kind!r} of events{suggest(kind, KINDS)}")
-        only: dict[str, Any] = {"name": name, "kinds": [kind] if kind else None}
-        before = number_of(request, "before")
-        if name or kind:
-            found = (await self.answers.client.ask("events", max=ALL, **only))["events"]
-        elif before is None:
-            found = (await self.answers.client.ask("events", max=PAGE))["events"]
-        else:
-            after = max(before - PAGE - 1, 0)
-            found = (await self.answers.client.ask("events", max=PAGE, after=after, **only))[
-                "events"
-            ]
-        has_more = not (name or kind) and bool(found) and found[0]["seq"] > 1
-        shown = newest_first(request, found, "seq", has_more=has_more)
-        is_cut = len(found) >= ALL and shown.older is None
-        said: dict[str, Any] = {"name": name or "", "kind": kind or "", "is_cut": is_cut}
+        only = {"name": name, "kinds": [kind] if kind else None}
+        found = (await self.answers.client.ask("events", **only, **asked(request)))["events"]
+        shown = newest_first(request, found, "seq")
+        said = {"name": name or "", "kind": kind or ""}
         return self.answers.page(request, "events.html", shown=shown, kinds=KINDS, **said)
 
 

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from attrs import frozen
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from hive.names import OPERATOR
-from hive.view.text import seconds
 from hive.view.timeline_lines import timeline_line
 from hive.web.page_answers import PageAnswers, Row
-from hive.web.paging import PAGE, newest_first, number_in_path, number_of
-
-ALL = 1000
-"""Dead letters that host.sock returns at once."""
-
-MORE = 100
-"""Messages beyond a page that may have been sent in the same millisecond as its last one."""
+from hive.web.paging import asked, newest_first, number_in_path
 
 FIELDS = {"text": "text", "from": "sender", "to": "inbox"}
 """The words of a search: their names in the address of the page, and in the request."""
@@ -48,22 +38,11 @@ class MailPages:
     async def search(self, request: Request) -> Response:
         """Return the newest mail that matches some words."""
         words = {key: request.query_params.get(key, "").strip() for key in FIELDS}
-        fields: dict[str, Any] = {FIELDS[key]: text for key, text in words.items() if text}
-        until = await self._until(number_of(request, "before"))
-        size = PAGE + 1 if until is None else PAGE + MORE
+        fields = {FIELDS[key]: text for key, text in words.items() if text}
         ask = self.answers.client.ask
-        found = (await ask("search", max=size, until=until, **fields))["messages"]
-        found = sorted(found, key=lambda row: row["id"])
+        found = (await ask("search", **asked(request), **fields))["messages"]
         shown = newest_first(request, found, "id")
         return self.answers.page(request, "mail.html", shown=shown, words=words)
-
-    async def _until(self, before: int | None) -> float | None:
-        """Return just after when a message was sent; None without one."""
-        if before is None:
-            return None
-        found = await self.answers.client.ask("trace", id=before)
-        at = seconds(found["message"]["sent_at"])
-        return None if at is None else at + 0.001
 
     async def message(self, request: Request) -> Response:
         """Return one message, with its steps and what else concerns it."""
@@ -94,6 +73,7 @@ class MailPages:
 
     async def dead_letters(self, request: Request) -> Response:
         """Return what was given up, with what can be done about it."""
-        found: Sequence[Row] = (await self.answers.client.ask("dead_letters", max=ALL))["messages"]
-        shown = newest_first(request, sorted(found, key=lambda row: row["id"]), "id")
+        ask = self.answers.client.ask
+        found = (await ask("dead_letters", **asked(request)))["messages"]
+        shown = newest_first(request, found, "id")
         return self.answers.page(request, "dead_letters.html", shown=shown)

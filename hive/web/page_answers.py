@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from attrs import frozen
 from starlette.requests import Request
@@ -114,7 +114,7 @@ def saying(request: Request, path: str, key: str, words: str) -> str:
     """
     shown = words[:SAID_MAX]
     sealed = seal(session_of(request).secret, f"{key} {shown}")
-    return f"{path}{'&' if '?' in path else '?'}{urlencode({key: shown, 'seal': sealed})}"
+    return _with_query(_still_hiding(request, path), {key: shown, "seal": sealed})
 
 
 def said_in(request: Request, key: str) -> str:
@@ -131,3 +131,22 @@ HIDEABLE = frozenset({"header", "input"})
 def hidden(request: Request) -> frozenset[str]:
     """Return the parts of a page that are not to be shown."""
     return HIDEABLE & set(request.query_params.get("hide", "").split(","))
+
+
+def _still_hiding(request: Request, path: str) -> str:
+    """Return the address of a page that hides what the page hides that a form was sent from.
+
+    A part of a page is the same for all who see it, so its forms do not know what is hidden.
+    """
+    try:
+        before = parse_qs(urlsplit(request.headers.get("referer", "")).query)
+    except ValueError:  # no address
+        return path
+    words = sorted(HIDEABLE & set(before.get("hide", [""])[0].split(",")))
+    if not words or "hide" in parse_qs(urlsplit(path).query):
+        return path
+    return _with_query(path, {"hide": ",".join(words)})
+
+
+def _with_query(path: str, more: Mapping[str, str]) -> str:
+    return f"{path}{'&' if '?' in path else '?'}{urlencode(more)}"

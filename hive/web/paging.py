@@ -35,24 +35,27 @@ class ShownPage:
     newest: str | None
 
 
-def newest_first(
-    request: Request, rows: Sequence[Row], key: str, size: int = PAGE, *, has_more: bool = False
-) -> ShownPage:
-    """Return the page of rows that a request asks for.
+def asked(request: Request) -> dict[str, int | None]:
+    """Return the fields of the request for the page of a list, and one row of the next page.
 
-    Args:
-        request: Its `before` is the number of the last row of the page before.
-        rows: The rows, the oldest first.
-        key: The field with the number of a row.
-        size: Entries of a page.
-        has_more: Whether there are older rows than these.
+    `before`, in the address of a page, is the number of the last row of the page before.
     """
     before = number_of(request, "before")
-    earlier = [row for row in rows if before is None or row[key] < before]
-    shown = earlier[::-1][:size]
-    is_last = len(earlier) <= size and not has_more
-    older = None if is_last or not shown else here(request, before=shown[-1][key])
-    return ShownPage(shown, older, here(request, before=None) if before is not None else None)
+    return {"max": PAGE + 1, "before": None if before is None else max(before, 1)}
+
+
+def newest_first(request: Request, rows: Sequence[Row], key: str) -> ShownPage:
+    """Return the page of rows that were `asked` for.
+
+    Args:
+        request: The request for the page.
+        rows: The rows, the oldest first.
+        key: The field with the number of a row.
+    """
+    shown = sorted(rows, key=lambda row: int(row[key]), reverse=True)[:PAGE]
+    older = here(request, before=shown[-1][key]) if len(rows) > PAGE else None
+    is_first = number_of(request, "before") is None
+    return ShownPage(shown, older, None if is_first else here(request, before=None))
 
 
 def number_of(request: Request, key: str) -> int | None:

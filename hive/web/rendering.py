@@ -21,6 +21,7 @@ from hive.view.columns import note, state
 from hive.view.event_sentences import event_sentence
 from hive.view.fact_words import size
 from hive.view.lines import step_line, turn_line
+from hive.view.message_states import message_state
 from hive.view.row_fields import UNREADABLE
 from hive.view.text import age, due, moment, span
 from hive.web.tool_texts import diff_classes, turn_event
@@ -134,6 +135,7 @@ class Templates:
             "is_cut": is_cut,
             "turn_event": turn_event,
             "state": state,
+            "message_state": message_state,
             "event": event_sentence,
             "turn": turn_line,
             "audit": audit_line,

@@ -6,8 +6,8 @@ of a harness, `attach` those that lead into agents, `timeline_rows` that for wha
 `change_requests` and `change_rows` have those about approvals, deploys and reloads. `overview_rows`
 has the whole hive in one row, `turn_rows` those about turns, `attention` what needs the operator.
 `base` has the types of their fields, `enums` their closed sets of words and `rows` the contents of
-responses. `field_errors` explains wrong fields. `claude` has the settings that the daemon passes to
-the Claude Code driver.
+responses. `question_ends` has the reasons with which messages of questions end, `field_errors`
+explains wrong fields. `claude` has the settings that the daemon passes to the Claude Code driver.
 
 This module has the constants that short-lived programs need; it imports no codec.
 """

@@ -79,6 +79,7 @@ class AttentionRow(Row, frozen=True, kw_only=True):
         text: What it is, in one sentence, with the cause.
         since: When it began.
         options: Answers that can be chosen.
+        multi: Whether several of them may be chosen.
         blocks: Participants that wait for it.
         expires_at: When its time is over.
         on_expiry: What happens then: "deny", "hold" or "escalate".
@@ -95,6 +96,7 @@ class AttentionRow(Row, frozen=True, kw_only=True):
     text: str
     since: str | None = None
     options: Sequence[str] = encoded_default(list)
+    multi: bool = encoded_default(bool)
     blocks: Sequence[str] = encoded_default(list)
     expires_at: str | None = None
     on_expiry: str | None = None

@@ -24,9 +24,17 @@ class Pending(Request, tag="pending", kw_only=True, frozen=True):
 
     Attributes:
         max: With it, the newest approvals in any state instead.
+        before: With `max`, only those with a smaller number: that of the first approval gives the
+            page before.
     """
 
     max: Most | None = None
+    before: Id | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a page of what waits, which is always returned whole."""
+        if self.before is not None and self.max is None:
+            raise ValueError("'before' needs 'max'; what waits is returned whole")
 
 
 class Approve(Request, tag="approve", kw_only=True, frozen=True):
@@ -121,10 +129,12 @@ class Audit(Request, tag="audit", kw_only=True, frozen=True):
     Attributes:
         name: Only those about this participant.
         max: At most this many.
+        before: Only those before this `seq`: that of the first entry gives the page before.
     """
 
     name: Name | None = None
     max: Most = 100
+    before: Id | None = None
 
 
 class ListDeploys(Request, tag="deploys", kw_only=True, frozen=True):
@@ -133,10 +143,12 @@ class ListDeploys(Request, tag="deploys", kw_only=True, frozen=True):
     Attributes:
         name: Only those of this agent.
         max: At most this many.
+        before: Only those with a smaller number: that of the first deploy gives the page before.
     """
 
     name: Name | None = None
     max: Most = 50
+    before: Id | None = None
 
 
 class FollowDeploy(Request, tag="follow_deploy", kw_only=True, frozen=True):

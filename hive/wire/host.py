@@ -287,9 +287,14 @@ class DeadLetterFilter(Request, kw_only=True, frozen=True):
 
 
 class ListDeadLetters(DeadLetterFilter, tag="dead_letters", kw_only=True, frozen=True):
-    """Return the newest `max` dead letters, newest last, as `messages`."""
+    """Return the newest `max` dead letters, newest last, as `messages`.
+
+    Attributes:
+        before: Only those with a smaller id: that of the first one gives the page before.
+    """
 
     max: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
+    before: Id | None = None
 
 
 class Replay(DeadLetterFilter, tag="replay", kw_only=True, frozen=True):
@@ -399,6 +404,7 @@ class Events(Request, tag="events", kw_only=True, frozen=True):
         after: Cursor: `seq` of the last event received. With `follow`, all later events are
             returned, more than `max`.
         since: Unix time of the earliest; as `after`, from there.
+        before: Only those with a smaller `seq`: that of the first event gives the page before.
         kinds: Their kinds; absent for all.
         name: The participant that they are about.
         follow: Then stream each new event.
@@ -410,6 +416,12 @@ class Events(Request, tag="events", kw_only=True, frozen=True):
     kinds: Annotated[list[EventKind], msgspec.Meta(min_length=1, max_length=100)] | None = None
     name: Name | None = None
     follow: bool = False
+    before: Id | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse to wait for new events among those of the past."""
+        if self.before is not None and self.follow:
+            raise ValueError("'before' is of the past; leave out 'follow'")
 
 
 class Logs(Request, tag="logs", kw_only=True, frozen=True):
@@ -432,6 +444,7 @@ class Search(Request, tag="search", kw_only=True, frozen=True):
         since: Unix time of the earliest.
         until: Unix time before which all were sent.
         max: Most messages.
+        before: Only those with a smaller id: that of the first one gives the page before.
     """
 
     text: Text | None = None
@@ -441,6 +454,7 @@ class Search(Request, tag="search", kw_only=True, frozen=True):
     since: float | None = None
     until: float | None = None
     max: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 50
+    before: Id | None = None
 
 
 class Turns(Request, tag="turns", kw_only=True, frozen=True):

@@ -92,8 +92,8 @@ class StatusRow(Row, frozen=True, kw_only=True):
         context_fill: Fill of the model's context, from 0 to 1, as reported.
         context_at: Time at which that was measured.
         active_effort: Effort of the model, as its harness reports it; "default" for its own.
-        chosen_model: The model that an operator has chosen, as its harness reports it.
-        chosen_effort: The effort that an operator has chosen, as its harness reports it.
+        chosen_model: The model that an operator has chosen, in any state of the agent.
+        chosen_effort: The effort that an operator has chosen, in any state of the agent.
         tokens_today: Tokens of the turns that ended since midnight on this host: input, output, and
             those of the cache; absent until a turn reports some.
         cost_today_usd: Cost of these turns in US dollars; absent if no cost was reported.

@@ -80,12 +80,7 @@ let
       services = config.systemd.services;
       nix = config.nix.settings;
       inherit (config.system) stateVersion;
-      unfree = map (
-        name: (config.nixpkgs.config.allowUnfreePredicate or (_: false)) { pname = name; }
-      ) [
-        "claude-code"
-        "steam"
-      ];
+      unfree = config.nixpkgs.config.allowUnfreePackages;
     };
 
   peerOf =
@@ -175,6 +170,12 @@ in
     older = hostOf [
       enabled
       { system.stateVersion = "21.11"; }
+    ];
+    group = hostOf [
+      (withPeer {
+        container = "damocles";
+        socketGroup = 100;
+      })
     ];
     flaked = hostOf [
       enabled
@@ -283,6 +284,11 @@ in
         driver = "claude";
         bell = "true";
       }).problems;
+    pathOfTheHarness =
+      (insideOf {
+        module = agent;
+        settings.systemd.services.hive-agent.path = [ pkgs.ripgrep ];
+      }).problems;
     removed =
       (insideOf {
         module = agent;
@@ -337,6 +343,7 @@ in
       settings.hyperhive.claudeCode.enable = false;
       settings.hyperhive.packages = [ pkgs.ripgrep ];
       settings.system.stateVersion = "26.11";
+      settings.nixpkgs.config.allowUnfreePackages = [ "steam" ];
     };
   };
 

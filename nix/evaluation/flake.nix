@@ -11,10 +11,18 @@ let
       in
       project.dependencies ++ lib.concatLists (lib.attrValues project.optional-dependencies)
     )
-  ) (name: name) // { buildPythonApplication = arguments: pkgs.hyperhive // { inherit arguments; }; };
+  ) (name: name)
+  // {
+    buildPythonPackage = arguments: arguments // { outPath = "/nix/store/library"; };
+    python.withPackages = packages: "/nix/store/environment-of-${toString (packages { })}";
+  };
+  runCommand =
+    _: attributes: script:
+    pkgs.hyperhive // attributes // { inherit script; };
 
   nixpkgs = {
     inherit lib;
+    rev = "0123456789abcdef0123456789abcdef01234567";
     legacyPackages = lib.genAttrs systems (
       system:
       pkgs
@@ -25,7 +33,7 @@ let
           file: given:
           import file (
             {
-              inherit lib python3Packages;
+              inherit lib python3Packages runCommand;
             }
             // given
           );
@@ -53,7 +61,18 @@ let
       ];
     }).config.services.hyperhive;
 
-  inherit (self.packages.x86_64-linux.default) arguments;
+  # A system of an agent that imports the module twice: by its `agent.nix`, and as a deploy does.
+  agent =
+    (lib.evalModules {
+      specialArgs.pkgs = nixpkgs.legacyPackages.aarch64-linux;
+      modules = [
+        (import ./nixos.nix { inherit lib pkgs; })
+        self.nixosModules.agent
+        { imports = [ self.nixosModules.agent ]; }
+      ];
+    }).config;
+
+  package = self.packages.x86_64-linux.default;
 in
 {
   input = flake.inputs.nixpkgs.url;
@@ -66,12 +85,12 @@ in
     inherit (host) package;
     inherit (host.settings) containers;
   };
+  agent = {
+    inherit (agent.hyperhive) package;
+    inherit (agent.system) extraDependencies;
+  };
   package = {
-    inherit (arguments)
-      pname
-      version
-      dependencies
-      build-system
-      ;
+    inherit (package) pname version script;
+    inherit (package.passthru.library) dependencies build-system pythonImportsCheck;
   };
 }

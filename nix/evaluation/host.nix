@@ -20,7 +20,7 @@
 
     peers.damocles = {
       container = "damocles";
-      socketGroup = 1000; # the group of your user in the container
+      socketUser = 1000; # your user in the container
       description = "the day job";
     };
 

@@ -110,8 +110,12 @@ in
     nix.package = package pkgs.nix;
     nix.settings = option (types.attrsOf types.anything) { };
 
-    # nixos/modules/misc/nixpkgs.nix
-    nixpkgs.config = option (types.attrsOf types.raw) { };
+    # nixos/modules/misc/nixpkgs.nix; pkgs/top-level/config.nix merges the list, and no predicate.
+    nixpkgs.pkgs = mkOption { type = types.raw; };
+    nixpkgs.config = option (types.submodule {
+      freeformType = types.lazyAttrsOf types.raw;
+      options.allowUnfreePackages = option (types.listOf types.str) [ ];
+    }) { };
 
     # nixos/modules/security/polkit.nix
     security.polkit.enable = option types.bool false;
@@ -124,6 +128,9 @@ in
 
     # nixos/modules/misc/version.nix
     system.stateVersion = option types.str "26.11";
+
+    # nixos/modules/system/activation/top-level.nix
+    system.extraDependencies = option (types.listOf types.str) [ ]; # paths in the store
 
     # nixos/modules/config/users-groups.nix
     users.groups = option (types.attrsOf (

@@ -40,6 +40,7 @@ in
   openssh = package "openssh" "ssh";
   ripgrep = package "ripgrep" "rg";
   systemd = package "systemd" "systemctl";
+  util-linux = package "util-linux" "mount";
 
   formats.toml = { }: {
     type = tomlValue;

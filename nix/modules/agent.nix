@@ -62,6 +62,13 @@ in
   };
 
   config = {
+    assertions = [
+      {
+        assertion = config.systemd.services.hive-agent.path == [ ];
+        message = "systemd.services.hive-agent.path: it would take the place of the agent's PATH; name the packages in hyperhive.packages";
+      }
+    ];
+
     boot.${container} = lib.mkDefault true;
 
     # NixOS warns at each build of a system that does not say it.
@@ -80,17 +87,17 @@ in
       overrideStrategy = "asDropin";
       enableDefaultPath = false;
       restartIfChanged = false;
+      # The store is the host's, and its daemon builds. Only login shells would know it.
+      environment.NIX_REMOTE = lib.mkDefault "daemon";
     };
 
-    # The host's permission does not reach the evaluation of an agent's system.
-    nixpkgs.config.allowUnfreePredicate = lib.mkIf cfg.claudeCode.enable (
-      lib.mkDefault (package: lib.getName package == "claude-code")
-    );
+    # The host's permission does not reach the evaluation of an agent's system. This list is merged
+    # with others, unlike a predicate; with `nixpkgs.pkgs` the packages are configured already.
+    nixpkgs.config = lib.mkIf (cfg.claudeCode.enable && !options.nixpkgs.pkgs.isDefined) {
+      allowUnfreePackages = [ "claude-code" ];
+    };
 
     # The agent's network is the host's: its own would-be clients must leave it alone.
     networking.useDHCP = lib.mkDefault false;
-
-    # Builds inside a container have no user namespaces of their own.
-    nix.settings.sandbox-fallback = lib.mkDefault true;
   };
 }

@@ -31,13 +31,14 @@ let
       pkgs.nixos-container;
 
   # What nixos-container starts by its name: it builds with Nix, which reads flakes with git, also
-  # over ssh, and it removes containers with chattr.
+  # over ssh, and it removes containers with chattr and umount.
   builders = [
     nixosContainer
     config.nix.package
     pkgs.git
     pkgs.openssh
     pkgs.e2fsprogs
+    pkgs.util-linux
   ];
 
   limited =
@@ -107,6 +108,15 @@ in
           The flake reference of hyperhive whose module `agent` is part of the systems that are
           built of an `agent.nix`; the key `hyperhive` of `[containers]`. `hive-c0re update-inputs`
           takes a new one over.
+        '';
+      };
+
+      agentNixpkgs = lib.mkOption {
+        type = lib.types.nullOr lib.types.str;
+        default = null;
+        defaultText = lib.literalMD "the nixpkgs of the flake that this module comes from";
+        description = ''
+          The flake reference of the nixpkgs of those systems; the key `nixpkgs` of `[containers]`.
         '';
       };
 
@@ -193,6 +203,7 @@ in
         containers = {
           programs = lib.mkDefault "/run/current-system/sw/bin";
           hyperhive = lib.mkIf (cfg.c0re.agentFlake != null) cfg.c0re.agentFlake;
+          nixpkgs = lib.mkIf (cfg.c0re.agentNixpkgs != null) cfg.c0re.agentNixpkgs;
         };
       })
     ];
@@ -224,6 +235,7 @@ in
       wants = [ "dbus.socket" ];
       after = [
         "dbus.socket"
+        "nix-daemon.socket"
         "network.target"
       ];
       wantedBy = [ "multi-user.target" ];
@@ -243,6 +255,8 @@ in
       // lib.optionalAttrs isNixos {
         # A host may be built from a flake without this in its nix.conf.
         NIX_CONFIG = "extra-experimental-features = nix-command flakes";
+        # Nix's own daemon builds: its sandbox cannot be set up within the restrictions of this unit.
+        NIX_REMOTE = "daemon";
       };
 
       serviceConfig = {

@@ -108,8 +108,8 @@ in
       type = lib.types.bool;
       default = false;
       description = ''
-        Whether the hive's tools are registered with Claude Code of `user`, once, as the server
-        `hive`; a server of that name that is there already is left alone.
+        Whether the hive's tools are registered with Claude Code of `user`, as the server `hive`; a
+        server of that name that the user has made is left alone.
       '';
     };
 
@@ -177,8 +177,14 @@ in
       description = "Register the hive's tools with Claude Code";
       wantedBy = [ "multi-user.target" ];
       path = [ cfg.claudeCode ];
+      # An entry that names the store is from a version that wrote it so; its path may be gone.
       script = ''
-        claude mcp get hive >/dev/null 2>&1 || claude mcp add --scope user hive -- ${program} mcp
+        case $(claude mcp get hive 2>/dev/null) in
+          "") ;;
+          */nix/store/*) claude mcp remove --scope user hive ;;
+          *) exit 0 ;;
+        esac
+        claude mcp add --scope user hive -- /run/current-system/sw/bin/hive-ag3nt mcp
       '';
       serviceConfig = {
         Type = "oneshot";

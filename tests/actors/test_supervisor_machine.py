@@ -46,6 +46,7 @@ from actors import (
 )
 from actors.testing import Crash, Finish, FlakyActor, InjectedFault, SimulationLoop, advance, hang
 from actors.testing import settle as settle_loop
+from tests.support.machine_runs import MACHINE_RUNS
 
 LIMIT = RestartLimit(2, within=10.0)
 BUDGET = RestartLimit(1, within=20.0)
@@ -385,3 +386,4 @@ class SupervisorMachine(RuleBasedStateMachine):
 
 
 TestSupervisorMachine = SupervisorMachine.TestCase
+TestSupervisorMachine.settings = MACHINE_RUNS

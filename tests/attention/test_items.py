@@ -99,7 +99,7 @@ def items(*marks: Mark, **facts: Any) -> list[AttentionRow]:
 
 
 def test_a_question_says_who_waits_what_can_be_answered_and_what_happens_otherwise() -> None:
-    [item] = items(questions=[question(expires_at=NOW + 60)])
+    [item] = items(questions=[question(expires_at=NOW + 60, multi=True)])
     assert item == AttentionRow(
         id="question-12",
         kind=AttentionKind.QUESTION,
@@ -108,6 +108,7 @@ def test_a_question_says_who_waits_what_can_be_answered_and_what_happens_otherwi
         text="alice asks: deploy?",
         since=rfc3339(NOW - 60),
         options=["yes", "no"],
+        multi=True,
         blocks=["alice"],
         expires_at=rfc3339(NOW + 60),
         on_expiry="deny",

@@ -37,6 +37,7 @@ from tests.broker.model import (
     Waiting,
 )
 from tests.broker.rig import recount
+from tests.support.machine_runs import MACHINE_RUNS
 
 T = TypeVar("T")
 
@@ -505,6 +506,9 @@ class BrokerMachine(RuleBasedStateMachine):
         assert {frozenset(loop.pair) for loop in self.broker.loops()} == self.model.tripped
 
 
-@pytest.mark.timeout(600)  # 300 examples of the `ci` profile take a minute or two
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # the runs of the `ci` profile take half a minute
 class TestBroker(BrokerMachine.TestCase):  # type: ignore[misc]  # made at run time
     """Runs the machine."""
+
+    settings = MACHINE_RUNS

@@ -218,13 +218,13 @@ class Chromium:
     # What a person does
 
     def click(self, name: str, within: str = "") -> None:
-        """Click a button or a link by its name.
+        """Click a button, a link or a box by its name.
 
         Args:
             name: What it says.
             within: A selector of what it is in.
         """
-        parts = ("button", "a[href]", "summary", "[role=button]")
+        parts = ("button", "a[href]", "summary", "[role=button]", "label:has([type=checkbox])")
         selector = ", ".join(f"{within} {part}" for part in parts)
         self._retry(lambda: self._element(selector, name).click(), f"a click on {name!r}")
 

@@ -119,9 +119,10 @@ class BrowsedHive:
         """Ask the daemon as a participant."""
         return dict(call(self.disk.socket_of(name), {"cmd": cmd, **fields}))
 
-    def ask(self, question: str, *options: str) -> int:
+    def ask(self, question: str, *options: str, multi: bool = False) -> int:
         """Let damocles ask the operator; return the question's number."""
-        found = self.participant("damocles", "ask", question=question, options=list(options))
+        fields = {"question": question, "options": list(options), "multi": multi}
+        found = self.participant("damocles", "ask", **fields)
         return int(found["id"])
 
     def mail_of(self, name: str) -> list[Row]:

@@ -21,6 +21,34 @@ def test_a_question_is_answered_by_one_of_its_options(browser: Chromium, hive: B
     assert hive.audit("answer")["via"].startswith("web session ")
 
 
+@pytest.mark.parametrize("path", ["/", "/needs-you", "/agent/damocles/"])
+def test_a_question_is_answered_by_several_of_its_options(
+    browser: Chromium, hive: BrowsedHive, path: str
+) -> None:
+    number = hive.ask("which checks?", "lint", "types", "tests", multi=True)
+    browser.open(path)
+    browser.shows("which checks?")
+    for option in ("lint", "tests"):
+        browser.click(option, "")
+    browser.click("answer", item(number) if path == "/" else "")
+    assert hive.received("damocles", "lint")["body"] == "lint\ntests"
+    browser.vanishes("[type=checkbox]")
+
+
+def test_what_is_chosen_stays_while_the_page_changes(browser: Chromium, hive: BrowsedHive) -> None:
+    number = hive.ask("which checks?", "lint", "types", multi=True)
+    browser.open("/")
+    browser.shows("which checks?")
+    browser.click("types", item(number))
+    hive.operator("mark", key=f"question-{number}", pinned=True)
+    hive.ask("another one?")
+    browser.appears("#held:not([hidden])")
+    browser.run("document.activeElement.blur()")
+    browser.shows("pinned", "another one?")
+    browser.click("answer", item(number))
+    assert hive.received("damocles", "types")["body"] == "types"
+
+
 def test_a_question_is_answered_in_words(browser: Chromium, hive: BrowsedHive) -> None:
     number = hive.ask("which branch?")
     browser.shows("which branch?")
@@ -85,6 +113,15 @@ def test_an_agent_is_paused_and_resumed(browser: Chromium, hive: BrowsedHive) ->
     browser.click("resume")
     eventually(lambda: not hive.disk.status("alice")["paused"], what="a resumed agent")
     assert hive.audit("set_paused")["via"].startswith("web session ")
+
+
+def test_an_agent_is_interrupted_after_a_question(browser: Chromium, hive: BrowsedHive) -> None:
+    browser.open("/agent/alice/")
+    browser.click("interrupt")
+    browser.shows("becomes dead letters")
+    browser.click("interrupt alice")
+    browser.shows("alice is asked to end its turn")
+    assert hive.audit("cancel_turn")["name"] == "alice"
 
 
 @pytest.mark.parametrize(

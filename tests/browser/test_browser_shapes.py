@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from selenium.webdriver.common.keys import Keys
 
+from hive.client.blocking import BlockingClient
 from tests.browser.chromium import PHONE, Chromium, needs_chromium
 from tests.browser.every_page import every_page
 from tests.browser.swarm import BrowsedHive, item
@@ -51,12 +54,42 @@ def test_what_needs_one_is_answered_on_a_phone(browser: Chromium, hive: BrowsedH
     hive.received("damocles", "merge")
 
 
+FIGURES = """
+const row = document.querySelector('[data-key="row bob"]'), name = row.querySelector("a");
+const below = name.getBoundingClientRect().bottom;
+return [...row.querySelectorAll("td[data-title]")]
+  .filter((each) => each.checkVisibility() && each.getBoundingClientRect().top >= below - 1)
+  .map((each) => getComputedStyle(each, "::before").content.slice(1, -1) + each.innerText);
+"""
+"""The figures below the name of bob, with their titles."""
+
+
+def test_inbox_context_and_cost_of_agents_are_in_sight_on_a_phone(
+    browser: Chromium, hive: BrowsedHive
+) -> None:
+    number = hive.operator("send", to="bob", body="look at this")["id"]
+    with BlockingClient(hive.disk.socket_of("bob")) as harness:
+        harness.call({"cmd": "hello", "role": "harness"})
+        now = time.time()
+        activity = {"state": "working", "since": now, "context_fill": 0.61, "context_at": now}
+        harness.call({"cmd": "report", **activity})
+        turn = {"started_at": now - 9, "ended_at": now, "wake": "message", "outcome": "done"}
+        harness.call({"cmd": "turn", **turn, "cost_usd": 3.4})
+        browser.resize(PHONE)
+        browser.open("/")
+        unread = hive.disk.status("bob")["unread"]
+        wanted = [f"inbox {unread}", "context 61%", "cost $3.40"]
+        eventually(lambda: browser.run(FIGURES) == wanted, what=f"{wanted} of bob")
+        assert browser.run(WIDER) == []
+    hive.operator("discard", ids=[number], states=["stored"])
+
+
 def test_words_of_buttons_stay_whole_on_a_phone(browser: Chromium, hive: BrowsedHive) -> None:
     number = hive.dead_letter("too old")
     browser.resize(PHONE)
     browser.open("/dead-letters")
     (height,) = {
-        browser.named(".acts button", name).rect["height"]  # type: ignore[union-attr]
+        browser.named(".acts > * > :is(button, summary)", name).rect["height"]  # type: ignore[union-attr]
         for name in ("replay", "discard")
     }
     assert height == 44, number

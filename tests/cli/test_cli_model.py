@@ -55,7 +55,7 @@ def test_without_a_model_it_shows_what_is_used_and_where_that_comes_from(swarm, 
     ]
     swarm(chosen_model=f"opus{EVIL}", active_model=None)
     assert hive("model", "alice").out.splitlines() == [
-        "Model:  opus\\x1b]0;owned\\x07, chosen by an operator; in use: unknown before its first "
+        "Model:  opus\\x1b]0;owned\\x07, chosen by an operator; in use: unknown until its next "
         "turn",
         "Effort: low, from hive.toml; in use: high",
     ]
@@ -104,12 +104,22 @@ def test_a_person_sees_what_was_chosen(swarm, terminal):
     assert "Model:  opus, chosen by an operator; in use: claude-opus-4-8" in shell.seen
 
 
+def test_a_stopped_agent_shows_its_choice_and_takes_another(swarm, daemon, hive):
+    swarm(connected=False, state="stopped", active_model=None, active_effort=None)
+    swarm(connected=False, active_model=None, active_effort=None, chosen_model="opus")
+    assert hive("model", "alice").out.splitlines() == [
+        "Model:  opus, chosen by an operator; in use: unknown until its next turn",
+        "Effort: low, from hive.toml; in use: unknown until its next turn",
+    ]
+    assert hive("model", "alice", "--effort", "high").status == ExitStatus.OK
+    assert chosen(daemon) == [ChooseModel(name="alice", model="opus", effort="high")]
+
+
 @pytest.mark.parametrize(
     ("name", "fields", "sentence", "status"),
     [
         ("laptop", {}, "'laptop' is a peer", ExitStatus.REFUSED),
         ("bob", {}, "'bob' has the driver 'command'; only 'claude' has", ExitStatus.REFUSED),
-        ("alice", {"connected": False}, "'hive-c0re start alice'", ExitStatus.REFUSED),
         ("alcie", {}, "did you mean 'alice'?", ExitStatus.UNKNOWN_NAME),
     ],
 )

@@ -179,6 +179,21 @@ CASES: dict[str, tuple[list[str], list[Any]]] = {
     "deny": (["deny", "3", "--reason", "no"], [changes.Deny(id=3, note="no")]),
     "audit": (["audit"], [changes.Audit(max=50)]),
     "audit NAME": (["audit", "alice", "-n", "3"], [changes.Audit(name="alice", max=3)]),
+    "audit --before": (["audit", "--before", "9"], [changes.Audit(max=50, before=9)]),
+    "deploys --before": (
+        ["deploys", "alice", "--before", "9"],
+        [changes.ListDeploys(name="alice", max=50, before=9)],
+    ),
+    "pending --before": (
+        ["pending", "--all", "--before", "9"],
+        [changes.Pending(max=100, before=9)],
+    ),
+    "dead-letters --before": (
+        ["dead-letters", "--before", "9"],
+        [host.ListDeadLetters(max=50, before=9)],
+    ),
+    "search --before": (["search", "x", "--before", "9"], [host.Search(text="x", before=9)]),
+    "events --before": (["events", "--before", "9"], [host.Events(max=50, before=9)]),
     "deploys": (["deploys"], [changes.ListDeploys(max=50)]),
     "deploys NAME": (["deploys", "alice"], [changes.ListDeploys(name="alice", max=50)]),
     "deploys --cancel": (["deploys", "--cancel", "3"], [changes.CancelDeploy(id=3)]),

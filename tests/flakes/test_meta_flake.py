@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -72,8 +73,8 @@ def test_a_system_has_the_module_for_agents_or_is_made_a_container() -> None:
     without = meta_flake(MetaInputs(SharedInputs("n"), pins), platform="x86_64-linux")
     assert "inputs.hyperhive.nixosModules.agent\n" in with_module
     assert 'inputs.hyperhive.inputs.nixpkgs.follows = "nixpkgs";' in with_module
-    assert "boot.isContainer" not in with_module, "the module knows both names of the option"
-    assert "boot.isContainer = true" in without
+    assert "isContainer" not in with_module, "the module knows both names of the option"
+    assert {"isContainer", "isNspawnContainer"} <= {*re.findall(r'"(is\w+)"', without)}
     assert "hyperhive" not in without
 
 

@@ -11,7 +11,6 @@ import pytest
 
 from actors.testing import advance, settle
 from hive.client.agent import AgentClient
-from hive.config import AgentManifest
 from hive.daemon.hive import Hive
 from hive.participants.event_budget import BURST
 from hive.participants.usage_limits import SPREAD, spread
@@ -218,42 +217,6 @@ async def test_an_order_that_was_not_received_is_sent_again(alice: Line, host: L
         assert await kinds(alice, after=resume["seq"]) == ["cancel", "new_session"]
     cancel, _ = await orders(alice, after=resume["seq"])
     assert await kinds(alice, after=cancel["seq"]) == ["new_session"]
-
-
-async def test_a_model_is_chosen_for_an_agent_that_has_one(
-    site: Site, runtime: ScriptedRuntime
-) -> None:
-    config = swarm("carol", manifest=AgentManifest(driver="claude"))
-    async with site.simulated(runtime, config) as hive:
-        await hive.until_state("carol", "running")
-        async with (
-            connected(hive.paths.agent_socket("carol")) as carol,
-            connected(hive.paths.host_socket) as host,
-        ):
-            await carol.ok("hello", **HARNESS)
-            [resume] = await orders(carol)
-            await host.ok("choose_model", name="carol", model="opus", effort="high")
-            await host.ok("choose_model", name="carol")
-            chosen, default = await orders(carol, after=resume["seq"])
-            assert (chosen["order"], chosen["model"], chosen["effort"]) == ("model", "opus", "high")
-            assert "model" not in default
-            await carol.ok(
-                "report", state="idle", since=0, chosen_model="opus", chosen_effort="high"
-            )
-            answer = await host.ok("agent_status")
-            [row] = [row for row in answer["agent_statuses"] if row["name"] == "carol"]
-            assert (row["chosen_model"], row["chosen_effort"]) == ("opus", "high")
-            code, error = await host.refused("choose_model", name="carol", effort="enormous")
-            assert (code, "effort" in error) == ("bad_request", True)
-
-
-async def test_no_model_is_chosen_for_another_driver_a_peer_or_an_absent_harness(
-    hive: Hive, alice: Line, host: Line
-) -> None:
-    code, error = await host.refused("choose_model", name="alice", model="opus")
-    assert (code, "only 'claude' has a model" in error) == ("conflict", True)
-    code, _ = await host.refused("choose_model", name="damocles", model="opus")
-    assert code == "not_allowed"
 
 
 @pytest.mark.parametrize("verb", ["cancel_turn", "new_session"])

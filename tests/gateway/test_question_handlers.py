@@ -8,6 +8,7 @@ from actors.testing import advance
 from hive.client.agent import OpenItems, Role
 from hive.daemon.hive import Hive
 from hive.errors import BadRequestError, ConflictError, NotAllowedError, NotFoundError
+from hive.view.message_states import message_state
 from hive.wire.enums import ActivityState, CancelKind, OnExpiry
 from hive.wire.harness import Activity
 from tests.support.hives import Line, connected
@@ -66,6 +67,19 @@ async def test_without_a_name_the_operator_is_asked_and_answers(hive: Hive, host
     assert (ended["answer"], ended["answered_by"]) == ("you may", "operator")
     code, error = await host.refused("answer", id=number, answer="again")
     assert (code, f"question {number} was answered by 'operator' at" in error) == ("conflict", True)
+
+
+@pytest.mark.parametrize("word", ["answered", "cancelled"])
+async def test_the_message_of_a_settled_question_says_so(hive: Hive, host: Line, word: str) -> None:
+    alice = await hive.client("alice")
+    number = await alice.ask("may I?")
+    if word == "answered":
+        await host.ok("answer", id=number, answer="you may")
+    else:
+        await alice.cancel(CancelKind.QUESTION, number)
+    found = await host.ok("trace", id=number)
+    assert found["message"]["state"] == "expired", "the wire has no other state"
+    assert message_state(found["message"]) == message_state(found["steps"][-1]) == word
 
 
 async def test_an_agent_cannot_answer_what_is_not_put_to_it(hive: Hive) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from hive.base_directories import check_socket_path, host_socket
+from hive import base_directories
+from hive.base_directories import check_socket_path, host_socket, web_socket
 from hive.errors import BadRequestError
 from hive.paths import Paths, find
 
@@ -65,8 +69,47 @@ def test_the_sockets_of_all_names_must_fit():
         ({"HYPERHIVE_RUN_DIR": "below/here"}, 0),
     ],
 )
-def test_verbs_look_for_the_socket_that_the_daemon_binds(env, euid):
+def test_verbs_look_for_the_socket_that_the_daemon_binds(env, euid, monkeypatch):
+    monkeypatch.setattr(base_directories, "MACHINE_RUN_DIR", "/no/such/run")
     assert host_socket(env, euid=euid) == str(find(env, euid=euid).host_socket)
+
+
+@pytest.mark.parametrize("find_socket", [host_socket, web_socket])
+def test_whoever_has_no_hive_operates_that_of_the_machine(find_socket, tmp_path, monkeypatch):
+    monkeypatch.setattr(base_directories, "MACHINE_RUN_DIR", str(tmp_path / "machine"))
+    user = {"XDG_RUNTIME_DIR": str(tmp_path / "user")}
+    own, machines = Path(find_socket(user, euid=7)), Path(find_socket({}, euid=0))
+    assert (own.is_relative_to(tmp_path / "user"), machines.parent.parent) == (True, tmp_path)
+    for path in (machines, own):
+        path.parent.mkdir(parents=True)
+
+    machines.touch()
+    assert find_socket(user, euid=7) == str(machines)
+    elsewhere = {**user, "HYPERHIVE_RUN_DIR": "/elsewhere"}
+    assert find_socket(elsewhere, euid=7).startswith("/elsewhere"), "the environment counts"
+    own.touch()
+    assert find_socket(user, euid=7) == str(own), "its own hive comes first"
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+def test_whoever_may_not_use_that_of_the_machine_looks_for_a_hive_of_its_own(tmp_path):
+    code = (
+        "import os; from hive import base_directories as places;"
+        f"places.MACHINE_RUN_DIR = {str(tmp_path)!r}; os.setgid(4242); os.setuid(4242);"
+        "print(places.host_socket({'XDG_RUNTIME_DIR': '/user'}))"
+    )
+    socket = tmp_path / "host.sock"
+    for mode, found in ((0o600, "/user/hyperhive/host.sock"), (0o666, str(socket))):
+        socket.touch()
+        socket.chmod(mode)
+        for directory in tmp_path.parents[:3]:
+            directory.chmod(0o755)
+        tmp_path.chmod(0o755)
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=50
+        )
+        assert done.stdout.strip() == found
 
 
 def test_a_relative_directory_is_below_the_working_directory(tmp_path, monkeypatch):

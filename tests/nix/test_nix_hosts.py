@@ -34,12 +34,12 @@ def test_the_service_is_the_one_that_install_unit_prints() -> None:
     assert printed - ours == set()
     assert {line.partition("=")[0] for line in ours - printed} == {"Environment"}
     names = {line.split("=")[1].strip('"') for line in ours - printed}
-    assert names == {"HYPERHIVE_GIT", "HYPERHIVE_NIX", "NIX_CONFIG"}
+    assert names == {"HYPERHIVE_GIT", "HYPERHIVE_NIX", "NIX_CONFIG", "NIX_REMOTE"}
 
 
 def test_the_service_finds_what_nixos_container_starts_by_its_name() -> None:
     packages = HOSTS["example"]["services"]["hive-c0re"]["path"]
-    needed = {"nixos-container", "nix", "git", "openssh", "e2fsprogs", "systemd"}
+    needed = {"nixos-container", "nix", "git", "openssh", "e2fsprogs", "util-linux", "systemd"}
     assert {f"{STORE}/{name}" for name in needed} <= {*packages}
     assert HOSTS["processes"]["services"]["hive-c0re"]["path"] == [f"{STORE}/systemd"]
 
@@ -236,7 +236,7 @@ def test_systemd_accepts_the_units(tmp_path: Path) -> None:
 @pytest.mark.skipif(shutil.which("systemd-tmpfiles") is None, reason="systemd is not installed")
 def test_the_directories_are_those_that_the_daemon_wants(tmp_path: Path) -> None:
     rules = tmp_path / "hive.conf"
-    lines = HOSTS["example"]["tmpfiles"]
+    lines = HOSTS["group"]["tmpfiles"]
     rules.write_text(
         "".join(f"{line}\n".replace("/run/hyperhive", f"{tmp_path}/run") for line in lines)
     )
@@ -244,7 +244,7 @@ def test_the_directories_are_those_that_the_daemon_wants(tmp_path: Path) -> None
     run, agents = tmp_path / "run", tmp_path / "run" / "agents"
     assert run.stat().st_mode & 0o7777 == agents.stat().st_mode & 0o7777 == RUN_DIR_MODE
     found = (agents / "damocles").stat()
-    assert (found.st_mode & 0o7777, found.st_uid, found.st_gid) == (0o2750, 0, 1000)
+    assert (found.st_mode & 0o7777, found.st_uid, found.st_gid) == (0o2750, 0, 100)
 
 
 @pytest.mark.root

@@ -2,12 +2,17 @@
 
 import json
 import re
+import subprocess
 import tomllib
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hive.machines.systemd.unit_files import GUEST_FILES
+from tests.support.claude_code import QUIET, claude_program
 from tests.support.nix_modules import ROOT, STORE, evaluated
 
 PEERS: dict[str, Any] = evaluated()["peers"]
@@ -75,8 +80,34 @@ def test_the_hook_of_the_host_leaves_the_settings_of_the_container() -> None:
 def test_the_tools_are_registered_once_for_the_user() -> None:
     unit = PEERS["session"]["services"]["hive-claude-mcp"]
     assert unit["serviceConfig"]["User"] == "muede"
-    assert unit["script"].startswith("claude mcp get hive >/dev/null 2>&1 || claude mcp add ")
+    assert unit["path"] == [f"{STORE}/claude-code"]
     assert "hive-claude-mcp" not in PEERS["plain"]["services"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, "/run/current-system/sw/bin/hive-ag3nt"),
+        ("/nix/store/old-hyperhive/bin/hive-ag3nt", "/run/current-system/sw/bin/hive-ag3nt"),
+        ("/home/muede/own", "/home/muede/own"),
+    ],
+    ids=["none", "of an older system", "of the user"],
+)
+@pytest.mark.skipif(find_spec("claude_agent_sdk") is None, reason="needs hyperhive[claude]")
+@pytest.mark.timeout(180)
+def test_real_claude_code_has_the_tools_afterwards(
+    before: str | None, after: str, tmp_path: Path
+) -> None:
+    claude = claude_program()
+    environ = {"HOME": str(tmp_path), "PATH": f"{claude.parent}:/usr/bin:/bin", **QUIET}
+    run = partial(subprocess.run, check=True, env=environ, cwd=tmp_path, timeout=120)
+    if before is not None:
+        run([claude, "mcp", "add", "--scope", "user", "hive", "--", before, "mcp"])
+    script = PEERS["session"]["services"]["hive-claude-mcp"]["script"]
+    for _ in range(2):  # it runs at each start of the container
+        run(["sh", "-euc", script])
+        servers = json.loads((tmp_path / ".claude.json").read_text())["mcpServers"]
+        assert (servers["hive"]["command"], servers["hive"]["args"]) == (after, ["mcp"])
 
 
 def test_an_agent_is_a_container_on_both_sides_of_the_rename() -> None:
@@ -90,7 +121,8 @@ def test_what_a_system_sets_of_the_harness_is_added_to_the_unit_that_the_daemon_
     assert added["overrideStrategy"] == "asDropin"
     assert not added["enableDefaultPath"], "the PATH is that of the manifest"
     assert not added["restartIfChanged"], "its end would be that of the container"
-    assert (added["serviceConfig"], added["environment"], added["path"]) == ({}, {}, [])
+    assert (added["serviceConfig"], added["path"]) == ({}, [])
+    assert added["environment"] == {"NIX_REMOTE": "daemon"}, "the host's builds, see nix.conf(5)"
 
 
 def test_a_system_of_an_agent_says_its_state_version_unless_its_module_does() -> None:
@@ -99,8 +131,8 @@ def test_a_system_of_an_agent_says_its_state_version_unless_its_module_does() ->
 
 
 def test_claude_code_is_allowed_and_nothing_else_that_is_unfree() -> None:
-    assert AGENTS["plain"]["unfree"] == [True, False]
-    assert AGENTS["without"]["unfree"] == [False, False]
+    assert AGENTS["plain"]["unfree"] == ["claude-code"]
+    assert AGENTS["without"]["unfree"] == ["steam"], "what its own module allows"
     assert f"{STORE}/claude-code" not in AGENTS["without"]["packages"]
 
 
@@ -113,7 +145,15 @@ def test_the_flake_has_everything_for_both_platforms() -> None:
 
 def test_a_host_that_chooses_nothing_has_the_package_and_the_module_of_the_flake() -> None:
     assert FLAKE["host"]["package"] == f"{STORE}/hyperhive"
-    assert FLAKE["host"]["containers"]["hyperhive"] == f"path:{STORE}/hyperhive-source"
+    containers = FLAKE["host"]["containers"]
+    assert containers["hyperhive"] == f"path:{STORE}/hyperhive-source"
+    assert containers["nixpkgs"] == f"github:NixOS/nixpkgs/{'0123456789abcdef' * 2}01234567"
+
+
+def test_a_system_of_an_agent_keeps_the_flake_that_its_lock_names() -> None:
+    """It may import the module twice: by its own `agent.nix`, and as each deploy does."""
+    assert FLAKE["agent"]["extraDependencies"] == [f"{STORE}/hyperhive-source"] * 2
+    assert FLAKE["agent"]["package"] == f"{STORE}/hyperhive"
 
 
 def test_the_package_has_what_pyproject_names() -> None:
@@ -132,3 +172,14 @@ def test_the_package_has_what_pyproject_names() -> None:
     assert FLAKE["package"]["version"] == project["version"]
     programs = {name for name in FLAKE["programs"] if name != "default"}
     assert programs == set(project["scripts"])
+
+
+def test_the_programs_are_those_of_an_environment_whose_python_has_hyperhive() -> None:
+    script = FLAKE["package"]["script"]
+    assert "for program in hive-ag3nt hive-c0re hive-m1nd; do" in script
+    assert f"ln -s {STORE}/environment-of-{STORE}/library/bin/$program $out/bin/" in script
+
+
+@pytest.mark.parametrize("module", FLAKE["package"]["pythonImportsCheck"])
+def test_what_the_build_imports_exists(module: str) -> None:
+    assert find_spec(module) is not None

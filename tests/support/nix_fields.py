@@ -22,7 +22,10 @@ NIXPKGS = """
   outputs = { self }: {
     lib.nixosSystem = { modules }:
       let
-        read = module: if builtins.isAttrs module then module else import module;
+        read = module:
+          if builtins.isAttrs module then module
+          else if builtins.isFunction module then module { options.boot = { }; }
+          else import module;
         all = builtins.foldl' (a: b: a // b) { } (map read modules);
         say = "echo building ${toString all.version}; ${all.fails or ""}";
       in {

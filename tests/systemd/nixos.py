@@ -41,7 +41,10 @@ NIXPKGS = """
   outputs = { self }: {
     lib.nixosSystem = { modules }:
       let
-        read = module: if builtins.isAttrs module then module else import module;
+        read = module:
+          if builtins.isAttrs module then module
+          else if builtins.isFunction module then module { options.boot = { }; }
+          else import module;
         all = builtins.foldl' (a: b: a // b) { } (map read modules);
       in {
         config.system.build.toplevel = derivation {

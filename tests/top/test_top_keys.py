@@ -53,6 +53,13 @@ def on_item(key: str) -> TopState:
     return select(state_of(everything=True), ITEMS, key)
 
 
+def on_multi() -> TopState:
+    """Return the state with a question selected of which several options may be chosen."""
+    asked = {**SOME_ITEMS[0], "multi": True}
+    state = again(on_item("question-12"), answers(attention={"items": [asked, *SOME_ITEMS[1:]]}))
+    return select(state, ITEMS, "question-12")
+
+
 def note(state: TopState) -> str:
     """Return the line about what a key has done."""
     return "" if state.note is None else state.note.text
@@ -208,6 +215,31 @@ def test_a_digit_without_an_option_answers_nothing_and_changes_no_view() -> None
         "agents",
         "question 12 has no answer 4; a answers with a text",
     )
+
+
+@pytest.mark.parametrize(
+    ("further", "answer"),
+    [("", "rebase"), (" 3", "rebase\nneither"), (",1 2", "merge\nrebase")],
+)
+def test_several_options_are_chosen_by_their_digits(further: str, answer: str) -> None:
+    state, action = pressed(on_multi(), "2")
+    assert action is None
+    assert pressed(typed(state, further), "enter")[1].request["answer"] == answer
+
+
+@pytest.mark.parametrize("wrong", ["4", "0", " 1 x"])
+def test_what_is_no_digit_of_an_option_answers_nothing(wrong: str) -> None:
+    state, action = pressed(typed(pressed(on_multi(), "2")[0], wrong), "enter")
+    assert (action, note(state)) == (
+        None,
+        "give digits from 1 to 3, such as 1 3; nothing was answered",
+    )
+
+
+def test_options_of_a_question_that_has_ended_meanwhile_answer_no_other() -> None:
+    state = again(pressed(on_multi(), "2")[0], answers(attention={"items": SOME_ITEMS[1:]}))
+    state, action = pressed(state, "enter")
+    assert (action, note(state)) == (None, "it is answered already, or has ended")
 
 
 def test_a_question_is_answered_with_a_text() -> None:

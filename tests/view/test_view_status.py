@@ -367,3 +367,12 @@ def test_a_status_line_has_its_age(row) -> None:
 def test_the_marks_of_a_participant_are_in_its_details(fields, line):
     lines = [each.strip() for each in details({"name": "alice", **fields}, 0.0, ASCII)]
     assert [each for each in lines if each.startswith("Marked")] == ([line] if line else [])
+
+
+def test_details_have_the_chosen_model_beside_that_in_use(now):
+    row = {"name": "alice", "state": "stopped", "chosen_model": "opus", "chosen_effort": "high"}
+    stopped = "\n".join(details(row, now, ASCII))
+    assert "Chosen model" in stopped
+    assert "opus" in stopped
+    assert "Chosen effort" in stopped
+    assert "Chosen" not in "\n".join(details({"name": "alice", "active_model": "opus"}, now, ASCII))

@@ -131,7 +131,7 @@ def plain_of(text: str) -> str:
     return re.sub(r"[^\n]", "x", text) or "x"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def browsers() -> Any:
     return [
         (text, browser_of(hive_of(text)), browser_of(hive_of(plain_of(text)))) for text in CORPUS

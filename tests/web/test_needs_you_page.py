@@ -53,6 +53,8 @@ class Forms(HTMLParser):
         known = {name: text or "" for name, text in attrs}
         if tag == "form":
             self._action, self._fields = known.get("action", ""), {}
+        elif known.get("type") == "checkbox":
+            pass  # it is sent once it is checked
         elif tag in {"input", "textarea"} and "name" in known:
             self._fields[known["name"]] = known.get("value", "")
         elif tag == "button":
@@ -127,7 +129,10 @@ async def test_a_question_of_which_several_options_may_be_chosen_says_so(served:
     asked = {"id": 12, "question": "which colours?", "multi": True}
     served.hive.answers["questions"] = {"questions": [asked]}
     page = await served.get("/needs-you/question-12")
-    assert "several of these, or an answer in words" in page.shown
+    assert "choose any of these" in page.shown
+    assert "red" not in Forms(page.text).found, "a button would send one of them alone"
+    await press(served, page, "answer", **{"option-1": "red", "option-2": "green"})
+    assert served.hive.acted[0][1] == {"cmd": "answer", "id": 12, "answer": "red\ngreen"}
 
 
 @pytest.mark.parametrize("decision", ["approve", "deny"])

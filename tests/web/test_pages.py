@@ -3,24 +3,21 @@
 import asyncio
 import json
 import re
-from typing import Any
-from urllib.parse import quote
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from hive.errors import ConflictError, FailedError
+from hive.errors import ConflictError, FailedError, UnavailableError
 from hive.view.places import arrange
 from hive.web.login_sessions import SessionBook
 from hive.web.overview_page import grouped
 from tests.top.swarm_answers import (
     APPROVAL,
-    EVENTS,
     ITEMS,
     MESSAGES,
     NOW,
     SWARM,
     ago,
-    event,
     message,
 )
 from tests.web.browsing import Answer, Browser
@@ -230,10 +227,45 @@ async def test_parts_of_a_page_can_be_hidden(
         assert f'name="back" value="/agent/coder/?hide={hide.replace(",", "%2C")[:6]}' in page.text
 
 
-async def test_a_participant_that_is_none(browser: Browser) -> None:
-    answer = await browser.get("/agent/nobody/")
+@pytest.mark.parametrize(
+    ("referer", "back", "query"),
+    [
+        ("http://127.0.0.1:7000/agent/coder/?hide=header,input", "/agent/coder/", "header,input"),
+        ("http://127.0.0.1:7000/agent/coder/?hide=input&done=x", "/agent/coder/?a=1", "input"),
+        ("http://127.0.0.1:7000/agent/coder/?hide=header", "/agent/coder/?hide=input", "input"),
+        ("http://127.0.0.1:7000/agent/coder/?hide=<script>", "/agent/coder/", None),
+        ("http://[", "/agent/coder/", None),
+        ("", "/agent/coder/", None),
+    ],
+)
+async def test_what_is_hidden_stays_hidden_after_an_act_without_a_script(
+    browser: Browser, referer: str, back: str, query: str | None
+) -> None:
+    form = {"token": (await browser.page("/")).token, "name": "coder", "back": back}
+    answer = await browser.post("/do/pause", form, referer=referer)
+    target = urlsplit(answer.headers["location"])
+    assert target.path == "/agent/coder/"
+    assert parse_qs(target.query).get("hide", [None])[-1:] == [query]
+    assert (await browser.page(answer.headers["location"])).shown.count("coder is paused") == 1
+
+
+@pytest.mark.parametrize("path", ["/agent/nobody/", "/live/agent/nobody"])
+async def test_a_participant_that_is_none(browser: Browser, path: str) -> None:
+    answer = await asyncio.wait_for(browser.get(path), 10)
     assert answer.status == 404
     assert "no participant 'nobody'" in answer.shown
+
+
+async def test_without_a_daemon_nobody_says_that_a_participant_is_none(
+    hive: ScriptedHive, browser: Browser
+) -> None:
+    with_answers(hive, agent_status=UnavailableError("no daemon listens"))
+    answer = await browser.get("/agent/coder/")
+    assert answer.status == 503
+    assert "no daemon listens" in answer.shown
+    async with browser.live("/live/agent/coder") as page:
+        _, changes = await page.next()
+    assert "away" in next(each for each in changes if each["list"] == "notices")["parts"]
 
 
 @pytest.mark.parametrize("number", ["0x1", "-1", "²", "9" * 19, "9" * 5000])
@@ -325,7 +357,7 @@ async def test_a_search_asks_for_what_was_typed(hive: ScriptedHive, browser: Bro
     assert hive.asked[-1] | {"max": 0} == {
         "cmd": "search",
         "max": 0,
-        "until": None,
+        "before": None,
         "text": "two words",
         "sender": "alice",
     }
@@ -349,12 +381,42 @@ async def test_a_question_whose_item_is_cut_links_to_all_of_it(
 
 
 @pytest.mark.parametrize("multi", [False, True])
-async def test_a_question_of_which_several_options_may_be_chosen_says_so(
-    hive: ScriptedHive, browser: Browser, multi: bool
+@pytest.mark.parametrize("path", ["/", "/agent/coder/", "/message/12"])
+async def test_a_question_of_which_several_options_may_be_chosen_has_boxes(
+    hive: ScriptedHive, browser: Browser, path: str, multi: bool
 ) -> None:
+    asked = message(12, "coder", "operator", "merge or rebase?", "stored", type="question")
+    with_answers(hive, trace={"message": asked, "steps": []})
     with_answers(hive, questions={"questions": [{**QUESTION, "multi": multi}]})
-    page = await browser.page("/agent/coder/")
-    assert ('placeholder="one, or several: write them"' in page.text) is multi
+    with_answers(hive, attention={"items": [{**ITEMS[0], "multi": multi}]})
+    page = await browser.page(path)
+    assert ('type="checkbox" name="option-2" value="rebase"' in page.text) is multi
+    assert ('name="answer" value="rebase"' in page.text) is not multi
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"),
+    [
+        ({"option-2": "rebase", "answer": ""}, "rebase"),
+        ({"option-1": "merge", "option-3": "neither", "answer": " "}, "merge\nneither"),
+        ({"option-1": "merge", "answer": "with a note"}, "merge\nwith a note"),
+        ({"answer": "squash"}, "squash"),
+    ],
+)
+async def test_the_answer_has_the_chosen_options_one_a_line(
+    hive: ScriptedHive, browser: Browser, typed: dict[str, str], answer: str
+) -> None:
+    page = await browser.page("/")
+    form = {"token": page.token, "number": 12, "back": "/", **typed}
+    await browser.post("/do/answer", form)
+    assert hive.acted[0][1] == {"cmd": "answer", "id": 12, "answer": answer}
+
+
+async def test_an_answer_without_a_word_is_refused(hive: ScriptedHive, browser: Browser) -> None:
+    page = await browser.page("/")
+    found = await browser.post("/do/answer", {"token": page.token, "number": 12, "answer": " "})
+    assert (found.status, hive.acted) == (400, [])
+    assert "choose or write something first" in found.shown
 
 
 async def test_an_open_question_is_answered_on_the_page_of_its_message(
@@ -370,6 +432,19 @@ async def test_an_open_question_is_answered_on_the_page_of_its_message(
     page = await browser.page("/message/12")
     assert 'action="/do/answer"' not in page.text
     assert 'action="/do/reply"' in page.text
+
+
+async def test_an_answered_question_is_not_called_expired(
+    hive: ScriptedHive, browser: Browser
+) -> None:
+    settled = {"type": "question", "reason": "question 12 was answered by operator"}
+    asked = message(12, "coder", "operator", "may I?", "expired", **settled)
+    with_answers(hive, trace={"message": asked, "steps": []}, search={"messages": [asked]})
+    with_answers(hive, inbox={"messages": [asked]})
+    for path in ("/message/12", "/mail", "/", "/agent/coder/"):
+        page = await browser.page(path)
+        assert '<span class="mark state-answered">answered</span>' in page.text, path
+        assert "expired" not in page.text, path
 
 
 async def test_a_dead_letter_is_replayed_or_discarded_with_a_reason(
@@ -446,65 +521,6 @@ async def test_each_session_gets_its_own_token(browsers: tuple[Browser, Browser]
 
 
 # Lists
-
-
-async def test_ten_thousand_events_are_walked_a_page_at_a_time(
-    hive: ScriptedHive, browser: Browser
-) -> None:
-    log = [event(seq, "started", "scout", pid=seq) for seq in range(1, 10_001)]
-
-    def some(fields: dict[str, Any]) -> dict[str, Any]:
-        after = fields.get("after")
-        chosen = log[after : after + fields["max"]] if after is not None else log[-fields["max"] :]
-        return {"events": chosen}
-
-    with_answers(hive, events=some)
-    path: str | None = "/events"
-    seen: list[int] = []
-    while path is not None:
-        page = await browser.page(path)
-        seen += [int(found) for found in re.findall(r'class="seq">(\d+)<', page.text)]
-        path = next((each for each in links(page) if "before=" in each), None)
-    assert seen == list(range(10_000, 0, -1))
-    assert max(asked["max"] for asked in hive.asked if asked["cmd"] == "events") == 50
-
-
-async def test_mail_of_the_same_moment_is_on_one_of_two_pages(
-    hive: ScriptedHive, browser: Browser
-) -> None:
-    mail = [message(number, "a", "b", f"body {number}", sent_at=ago(60)) for number in range(1, 81)]
-
-    def some(fields: dict[str, Any]) -> dict[str, Any]:
-        return {"messages": mail[-fields["max"] :]}
-
-    with_answers(hive, search=some, trace={"message": mail[0], "steps": []})
-    first = await browser.page("/mail")
-    second = await browser.page(next(each for each in links(first) if "before=" in each))
-    seen = [int(n) for page in (first, second) for n in re.findall(r">#(\d+)</a>", page.text)]
-    assert seen == list(range(80, 0, -1))
-
-
-@pytest.mark.parametrize("before", ["x", "-1", "9" * 30, "", "٣"])
-async def test_a_number_that_is_none_shows_the_newest(browser: Browser, before: str) -> None:
-    page = await browser.page(f"/events?before={quote(before)}")
-    assert len(re.findall(r'class="seq">', page.text)) == len(EVENTS)
-
-
-@pytest.mark.parametrize(("count", "is_cut"), [(999, False), (1000, True)])
-async def test_the_end_of_filtered_events_says_that_there_may_be_more(
-    hive: ScriptedHive, browser: Browser, count: int, is_cut: bool
-) -> None:
-    rows = [event(3 * seq, "ended", "docs") for seq in range(1, count + 1)]
-    with_answers(hive, events={"events": rows})
-    assert "the newest 1000" not in (await browser.page("/events?kind=ended")).shown
-    last = await browser.page("/events?kind=ended&before=60")
-    assert ("the newest 1000" in last.shown) is is_cut
-
-
-async def test_an_unknown_kind_of_event_is_refused_with_the_nearest(browser: Browser) -> None:
-    answer = await browser.get("/events?kind=startet")
-    assert answer.status == 400
-    assert "'started'" in answer.shown
 
 
 async def test_the_audit_says_by_which_session(hive: ScriptedHive, browser: Browser) -> None:

@@ -1,5 +1,7 @@
 """Each page of the dashboard of a real hive, and each action on it."""
 
+import asyncio
+
 import attrs
 import pytest
 
@@ -34,6 +36,19 @@ async def test_each_page_of_a_hive_that_has_just_begun(site: Site) -> None:
     async with dashboard(site) as browser:
         for path, words in PAGES.items():
             assert words in (await browser.page(path)).shown, path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/agent/nobody/", "/agent/nobody/output", "/agent/nobody/statistics"),
+        *("/live/agent/nobody", "/live/nothing", "/message/999", "/approval/999"),
+        *("/deploys?name=nobody", "/audit?name=nobody", "/mail?from=nobody", "/static/none.js"),
+    ],
+)
+async def test_what_there_is_not_is_404(site: Site, path: str) -> None:
+    async with dashboard(site) as browser:
+        assert (await asyncio.wait_for(browser.get(path), 10)).status == 404
 
 
 async def test_open_pages_of_a_hive(site: Site) -> None:

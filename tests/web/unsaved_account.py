@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Any
 
 from hive.clock import Clock
@@ -14,6 +15,9 @@ from hive.web.push_watch import PushWatch
 
 URL = "http://127.0.0.1:7000"
 
+TLS = ssl.create_default_context()
+"""One for all: reading the certificates of the machine takes tens of milliseconds."""
+
 
 async def nothing() -> None:
     """Save nothing."""
@@ -23,6 +27,6 @@ def unsaved_account(client: Any, sessions: SessionBook, clock: Clock) -> Operato
     """Return an account without passkeys and devices."""
     pushes = PushBook()
     pushes.restore(SavedPush(), new_key())
-    sender = PushSender(pushes.key, URL, now=clock.now)
+    sender = PushSender(pushes.key, URL, now=clock.now, tls=TLS)
     watch = PushWatch(client, sessions, pushes, sender, nothing, clock.now)
     return OperatorAccount(PasskeyBook(PasskeySite(URL)), pushes, sender, watch, ())

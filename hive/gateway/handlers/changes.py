@@ -59,7 +59,9 @@ class ChangeHandlers(OperatorConnection):
     @serves(wire.Pending)
     async def _pending(self, request: wire.Pending) -> Fields:
         queue = self.services.approvals
-        found = queue.pending if request.max is None else await queue.newest(request.max)
+        if request.max is None:
+            return {"approvals": [self._row(each) for each in queue.pending]}
+        found = await queue.newest(request.max, request.before)
         return {"approvals": [self._row(each) for each in found]}
 
     @serves(wire.ShowApproval)
@@ -129,16 +131,18 @@ class ChangeHandlers(OperatorConnection):
 
     @serves(wire.Audit)
     async def _audit(self, request: wire.Audit) -> Fields:
-        found = await self.services.store.read(audit.newest(request.max, request.name))
-        if request.name is not None and not found:
-            self.services.registry.get(request.name)
+        name, before = request.name, request.before
+        found = await self.services.store.read(audit.newest(request.max, name, before))
+        if name is not None and before is None and not found:
+            self.services.registry.get(name)
         return {"entries": [_audit_row(each) for each in found]}
 
     @serves(wire.ListDeploys)
     async def _deploys(self, request: wire.ListDeploys) -> Fields:
-        found = await self.services.store.read(deploy_table.newest(request.max, request.name))
-        if request.name is not None and not found:
-            await self._require_known(request.name)
+        name, before = request.name, request.before
+        found = await self.services.store.read(deploy_table.newest(request.max, name, before))
+        if name is not None and before is None and not found:
+            await self._require_known(name)
         return {"deploys": [self._deploy_row(each) for each in found]}
 
     @serves(wire.FollowDeploy)

@@ -299,7 +299,7 @@ class HostHandlers(OperatorConnection):
 def _fitting(request: wire.Events) -> EventFilter:
     """Return the filter of a request for events."""
     kinds = None if request.kinds is None else tuple(str(each) for each in request.kinds)
-    return EventFilter(kinds, request.name, request.since)
+    return EventFilter(kinds, request.name, request.since, before=request.before)
 
 
 @audited

@@ -70,8 +70,8 @@ class MailHandlers(OperatorConnection):
     @serves(wire.ListDeadLetters)
     async def _dead_letters(self, request: wire.ListDeadLetters) -> Fields:
         letters = dead_letter_filter(request, self.services.clock.now())
-        found = await self.services.mail.dead_letters(letters, request.max)
-        if not found:
+        found = await self.services.mail.dead_letters(letters, request.max, request.before)
+        if not found and request.before is None:
             self.services.mail.check_known(request.inbox, request.sender)
         return {"messages": [inbox_row(each) for each in found]}
 
@@ -135,9 +135,10 @@ class MailHandlers(OperatorConnection):
             request.thread,
             request.since,
             request.until,
+            request.before,
         )
         found = await search(self.services.store, wanted, request.max)
-        if not found:
+        if not found and request.before is None:
             self.services.mail.check_known(request.inbox, request.sender)
         return {"messages": [inbox_row(message) for message in found]}
 

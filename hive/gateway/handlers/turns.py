@@ -8,6 +8,7 @@ from hive.gateway.dispatch import Fields, Stream, serves
 from hive.gateway.handlers.services import OperatorConnection
 from hive.gateway.rows import question_row, turn_row
 from hive.gateway.streams import live_stream, while_member
+from hive.participants.chosen_model import ChosenModel
 from hive.status.overview import limit_row
 from hive.wire import host as wire
 from hive.wire.base import Request
@@ -45,8 +46,9 @@ class TurnHandlers(OperatorConnection):
         return {}
 
     @serves(ChooseModel)
-    def _choose_model(self, request: ChooseModel) -> Fields:
-        self.services.harnesses.choose_model(request.name, request.model, request.effort)
+    async def _choose_model(self, request: ChooseModel) -> Fields:
+        choice = ChosenModel(request.model, request.effort)
+        await self.services.harnesses.choose_model(request.name, choice)
         return {}
 
     @serves(wire.ListQuestions)

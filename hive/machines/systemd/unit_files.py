@@ -52,8 +52,8 @@ GUEST_FILES = (
     *(f"{AGENT}.service", f"multi-user.target.d/{AGENT}.conf"),
     f"console-getty.service.d/{AGENT}.conf",
 )
-"""The agent's unit, the drop-in by which it is started, and one that keeps its output, relative to
-that directory."""
+"""The agent's unit, the drop-in by which it is started, and one that leaves the console to it,
+relative to that directory."""
 
 
 @frozen
@@ -237,11 +237,13 @@ def _agent_wanted() -> str:
 
 
 def _getty() -> str:
-    """Return the drop-in of the getty that ordinary images start on the console after the boot.
+    """Return the drop-in by which no getty runs on the console, as ordinary images start it.
 
-    By a hangup or a reset of the console, what the agent has just printed would be lost.
+    When it starts, agetty(8) discards what the console has yet to pass on to nspawn: lines of an
+    agent that was started at the same time. Nobody can log in there, since the console of a
+    container that runs as a service has no input.
     """
-    return _file(["[Service]", "TTYReset=no", "TTYVHangup=no"])
+    return _file(["[Unit]", "ConditionVirtualization=!container"])
 
 
 def _bind_line(bind: Bind, users: UserRange | None) -> str:

@@ -72,10 +72,11 @@ function arrange(list, mine, order) {
   while (place) { const next = place.nextElementSibling; place.remove(); place = next; }
 }
 
-// While somebody types, only what cannot move the rest of the page changes.
+// While somebody types or chooses, only what cannot move the rest of the page changes.
 const isTyping = () => {
   const at = document.activeElement;
-  return at && at.matches("textarea, input:not([type=hidden])") && at.value !== "" && at.closest("main") !== null;
+  if (!at || !at.matches("textarea, input:not([type=hidden])") || at.closest("main") === null) return false;
+  return at.type === "checkbox" ? at.form.querySelector(":checked") !== null : at.value !== "";
 };
 
 let held = [];

@@ -19,6 +19,9 @@ from tests.testbed.host import ROOT
 
 IMAGE = "hive-image"
 
+PROMPT = "journalctl --sync; printf 'vm login: ' > /dev/console"
+"""Shell command that prints to a container's console as a getty does: without a newline."""
+
 PROGRAMS = tuple(
     Bind(Path(path), Path(path), read_only=True)
     for path in dict.fromkeys(["/usr", str(ROOT), sys.prefix, sys.base_prefix])

@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,7 @@ with socket.socket(socket.AF_UNIX) as s:
 """
 
 
+@contextmanager
 def mounted(kind: str, path: Path) -> Iterator[Path]:
     path.mkdir(parents=True, exist_ok=True)
     subprocess.run(["mount", "-t", kind, "none", str(path)], check=True)
@@ -53,7 +55,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
     if request.param == "mapped":
         yield tmp_path / "hive"
         return
-    for path in mounted("ramfs", tmp_path / "hive"):
+    with mounted("ramfs", tmp_path / "hive") as path:
         assert not can_map(path)
         path.chmod(0o755)
         yield path
@@ -136,21 +138,30 @@ async def test_binds_of_the_operator_are_readable(hive: ContainerLab, tmp_path: 
         assert ended.last_lines == ("value",)
 
 
-async def test_another_file_system_than_the_images_can_map(lab: ContainerLab) -> None:
-    """The image is given to the range if its file system cannot map, and taken back."""
-    for image in mounted("ramfs", Path("/var/lib/machines/h-user")):
+@pytest.fixture
+async def unmapped_image(lab: ContainerLab) -> AsyncIterator[Path]:
+    """Return an image of a file system whose owners the kernel cannot map."""
+    with mounted("ramfs", Path("/var/lib/machines/h-user")) as image:
         image.chmod(0o755)
         make_image(image / "new")
         for path in (image / "new").iterdir():
             path.rename(image / path.name)
-        spec = agent(lab)
-        first = int((await run(lab, spec))[1].split()[1])
-        assert image.stat().st_uid == (image / "etc/passwd").stat().st_uid == first
-        assert (await run(lab, spec))[1].split()[1] == str(first)
-        lines = await run(lab, evolve(spec, private_users=False))
-        assert lines[:2] == ["inside 0 0", "outside 0"]
-        assert image.stat().st_uid == (image / "etc/passwd").stat().st_uid == 0
+        yield image
+        await lab.clean()
     await lab.runtime.destroy("user", purge=True)
+
+
+async def test_another_file_system_than_the_images_can_map(
+    lab: ContainerLab, unmapped_image: Path
+) -> None:
+    """The image is given to the range if its file system cannot map, and taken back."""
+    image, spec = unmapped_image, agent(lab)
+    first = int((await run(lab, spec))[1].split()[1])
+    assert image.stat().st_uid == (image / "etc/passwd").stat().st_uid == first
+    assert (await run(lab, spec))[1].split()[1] == str(first)
+    lines = await run(lab, evolve(spec, private_users=False))
+    assert lines[:2] == ["inside 0 0", "outside 0"]
+    assert image.stat().st_uid == (image / "etc/passwd").stat().st_uid == 0
 
 
 async def test_a_clone_of_an_image_has_another_range_while_both_run(lab: ContainerLab) -> None:
@@ -170,7 +181,7 @@ async def test_an_owner_that_cannot_be_changed_is_an_error_that_says_what_to_do(
     lab: ContainerLab, tmp_path: Path
 ) -> None:
     spec = agent(lab)
-    for state in mounted("ramfs", spec.state_dir):
+    with mounted("ramfs", spec.state_dir) as state:
         await asyncio.to_thread(
             subprocess.run, ["mount", "-o", "remount,ro,bind", str(state)], check=True
         )
