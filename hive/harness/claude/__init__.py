@@ -1,7 +1,8 @@
 """The driver `claude`: Claude Code as an agent, on the official SDK (extra `hyperhive[claude]`).
 
 One conversation per agent, resumed across restarts. `driver` runs its turns, `session` holds the
-conversation and `session_file` what survives a restart, `account` identifies the account.
+conversation and `session_file` what survives a restart, `account` identifies the account,
+`program` the program.
 `turn_mail` presents the mail of the turn to tools and hooks. `conversation` opens the conversation
 for a person.
 

@@ -6,14 +6,14 @@ import asyncio
 import hashlib
 import json
 import shlex
-import shutil
 from collections.abc import Mapping
 from contextlib import suppress
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
+
+from hive.harness.claude.program import claude_program
 
 CREDENTIAL_VARIABLES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
 """Variables that hold a credential; the first that is set counts."""
@@ -35,16 +35,6 @@ RETRY_AFTER = 600.0
 """Seconds until the next attempt if no new login is seen."""
 
 Stamp = tuple[str, int, int]
-
-
-def claude_program() -> Path:
-    """Return the program that the SDK runs: the one of its package, or else that on PATH."""
-    spec = find_spec("claude_agent_sdk")
-    if spec is not None and spec.origin is not None:
-        bundled = Path(spec.origin).parent / "_bundled" / "claude"
-        if bundled.exists():
-            return bundled
-    return Path(shutil.which("claude") or "claude")
 
 
 @frozen

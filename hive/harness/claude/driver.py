@@ -23,6 +23,7 @@ from hive.harness.claude.outcome import (
     Verdict,
     turn_end,
 )
+from hive.harness.claude.program import claude_program, require_version
 from hive.harness.claude.prompt import notes_prompt, wake_prompt
 from hive.harness.claude.session import ClaudeSession, Launcher
 from hive.harness.claude.session_file import SessionFile, session_path
@@ -45,9 +46,14 @@ MakeLauncher = Callable[[ClaudeConfig, Surroundings, TurnMail], Launcher]
 
 
 def _sdk_launcher() -> MakeLauncher:
-    """Load the SDK, which takes a second, and return its launcher."""
+    """Load the SDK, which takes a second, and return its launcher.
+
+    Raises:
+        ConfigError: Its program would interpret messages.
+    """
     from hive.harness.claude.launch import SdkLauncher
 
+    require_version(claude_program())
     return SdkLauncher
 
 
