@@ -1,10 +1,9 @@
 """The driver `claude`: Claude Code as an agent, on the official SDK (extra `hyperhive[claude]`).
 
 One conversation per agent, resumed across restarts. `driver` runs its turns, `session` holds the
-conversation and `session_file` what survives a restart, `account` identifies the account,
-`program` the program.
-`turn_mail` presents the mail of the turn to tools and hooks. `conversation` opens the conversation
-for a person.
+conversation and `session_file` what survives a restart, `account` identifies the account and
+`claude_code` the program. `turn_mail` presents the mail of the turn to tools and hooks.
+`conversation` opens the conversation for a person.
 
 Pure: `turn_events` has the typed events of a turn, `turn_log` accumulates them, `outcome` decides
 how the turn ended, `prompt` has the texts for the model, `permissions` the tools that it may use.

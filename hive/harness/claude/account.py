@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import frozen
 
-from hive.harness.claude.program import claude_program
+from hive.harness.claude.claude_code import claude_program
 
 CREDENTIAL_VARIABLES = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
 """Variables that hold a credential; the first that is set counts."""

@@ -17,9 +17,9 @@ from typing import Any
 from hive.client.blocking import call
 from hive.errors import FailedError
 from hive.harness import environment
+from hive.harness.claude.claude_code import claude_program
 from hive.harness.claude.launch import ENVIRONMENT, FLAGS, instructions
 from hive.harness.claude.permissions import allow_rules, offered_tools
-from hive.harness.claude.program import claude_program
 from hive.harness.claude.prompt import system_prompt
 from hive.harness.claude.session_file import SessionFile, session_path, with_choice
 from hive.wire.claude import DISABLED_TOOLS, OWN_SERVER, ClaudeConfig, McpServer, settings_of

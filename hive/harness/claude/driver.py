@@ -12,6 +12,7 @@ from typing import Any
 
 from hive.clock import Clock, SystemClock
 from hive.harness.claude.account import Login
+from hive.harness.claude.claude_code import claude_program, require_version
 from hive.harness.claude.outcome import (
     Broken,
     Finished,
@@ -23,7 +24,6 @@ from hive.harness.claude.outcome import (
     Verdict,
     turn_end,
 )
-from hive.harness.claude.program import claude_program, require_version
 from hive.harness.claude.prompt import notes_prompt, wake_prompt
 from hive.harness.claude.session import ClaudeSession, Launcher
 from hive.harness.claude.session_file import SessionFile, session_path

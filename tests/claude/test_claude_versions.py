@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hive.errors import ConfigError
-from hive.harness.claude import program
-from hive.harness.claude.program import require_version
+from hive.harness.claude import claude_code
+from hive.harness.claude.claude_code import require_version
 from tests.support.claude_code import claude_program
 from tests.support.daemons import HiveOnDisk
 
@@ -53,7 +53,7 @@ def test_a_version_that_reads_the_files_that_messages_name_is_refused(
 def test_any_other_is_left_to_whoever_starts_it(
     prints: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(program, "VERSION_SECONDS", 0.5)
+    monkeypatch.setattr(claude_code, "VERSION_SECONDS", 0.5)
     require_version(claude(tmp_path, prints))
     require_version(tmp_path / "missing")
 
