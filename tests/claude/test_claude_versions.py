@@ -31,12 +31,12 @@ def claude(directory: Path, prints: str) -> Path:
 
 
 @pytest.mark.parametrize("version", ["2.1.150", "2.1.247", "1.99.999", "2.0.300"])
-def test_a_version_that_reads_the_files_that_messages_name_is_refused(
+async def test_a_version_that_reads_the_files_that_messages_name_is_refused(
     version: str, tmp_path: Path
 ) -> None:
     old = claude(tmp_path, f"echo '{version} (Claude Code)'")
     with pytest.raises(ConfigError) as refused:
-        require_version(old)
+        await require_version(old)
     assert str(refused.value) == (
         f"Claude Code {version} reads the files that messages name (@/a/file): install 2.1.248 or "
         f"newer, or a newer claude-agent-sdk, in place of {old}"
@@ -50,17 +50,17 @@ def test_a_version_that_reads_the_files_that_messages_name_is_refused(
         *("echo wrapped", "exit 1", "sleep 60", "exec yes 'a long line without a version'"),
     ],
 )
-def test_any_other_is_left_to_whoever_starts_it(
+async def test_any_other_is_left_to_whoever_starts_it(
     prints: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(claude_code, "VERSION_SECONDS", 0.5)
-    require_version(claude(tmp_path, prints))
-    require_version(tmp_path / "missing")
+    await require_version(claude(tmp_path, prints))
+    await require_version(tmp_path / "missing")
 
 
 @needs_sdk
-def test_the_program_of_the_newest_sdk_is_new_enough() -> None:
-    require_version(claude_program())
+async def test_the_program_of_the_newest_sdk_is_new_enough() -> None:
+    await require_version(claude_program())
 
 
 @pytest.fixture

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
 from hive.errors import ConfigError
+from hive.subprocesses import run_command
 
 OLDEST = (2, 1, 248)
 """The oldest version that is known to heed `client_composed`. Older ones read the file that
@@ -31,15 +30,16 @@ def claude_program() -> Path:
     return Path(shutil.which("claude") or "claude")
 
 
-def require_version(program: Path) -> None:
-    """Require a version that does not interpret messages. Blocks: call it from a thread.
+async def require_version(program: Path) -> None:
+    """Require a version that does not interpret messages.
 
     A program that cannot be run, or that names no version, is left to whoever starts it.
 
     Raises:
         ConfigError: It is older.
     """
-    found = _VERSION.search(_answer([str(program), "--version"]))
+    outcome = await run_command((str(program), "--version"), deadline=VERSION_SECONDS)
+    found = _VERSION.search(outcome.out)
     if found is None or tuple(map(int, found.groups())) >= OLDEST:
         return
     oldest = ".".join(map(str, OLDEST))
@@ -47,17 +47,3 @@ def require_version(program: Path) -> None:
         f"Claude Code {found.group()} reads the files that messages name (@/a/file): install "
         f"{oldest} or newer, or a newer claude-agent-sdk, in place of {program}"
     )
-
-
-def _answer(argv: list[str]) -> str:
-    with suppress(OSError, subprocess.TimeoutExpired):
-        done = subprocess.run(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            check=False,
-            timeout=VERSION_SECONDS,
-        )
-        return done.stdout[:1000].decode(errors="replace")
-    return ""

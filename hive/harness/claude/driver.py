@@ -46,14 +46,9 @@ MakeLauncher = Callable[[ClaudeConfig, Surroundings, TurnMail], Launcher]
 
 
 def _sdk_launcher() -> MakeLauncher:
-    """Load the SDK, which takes a second, and return its launcher.
-
-    Raises:
-        ConfigError: Its program would interpret messages.
-    """
+    """Load the SDK, which takes a second, and return its launcher."""
     from hive.harness.claude.launch import SdkLauncher
 
-    require_version(claude_program())
     return SdkLauncher
 
 
@@ -95,12 +90,17 @@ class ClaudeDriver(TurnDriver):
         self._idle.set()
 
     async def open(self, surroundings: Surroundings) -> None:
-        """Read the session file and report the account."""
+        """Read the session file and report the account.
+
+        Raises:
+            ConfigError: The program would interpret messages.
+        """
         self._hive = surroundings
         file = SessionFile(session_path(self._setup.state))
         await asyncio.to_thread(file.read)
         make = self._make_launcher
         if make is None:
+            await require_version(await asyncio.to_thread(claude_program))
             make = await asyncio.to_thread(_sdk_launcher)
         launcher = make(self._settings, surroundings, self._mail)
         reporter = surroundings.reporter

@@ -19,8 +19,12 @@ from tests.testbed.host import ROOT
 
 IMAGE = "hive-image"
 
-PROMPT = "journalctl --sync; printf 'vm login: ' > /dev/console"
-"""Shell command that prints to a container's console as a getty does: without a newline."""
+GETTY = (
+    "systemd-run --quiet --property=StandardInput=tty --property=StandardOutput=tty "
+    "--property=TTYPath=/dev/console /sbin/agetty --noclear --keep-baud - 115200 linux"
+)
+"""Shell command that starts a getty on a container's console, as any program inside may. It first
+discards what nspawn has yet to read, and prints a prompt without a newline."""
 
 PROGRAMS = tuple(
     Bind(Path(path), Path(path), read_only=True)

@@ -5,23 +5,24 @@ import signal
 from typing import Any
 
 from tests.support.daemons import eventually
-from tests.systemd.host.lab import PROMPT
+from tests.systemd.host.lab import GETTY
+from tests.systemd.prompts import wait_for_prompt
 from tests.systemd.scenarios.hives import ContainerHive, host, kill_container, leader, shown, unit
 
-WORKS = f"echo at work; {PROMPT}; touch $HIVE_STATE/at-prompt"
-WAITS = f"{WORKS}; while [ ! -e $HIVE_STATE/go ]; do sleep 0.05; done"
+WORKS = f"{GETTY}; exec sleep 1000"
+WAITS = f"{GETTY}; while [ ! -e $HIVE_STATE/go ]; do sleep 0.05; done"
 
 SWARM = f"""
 [agents.alice]
-exec = ["sh", "-c", "{WORKS}; exec sleep 1000"]
+exec = ["sh", "-c", "{WORKS}"]
 [agents.bob]
-exec = ["sh", "-c", "{WORKS}; exec sleep 1000"]
+exec = ["sh", "-c", "{WORKS}"]
 [agents.carol]
-exec = ["sh", "-c", "{WAITS}; echo last words; kill -KILL $$"]
+exec = ["sh", "-c", "{WAITS}; echo at work; echo last words; kill -KILL $$"]
 [agents.dave]
 exec = ["sh", "-c", "{WAITS}; exit 7"]
 [agents.erin]
-exec = ["sh", "-c", "{WORKS}; exec sleep 1000"]
+exec = ["sh", "-c", "{WORKS}"]
 """
 
 UNWATCHED = ", while no daemon was watching"
@@ -45,9 +46,7 @@ def test_ends_without_a_daemon_are_reported_by_the_next_one_once(hive: Container
     names = ("alice", "bob", "carol", "dave", "erin")
     for name in names:
         hive.until_state(name, "running")
-    for name in names:
-        prompt = hive.state_dir / "agents" / name / "state" / "at-prompt"
-        eventually(prompt.exists, what=f"the prompt of {name}")
+    wait_for_prompt(*names)
     hive.ok("stop", "erin")
     host("machinectl", "start", "h-erin")  # it runs though it should not, and the next one looks
     hive.kill()
