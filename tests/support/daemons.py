@@ -143,8 +143,12 @@ class HiveOnDisk:
 
     def status(self, name: str) -> dict[str, Any]:
         """Return the status row of one participant."""
+        return next(row for row in self.rows() if row["name"] == name)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the status rows of all participants."""
         rows: list[dict[str, Any]] = self.json("status")
-        return next(row for row in rows if row["name"] == name)
+        return rows
 
     def state(self, name: str) -> str:
         """Return a participant's state in one word."""
@@ -156,9 +160,8 @@ class HiveOnDisk:
         found: dict[str, Any] = {}
 
         def is_there() -> bool:
-            rows: list[dict[str, Any]] = self.json("status")
             # One whose spawn was approved a moment ago is not there yet.
-            found.update(next((row for row in rows if row["name"] == name), {}))
+            found.update(next((row for row in self.rows() if row["name"] == name), {}))
             return found.get("state") == state
 
         try:

@@ -42,10 +42,10 @@ class ContainerHive(HiveOnDisk):
             return False
         return True
 
-    def status(self, name: str) -> dict[str, Any]:
-        """Return the status row of one participant."""
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the status rows of all participants."""
         rows: list[dict[str, Any]] = self.ask("agent_status")["agent_statuses"]
-        return next(row for row in rows if row["name"] == name)
+        return rows
 
     def close(self) -> None:
         """End the daemon and every container of a hive, and remove the containers."""
