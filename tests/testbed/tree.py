@@ -19,6 +19,13 @@ _CONFIGURATION = (
 )
 """What programs need from /etc. Not /etc/systemd, so no service of this machine is enabled."""
 
+_NEEDLESS = ("*.gz", "certs")
+"""What of it no test needs: alternatives of manual pages, and certificates, a file for each. All
+of it is copied for each container."""
+
+_GENERATORS = Path("/usr/lib/systemd/system-generators")
+_NEEDED_GENERATOR = "systemd-getty-generator"
+"""The only generator with something to do here. All run at each boot and each daemon-reload."""
 
 _SLOW = (
     *("dev-hugepages.mount", "sys-fs-fuse-connections.mount"),
@@ -60,12 +67,18 @@ def make_root(root: Path, *, machine_id: str) -> None:
             (root / link).symlink_to(source.readlink())
     for name in _CONFIGURATION:
         _copy(Path("/etc", name), root / "etc" / name)
+    masks = root / "etc/systemd/system-generators"
+    masks.mkdir(parents=True)
+    for generator in _GENERATORS.iterdir():
+        if generator.name != _NEEDED_GENERATOR:
+            (masks / generator.name).symlink_to("/dev/null")
     # With a machine id it is no first boot, on which systemd would enable all it can find.
     (root / "etc/machine-id").write_text(machine_id and f"{machine_id}\n")
 
 
 def _copy(source: Path, target: Path) -> None:
     if source.is_dir():
-        shutil.copytree(source, target, symlinks=True, ignore_dangling_symlinks=True)
+        needless = shutil.ignore_patterns(*_NEEDLESS)
+        shutil.copytree(source, target, symlinks=True, ignore=needless)
     elif source.exists():
         shutil.copy2(source, target)
