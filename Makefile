@@ -108,7 +108,7 @@ $(BENCH)/.ready: pyproject.toml constraints.txt
 $(LOWEST)/.ready: pyproject.toml
 	$(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
-	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --editable '.[systemd,claude,mcp,tui,web]' --group test
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --compile-bytecode --resolution lowest-direct --editable '.[systemd,claude,mcp,tui,web]' --group test
 	@touch $@
 
 clean: ## remove what the targets above made

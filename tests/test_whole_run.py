@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,16 @@ def whole_run(directory: Path, text: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         words, cwd=directory, env=environ, capture_output=True, text=True, check=False
     )
+
+
+def test_the_project_is_compiled_wherever_python_stores_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    compiled = Path(cache_from_source(str(ROOT / "tests/nix_options_page.py")))
+    compiled.unlink(missing_ok=True)
+    assert whole_run(tmp_path, "def test_passes(): pass").returncode == 0
+    assert compiled.exists()
 
 
 def test_what_fails_once_passes_and_is_listed(tmp_path: Path) -> None:
