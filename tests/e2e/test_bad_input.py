@@ -111,6 +111,7 @@ def test_no_name_reaches_the_file_system(served: HiveOnDisk, verb: str) -> None:
 
 
 def test_an_empty_scope_is_an_error_and_never_everyone(served: HiveOnDisk) -> None:
+    served.until_state("alice", "running")
     with connected(served.run_dir / "host.sock") as line:
         for scope in ({}, {"agent_names": []}):
             refused = line.ask(json.dumps({"cmd": "stop", "scope": scope}).encode())

@@ -14,6 +14,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hive.client import blocking
+from hive.errors import HiveError
+
 PROGRAMS = Path(sys.executable).parent
 """Directory of the console scripts."""
 
@@ -97,7 +100,15 @@ class HiveOnDisk:
             raise AssertionError(
                 f"the daemon ended with {self.daemon.returncode}:\n{self.output()}"
             )
-        return (self.run_dir / "host.sock").exists() and self.run("list").returncode == 0
+        try:
+            self.ask("list")
+        except HiveError:
+            return False
+        return True
+
+    def ask(self, cmd: str, **fields: Any) -> dict[str, Any]:
+        """Send a request over the socket, which is faster than a program when it is repeated."""
+        return blocking.call(self.run_dir / "host.sock", {"cmd": cmd, **fields})
 
     def kill(self) -> None:
         """Kill the daemon with SIGKILL."""
@@ -147,7 +158,7 @@ class HiveOnDisk:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return the status rows of all participants."""
-        rows: list[dict[str, Any]] = self.json("status")
+        rows: list[dict[str, Any]] = self.ask("agent_status")["agent_statuses"]
         return rows
 
     def state(self, name: str) -> str:

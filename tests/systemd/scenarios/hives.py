@@ -5,10 +5,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
-from typing import Any
 
-from hive.client import blocking
-from hive.errors import HiveError
 from tests.support.daemons import PROGRAMS, HiveOnDisk, eventually
 from tests.systemd.host.lab import IMAGE, bind_lines
 from tests.systemd.host.lab import PROGRAMS as BINDS
@@ -27,25 +24,6 @@ class ContainerHive(HiveOnDisk):
     def configure(self, toml: str) -> None:
         """Write hive.toml, after a header for all containers."""
         super().configure(HEADER + toml)
-
-    def ask(self, cmd: str, **fields: Any) -> dict[str, Any]:
-        """Send a request over the socket, which is faster than a program when it is repeated."""
-        return blocking.call(self.run_dir / "host.sock", {"cmd": cmd, **fields})
-
-    def answers(self) -> bool:
-        """Whether the daemon answers; fails at once when it has ended instead."""
-        if self.daemon is None or self.daemon.poll() is not None:
-            return super().answers()
-        try:
-            self.ask("list")
-        except HiveError:
-            return False
-        return True
-
-    def rows(self) -> list[dict[str, Any]]:
-        """Return the status rows of all participants."""
-        rows: list[dict[str, Any]] = self.ask("agent_status")["agent_statuses"]
-        return rows
 
     def close(self) -> None:
         """End the daemon and every container of a hive, and remove the containers."""
