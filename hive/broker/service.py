@@ -313,7 +313,17 @@ class BrokerService:
                     self.handle(session, request, token)
                 except HiveError as error:
                     waits = type(request) is Recv and request.wait_seconds
-                    session.answer(token, error, not waits)
+                    self._refuse_in_order(session, token, error, ordered=not waits)
+
+    def _refuse_in_order(
+        self, session: Session, token: Token, error: HiveError, *, ordered: bool
+    ) -> None:
+        """Refuse a request after the answers to those before it, some of which are not on disk."""
+        if self._trouble is not None:  # then all those were refused, too
+            session.answer(token, error, ordered)
+            return
+        self.rules.table.effects.answers.append((session, token, error, ordered))
+        self._perform(self._now())
 
     def _blocked_sessions(self) -> list[Session]:
         """Return the sessions whose requests wait for an earlier one."""

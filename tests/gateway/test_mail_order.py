@@ -50,3 +50,24 @@ async def test_a_recv_acks_only_so_many(site: Site) -> None:
             assert (refused["ok"], refused["code"]) == (False, "bad_request")
             [stale] = await answers(bob, {"cmd": "recv", "ack": [9] * ACK_MAX})
             assert stale["code"] == "stale_lease"
+
+
+async def test_a_refusal_does_not_overtake_a_reply_that_is_looked_up(site: Site) -> None:
+    async with site.simulated(ScriptedRuntime(), swarm("alice", "bob")) as hive:
+        for name in ("alice", "bob"):
+            await hive.until_state(name, "running")
+        async with connected(hive.paths.agent_socket("alice")) as alice:
+            sent = await alice.ok("send", to="bob", body="one")
+        async with connected(hive.paths.agent_socket("bob")) as bob:
+            await bob.ok("recv")
+            await bob.ok("ack_turn")
+            hive.parts.broker.rules.table.ended[sent["id"]] = None  # as after many others
+            got = await answers(
+                bob,
+                {"cmd": "send", "to": "alice", "body": "re", "in_reply_to": sent["id"]},
+                {"cmd": "send", "to": "alice", "body": "two"},
+                {"cmd": "send", "to": "nobody", "body": "three"},
+                {"cmd": "recv", "ack": [sent["id"]]},
+            )
+            assert [answer["req"] for answer in got] == [0, 1, 2, 3]
+            assert [answer["ok"] for answer in got] == [True, True, False, True]
