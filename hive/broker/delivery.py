@@ -213,8 +213,17 @@ class DeliveryRules:
         """Return the messages of a grant that could not be handed over; no attempt is counted."""
         for message in filter(grant.is_current, grant.messages):
             self.table.unassign(message)
-            self.table.withdraw(message)
+            self._undo_lease(message, now)
             self._serve(self.table.inboxes[message.inbox], now)
+
+    def _undo_lease(self, message: Message, now: Moment) -> None:
+        """Put a message into its place that was not handed over, unless a newer supersedes it."""
+        if not self._expire_superseded(message, now):
+            self.table.withdraw(message)
+
+    def _is_handed_over(self, message: Message) -> bool:
+        """Return whether a leased message has reached its receiver; otherwise only a row waits."""
+        return message.lease <= self.handed_over
 
     def _park(self, parked: Parked, wait: float, now: Moment) -> None:
         inbox, session = parked.inbox, parked.session
@@ -302,8 +311,7 @@ class DeliveryRules:
         self._lease_due = nearest
         for session, message in over:
             del session.held[message.id]
-            session.record_lost(message.id, LEASE_EXPIRED)
-            self._return(message, LEASE_EXPIRED, now)
+            self._take_from(session, message, LEASE_EXPIRED, now)
         return [self.table.inboxes[message.inbox] for _, message in over]
 
     def _expire(self, now: Moment) -> None:
@@ -352,6 +360,19 @@ class DeliveryRules:
             self._end(message, _DEAD, why, now)
         return len(found)
 
+    def _take_from(self, session: Session, message: Message, reason: str, now: Moment) -> None:
+        """Return a message that a session has lost; what it never got, it has not lost."""
+        if self._is_handed_over(message):
+            session.record_lost(message.id, reason)
+        self._give_back(message, reason, now)
+
+    def _give_back(self, message: Message, reason: str, now: Moment) -> None:
+        """Return a message whose lease has ended; its attempt counts if it was handed over."""
+        if self._is_handed_over(message):
+            self._return(message, reason, now)
+        else:
+            self._undo_lease(message, now)
+
     def _return(
         self,
         message: Message,
@@ -379,13 +400,19 @@ class DeliveryRules:
         counted: bool = True,
     ) -> None:
         """Put a leased message back into its place, unless a newer message supersedes it."""
-        newer = self.table.successor(message)
-        if newer is not None:
-            self._end(message, MessageState.EXPIRED, f"superseded by message {newer.id}", now)
+        if self._expire_superseded(message, now):
             return
         due = now.wall + rest if rest else None
         self.table.requeue(message, reason, now, step=step, not_before=due, counted=counted)
         self.is_due_changed = True
+
+    def _expire_superseded(self, message: Message, now: Moment) -> bool:
+        """Expire a message that comes back if a newer one supersedes it; return whether."""
+        newer = self.table.successor(message)
+        if newer is None:
+            return False
+        self._end(message, MessageState.EXPIRED, f"superseded by message {newer.id}", now)
+        return True
 
     # Messages of the daemon
 

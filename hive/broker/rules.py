@@ -160,7 +160,7 @@ class Rules(DeliveryRules):
             self._answer_empty(parked)
         held, session.held = session.held, {}
         for message in held.values():
-            self._return(message, SESSION_ENDED, now)
+            self._give_back(message, SESSION_ENDED, now)
         for name in dict.fromkeys([inbox.name, *(message.inbox for message in held.values())]):
             self._serve(self.table.inbox(name), now)
 
@@ -417,10 +417,10 @@ class Rules(DeliveryRules):
         del request
         held, session.held = session.held, {}
         for message in held.values():
-            if message.lease > self.handed_over:
-                session.held[message.id] = message
-            else:
+            if self._is_handed_over(message):
                 self.table.ack(message, now)
+            else:
+                session.held[message.id] = message
         lost, session.lost = session.lost or {}, None
         stale = [Stale(number, why) for number, why in lost.items()]
         self.table.effects.answer_stale(session, token, stale, {})
@@ -464,9 +464,10 @@ class Rules(DeliveryRules):
         for other in self._sessions_of(session.name):
             held, other.held = other.held, {}
             for message in held.values():
-                if other is not session:
-                    other.record_lost(message.id, REQUEUED)
-                self._return(message, REQUEUED, now)
+                if other is session:
+                    self._give_back(message, REQUEUED, now)
+                else:
+                    self._take_from(other, message, REQUEUED, now)
                 places.append(message.inbox)
         for name in dict.fromkeys(places):
             self._serve(self.table.inboxes[name], now)
@@ -585,8 +586,8 @@ class Rules(DeliveryRules):
         if holder is None:
             self._put_back(message, DAEMON_ENDED, now, step=Step.RETURNED, rest=None)
             return
-        if message.lease > self.handed_over:
-            self.table.withdraw(message)
+        if not self._is_handed_over(message):
+            self._undo_lease(message, now)
             return
         message.leased_loop = now.loop
         holder.held[message.id] = message

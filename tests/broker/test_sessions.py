@@ -63,3 +63,41 @@ def test_a_session_reports_only_the_newest_messages_that_it_lost() -> None:
         session.record_lost(number, "its lease expired")
     assert session.lost is not None
     assert list(session.lost) == list(range(2 * LOST_MAX, 3 * LOST_MAX))
+
+
+async def test_a_session_that_ends_before_the_commit_uses_up_no_attempt(
+    broker: BrokerClient,
+) -> None:
+    await broker.send(Draft("alice", Kind.AGENT, "bob", "never seen"))
+    for _ in range(broker.service.rules.limits.max_attempts + 1):
+        session = broker.open_session("bob", NO_ORIGIN)
+        got = session.request(wire.Recv())
+        session.close()
+        assert (await got).messages == []
+    [delivery] = await broker.recv(broker.open_session("bob", NO_ORIGIN))
+    assert (delivery.attempt, delivery.redelivered) == (1, False)
+
+
+async def test_to_put_back_what_was_not_handed_over_uses_up_no_attempt(
+    broker: BrokerClient,
+) -> None:
+    await broker.send(Draft("alice", Kind.AGENT, "bob", "never seen"))
+    session, other = (broker.open_session("bob", NO_ORIGIN) for _ in range(2))
+    for _ in range(broker.service.rules.limits.max_attempts + 1):
+        got = session.request(wire.Recv())
+        await other.request(wire.RequeueInflight())
+        assert (await got).messages == []
+    assert session.lost is None
+    [delivery] = await broker.recv(session)
+    assert (delivery.attempt, delivery.redelivered) == (1, False)
+
+
+async def test_what_was_superseded_while_nobody_took_it_does_not_come_back(
+    broker: BrokerClient,
+) -> None:
+    await broker.send(Draft("alice", Kind.AGENT, "bob", "old", supersede_key="state"))
+    session = broker.open_session("bob", NO_ORIGIN)
+    session.request(wire.Recv()).cancel()
+    await broker.send(Draft("alice", Kind.AGENT, "bob", "new", supersede_key="state"))
+    await settle()
+    assert [each.body for each in await broker.recv(session, max=9)] == ["new"]
