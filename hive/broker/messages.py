@@ -138,6 +138,8 @@ class MessageTable:
             self.expiries_here[message.id] = now.loop + message.expires_at - now.wall
         if message.state is _STORED:
             self._queue(message, inbox, now if is_delayed else None)
+        else:
+            self._set_expiry(message)
         self.ensure_rows(inbox, sender)
         self.effects.inserted.append(message)
         self.effects.changes.inserted_full += insert_values(message, inbox.number, sender.number)
@@ -335,6 +337,8 @@ class MessageTable:
                 self._queue(message, inbox)
                 if message.not_before is not None:
                     self._defer_loaded(message)
+            elif message.state is not _LEASED:
+                self._set_expiry(message)
 
     def _defer_loaded(self, message: Message) -> None:
         assert message.not_before is not None
@@ -390,8 +394,7 @@ class MessageTable:
 
     def _queue(self, message: Message, inbox: Inbox, delayed: Moment | None = None) -> None:
         """Queue a message, or defer it; `delayed` is the moment at which a delay begins."""
-        if message.expires_at is not None:
-            self._set_expiry(message.id, message.expires_at)
+        self._set_expiry(message)
         if message.not_before is None:
             inbox.queue(message)
         elif delayed is None:
@@ -401,7 +404,11 @@ class MessageTable:
             self.deferred.set(message.id, loop=delayed.loop + message.not_before - delayed.wall)
             self._count_deferred(message, 1)
 
-    def _set_expiry(self, number: int, wall: float) -> None:
+    def _set_expiry(self, message: Message) -> None:
+        """Let a message that is not leased expire in time, if it has a time to live."""
+        number, wall = message.id, message.expires_at
+        if wall is None:
+            return
         here = self.expiries_here.get(number)
         if here is not None:
             self.expiries.set(number, loop=here)

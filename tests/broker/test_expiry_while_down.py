@@ -125,6 +125,26 @@ async def test_a_recipient_removed_meanwhile_does_not_change_the_notices(path: P
     assert "[expired]" in [each[1] for each in mail["alice"]]
 
 
+async def test_a_parked_message_expires_at_the_next_start(path: Path) -> None:
+    clock, limits = LoopClock(asyncio.get_running_loop()), Limits(max_hops=1)
+    async with (
+        Store(path, InlineEngine()) as store,
+        local_broker(store, limits, clock=clock, participants=ALL) as broker,
+    ):
+        first = await broker.send(Draft("alice", Kind.AGENT, "bob", "1"))
+        second = await broker.send(Draft("bob", Kind.AGENT, "alice", "2", in_reply_to=first.id))
+        draft = Draft("alice", Kind.AGENT, "bob", "3", in_reply_to=second.id, ttl=50)
+        parked = await broker.send(draft)
+        assert parked.parked
+    await advance(DOWN)
+    async with (
+        Store(path, InlineEngine()) as store,
+        local_broker(store, limits, clock=clock, participants=ALL) as broker,
+    ):
+        await advance(1)
+        assert (await broker.message(parked.ids[0])).state is MessageState.EXPIRED
+
+
 async def test_settings_of_participants_are_known_at_the_start(path: Path) -> None:
     paused = ParticipantRecord("alice", Kind.AGENT, paused=True, broadcast=True)
     stopped = ParticipantRecord("bob", Kind.AGENT, Desired.STOPPED, broadcast=True)

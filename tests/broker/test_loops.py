@@ -72,6 +72,17 @@ def test_a_chain_of_replies_is_only_so_long() -> None:
     assert sent.parked == "a chain of 3 replies, the limit is 2"
 
 
+def test_a_parked_message_expires_when_its_time_is_over() -> None:
+    rig = tripped()
+    parked = rig.send("bob", sender="alice", ttl=10).ids[0]
+    [circuit] = rig.rules.sending.guard.tripped.values()
+    rig.advance(9)
+    assert list(circuit.parked) == [parked]
+    rig.advance(2)
+    assert (parked in rig.messages, circuit.parked) == (False, {})
+    assert rig.notices[-1].kind.value == "expired"
+
+
 def test_the_reset_delivers_what_was_parked_in_order() -> None:
     rig = tripped()
     parked = [rig.send("bob", sender="alice").ids[0] for _ in range(2)]
