@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 from attrs import define, field
 
+from hive.broker.values import Moment
 from hive.errors import RateLimitedError
 from hive.store.messages import UsedKey
 from hive.wire.rows import Stored
@@ -19,7 +20,7 @@ class SenderKeys:
 
     Attributes:
         sent: The answers by key.
-        times: Wall times of the keys, oldest first.
+        times: When each key was used, in seconds of the loop, oldest first.
     """
 
     sent: dict[str, Stored] = field(factory=dict)
@@ -29,6 +30,8 @@ class SenderKeys:
 @define(eq=False)
 class DedupeKeys:
     """The answers to messages with a dedupe key, for as long as the window lasts.
+
+    Times are seconds of the loop: a wall clock that jumps must not let a repeat pass.
 
     Every operation takes constant time, apart from the keys whose window is over.
 
@@ -52,7 +55,7 @@ class DedupeKeys:
         return None if found is None else msgspec.structs.replace(found, duplicate=True)
 
     def require_room(self, sender: str, now: float) -> None:
-        """Require room for one more key of a sender; `now` is wall seconds.
+        """Require room for one more key of a sender.
 
         Raises:
             RateLimitedError: It has as many as are allowed; the error says when the oldest is over.
@@ -67,7 +70,7 @@ class DedupeKeys:
             )
 
     def record(self, sender: str, key: str, sent: Stored, now: float) -> None:
-        """Record the answer to a message with a new key; `now` is wall seconds."""
+        """Record the answer to a message with a new key."""
         keys = self.senders.get(sender)
         if keys is None:
             keys = self.senders[sender] = SenderKeys()
@@ -75,7 +78,7 @@ class DedupeKeys:
         keys.times.append(now)
         self._order.append((now, sender, key))
 
-    def load(self, used: Iterable[UsedKey]) -> None:
+    def load(self, used: Iterable[UsedKey], now: Moment) -> None:
         """Replace all keys by these, which are in the order of message ids."""
         self.senders.clear()
         self._order.clear()
@@ -84,7 +87,8 @@ class DedupeKeys:
             before = None if keys is None else keys.sent.get(each.key)
             if before is None:
                 stored = Stored(ok=True, id=each.id, recipients=(each.inbox,))
-                self.record(each.sender, each.key, stored, each.sent_at)
+                age = max(0.0, now.wall - each.sent_at)
+                self.record(each.sender, each.key, stored, now.loop - age)
             else:
                 before.recipients = (*before.recipients, each.inbox)
 

@@ -568,7 +568,7 @@ class Rules(DeliveryRules):
         for name in self.queues.keys() - set(found.queues):
             self._remove_queue(name)
         table.load(found.rows, found.last_id, dict(found.inboxes), now)
-        self.sending.load(found)
+        self.sending.load(found, now)
         for name in found.queues:
             self.add_queue(name)
         for message in found.rows:

@@ -65,14 +65,14 @@ class SendingRules:
         """
         key = post.posting.dedupe_key
         if key is not None:
-            before = self.keys.find(session.name, key, now.wall)
+            before = self.keys.find(session.name, key, now.loop)
             if before is not None:
                 return before
             if session.is_counted:
-                self.keys.require_room(session.name, now.wall)
+                self.keys.require_room(session.name, now.loop)
         stored = self._post_counted(session, post, now)
         if key is not None and stored.id is not UNSET:
-            self.keys.record(session.name, key, stored, now.wall)
+            self.keys.record(session.name, key, stored, now.loop)
         return stored
 
     def may_reply(self, session: Session, answered: int) -> bool:
@@ -106,7 +106,7 @@ class SendingRules:
     def is_repeat(self, session: Session, post: Post, now: Moment) -> bool:
         """Return whether a message with the dedupe key of this one is stored already."""
         key = post.posting.dedupe_key
-        return key is not None and self.keys.find(session.name, key, now.wall) is not None
+        return key is not None and self.keys.find(session.name, key, now.loop) is not None
 
     def reply_after_lookup(
         self,
@@ -143,12 +143,12 @@ class SendingRules:
         lookup = FindParties(answered)
         self.table.effects.ask_disk(session, token, lookup, reply, is_blocking=True)
 
-    def load(self, found: Undelivered) -> None:
+    def load(self, found: Undelivered, now: Moment) -> None:
         """Replace groups, dedupe keys, threads and circuits by those on disk."""
         self.replaced.clear()
         self.tripped.clear()
         self.groups = found.groups
-        self.keys.load(found.used_keys)
+        self.keys.load(found.used_keys, now)
         self.threads.load(found.lineage)
         self.guard.load(row for row in found.rows if row.state is MessageState.PARKED)
 

@@ -137,6 +137,19 @@ async def test_a_reminder_at_a_time_of_the_clock_follows_the_clock(
 
 
 @JUMPS
+async def test_a_dedupe_key_counts_for_its_window(
+    broker: BrokerClient, wall: SettableClock, ahead: float
+) -> None:
+    sender, window = LocalSession(broker.service, "alice", Kind.AGENT), Limits().dedupe_window
+    first = await sender.send("bob", "once", dedupe_key="key")
+    wall.ahead = ahead
+    await advance(window - 1.0)
+    assert (await sender.send("bob", "again", dedupe_key="key")).id == first.id
+    await advance(2.0)
+    assert (await sender.send("bob", "anew", dedupe_key="key")).id != first.id
+
+
+@JUMPS
 async def test_a_message_expires_after_its_time_to_live_and_not_before(
     broker: BrokerClient, wall: SettableClock, ahead: float
 ) -> None:

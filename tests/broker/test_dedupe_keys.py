@@ -3,6 +3,7 @@
 import pytest
 
 from hive.broker.dedupe_keys import DedupeKeys
+from hive.broker.values import Moment
 from hive.config import Limits
 from hive.errors import RateLimitedError
 from hive.store import Kind
@@ -61,9 +62,21 @@ def test_keys_whose_window_is_over_cost_nothing_also_those_of_a_silent_sender() 
 def test_more_keys_than_are_allowed_may_be_loaded() -> None:
     keys = DedupeKeys(100.0, 1)
     used = [UsedKey("alice", key, number, "bob", 0.0) for number, key in enumerate("abc", 1)]
-    keys.load([*used, UsedKey("alice", "c", 4, "carol", 0.0)])
+    keys.load([*used, UsedKey("alice", "c", 4, "carol", 0.0)], Moment(loop=0.0, wall=0.0))
     found = keys.find("alice", "c", 1.0)
     assert found is not None
     assert (found.id, found.recipients, found.duplicate) == (3, ("bob", "carol"), True)
     with pytest.raises(RateLimitedError, match="used 3 dedupe keys"):
         keys.require_room("alice", 1.0)
+
+
+def test_a_key_that_is_loaded_counts_for_the_rest_of_its_window() -> None:
+    keys = DedupeKeys(100.0, 9)
+    used = [
+        UsedKey("alice", key, 1, "bob", at) for key, at in (("old", 940.0), ("to come", 2000.0))
+    ]
+    keys.load(used, Moment(loop=5.0, wall=1000.0))
+    assert keys.find("alice", "old", 44.0) is not None
+    assert keys.find("alice", "old", 45.0) is None
+    assert keys.find("alice", "to come", 104.0) is not None, "of a clock that was ahead"
+    assert keys.find("alice", "to come", 105.0) is None
