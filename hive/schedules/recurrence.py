@@ -11,6 +11,7 @@ begins with `*` follows the real time that passes.
 
 from __future__ import annotations
 
+import errno
 from datetime import datetime
 from math import floor
 from typing import Protocol
@@ -20,7 +21,7 @@ from attrs import evolve, frozen
 from cronsim import CronSim, CronSimError
 
 from hive.config.readers import InvalidValueError, duration
-from hive.errors import BadRequestError
+from hive.errors import BadRequestError, UnavailableError
 from hive.store.schedules import Schedule
 
 SHORTEST = 60.0
@@ -33,6 +34,9 @@ EVERY = "every "
 """Beginning of an interval."""
 
 CRON_FIELDS = 5
+
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.EINTR})
+"""Errors of a file that say nothing about its name."""
 
 
 class Recurrence(Protocol):
@@ -113,10 +117,15 @@ def read_zone(timezone: str) -> ZoneInfo:
 
     Raises:
         BadRequestError: This machine knows none of that name.
+        UnavailableError: It cannot be read just now.
     """
     try:
         return ZoneInfo(timezone)
-    except (OSError, ValueError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+    except (OSError, ValueError, KeyError) as error:  # ZoneInfoNotFoundError is a KeyError
+        if isinstance(error, OSError) and error.errno in _PASSING:
+            raise UnavailableError(
+                f"the time zone {timezone!r} cannot be read just now: {error.strerror}"
+            ) from None
         raise BadRequestError(
             f"this machine knows no time zone {timezone!r}; write a name such as 'Europe/Berlin' "
             "or 'UTC'"

@@ -12,10 +12,18 @@ from collections.abc import Callable
 
 from attrs import evolve, frozen
 
+from hive.broker.effects import Notice
 from hive.broker.service import BrokerService
 from hive.broker.values import Notify, Post, PostWith, event
 from hive.clock import Clock, host_timezone, rfc3339
-from hive.errors import BadRequestError, ConflictError, HiveError, NotFoundError, UnknownNameError
+from hive.errors import (
+    BadRequestError,
+    ConflictError,
+    HiveError,
+    NotFoundError,
+    UnavailableError,
+    UnknownNameError,
+)
 from hive.event_log import EventLog
 from hive.names import OPERATOR, SYSTEM
 from hive.quantities import counted
@@ -24,6 +32,7 @@ from hive.store import NO_ORIGIN, Origin, Store
 from hive.store import schedules as table
 from hive.store.audit import AuditEntry
 from hive.store.schedules import Schedule
+from hive.store.transaction import Op
 from hive.wire.enums import EventKind
 
 SCHEDULES_OF_ONE = 20
@@ -156,6 +165,9 @@ class Schedules:
             HiveError: See `check`; nothing was stored.
         """
         async with self._lock:
+            found = await self._made_by(wish.approval)
+            if found is not None:
+                return found
             draft = await self.check(wish)
             reason = f"{draft.recurrence} ({draft.timezone})"
             entry = self._entry("schedule", draft, OPERATOR, origin, reason)
@@ -222,7 +234,7 @@ class Schedules:
                 self._open[found.id] = found
             return
         try:
-            await self._broker.ask(PostWith(_message(found), table.advance(found.schedule)))
+            await self._post(_message(found), table.advance(found.schedule))
         except UnknownNameError:
             return  # it was removed or is being renamed; the next look knows
         self._open[schedule.id] = evolve(
@@ -240,14 +252,39 @@ class Schedules:
         """End a schedule, and notify the operator and who asked for it."""
         ended = evolve(schedule, ended_at=self._clock.now(), reason=reason)
         entry = self._entry("cancel_schedule", ended, SYSTEM, NO_ORIGIN, reason)
-        await self._broker.ask(PostWith(_notice(ended, OPERATOR), table.end(ended, entry)))
+        await self._post(_notice(ended, OPERATOR), table.end(ended, entry))
         self._open.pop(ended.id, None)
         self._events.record(EventKind.SCHEDULE_ENDED, ended.name, **summary(ended))
         if ended.requested_by not in {OPERATOR, ended.name}:
             notified = self._broker.ask(Notify(_notice(ended, ended.requested_by)))
             await asyncio.wait([notified])
 
+    async def _post(self, post: Post, also: Op[None]) -> None:
+        """Send a message and write something with it; of one that is refused, the write alone.
+
+        So an inbox that is full, or a body above a limit that was lowered, holds up nobody else.
+
+        Raises:
+            UnavailableError: The store takes no writes.
+            UnknownNameError: Nobody has the inbox.
+        """
+        try:
+            await self._broker.ask(PostWith(post, also))
+        except (UnavailableError, UnknownNameError):
+            raise
+        except HiveError as error:
+            await self._store.write(also)
+            dropped = Notice.of_dropped(post, 1, error)
+            self._events.record(dropped.kind, dropped.name, **dropped.detail)
+
     # Parts
+
+    async def _made_by(self, approval: int | None) -> Schedule | None:
+        """Return the schedule that an approval has made, ended or not; None if it made none."""
+        found = None if approval is None else await self._store.read(table.of_approval(approval))
+        if found is not None and found.ended_at is None:
+            self._open.setdefault(found.id, found)
+        return found
 
     async def _load(self) -> None:
         found = await self._store.read(table.open_schedules)

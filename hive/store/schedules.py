@@ -67,8 +67,8 @@ def insert(schedule: Schedule, entry: AuditEntry) -> Op[Schedule]:
 
     def op(connection: sqlite3.Connection) -> Schedule:
         if schedule.approval is not None:
-            rows = connection.execute(f"{_SELECT} WHERE approval = ?", (schedule.approval,))
-            for found in _records(rows):
+            found = of_approval(schedule.approval)(connection)
+            if found is not None:
                 return found
         values = [None if name == "id" else getattr(schedule, name) for name in _COLUMNS]
         number = connection.execute(_INSERT, values).lastrowid
@@ -115,6 +115,16 @@ def one(number: int) -> Query[Schedule | None]:
 
     def query(connection: sqlite3.Connection) -> Schedule | None:
         found = _records(connection.execute(f"{_SELECT} WHERE id = ?", (number,)))
+        return found[0] if found else None
+
+    return query
+
+
+def of_approval(approval: int) -> Query[Schedule | None]:
+    """Read the schedule that an approval has made, ended or not; None if it has made none."""
+
+    def query(connection: sqlite3.Connection) -> Schedule | None:
+        found = _records(connection.execute(f"{_SELECT} WHERE approval = ?", (approval,)))
         return found[0] if found else None
 
     return query

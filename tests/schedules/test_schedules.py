@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 from collections.abc import AsyncIterator
 from random import Random
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import attrs
 import pytest
 
 from actors.testing import settle
 from hive.clock import LoopClock
+from hive.config import Limits
 from hive.daemon.hive import Hive
-from hive.schedules.schedule_service import BODY_BYTES, SCHEDULES_MAX, SCHEDULES_OF_ONE
+from hive.schedules.schedule_service import (
+    BODY_BYTES,
+    SCHEDULES_MAX,
+    SCHEDULES_OF_ONE,
+    ScheduleWish,
+)
 from hive.store import InlineEngine
 from tests.broker.faults import Faults
 from tests.support.hives import Line, Site, connected, site, swarm
@@ -310,3 +318,53 @@ async def test_while_the_disk_is_full_nothing_is_lost(site: Site) -> None:
         assert one["missed"] is True
         await asyncio.sleep(HOUR)
         assert len(await messages(hive, "bob")) == 2
+
+
+async def test_a_message_that_is_refused_does_not_hold_up_those_of_others(site: Site) -> None:
+    config = attrs.evolve(CONFIG, limits=Limits(body_bytes=2000))
+    async with (
+        site.simulated(ScriptedRuntime(), config) as hive,
+        connected(hive.paths.host_socket) as host,
+    ):
+        await host.ok("schedule", to="alice", when="every 1h", body="x" * 4000)
+        await host.ok("schedule", to="bob", when="every 1h", body="look around")
+        await asyncio.sleep(HOUR + 10)
+        assert len(await messages(hive, "bob")) == 1
+        first, _ = (await host.ok("schedules"))["schedules"]
+        [dropped] = (await host.ok("events", kinds=["notice_dropped"]))["events"]
+    assert first["next_at"] > first["created_at"]
+    assert (dropped["name"], dropped["detail"]["to"]) == ("alice", "alice")
+    assert "the limit is 2000" in dropped["detail"]["reason"]
+
+
+async def test_what_was_made_before_a_crash_is_not_refused_because_all_places_are_taken(
+    hive: Hive, host: Line
+) -> None:
+    for number in range(SCHEDULES_OF_ONE):
+        fields = {"to": "bob", "when": "every 1h", "body": str(number)}
+        last = await approved(hive, host, "request_schedule", **fields)
+    schedules = hive.parts.schedules
+    wish = ScheduleWish("bob", "every 1h", "UTC", "19", "hm1nd", approval=last["id"])
+    again = await schedules.create(wish)  # as after a crash before the approval was recorded
+    assert again in schedules.all
+    assert len(schedules.all) == SCHEDULES_OF_ONE
+
+
+async def test_a_machine_that_cannot_read_a_time_zone_just_now_keeps_the_schedule(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(name: str) -> ZoneInfo:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async with site.simulated(ScriptedRuntime(), CONFIG) as hive:
+        async with connected(hive.paths.host_socket) as line:
+            await line.ok("schedule", to="bob", when="0 * * * *", body="x", timezone="UTC")
+        await hive.close(keep_agents=True)
+    monkeypatch.setattr("hive.schedules.recurrence.ZoneInfo", fail)
+    async with site.simulated(ScriptedRuntime(), CONFIG) as hive:
+        await asyncio.sleep(2 * HOUR)
+        assert len(hive.parts.schedules.all) == 1
+        assert await messages(hive, "bob") == []
+        monkeypatch.undo()
+        await asyncio.sleep(60)
+        assert len(await messages(hive, "bob")) == 1
