@@ -254,14 +254,15 @@ def rollback(name: str, number: int | None) -> None:
 @click.command()
 @options.name
 @most
+@options.before
 @options.as_json
-def history(name: str, most: int, as_json: bool) -> None:
+def history(name: str, most: int, before: int | None, as_json: bool) -> None:
     """Show what an agent ran, newest last.
 
     Each deploy has when it was, who asked, who decided, and how it ended. The name of an agent that
     was destroyed is known, too.
     """
-    found = call("history", name=name, max=most)
+    found = call("history", name=name, max=most, before=before)
     if as_json:
         output.document(found["entries"], "HistoryRow")
         return

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 
-from attrs import evolve, frozen
+from attrs import frozen
 
+from hive.store.conditions import where
 from hive.store.deploys import DeploySource, DeployStep
 from hive.store.transaction import Query
 
-_SELECT = """
-SELECT deploys.id, source, deploys.sha, step, queued_at, deploys.ended_at, approval,
-    requested_by, description, decided_by, deploys.error, detail
-FROM deploys LEFT JOIN approvals ON approvals.id = approval
-WHERE deploys.name = ? ORDER BY deploys.id DESC LIMIT ?
+_SUBJECT = """
+SELECT json_extract(detail, '$.subject') FROM deploys AS first
+    JOIN approvals ON approvals.id = first.approval
+WHERE first.name = deploys.name AND first.sha = deploys.sha ORDER BY first.id DESC LIMIT 1
 """
+"""Subject of the commit of a deploy: a rollback has no approval, but its commit once had one."""
+
+_SELECT = f"""
+SELECT deploys.id, source, deploys.sha, step, queued_at, deploys.ended_at, approval,
+    requested_by, description, decided_by, deploys.error, ({_SUBJECT})
+FROM deploys LEFT JOIN approvals ON approvals.id = approval
+"""  # noqa: S608 - own words
+
+_RUNS = "SELECT max(id) FROM deploys WHERE name = ? AND sha = ? AND step = ?"
 
 
 @frozen
@@ -27,7 +35,7 @@ class PastDeploy:
         requested_by: Who asked for it; None without one, and after its retention.
         description: The words of who asked.
         decided_by: Who decided.
-        subject: The first line of the commit's message; None without an approval.
+        subject: The first line of the commit's message; None if it never had an approval.
     """
 
     id: int
@@ -44,23 +52,27 @@ class PastDeploy:
     subject: str | None = None
 
 
-def newest(name: str, count: int) -> Query[list[PastDeploy]]:
-    """Read the newest deploys of an agent, oldest first."""
+def newest(name: str, count: int, before: int | None = None) -> Query[list[PastDeploy]]:
+    """Read the newest deploys of an agent before a number, oldest first."""
+    clause, values = where(("deploys.name = ?", name), ("deploys.id < ?", before))
+    statement = f"{_SELECT}{clause} ORDER BY deploys.id DESC LIMIT ?"
 
     def query(connection: sqlite3.Connection) -> list[PastDeploy]:
-        rows = connection.execute(_SELECT, (name, count)).fetchall()[::-1]
+        rows = connection.execute(statement, (*values, count)).fetchall()[::-1]
         return [
-            evolve(
-                PastDeploy(number, DeploySource(source), sha, DeployStep(step), *rest),
-                subject=_subject(detail),
-            )
-            for number, source, sha, step, *rest, detail in rows
+            PastDeploy(number, DeploySource(source), sha, DeployStep(step), *rest)
+            for number, source, sha, step, *rest in rows
         ]
 
     return query
 
 
-def _subject(detail: str | None) -> str | None:
-    """Return the subject in the detail of an approval."""
-    subject = json.loads(detail or "{}").get("subject")
-    return subject if isinstance(subject, str) else None
+def running(name: str, applied: str | None) -> Query[int | None]:
+    """Read the number of the deploy that an agent runs; None if that is none.
+
+    Args:
+        name: The agent.
+        applied: The commit that it runs; None if it runs none.
+    """
+    values = (name, applied, DeployStep.DEPLOYED.value)
+    return lambda connection: connection.execute(_RUNS, values).fetchone()[0]

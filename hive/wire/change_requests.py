@@ -95,10 +95,12 @@ class History(Request, tag="history", kw_only=True, frozen=True):
     Attributes:
         name: The agent; it may be gone.
         max: At most this many of the newest deploys.
+        before: Only those with a smaller number: that of the first one gives the page before.
     """
 
     name: Name
     max: Most = 50
+    before: Id | None = None
 
 
 class ShowApproval(Request, tag="approval", kw_only=True, frozen=True):

@@ -50,7 +50,10 @@ CASES: dict[str, tuple[list[str], list[Any]]] = {
     "statusline": (["statusline"], [attention.ShowAttention()]),
     "attention": (["attention", "pin", "a"], [attention.SetMark(key="a", pinned=True)]),
     "list": (["list"], [host.ListAgents()]),
-    "history": (["history", "alice", "-n", "3"], [changes.History(name="alice", max=3)]),
+    "history": (
+        ["history", "alice", "-n", "3", "--before", "9"],
+        [changes.History(name="alice", max=3, before=9)],
+    ),
     "init-config": (["init-config", "alice"], [changes.InitConfig(name="alice")]),
     "propose": (["propose", "alice"], [changes.RequestSpawn(name="alice")]),
     "propose with all": (

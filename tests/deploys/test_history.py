@@ -55,6 +55,22 @@ async def test_after_a_rollback_the_rollback_runs(site: Site) -> None:
         assert [each["deploy"] for each in (await history(found, max=2))["entries"]] == [2, 3]
 
 
+async def test_it_is_read_backwards_and_marks_only_what_runs(site: Site) -> None:
+    async with field(site, ScriptedRuntime()) as found:
+        first = await found.deployed(TOML)
+        await found.deployed(BIGGER)
+        host = await found.host()
+        queued = (await host.ok("rollback", name="alice"))["deploy"]
+        await found.hive.parts.deploys.wait_ended(await found.hive.parts.deploys.get(queued["id"]))
+        whole = (await history(found))["entries"]
+        [newest] = (await history(found, max=1))["entries"]
+        assert (newest["subject"], newest["runs"]) == ("a change", True)
+        before = (await history(found, max=1, before=3))["entries"]
+        assert [*(await history(found, before=2))["entries"], *before, newest] == whole
+        assert (whole[0]["sha"], whole[0].get("runs")) == (first, None), "its rollback runs"
+        assert (await history(found, before=1))["entries"] == []
+
+
 async def test_of_one_that_was_destroyed_the_history_stays(site: Site) -> None:
     async with field(site, ScriptedRuntime()) as found:
         await found.deployed(TOML)

@@ -44,6 +44,7 @@ async def test_mail_and_dead_letters_are_read_backwards(host: Line, bob: Line) -
     [
         ("audit", {"name": "nobody"}),
         ("deploys", {"name": "nobody"}),
+        ("history", {"name": "nobody"}),
         ("dead_letters", {"inbox": "nobody"}),
         ("search", {"inbox": "nobody"}),
     ],

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hive.store import Store, approvals, audit, dead_letters, deploys, events, search
+from hive.store import Store, approvals, audit, dead_letters, deploys, events, past_deploys, search
 from hive.store.approvals import Approval, ApprovalKind
 from hive.store.audit import AuditEntry
 from hive.store.dead_letters import DeadLetterCriteria
@@ -31,6 +31,7 @@ PAGES: dict[str, Page] = {
     "audit of one": lambda count, before: audit.newest(count, "bob", before),
     "deploys": lambda count, before: deploys.newest(count, before=before),
     "deploys of one": lambda count, before: deploys.newest(count, "bob", before),
+    "history of one": lambda count, before: past_deploys.newest("bob", count, before),
     "dead letters": lambda count, before: dead_letters.newest(DeadLetterCriteria(), count, before),
     "dead letters of one": lambda count, before: dead_letters.newest(
         DeadLetterCriteria(inbox="bob"), count, before
@@ -49,6 +50,7 @@ PLANS = {
     "audit of one": "SEARCH audit USING INTEGER PRIMARY KEY (rowid<?)",
     "deploys": "SEARCH deploys USING INTEGER PRIMARY KEY (rowid<?)",
     "deploys of one": "SEARCH deploys USING INDEX deploys_of (name=? AND id<?)",
+    "history of one": "SEARCH deploys USING INDEX deploys_of (name=? AND id<?)",
     "dead letters": "SEARCH mail USING INDEX dead_letters (id<?)",
     "dead letters of one": "SEARCH mail USING INDEX dead_letters (id<?)",
     "events": "SEARCH events USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",

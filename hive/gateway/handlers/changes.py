@@ -107,16 +107,18 @@ class ChangeHandlers(OperatorConnection):
 
     @serves(wire.History)
     async def _history(self, request: wire.History) -> Fields:
-        past = await self.services.store.read(past_deploys.newest(request.name, request.max))
-        registry = self.services.registry
-        is_agent = request.name in registry and isinstance(registry.get(request.name), Agent)
-        if request.name not in registry and not past:
-            await self._require_known(request.name)
-        if not is_agent and (past or request.name not in registry):
+        name, registry, store = request.name, self.services.registry, self.services.store
+        past = await store.read(past_deploys.newest(name, request.max, request.before))
+        is_agent = name in registry and isinstance(registry.get(name), Agent)
+        is_further = request.before is not None  # who has the page after it knows the name
+        if name not in registry and not past and not is_further:
+            await self._require_known(name)
+        if not is_agent and (past or is_further or name not in registry):
             # It was destroyed or released, or its first deploy has not ended.
-            return {"name": request.name, "entries": history_rows(past, None)}
-        record = registry.agent(request.name).record
-        rows = history_rows(past, record.applied)
+            return {"name": name, "entries": history_rows(past, None)}
+        record = registry.agent(name).record
+        current = await store.read(past_deploys.running(record.name, record.applied))
+        rows = history_rows(past, current)
         return {"name": record.name, "entries": rows, "runs": source_of(record)}
 
     @serves(wire.ShowDiff)
