@@ -117,7 +117,7 @@ def test_send_waits_for_the_answer_which_stays_in_the_inbox(post: HiveOnDisk) ->
     by(post, "ben", "send", "ann", "half\nway", "--reply-to", taken(post, "ben"))
     out, err = sent.communicate(timeout=20)
     assert (sent.returncode, out) == (0, "half\nway\n")
-    assert err.startswith("waiting for an answer of message ")
+    assert err.startswith("hive-ag3nt: waiting for an answer of message ")
     assert err.endswith(": 'ben' is away: nothing is connected that receives its mail\n")
     assert err.count("\n") == 1, "it is said once"
     assert "half" in by(post, "ann", "recv"), "it is unread"

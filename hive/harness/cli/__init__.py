@@ -3,8 +3,8 @@
 `oneshot` has the verbs that send one request (see `call`), `question_verbs` those about questions
 and reminders, `request_verbs` those by which the manager asks the operator, `adapters` those that
 connect another program to the hive; `answer_wait` is `send --wait`, `verb_words` names verbs in the
-sentences of the daemon. `verb_groups` makes programs of them with click, which is imported for a
-command line that `quick_participant_verbs` leaves to it.
+sentences of the daemon, `notes` prints sentences to standard error. `verb_groups` makes programs of
+them with click, which is imported for a command line that `quick_participant_verbs` leaves to it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from importlib import import_module
 
 from hive import quick_command_lines
 from hive.errors import ExitStatus, HiveError
-from hive.escapes import inline
+from hive.harness.cli import notes
 from hive.harness.cli.quick_participant_verbs import QUICK_VERBS
 from hive.harness.cli.verb_words import with_verbs
 from hive.program_ends import ended_with
-from hive.stdio import reopen_closed_stdio, write_error
+from hive.stdio import reopen_closed_stdio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def manager(args: Sequence[str] | None = None, prog_name: str = "hive-m1nd") -> 
 
 def _run(program: str, args: Sequence[str] | None, prog_name: str) -> NoReturn:
     def complain(error: HiveError | str) -> None:
-        write_error(f"{prog_name}: {inline(with_verbs(str(error)))}\n")
+        notes.complain(with_verbs(str(error)))
 
     def run() -> int:
         verb = quick_command_lines.find(prog_name, QUICK_VERBS, words)
@@ -54,5 +54,6 @@ def _run(program: str, args: Sequence[str] | None, prog_name: str) -> NoReturn:
         return ExitStatus.OK
 
     reopen_closed_stdio()
+    notes.PROGRAM.set(prog_name)
     words = sys.argv[1:] if args is None else list(args)
     sys.exit(ended_with(run, complain))

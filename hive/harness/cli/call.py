@@ -12,6 +12,7 @@ from hive.client.blocking import BlockingClient, call
 from hive.client.responses import copies, nothing_typed, skipped_sentences
 from hive.escapes import block, inline
 from hive.harness import environment
+from hive.harness.cli.notes import complain
 from hive.names import EVERYONE, GROUP_PREFIX
 from hive.stdio import DONE, INPUT_MAX, has_lost_reader, raise_output_error, read_input, write_error
 
@@ -150,7 +151,7 @@ def sent_lines(to: str, answer: Fields) -> list[str]:
 def print_sentences(sentences: Sequence[str]) -> None:
     """Print to standard error what a request has left to say."""
     for sentence in sentences:
-        write_error(f"{inline(sentence)}\n")
+        complain(sentence)
 
 
 def hint(sentence: str) -> None:
