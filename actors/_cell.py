@@ -16,7 +16,7 @@ from actors._actor import Actor, Context
 from actors._delivery import discard_queue
 from actors._ending import Ending
 from actors._envelope import NEVER, Envelope, Poison, Reply
-from actors._events import SlowHandler, StopFailed, Subscription
+from actors._events import SlowHandler, StopFailed, Subscription, call_guarded
 from actors._exits import Crashed, ExitReason, Killed, NoProc, StartFailed, is_graceful
 from actors._inspect import TraceEntry
 from actors._mailbox import MailboxRef
@@ -269,7 +269,7 @@ class Cell(MailboxRef[M]):
         began = self.runtime.loop.time()
         entry = TraceEntry(began, self, self.number, message)
         for tracer in self.tracers:
-            tracer(entry)
+            call_guarded("a tracer", tracer, entry)
         result = receive(message)
         took = self.runtime.loop.time() - began
         if self.options.max_handle is not None and took > self.options.max_handle:
@@ -460,9 +460,14 @@ class Cell(MailboxRef[M]):
         self.tracers = (*self.tracers, tracer)
         return Subscription(untrace)
 
-    def configure(self, factory: Callable[[], Actor[M]], options: Options) -> None:
-        """Set the factory of the next incarnations, and the options from now on."""
+    def configure(
+        self, factory: Callable[[], Actor[M]], options: Options, registered: str | None
+    ) -> None:
+        """Set the factory and the name of the next incarnations, and the options from now on."""
+        if self.registered not in (None, registered):
+            self.runtime.registry.release(self.registered, self)
         self.factory = factory
+        self.registered = registered
         self.take_options(options)
 
     # State and resources
@@ -575,6 +580,7 @@ class Cell(MailboxRef[M]):
             self.phase = self.phase.to(ENDED)
         if self.registered is not None:
             self.runtime.registry.release(self.registered, self)
+        self.runtime.fail_starts(self, reason)
         discard_queue(self, reason)
 
 

@@ -140,6 +140,17 @@ class PutQueue:
                 cell.offer(message)
                 future.set_result(None)
 
+    def dissolve(self, cell: "MailboxRef[Any]") -> None:
+        """Queue all messages as `tell` would: the policy of the mailbox is another one now."""
+        while self._waiting:
+            future, message = self._waiting.popleft()
+            if future.done():
+                continue
+            if cell.offer(message):
+                future.set_result(None)
+            else:
+                future.set_exception(MailboxFull(cell, cell.capacity))
+
     def discard_all(self, cell: "MailboxRef[Any]") -> None:
         """Release all senders, and make dead letters of their messages."""
         while self._waiting:

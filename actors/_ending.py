@@ -106,11 +106,13 @@ class Ending:
         resources = self._cell.resources
         if resources is None or not resources.tasks:
             return
-        tasks = tuple(resources.tasks)
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            await self._wait_or_cancel(task)
+        for _ in range(self._cell.runtime.cancel_policy.cancel_tries):
+            # A task that ends may make another one, in a `finally`.
+            tasks = [task for task in resources.tasks if not task.done()]
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                await self._wait_or_cancel(task)
 
     async def _end_children(self) -> None:
         """Stop the children in reverse order, each with its own deadline."""

@@ -175,6 +175,16 @@ Event: TypeAlias = (
 """The events that an `EventStream` publishes."""
 
 
+def call_guarded(what: str, callback: Callable[[Any], object], value: object) -> None:
+    """Call a function that only reports; an exception goes to the loop's exception handler."""
+    try:
+        callback(value)
+    except Exception as error:
+        asyncio.get_running_loop().call_exception_handler(
+            {"message": f"{what} failed on {type(value).__name__}", "exception": error}
+        )
+
+
 @define(eq=False)
 class Subscription:
     """A subscription to a stream; as a context manager, it is cancelled at the end."""
@@ -211,15 +221,7 @@ class EventStream:
     def publish(self, event: Event) -> None:
         """Call every subscriber with `event`."""
         for callback in tuple(self._callbacks.values()):
-            try:
-                callback(event)
-            except Exception as error:
-                asyncio.get_running_loop().call_exception_handler(
-                    {
-                        "message": f"a subscriber failed on {type(event).__name__}",
-                        "exception": error,
-                    }
-                )
+            call_guarded("a subscriber", callback, event)
 
     def _unsubscribe(self, subscription: Subscription) -> None:
         self._callbacks.pop(subscription, None)

@@ -68,7 +68,11 @@ class MailboxRef(Ref[M]):
         )
         capacity = options.mailbox.capacity
         self.capacity = sys.maxsize if capacity is None else capacity
-        self.put_queue = PutQueue.for_policy_of(self)
+        before, self.put_queue = self.put_queue, PutQueue.for_policy_of(self)
+        if self.put_queue is not None:
+            self.put_queue.admit(self)
+        elif before is not None:
+            before.dissolve(self)
 
     @abstractmethod
     def wake(self) -> None:

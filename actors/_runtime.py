@@ -23,6 +23,7 @@ from actors._events import (
     LateReply,
     MessageDropped,
     RootFailed,
+    call_guarded,
 )
 from actors._exits import (
     Crashed,
@@ -36,6 +37,7 @@ from actors._exits import (
 from actors._interceptors import Interceptor
 from actors._mailbox import MailboxRef
 from actors._specs import CancelPolicy, Options
+from actors._states import ENDED
 from actors._tasks import CURRENT_ACTOR, error_of
 
 if TYPE_CHECKING:
@@ -181,8 +183,10 @@ class Runtime:
         """Wait until an actor is up.
 
         Raises:
-            StartError: It ended first.
+            StartError: It ended first, or before.
         """
+        if cell.phase is ENDED and cell.last_exit is not None:
+            raise StartError(cell.path, cell.last_exit)
         future: asyncio.Future[None] = self.loop.create_future()
         self._starts.setdefault(cell, []).append(future)
         await future
@@ -210,13 +214,17 @@ class Runtime:
         exited = ActorExited(cell, cell.number, reason)
         self.events.publish(exited)
         if self.on_crash is not None and isinstance(reason, Crashed | StartFailed):
-            self.on_crash(exited)
-        for future in self._starts.pop(cell, ()):
-            if not future.done():
-                future.set_exception(StartError(cell.path, reason))
+            call_guarded("`on_crash`", self.on_crash, exited)
+        self.fail_starts(cell, reason)
         if cell in self._watched_roots and not _is_by_design(reason):
             self._fail(RootFailed(cell, reason))
         self.expect_exit(cell)
+
+    def fail_starts(self, cell: Cell[Any], reason: ExitReason) -> None:
+        """Wake `wait_started`: an actor has ended, or will not be started again."""
+        for future in self._starts.pop(cell, ()):
+            if not future.done():
+                future.set_exception(StartError(cell.path, reason))
 
     def _fail(self, failure: RootFailed) -> None:
         self.events.publish(failure)
@@ -256,10 +264,11 @@ class Runtime:
         task.add_done_callback(error_of)
 
     def interrupt(self, error: KeyboardInterrupt) -> None:
-        """Cancel the task that entered the system, which then raises `error`."""
+        """Have the task that entered the system leave it, which then raises `error`."""
         if self.interrupted is None and self.owner is not None:
             self.interrupted = error
-            self.owner.cancel()
+            if self.open:  # otherwise it leaves already, and to cancel that would kill the others
+                self.owner.cancel()
 
     # Shutdown
 

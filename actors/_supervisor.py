@@ -83,7 +83,10 @@ class Supervisor(AbstractSupervisor[SupervisorMessage]):
         self._own = cell_of(self.context.ref)
         self._rules = Supervision(self._spec, self.context.random)
         now = self.context.loop_time()
-        self._apply(self._rules.begin(now), now)
+        steps = self._rules.begin(now)
+        for child in self._rules:
+            self._cell(child.id)  # in order, whoever asks for one first: they stop in reverse
+        self._apply(steps, now)
 
     def receive(self, message: SupervisorMessage) -> object:
         """Carry out a request, or answer with the error that rejects it."""
@@ -151,8 +154,7 @@ class Supervisor(AbstractSupervisor[SupervisorMessage]):
     def _replace_child(self, spec: ChildSpec[Any], now: float) -> object:
         steps = self._rules.replace(spec, now)
         cell = self._cell(spec.id)
-        cell.configure(spec.start, Options.of(spec))
-        cell.registered = spec.name
+        cell.configure(spec.start, Options.of(spec), spec.name)
         if self._rules.child(spec.id).wanted:
             return self._reply_when_up(spec.id, steps, now)
         self._apply(steps, now)

@@ -25,6 +25,7 @@ from actors._specs import (
 )
 from actors._supervisor import Supervisor
 from actors._supervisor_api import SupervisorRef
+from actors._timers import call_after
 
 M = TypeVar("M")
 
@@ -169,6 +170,10 @@ class ActorSystem:
         self._runtime.expect_exit(cell)
         ended = cell.join()
         cell.request_stop(reason or Shutdown(), timeout)
+        if timeout is not None and cell.supervisor is None:
+            # It may be stopping already, with a later deadline or none.
+            killing = call_after(self._runtime.loop, timeout, cell.request_kill)
+            ended.add_done_callback(lambda _: killing.cancel())
         return await ended
 
     def kill(self, ref: Ref[Any]) -> None:

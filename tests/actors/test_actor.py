@@ -12,6 +12,7 @@ from actors import (
     ActorSystem,
     Crashed,
     ExitReason,
+    Infinity,
     Killed,
     Normal,
     Ref,
@@ -441,3 +442,43 @@ async def test_many_messages_do_not_starve_the_loop(system: ActorSystem) -> None
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     assert 0 < system.inspect(ref).handled < 5_000
+
+
+async def test_a_task_that_a_cancelled_task_makes_ends_with_its_actor(system: ActorSystem) -> None:
+    made: list[asyncio.Task[None]] = []
+
+    class Worker(FlakyActor):
+        def on_start(self) -> None:
+            self.context.create_task(self.first(), name="first")
+
+        async def first(self) -> None:
+            try:
+                await asyncio.sleep(1000)
+            finally:
+                made.append(self.context.create_task(self.second(), name="second"))
+
+        async def second(self) -> None:
+            await asyncio.sleep(1000)
+
+    ref = system.spawn(Worker)
+    await asyncio.sleep(1)
+    await system.stop(ref)
+    [second] = made
+    assert second.cancelled()
+
+
+async def test_a_stop_with_a_timeout_is_a_kill_also_while_the_actor_is_stopping(
+    system: ActorSystem,
+) -> None:
+    class Slow(FlakyActor):
+        async def on_stop(self, reason: ExitReason) -> None:
+            await asyncio.sleep(1000)
+
+    ref = system.spawn(Slow, shutdown=Infinity())
+    await system.wait_started(ref)
+    first = asyncio.ensure_future(system.stop(ref))
+    await asyncio.sleep(1)
+    began = asyncio.get_running_loop().time()
+    assert await system.stop(ref, timeout=2) == Killed()
+    assert asyncio.get_running_loop().time() - began < 5
+    await first

@@ -4,10 +4,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from actors import (
     Actor,
     ActorSystem,
+    ChildSpec,
     DropReason,
     Mailbox,
     MailboxFull,
@@ -15,8 +17,9 @@ from actors import (
     Overflow,
     Ref,
     Shutdown,
+    SupervisorSpec,
 )
-from actors.testing import Probe
+from actors.testing import Probe, settle
 
 pytestmark = pytest.mark.sim
 
@@ -139,3 +142,26 @@ async def test_runtime_messages_are_not_counted(system: ActorSystem) -> None:
     ref.tell("full")
     await asyncio.sleep(2)
     assert heard == ["tick"]
+
+
+@pytest.mark.parametrize(("capacity", "is_full"), [(10, False), (1, True)])
+async def test_senders_that_wait_are_not_forgotten_when_the_policy_changes(
+    system: ActorSystem, capacity: int, is_full: bool
+) -> None:
+    tray: list[Any] = []
+    supervisor = await system.start_supervisor(SupervisorSpec())
+    spec = ChildSpec("tray", lambda: Tray(tray), mailbox=Mailbox(1, Overflow.BLOCK))
+    ref = await supervisor.start_child(spec)
+    ref.tell(1)
+    await settle()
+    ref.tell(2)
+    waiting = asyncio.ensure_future(ref.put(3))
+    await settle()
+    await supervisor.replace_child(evolve(spec, mailbox=Mailbox(capacity)))
+    if is_full:
+        with pytest.raises(MailboxFull):
+            await waiting
+    else:
+        await waiting
+    await asyncio.sleep(10)
+    assert tray == ([1, 2] if is_full else [1, 2, 3])

@@ -494,3 +494,24 @@ async def test_a_restarted_supervisor_makes_new_children(system: ActorSystem) ->
     assert await new.ask(Echo("new")) == "new"
     with pytest.raises(ActorDied):
         await old.ask(Echo("old"))
+
+
+async def test_children_stop_in_reverse_whoever_was_asked_for_first(system: ActorSystem) -> None:
+    log = Log()
+
+    def slow(name: str) -> Callable[[], Actor[Any]]:
+        class Slow(log.child(name)):  # type: ignore[misc]
+            async def on_start(self) -> None:
+                await asyncio.sleep(1)
+                super().on_start()
+
+        return Slow
+
+    spec = SupervisorSpec(tuple(ChildSpec(name, slow(name)) for name in "abc"))
+    starting = asyncio.ensure_future(system.start_supervisor(spec, "root"))
+    await asyncio.sleep(0.5)
+    root = system.whereis("root")
+    assert root is not None
+    await SupervisorRef(root).child("c")
+    await system.stop((await starting).ref)
+    assert log.entries == ["+a", "+b", "+c", "-c", "-b", "-a"]

@@ -13,6 +13,7 @@ from actors import (
     ActorStarted,
     ActorState,
     ActorSystem,
+    Backoff,
     ChildSpec,
     ChildState,
     Crashed,
@@ -21,8 +22,10 @@ from actors import (
     ExitReason,
     Killed,
     NameTaken,
+    RestartLimit,
     Shutdown,
     SlowHandler,
+    StartError,
     Supervisor,
     SupervisorSpec,
     SystemClosed,
@@ -30,7 +33,7 @@ from actors import (
     TraceEntry,
     log_crash,
 )
-from actors.testing import Crash, Echo, FlakyActor, Hang, Probe
+from actors.testing import Crash, Echo, FlakyActor, Hang, Probe, flaky_start, settle
 
 pytestmark = pytest.mark.sim
 
@@ -350,3 +353,87 @@ async def test_events_and_logs_need_no_subscriber(caplog: pytest.LogCaptureFixtu
             ref.tell(Crash(ValueError("bug")))
             await system.join(ref)
     assert "ValueError: bug" in caplog.text
+
+
+async def test_a_keyboard_interrupt_at_the_end_is_raised_when_all_have_ended() -> None:
+    stopped: list[str] = []
+
+    class Bystander(FlakyActor):
+        async def on_stop(self, reason: ExitReason) -> None:
+            await asyncio.sleep(1)
+            stopped.append("in order")
+
+    class Interrupted(FlakyActor):
+        def on_stop(self, reason: ExitReason) -> None:
+            raise KeyboardInterrupt
+
+    async def live() -> None:
+        async with ActorSystem(on_crash=None) as system:
+            for factory in (Bystander, Interrupted):
+                await system.wait_started(system.spawn(factory))
+
+    with pytest.raises(KeyboardInterrupt):
+        await live()
+    assert stopped == ["in order"]
+
+
+async def test_a_failing_report_of_a_crash_does_not_disturb_the_supervisor() -> None:
+    errors: list[Any] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: errors.append(context["exception"]))
+
+    def fail(_: object) -> None:
+        raise ValueError("a bug of the report")
+
+    async with ActorSystem(on_crash=fail) as system:
+        spec = SupervisorSpec((ChildSpec("worker", FlakyActor),))
+        supervisor = await system.start_supervisor(spec)
+        (await supervisor.child("worker")).ref.tell(Crash())
+        await asyncio.sleep(1)
+        found = await supervisor.child("worker")
+    assert (found.state, found.restarts, len(errors)) == (ChildState.RUNNING, 1, 1)
+
+
+async def test_a_failing_trace_does_not_disturb_the_actor(system: ActorSystem) -> None:
+    errors: list[Any] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: errors.append(context["exception"]))
+
+    def fail(_: object) -> None:
+        raise ValueError("a bug of the trace")
+
+    ref = system.spawn(FlakyActor)
+    with system.trace(ref, fail):
+        assert await ref.ask(Echo("still there")) == "still there"
+    assert len(errors) == 1
+
+
+async def test_to_wait_for_the_start_of_a_dead_actor_fails_at_once(system: ActorSystem) -> None:
+    ref = system.spawn(FlakyActor)
+    await system.stop(ref)
+    async with asyncio.timeout(1):
+        with pytest.raises(StartError):
+            await system.wait_started(ref)
+
+
+async def test_to_wait_for_a_start_that_is_called_off_fails(system: ActorSystem) -> None:
+    supervisor = await system.start_supervisor(SupervisorSpec())
+    spec = ChildSpec(
+        "worker", flaky_start(FlakyActor, 9), backoff=Backoff(base=50), budget=RestartLimit(9, 999)
+    )
+    ref = await supervisor.start_child(spec, wait=False)
+    await asyncio.sleep(1)
+    waiting = asyncio.ensure_future(system.wait_started(ref))
+    await settle()
+    await supervisor.terminate_child("worker")
+    async with asyncio.timeout(1):
+        with pytest.raises(StartError):
+            await waiting
+
+
+async def test_a_name_that_a_replaced_child_had_before_is_free(system: ActorSystem) -> None:
+    supervisor = await system.start_supervisor(SupervisorSpec())
+    await supervisor.start_child(ChildSpec("worker", FlakyActor, name="old"))
+    ref = await supervisor.replace_child(ChildSpec("worker", FlakyActor, name="new"))
+    assert (system.whereis("old"), system.whereis("new")) == (None, ref)
+    await system.wait_started(system.spawn(FlakyActor, name="old"))
