@@ -6,10 +6,14 @@ the operator, and the disk is read once.
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
 from attrs import frozen
 
 from hive.approvals.approval_queue import ApprovalQueue
-from hive.attention.items import OF_A_KIND_MAX, AttentionFacts, attention_items
+from hive.attention.items import OF_A_KIND_MAX, AttentionFacts, attention_items, hidden_ids
 from hive.attention.marks import Marks
 from hive.broker.queries import MailQueries
 from hive.clock import Clock, rfc3339
@@ -20,7 +24,7 @@ from hive.participants.participant import Agent, Participant
 from hive.participants.registry import Registry
 from hive.status.snapshot import Snapshot
 from hive.store import Store
-from hive.store.dead_letters import newest_heads
+from hive.store.dead_letters import newest_heads, numbers
 from hive.store.listing import Cut, deliverable
 from hive.wire.attention import AttentionRow, SetMark
 from hive.wire.enums import ActivityState
@@ -32,6 +36,19 @@ BODY_MAX = 1000
 _TURNS = frozenset({ActivityState.WORKING, ActivityState.COMPACTING})
 
 _REMOVALS = frozenset({EventKind.DESTROYED, EventKind.PEER_UNREGISTERED})
+
+
+@frozen
+class AttentionListing:
+    """What needs the operator at one moment.
+
+    Attributes:
+        rows: The items in the order in which they are shown, at most so many of a kind.
+        hidden: The ids of those of a kind that are more; their marks stay.
+    """
+
+    rows: list[AttentionRow]
+    hidden: frozenset[str] = frozenset()
 
 
 @frozen
@@ -77,14 +94,15 @@ class AttentionList:
             if before in self._failed_at:
                 self._failed_at[name] = self._failed_at.pop(before)
 
-    async def items(self) -> list[AttentionRow]:
-        """Return all items, in the order in which they are shown.
+    async def listed(self) -> AttentionListing:
+        """Return what needs the operator now.
 
         Raises:
             StoreError: SQLite cannot read.
         """
         facts = await self._facts()
-        return attention_items(facts, self._sources.marks.of, self._sources.clock.now())
+        rows = attention_items(facts, self._sources.marks.of, self._sources.clock.now())
+        return AttentionListing(rows, hidden_ids(facts))
 
     def turns_running(self) -> int:
         """Return how many participants are in a turn, as their harnesses report it."""
@@ -102,8 +120,8 @@ class AttentionList:
             NotFoundError: There is no such item and no such participant.
             ConflictError: There are too many marks.
         """
-        items = {each.id: each for each in await self.items()}
-        registry = self._sources.registry
+        listing = await self.listed()
+        items = {each.id: each for each in listing.rows}
         item = items.get(request.key)
         participant = None if item is not None else self._participant(request.key, items)
         await self._sources.marks.change(
@@ -112,10 +130,10 @@ class AttentionList:
             pinned=request.pinned,
             archived=request.archived,
             snooze=request.snooze,
-            present=items.keys(),
+            present=items.keys() | listing.hidden,
         )
         if participant is not None:
-            registry.changed(participant)
+            self._sources.registry.changed(participant)
 
     def occurrence(self, row: AttentionRow) -> str:
         """Return what distinguishes this appearance of an item from earlier ones."""
@@ -137,7 +155,8 @@ class AttentionList:
 
     async def _facts(self) -> AttentionFacts:
         sources = self._sources
-        letters, mail = await self._read()
+        letters, mail, dead = await self._read()
+        is_cut = len(mail) == OF_A_KIND_MAX
         concerned = [each for each in sources.registry if _may_need(each)]
         rows = await sources.snapshot.rows_of(concerned) if concerned else ()
         return AttentionFacts(
@@ -147,6 +166,8 @@ class AttentionList:
             failed_at=self._failed_at,
             dead_letters=[message for message, _ in letters],
             mail=[message for message, _ in mail],
+            other_letters=dead,
+            other_mail=sources.mail.unread_ids(OPERATOR) if is_cut else (),
             projects={
                 agent.name: agent.settings.project
                 for agent in sources.registry.agents
@@ -154,12 +175,18 @@ class AttentionList:
             },
         )
 
-    async def _read(self) -> tuple[tuple[Cut, ...], tuple[Cut, ...]]:
-        """Return the dead letters, and the operator's unread mail that is due."""
+    async def _read(self) -> tuple[tuple[Cut, ...], tuple[Cut, ...], Sequence[int]]:
+        """Return dead letters, the operator's unread mail that is due, and ids of more letters."""
         now = self._sources.clock.now()
         letters = newest_heads(OF_A_KIND_MAX)
         mail = deliverable(OPERATOR, OF_A_KIND_MAX, now, BODY_MAX)
-        return await self._sources.store.read(lambda c: (tuple(letters(c)), mail(c)))
+
+        def query(connection: sqlite3.Connection) -> tuple[Any, ...]:
+            found = tuple(letters(connection))
+            is_cut = len(found) == OF_A_KIND_MAX
+            return found, mail(connection), numbers(connection) if is_cut else ()
+
+        return await self._sources.store.read(query)
 
 
 def _may_need(participant: Participant) -> bool:

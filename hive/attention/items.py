@@ -77,6 +77,8 @@ class AttentionFacts:
         failed_at: When agents were parked, by name.
         dead_letters: Messages that were given up; their bodies are not looked at.
         mail: The operator's unread messages, whose bodies may be cut.
+        other_letters: The ids of dead letters besides these.
+        other_mail: The ids of unread messages of the operator besides these.
         projects: The projects of agents, by name.
     """
 
@@ -86,6 +88,8 @@ class AttentionFacts:
     failed_at: Mapping[str, str] = field(factory=dict)
     dead_letters: Sequence[Message] = ()
     mail: Sequence[Message] = ()
+    other_letters: Iterable[int] = ()
+    other_mail: Iterable[int] = ()
     projects: Mapping[str, str] = field(factory=dict)
 
 
@@ -103,6 +107,15 @@ def attention_items(facts: AttentionFacts, mark_of: MarkOf, now: float) -> list[
     """
     found = [_marked(row, facts, mark_of, now) for row in _items(facts)]
     return sorted(found, key=_place)
+
+
+def hidden_ids(facts: AttentionFacts) -> frozenset[str]:
+    """Return the ids of what would be an item if there were not so many of its kind."""
+    asked = [f"question-{each.id}" for each in facts.questions if _is_for_operator(each)]
+    approvals = [f"approval-{each.id}" for each in facts.approvals]
+    letters = (f"dead-{number}" for number in facts.other_letters)
+    mail = (f"mail-{number}" for number in facts.other_mail)
+    return frozenset([*asked[OF_A_KIND_MAX:], *approvals[OF_A_KIND_MAX:], *letters, *mail])
 
 
 def _items(facts: AttentionFacts) -> Iterator[AttentionRow]:

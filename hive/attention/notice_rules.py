@@ -132,6 +132,7 @@ def plan_notices(
     occurrence_of: Callable[[AttentionRow], str],
     notified: Mapping[str, str],
     programs: Collection[NoticeClass],
+    hidden: Collection[str] = (),
 ) -> NoticePlan:
     """Return what was not notified. What is snoozed or archived is left out.
 
@@ -140,6 +141,7 @@ def plan_notices(
         occurrence_of: Returns what distinguishes the appearance of an item from earlier ones.
         notified: The occurrence that was notified, by the id of its item.
         programs: The classes that have a program.
+        hidden: The ids of items that are not among the rows, because there are too many.
     """
     rows = list(rows)
     found: dict[NoticeClass, list[AttentionRow]] = {}
@@ -155,7 +157,7 @@ def plan_notices(
         for each, items in found.items()
         if each in programs
     }
-    present = {row.id for row in rows}
+    present = {*hidden, *(row.id for row in rows)}
     gone = (key for key in notified if key not in present and not key.startswith(COMING_PREFIXES))
     return NoticePlan(batches, tuple(gone))
 

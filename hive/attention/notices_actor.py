@@ -134,8 +134,10 @@ class NoticesActor(Actor[str]):
         attention, programs = self._services.attention, self._programs()
         if not programs:
             return
-        items = await attention.items()
-        plan = plan_notices(items, attention.occurrence, self._notified, programs)
+        found = await attention.listed()
+        plan = plan_notices(
+            found.rows, attention.occurrence, self._notified, programs, found.hidden
+        )
         if plan.gone:
             await self._remember({}, plan.gone)
         delays = list(self._until_wake())

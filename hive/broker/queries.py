@@ -145,6 +145,11 @@ class MailQueries:
             return 0, False
         return inbox.stored + inbox.leased, bool(inbox.waiting or inbox.waiting_urgent)
 
+    def unread_ids(self, name: str) -> list[int]:
+        """Return the ids of the messages of an inbox that are not acked; looks at all messages."""
+        key, messages = inbox_key(name), self._service.rules.table.messages.values()
+        return [message.id for message in messages if message.inbox == key]
+
     def unread_since(self, name: str) -> float | None:
         """Return when the oldest unacked message of an inbox was sent; None if none is known."""
         return self._oldest.sent_at(inbox_key(name))

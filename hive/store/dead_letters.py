@@ -83,6 +83,12 @@ def newest_heads(count: int) -> Query[Sequence[Cut]]:
     return lambda connection: listed_cut(connection, choice, (count,), 0)
 
 
+def numbers(connection: sqlite3.Connection) -> list[int]:
+    """Read the ids of all dead letters."""
+    rows = connection.execute(f"SELECT id FROM mail WHERE state = {_DEAD}")  # noqa: S608 - own words
+    return [number for (number,) in rows]
+
+
 def replay(criteria: DeadLetterCriteria, now: float) -> Op[Sequence[Message]]:
     """Store these dead letters again without attempts; the value is the messages."""
 

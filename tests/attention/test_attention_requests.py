@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from actors.testing import advance, settle
+from hive.attention.items import OF_A_KIND_MAX
 from hive.client.agent import Role
 from hive.daemon.hive import Hive
 from hive.exits import Exited
@@ -207,3 +208,15 @@ async def test_a_mark_moves_with_a_rename_also_on_disk(
         for name in ("lab", "other"):
             await hive.register_peer(name)
             assert (await hive.status(name)).pinned is None
+
+
+async def test_a_mark_outlives_a_flood_that_hides_its_item(hive: Hive, host: Line) -> None:
+    bob = await hive.client("bob")
+    first = await bob.send("operator", "seen")
+    await host.ok("mark", key=f"mail-{first.id}", archived=True)
+    flood = [(await bob.send("operator", f"look {number}")).id for number in range(OF_A_KIND_MAX)]
+    assert f"mail-{first.id}" not in await ids(host), "only so many of a kind are shown"
+    await host.ok("mark", key="alice", pinned=True)
+    await host.ok("read_mail", ids=flood)
+    [item] = (await host.ok("attention"))["items"]
+    assert (item["id"], item["archived"]) == (f"mail-{first.id}", True)

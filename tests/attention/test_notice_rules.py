@@ -52,6 +52,11 @@ def test_a_login_that_comes_with_a_harness_again_is_not_due_again() -> None:
     assert not plan_notices(again, since, notified, ALL).batches
 
 
+def test_what_is_hidden_by_too_many_of_its_kind_is_not_due_again() -> None:
+    notified = {"mail-1": "t1", "mail-2": "t1"}
+    assert plan_notices([], since, notified, ALL, {"mail-1"}).gone == ("mail-2",)
+
+
 def test_what_begins_again_is_due_again() -> None:
     rows = [item("failed-alice", AttentionKind.FAILURE, since="t2")]
     assert plan_notices(rows, since, {"failed-alice": "t1"}, ALL).batches

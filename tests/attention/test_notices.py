@@ -11,6 +11,7 @@ import pytest
 
 from actors import ActorSystem
 from actors.testing import advance, settle
+from hive.attention.attention_list import AttentionListing
 from hive.attention.notice_rules import REST_SECONDS, RETRY_SECONDS, NoticeBatch, NoticeClass
 from hive.attention.notices_actor import SETTLE_SECONDS, NoticesActor, NoticeServices, minute_of_day
 from hive.clock import LoopClock
@@ -55,9 +56,9 @@ class Hive:
 
     # As the list, the mail, the harnesses, the programs
 
-    async def items(self) -> list[AttentionRow]:
+    async def listed(self) -> AttentionListing:
         self.looks += 1
-        return self.rows
+        return AttentionListing(self.rows)
 
     def occurrence(self, row: AttentionRow) -> str:
         return row.since or ""

@@ -17,7 +17,7 @@ class AttentionHandlers(OperatorConnection):
     @serves(wire.ShowAttention)
     async def _attention(self, request: wire.ShowAttention) -> Fields:
         attention = self.services.attention
-        return {"items": await attention.items(), "working": attention.turns_running()}
+        return {"items": (await attention.listed()).rows, "working": attention.turns_running()}
 
     @serves(wire.SetMark)
     async def _mark(self, request: wire.SetMark) -> Fields:
