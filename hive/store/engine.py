@@ -258,8 +258,7 @@ class ThreadEngine:
     async def open_read_only(self, path: Path) -> None:
         """Connect for reads only."""
         await self._disconnect()
-        reader = self._reader = _Reader(path, make_exclusive_reader)
-        await reader.open()
+        await self._open_reader(_Reader(path, make_exclusive_reader))
 
     def commit(self, batch: Batch, done: DoneCallback) -> None:
         """Commit a batch; when `done` is called with None, it is on disk in the store's file.
@@ -309,8 +308,12 @@ class ThreadEngine:
 
     async def _connect(self, path: Path) -> None:
         self._writer = await CommitThread.open(path, self.commit_seconds)
-        reader = self._reader = _Reader(path, make_reader)
+        await self._open_reader(_Reader(path, make_reader))
+
+    async def _open_reader(self, reader: _Reader) -> None:
+        """Open a reader and use it; until it is open, reads fail as while none is there."""
         await reader.open()
+        self._reader = reader
 
     async def _disconnect(self) -> None:
         self._closing += [each for each in (self._reader, self._writer) if each is not None]

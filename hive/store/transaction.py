@@ -96,7 +96,8 @@ class Read(Generic[T]):
         try:
             self.values.append(self.query(connection))
         finally:
-            connection.execute("ROLLBACK")
+            if connection.in_transaction:  # after some errors SQLite has ended it already
+                connection.execute("ROLLBACK")
 
 
 _Apply = Callable[[sqlite3.Connection, Op[Any]], Committed | RolledBack]

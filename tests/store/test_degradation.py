@@ -20,6 +20,7 @@ from hive.store import (
     StoreClosedError,
     StoreCorruptError,
     StoreDiskError,
+    StoreError,
     StoreFullError,
     StoreLockedError,
     StoreLogMissingError,
@@ -291,6 +292,33 @@ async def test_a_deleted_log_loses_no_confirmed_write(path: Path) -> None:
     assert found[0] == "before"
     assert found[-1] == "after"
     assert set(found) <= {"before", "unsure", "after"}
+
+
+async def test_a_read_while_the_store_is_opened_again_is_served_or_refused(path: Path) -> None:
+    engine = ThreadEngine()
+    async with Store(path, engine) as store:
+        reopening = asyncio.ensure_future(engine.reopen())
+        refused = 0
+        while not reopening.done():
+            try:
+                await store.events()
+            except StoreLogMissingError:
+                refused += 1
+            await asyncio.sleep(0)
+        await reopening
+        assert refused
+        assert await events_of(store) == []
+
+
+async def test_a_read_whose_transaction_sqlite_has_ended_reports_the_cause(path: Path) -> None:
+    def fail(connection: sqlite3.Connection) -> None:
+        connection.execute("ROLLBACK")  # as SQLite does after an error of the disk
+        connection.execute("SELECT * FROM nowhere")
+
+    async with Store(path) as store:
+        with pytest.raises(StoreError, match="no such table: nowhere"):
+            await store.read(fail)
+        assert await events_of(store) == []
 
 
 async def test_a_replaced_store_accepts_nothing_until_it_is_reopened(path: Path) -> None:
