@@ -171,6 +171,11 @@ class DeliveryRules:
         finally:
             self._is_giving = False
 
+    def leave_turns(self, inbox: Inbox) -> None:
+        """Let nobody wait for a turn under the name of an inbox: its participant leaves it."""
+        self.turns.leave(inbox.name)
+        inbox.waits = False
+
     def _give_turn(self, now: Moment) -> bool:
         """Give one turn; return False if there is none, or nobody can take it."""
         turns = self.turns

@@ -80,6 +80,7 @@ class RenameRules:
     def _rename_inbox(self, old: str, new: str) -> None:
         table = self._rules.table
         inbox = table.inbox(old)
+        self._rules.leave_turns(inbox)
         table.inboxes.pop(new, None)
         table.inboxes[new] = table.inboxes.pop(old)
         inbox.rename(new)

@@ -133,6 +133,7 @@ class Rules(DeliveryRules):
         for session in self._sessions_of(inbox.name):
             self.close_session(session, now)
         inbox.kind = None
+        self.leave_turns(inbox)
         if request.purge:
             self._purge(inbox.name, "its inbox was purged", now)
         if inbox.is_unused:

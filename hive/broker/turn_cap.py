@@ -80,6 +80,10 @@ class TurnCap:
         """Let an agent wait, behind those that do; one that waits keeps its place."""
         self.waiting.setdefault(name, now)
 
+    def leave(self, name: str) -> None:
+        """Let an agent wait no more: nobody has its name now."""
+        self.waiting.pop(name, None)
+
     def prune(self) -> None:
         """Remove the turns that have ended."""
         for name, turn in list(self._running.items()):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hive.broker.inbox_renaming import RenameRules
+from hive.broker.questions import QuestionRules
+from hive.broker.values import RenameInbox
 from hive.config import Limits
 from hive.store import Kind
 from hive.wire.enums import NackMode
@@ -259,3 +263,27 @@ def check(
             assert all(
                 inboxes[place].paused for place in places if inboxes[place].next_rank() is not None
             )
+
+
+@pytest.mark.parametrize("is_renamed", [True, False])
+def test_an_agent_that_is_renamed_or_removed_waits_no_more(is_renamed: bool) -> None:
+    rig = capped()
+    bob, carol = rig.session("bob"), rig.session("carol")
+    [mine] = rig.send_many(1)
+    rig.send("carol")
+    rig.take(bob)
+    rig.recv(carol, wait=60)
+    rig.close(carol)
+    give(rig)
+    assert waiting(rig) == ["carol"]
+    if is_renamed:
+        renames = RenameRules(rig.rules, QuestionRules(rig.rules))
+        renames.rename(rig.rules.system, RenameInbox("carol", "dora", dict), Receiver(), rig.now)
+        assert not rig.rules.table.inboxes["dora"].waits
+        rig.rules.table.take_effects()
+    else:
+        rig.remove_inbox("carol", purge=True)
+    assert waiting(rig) == []
+    rig.ack(bob, mine)
+    give(rig)
+    assert "carol" not in rig.rules.table.inboxes
