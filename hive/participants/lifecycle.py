@@ -7,8 +7,8 @@ no crash, back-off or restart of the daemon can start the agent again; `start` l
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 
 from attrs import evolve
 
@@ -388,8 +388,9 @@ class Lifecycle:
             await self._supervision.delete(participant)
             left = FailedError if undo else RemainsError
             remains = await self._remove_machine(name, left, purge=purge or purge_files)
-            await self._broker.ask(RemoveInbox(name, force=True, purge=purge))
-            await self._remove(participant, purge=purge)
+            async with self._kept_on_error(participant):
+                await self._broker.ask(RemoveInbox(name, force=True, purge=purge))
+                await self._remove(participant, purge=purge)
         self._events.record(EventKind.DESTROYED, name, purge=purge)
         return remains
 
@@ -496,10 +497,11 @@ class Lifecycle:
     async def _unregister(self, peer: Peer, *, force: bool) -> None:
         async with peer.lifecycle_lock:
             check_member(self._registry, peer)
-            await self._broker.ask(RemoveInbox(peer.name, force=force))
-            await self._supervision.terminate(peer)
-            await self._supervision.delete(peer)
-            await self._remove(peer)
+            async with self._kept_on_error(peer):
+                await self._broker.ask(RemoveInbox(peer.name, force=force))
+                await self._supervision.terminate(peer)
+                await self._supervision.delete(peer)
+                await self._remove(peer)
 
     def set_on_exit(self, on_exit: OnExit) -> None:
         """Set what all agents' actors do with their containers when the daemon ends."""
@@ -511,6 +513,18 @@ class Lifecycle:
         await self._supervision.terminate(participant)
         await self.strays.end(participant, on_exit)
         self._registry.changed(participant)
+
+    @asynccontextmanager
+    async def _kept_on_error(self, participant: Participant) -> AsyncIterator[None]:
+        """Let a participant take part as before if its removal fails: it can be removed again."""
+        try:
+            yield
+        except HiveError:
+            self._registry.replace(participant, participant)
+            self._broker.add_participant(participant.record)
+            if isinstance(participant, Peer) and await self._supervision.info(participant) is None:
+                await self._supervision.start_peer(participant)
+            raise
 
     async def _remove(self, participant: Participant, *, purge: bool = False) -> None:
         self._registry.leave(participant)  # first: from here on its record is not saved again

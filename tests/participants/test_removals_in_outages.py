@@ -1,0 +1,91 @@
+"""A removal that the store does not take: the participant takes part as before, and again goes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from random import Random
+from typing import Any
+
+import pytest
+
+from hive.clock import LoopClock
+from hive.daemon.hive import Hive
+from hive.store import InlineEngine
+from tests.broker.faults import Faults
+from tests.support.hives import Line, Site, connected, site, swarm
+from tests.support.runtimes import ScriptedRuntime
+
+__all__ = ["site"]
+
+pytestmark = pytest.mark.sim
+
+REMOVALS: dict[str, dict[str, Any]] = {
+    "bob": {"cmd": "destroy"},
+    "damocles": {"cmd": "unregister_peer", "force": True},
+}
+"""The verb that removes each participant."""
+
+
+@pytest.fixture
+async def faults() -> Faults:
+    return Faults()
+
+
+@pytest.fixture
+async def hive(site: Site, faults: Faults) -> AsyncIterator[Hive]:
+    hive = Hive(
+        site.state_dir,
+        config=swarm("alice", "bob"),
+        runtime=ScriptedRuntime(),
+        run_dir=site.run_dir,
+        clock=LoopClock(asyncio.get_running_loop()),
+        random=Random(1),
+        engine=InlineEngine(faults.connection_class()),
+        environ={},
+        read_pressures=dict,
+    )
+    async with hive:
+        await hive.until_state("bob", "running")
+        await hive.register_peer("damocles")
+        yield hive
+
+
+async def remove(host: Line, name: str) -> dict[str, Any]:
+    return await host.ask(name=name, **REMOVALS[name])
+
+
+@pytest.mark.parametrize("name", REMOVALS)
+@pytest.mark.parametrize("fails", ["RemoveInbox", "delete"])
+async def test_it_can_be_repeated(
+    hive: Hive, faults: Faults, monkeypatch: pytest.MonkeyPatch, name: str, fails: str
+) -> None:
+    broker, store = hive.parts.broker, hive.parts.store
+    ask, delete = broker.ask, store.delete_participant
+
+    def ask_in_trouble(request: object, *more: Any) -> asyncio.Future[Any]:
+        faults.full = faults.full or type(request).__name__ == fails
+        return ask(request, *more)
+
+    def delete_in_trouble(*args: Any, **more: Any) -> asyncio.Future[None]:
+        faults.full = True
+        return delete(*args, **more)
+
+    async with connected(hive.paths.host_socket) as host:
+        await host.ok("send", to=name, body="held")
+        async with connected(hive.paths.agent_socket(name)) as line:
+            await line.ok("recv")
+            with monkeypatch.context() as patch:
+                patch.setattr(broker, "ask", ask_in_trouble)
+                patch.setattr(store, "delete_participant", delete_in_trouble)
+                assert (await remove(host, name))["code"] == "unavailable"
+        faults.full = False
+        await hive.parts.store.health.until_recovered()
+        await asyncio.sleep(10)
+        assert name in hive.parts.registry
+        await host.ok("send", to=name, body="it takes part as before")
+        if name == "damocles":
+            async with connected(hive.paths.agent_socket(name)) as line:
+                await line.ok("recv")
+        assert (await remove(host, name))["ok"]
+    assert name not in [each.name for each in await hive.parts.store.participants()]
