@@ -141,7 +141,7 @@ class Freezes:
         registry = self._services.registry
         writes = {
             agent.name: asyncio.ensure_future(
-                registry.save(agent, frozen_at=agent.record.frozen_at or now)
+                registry.save_anyway(agent, frozen_at=agent.record.frozen_at or now)
             )
             for agent in agents
         }

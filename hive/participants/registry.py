@@ -12,7 +12,7 @@ from hive.event_log import EventLog
 from hive.names import MANAGER, MANAGER_ALIAS, unknown_participant
 from hive.participants.participant import Agent, Participant, Peer, Presence
 from hive.participants.presence_events import PresenceEvents
-from hive.store import Kind, ParticipantRecord, Store
+from hive.store import Kind, ParticipantRecord, Store, StoreError
 from hive.subscribers import Subscribers
 
 Changed = Callable[[Participant], None]
@@ -154,6 +154,28 @@ class Registry:
         """Change a participant's record; returns once the change is on disk.
 
         Raises:
+            StoreError: The store has not taken it; the record is as before.
+            UnknownNameError: When it was removed meanwhile.
+        """
+        before = {key: getattr(participant.record, key) for key in changes}
+        try:
+            await self.save_anyway(participant, **changes)
+        except StoreError:
+            # What was changed once more meanwhile stays.
+            undone = {
+                key: before[key]
+                for key, value in changes.items()
+                if getattr(participant.record, key) == value
+            }
+            participant.change(**undone)
+            self.changed(participant)
+            raise
+
+    async def save_anyway(self, participant: Participant, **changes: Any) -> None:
+        """Change a record that stays changed until the end of the daemon if it cannot be stored.
+
+        Raises:
+            StoreError: The store has not taken it.
             UnknownNameError: When it was removed meanwhile.
         """
         if not self.is_member(participant):

@@ -1,4 +1,4 @@
-"""A removal that the store does not take: the participant takes part as before, and again goes."""
+"""What the store does not take has not happened: a participant is as before."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from hive.clock import LoopClock
 from hive.daemon.hive import Hive
-from hive.store import InlineEngine
+from hive.store import Desired, InlineEngine
 from tests.broker.faults import Faults
 from tests.support.hives import Line, Site, connected, site, swarm
 from tests.support.runtimes import ScriptedRuntime
@@ -89,3 +89,27 @@ async def test_it_can_be_repeated(
                 await line.ok("recv")
         assert (await remove(host, name))["ok"]
     assert name not in [each.name for each in await hive.parts.store.participants()]
+
+
+async def test_what_is_not_stored_has_not_changed(hive: Hive, faults: Faults) -> None:
+    async with connected(hive.paths.host_socket) as host:
+        faults.full = True
+        for verb, fields in (
+            ("set_paused", {"name": "bob", "paused": True}),
+            ("stop", {"scope": {"agent_names": ["bob"]}}),
+        ):
+            assert (await host.refused(verb, **fields))[0] == "unavailable"
+        [row] = [
+            each
+            for each in (await host.ok("agent_status"))["agent_statuses"]
+            if each["name"] == "bob"
+        ]
+        assert (row["paused"], row["state"]) == (False, "running")
+        faults.full = False
+        await hive.parts.store.health.until_recovered()
+        await asyncio.sleep(10)
+        await host.ok("send", to="bob", body="it is not paused")
+        async with connected(hive.paths.agent_socket("bob")) as line:
+            assert len((await line.ok("recv"))["messages"]) == 1
+        record = hive.parts.registry.get("bob").record
+        assert (record.paused, record.desired) == (False, Desired.RUNNING)
