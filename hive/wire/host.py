@@ -218,7 +218,7 @@ class Rebuild(Request, tag="rebuild", kw_only=True, frozen=True):
 
 
 class Destroy(Request, tag="destroy", kw_only=True, frozen=True):
-    """Remove an agent; `purge` also removes its files and makes its unread mail dead letters.
+    """Remove an agent; `purge` also removes its files and its mail, dead letters too.
 
     With `dry_run` nothing is removed; what would be refused is refused. The answer has as `advice`
     what is to be changed in hive.toml, if that still has a table of it.
