@@ -8,8 +8,9 @@ Unused session rows are deleted once there are many of them.
 
 There is no index of messages by age, since it would make every commit slower. Ids grow with time,
 so a retention pass reads them in order on the reading connection and stops at a batch in which
-every row is too recent to have ended long ago. Each batch is then one short write among all others.
-The file does not shrink; its free pages are used again. VACUUM would stop all writers meanwhile.
+every row is too recent to have ended long ago; a time to come is of a clock that was wrong, and
+stops nothing. Each batch is then one short write among all others. The file does not shrink; its
+free pages are used again. VACUUM would stop all writers meanwhile.
 
 The highest deleted number is stored in `marks`, so that a reader with an older cursor is refused.
 """
@@ -18,6 +19,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from math import inf
 
 from attrs import frozen
 
@@ -91,14 +94,14 @@ async def apply_retention(
     """
     deleted = 0
     for find, delete, age in (
-        (find_messages, delete_messages, retention.messages),
-        (find_events, delete_events, retention.events),
+        (partial(find_messages, now=now), delete_messages, retention.messages),
+        (partial(find_events, now=now), delete_events, retention.events),
         (find_ended("questions"), delete_ended("questions"), retention.messages),
         (find_ended("turns"), delete_ended("turns"), retention.events),
         (find_ended("approvals"), delete_ended("approvals"), retention.approvals),
         (find_ended("schedules"), delete_ended("schedules"), retention.approvals),
         (find_old_deploys, delete_ended("deploys"), retention.approvals),
-        (find_audit, delete_audit, retention.audit),
+        (partial(find_audit, now=now), delete_audit, retention.audit),
     ):
         last: int | None = 0
         while last is not None:
@@ -196,27 +199,27 @@ async def _delete_unused_sessions(store: Store, in_use: Callable[[], Collection[
     return len(ids)
 
 
-def find_messages(after: int, before: float) -> Query[Candidates]:
-    """Find messages with an id above `after` that ended before a wall time."""
+def find_messages(after: int, before: float, now: float = inf) -> Query[Candidates]:
+    """Find messages with an id above `after` that ended before a wall time; `now` is another."""
 
     def query(connection: sqlite3.Connection) -> Candidates:
         rows = connection.execute(
-            f"SELECT id, {REMOVABLE}, sent_at < ? FROM mail "  # noqa: S608 - own words
+            f"SELECT id, {REMOVABLE}, sent_at < ? OR sent_at > ? FROM mail "  # noqa: S608 - own words
             "WHERE id > ? ORDER BY id LIMIT ?",
-            (before, before, after, BATCH_ROWS),
+            (before, before, now, after, BATCH_ROWS),
         ).fetchall()
         return _candidates(rows)
 
     return query
 
 
-def find_events(after: int, before: float) -> Query[Candidates]:
-    """Find events with a number above `after` from before a wall time."""
+def find_events(after: int, before: float, now: float = inf) -> Query[Candidates]:
+    """Find events with a number above `after` from before a wall time; `now` is another."""
 
     def query(connection: sqlite3.Connection) -> Candidates:
         rows = connection.execute(
-            "SELECT seq, at < ?, at < ? FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
-            (before, before, after, BATCH_ROWS),
+            "SELECT seq, at < ?, at < ? OR at > ? FROM events WHERE seq > ? ORDER BY seq LIMIT ?",
+            (before, before, now, after, BATCH_ROWS),
         ).fetchall()
         return _candidates(rows)
 
@@ -296,13 +299,13 @@ def find_old_deploys(after: int, before: float) -> Query[Candidates]:
     return query
 
 
-def find_audit(after: int, before: float) -> Query[Candidates]:
-    """Find entries of the audit with a number above `after` from before a wall time."""
+def find_audit(after: int, before: float, now: float = inf) -> Query[Candidates]:
+    """Find entries of the audit with a number above `after`, as `find_events`."""
 
     def query(connection: sqlite3.Connection) -> Candidates:
         rows = connection.execute(
-            "SELECT seq, at < ?, at < ? FROM audit WHERE seq > ? ORDER BY seq LIMIT ?",
-            (before, before, after, BATCH_ROWS),
+            "SELECT seq, at < ?, at < ? OR at > ? FROM audit WHERE seq > ? ORDER BY seq LIMIT ?",
+            (before, before, now, after, BATCH_ROWS),
         ).fetchall()
         return _candidates(rows)
 
@@ -347,8 +350,11 @@ def _delete_sessions(ids: Sequence[int]) -> Op[None]:
 
 
 def _candidates(rows: Sequence[tuple[int, int, int]]) -> Candidates:
-    """Return the candidates among rows of an id, whether it is removable, whether it is old."""
-    has_more = len(rows) == BATCH_ROWS and any(is_old for _, _, is_old in rows)
+    """Return the candidates among rows of an id, whether it is removable, whether more follow it.
+
+    More may follow a row that is old, or whose time says nothing because it is to come.
+    """
+    has_more = len(rows) == BATCH_ROWS and any(goes_on for _, _, goes_on in rows)
     return Candidates([row[0] for row in rows if row[1]], rows[-1][0] if has_more else None)
 
 

@@ -75,6 +75,15 @@ async def test_a_row_with_a_time_in_the_future_does_not_end_a_pass(store: Store)
     assert await ids(store) == [1]
 
 
+async def test_many_rows_with_a_time_in_the_future_do_not_end_a_pass(store: Store) -> None:
+    rows = [(-5000.0, "acked", -5000.0)] * (BATCH_ROWS + 1)  # of a clock that was wrong for a while
+    await put(store, *rows, (40, "acked", 35))
+    for at in (*[NOW + 5000 * DAY] * (BATCH_ROWS + 1), NOW - 5000 * DAY):
+        store.append_event("started", at=at)
+    assert await apply_retention(store, KEEP, NOW) == 2
+    assert len(await ids(store)) == BATCH_ROWS + 1
+
+
 async def test_a_pass_stops_where_all_rows_are_recent(store: Store) -> None:
     await put(store, *[(1, "acked", 1)] * (2 * BATCH_ROWS))
     reads = 0
