@@ -48,6 +48,12 @@ IMPORT_TAR = "import-tar"
 COPY_SECONDS = 900.0
 """Deadline in seconds for copying or removing an image."""
 
+_NO_IMAGE = "no image"
+"""What machined says about an image that it does not have."""
+
+_EXISTS = "exists"
+"""What `machinectl` says if the target of a copy is there already."""
+
 
 @frozen
 class Machinectl:
@@ -193,6 +199,11 @@ class Machinectl:
         if outcome.ok and is_complete(copied, size):
             await asyncio.to_thread(made.end)
             return
+        if outcome.status is None:  # its mark stays: the next start makes it anew
+            raise FailedError(f"{outcome}; machined may still copy, start the agent again later")
+        if not outcome.ok and _EXISTS in outcome.err.casefold():
+            await asyncio.to_thread(made.end)
+            raise FailedError(f"{outcome}; another program has made {machine} meanwhile")
         await self.remove(machine)
         why = incomplete(copied, size) if outcome.ok else str(outcome)
         raise await asyncio.to_thread(made.failure, why, size)
@@ -254,9 +265,17 @@ class Machinectl:
             await asyncio.sleep(delay or 0)
 
     async def exists(self, machine: str) -> bool:
-        """Return whether machined has an image of this name."""
+        """Return whether machined has an image of this name.
+
+        Raises:
+            FailedError: machined gave no answer. An image that is taken for missing would be made
+                again, and removed when that fails.
+        """
         show = ("machinectl", "show-image", "--property=Name", machine)
-        return (await self.run(show, deadline=ANSWER_SECONDS)).ok
+        outcome = await self.run(show, deadline=ANSWER_SECONDS)
+        if not outcome.ok and _NO_IMAGE not in outcome.err.casefold():
+            raise FailedError(str(outcome))
+        return outcome.ok
 
 
 def copy_command(image: str | None, machine: str) -> tuple[str, ...]:
