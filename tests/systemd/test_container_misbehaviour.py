@@ -14,9 +14,11 @@ from attrs import evolve
 from hive.errors import FailedError
 from hive.exits import Exited, Signaled
 from hive.extras import how_to_install
+from hive.machines.runtime import MachineSpec
 from hive.machines.systemd import start_stop
 from hive.machines.systemd.event_source import Polling
 from hive.machines.systemd.external_restart import ExternalRestart
+from hive.machines.systemd.machinectl import Machinectl
 from tests.machines.labs import Ends
 from tests.systemd.fake_machine import FakeMachine, opened
 
@@ -267,3 +269,36 @@ async def test_an_external_restart_is_reported_and_is_no_exit(machine: FakeMachi
     machine.set(state="failed")
     assert (await ends.first()).how == Signaled(9)
     assert len(ends.received) == 1
+
+
+async def test_a_container_that_was_there_before_is_left_where_only_what_was_made_is_removed(
+    machine: FakeMachine, tmp_path: Path
+) -> None:
+    machine.plan("start", "refused")
+    with pytest.raises(FailedError, match="Access denied"):
+        await machine.start()
+    await machine.runtime.destroy("alice", purge=True, only_made=True)
+    assert "remove" not in machine.calls()
+    assert not await asyncio.to_thread(files_with, b"/bin/agent", tmp_path / "run")
+    assert not await asyncio.to_thread(machine.spec.state_dir.exists)
+
+
+async def test_a_container_that_was_made_for_a_start_is_removed_with_it(
+    machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[str] = []
+
+    async def create(self: Machinectl, spec: MachineSpec) -> bool:
+        return True
+
+    async def remove(self: Machinectl, machine: str) -> None:
+        removed.append(machine)
+
+    monkeypatch.setattr(Machinectl, "create", create)
+    monkeypatch.setattr(Machinectl, "remove", remove)
+    machine.plan("start", "refused")
+    with pytest.raises(FailedError, match="Access denied"):
+        await machine.start()
+    for _ in range(2):  # what comes after it was not made here
+        await machine.runtime.destroy("alice", purge=False, only_made=True)
+    assert removed == ["h-alice"]

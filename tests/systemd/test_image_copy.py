@@ -167,7 +167,7 @@ def backend(images: Path, importer: Importer, image: str | None = None) -> Machi
 async def test_a_complete_copy_is_kept(images: Path, image: str) -> None:
     importer = Importer(images, make_image)
     named = str(images / "base") if image.startswith("/") else image
-    await backend(images, importer, named).create(SPEC)
+    assert await backend(images, importer, named).create(SPEC)
     assert importer.verbs == ["show-image", "import-fs" if named != image else "clone"]
 
 
@@ -238,7 +238,7 @@ async def test_a_directory_of_images_that_cannot_be_written_is_an_error(
 async def test_a_container_that_exists_is_used_as_it_is(images: Path) -> None:
     await asyncio.to_thread(half, images / MACHINE)
     importer = Importer(images, make_image)
-    await backend(images, importer).create(SPEC)
+    assert not await backend(images, importer).create(SPEC)
     assert importer.verbs == ["show-image"]
 
 
