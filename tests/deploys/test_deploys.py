@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from hive.daemon.hive import Hive
+from hive.deploys.deploy_queue import DeployQueue
 from hive.store import ParticipantOrigin
 from tests.support.hives import Line, Site, site, swarm
 from tests.support.repositories import Repository
@@ -133,6 +134,27 @@ async def test_a_deploy_of_a_frozen_agent_says_that_it_waits_for_the_thaw(site: 
         while (row := (await host.ok("deploys"))["deploys"][-1])["step"] != "deployed":
             await asyncio.sleep(0.02)
         assert "waits" not in row
+
+
+async def test_the_time_for_which_an_agent_is_frozen_is_not_that_of_a_step(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with field(site, ScriptedRuntime()) as found:
+        await found.deployed(TOML)
+        monkeypatch.setattr(DeployQueue, "_limit", lambda queue, deploy: 0.5)
+        host = await found.host()
+        await host.ok("estop", names=["alice"])
+        number = await found.propose(await found.commit(BIGGER), "request_apply_commit")
+        await host.ok("approve", id=number)
+        while (row := (await host.ok("deploys"))["deploys"][-1])["step"] != "restarting":
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(1.0)
+        row = (await host.ok("deploys"))["deploys"][-1]
+        assert (row["step"], row.get("error")) == ("restarting", None)
+        monkeypatch.undo()
+        await host.ok("thaw")
+        while (row := (await host.ok("deploys"))["deploys"][-1])["step"] != "deployed":
+            await asyncio.sleep(0.02)
 
 
 async def test_a_deploy_that_cannot_start_is_rolled_back(site: Site) -> None:
