@@ -116,7 +116,9 @@ class Lifecycle:
         manifest_from_json(record.manifest)  # refused here rather than at each start
         await self._services.checks.require(name, manifest)
         is_first = not await asyncio.to_thread(self._has_directory, name)
-        self._require_free(name)  # again: no await from here until it is taken
+        # Again: no await from here until it is taken.
+        self._require_free(name)
+        self._services.checks.require_thawed(name)
         participant = self._registry.join(record)
         assert isinstance(participant, Agent)
         async with participant.lifecycle_lock:
