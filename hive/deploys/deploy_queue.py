@@ -157,7 +157,7 @@ class DeployQueue:
         del self._open[number]
         if self._building is not None and self._building[0] == number:
             self._building[1].cancel()
-        await self._save(cancelled)
+        await self._save_at_last(cancelled)
         return cancelled
 
     def open_of(self, name: str) -> tuple[Deploy, ...]:
