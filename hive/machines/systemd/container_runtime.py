@@ -426,7 +426,9 @@ class ContainerRuntime:
             down = state.unit.active.down and not state.unit.job
             if container.run and down:
                 container.changed.set()
-                await asyncio.wait([container.run.ended])
+                # Others may have started it again since: then it has not ended for its watch.
+                await asyncio.wait([container.run.ended], timeout=_CHANGE_SECONDS)
+                continue
             if container.run:
                 return container.run
             if down:
@@ -489,6 +491,9 @@ class ContainerRuntime:
             except FailedError as error:
                 # An unknown state is not reported as an end; the next change or round reads again.
                 _log.warning("%s: %s", container.name, error)
+            except Exception:
+                # Nobody waits for this task, and without it the end would never be reported.
+                _log.exception("%s: its container cannot be looked at", container.name)
 
     async def _replace(self, container: Container, run: ContainerRun) -> None:
         state = await self._systemd.container_state(container.unit, container.machine)
@@ -529,6 +534,8 @@ class ContainerRuntime:
                 await self._look_at_all()
             except FailedError as error:
                 _log.warning("containers cannot be looked at: %s", error)
+            except Exception:  # as in `_watch_run`
+                _log.exception("containers cannot be looked at")
 
     async def _look_at_all(self) -> None:
         """Read all units, those of watched containers and those that systemd has loaded."""
