@@ -36,6 +36,9 @@ logger = logging.getLogger(__name__)
 PENDING_MAX = 50
 """Approvals of one participant that may wait at a time."""
 
+RETRY_SECONDS = 1.0
+"""Seconds until an outcome that cannot be stored is stored again."""
+
 Executor = Callable[[Approval], Awaitable[None]]
 """Carries out what was approved; idempotent. An error that it raises becomes that of the
 approval."""
@@ -276,15 +279,14 @@ class ApprovalQueue:
 
     async def expire(self) -> None:
         """Do what is due: deadlines that are over deny their approval, or leave it held."""
-        async with self._decisions:
-            changed = [
-                after
-                for before in self.pending
-                if (after := decisions.expire(before, self._deadlines.now(before.id))) is not before
-            ]
-            for after in changed:
+        for approval in self.pending:
+            async with self._decisions:
+                before = self._open.get(approval.id, approval)
+                after = decisions.expire(before, self._deadlines.now(before.id))
+                if after is before or before.id not in self._open:
+                    continue
                 await self._save(after, self._entry("expire", after, SYSTEM, NO_ORIGIN))
-        for after in changed:
+            # At once: the next one may not be stored, and this one would not be told later.
             if after.state is ApprovalState.EXPIRED:
                 await self._end(after)
             else:
@@ -340,10 +342,20 @@ class ApprovalQueue:
         verb = "carry_out" if error is None else "fail"
         entry = self._entry(verb, after, SYSTEM, NO_ORIGIN)
         facts = await self._notices.record_end(after)
-        await self._save(after, attrs.evolve(entry, reason=error))
+        await self._save_at_last(after, attrs.evolve(entry, reason=error))
         self._ended(after, facts)
 
     # Writing
+
+    async def _save_at_last(self, approval: Approval, entry: AuditEntry) -> None:
+        """Save an outcome, however long the store takes no writes."""
+        while True:
+            try:
+                await self._save(approval, entry)
+            except HiveError:  # the store reports its trouble itself
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
 
     async def _save(self, approval: Approval, entry: AuditEntry) -> None:
         await self._store.write(_update(approval, entry))

@@ -382,7 +382,7 @@ class ExportDirectory(Document, frozen=True, kw_only=True):
     Attributes:
         path: Its directory.
         files: Number of its files.
-        left_out: Paths below `proposed` that are no plain files.
+        left_out: Paths below `proposed` that are no plain files, or too deep.
     """
 
     path: str

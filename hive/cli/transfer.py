@@ -48,7 +48,7 @@ def export(directory: Path, config: Path | None, as_json: bool) -> None:
         )
         return
     for name in made.left_out:
-        output.hint(f"Left out, as it is no plain file: proposed/{inline(name)}")
+        output.hint(f"Left out, as it is no plain file or too deep: proposed/{inline(name)}")
     output.lines([f"{made.path}  {counted(made.files, 'file')}"])
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from attrs import frozen
 
@@ -17,7 +17,7 @@ from hive.broker.service import BrokerService
 from hive.clock import Clock
 from hive.config import HiveConfig
 from hive.daemon.live_settings import LiveSettings
-from hive.errors import ConfigError, ConflictError
+from hive.errors import ConfigError, ConflictError, FailedError, HiveError
 from hive.event_log import EventKind, EventLog
 from hive.participants.freeze_rules import joining
 from hive.participants.group_membership import join_groups
@@ -82,6 +82,7 @@ class Reloader:
             ConfigError: The file cannot be used, something that a new or changed agent names is
                 missing, or the daemon has no file; nothing was changed.
             ConflictError: It contradicts the hive; nothing was changed.
+            FailedError: It is in force, but not all of it could be carried out.
         """
         if self._read is None:
             raise ConfigError(
@@ -95,12 +96,12 @@ class Reloader:
                 raise ConflictError(f"nothing is changed: {'; '.join(plan.conflicts)}")
             await asyncio.to_thread(self._check_programs, config, plan)
             if not dry_run:
-                await self._apply(config, records)
-                if prune:
-                    await self._prune(plan)
+                failed = [*await self._apply(config), *(await self._prune(plan) if prune else ())]
                 self._services.events.record(
                     EventKind.RELOADED, None, changes=len(plan.changes), prune=prune or None
                 )
+                if failed:
+                    raise FailedError("; ".join(failed))
         return plan
 
     def _check_programs(self, config: HiveConfig, plan: ReloadPlan) -> None:
@@ -136,19 +137,22 @@ class Reloader:
         changes = [change for change in plan.changes if change.name == record.name]
         return tuple(sorted(key.path for change in changes for key in change.keys))
 
-    async def _apply(self, config: HiveConfig, records: dict[str, ParticipantRecord]) -> None:
+    async def _apply(self, config: HiveConfig) -> list[str]:
+        """Write the records, then carry the changes out; return why some could not be."""
         now = self._services.clock.now()
+        # Not those of the plan: requests may have changed or removed participants since.
+        records = {each.name: each.record for each in self._services.registry}
         wanted, _ = reconcile(config, records, now)
         changed = [record for record in wanted if records.get(record.name) != record]
         await self._services.store.write(_upsert_all(changed))
         # What waits for the daemon's restart stays, and shows as changed until then.
         self.config = in_force(self.config, config)
         self._services.settings.apply(self.config)
+        failed: list[str] = []
         for record in changed:
-            if record.name in records:
-                await self._change(record)
-            else:
-                await self._add(record)
+            carry_out = self._change if record.name in records else self._add
+            failed += await _failure(record.name, carry_out(record))
+        return failed
 
     async def _change(self, record: ParticipantRecord) -> None:
         """Change a participant in memory to what was written."""
@@ -172,6 +176,8 @@ class Reloader:
     async def _add(self, record: ParticipantRecord) -> None:
         """Add a new participant and start it, unless it is an agent without autostart."""
         services = self._services
+        if record.name in services.registry:
+            return  # another request has added it meanwhile
         others = [each.record for each in services.registry]
         participant = services.registry.join(joining(record, others, services.clock.now()))
         if participant.record.frozen_at is not None:
@@ -182,14 +188,27 @@ class Reloader:
         elif isinstance(participant, Agent) and participant.is_to_run:
             await services.supervision.start_agent(participant)
 
-    async def _prune(self, plan: ReloadPlan) -> None:
+    async def _prune(self, plan: ReloadPlan) -> list[str]:
+        """Remove what is left over; return why some could not be removed."""
+        lifecycle, failed = self._services.lifecycle, list[str]()
         for change in plan.changes:
             if change.difference is not Difference.LEFT_OVER or change.name is None:
                 continue
             if change.table == "peers":
-                await self._services.lifecycle.unregister_peer(change.name, force=True)
+                removing = lifecycle.unregister_peer(change.name, force=True)
             else:
-                await self._services.lifecycle.forget(change.name)
+                removing = lifecycle.forget(change.name)
+            failed += await _failure(change.name, removing)
+        return failed
+
+
+async def _failure(name: str, work: Awaitable[None]) -> list[str]:
+    """Wait for what is done about one participant; return why it failed, if it did."""
+    try:
+        await work
+    except HiveError as error:
+        return [f"{name}: {error}"]
+    return []
 
 
 def _upsert_all(records: list[ParticipantRecord]) -> Op[None]:

@@ -3,7 +3,7 @@
 `proposals` imports a proposal, checks its manifest and submits it for approval; `first_configs`
 makes the first repository to propose from. `deploy_queue` carries out one deploy at a time, step by
 step, and finishes or rolls it back after a crash. `steps` has the steps and what follows each
-(pure), `health_gate` decides whether a deployed agent works.
+(pure), `step_deadline` has their time limit, `health_gate` decides whether a deployed agent works.
 
 `carriers` has the interface of what carries out the steps, and the objects behind it:
 `commit_carrier` makes a commit what an agent is, `input_carrier` makes newer inputs what several

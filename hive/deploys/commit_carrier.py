@@ -139,7 +139,7 @@ class CommitCarrier:
             return deploy
         if deploy.before is None:
             if agent.record.applied == deploy.sha:
-                await self.services.lifecycle.destroy(deploy.name, purge=False)
+                await self.services.lifecycle.take_back(deploy.name)
             return deploy
         before: dict[str, Any] = json.loads(deploy.before)
         before["origin"] = ParticipantOrigin(before["origin"])

@@ -19,6 +19,7 @@ from hive.deploys import steps
 from hive.deploys.carriers import Carrier, DeployServices
 from hive.deploys.commit_carrier import CommitCarrier
 from hive.deploys.input_carrier import InputCarrier
+from hive.deploys.step_deadline import wait_within
 from hive.errors import ConflictError, FailedError, HiveError, NotFoundError
 from hive.event_log import EventKind
 from hive.store import deploys as table
@@ -156,7 +157,7 @@ class DeployQueue:
         del self._open[number]
         if self._building is not None and self._building[0] == number:
             self._building[1].cancel()
-        await self._save(cancelled)
+        await self._save_at_last(cancelled)
         return cancelled
 
     def open_of(self, name: str) -> tuple[Deploy, ...]:
@@ -268,20 +269,23 @@ class DeployQueue:
 
     async def _carry_out(self, deploy: Deploy) -> Deploy:
         """Carry out the present step; one that builds can be interrupted by `cancel`."""
-        async with asyncio.timeout(self._limit(deploy)):
-            carry_out = _step_of(self._carrier(deploy), deploy.step)
-            task = asyncio.ensure_future(carry_out(deploy))
-            self._building = (deploy.id, task) if deploy.step in steps.HARMLESS else None
-            try:
+        carry_out = _step_of(self._carrier(deploy), deploy.step)
+        task = asyncio.ensure_future(carry_out(deploy))
+        self._building = (deploy.id, task) if deploy.step in steps.HARMLESS else None
+        try:
+            await wait_within(task, self._limit(deploy), lambda: self._awaits_thaw(deploy))
+        finally:
+            self._building = None
+            if not task.done():
+                task.cancel()
                 await asyncio.wait([task])
-            finally:
-                self._building = None
-                if not task.done():
-                    task.cancel()
-                    await asyncio.wait([task])
         if task.cancelled():
             raise ConflictError("it was cancelled")
         return task.result()
+
+    def _awaits_thaw(self, deploy: Deploy) -> bool:
+        records = (agent.record for agent in self._services.registry.agents)
+        return steps.awaited_thaw(deploy, records) is not None
 
     def _limit(self, deploy: Deploy) -> float | None:
         """Return the seconds that the present step of a deploy may take."""

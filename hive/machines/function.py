@@ -177,7 +177,7 @@ class FunctionRuntime(Generic[_Client]):
         """
         raise FailedError(f"{spec.name} is a function of this program and cannot be probed")
 
-    async def destroy(self, name: str, *, purge: bool) -> None:
+    async def destroy(self, name: str, *, purge: bool, only_made: bool = False) -> None:
         """Drop a stopped agent's lines; a function has no files to purge.
 
         Raises:

@@ -232,8 +232,14 @@ class Runtime(Protocol):
         """
         ...
 
-    async def destroy(self, name: str, *, purge: bool) -> None:
+    async def destroy(self, name: str, *, purge: bool, only_made: bool = False) -> None:
         """Remove a stopped machine and, with `purge`, the agent's files. Idempotent.
+
+        Args:
+            name: Name of the agent.
+            purge: Whether to remove its files.
+            only_made: Leave the machine to others, as `release` does, unless this runtime has made
+                it since it was opened.
 
         Raises:
             RemainsError: The machine is removed, but not all of the agent's files.

@@ -134,16 +134,15 @@ class Freezes:
         return self._services.registry.save_soon(agent, frozen_at=None)
 
     async def _store(self, agents: Sequence[Agent], now: float) -> dict[str, HiveError]:
-        """Store that agents are frozen; return the errors.
+        """Store that agents are frozen; return the errors. In memory they are in any case.
 
         A disk that does not answer delays the stop by `STORE_SECONDS` at most.
         """
         registry = self._services.registry
         writes = {
-            agent.name: asyncio.ensure_future(
-                registry.save_anyway(agent, frozen_at=agent.record.frozen_at or now)
-            )
+            agent.name: write
             for agent in agents
+            for write in registry.save_soon(agent, frozen_at=agent.record.frozen_at or now)
         }
         if writes:
             await asyncio.wait(writes.values(), timeout=STORE_SECONDS)

@@ -116,7 +116,9 @@ class Lifecycle:
         manifest_from_json(record.manifest)  # refused here rather than at each start
         await self._services.checks.require(name, manifest)
         is_first = not await asyncio.to_thread(self._has_directory, name)
-        self._require_free(name)  # again: no await from here until it is taken
+        # Again: no await from here until it is taken.
+        self._require_free(name)
+        self._services.checks.require_thawed(name)
         participant = self._registry.join(record)
         assert isinstance(participant, Agent)
         async with participant.lifecycle_lock:
@@ -346,6 +348,17 @@ class Lifecycle:
         if not (purge and await self._is_left(name)):
             self.destroyable(name)
 
+    async def take_back(self, name: str) -> None:
+        """Remove an agent that was added and does not work; its files and its mail stay.
+
+        So does its machine, if that was there before the agent.
+
+        Raises:
+            UnknownNameError: There is no such participant.
+            NotAllowedError: It is a peer.
+        """
+        await self._destroy(self._registry.agent(name), purge=False, only_made=True)
+
     async def forget(self, name: str) -> None:
         """Remove an agent that hive.toml no longer has, the manager too; its state and mail stay.
 
@@ -374,11 +387,18 @@ class Lifecycle:
         return await self._remove_machine(name, RemainsError, purge=True)
 
     async def _destroy(
-        self, participant: Agent, *, purge: bool, undo: bool = False, purge_files: bool = False
+        self,
+        participant: Agent,
+        *,
+        purge: bool,
+        undo: bool = False,
+        purge_files: bool = False,
+        only_made: bool = False,
     ) -> str:
         """Remove an agent, with `purge` also its mail and files; return what files are left.
 
-        With `undo`, a machine that cannot be removed is left, too: it was not started.
+        With `undo`, a machine that cannot be removed is left, too: it was not started. Then, and
+        with `only_made`, one that was there before the agent stays.
         """
         name = participant.name
         await self._registry.save(participant, desired=Desired.STOPPED)
@@ -387,21 +407,26 @@ class Lifecycle:
             await self._terminate(participant, OnExit.STOP)
             await self._supervision.delete(participant)
             left = FailedError if undo else RemainsError
-            remains = await self._remove_machine(name, left, purge=purge or purge_files)
+            remains = await self._remove_machine(
+                name, left, purge=purge or purge_files, only_made=undo or only_made
+            )
             async with self._kept_on_error(participant):
                 await self._broker.ask(RemoveInbox(name, force=True, purge=purge))
                 await self._remove(participant, purge=purge)
         self._events.record(EventKind.DESTROYED, name, purge=purge)
         return remains
 
-    async def _remove_machine(self, name: str, left: type[FailedError], *, purge: bool) -> str:
+    async def _remove_machine(
+        self, name: str, left: type[FailedError], *, purge: bool, only_made: bool = False
+    ) -> str:
         """Remove an agent's machine, and with `purge` its files; return what cannot be removed.
 
-        An error of the type `left` says so; others are raised.
+        An error of the type `left` says so; others are raised. With `only_made`, a machine that
+        was there before the agent stays.
         """
         remains: list[str] = []
         try:
-            await self._services.runtime.destroy(name, purge=purge)
+            await self._services.runtime.destroy(name, purge=purge, only_made=only_made)
         except left as error:
             remains.append(str(error))
         if not purge:

@@ -136,6 +136,7 @@ class Moves:
         config = await services.read_config()
         async with agent.lifecycle_lock:
             check_member(services.registry, agent)
+            services.services.checks.require_thawed(agent.name)  # again: an estop may have come
             agent.on_exit = OnExit.KEEP
             record = moving.as_peer(agent.record, unit, config)
             entry = services.entry("release", agent.name, origin=origin, by=by, reason=unit)
@@ -167,6 +168,7 @@ class Moves:
         await services.services.checks.require(name, config.agents.get(name, manifest))
         async with before.lifecycle_lock:
             check_member(services.registry, before)
+            services.services.checks.require_thawed(name)  # again: an estop may have come
             record = moving.as_agent(before.record, manifest, config)
             entry = services.entry("adopt", name, origin=origin, by=by)
             agent = await self._move(before, record, entry)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from hive.clock import Clock
-from hive.errors import NotAllowedError, UnknownNameError
+from hive.errors import HiveError, NotAllowedError, UnknownNameError
 from hive.event_log import EventLog
 from hive.names import MANAGER, MANAGER_ALIAS, unknown_participant
 from hive.participants.participant import Agent, Participant, Peer, Presence
 from hive.participants.presence_events import PresenceEvents
-from hive.store import Kind, ParticipantRecord, Store, StoreError
+from hive.store import Kind, ParticipantRecord, Store
 from hive.subscribers import Subscribers
 
 Changed = Callable[[Participant], None]
@@ -153,36 +153,32 @@ class Registry:
     async def save(self, participant: Participant, **changes: Any) -> None:
         """Change a participant's record; returns once the change is on disk.
 
-        Raises:
-            StoreError: The store has not taken it; the record is as before.
-            UnknownNameError: When it was removed meanwhile.
-        """
-        before = {key: getattr(participant.record, key) for key in changes}
-        try:
-            await self.save_anyway(participant, **changes)
-        except StoreError:
-            # What was changed once more meanwhile stays.
-            undone = {
-                key: before[key]
-                for key, value in changes.items()
-                if getattr(participant.record, key) == value
-            }
-            participant.change(**undone)
-            self.changed(participant)
-            raise
-
-    async def save_anyway(self, participant: Participant, **changes: Any) -> None:
-        """Change a record that stays changed until the end of the daemon if it cannot be stored.
+        A change that cannot be stored is taken back, or the next write of the record would carry
+        out what was refused.
 
         Raises:
-            StoreError: The store has not taken it.
             UnknownNameError: When it was removed meanwhile.
+            StoreError: It cannot be stored.
         """
         if not self.is_member(participant):
             raise UnknownNameError(f"{participant.name!r} does not take part in this hive any more")
+        before = participant.record
         participant.change(**changes)
         self.changed(participant)
-        await self._store.upsert_participant(participant.record)
+        try:
+            await self._store.upsert_participant(participant.record)
+        except HiveError:
+            self._take_back(participant, before, changes)
+            raise
+
+    def _take_back(
+        self, participant: Participant, before: ParticipantRecord, changes: Mapping[str, Any]
+    ) -> None:
+        """Undo changes in memory, apart from what another request has changed again since."""
+        now = participant.record
+        mine = [column for column, value in changes.items() if getattr(now, column) == value]
+        participant.change(**{column: getattr(before, column) for column in mine})
+        self.changed(participant)
 
     def save_soon(self, participant: Participant, **changes: Any) -> list[asyncio.Future[Any]]:
         """Change the record and return before that is on disk; a crash may lose the change.

@@ -9,11 +9,12 @@ stops it or starts the agent, which adopts it.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from enum import Enum, StrEnum, auto
 
 from actors import ChildState
-from hive.errors import ConfigError, FailedError
+from hive.errors import ConfigError, FailedError, HiveError
 from hive.event_log import EventKind
 from hive.exits import Ended
 from hive.machines.runtime import Running
@@ -113,11 +114,31 @@ class Strays:
         self._services = services
 
     async def report(self) -> None:
-        """Watch the strays that run when the daemon starts."""
-        found = await self._services.runtime.running()
-        for agent in self._services.registry.agents:
-            if not agent.is_to_run and agent.name in found:
-                await self.watch(agent)
+        """Watch the strays that run when the daemon starts.
+
+        What cannot be looked at is recorded: one container must not keep the whole hive down.
+        """
+        try:
+            found = await self._services.runtime.running()
+        except HiveError as error:
+            self._record_trouble(None, error)
+            return
+        agents = [agent for agent in self._services.registry.agents if not agent.is_to_run]
+        # All at once: a container between up and down is waited for.
+        await asyncio.gather(*(self._try_to_watch(each) for each in agents if each.name in found))
+
+    async def _try_to_watch(self, agent: Agent) -> None:
+        try:
+            await self.watch(agent)
+        except HiveError as error:
+            self._record_trouble(agent.name, error)
+
+    def _record_trouble(self, name: str | None, error: HiveError) -> None:
+        what = f"whether its container runs is unknown: {error}"
+        if name is None:
+            what = f"which containers run is unknown: {error}"
+        logger.warning("%s%s", f"{name}: " if name else "", what)
+        self._services.events.record(EventKind.TROUBLE, name, what=what)
 
     async def appeared(self, name: str) -> None:
         """Handle that a container of this name runs and is not watched.

@@ -26,6 +26,10 @@ CONFIG = "hive.toml"
 PROPOSED = "proposed.tar"
 BUNDLES = "applied"
 
+DEPTH, PATH_BYTES = 100, 1024
+"""Most directories in one another, and bytes of the longest path, that an archive has: whoever
+imports it must be able to make them below any directory."""
+
 _EXECUTABLE = 0o100
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -97,7 +101,8 @@ def read_index(directory: Path) -> Index:
 def pack(directory: Path, archive: Path) -> list[str]:
     """Write the plain files below a directory into a tar archive; return what was left out.
 
-    Left out are links, sockets and devices: no program of ours follows what the manager made.
+    Left out are links, sockets and devices: no program of ours follows what the manager made. So is
+    what is deeper than an import could make it.
 
     Raises:
         FailedError: A file changed while it was read.
@@ -106,15 +111,19 @@ def pack(directory: Path, archive: Path) -> list[str]:
     with tarfile.open(archive, "x") as tar:
         for here, directories, files, descriptor in os.fwalk(directory, follow_symlinks=False):
             place = Path(here).relative_to(directory)
-            left_out += [
-                (place / name).as_posix()
+            missing = [
+                name
                 for name in sorted([*directories, *files])
                 if not _pack_entry(tar, descriptor, name, place / name)
             ]
+            left_out += [(place / name).as_posix() for name in missing]
+            directories[:] = set(directories).difference(missing)
     return left_out
 
 
 def _pack_entry(tar: tarfile.TarFile, directory: int, name: str, place: Path) -> bool:
+    if len(place.parts) > DEPTH or len(os.fsencode(place)) > PATH_BYTES:
+        return False
     info = tarfile.TarInfo(place.as_posix())
     found = os.stat(name, dir_fd=directory, follow_symlinks=False)
     if stat.S_ISDIR(found.st_mode):

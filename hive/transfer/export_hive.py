@@ -21,7 +21,7 @@ class Export:
     Attributes:
         path: Its directory.
         files: The number of its files.
-        left_out: What of the proposed repositories is no plain file.
+        left_out: What of the proposed repositories is no plain file, or too deep.
     """
 
     path: Path

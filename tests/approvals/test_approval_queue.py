@@ -13,8 +13,9 @@ from hive.approvals.decisions import OperatorChoice
 from hive.clock import Clock, LoopClock
 from hive.errors import ConflictError, FailedError, NotFoundError
 from hive.event_log import EventLog
-from hive.store import InlineEngine, Origin, Store, audit
+from hive.store import InlineEngine, Origin, Store, StoreError, audit
 from hive.store.approvals import Approval, ApprovalKind, ApprovalState
+from hive.store.audit import AuditEntry
 from hive.wire.enums import OnExpiry
 
 pytestmark = pytest.mark.sim
@@ -264,3 +265,29 @@ async def test_a_deadline_of_an_earlier_daemon_is_over_when_both_clocks_say_so(p
         await asyncio.sleep(2)
         await rig.queue.expire()
         assert len(rig.queue.pending) == 0
+
+
+async def test_a_deadline_that_is_stored_is_told_although_the_next_one_cannot_be(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(path) as rig:
+        soon = rig.clock.now() + 10
+        for digit in "12":
+            draft = rig.draft(sha=digit * 40, expires_at=soon, on_expiry=OnExpiry.DENY)
+            await rig.queue.submit(draft)
+        await asyncio.sleep(10)
+        rig.notices.sent.clear()
+        save, failures = rig.queue._save, iter([StoreError("the disk is full")])
+
+        async def full_at_the_second(approval: Approval, entry: AuditEntry) -> None:
+            if approval.id != 1:
+                for error in failures:
+                    raise error
+            await save(approval, entry)
+
+        monkeypatch.setattr(rig.queue, "_save", full_at_the_second)
+        with pytest.raises(StoreError):
+            await rig.queue.expire()
+        assert rig.notices.sent == [("resolved", 1, "expired")]
+        await rig.queue.expire()
+        assert rig.notices.sent == [("resolved", 1, "expired"), ("resolved", 2, "expired")]

@@ -1,8 +1,10 @@
 """Reloads of a running hive."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import attrs
 import pytest
@@ -14,11 +16,13 @@ from hive.config import (
     MachineProtection,
     PeerConfig,
     RestartPolicy,
+    manifest_to_json,
 )
 from hive.daemon.hive import Hive
-from hive.errors import ConfigError, ConflictError, TooLargeError
+from hive.errors import ConfigError, ConflictError, FailedError, TooLargeError
 from hive.participants.reload_plan import Difference, Effect
-from hive.store import Desired
+from hive.participants.start_checks import StartChecks
+from hive.store import Desired, ParticipantRecord
 from hive.wire.host import ChangeGroup
 from tests.support.hives import EXEC, Site, site, swarm
 from tests.support.runtimes import ScriptedRuntime
@@ -256,3 +260,78 @@ async def test_a_new_default_policy_is_that_of_the_next_requested_start(site: Si
         row = await hive.status("alice")
         assert row.restart_delays is not None
         assert row.restart_delays[:2] == [5.0, 10.0]
+
+
+@asynccontextmanager
+async def held_reload(
+    hive: Hive, monkeypatch: pytest.MonkeyPatch, **options: bool
+) -> AsyncIterator[None]:
+    """Do what is inside while a reload looks for the programs of agents."""
+    reached, go_on = asyncio.Event(), threading.Event()
+    loop, problems = asyncio.get_running_loop(), StartChecks.problems
+
+    def held(self: StartChecks, *arguments: Any) -> list[str]:
+        loop.call_soon_threadsafe(reached.set)
+        assert go_on.wait(30)
+        return problems(self, *arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StartChecks, "problems", held)
+        reloading = asyncio.ensure_future(hive.parts.reloader.reload(**options))
+        await reached.wait()
+    yield
+    go_on.set()
+    await reloading
+
+
+async def stored(hive: Hive) -> dict[str, ParticipantRecord]:
+    return {each.name: each for each in await hive.parts.store.participants()}
+
+
+async def test_a_stop_and_an_estop_during_a_reload_are_not_undone_on_disk(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = ScriptedRuntime()
+    async with opened(site, runtime, swarm("alice", "bob", "carol")) as (hive, file):
+        for name in ("alice", "bob", "carol"):
+            await hive.until_state(name, "running")
+        file.config = HiveConfig(agents=dict.fromkeys(("alice", "bob", "carol"), BIGGER))
+        async with held_reload(hive, monkeypatch):
+            await hive.stop("alice")
+            await hive.parts.freezes.estop([hive.parts.registry.agent("bob")])
+            await hive.parts.lifecycle.set_paused("carol", paused=True)
+        found = await stored(hive)
+        assert {each.manifest for each in found.values()} == {manifest_to_json(BIGGER)}
+        assert found["alice"].desired is Desired.STOPPED
+        assert found["bob"].frozen_at is not None
+        assert found["carol"].paused
+
+
+async def test_an_agent_that_is_removed_during_a_reload_is_not_there_for_the_next_daemon(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is that of a command: the file does not have it, and makes no new one."""
+    runtime = ScriptedRuntime()
+    async with opened(site, runtime, swarm("alice")) as (hive, file):
+        await hive.parts.lifecycle.register_peer("damocles")
+        file.config = HiveConfig(
+            agents={"alice": BIGGER}, peers={"damocles": PeerConfig(broadcast=True)}
+        )
+        async with held_reload(hive, monkeypatch):
+            await hive.parts.lifecycle.unregister_peer("damocles")
+            file.config = HiveConfig(agents={"alice": BIGGER})
+        assert ("damocles" in await stored(hive)) is ("damocles" in hive.parts.registry)
+
+
+async def test_a_left_over_agent_that_cannot_be_removed_leaves_the_others_to_be(
+    site: Site,
+) -> None:
+    runtime = ScriptedRuntime()
+    async with opened(site, runtime, swarm("alice", "bob", "carol")) as (hive, file):
+        for name in ("alice", "bob", "carol"):
+            await hive.until_state(name, "running")
+        runtime.broken["destroy alice"] = "its image is busy"
+        file.config = HiveConfig(agents={"carol": EXEC})
+        with pytest.raises(FailedError, match="its image is busy"):
+            await hive.parts.reloader.reload(prune=True)
+        assert [each.name for each in hive.parts.registry] == ["alice", "carol"]

@@ -67,7 +67,8 @@ class Recorder:
     ) -> Outcome:
         self.ran.append(tuple(argv))
         await asyncio.to_thread(self._act)
-        return Outcome(tuple(argv), int("show-image" in argv), "", "", deadline)
+        status, words = (1, "No image 'h-alice' known") if "show-image" in argv else (0, "")
+        return Outcome(tuple(argv), status, "", words, deadline)
 
 
 def spec(origin: str | None) -> MachineSpec:

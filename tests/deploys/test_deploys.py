@@ -9,8 +9,16 @@ from typing import Any
 
 import pytest
 
+from hive.approvals import approval_queue
+from hive.approvals.approval_queue import Decider
+from hive.approvals.decisions import OperatorChoice
 from hive.daemon.hive import Hive
-from hive.store import ParticipantOrigin
+from hive.deploys import deploy_queue
+from hive.deploys.deploy_queue import DeployQueue
+from hive.store import ParticipantOrigin, Store, StoreError
+from hive.store.approvals import Approval, ApprovalKind, ApprovalState
+from hive.store.deploys import DeployStep, newest
+from hive.store.transaction import Op
 from tests.support.hives import Line, Site, site, swarm
 from tests.support.repositories import Repository
 from tests.support.runtimes import ScriptedRuntime
@@ -133,6 +141,81 @@ async def test_a_deploy_of_a_frozen_agent_says_that_it_waits_for_the_thaw(site: 
         while (row := (await host.ok("deploys"))["deploys"][-1])["step"] != "deployed":
             await asyncio.sleep(0.02)
         assert "waits" not in row
+
+
+async def test_the_time_for_which_an_agent_is_frozen_is_not_that_of_a_step(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with field(site, ScriptedRuntime()) as found:
+        await found.deployed(TOML)
+        monkeypatch.setattr(DeployQueue, "_limit", lambda queue, deploy: 0.5)
+        host = await found.host()
+        await host.ok("estop", names=["alice"])
+        number = await found.propose(await found.commit(BIGGER), "request_apply_commit")
+        await host.ok("approve", id=number)
+        while (row := (await host.ok("deploys"))["deploys"][-1])["step"] != "restarting":
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(1.0)
+        row = (await host.ok("deploys"))["deploys"][-1]
+        assert (row["step"], row.get("error")) == ("restarting", None)
+        monkeypatch.undo()
+        await host.ok("thaw")
+        while (row := (await host.ok("deploys"))["deploys"][-1])["step"] != "deployed":
+            await asyncio.sleep(0.02)
+
+
+async def test_a_cancelled_deploy_ends_although_the_disk_is_full_at_that_moment(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would hold its approval for ever, and the next daemon would carry it out after all."""
+    monkeypatch.setattr(deploy_queue, "RETRY_SECONDS", 0.01)
+    async with field(site, ScriptedRuntime()) as found:
+        await found.deployed(TOML)
+        found.runtime.hold("update", "alice")
+        number = await found.propose(await found.commit(BIGGER), "request_apply_commit")
+        host = await found.host()
+        await host.ok("approve", id=number)
+        while (await host.ok("deploys"))["deploys"][-1]["step"] != "building":
+            await asyncio.sleep(0.02)
+        fail_once(monkeypatch, found.hive.parts.store)
+        cancelled = await found.hive.parts.deploys.cancel(2, "no more")
+        assert cancelled.step is DeployStep.CANCELLED
+        ended = await asyncio.wait_for(found.hive.parts.approvals.wait_carried_out(number), 10)
+        assert ended.state is ApprovalState.FAILED
+        [stored] = [each for each in await found.hive.parts.store.read(newest(9)) if each.id == 2]
+        assert stored.step is DeployStep.CANCELLED
+
+
+async def test_the_outcome_of_an_approval_is_stored_once_the_disk_takes_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(approval_queue, "RETRY_SECONDS", 0.01)
+    async with field(site, ScriptedRuntime()) as found:
+        approvals = found.hive.parts.approvals
+        held = asyncio.Event()
+
+        async def carry_out(approval: Approval) -> None:
+            await held.wait()
+
+        approvals.register(ApprovalKind.INIT_CONFIG, carry_out)
+        draft = Approval(ApprovalKind.INIT_CONFIG, "alice", "hm1nd", 1.0)
+        number = (await approvals.submit(draft)).id
+        await approvals.decide(number, OperatorChoice.APPROVE, Decider())
+        fail_once(monkeypatch, found.hive.parts.store)
+        held.set()
+        assert (await approvals.wait_carried_out(number)).state is ApprovalState.DONE
+
+
+def fail_once(monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
+    """Let the next write fail as on a full disk."""
+    write, failures = store.write, iter([StoreError("the disk is full")])
+
+    def full(op: Op[Any], *arguments: Any) -> Any:
+        for error in failures:
+            raise error
+        return write(op, *arguments)
+
+    monkeypatch.setattr(store, "write", full)
 
 
 async def test_a_deploy_that_cannot_start_is_rolled_back(site: Site) -> None:

@@ -93,6 +93,19 @@ async def test_what_is_missing_refuses_a_spawn_before_anything_is_made(
     assert runtime.verbs("carol") == []
 
 
+async def test_a_container_that_was_there_before_a_failed_spawn_stays(
+    hive: Hive, runtime: ScriptedRuntime
+) -> None:
+    runtime.existing |= {"carol", "alice"}
+    runtime.failing_starts["carol"] = deque(["its bind is missing"])
+    with pytest.raises(FailedError, match="its bind is missing; nothing is left of it"):
+        await hive.parts.lifecycle.spawn("carol", EXEC)
+    await assert_nothing_of(hive, "carol")
+    assert "carol" in runtime.existing
+    await hive.parts.lifecycle.destroy("alice", purge=False)
+    assert "alice" not in runtime.existing, "a request to remove it does"
+
+
 async def test_a_start_by_another_request_waits_until_it_is_undone_and_is_refused(
     hive: Hive, runtime: ScriptedRuntime
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from signal import SIGTERM
 
 import pytest
@@ -406,6 +406,59 @@ async def test_a_spawn_that_cannot_be_written_down_leaves_nothing(
             await hive.parts.lifecycle.spawn("carol", EXEC)
     assert "carol" not in hive.parts.registry
     await hive.parts.lifecycle.spawn("carol", EXEC)
+
+
+@pytest.mark.parametrize(
+    ("request_", "column", "value"),
+    [
+        (lambda hive: hive.stop("alice"), "desired", Desired.RUNNING),
+        (lambda hive: hive.parts.lifecycle.forget("alice"), "desired", Desired.RUNNING),
+        (lambda hive: hive.parts.lifecycle.set_paused("alice", paused=True), "paused", False),
+    ],
+)
+async def test_a_request_that_cannot_be_written_down_is_not_carried_out_later(
+    hive: Hive,
+    runtime: ScriptedRuntime,
+    monkeypatch: pytest.MonkeyPatch,
+    request_: Callable[[Hive], Awaitable[object]],
+    column: str,
+    value: object,
+) -> None:
+    async def full(record: object) -> None:
+        raise FailedError("the disk is full")
+
+    agent = hive.parts.registry.agent("alice")
+    with monkeypatch.context() as patched:
+        patched.setattr(hive.parts.store, "upsert_participant", full)
+        with pytest.raises(FailedError, match="disk is full"):
+            await request_(hive)
+    assert getattr(agent.record, column) == value
+    hive.parts.registry.touch(agent)
+    await advance(1)
+    [stored] = [each for each in await hive.parts.store.participants() if each.name == "alice"]
+    assert getattr(stored, column) == value, "what is written next does not say otherwise"
+    assert (await hive.status("alice")).state == "running"
+
+
+async def test_what_another_request_has_set_since_stays_when_a_write_fails(
+    hive: Hive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, agent = hive.parts.registry, hive.parts.registry.agent("alice")
+    failing = asyncio.Event()
+
+    async def late(record: object) -> None:
+        await failing.wait()
+        raise FailedError("the disk is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(hive.parts.store, "upsert_participant", late)
+        first = asyncio.ensure_future(registry.save(agent, status_text="one", description="x"))
+        await settle()
+    await registry.save(agent, status_text="two")
+    failing.set()
+    with pytest.raises(FailedError):
+        await first
+    assert (agent.record.status_text, agent.record.description) == ("two", None)
 
 
 @pytest.mark.parametrize("purge", [False, True])

@@ -497,3 +497,51 @@ async def test_an_adoption_with_a_program_gets_a_machine_of_its_own(hive: Hive) 
     assert adoption.manifest.driver == "claude"
     approval = await hive.parts.adoptions.propose(wish(text=None, program=program))
     assert approval.details["subject"] == "gets a container of its own"
+
+
+# An estop meanwhile
+
+
+async def test_an_agent_that_is_frozen_while_its_release_waits_stays_one(hive: Hive) -> None:
+    """A frozen peer would get no mail, and nothing thaws a peer."""
+    alice = hive.parts.registry.agent("alice")
+    async with alice.lifecycle_lock:
+        releasing = asyncio.ensure_future(hive.parts.moves.release("alice"))
+        await settle()
+        await hive.parts.freezes.estop([alice])
+    with pytest.raises(ConflictError, match="frozen by 'hive-c0re estop'"):
+        await releasing
+    assert hive.parts.registry.agent("alice").is_frozen
+    assert await kind_on_disk(hive, "alice") is Kind.AGENT
+
+
+async def test_a_peer_does_not_become_an_agent_that_runs_in_a_frozen_hive(
+    hive: Hive, runtime: ScriptedRuntime
+) -> None:
+    damocles = hive.parts.registry.peer("damocles")
+    async with damocles.lifecycle_lock:
+        manifest = AgentManifest(exec=("agent",))
+        adopting = asyncio.ensure_future(hive.parts.moves.adopt("damocles", manifest))
+        await settle()
+        await hive.parts.freezes.estop(hive.parts.registry.agents)
+    with pytest.raises(ConflictError, match="all agents of this hive are frozen"):
+        await adopting
+    assert runtime.verbs("damocles") == []
+    assert await kind_on_disk(hive, "damocles") is Kind.PEER
+
+
+async def test_an_estop_while_a_spawn_looks_at_the_disk_lets_nothing_start(
+    hive: Hive, runtime: ScriptedRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lifecycle, agents = hive.parts.lifecycle, hive.parts.registry.agents
+    looked = lifecycle._has_directory
+
+    def look(name: str) -> bool:
+        for agent in agents:
+            agent.change(frozen_at=1.0)
+        return looked(name)
+
+    monkeypatch.setattr(lifecycle, "_has_directory", look)
+    with pytest.raises(ConflictError, match="all agents of this hive are frozen"):
+        await lifecycle.spawn("carol", AgentManifest(exec=("agent",)))
+    assert runtime.verbs("carol") == []

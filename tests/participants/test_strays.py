@@ -311,3 +311,30 @@ async def test_a_stray_outlives_the_hive(site: Site, hive: Hive, runtime: Script
     await appear(hive, runtime)
     await hive.close()
     assert "alice" in runtime.machines, "the operator decides, not the end of the daemon"
+
+
+@pytest.mark.sim
+async def test_a_container_that_cannot_be_looked_at_does_not_keep_the_daemon_down(
+    site: Site,
+) -> None:
+    """That of a stopped agent may be between up and down for long, as after a failed unmount."""
+    runtime = ScriptedRuntime()
+    async with site.simulated(runtime, swarm("alice", "bob")) as hive:
+        await hive.until_state("bob", "running")
+        await hive.stop("alice")
+        runtime.run_unasked("alice")
+        await hive.close(keep_agents=True)
+    runtime.broken["adopt alice"] = "systemd-nspawn@h-alice.service has been deactivating for 30 s"
+    async with site.simulated(runtime, swarm("alice", "bob")) as hive:
+        await hive.until_state("bob", "running")
+        assert (await hive.status("alice")).state == "stopped"
+        [trouble] = await events(hive, "trouble")
+        assert "has been deactivating for 30 s" in trouble.detail["what"]
+
+
+@pytest.mark.sim
+async def test_systemd_that_does_not_answer_does_not_keep_the_daemon_down(site: Site) -> None:
+    runtime = ScriptedRuntime()
+    runtime.broken["running"] = "systemctl show did not end within 10 s"
+    async with site.simulated(runtime, swarm("alice")) as hive:
+        await hive.until_state("alice", "running")

@@ -43,13 +43,14 @@ class ScriptedRuntime:
         machines: The running machines, by agent.
         calls: All calls in order, apart from queries.
         specs: The newest spec of each agent.
-        broken: Reasons of verbs that fail while they are listed here, by verb.
+        broken: Reasons of verbs that fail while they are listed here, by verb, or verb and agent.
         failing_starts: Reasons of the next failing starts, or their errors, by agent.
         build_lines: What each build prints.
         probes: Exit statuses (None is the deadline) of the next probes, and what they print.
         unit: The unit by which released machines are observed.
         foreign: Machines that nobody of this hive has made, and whether each runs.
         unwatched: Ends that nobody was watching, by agent.
+        existing: Agents whose machine was there before this runtime had a spec of it.
         frozen: The machines that are frozen.
         uses: What machines use, by agent.
         looks: Number of looks at what machines use.
@@ -76,6 +77,7 @@ class ScriptedRuntime:
     held: dict[tuple[str, str], asyncio.Event] = field(factory=dict)
     is_open: bool = False
     unit: str | None = None
+    existing: set[str] = field(factory=set)
     frozen: set[str] = field(factory=set)
     _numbers: itertools.count[int] = field(factory=lambda: itertools.count(100))
 
@@ -146,10 +148,12 @@ class ScriptedRuntime:
             on_line(line)
         return Outcome(tuple(command), status, "", "\n".join(lines), deadline)
 
-    async def destroy(self, name: str, *, purge: bool) -> None:
+    async def destroy(self, name: str, *, purge: bool, only_made: bool = False) -> None:
         """Remove the spec of a machine."""
         await self._record("purge" if purge else "destroy", name)
         assert name not in self.machines
+        if not only_made:
+            self.existing.discard(name)
         self.specs.pop(name, None)
 
     async def adopt(self, spec: MachineSpec, watcher: Watcher) -> Running | None:
@@ -269,8 +273,9 @@ class ScriptedRuntime:
         self.calls.append(Call(verb, name))
         if (held := self.held.get((verb, name))) is not None:
             await held.wait()
-        if verb in self.broken:
-            raise FailedError(self.broken[verb])
+        for key in (verb, f"{verb} {name}"):
+            if key in self.broken:
+                raise FailedError(self.broken[key])
 
     def _gone(self, name: str, how: How) -> Ended | None:
         machine = self.machines.get(name)

@@ -31,9 +31,9 @@ class FakeMachine:
     def __init__(self, root: Path) -> None:
         self._root = root / "fake"
         self._root.mkdir()
-        paths = Paths(root / "run", root / "state")
-        places = Places.below(paths.run_dir, root / "systemd")
-        self.runtime: ContainerRuntime = machinectl.runtime(paths, places=places, listen=False)
+        self._paths = paths = Paths(root / "run", root / "state")
+        self._places = Places.below(paths.run_dir, root / "systemd")
+        self.runtime = self.next_runtime()
         self.spec = MachineSpec(
             name="alice",
             command=("/bin/agent",),
@@ -56,8 +56,15 @@ class FakeMachine:
 
     def calls(self) -> list[str]:
         """Return the recorded calls, apart from reloads and queries."""
-        calls = (self._root / "calls").read_text().split()
-        return [call for call in calls if call not in {"daemon-reload", "look"}]
+        return [call for call in self.all_calls() if call not in {"daemon-reload", "look"}]
+
+    def all_calls(self) -> list[str]:
+        """Return the recorded calls."""
+        return (self._root / "calls").read_text().split()
+
+    def next_runtime(self) -> ContainerRuntime:
+        """Return the runtime of the next daemon, which knows nothing of this one."""
+        return machinectl.runtime(self._paths, places=self._places, listen=False)
 
     def pipes(self) -> tuple[Path, Path]:
         """Make the pipes of a call that waits: it writes to the first and reads the second."""

@@ -97,8 +97,15 @@ class FakeSystemd:
         self.objects: dict[str, dict[str, Variant]] = {}
         self.silent = False
 
-    async def appear(self) -> None:
+    async def connect(self) -> None:
         await self._bus.connect()
+
+    async def flushed(self) -> None:
+        """Return when the bus has passed on what was sent."""
+        await self._bus.introspect("org.freedesktop.DBus", "/org/freedesktop/DBus")
+
+    async def appear(self) -> None:
+        await self.connect()
         self._bus.add_message_handler(self._answer)
         for name in (SYSTEMD, MACHINED):
             await self._bus.request_name(name)
@@ -285,6 +292,76 @@ async def test_a_bus_that_never_answers_is_given_up_and_tried_again(
         await asyncio.wait([listener.task])
         while not connections.empty():
             connections.get_nowait().close()
+
+
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket")
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+@pytest.mark.parametrize(
+    ("said", "why"), [(b"", "closed the connection"), (b"x" * 65_536, "sent too long a line")]
+)
+async def test_a_bus_that_closes_during_the_authentication_is_tried_again(
+    said: bytes, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An older library would read on for ever, and the loop would never come back from that."""
+    monkeypatch.setattr(dbus, "_Bus", dbus.GuardedBus)
+    monkeypatch.setattr(dbus, "RECONNECT_SECONDS", 0.01)
+
+    async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(said)
+        writer.close()
+
+    async with await asyncio.start_unix_server(close, tmp_path / "bus"):
+        listener = Listener(f"unix:path={tmp_path}/bus")
+        lost = Polling(f"D-Bus cannot be used: the bus {why} during the authentication")
+        assert [await listener.next(), await listener.next()] == [lost, lost]
+        listener.task.cancel()
+        await asyncio.wait([listener.task])
+
+
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <socket")
+@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
+async def test_a_bus_that_closes_after_the_authentication_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dbus, "_Bus", dbus.GuardedBus)
+
+    async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n")
+        writer.write(b"OK 1234deadbeef\r\n")
+        await reader.readuntil(b"BEGIN\r\n")
+        writer.close()
+
+    async with await asyncio.start_unix_server(close, tmp_path / "bus"):
+        listener = Listener(f"unix:path={tmp_path}/bus")
+        assert await listener.next() == Polling("D-Bus cannot be used: EOFError")
+        listener.task.cancel()
+        await asyncio.wait([listener.task])
+
+
+async def test_a_signal_whose_path_is_no_unit_is_ignored(
+    systemd: FakeSystemd, listener: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Everybody may send a signal on the system bus, with any path."""
+    await listener.until("")
+    for label in ("x_zz", "x_"):
+        systemd.change(f"/org/freedesktop/systemd1/unit/{label}")
+    systemd.change(UNIT_PATH)
+    assert await listener.next() == UNIT
+    assert caplog.records == []
+
+
+async def test_signals_of_others_than_systemd_are_ignored(
+    systemd: FakeSystemd, listener: Listener
+) -> None:
+    await listener.until("")
+    stranger = FakeSystemd(systemd.address)
+    await stranger.connect()
+    stranger.change("/org/freedesktop/systemd1/unit/other_2eservice")
+    await stranger.flushed()
+    systemd.change(UNIT_PATH)
+    assert await listener.next() == UNIT
+    stranger.leave()
 
 
 async def test_an_unexpected_error_is_logged_and_the_bus_is_used_again(

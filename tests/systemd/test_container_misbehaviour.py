@@ -5,8 +5,10 @@ See systemd#40282 (two terminates), nixpkgs#43652 ("already exists"), nixpkgs#14
 
 import asyncio
 import sys
+from collections import deque
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -14,9 +16,13 @@ from attrs import evolve
 from hive.errors import FailedError
 from hive.exits import Exited, Signaled
 from hive.extras import how_to_install
+from hive.machines.runtime import MachineSpec
 from hive.machines.systemd import start_stop
 from hive.machines.systemd.event_source import Polling
 from hive.machines.systemd.external_restart import ExternalRestart
+from hive.machines.systemd.machinectl import Machinectl
+from hive.machines.systemd.service_manager import ServiceManager
+from hive.machines.systemd.unit_state import Active, ContainerState
 from tests.machines.labs import Ends
 from tests.systemd.fake_machine import FakeMachine, opened
 
@@ -267,3 +273,126 @@ async def test_an_external_restart_is_reported_and_is_no_exit(machine: FakeMachi
     machine.set(state="failed")
     assert (await ends.first()).how == Signaled(9)
     assert len(ends.received) == 1
+
+
+async def test_a_container_that_was_there_before_is_left_where_only_what_was_made_is_removed(
+    machine: FakeMachine, tmp_path: Path
+) -> None:
+    machine.plan("start", "refused")
+    with pytest.raises(FailedError, match="Access denied"):
+        await machine.start()
+    await machine.runtime.destroy("alice", purge=True, only_made=True)
+    assert "remove" not in machine.calls()
+    assert not await asyncio.to_thread(files_with, b"/bin/agent", tmp_path / "run")
+    assert not await asyncio.to_thread(machine.spec.state_dir.exists)
+
+
+async def test_a_container_that_was_made_for_a_start_is_removed_with_it(
+    machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[str] = []
+
+    async def create(self: Machinectl, spec: MachineSpec) -> bool:
+        return True
+
+    async def remove(self: Machinectl, machine: str) -> None:
+        removed.append(machine)
+
+    monkeypatch.setattr(Machinectl, "create", create)
+    monkeypatch.setattr(Machinectl, "remove", remove)
+    machine.plan("start", "refused")
+    with pytest.raises(FailedError, match="Access denied"):
+        await machine.start()
+    for _ in range(2):  # what comes after it was not made here
+        await machine.runtime.destroy("alice", purge=False, only_made=True)
+    assert removed == ["h-alice"]
+
+
+async def test_a_reload_that_failed_is_made_up_for_before_the_next_start(
+    machine: FakeMachine,
+) -> None:
+    """systemd would start the container without its limits, and restart it, too."""
+    machine.plan("daemon-reload", "refused")
+    with pytest.raises(FailedError, match="Access denied"):
+        await machine.start()
+    await machine.start()
+    assert machine.all_calls()[-2:] == ["daemon-reload", "start"]
+
+
+async def test_a_daemon_that_was_killed_before_its_reload_is_made_up_for_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path, monkeypatch) as machine:
+        machine.plan("daemon-reload", "refused")
+        with pytest.raises(FailedError, match="Access denied"):
+            await machine.start()
+        again = machine.next_runtime()
+        await again.open()
+        for _ in range(2):
+            await again.ensure_running(machine.spec, Ends())
+            await again.stop("alice", deadline=600)
+        await again.close()
+        assert machine.all_calls().count("daemon-reload") == 2, "and once is enough"
+
+
+async def test_a_container_that_others_start_again_is_found_although_it_was_seen_down(
+    machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its run is not over for the watch, so nobody would end the wait for its end."""
+    await machine.start()
+    systemd = machine.runtime._systemd
+    look, down = systemd.container_state, deque([True])
+
+    async def seen(unit: str, name: str) -> ContainerState:
+        state = await look(unit, name)
+        if not down:
+            return state
+        down.pop()
+        await asyncio.to_thread(machine.set, invocation="77")
+        return evolve(state, unit=evolve(state.unit, active=Active.FAILED))
+
+    monkeypatch.setattr(ServiceManager, "container_state", lambda _, *names: seen(*names))
+    async with asyncio.timeout(10):
+        running = await machine.runtime.adopt(machine.spec, Ends())
+    assert running is not None
+    assert running.instance == "77"
+
+
+@pytest.mark.parametrize("looking", ["unit_state", "unit_states"])
+async def test_an_unexpected_error_of_a_look_ends_no_watch(
+    machine: FakeMachine,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    looking: str,
+) -> None:
+    """Nobody waits for the tasks that look, and without them no end would be heard."""
+    ends = await machine.start()
+    look, errors = getattr(ServiceManager, looking), deque([RuntimeError("a bug")])
+
+    async def fail_once(systemd: ServiceManager, names: Any) -> Any:
+        while errors:
+            raise errors.pop()
+        return await look(systemd, names)
+
+    monkeypatch.setattr(ServiceManager, looking, fail_once)
+    machine.runtime._on_change("")
+    while errors:
+        await asyncio.sleep(0.01)
+    await asyncio.to_thread(machine.set, state="failed")
+    async with asyncio.timeout(10):
+        assert (await ends.first()).how == Signaled(9)
+    assert "a bug" in caplog.text
+
+
+async def test_an_end_is_reported_although_its_record_cannot_be_removed(
+    machine: FakeMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = await machine.start()
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(30, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    await asyncio.to_thread(machine.set, state="failed")
+    async with asyncio.timeout(10):
+        assert (await ends.first()).how == Signaled(9)

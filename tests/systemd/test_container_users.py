@@ -185,6 +185,27 @@ def test_a_tree_moves_between_ranges_and_keeps_its_inner_owners(tmp_path: Path) 
 
 
 @ROOT
+def test_a_tree_that_is_deeper_than_the_stack_and_the_descriptors_is_moved(tmp_path: Path) -> None:
+    """The agent makes it as deep as it likes."""
+    here = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(2000):
+        os.mkdir("d", dir_fd=here)
+        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=here))
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    shift_owners(tmp_path, FIRST)
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+    assert os.fstat(here).st_uid == FIRST
+    above = os.open("..", os.O_RDONLY, dir_fd=here)
+    assert os.stat("file", dir_fd=above).st_uid == FIRST
+    os.close(above)
+    os.close(here)
+    assert owners(tmp_path) == (FIRST, FIRST)
+
+
+@ROOT
 def test_an_interrupted_move_is_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     real = os.chown

@@ -110,17 +110,32 @@ def test_a_copy_is_complete_if_nothing_is_missing(copy: ImageSize, complete: boo
 class Importer:
     """`machinectl` that reports success and copies what `copy` writes."""
 
-    def __init__(self, images: Path, copy: Callable[[Path], object], *, ok: bool = True) -> None:
+    def __init__(
+        self,
+        images: Path,
+        copy: Callable[[Path], object],
+        *,
+        ok: bool = True,
+        words: str = "No space left",
+        status: int | None = 1,
+    ) -> None:
+        self._words = words
+        self._status = status
         self._target = images / MACHINE
         self._copy = copy
-        self._ok = ok
+        self._ok = ok and status == 1
         self.verbs: list[str] = []
 
     async def __call__(
         self, argv: Any, *, deadline: float, directory: Path | None = None
     ) -> Outcome:
         ok = await asyncio.to_thread(self._act, argv[1])
-        return Outcome(tuple(argv), 0 if ok else 1, "", "" if ok else "No space left", deadline)
+        unknown = f"Could not get path to image: No image '{argv[-1]}' known"
+        if ok:
+            return Outcome(tuple(argv), 0, "", "", deadline)
+        if argv[1] == "show-image":
+            return Outcome(tuple(argv), 1, "", unknown, deadline)
+        return Outcome(tuple(argv), self._status, "", self._words, deadline)
 
     def _act(self, verb: str) -> bool:
         self.verbs.append(verb)
@@ -152,7 +167,7 @@ def backend(images: Path, importer: Importer, image: str | None = None) -> Machi
 async def test_a_complete_copy_is_kept(images: Path, image: str) -> None:
     importer = Importer(images, make_image)
     named = str(images / "base") if image.startswith("/") else image
-    await backend(images, importer, named).create(SPEC)
+    assert await backend(images, importer, named).create(SPEC)
     assert importer.verbs == ["show-image", "import-fs" if named != image else "clone"]
 
 
@@ -223,5 +238,68 @@ async def test_a_directory_of_images_that_cannot_be_written_is_an_error(
 async def test_a_container_that_exists_is_used_as_it_is(images: Path) -> None:
     await asyncio.to_thread(half, images / MACHINE)
     importer = Importer(images, make_image)
-    await backend(images, importer).create(SPEC)
+    assert not await backend(images, importer).create(SPEC)
     assert importer.verbs == ["show-image"]
+
+
+async def test_a_copy_that_did_not_end_in_time_is_not_used_later(images: Path) -> None:
+    """machined goes on with it, and it may be incomplete at the next start."""
+    importer = Importer(images, half, status=None)
+    with pytest.raises(FailedError, match=r"did not end within 900 s.*machined may still copy"):
+        await backend(images, importer).create(SPEC)
+    assert await asyncio.to_thread((images / MACHINE).exists)
+    await backend(images, Importer(images, make_image)).create(SPEC)
+    assert len(await asyncio.to_thread((images / MACHINE / "etc/passwd").read_text)) == 100
+
+
+class Unanswered(Importer):
+    """`machinectl` whose first answers are missing: the bus or machined is just restarted."""
+
+    def __init__(self, images: Path, missing: int) -> None:
+        super().__init__(images, _refuse, ok=False)
+        self._missing = missing
+
+    async def __call__(
+        self, argv: Any, *, deadline: float, directory: Path | None = None
+    ) -> Outcome:
+        if self._missing:
+            self._missing -= 1
+            self.verbs.append(argv[1])
+            words = "Failed to connect to bus: Connection refused"
+            return Outcome(tuple(argv), 1, "", words, deadline)
+        return await super().__call__(argv, deadline=deadline, directory=directory)
+
+
+def _refuse(target: Path) -> None:
+    """Copy nothing: the target exists."""
+
+
+async def test_a_container_is_not_removed_because_machined_did_not_answer(images: Path) -> None:
+    await asyncio.to_thread(make_image, images / MACHINE)
+    with pytest.raises(FailedError, match="Failed to connect to bus"):
+        await backend(images, Unanswered(images, missing=1)).create(SPEC)
+    assert await asyncio.to_thread((images / MACHINE / "etc/passwd").exists)
+
+
+async def test_nothing_counts_as_removed_because_machined_did_not_answer(images: Path) -> None:
+    await asyncio.to_thread(make_image, images / MACHINE)
+    importer = Unanswered(images, missing=1)
+    with pytest.raises(FailedError, match="Failed to connect to bus"):
+        await backend(images, importer).remove(MACHINE)
+    await backend(images, importer).remove(MACHINE)
+    assert not await asyncio.to_thread((images / MACHINE).exists)
+
+
+async def test_a_rename_is_not_left_out_because_machined_did_not_answer(images: Path) -> None:
+    await asyncio.to_thread(make_image, images / MACHINE)
+    with pytest.raises(FailedError, match="Failed to connect to bus"):
+        await backend(images, Unanswered(images, missing=1)).can_rename(MACHINE, "h-bob")
+
+
+async def test_a_container_that_appears_during_the_copy_is_not_removed(images: Path) -> None:
+    """`machinectl` refuses to copy over it: it is not the copy."""
+    importer = Importer(images, make_image, ok=False, words=f"Image '{MACHINE}' already exists.")
+    with pytest.raises(FailedError, match="already exists"):
+        await backend(images, importer).create(SPEC)
+    assert await asyncio.to_thread((images / MACHINE / "etc/passwd").exists)
+    assert not await asyncio.to_thread(lambda: list(images.glob(".*"))), "no mark is left"

@@ -175,3 +175,39 @@ def test_an_archive_follows_no_link_and_keeps_what_is_executable(tmp_path: Path)
     archive.unpack(tmp_path / "good.tar", tmp_path / "target")
     assert sorted(each.name for each in (tmp_path / "target").rglob("*")) == ["a", "run.sh"]
     assert os.access(tmp_path / "target" / "a" / "run.sh", os.X_OK)
+
+
+def test_what_is_too_deep_is_left_out_of_an_archive(tmp_path: Path) -> None:
+    """The manager may nest directories without end, and no import could make such paths."""
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "file").write_text("kept")
+    nest(source, "d", 2000)
+    nest(source, "x" * 200, 30)
+    left_out = archive.pack(source, tmp_path / "good.tar")
+    assert len(left_out) == 2
+    assert {name[0] for name in left_out} == {"d", "x"}
+    archive.unpack(tmp_path / "good.tar", tmp_path / "target")
+    assert (tmp_path / "target/file").read_text() == "kept"
+    assert (tmp_path / "target" / "/".join("d" * 50)).is_dir()
+
+
+def test_names_that_are_no_text_or_would_move_a_cursor_are_exported(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in (b"\xff\xfe", b"a\x1b[2Jb", b"a\nb"):
+        Path(os.fsdecode(os.fsencode(source) + b"/" + name)).write_text("kept")
+    assert archive.pack(source, tmp_path / "good.tar") == []
+    archive.unpack(tmp_path / "good.tar", tmp_path / "target")
+    assert len(list((tmp_path / "target").iterdir())) == 3
+
+
+def nest(directory: Path, name: str, levels: int) -> None:
+    """Nest directories deeper than a path can say."""
+    here = os.open(directory, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir(name, dir_fd=here)
+        below = os.open(name, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)

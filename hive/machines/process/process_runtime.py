@@ -260,7 +260,7 @@ class ProcessRuntime:
             env=agent_environment(self._environment, spec),
         )
 
-    async def destroy(self, name: str, *, purge: bool) -> None:
+    async def destroy(self, name: str, *, purge: bool, only_made: bool = False) -> None:
         """Remove a stopped agent's run file; with `purge`, its directory in the state directory.
 
         Raises:

@@ -52,8 +52,8 @@ class Backend(Protocol):
         """Return the command that ends a container politely; `request` is never `KILL`."""
         ...
 
-    async def create(self, spec: MachineSpec) -> None:
-        """Make the container if it does not exist. Idempotent.
+    async def create(self, spec: MachineSpec) -> bool:
+        """Make the container if it does not exist; return whether it did not. Idempotent.
 
         Raises:
             FailedError: It could not be made, with the program's own words.

@@ -36,6 +36,13 @@ class ContainerFiles:
     _writing: asyncio.Lock = field(factory=asyncio.Lock, init=False, eq=False, repr=False)
     """Held while files are changed: that of the slice belongs to all containers."""
 
+    _reloading: asyncio.Lock = field(factory=asyncio.Lock, init=False, eq=False, repr=False)
+    """Held while systemd reads its files again, which is for all containers."""
+
+    _is_read: asyncio.Event = field(factory=asyncio.Event, init=False, eq=False, repr=False)
+    """Set once systemd has read all that was written. Not at first: an earlier daemon may have been
+    killed between the two."""
+
     async def write(self, container: Container, spec: MachineSpec) -> None:
         """Bring the files of a container in line with its spec.
 
@@ -44,9 +51,22 @@ class ContainerFiles:
         """
         async with self._writing:
             written = await asyncio.to_thread(self._write, container, spec)
-        drop_in = self.places.drop_in(container.unit)
-        if not {drop_in, self.places.slice_file()}.isdisjoint(written):
-            await self.systemd.reload()
+            drop_in = self.places.drop_in(container.unit)
+            if not {drop_in, self.places.slice_file()}.isdisjoint(written):
+                self._is_read.clear()
+        await self._let_systemd_read()
+
+    async def _let_systemd_read(self) -> None:
+        """Return when systemd has read all that was written before this call."""
+        async with self._reloading:
+            if self._is_read.is_set():
+                return
+            self._is_read.set()  # what is written meanwhile clears it again
+            try:
+                await self.systemd.reload()
+            except BaseException:
+                self._is_read.clear()
+                raise
 
     async def copy_credentials(self, container: Container, spec: MachineSpec) -> None:
         """Copy the credentials of a container that is about to start."""

@@ -128,6 +128,7 @@ class ContainerRuntime:
         self._freezer = ContainerFreezer(self._systemd, lambda name: self._container(name).unit)
         self._output = ContainerOutput(self._journal, lambda name: self._container(name).unit)
         self._containers: dict[str, Container] = {}
+        self._made: set[str] = set()
         self._look_soon = asyncio.Event()
         self._operations = Operations(backend.name)
         self._unwatched = UnwatchedContainers(self._systemd, self._operations, self._container)
@@ -213,13 +214,15 @@ class ContainerRuntime:
         argv = probe_command(container_name(spec.name), spec, command, deadline)
         return await watch_command(argv, on_line, deadline=deadline + PROBE_GRACE)
 
-    async def destroy(self, name: str, *, purge: bool) -> None:
+    async def destroy(self, name: str, *, purge: bool, only_made: bool = False) -> None:
         """Remove a stopped container and its generated files; with `purge`, the agent's files too.
+
+        With `only_made`, a container that this runtime has not made since it was opened stays.
 
         Raises:
             FailedError: It runs, or it could not be removed.
         """
-        await self._operations.finish(self._destroy(name, purge))
+        await self._operations.finish(self._destroy(name, purge, only_made))
 
     async def stop(self, name: str, *, deadline: float) -> Ended | None:
         """Power it off, terminate it if that has no effect, kill it after `deadline` seconds.
@@ -308,7 +311,8 @@ class ContainerRuntime:
             found = await self._find(container)
             if isinstance(found, ContainerRun):
                 return await self._take_over(container, found, request.spec, request.watcher)
-            await self._backend.create(request.spec)
+            if await self._backend.create(request.spec):
+                self._made.add(container.name)
             await shield_until_done(self._prepare(container, request.spec))
             if found.registered:
                 await self._unregistered(container)
@@ -347,13 +351,17 @@ class ContainerRuntime:
         await self._files.write(container, spec)
         return evolve(run.running, adopted=True)
 
-    async def _destroy(self, name: str, purge: bool) -> None:
+    async def _destroy(self, name: str, purge: bool, only_made: bool) -> None:
         container = self._container(name)
         async with self._operations.lock(name):
             unit = await self._systemd.unit_state(container.unit)
             if not unit.active.down:
                 raise FailedError(f"{name} runs ({unit.id} is {unit.active}); stop it first")
-            await self._backend.remove(container.machine)
+            if only_made and name not in self._made:
+                await asyncio.to_thread(self._backend.forget, container.machine, self._places)
+            else:
+                await self._backend.remove(container.machine)
+            self._made.discard(name)
             await self._watched_runs.forget(container)
             await self._files.remove(container)
             await self._systemd.forget_failure(container.unit)
@@ -418,7 +426,9 @@ class ContainerRuntime:
             down = state.unit.active.down and not state.unit.job
             if container.run and down:
                 container.changed.set()
-                await asyncio.wait([container.run.ended])
+                # Others may have started it again since: then it has not ended for its watch.
+                await asyncio.wait([container.run.ended], timeout=_CHANGE_SECONDS)
+                continue
             if container.run:
                 return container.run
             if down:
@@ -481,6 +491,9 @@ class ContainerRuntime:
             except FailedError as error:
                 # An unknown state is not reported as an end; the next change or round reads again.
                 _log.warning("%s: %s", container.name, error)
+            except Exception:
+                # Nobody waits for this task, and without it the end would never be reported.
+                _log.exception("%s: its container cannot be looked at", container.name)
 
     async def _replace(self, container: Container, run: ContainerRun) -> None:
         state = await self._systemd.container_state(container.unit, container.machine)
@@ -521,6 +534,8 @@ class ContainerRuntime:
                 await self._look_at_all()
             except FailedError as error:
                 _log.warning("containers cannot be looked at: %s", error)
+            except Exception:  # as in `_watch_run`
+                _log.exception("containers cannot be looked at")
 
     async def _look_at_all(self) -> None:
         """Read all units, those of watched containers and those that systemd has loaded."""

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from importlib.metadata import version
 from typing import Any
 
 from attrs import frozen
@@ -54,9 +55,15 @@ _log = logging.getLogger(__name__)
 _FAILURES = (TimeoutError, OSError, EOFError, AuthError, InvalidAddressError)
 """How the library says that a bus cannot be reached or used."""
 
+_GUARDED_SINCE = (4, 3)
+"""The first version of the library that needs no `GuardedBus`."""
+
+_AUTH_BYTES = 16 * 1024
+"""Bytes of the longest line of the authentication, whose lines have some dozen."""
+
 _RULES = (
-    "type='signal',interface='org.freedesktop.DBus.Properties',member='PropertiesChanged',"
-    f"path_namespace='/org/freedesktop/systemd1/unit',arg0='{SYSTEMD}.Unit'",
+    f"type='signal',sender='{SYSTEMD}',interface='org.freedesktop.DBus.Properties',"
+    f"member='PropertiesChanged',path_namespace='/org/freedesktop/systemd1/unit',arg0='{SYSTEMD}.Unit'",
     f"type='signal',sender='{MACHINED}',interface='{MACHINED}.Manager'",
 )
 _MACHINE_PROPERTIES = ("Leader", "State")
@@ -84,7 +91,7 @@ async def listen(
                 await _receive(bus, on_change, on_event_source, on_connection)
             why = "the connection to D-Bus was lost"
         except (*_FAILURES, DBusCallError) as error:
-            why = f"D-Bus cannot be used: {error or type(error).__name__}"
+            why = f"D-Bus cannot be used: {str(error) or type(error).__name__}"
         except Exception as bug:
             # Nobody waits for this task before the end, and without it there would be no signals.
             _log.exception("listening to D-Bus failed; it is tried again")
@@ -93,10 +100,38 @@ async def listen(
         await asyncio.sleep(RECONNECT_SECONDS)
 
 
+class GuardedBus(MessageBus):
+    """A connection that fails when the bus closes it, or floods it, during the authentication.
+
+    Before 4.3 the library goes on reading there without a pause: a loop of asyncio never comes back
+    from that, and no deadline is met any more.
+    """
+
+    async def _auth_readline(self) -> str:
+        assert self._sock is not None
+        line = b""
+        while not line.endswith(b"\r\n"):
+            received = await self._loop.sock_recv(self._sock, _AUTH_BYTES)
+            line += received
+            if not received or len(line) > _AUTH_BYTES:
+                why = "sent too long a line" if received else "closed the connection"
+                raise AuthError(f"the bus {why} during the authentication")
+        return line[:-2].decode()
+
+
+def _bus_class() -> type[MessageBus]:
+    """Return the class of connections for the installed version of the library."""
+    major, minor, *_ = version("dbus-fast").split(".")
+    return MessageBus if (int(major), int(minor)) >= _GUARDED_SINCE else GuardedBus
+
+
+_Bus = _bus_class()  # once: it reads the disk
+
+
 @asynccontextmanager
 async def _connection(address: str | None) -> AsyncGenerator[MessageBus, None]:
     # A connection can already fail in the constructor, which connects before dbus-fast 5.0.
-    bus = MessageBus(address, BusType.SYSTEM)
+    bus = _Bus(address, BusType.SYSTEM)
     try:
         await _connect(bus)
         yield bus
@@ -176,9 +211,10 @@ async def _subscribe(bus: MessageBus, on_change: OnChange) -> None:
 
 
 def names(path: str, member: str, body: list[object]) -> Iterator[str]:
-    """Yield the unit or machine that a signal is about."""
+    """Yield the unit or machine that a signal is about; nothing for one that is not well-formed."""
     if member == "PropertiesChanged" and path.startswith(UNIT_PATH):
-        yield unescape(path.removeprefix(UNIT_PATH))
+        with suppress(ValueError):  # anybody may send a signal to us, with any path
+            yield unescape(path.removeprefix(UNIT_PATH))
     elif member in {"MachineNew", "MachineRemoved"} and body:
         yield str(body[0])
 

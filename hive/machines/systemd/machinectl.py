@@ -48,6 +48,12 @@ IMPORT_TAR = "import-tar"
 COPY_SECONDS = 900.0
 """Deadline in seconds for copying or removing an image."""
 
+_NO_IMAGE = "no image"
+"""What machined says about an image that it does not have."""
+
+_EXISTS = "exists"
+"""What `machinectl` says if the target of a copy is there already."""
+
 
 @frozen
 class Machinectl:
@@ -70,7 +76,7 @@ class Machinectl:
     can_map: Callable[[Path], bool] = can_map
     name: str = field(default="machinectl", init=False)
     programs: tuple[str, ...] = field(default=(), init=False)
-    _copies: dict[str, asyncio.Task[None]] = field(factory=dict, init=False, eq=False, repr=False)
+    _copies: dict[str, asyncio.Task[bool]] = field(factory=dict, init=False, eq=False, repr=False)
 
     def unit(self, machine: str) -> str:
         """Return the service that runs a container from /var/lib/machines."""
@@ -155,10 +161,11 @@ class Machinectl:
         """Return the command that ends a container politely."""
         return ("machinectl", request.value, machine)
 
-    async def create(self, spec: MachineSpec) -> None:
+    async def create(self, spec: MachineSpec) -> bool:
         """Copy the image unless machined has an image of the container's name, and verify the copy.
 
-        A copy that was not verified, because the daemon ended meanwhile, is made anew.
+        Returns whether it was copied. A copy that was not verified, because the daemon ended
+        meanwhile, is made anew.
 
         A copy cannot be interrupted: machined makes it. After a cancellation it goes on, and the
         next call waits for it.
@@ -171,18 +178,18 @@ class Machinectl:
         if machine not in self._copies:
             self._copies[machine] = copy = asyncio.create_task(self._copy(spec, machine))
             copy.add_done_callback(lambda done: self._end_copy(machine, done))
-        await asyncio.shield(self._copies[machine])
+        return await asyncio.shield(self._copies[machine])
 
-    def _end_copy(self, machine: str, copy: asyncio.Task[None]) -> None:
+    def _end_copy(self, machine: str, copy: asyncio.Task[bool]) -> None:
         del self._copies[machine]
         if not copy.cancelled():
             copy.exception()  # retrieved: its caller may have been cancelled
 
-    async def _copy(self, spec: MachineSpec, machine: str) -> None:
+    async def _copy(self, spec: MachineSpec, machine: str) -> bool:
         made = ImageCopy(machine, self.images)
         if await self.exists(machine):
             if not await asyncio.to_thread(lambda: made.is_unverified):
-                return
+                return False
             await self.remove(machine)
         command = await asyncio.to_thread(copy_command, spec.origin or self.image, machine)
         size = await asyncio.to_thread(_size_of, command, self.images)
@@ -192,7 +199,12 @@ class Machinectl:
         copied = await asyncio.to_thread(made.size)
         if outcome.ok and is_complete(copied, size):
             await asyncio.to_thread(made.end)
-            return
+            return True
+        if outcome.status is None:  # its mark stays: the next start makes it anew
+            raise FailedError(f"{outcome}; machined may still copy, start the agent again later")
+        if not outcome.ok and _EXISTS in outcome.err.casefold():
+            await asyncio.to_thread(made.end)
+            raise FailedError(f"{outcome}; another program has made {machine} meanwhile")
         await self.remove(machine)
         why = incomplete(copied, size) if outcome.ok else str(outcome)
         raise await asyncio.to_thread(made.failure, why, size)
@@ -254,9 +266,17 @@ class Machinectl:
             await asyncio.sleep(delay or 0)
 
     async def exists(self, machine: str) -> bool:
-        """Return whether machined has an image of this name."""
+        """Return whether machined has an image of this name.
+
+        Raises:
+            FailedError: machined gave no answer. An image that is taken for missing would be made
+                again, and removed when that fails.
+        """
         show = ("machinectl", "show-image", "--property=Name", machine)
-        return (await self.run(show, deadline=ANSWER_SECONDS)).ok
+        outcome = await self.run(show, deadline=ANSWER_SECONDS)
+        if not outcome.ok and _NO_IMAGE not in outcome.err.casefold():
+            raise FailedError(str(outcome))
+        return outcome.ok
 
 
 def copy_command(image: str | None, machine: str) -> tuple[str, ...]:

@@ -105,11 +105,12 @@ class NixosContainer:
         """Return the command that ends a container politely."""
         return ("nixos-container", _COMMANDS[request], machine)
 
-    async def create(self, spec: MachineSpec) -> None:
+    async def create(self, spec: MachineSpec) -> bool:
         """Build the container's system from the flake if the container does not exist.
 
-        An interrupted `nixos-container create` leaves a `.conf` file without a system. That is
-        built here, since NixOS would build it from the wrong attribute of the flake.
+        Returns whether it did not. An interrupted `nixos-container create` leaves a `.conf` file
+        without a system. That is built here, since NixOS would build it from the wrong attribute
+        of the flake.
 
         Raises:
             FailedError: There is no flake, the build failed, or the container belongs to the
@@ -118,7 +119,7 @@ class NixosContainer:
         machine = container_name(spec.name)
         there, built = await asyncio.to_thread(self._exists, machine)
         if there and built:
-            return
+            return False
         flake = _flake(spec.origin or self.flake, spec.name)
         if not flake:
             raise FailedError(
@@ -135,6 +136,7 @@ class NixosContainer:
                 "missing; see whether the disk of /nix is full, then start the agent again"
             )
         await asyncio.to_thread(self._mark, machine)
+        return not there
 
     async def update(self, spec: MachineSpec, on_line: OnLine = ignore_line) -> None:
         """Rebuild the container's system; a running container switches to it.

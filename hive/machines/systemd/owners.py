@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from hive.machines.systemd.user_ranges import SIZE, beginning
+
+_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def shift_owners(tree: Path, first: int) -> None:
@@ -26,10 +29,47 @@ def shift_owners(tree: Path, first: int) -> None:
     """
     if not stat.S_ISDIR(tree.lstat().st_mode):
         return
-    for _, directories, files, fd in os.fwalk(tree, topdown=False, follow_symlinks=False):
-        for name in (*files, *directories):
+    for fd in _directories(tree):
+        for name in os.listdir(fd):  # noqa: PTH208 - of a descriptor
             _shift(name, first, fd)
     _shift(str(tree), first)
+
+
+def _directories(tree: Path) -> Iterator[int]:
+    """Yield a descriptor of each directory of a tree, which is open until the next one.
+
+    One at a time, and without recursion: the tree may be as deep as its owner likes.
+    """
+    here = os.open(tree, _FLAGS)
+    try:
+        waiting, passed = [_inner(here)], [_identity(here)]
+        yield here
+        while waiting:
+            is_below = bool(waiting[-1])
+            next_ = os.open(waiting[-1].pop() if is_below else "..", _FLAGS, dir_fd=here)
+            os.close(here)
+            here = next_
+            if is_below:
+                waiting.append(_inner(here))
+                passed.append(_identity(here))
+                yield here
+                continue
+            waiting.pop()
+            passed.pop()
+            if passed and _identity(here) != passed[-1]:
+                raise OSError(errno.EBUSY, "it is changed meanwhile", str(tree))
+    finally:
+        os.close(here)
+
+
+def _inner(directory: int) -> list[str]:
+    with os.scandir(directory) as entries:
+        return [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+
+
+def _identity(directory: int) -> tuple[int, int]:
+    found = os.fstat(directory)
+    return found.st_dev, found.st_ino
 
 
 def is_shifted(tree: Path, first: int) -> bool:

@@ -63,9 +63,15 @@ class WatchedRuns:
             _log.warning("%s", error)
 
     async def end(self, container: Container) -> None:
-        """Record that the end of the watched run is reported."""
+        """Record that the end of the watched run is reported.
+
+        A record that cannot be removed stays: then the next daemon reports that end again.
+        """
         path = self.places.run_record(container.machine)
-        await asyncio.to_thread(path.unlink, missing_ok=True)
+        try:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+        except OSError as error:
+            _log.warning("the record of a run cannot be removed: %s", error)
 
     async def forget(self, container: Container) -> None:
         """Remove the record of a container, and what nspawn has said about it."""
