@@ -33,7 +33,8 @@ RESTORED = (
 )
 """What ends mouse reports, pasting in brackets and the alternate screen, and shows the cursor."""
 
-COMMAND = (sys.executable, "-m", "hive.cli", "top")
+COMMAND = (sys.executable, "-P", "-m", "hive.cli", "top")
+"""The program; without the working directory on the path of its modules, which may be an agent's."""
 
 
 def can_be_shown() -> bool:
