@@ -34,7 +34,7 @@ RESTORED = (
 """What ends mouse reports, pasting in brackets and the alternate screen, and shows the cursor."""
 
 COMMAND = (sys.executable, "-P", "-m", "hive.cli", "top")
-"""The program; without the working directory on the path of its modules, which may be an agent's."""
+"""The program; no module of the working directory, which may be an agent's, is imported."""
 
 
 def can_be_shown() -> bool:

@@ -19,7 +19,7 @@ from hive.escapes import inline
 from hive.harness.cli.quick_participant_verbs import QUICK_VERBS
 from hive.harness.cli.verb_words import with_verbs
 from hive.program_ends import ended_with
-from hive.stdio import reopen_closed_stdio, write_error
+from hive.stdio import escape_unencodable, reopen_closed_stdio, write_error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,5 +54,6 @@ def _run(program: str, args: Sequence[str] | None, prog_name: str) -> NoReturn:
         return ExitStatus.OK
 
     reopen_closed_stdio()
+    escape_unencodable()
     words = sys.argv[1:] if args is None else list(args)
     sys.exit(ended_with(run, complain))

@@ -149,4 +149,4 @@ async def _announce(client: ManagerClient) -> None:
     try:
         await until_taken(partial(client.hello, Role.TOOL, DRIVER))
     except HiveError as refusal:
-        logger.warning("the daemon was not told of this server: %s", refusal)
+        logger.warning("the daemon has not taken this server: %s", refusal)
