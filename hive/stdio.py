@@ -9,6 +9,7 @@ import stat
 import sys
 import time
 from collections.abc import Iterator
+from io import TextIOWrapper
 
 from hive.errors import FailedError, TimedOutError, TooLargeError
 from hive.quantities import counted
@@ -41,6 +42,13 @@ def reopen_closed_stdio() -> None:
             null = open(os.devnull, mode)  # noqa: SIM115  # stays open
             os.set_inheritable(null.fileno(), True)
             setattr(sys, name, null)
+
+
+def escape_unencodable() -> None:
+    """Show characters that an output cannot encode as escapes: no text of others fails a verb."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def discard_output() -> None:

@@ -7,7 +7,7 @@ import select
 import time
 from contextlib import suppress
 
-from hive import paths
+from hive.base_directories import host_socket
 from hive.cli import output
 from hive.cli.requests import QUERY, call
 from hive.client.blocking import BlockingClient
@@ -28,7 +28,7 @@ def shut_down(*, keep_agents: bool, within: float) -> None:
         HiveError: It cannot be reached.
     """
     request = {"cmd": "shutdown", "keep_agents": keep_agents}
-    with BlockingClient(paths.find().host_socket, QUERY, warn=output.complain) as connection:
+    with BlockingClient(host_socket(), QUERY, warn=output.complain) as connection:
         pid = connection.server_pid
         process = _open(pid)  # first: afterwards the pid might be that of another process
         try:

@@ -140,10 +140,10 @@ class StatusLine(Document, frozen=True, kw_only=True, rename={"level": "class"})
         running: Whether the daemon answered.
         text: The line.
         level: "quiet", "needs_you", "failed", or "away" if the daemon did not answer.
-        needs_you: Number of items that wait, failures left out.
+        needs_you: Number of items that wait.
         oldest: When the oldest of them began.
         working: Number of running turns.
-        failed: Number of agents that have failed.
+        failed: Number of those of them that are failures.
     """
 
     running: bool

@@ -19,6 +19,9 @@ from hive.names import suggest
 from hive.view.lines import event_line
 from hive.wire.enums import EventKind
 
+LONGEST_DETAIL = 300
+"""Characters of a detail of an event on a terminal, where the last lines of an agent fill it."""
+
 _FOLLOW = click.option("-f", "--follow", is_flag=True, help="Follow new ones until Ctrl-C.")
 
 
@@ -124,9 +127,10 @@ def events(
             **filters,
         )
     )
+    longest = LONGEST_DETAIL if output.is_terminal() else None
     _show(
         items,
-        lambda row: [event_line(row)],
+        lambda row: [event_line(row, longest)],
         follow=follow,
         as_json=as_json,
         row="EventRow",

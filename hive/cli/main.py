@@ -6,14 +6,13 @@ import sys
 from collections import namedtuple
 from collections.abc import Sequence
 from importlib import import_module
-from io import TextIOWrapper
 
 from hive import quick_command_lines
 from hive.cli import output
 from hive.cli.quick_verbs import QUICK_VERBS
 from hive.errors import ExitStatus, HiveError
 from hive.program_ends import ended_with
-from hive.stdio import reopen_closed_stdio, write_error
+from hive.stdio import escape_unencodable, reopen_closed_stdio, write_error
 
 LazyVerb = namedtuple("LazyVerb", "module summary")
 """Module and summary of a verb, known without importing it. (A NamedTuple imports `typing`.)"""
@@ -131,10 +130,7 @@ def main(args: Sequence[str] | None = None) -> int:
         args: Words after the program's name; by default those of this process.
     """
     reopen_closed_stdio()
-    # Characters that an output cannot encode are shown as escapes: no name makes a verb fail.
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    escape_unencodable()
     words = sys.argv[1:] if args is None else list(args)
     return ended_with(lambda: _run(words), _report)
 

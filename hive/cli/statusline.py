@@ -51,8 +51,8 @@ def _found() -> dict[str, Any]:
         "running": True,
         "text": statusline(rows, answer["working"], time.time(), ", " if is_ascii else " · "),
         "class": "failed" if failed else "needs_you" if rows else "quiet",
-        "needs_you": len(rows) - failed,
-        "oldest": oldest_of([row for row in rows if row["kind"] != "failure"]),
+        "needs_you": len(rows),
+        "oldest": oldest_of(rows),
         "working": answer["working"],
         "failed": failed,
     }

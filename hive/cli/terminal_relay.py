@@ -43,26 +43,42 @@ def relayed(start: Callable[[int], T]) -> T:
 
 
 def _relay(ours: int) -> None:
-    """Pass on bytes in both directions until the other terminal is closed by all who have it."""
-    readers = [0, ours]
+    """Pass on bytes in both directions until the other terminal is closed by all who have it.
+
+    What a program prints is shown also while it takes nothing of what is typed: it may take that
+    only once its output is taken.
+    """
+    os.set_blocking(ours, False)
+    typed = b""
     while True:
-        ready, _, _ = select.select(readers, (), ())
-        if ours in ready:
-            data = _read(ours)
-            if not data:
+        readers, writers = ([ours], [ours]) if typed else ([0, ours], [])
+        ready, free, _ = select.select(readers, writers, ())
+        if ours in ready and (shown := _read(ours)) is not None:
+            if not shown:
                 return
-            _write(1, data)
-        if 0 in ready:
-            typed = _read(0)
-            if typed:
-                _write(ours, typed)
-            else:
+            _write(1, shown)
+        if free:
+            typed = _rest_of(ours, typed)
+        elif 0 in ready:
+            typed = _read(0) or b""
+            if not typed:
                 return  # the operator's terminal is gone, and with it this one
 
 
-def _read(descriptor: int) -> bytes:
+def _rest_of(ours: int, typed: bytes) -> bytes:
+    """Pass on as much as there is room for; return the rest."""
+    try:
+        return typed[os.write(ours, typed) :]
+    except BlockingIOError:
+        return typed
+
+
+def _read(descriptor: int) -> bytes | None:
+    """Return the next bytes; None if there are none now, no bytes once the other end is closed."""
     try:
         return os.read(descriptor, CHUNK)
+    except BlockingIOError:
+        return None
     except OSError:  # EIO: the other end is closed
         return b""
 

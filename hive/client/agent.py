@@ -23,6 +23,7 @@ from hive.client.channel import ANSWER_TIMEOUT, Channel, Repeat
 from hive.client.responses import Fields
 from hive.errors import RateLimitedError, TimedOutError, UnavailableError
 from hive.version import VERSION
+from hive.wire.base import encodable
 from hive.wire.change_rows import ApprovalRow
 from hive.wire.codec import value_of
 from hive.wire.enums import CancelKind, LiveKind, NackMode, OnExpiry, OrderKind, Priority, Role
@@ -406,7 +407,7 @@ class AgentClient:
     async def live(self, kind: LiveKind, text: str) -> None:
         """Publish an event of the turn to its watchers; it is cut to `LIVE_MAX` and not stored."""
         if self.connected:
-            await self._once("live", kind=kind, text=text[:LIVE_MAX])
+            await self._once("live", kind=kind, text=encodable(text[:LIVE_MAX]))
 
     async def limited(self, account: str, until: float, reason: str) -> None:
         """Report that the account of this agent is used up until a Unix time."""

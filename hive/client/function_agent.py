@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from hive.client.agent import AgentClient, Delivery, Role
 from hive.wire import WAIT_MAX
+from hive.wire.base import short_text
 from hive.wire.enums import NackMode
 
 Answer = Callable[[Delivery], Awaitable[str | None]]
@@ -32,7 +33,7 @@ async def _work_on(client: AgentClient, message: Delivery, answer: Answer) -> No
     try:
         body = await answer(message)
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = short_text(f"{type(error).__name__}: {error}")
         await client.nack(message.id, mode=NackMode.FAIL, reason=reason, lease=message.lease)
         raise
     if body is not None and message.in_reply_to is None:

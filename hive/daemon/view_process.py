@@ -33,7 +33,8 @@ RESTORED = (
 )
 """What ends mouse reports, pasting in brackets and the alternate screen, and shows the cursor."""
 
-COMMAND = (sys.executable, "-m", "hive.cli", "top")
+COMMAND = (sys.executable, "-P", "-m", "hive.cli", "top")
+"""The program; no module of the working directory, which may be an agent's, is imported."""
 
 
 def can_be_shown() -> bool:

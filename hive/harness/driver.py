@@ -18,21 +18,9 @@ from hive.client.agent import Delivery, Identity, ManagerClient
 from hive.harness.leases import BATCH
 from hive.harness.reporting import Reporter
 from hive.harness.turn import Turn
+from hive.wire.base import short_text
 from hive.wire.enums import ActivityState, NackMode, TurnOutcome
 from hive.wire.harness import Order, TurnRecord
-
-REASON_MAX = 4000
-"""Characters of the longest reason, a little less than the wire accepts."""
-
-
-def reason_text(reason: str) -> str:
-    """Return a reason in a form that the wire accepts: encodable, at most `REASON_MAX` characters.
-
-    A reason comes from a driver or from the program that it ran. If the hive refused a nack because
-    of its reason, the message would stay leased although no turn processes it.
-    """
-    text = reason.encode(errors="replace").decode()
-    return text if len(text) <= REASON_MAX else f"{text[:REASON_MAX]}…"
 
 
 @frozen
@@ -68,7 +56,7 @@ class Failed:
     word: ClassVar[TurnOutcome] = TurnOutcome.FAILED
     nack: ClassVar[NackMode] = NackMode.FAIL
 
-    reason: str = field(converter=reason_text)
+    reason: str = field(converter=short_text)
 
 
 @frozen
@@ -78,7 +66,7 @@ class Deferred:
     word: ClassVar[TurnOutcome] = TurnOutcome.DEFERRED
     nack: ClassVar[NackMode] = NackMode.DEFER
 
-    reason: str = field(converter=reason_text)
+    reason: str = field(converter=short_text)
 
 
 @frozen
@@ -88,7 +76,7 @@ class Rejected:
     word: ClassVar[TurnOutcome] = TurnOutcome.FAILED
     nack: ClassVar[NackMode] = NackMode.REJECT
 
-    reason: str = field(converter=reason_text)
+    reason: str = field(converter=short_text)
 
 
 @frozen
@@ -98,7 +86,7 @@ class Cancelled:
     word: ClassVar[TurnOutcome] = TurnOutcome.CANCELLED
     nack: ClassVar[NackMode] = NackMode.REJECT
 
-    reason: str = field(default="cancelled by the operator", converter=reason_text)
+    reason: str = field(default="cancelled by the operator", converter=short_text)
 
 
 Outcome = Done | Failed | Deferred | Rejected | Cancelled
@@ -116,7 +104,7 @@ class HoldOff:
     """
 
     state: ActivityState
-    reason: str = field(converter=reason_text)
+    reason: str = field(converter=short_text)
     until: float | None = None
 
 

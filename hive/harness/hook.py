@@ -108,7 +108,7 @@ class HookEvent(namedtuple("HookEvent", "name session stopped_before", defaults=
 def parse_event(line: bytes) -> HookEvent:
     """Return the event that Claude Code wrote to standard input; an empty one for other input."""
     fields: object = None
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         fields = json.loads(line)
     if not isinstance(fields, Mapping):
         return HookEvent()
@@ -164,7 +164,7 @@ class NotifiedMessages:
             os.replace(written, self._path)
 
     def _read(self) -> dict[str, list[int]]:
-        with suppress(OSError, ValueError):
+        with suppress(OSError, ValueError, RecursionError):
             with open(self._path) as file:
                 found = json.load(file)
             if isinstance(found, dict):

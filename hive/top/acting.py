@@ -40,7 +40,7 @@ class VerbRun:
 
     def __init__(self, action: RunVerb, path: Path) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "hive.cli", *action.words],
+            [sys.executable, "-P", "-m", "hive.cli", *action.words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Mapping
 
@@ -17,6 +18,9 @@ from hive.top.state import TopState
 
 KEPT = 50
 """Earlier lines that are kept of each purpose."""
+
+_LINE_END = re.compile(r"\r\n?|\n")
+"""The end of a line; a terminal pastes it as the Enter key would send it."""
 
 Entered = Callable[[TopState, Prompt, float], tuple[TopState, Action | None]]
 
@@ -41,7 +45,7 @@ def paste(state: TopState, text: str) -> TopState:
     """Return the state after a text was pasted; line breaks become blanks."""
     if state.prompt is None:
         return state
-    return _typed(state, state.prompt.typed(" ".join(text.split("\n")).replace("\r", "")))
+    return _typed(state, state.prompt.typed(_LINE_END.sub(" ", text)))
 
 
 def completed(state: TopState, asked_for: Complete, words: tuple[str, ...]) -> TopState:

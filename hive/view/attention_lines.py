@@ -83,7 +83,7 @@ def _rest(row: Row, now: float) -> str:
 
 
 def statusline(rows: Sequence[Row], working: int, now: float, gap: str) -> str:
-    """Return what a bar shows: `3 need you (oldest 12m) · 5 working · 1 failed`.
+    """Return what a bar shows: `4 need you (1 failed, oldest 12m) · 5 working`.
 
     Args:
         rows: The items that wait.
@@ -91,12 +91,15 @@ def statusline(rows: Sequence[Row], working: int, now: float, gap: str) -> str:
         now: Unix time.
         gap: What stands between the parts.
     """
-    failed = sum(row["kind"] == "failure" for row in rows)
-    others = [row for row in rows if row["kind"] != "failure"]
-    oldest = oldest_of(others)
-    needs = f"{len(others)} need{'s' if len(others) == 1 else ''} you" if others else "all quiet"
-    parts = [needs + (f" (oldest {age(oldest, now)})" if oldest else ""), f"{working} working"]
-    return gap.join([*parts, f"{failed} failed"] if failed else parts)
+    needs = f"{len(rows)} need{'s' if len(rows) == 1 else ''} you" if rows else "all quiet"
+    about = []
+    if failed := sum(row["kind"] == "failure" for row in rows):
+        about.append("failed" if len(rows) == 1 else f"{failed} failed")
+    if oldest := oldest_of(rows):
+        about.append(f"oldest {age(oldest, now)}")
+    if about:
+        needs += f" ({', '.join(about)})"
+    return gap.join((needs, f"{working} working"))
 
 
 def oldest_of(rows: Sequence[Row]) -> str | None:

@@ -61,13 +61,20 @@ def step_line(row: Row) -> str:
     return "  ".join(parts).rstrip()
 
 
-def event_line(row: Row) -> str:
-    """Return one event: number, time, kind, participant, and the details as `key=value`."""
+def event_line(row: Row, longest: int | None = None) -> str:
+    """Return one event: number, time, kind, participant, and the details as `key=value`.
+
+    Args:
+        row: The event.
+        longest: Of a detail with more characters the middle is left out; None leaves out nothing.
+    """
     parts = [inline(row["seq"]), inline(row["at"]), inline(row["event"])]
     if row.get("name"):
         parts.append(inline(row["name"]))
     details = row.get("detail") or {}
-    return "  ".join(parts + [f"{inline(key)}={_detail(value)}" for key, value in details.items()])
+    for key, value in details.items():
+        parts.append(f"{inline(key)}={_shortened(_detail(value), longest)}")
+    return "  ".join(parts)
 
 
 def turn_line(row: Row) -> str:
@@ -133,6 +140,15 @@ def _detail(value: object) -> str:
     if isinstance(value, str) and value and not set(value) & set(" =\"'"):
         return inline(value)
     return inline(json.dumps(value, ensure_ascii=False))
+
+
+def _shortened(text: str, longest: int | None) -> str:
+    """Return a text without its middle if it is too long: of printed lines the last say most."""
+    if longest is None or len(text) <= longest:
+        return text
+    first = longest // 3
+    last = longest - first
+    return f"{text[:first]} ... {len(text) - longest} more, see --json ... {text[-last:]}"
 
 
 def _tokens(row: Row) -> str:

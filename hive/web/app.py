@@ -22,7 +22,7 @@ from hive.web.approval_pages import ApprovalPages
 from hive.web.book_saver import save_or_warn
 from hive.web.browser_exchange import read_form, status_of
 from hive.web.form_actions import request_of, words_of
-from hive.web.guard import check_form, cookie_header, form_token, local_path
+from hive.web.guard import SAFE_METHODS, check_form, cookie_header, form_token, local_path
 from hive.web.hive_client import HiveClient
 from hive.web.hive_picture import PictureSource
 from hive.web.list_pages import ListPages
@@ -124,7 +124,7 @@ class Doors:
 
         A program that looks at links (a mail scanner, a chat's preview) only sees the button.
         """
-        if request.method == "GET":
+        if request.method in SAFE_METHODS:
             query = request.query_params
             return self._login_page(request, query.get("token", ""), query.get("next", "/"))
         form = await read_form(request, LOGIN_MAX)

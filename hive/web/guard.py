@@ -41,7 +41,7 @@ HEADERS = {
 """Headers of every response. No script or style is inline, and nothing is loaded from elsewhere."""
 
 CACHE = {"Cache-Control": "no-store"}
-"""Header of what only a session may see."""
+"""Header of each response that has none of its own: it may be what only a session may see."""
 
 
 def check_host(host: str, allowed: Collection[str]) -> None:

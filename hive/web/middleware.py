@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from urllib.parse import quote
 
 from attrs import field, frozen
@@ -24,6 +24,13 @@ OPEN_PATHS = frozenset({"/login", "/login/passkey", "/login/passkey/options", "/
 
 OPEN_PREFIX = "/static/"
 """Files without content of a hive."""
+
+
+def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+_ALWAYS, _UNKEPT = _raw(HEADERS), _raw(CACHE)
 
 
 @frozen
@@ -61,7 +68,7 @@ class PageEntrance:
             scope["state"]["session"] = await self._session(request)
             refused = self._without_session(request, scope["state"]["session"])
         answer: ASGIApp = self.app if refused is None else refused
-        await answer(scope, receive, _with_headers(send, self._headers(request)))
+        await answer(scope, receive, _with_headers(send))
 
     def _refusal(self, request: Request) -> Response | None:
         host = request.headers.get("host", "")
@@ -105,18 +112,15 @@ class PageEntrance:
             return RedirectResponse(f"/login?next={quote(target)}", 303)
         return PlainTextResponse("log in first\n", 401)
 
-    def _headers(self, request: Request) -> list[tuple[bytes, bytes]]:
-        is_file = request.scope["path"].startswith(OPEN_PREFIX)
-        found = HEADERS if is_file else HEADERS | CACHE
-        return [(name.lower().encode(), value.encode()) for name, value in found.items()]
 
+def _with_headers(send: Send) -> Callable[[Message], Awaitable[None]]:
+    """Add the headers of every response, and that no cache keeps it unless it says otherwise."""
 
-def _with_headers(
-    send: Send, headers: Iterable[tuple[bytes, bytes]]
-) -> Callable[[Message], Awaitable[None]]:
     async def send_with_headers(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", ()), *headers]}
+            own = [*message.get("headers", ())]
+            is_kept = any(name == b"cache-control" for name, _ in own)
+            message = {**message, "headers": own + (_ALWAYS if is_kept else _ALWAYS + _UNKEPT)}
         await send(message)
 
     return send_with_headers

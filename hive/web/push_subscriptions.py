@@ -30,7 +30,12 @@ TROUBLE_MAX = 200
 POINT_BYTES, SECRET_BYTES = 65, 16
 """Bytes of the two keys of a subscription, see RFC 8291."""
 
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_LEADING_ELSEWHERE = (
+    *(ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48")),  # NAT64
+    *(ipaddress.ip_network("::/96"), ipaddress.ip_network("fec0::/10")),  # of IPv4, of a site
+)
+"""Networks of IPv6 that lead to any address of IPv4, or to this site; for Python, they are of
+the internet."""
 
 
 class PushSubscription(msgspec.Struct, frozen=True):
@@ -229,7 +234,8 @@ def is_public(address: str) -> bool:
     """Return whether an IP address is one of the internet, and not of this host or its network."""
     found = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
-        if found in _NAT64 or found.sixtofour is not None or found.teredo is not None:
+        is_elsewhere = any(found in each for each in _LEADING_ELSEWHERE)
+        if is_elsewhere or found.sixtofour is not None or found.teredo is not None:
             return False  # these lead to IPv4 addresses of any kind
         found = found.ipv4_mapped or found
     return found.is_global and not found.is_multicast

@@ -15,7 +15,7 @@ _CUT = re.compile(r"\\(u[0-9a-fA-F]{0,3})?$")
 _ENDINGS = ("", '"}', "}", '"]}', "]}", '"}}', "}}", '"}]}', "}]}")
 """What may be missing at the end of arguments that were cut."""
 
-_HUNK = re.compile(r"^@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
+_HUNK = re.compile(r"^@@ -\d+(?:,(\d{1,9}))? \+\d+(?:,(\d{1,9}))? @@")
 
 _IS_DIFF = re.compile(r"^(diff --git |@@ -\d+)", re.MULTILINE)
 
@@ -62,7 +62,11 @@ def _tool_call(name: str, arguments: str) -> ShownEvent:
         return ShownEvent(f"{name} {path}", "\n".join(_marked("+", found["content"])), diff=True)
     if isinstance(found.get("command"), str):
         return ShownEvent(name, found["command"])
-    return ShownEvent(name, "\n".join(f"{key}: {_word(value)}" for key, value in found.items()))
+    try:
+        lines = [f"{key}: {_word(value)}" for key, value in found.items()]
+    except RecursionError:  # just not too deep to be read
+        return ShownEvent(name, arguments)
+    return ShownEvent(name, "\n".join(lines))
 
 
 def _arguments(text: str) -> Mapping[str, Any] | None:

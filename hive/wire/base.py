@@ -28,7 +28,10 @@ Req = (
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 """Name of a participant, a queue, a group or a unit, in characters."""
 
-Text = Annotated[str, msgspec.Meta(max_length=4096)]
+TEXT_MAX = 4096
+"""Characters of the longest short text."""
+
+Text = Annotated[str, msgspec.Meta(max_length=TEXT_MAX)]
 """A short text for people, in characters."""
 
 Body = Annotated[str, msgspec.Meta(max_length=LINE_MAX)]
@@ -65,6 +68,24 @@ Cursor = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 Lines = Annotated[int, msgspec.Meta(ge=1, le=5000)]
 """A number of log lines."""
+
+
+def encodable(text: str) -> str:
+    """Return a text that UTF-8 can express: half of a surrogate pair becomes a question mark.
+
+    A program may print such a half, for instance one that cuts its texts by units of UTF-16.
+    """
+    return text.encode(errors="replace").decode()
+
+
+def short_text(text: str) -> str:
+    """Return a text of any kind and length as a `Text`.
+
+    A reason comes from a driver, a function or a program. If the hive refused a nack because of its
+    reason, the message would stay leased although nobody works on it.
+    """
+    found = encodable(text)
+    return found if len(found) <= TEXT_MAX else f"{found[: TEXT_MAX - 1]}…"
 
 
 class Response(msgspec.Struct, tag_field="version", tag=VERSION, omit_defaults=True, kw_only=True):

@@ -228,8 +228,39 @@ async def test_a_choice_in_the_middle_of_a_turn_keeps_its_session_and_its_cost(s
     assert scripted.launcher.models == [(None, None)], "it holds from the next turn on"
 
 
+def fill_the_disk(made: ScriptedDriver) -> None:
+    """Let nothing be written below the state directory: a file is where its directory would be."""
+    (made.state / "claude").write_text("")
+
+
+async def test_a_turn_succeeds_on_a_full_disk_and_its_session_is_saved_later(scripted, caplog):
+    fill_the_disk(scripted)
+    end = await scripted.turn(answered(cost=0.5))
+    assert end.outcome == Done(), "the mail is not worked on twice"
+    assert scripted.launcher.alive == 1
+    assert "cannot be saved" in caplog.text
+    (scripted.state / "claude").unlink()
+    assert (await scripted.turn(answered(cost=0.5))).outcome == Done()
+    assert '"session":"s-1"' in (scripted.state / "claude" / "session.json").read_text()
+
+
+async def test_a_compaction_on_a_full_disk_does_not_end_the_harness(scripted):
+    await scripted.turn(answered(context=900, cost=0.5))
+    (scripted.state / "claude" / "session.json").unlink()
+    (scripted.state / "claude").rmdir()
+    fill_the_disk(scripted)
+    scripted.launcher.script.extend((answered(cost=0.7), refused()))
+    await scripted.driver.rest()
+
+
+async def test_no_turn_goes_on_in_a_process_that_a_fault_has_left_in_another_turn(scripted):
+    with pytest.raises(KeyError):
+        await scripted.turn((*answered()[:1], KeyError("model")))
+    assert scripted.launcher.alive == 0, "its result would be taken for that of the next turn"
+
+
 async def test_a_choice_that_cannot_be_saved_holds_until_the_harness_ends(scripted, caplog):
-    (scripted.state / "claude").write_text("no directory")
+    fill_the_disk(scripted)
     await scripted.driver.choose_model(Order(1, OrderKind.MODEL, model="opus"))
     assert "not saved" in caplog.text
     assert choice_reported(await scripted.flushed()) == ("opus", None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,12 @@ from hive.harness.claude.launch import (
     ENVIRONMENT,
     Callbacks,
     LaunchOptions,
+    instructions,
     mcp_server,
     sdk_options,
     sdk_tool,
 )
+from hive.harness.claude.prompt import system_prompt
 from hive.harness.tools import ModelTool
 from hive.wire.claude import ClaudeConfig, McpServer
 
@@ -90,3 +93,14 @@ async def test_a_refusal_of_the_hive_is_an_error_result_of_the_tool() -> None:
     }
     done = await sdk_tool(ModelTool("send", "d", {}, fine)).handler({"to": 7})
     assert done == {"content": [{"type": "text", "text": '{"id": 7}'}]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["語".encode() * 100_000, b"\xff" * 100_000, b"before\0after"],
+    ids=["long", "odd", "nul"],
+)
+def test_any_instructions_are_an_argument_that_a_program_can_be_started_with(content, tmp_path):
+    (tmp_path / "CLAUDE.md").write_bytes(content)
+    prompt = system_prompt("alice", "agent", instructions(tmp_path))
+    subprocess.run(["true", f"--append-system-prompt={prompt}"], check=True)

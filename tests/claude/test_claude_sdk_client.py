@@ -8,6 +8,7 @@ pytest.importorskip("claude_agent_sdk", reason="the extra hyperhive[claude] is n
 
 from claude_agent_sdk import (
     AssistantMessage,
+    ClaudeAgentOptions,
     RateLimitEvent,
     RateLimitInfo,
     ResultMessage,
@@ -20,8 +21,9 @@ from claude_agent_sdk import (
     UserMessage,
 )
 
-from hive.harness.claude.sdk_client import events_of
+from hive.harness.claude.sdk_client import SdkClient, events_of
 from hive.harness.claude.turn_events import (
+    ClaudeProcessError,
     Compacted,
     Compacting,
     ModelCalled,
@@ -157,3 +159,30 @@ def test_what_an_older_sdk_does_not_pass_on_is_concluded(fields, reason):
     [event] = events_of(result(**fields))
     assert isinstance(event, TurnResult)
     assert event.reason == reason
+
+
+class OddProgram:
+    """A client of the SDK whose program answers nothing in time, or in another form."""
+
+    async def connect(self) -> None:
+        raise Exception("Control request timeout: initialize")  # noqa: TRY002 - as the SDK
+
+    async def interrupt(self) -> None:
+        raise Exception("Control request timeout: interrupt")  # noqa: TRY002 - as the SDK
+
+    async def query(self, prompt) -> None:
+        """Take a prompt."""
+
+    async def receive_response(self):
+        yield system("init", session_id="s", tools=["Read"])
+
+
+async def test_what_the_sdk_raises_for_an_odd_program_is_an_error_of_the_process(monkeypatch):
+    monkeypatch.setattr("hive.harness.claude.sdk_client.ClaudeSDKClient", lambda _: OddProgram())
+    client = SdkClient(ClaudeAgentOptions())
+    with pytest.raises(ClaudeProcessError, match=r"cannot be started: .*timeout: initialize"):
+        await client.open()
+    with pytest.raises(ClaudeProcessError, match=r"cannot be interrupted: .*timeout: interrupt"):
+        await client.interrupt()
+    with pytest.raises(ClaudeProcessError, match="KeyError: 'model'"):
+        _ = [event async for event in client.query("hi")]

@@ -164,13 +164,13 @@ def test_hostile_text_does_not_reach_the_terminal() -> None:
 
 def test_the_line_of_a_bar(hive):
     ran = hive("statusline")
-    assert (ran.status, ran.out) == (0, "3 need you (oldest 12h) · 5 working · 1 failed\n")
+    assert (ran.status, ran.out) == (0, "4 need you (1 failed, oldest 12h) · 5 working\n")
     found = json.loads(hive("statusline", "--json").out)
     assert found == {
         "running": True,
-        "text": "3 need you (oldest 12h) · 5 working · 1 failed",
+        "text": "4 need you (1 failed, oldest 12h) · 5 working",
         "class": "failed",
-        "needs_you": 3,
+        "needs_you": 4,
         "oldest": QUESTION["since"],
         "working": 5,
         "failed": 1,
@@ -181,8 +181,10 @@ def test_the_line_of_a_bar(hive):
     ("rows", "line"),
     [
         ([], "all quiet, 0 working"),
-        ([FAILED], "all quiet, 0 working, 1 failed"),
+        ([FAILED], "1 needs you (failed), 0 working"),
         ([QUESTION], "1 needs you (oldest 12h), 0 working"),
+        ([QUESTION, FAILED], "2 need you (1 failed, oldest 12h), 0 working"),
+        ([FAILED, FAILED], "2 need you (2 failed), 0 working"),
         ([APPROVAL, DEAD], "2 need you, 0 working"),
     ],
 )

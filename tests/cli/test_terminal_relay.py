@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,3 +111,34 @@ def test_the_program_ends_with_the_operators_terminal(opened: list[Screen], tmp_
     opened.clear()
     assert end.read_text() == "gone\n"
     screen.process.wait(30)
+
+
+def test_what_is_shown_goes_on_while_the_program_takes_nothing_that_is_typed(
+    opened: list[Screen], tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    screen = start(
+        opened,
+        f"stty raw -echo; echo ready; read -r line <{go}; "
+        "head -c 1000000 /dev/zero | tr '\\0' x; echo; echo shown; exit 3",
+    )
+    screen.expect("ready")
+    os.set_blocking(screen.fd, False)
+    _type_until_nothing_is_taken(screen.fd)
+    os.set_blocking(screen.fd, True)
+    go.write_text("go\n")
+    screen.expect("shown")
+    assert screen.end() == 3
+
+
+def _type_until_nothing_is_taken(fd: int) -> None:
+    """Type more than the program's terminal holds."""
+    full = 0
+    while full < 20:  # the relay may be about to take the next piece
+        try:
+            os.write(fd, b"x" * 4096)
+            full = 0
+        except BlockingIOError:
+            full += 1
+            time.sleep(0.02)

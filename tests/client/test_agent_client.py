@@ -28,7 +28,8 @@ from hive.errors import (
     UnavailableError,
 )
 from hive.wire import agent as wire
-from hive.wire.enums import NackMode
+from hive.wire.enums import LiveKind, NackMode
+from hive.wire.harness import Live
 from tests.harness.support.daemon import Daemon
 
 
@@ -281,3 +282,12 @@ async def test_only_urgent_mail_if_that_is_asked_for(path):
         urgent = daemon.post("now", priority="high")
         [message] = await client.recv(max=8, urgent=True)
         assert message.id == urgent
+
+
+async def test_a_live_event_with_half_of_a_surrogate_pair_is_shown_all_the_same(path):
+    async with Daemon(path) as daemon, client_of(path) as client:
+        await client.status()
+        await client.live(LiveKind.TOOL_RESULT, "cut here: \ud83d")
+        [event] = daemon.of(Live)
+        assert isinstance(event, Live)
+        assert event.text == "cut here: ?"

@@ -53,3 +53,18 @@ async def test_a_failure_gives_the_message_back_and_ends_the_agent(site: Site) -
         assert "ValueError: not today" in row.last_lines[-1]
         assert await hive.answer_to(message) == "at last"
         assert seen == [(1, False), (2, True)]
+
+
+@pytest.mark.parametrize("words", ["x" * 5000, "half \ud800"], ids=["long", "no text"])
+async def test_a_failure_is_known_by_its_own_words_whatever_they_are(
+    site: Site, words: str
+) -> None:
+    async def broken(message: Delivery) -> str:
+        raise ValueError(words)
+
+    async with site.simulated(agents={"alice": answering(broken)}) as hive:
+        await hive.until_state("alice", "running")
+        await hive.send("alice", "work")
+        row = await hive.until_state("alice", "backoff")
+        assert row.last_lines is not None
+        assert row.last_lines[-1].startswith("ValueError: ")

@@ -103,6 +103,15 @@ async def test_recv_acks_what_it_has_printed(path):
         assert await run(path, "recv") == Finished(0, "", "")
 
 
+async def test_an_output_that_cannot_encode_a_body_gets_escapes_and_the_message_is_acked(path):
+    async with Daemon(path) as daemon:
+        posted = daemon.post("gr\u00fcn \N{TEACUP WITHOUT HANDLE}")
+        process = await start(path, "recv", PYTHONIOENCODING="ascii")
+        out, err = await process.communicate()
+        assert b"\n    gr\\xfcn \\U0001f375\n" in out, err.decode()
+        assert (process.returncode, daemon.state(posted)) == (0, "acked")
+
+
 async def test_a_body_cannot_pass_for_a_second_message_in_a_pipe(path):
     async with Daemon(path) as daemon:
         daemon.post("ok\n\n#7 from operator at 2026-11-22T14:00:00.000Z\nstop\x1b[1G\x7f")

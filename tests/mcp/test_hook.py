@@ -197,7 +197,9 @@ def test_without_unread_messages_there_is_no_output(notified):
     assert hook_output(HookEvent("SessionStart", "s1"), (), notified, NOW, read_on=True) is None
 
 
-@pytest.mark.parametrize("line", [b"", b"not json", b"[1]", b"null", b"\xff"])
+@pytest.mark.parametrize(
+    "line", [b"", b"not json", b"[1]", b"null", b"\xff", b'{"tool_response":' + b"[" * 100_000]
+)
 def test_a_caller_that_is_no_claude_code_gets_plain_text(notified, line):
     event = parse_event(line)
     assert event == HookEvent()

@@ -448,9 +448,10 @@ def test_a_line_is_recalled() -> None:
     assert state.prompt.text == ""
 
 
-def test_what_is_pasted_goes_into_the_line_and_nowhere_else() -> None:
-    assert paste(state_of(), "x\ny") == state_of()
-    state = paste(pressed(on("coder"), "m")[0], "first\nsecond\r\n")
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])  # terminals paste a line's end as Enter's
+def test_what_is_pasted_goes_into_the_line_and_nowhere_else(end: str) -> None:
+    assert paste(state_of(), f"x{end}y") == state_of()
+    state = paste(pressed(on("coder"), "m")[0], f"first{end}second{end}")
     assert state.prompt is not None
     assert state.prompt.text == "first second "
 

@@ -102,6 +102,20 @@ def test_the_details_of_an_event_can_be_read_back(value, shown):
     assert event_line(row) == f"9  2026-01-02T03:04:05Z  x  bob  k={shown}"
 
 
+@pytest.mark.parametrize(("length", "is_whole"), [(298, True), (299, False), (100_000, False)])
+def test_a_long_detail_of_an_event_is_shortened_in_its_middle_for_a_person(length, is_whole):
+    long = "a" * 10 + "=" + "b" * (length - 21) + "=" + "c" * 9
+    row = {"seq": 9, "at": "2026-01-02T03:04:05Z", "event": "x", "detail": {"k": long, "l": 1}}
+
+    shown = event_line(row, longest=300)
+
+    assert (shown == event_line(row)) == is_whole
+    assert shown.endswith("ccc\"  l=1")
+    assert len(shown) < 400
+    if not is_whole:
+        assert f" ... {length + 2 - 300} more, see --json ... " in shown
+
+
 def test_an_event_without_participant_and_details():
     row = {"seq": 9, "at": "2026-01-02T03:04:05Z", "event": "started", "detail": {}}
 

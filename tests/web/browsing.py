@@ -62,6 +62,10 @@ class Browser:
         """Load a page."""
         return await self._request("GET", path, b"", headers)
 
+    async def head(self, path: str) -> Answer:
+        """Ask for the headers of a page."""
+        return await self._request("HEAD", path, b"", {})
+
     async def page(self, path: str) -> Answer:
         """Load a page that there is."""
         answer = await self.get(path)

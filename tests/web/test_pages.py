@@ -545,3 +545,19 @@ async def test_one_logs_out_with_a_full_disk() -> None:
     assert (answer.status, answer.headers["location"]) == (303, "/login")
     assert "Max-Age=0" in answer.headers["set-cookie"]
     assert book.all(NOW) == []
+
+
+async def test_a_program_that_asks_for_the_headers_of_a_link_does_not_log_in(
+    browser: Browser, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert (await Browser(browser.app).head("/login?token=x")).status == 200
+    assert not caplog.records
+
+
+async def test_no_page_with_a_token_is_kept_by_a_cache(browser: Browser) -> None:
+    for path in ("/", "/static/nothing", "/nothing"):
+        answer = await browser.get(path)
+        assert answer.token
+        assert answer.headers["cache-control"] == "no-store", path
+    for path in ("/static/hive.css", "/worker.js"):
+        assert (await browser.get(path)).headers["cache-control"] == "no-cache", path

@@ -1,6 +1,7 @@
 """Events of a turn as a page shows them."""
 
 import json
+import sys
 
 import pytest
 from hypothesis import given
@@ -90,3 +91,14 @@ def test_a_removed_line_that_looks_like_a_header_is_a_removed_line() -> None:
         "meta",
         "meta",
     ]
+
+
+def test_arguments_that_are_too_deep_are_shown_as_they_are() -> None:
+    for depth in range(1, sys.getrecursionlimit()):  # at one of them only printing is too deep
+        text = f'{{"a": {"[" * depth}{"]" * depth}}}'
+        assert "[" in turn_event("tool", f"Look {text}").text
+
+
+def test_a_hunk_of_no_possible_length_is_a_line_as_any_other() -> None:
+    patch = [f"@@ -1,{'9' * 5000} +1 @@", "-a"]
+    assert [line for _, line in diff_classes(patch)] == patch

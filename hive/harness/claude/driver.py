@@ -216,6 +216,9 @@ class ClaudeDriver(TurnDriver):
             found = Broken(f"ended after the time limit of {limit:g} s")
         except (ClaudeProcessError, UnexpectedToolsError) as error:
             found = Interrupted() if self._interrupted else Broken(str(error))
+        except BaseException:  # the end of this turn would be taken for that of the next one
+            await self._session.close()
+            raise
         await self._session.close()
         return found
 

@@ -64,7 +64,7 @@ INSTRUCTIONS_FILE = "CLAUDE.md"
 """File in the working directory whose text is added to the system prompt at every launch."""
 
 INSTRUCTIONS_MAX = 64 * 1024
-"""Characters of it that are read."""
+"""Bytes of it, as UTF-8, that are added: an argument of a program has 128 KiB, see execve(2)."""
 
 
 @frozen
@@ -139,12 +139,13 @@ class SdkLauncher:
 
 
 def instructions(directory: Path) -> str:
-    """Return the text of the directory's CLAUDE.md; empty if there is none."""
+    """Return the text of the directory's CLAUDE.md, as an argument takes it; "" without one."""
     try:
         with (directory / INSTRUCTIONS_FILE).open(errors="replace") as file:
-            return file.read(INSTRUCTIONS_MAX)
+            text = file.read(INSTRUCTIONS_MAX).replace("\0", "\N{REPLACEMENT CHARACTER}")
     except OSError:
         return ""
+    return text.encode()[:INSTRUCTIONS_MAX].decode(errors="ignore")
 
 
 def sdk_options(

@@ -1,7 +1,8 @@
 """Client of one Claude Code process, on the official SDK, and the SDK's messages as events.
 
 Only types and fields that the SDK documents are read. The text of a conversation is never
-interpreted.
+interpreted. Whatever is raised here is an error of the process: the SDK has classes for some of its
+errors only, and a program of another version may leave out a field.
 """
 
 from __future__ import annotations
@@ -60,14 +61,14 @@ class SdkClient:
         """
         try:
             await self._client.connect()
-        except ClaudeSDKError as error:
-            raise ClaudeProcessError(f"Claude Code cannot be started: {error}") from error
+        except Exception as error:
+            raise ClaudeProcessError(f"Claude Code cannot be started: {_why(error)}") from error
 
     async def query(self, prompt: str, *, command: bool = False) -> AsyncGenerator[Event, None]:
         """Send a prompt, and yield the events until the end of the turn.
 
         Raises:
-            ClaudeProcessError: When the process ends before the turn does.
+            ClaudeProcessError: When the process ends before the turn does, or cannot be understood.
         """
         try:
             await self._client.query(_user_message(prompt, command=command))
@@ -76,8 +77,8 @@ class SdkClient:
                     yield event
                 if isinstance(message, ResultMessage):
                     return
-        except ClaudeSDKError as error:
-            raise ClaudeProcessError(f"Claude Code has ended: {error}") from error
+        except Exception as error:
+            raise ClaudeProcessError(f"Claude Code has ended: {_why(error)}") from error
         raise ClaudeProcessError("Claude Code has ended in the middle of a turn")
 
     async def interrupt(self) -> None:
@@ -88,12 +89,18 @@ class SdkClient:
         """
         try:
             await self._client.interrupt()
-        except ClaudeSDKError as error:
-            raise ClaudeProcessError(f"Claude Code cannot be interrupted: {error}") from error
+        except Exception as error:
+            raise ClaudeProcessError(f"Claude Code cannot be interrupted: {_why(error)}") from error
 
     async def close(self) -> None:
         """End the process."""
         await self._client.disconnect()
+
+
+def _why(error: Exception) -> str:
+    """Return an error as words; those of the SDK are sentences."""
+    is_sentence = isinstance(error, ClaudeSDKError) or type(error) is Exception
+    return str(error) if is_sentence else f"{type(error).__name__}: {error}"
 
 
 async def _user_message(prompt: str, *, command: bool) -> AsyncIterator[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Protocol
@@ -34,6 +35,8 @@ from hive.harness.reporting import Reporter
 from hive.wire.claude import ClaudeConfig, Effort
 from hive.wire.enums import LiveKind
 from hive.wire.harness import Order
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_EFFORT = "default"
 """What is reported of a model without a chosen effort."""
@@ -223,7 +226,7 @@ class ClaudeSession:
     async def charge(self, log: TurnLog) -> float | None:
         """Save the cost of a turn; return it in US dollars, None if it is unknown."""
         record, cost = charged(self.file.record, log.total_cost, self.clock.now())
-        await self._save(record)
+        await self._save_or_warn(record)
         return cost
 
     async def interrupt(self) -> None:
@@ -262,7 +265,8 @@ class ClaudeSession:
         if not reset:
             self.reporter.live(LiveKind.NOTE, f"the conversation {session} is not on disk any more")
         self._notices = [NEW_SESSION_NOTICE]
-        await self._save(msgspec.structs.replace(self.file.record, session=None, total_cost=0.0))
+        fresh = msgspec.structs.replace(self.file.record, session=None, total_cost=0.0)
+        await self._save_or_warn(fresh)
         return None
 
     async def _on_started(self, event: TurnStarted) -> None:
@@ -272,12 +276,23 @@ class ClaudeSession:
         self.reporter.uses(
             model=event.model, session=event.session, effort=effort or DEFAULT_EFFORT
         )
-        await self._save(with_session(self.file.record, event.session))
+        await self._save_or_warn(with_session(self.file.record, event.session))
 
     async def _save(self, record: SessionRecord) -> None:
-        if record != self.file.record:
-            self.file.record = record
+        self.file.record = record
+        if not self.file.is_written:
             await asyncio.to_thread(self.file.write)
+
+    async def _save_or_warn(self, record: SessionRecord) -> None:
+        """Save a record. One that cannot be written now is written by a later turn.
+
+        The disk may be full, which is no fault of the mail: a turn that failed for it would be
+        repeated, although its work is done.
+        """
+        try:
+            await self._save(record)
+        except OSError as error:
+            logger.warning("the session cannot be saved, a restart may not find it: %s", error)
 
     def _budget(self) -> float | None:
         """Return the budget of the next process: the turn's, or the rest of the day's."""

@@ -51,7 +51,13 @@ class SessionFile:
 
     path: Path
     record: SessionRecord = field(factory=SessionRecord)
+    _written: SessionRecord = field(factory=SessionRecord, init=False, eq=False, repr=False)
     _writing: Lock = field(factory=Lock, init=False, eq=False, repr=False)
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the record is on disk; one that could not be written is not."""
+        return self.record == self._written
 
     def read(self) -> None:
         """Read the file; one that is missing or invalid counts as empty."""
@@ -59,14 +65,21 @@ class SessionFile:
             self.record = msgspec.json.decode(self.path.read_bytes(), type=SessionRecord)
         except (FileNotFoundError, msgspec.DecodeError):
             self.record = SessionRecord()
+        self._written = self.record
 
     def write(self) -> None:
-        """Replace the file atomically by the newest record, one thread after the other."""
+        """Replace the file atomically by the newest record, one thread after the other.
+
+        Raises:
+            OSError: It cannot be written.
+        """
         with self._writing:
+            record = self.record
             self.path.parent.mkdir(parents=True, exist_ok=True)
             fresh = self.path.with_suffix(".new")
-            fresh.write_bytes(msgspec.json.encode(self.record))
+            fresh.write_bytes(msgspec.json.encode(record))
             fresh.replace(self.path)
+            self._written = record
 
 
 def with_session(record: SessionRecord, session: str) -> SessionRecord:

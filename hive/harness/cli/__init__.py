@@ -19,7 +19,7 @@ from hive.harness.cli import notes
 from hive.harness.cli.quick_participant_verbs import QUICK_VERBS
 from hive.harness.cli.verb_words import with_verbs
 from hive.program_ends import ended_with
-from hive.stdio import reopen_closed_stdio
+from hive.stdio import escape_unencodable, reopen_closed_stdio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def _run(program: str, args: Sequence[str] | None, prog_name: str) -> NoReturn:
         return ExitStatus.OK
 
     reopen_closed_stdio()
+    escape_unencodable()
     notes.PROGRAM.set(prog_name)
     words = sys.argv[1:] if args is None else list(args)
     sys.exit(ended_with(run, complain))

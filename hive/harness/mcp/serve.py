@@ -8,17 +8,20 @@ import os
 import signal
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from hive.client.agent import ManagerClient, Role
+from hive.client.agent import ManagerClient, Role, until_taken
 from hive.errors import ConfigError, FailedError, HiveError
 from hive.extras import how_to_install
 from hive.harness.tools import ModelTool, SessionMail, for_kind
 from hive.names import MANAGER
 from hive.queued_output import log_to_stderr, standard_error
 from hive.wire.rows import Identity
+
+logger = logging.getLogger(__name__)
 
 DRIVER = "mcp"
 """Driver name that this connection reports to the daemon."""
@@ -142,8 +145,8 @@ async def _serve_stdio(client: ManagerClient, tools: Sequence[ModelTool], *, cha
 
 
 async def _announce(client: ManagerClient) -> None:
-    """Announce this client once the daemon is reachable; the client repeats it on reconnect."""
-    while True:
-        with suppress(HiveError):
-            await client.hello(Role.TOOL, DRIVER)
-            return
+    """Announce this client once the daemon takes that; the client repeats it on reconnect."""
+    try:
+        await until_taken(partial(client.hello, Role.TOOL, DRIVER))
+    except HiveError as refusal:
+        logger.warning("the daemon has not taken this server: %s", refusal)
