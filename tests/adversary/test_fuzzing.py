@@ -239,7 +239,7 @@ def test_each_verb_has_valid_requests(socket: str) -> None:
         found = find(
             requests_of(kind),
             lambda fields: decoded(socket, encode(fields, ascii_only=True)) is not None,
-            settings=settings(database=None),
+            settings=settings(database=None, phases=[Phase.generate]),
         )
         assert found["cmd"] == str(kind.__struct_config__.tag)
 

@@ -61,7 +61,7 @@ def test_interrupt_stops_all_agents_and_keep_agents_keeps_them(hive: HiveOnDisk)
     assert hive.daemon.wait(20) == 0
     assert pids_of(hive.state_dir) == running
     hive.start()
-    assert hive.status("alice")["pid"] == running["alice"]
+    assert hive.until_state("alice", "running")["pid"] == running["alice"]
     hive.ok("shutdown")
     assert hive.daemon.wait(20) == 0
     assert pids_of(hive.state_dir) == {}

@@ -23,6 +23,7 @@ def test_the_facts_of_real_agents(hive: HiveOnDisk) -> None:
     hive.start()
     hive.until_state("alice", "running")
     hive.until_state("bob", "failed")
+    eventually(lambda: "memory_bytes" in hive.status("alice"), what="a first sample")
     first = hive.status("alice")
     assert first["memory_bytes"] > 1 << 20, "the harness is a Python program"
     assert first["resources_at"] > first["since"]

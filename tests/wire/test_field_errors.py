@@ -26,12 +26,10 @@ REQUESTS = sorted(
     ((decoder, cls) for decoder in DECODERS for cls in decoder._verbs.values()),
     key=lambda each: str(each[1].__struct_config__.tag),
 )
-WRONG = st.sampled_from(
-    [
-        *(None, True, -1, 0, 1.5, 2**70, "", "x" * 200_000, "no such word", [], [[]], {}),
-        *({"a": 1}, [""], [0] * 2000, {"agent_names": [""]}, {"agent_names": 7}, {"": ""}),
-    ]
-)
+WRONG: list[Any] = [
+    *(None, True, -1, 0, 1.5, 2**70, "", "x" * 200_000, "no such word", [], [[]], {}),
+    *({"a": 1}, [""], [0] * 2000, {"agent_names": [""]}, {"agent_names": 7}, {"": ""}),
+]
 OF_THE_DECODER = ("`", "$", "Expected", "Invalid enum", "Object ", "msgspec")
 
 
@@ -92,19 +90,34 @@ def test_the_sentence_has_the_field_the_value_and_the_limit(fields, sentence):
 
 
 @pytest.mark.parametrize(("decoder", "cls"), REQUESTS, ids=[cls.__name__ for _, cls in REQUESTS])
-@given(data=st.data())
-def test_no_field_of_any_verb_is_refused_in_the_decoders_words(decoder, cls, data):
-    known = [each.encode_name for each in msgspec.structs.fields(cls)]
-    fields = data.draw(st.dictionaries(st.sampled_from(known), WRONG))
-    line = json.dumps({"cmd": cls.__struct_config__.tag, **fields}).encode()
+def test_no_field_of_any_verb_is_refused_in_the_decoders_words(decoder, cls):
+    for name in fields_of(cls):
+        for value in WRONG:
+            refused_in_own_words(decoder, cls, {name: value})
 
+
+@given(data=st.data())
+def test_no_fields_together_are_refused_in_the_decoders_words(data):
+    decoder, cls = data.draw(st.sampled_from(REQUESTS))
+    names = fields_of(cls)
+    fields = data.draw(st.dictionaries(st.sampled_from(names), st.sampled_from(WRONG)))
+    refused_in_own_words(decoder, cls, fields)
+
+
+def fields_of(cls: type[Request]) -> list[str]:
+    return [each.encode_name for each in msgspec.structs.fields(cls)]
+
+
+def refused_in_own_words(
+    decoder: RequestDecoder[Any], cls: type[Request], fields: dict[str, Any]
+) -> None:
+    line = json.dumps({"cmd": cls.__struct_config__.tag, **fields}).encode()
     sentence = ""
     try:
         decoder.decode(line)
     except BadRequestError as error:
         sentence = str(error)
-
-    assert [word for word in OF_THE_DECODER if word in sentence] == []
+    assert [word for word in OF_THE_DECODER if word in sentence] == [], fields
 
 
 def test_a_long_value_is_shortened():
