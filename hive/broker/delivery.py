@@ -70,7 +70,7 @@ class DeliveryRules:
         self._lease_due: float | None = None
         self.turns = TurnCap(limits.turns)
         self._is_giving = False
-        self._last_lease = self.handed_over = numbered(epoch, 0)
+        self._first_lease = self._last_lease = self.handed_over = numbered(epoch, 0)
 
     # Receivers
 

@@ -585,7 +585,8 @@ class Rules(DeliveryRules):
     def _resume(self, message: Message, now: Moment) -> None:
         holder = self.table.holder(message)
         if holder is None:
-            self._put_back(message, DAEMON_ENDED, now, step=Step.RETURNED, rest=None)
+            why = DAEMON_ENDED if message.lease < self._first_lease else SESSION_ENDED
+            self._put_back(message, why, now, step=Step.RETURNED, rest=None)
             return
         if not self._is_handed_over(message):
             self._undo_lease(message, now)

@@ -47,7 +47,8 @@ def status_stream(registry: Registry, snapshot: Snapshot) -> Stream:
             while await wake.wait():
                 wake.clear()
                 while dirty:
-                    name, participant = dirty.popitem()
+                    name = next(iter(dirty))  # the longest wait first
+                    participant = dirty.pop(name)
                     if name not in registry:
                         pushed.pop(name, None)
                         continue

@@ -22,6 +22,10 @@ from hive.wire.enums import EventKind
 BODY_MAX = 200
 """Characters of a body that an entry has."""
 
+_BEGINNING = f"substr(CAST(body AS BLOB), 1, {4 * (BODY_MAX + 1)})"
+"""The beginning of a body in bytes, because `substr` of a text ends at a NUL. A character has at
+most four, and the last one may be cut."""
+
 EVENT, MESSAGE, TURN, AUDIT = "event", "message", "turn", "audit"
 
 
@@ -150,7 +154,7 @@ def _messages(
     of = f"(inbox = (SELECT id FROM inboxes WHERE name = ?) OR {SENT_BY})"  # noqa: S608
     rows = connection.execute(
         "SELECT id, sent_at, sender, inbox, kind, state, in_reply_to, reason, "  # noqa: S608
-        f"substr(body, 1, {BODY_MAX + 1}) FROM messages WHERE id IN "
+        f"{_BEGINNING} FROM messages WHERE id IN "
         f"(SELECT id FROM mail WHERE {of}{where} ORDER BY id DESC LIMIT ?)",
         (name, *[name] * SENT_BY.count("?"), *values, count),
     )
@@ -162,7 +166,7 @@ def _messages(
             "state": state,
             "in_reply_to": in_reply_to,
             "reason": reason,
-            "body": cut_text(body or ""),
+            "body": cut_text(body.decode(errors="ignore")),
         }
         what = "received" if inbox == name else "sent"
         yield TimelineEntry(at, MESSAGE, number, what, _known(detail))

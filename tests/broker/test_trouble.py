@@ -17,6 +17,7 @@ from hive.store import (
     NO_ORIGIN,
     InlineEngine,
     Kind,
+    Step,
     Store,
     StoreClosedError,
     StoreFullError,
@@ -248,6 +249,9 @@ async def test_a_session_that_ends_during_the_trouble_returns_its_mail(
     assert (got.id, got.attempt, got.redelivered) == (held.id, 2, True)
     with pytest.raises(StaleLeaseError):
         await broker.ack(new, [held.id], held.lease)
+    _, steps = await broker.trace(held.id)
+    [returned] = [each for each in steps if each.step is Step.RETURNED]
+    assert returned.reason == "the session that held it ended"
 
 
 def intruder(connection: sqlite3.Connection) -> None:

@@ -183,6 +183,19 @@ async def test_several_changes_of_a_participant_are_one_row_for_a_slow_client() 
         assert len(rows) <= 4
 
 
+async def test_one_that_changes_all_the_time_does_not_keep_the_others_from_a_slow_client() -> None:
+    registry = Changes()
+    stream = status_stream(cast("Registry", registry), cast("Snapshot", registry))
+    async with streaming(stream) as client:
+        registry.change("alice", 0)
+        await settle()
+        registry.change("bob", 1)
+        for number in range(1, 6):
+            registry.change("alice", number)
+            await client.read()
+        assert "bob" in [row.name for row in client.of("agent_statuses")]
+
+
 async def test_a_status_that_did_not_change_is_not_pushed_again() -> None:
     registry = Changes()
     stream = status_stream(cast("Registry", registry), cast("Snapshot", registry))

@@ -117,3 +117,10 @@ async def test_a_trace_has_the_events_with_its_number(operator: Line) -> None:
     around = (await operator.ok("trace", id=number))["around"]
     assert [each["what"] for each in around if each["source"] == "event"] == ["discarded"]
     assert (await operator.ok("trace", id=other))["around"] == []
+
+
+@pytest.mark.parametrize("body", ["harmless\0rm -rf /", "\0" + "ü" * 400, "ü" * 200])
+async def test_a_nul_hides_nothing_of_a_message(operator: Line, body: str) -> None:
+    await operator.ok("send", to="alice", body=body)
+    [found] = [each for each in await entries(operator, name="alice") if each["what"] == "received"]
+    assert found["detail"]["body"] == (body if len(body) <= 200 else body[:200] + "...")
