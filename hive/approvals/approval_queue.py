@@ -286,7 +286,7 @@ class ApprovalQueue:
                 if after is before or before.id not in self._open:
                     continue
                 await self._save(after, self._entry("expire", after, SYSTEM, NO_ORIGIN))
-            # At once: the next one may not be stored, and this one would not be told later.
+            # At once: if the next one cannot be stored, this one would never be notified about.
             if after.state is ApprovalState.EXPIRED:
                 await self._end(after)
             else:

@@ -314,3 +314,9 @@ def test_credentials_are_a_directory_from_which_the_systemd_inside_loads_them() 
     assert f"--bind-ro={bind}" in nspawn_flags(plain, GUEST).split()
     assert "/etc/hive/token" not in agent_unit(spec) + nspawn_file(spec, GUEST, Settings(), None)
     assert "credential" not in agent_unit(SPEC) + nspawn_file(SPEC, GUEST, Settings(), None)
+
+
+@pytest.mark.parametrize("path", ["/bin\nUser=nobody", "/bin\\", "/bin\r"])
+def test_a_search_path_cannot_add_a_line_to_the_unit_or_swallow_the_next(path: str) -> None:
+    with pytest.raises(FailedError, match="cannot stand in a unit file"):
+        agent_unit(evolve(SPEC, environment={"PATH": path}))

@@ -11,11 +11,11 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from importlib.metadata import version
 from typing import Any
 
 from attrs import frozen
 from dbus_fast import AuthError, BusType, InvalidAddressError, Message, MessageType, Variant
+from dbus_fast.__version__ import __version__ as library_version
 from dbus_fast.aio import MessageBus
 
 from hive.machines.observer import OnChange
@@ -121,11 +121,11 @@ class GuardedBus(MessageBus):
 
 def _bus_class() -> type[MessageBus]:
     """Return the class of connections for the installed version of the library."""
-    major, minor, *_ = version("dbus-fast").split(".")
+    major, minor, *_ = library_version.split(".")
     return MessageBus if (int(major), int(minor)) >= _GUARDED_SINCE else GuardedBus
 
 
-_Bus = _bus_class()  # once: it reads the disk
+_Bus = _bus_class()
 
 
 @asynccontextmanager

@@ -8,6 +8,7 @@ service of its own and ends the whole container when the agent ends, with the ag
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from hive.machines.systemd.agents_slice import LOG_SECONDS, limit_lines
 from hive.machines.systemd.console_output import AGENT
 from hive.machines.systemd.exit_cause import EXIT_MARKER
 from hive.machines.systemd.user_ranges import UserRange
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 STOP_MARGIN = 15.0
 """Seconds by which systemd's stop timeout exceeds the drain deadline."""
@@ -259,6 +262,13 @@ def _escaped(path: Path) -> str:
 
 
 def _unit_word(word: str) -> str:
+    """Return a word as the whole value of a setting.
+
+    Raises:
+        FailedError: It would end the line, or continue it with the next.
+    """
+    if _CONTROL.search(word) or word.endswith("\\"):
+        raise FailedError(f"{word!r} cannot stand in a unit file; use a plainer path")
     return word.replace("%", "%%")
 
 

@@ -310,3 +310,40 @@ async def test_credentials_are_loaded_by_the_systemd_inside_and_shown_nowhere(
 
 async def lines_of(lab: ContainerLab, spec: MachineSpec) -> tuple[str, ...]:
     return await asyncio.to_thread(lab.runtime.last_lines, spec, 100)
+
+
+async def test_a_container_stays_while_machined_gives_no_answer(lab: ContainerLab) -> None:
+    """Its absence is no answer either: it would be made again, and removed when that fails."""
+    spec = lab.script("exec sleep 1000")
+    await lab.start(spec)
+    await lab.runtime.kill("alice")
+    kept = Path("/var/lib/machines/h-alice/kept")
+    await asyncio.to_thread(kept.touch)
+    await host("systemctl", "mask", "--runtime", "--now", "systemd-machined.service")
+    try:
+        with pytest.raises(FailedError, match="machinectl show-image"):
+            await lab.start(spec)
+        with pytest.raises(FailedError, match="machinectl show-image"):
+            await lab.runtime.destroy("alice", purge=False)
+    finally:
+        await host("systemctl", "unmask", "--runtime", "systemd-machined.service")
+    assert await there(kept) == [True]
+    await lab.start(spec)
+    await lab.runtime.kill("alice")
+    await lab.runtime.destroy("alice", purge=False, only_made=False)
+    assert await there(kept.parent) == [False]
+    machines = await host("machinectl", "list-images", "--no-legend")
+    assert "h-alice" not in machines
+
+
+async def test_a_container_of_others_stays_where_only_what_was_made_is_removed(
+    lab: ContainerLab,
+) -> None:
+    await host("machinectl", "clone", "hive-image", "h-others")
+    await lab.start(lab.script("exec sleep 1000", "others"))
+    await lab.runtime.kill("others")
+    await lab.runtime.destroy("others", purge=True, only_made=True)
+    root = Path("/var/lib/machines/h-others")
+    assert await there(root) == [True]
+    await lab.runtime.destroy("others", purge=True)
+    assert await there(root) == [False]
