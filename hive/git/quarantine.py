@@ -231,6 +231,8 @@ class _Copy:
         """Copy the plain object files of one directory."""
         try:
             inner = os.open(directory, _DIRECTORY, dir_fd=source)
+        except FileNotFoundError:  # a 'git gc' has packed what was in it
+            return
         except NotADirectoryError:
             raise ConflictError(
                 f"'objects/{directory}' of the proposed repository is a link or no directory; "

@@ -42,6 +42,7 @@ SETTINGS: Mapping[str, str] = {
     "core.alternateRefsCommand": "/bin/false",
     "core.askPass": "/bin/false",
     "core.bigFileThreshold": "1m",
+    "core.fsync": "committed",
     "core.pager": "cat",
     "core.quotePath": "true",
     "credential.helper": "",
@@ -54,7 +55,10 @@ SETTINGS: Mapping[str, str] = {
     "tag.gpgSign": "false",
     "transfer.fsckObjects": "true",
 }
-"""Configuration of every run; it wins over that of the repository."""
+"""Configuration of every run; it wins over that of the repository.
+
+With `core.fsync` the tags are on disk before the store says so of the approval they belong to.
+"""
 
 MEMORY_BYTES = 2 << 30
 """Most address space of one git; what it maps of its packs counts, too."""

@@ -164,4 +164,5 @@ def _status(record: StoredTurn) -> Status:
 
 
 def _nano(seconds: float) -> int:
-    return int(seconds * 1e9)
+    """Return a wall time in nanoseconds, as far as OTLP has digits: until the year 2554."""
+    return min(int(seconds * 1e9), 2**64 - 1)

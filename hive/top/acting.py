@@ -7,12 +7,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+from attrs import frozen
+
 from hive.client.blocking import call
 from hive.errors import HiveError
+from hive.escapes import inline
+from hive.quantities import counted
 from hive.top.actions import DaemonRequest, RunVerb
+from hive.view.lines import message_lines
+from hive.view.row_fields import UNREADABLE
 
 OUTPUT_LINES = 5000
 """Lines of a verb's output that are shown, the last ones."""
+
+MOST_MAIL = 1000
+"""Messages that are read at once."""
 
 VERB_SECONDS = 600.0
 """Seconds after which a verb is ended: it is one that follows, or waits for too long."""
@@ -28,6 +37,44 @@ def ask(path: Path, action: DaemonRequest) -> tuple[str, bool]:
     return (f"{action.done}; {notice}" if notice else action.done), False
 
 
+@frozen
+class Mail:
+    """Unread mail that is to be shown.
+
+    Attributes:
+        lines: Its lines; none if there is no mail, or if it cannot be shown.
+        said: What to say about it.
+        has_failed: Whether that is an error.
+    """
+
+    lines: tuple[str, ...]
+    said: str
+    has_failed: bool = False
+
+
+def read_mail(path: Path, now: float) -> Mail:
+    """Read all unread mail of the operator, and mark as read what can be shown of it.
+
+    Args:
+        path: The socket of the daemon.
+        now: Wall time in seconds, for the age of the messages.
+    """
+    unread = {"cmd": "inbox", "unread": True, "max": MOST_MAIL}
+    try:
+        rows = call(path, unread, warn=lambda sentence: None)["messages"]
+        lines = tuple(text for row in rows for text in message_lines(row, now))
+        ids = [int(row["id"]) for row in rows]
+    except HiveError as error:
+        return Mail((), f"read mail: {error}", has_failed=True)
+    except UNREADABLE as error:
+        return Mail((), f"this cannot be shown: {inline(repr(error))}", has_failed=True)
+    if not ids:
+        return Mail((), "no unread mail")
+    done = f"marked {counted(len(ids), 'message')} as read"
+    marks = DaemonRequest({"cmd": "read_mail", "ids": ids}, "mark mail as read", done)
+    return Mail(lines, *ask(path, marks))
+
+
 class VerbRun:
     """A verb of the command line as a program of its own, which can be ended.
 
@@ -35,7 +82,11 @@ class VerbRun:
 
     Args:
         action: The verb.
-        path: The socket of the daemon that it key_requests.
+        path: The socket of the daemon that it asks.
+
+    Raises:
+        OSError: It cannot be run.
+        ValueError: Its words cannot be those of a program.
     """
 
     def __init__(self, action: RunVerb, path: Path) -> None:

@@ -41,6 +41,11 @@ class RunVerb:
 
 
 @frozen
+class ReadInbox:
+    """Show all unread mail of the operator, then mark just that as read."""
+
+
+@frozen
 class Complete:
     """Find the words that complete a command line.
 
@@ -85,5 +90,5 @@ class Refresh:
 
 
 Action: TypeAlias = (
-    DaemonRequest | RunVerb | Complete | Copy | Leave | Suspend | EndDaemon | Refresh
+    DaemonRequest | RunVerb | ReadInbox | Complete | Copy | Leave | Suspend | EndDaemon | Refresh
 )

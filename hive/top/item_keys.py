@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from hive.escapes import inline
 from hive.top import key_requests
-from hive.top.actions import Action, DaemonRequest, RunVerb
+from hive.top.actions import Action, DaemonRequest, ReadInbox
 from hive.top.attention_items import options_of
 from hive.top.chosen import chosen_entry, chosen_item
 from hive.top.opening import asked, covered, noted, prompted
@@ -33,7 +33,7 @@ def press_on_item(state: TopState, key: str, now: float) -> Pressed | None:
 def press_on_entry(state: TopState, key: str, now: float) -> Pressed | None:
     """Return what a key does to the selected line of a view; None for a key of no view."""
     if key == "R" and state.view == "inbox":
-        return state, RunVerb(("inbox", "--unread", "--ack", "-n", "1000"))
+        return state, ReadInbox()
     entry = chosen_entry(state, now)
     if entry is None:
         return None

@@ -24,6 +24,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from hive.errors import INTERRUPTED, ExitStatus
+from hive.escapes import inline
 from hive.top import acting
 from hive.top.actions import (
     Action,
@@ -32,6 +33,7 @@ from hive.top.actions import (
     DaemonRequest,
     EndDaemon,
     Leave,
+    ReadInbox,
     Refresh,
     RunVerb,
     Suspend,
@@ -209,6 +211,8 @@ class TopApp(App[int], inherit_bindings=False):
                 self._in_background(action.doing, lambda: self._ask(action))
             case RunVerb():
                 self._in_background(f"hive-c0re {action.words[0]}", lambda: self._run_verb(action))
+            case ReadInbox():
+                self._in_background("read mail", self._read_mail)
             case Complete():
                 self._in_background("", lambda: self._find_words(action))
             case Copy():
@@ -226,11 +230,25 @@ class TopApp(App[int], inherit_bindings=False):
         return lambda state: noted(state, said, self._now(), is_error=has_failed)
 
     def _run_verb(self, action: RunVerb) -> Callable[[TopState], TopState]:
-        verb = acting.VerbRun(action, self._path)
+        try:
+            verb = acting.VerbRun(action, self._path)
+        except (OSError, ValueError) as error:
+            said = f"hive-c0re {inline(action.words[0])}: it cannot be run: {inline(str(error))}"
+            return lambda state: noted(state, said, self._now(), is_error=True)
         self._verbs.append(verb)
         lines = verb.output()
         self._verbs.remove(verb)
         return lambda state: covered(state, "output", " ".join(action.words), lines)
+
+    def _read_mail(self) -> Callable[[TopState], TopState]:
+        mail = acting.read_mail(self._path, self._now())
+
+        def change(state: TopState) -> TopState:
+            if mail.lines:
+                state = covered(state, "output", "inbox --unread", mail.lines)
+            return noted(state, mail.said, self._now(), is_error=mail.has_failed)
+
+        return change
 
     def _find_words(self, action: Complete) -> Callable[[TopState], TopState]:
         words = tuple(self._complete(action.words, action.typed))

@@ -8,11 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, tzinfo
 from typing import Protocol
-from zoneinfo import ZoneInfo
 
 from attrs import define, field, frozen
 
-from hive.clock import host_timezone
 from hive.errors import HiveError
 from hive.view.attention_lines import is_waiting
 from hive.web.hive_client import HiveClient
@@ -73,7 +71,7 @@ class PushWatch:
         sender: Sends.
         save: Saves the book if it has changed.
         now: Returns wall seconds.
-        zone: The time zone of quiet hours.
+        zone: The time zone of quiet hours; None for that of this machine.
     """
 
     client: HiveClient
@@ -82,7 +80,7 @@ class PushWatch:
     sender: Sends
     save: Callable[[], Awaitable[None]]
     now: Callable[[], float]
-    zone: tzinfo = field(factory=lambda: ZoneInfo(host_timezone()))
+    zone: tzinfo | None = None
     _state: PushState = field(factory=PushState, init=False)
     _owed: dict[int, OwedPush] = field(factory=dict, init=False)
 

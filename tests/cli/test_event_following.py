@@ -155,7 +155,9 @@ def test_the_real_daemon_is_killed_and_every_event_comes_once(tmp_path) -> None:
         hive.close()
 
 
-def test_the_last_lines_of_an_agent_are_shortened_only_on_a_terminal(daemon, hive, terminal) -> None:
+def test_the_last_lines_of_an_agent_are_shortened_only_on_a_terminal(
+    daemon, hive, terminal
+) -> None:
     printed = ["Traceback", *("x" * 1000 for _ in range(9)), "ValueError: 3"]
     daemon.on(host.Events, {"events": [{**event(1, "ended"), "detail": {"last_lines": printed}}]})
     assert all(line in hive("events").out for line in printed)

@@ -348,13 +348,17 @@ async def test_alternates_that_appear_during_an_import_are_not_read(
 
 
 @pytest.mark.loops("asyncio")
+@pytest.mark.parametrize("is_directory", [False, True], ids=["file", "directory"])
 async def test_files_that_vanish_while_they_are_copied(
-    applied: AppliedRepository, proposed: Repository, monkeypatch: pytest.MonkeyPatch
+    applied: AppliedRepository,
+    proposed: Repository,
+    monkeypatch: pytest.MonkeyPatch,
+    is_directory: bool,
 ) -> None:
     """As by `git gc`; the pack that it has written is copied at another try."""
     sha = await asyncio.to_thread(proposed.commit, {"agent.toml": TOML})
     real = os.open
-    gone = {sha[2:]}
+    gone = {sha[:2] if is_directory else sha[2:]}
 
     def vanishing(path: str, *words: int, **keys: int) -> int:
         if path in gone:

@@ -1,6 +1,7 @@
 """Runs of git."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,21 @@ async def test_a_git_that_hangs_is_killed(git: Git, proposed: Repository) -> Non
     with pytest.raises(GitError, match="did not end within") as killed:
         await hasty.run(proposed.dot_git, "-c", "alias.wait=!sleep 60", "wait")
     assert killed.value.status is None
+
+
+async def test_what_is_written_is_on_disk_as_the_store_is(
+    git: Git, proposed: Repository, tmp_path: Path
+) -> None:
+    """A tag is a loose object and a file, and git flushes neither by itself."""
+    sha = await asyncio.to_thread(proposed.commit, {"file": "x"})
+    trace, wrapper = tmp_path / "trace", tmp_path / "git"
+    script = f'#!/bin/sh\nGIT_TRACE2_EVENT={trace} exec {git.program} "$@"\n'
+    await asyncio.to_thread(wrapper.write_text, script)
+    wrapper.chmod(0o700)
+    await Git(wrapper).run(proposed.dot_git, "tag", "--annotate", "--message=x", "one", sha)
+    lines = map(json.loads, (await asyncio.to_thread(trace.read_text)).splitlines())
+    flushes = [line["value"] for line in lines if line.get("key") == "fsync/hardware-flush"]
+    assert sum(map(int, flushes)) >= 2
 
 
 async def test_too_much_output_is_refused(git: Git, proposed: Repository) -> None:

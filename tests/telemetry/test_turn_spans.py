@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
@@ -79,6 +80,13 @@ def test_a_message_that_is_not_acked_ends_with_the_turn() -> None:
 def test_a_large_turn_has_a_bounded_number_of_spans() -> None:
     many = [message(number) for number in range(1, 200)]
     assert len(spans(*many)) == MOST_MESSAGES + 1
+
+
+def test_a_turn_of_any_time_that_may_be_reported_costs_no_other_its_spans() -> None:
+    last = 253402300799.0  # of the year 9999, see `hive.wire.base.UnixTime`
+    late = ("eve", StoredTurn(last, last, "message", TurnOutcome.DONE))
+    made = MAKER.spans([turn(), late], {})
+    assert len(encode_spans(made).resource_spans[0].scope_spans[0].spans) == 2
 
 
 def test_a_failed_turn_is_an_error() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.events import Paste
 from textual.pilot import Pilot
 
 from hive.errors import INTERRUPTED
@@ -172,6 +173,65 @@ async def test_completion_and_a_verb_whose_output_is_shown(
         await pilot.press("enter")
         await shown(pilot, "alice \\x1b[2J runs")
     assert ran == [("status", "alice")]
+
+
+@pytest.mark.parametrize("words", ["status", "send alice x\0y"])
+async def test_a_verb_that_cannot_be_run_is_said(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, words: str
+) -> None:
+    if words == "status":
+        monkeypatch.setattr("sys.executable", "/nowhere/python")  # the package was replaced
+    async with running(host.path) as (app, pilot):
+        await shown(pilot, "coder")
+        await pilot.press("colon")
+        app.post_message(Paste(words))
+        await until(pilot, lambda: app.state.prompt and app.state.prompt.text == words)
+        await pilot.press("enter")
+        await shown(pilot, f"hive-c0re {words.split(maxsplit=1)[0]}: it cannot be run: ")
+        assert not app.state.doing
+
+
+async def test_all_unread_mail_is_shown_and_then_marked_as_read(host: FakeHost) -> None:
+    unread = [
+        {
+            "id": number,
+            "from": "alice",
+            "to": "operator",
+            "state": "stored",
+            "body": "line\n" * 3000,
+        }
+        for number in (7, 8, 9)
+    ]
+    host.answers |= {"inbox": {"messages": unread}, "read_mail": {"count": 3}}
+    async with running(host.path) as (app, pilot):
+        await shown(pilot, "coder")
+        await pilot.press("2", "R")
+        await shown(pilot, "marked 3 messages as read")
+        for number in (7, 8, 9):
+            assert f"#{number}  alice" in "\n".join(app.state.panes[-1].lines)
+        assert len(app.state.panes[-1].lines) > 9000
+    assert host.asked("read_mail") == [{"cmd": "read_mail", "ids": [7, 8, 9]}]
+    assert not [request for request in host.asked("inbox") if request.get("ack")]
+
+
+async def test_mail_that_could_not_be_shown_is_not_marked_as_read(host: FakeHost) -> None:
+    broken = {"id": 7, "from": "alice", "to": "operator", "state": "stored"}
+    host.answers |= {"inbox": {"messages": [broken]}, "read_mail": {"count": 1}}
+    async with running(host.path) as (app, pilot):
+        await shown(pilot, "coder")
+        await pilot.press("2", "R")
+        await shown(pilot, "this cannot be shown: ")
+        assert not app.state.doing
+    assert not host.asked("read_mail")
+
+
+async def test_without_unread_mail_nothing_is_opened(host: FakeHost) -> None:
+    host.answers |= {"inbox": {"messages": []}}
+    async with running(host.path) as (app, pilot):
+        await shown(pilot, "coder")
+        await pilot.press("2", "R")
+        await shown(pilot, "no unread mail")
+        assert not app.state.panes
 
 
 @pytest.mark.parametrize(

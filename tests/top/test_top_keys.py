@@ -13,6 +13,7 @@ from hive.top.actions import (
     DaemonRequest,
     EndDaemon,
     Leave,
+    ReadInbox,
     Refresh,
     RunVerb,
     Suspend,
@@ -486,9 +487,10 @@ def test_lines_of_a_view_keep_their_order_while_a_question_is_open() -> None:
     assert pressed(state, "y")[1].request == {"cmd": "replay", "ids": [31]}
 
 
-def test_all_mail_is_marked_as_read_by_the_verb_that_prints_it() -> None:
+def test_all_unread_mail_is_read_in_the_inbox_only() -> None:
+    assert pressed(state_of(), "R")[1] is None
     state, _ = pressed(state_of(), "2")
-    assert pressed(state, "R")[1] == RunVerb(("inbox", "--unread", "--ack", "-n", "1000"))
+    assert pressed(state, "R")[1] == ReadInbox()
 
 
 def test_ctrl_c_closes_a_line_or_a_question_before_it_ends_anything() -> None:

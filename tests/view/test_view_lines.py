@@ -110,7 +110,7 @@ def test_a_long_detail_of_an_event_is_shortened_in_its_middle_for_a_person(lengt
     shown = event_line(row, longest=300)
 
     assert (shown == event_line(row)) == is_whole
-    assert shown.endswith("ccc\"  l=1")
+    assert shown.endswith('ccc"  l=1')
     assert len(shown) < 400
     if not is_whole:
         assert f" ... {length + 2 - 300} more, see --json ... " in shown

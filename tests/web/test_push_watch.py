@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+import zoneinfo
+from collections.abc import Iterator
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -86,7 +89,7 @@ class Watched:
         assert session is not None
         return PushBrowser().subscribed(self.book, ENDPOINT + name, session, now)
 
-    def watch(self) -> PushWatch:
+    def watch(self, *zone: ZoneInfo) -> PushWatch:
         async def save() -> None:
             if self.full:
                 raise FailedError("the disk is full")
@@ -100,7 +103,7 @@ class Watched:
             self.pushes,
             save,
             self.clock.now,
-            BERLIN,
+            *zone,
         )
 
 
@@ -121,21 +124,21 @@ async def run(watch: PushWatch, seconds: float) -> None:
 async def test_all_devices_are_notified_once(watched: Watched) -> None:
     watched.device("1"), watched.device("2")
     watched.needs(QUESTION)
-    await run(watched.watch(), 300)
+    await run(watched.watch(BERLIN), 300)
     assert sorted(watched.pushes.sent) == [(1, "1 thing needs you"), (2, "1 thing needs you")]
     assert [each.sent is not None for each in watched.book.all()] == [True, True]
 
 
 async def test_the_daemon_is_not_asked_while_there_is_no_device(watched: Watched) -> None:
     watched.needs(QUESTION)
-    await run(watched.watch(), 60)
+    await run(watched.watch(BERLIN), 60)
     assert watched.hive.asked == []
 
 
 async def test_a_daemon_that_goes_away_and_comes_back(watched: Watched) -> None:
     watched.device()
     watched.hive.answers["attention"] = UnavailableError("no daemon")
-    watch = watched.watch()
+    watch = watched.watch(BERLIN)
     await run(watch, 60)
     watched.needs(QUESTION)
     await run(watch, 60)
@@ -149,11 +152,11 @@ async def test_a_daemon_that_goes_away_and_comes_back(watched: Watched) -> None:
 async def test_a_new_process_sends_nothing_again(watched: Watched) -> None:
     watched.device()
     watched.needs(QUESTION)
-    await run(watched.watch(), 60)
+    await run(watched.watch(BERLIN), 60)
     watched.book.restore(watched.saves[-1], "")
-    await run(watched.watch(), 60)
+    await run(watched.watch(BERLIN), 60)
     watched.needs(QUESTION, APPROVAL)
-    await run(watched.watch(), 60)
+    await run(watched.watch(BERLIN), 60)
     assert watched.pushes.sent == [(1, "1 thing needs you"), (1, "2 things need you")]
 
 
@@ -161,7 +164,7 @@ async def test_nothing_is_sent_that_could_be_sent_twice(watched: Watched) -> Non
     watched.device()
     watched.needs(QUESTION)
     watched.full = True
-    await run(watched.watch(), 60)
+    await run(watched.watch(BERLIN), 60)
     assert watched.pushes.sent == []
 
 
@@ -169,7 +172,7 @@ async def test_the_first_device_is_not_notified_of_what_is_on_the_screen(
     watched: Watched,
 ) -> None:
     watched.needs(QUESTION)
-    watch = watched.watch()
+    watch = watched.watch(BERLIN)
     await watch.greet(watched.device("1"))
     await run(watch, 60)
     assert watched.pushes.sent == [(1, "This device is notified")]
@@ -188,7 +191,7 @@ async def test_a_device_ends_with_its_session(watched: Watched) -> None:
     watched.device("1"), watched.device("2")
     watched.sessions.revoke(1)
     watched.needs(QUESTION)
-    await run(watched.watch(), 60)
+    await run(watched.watch(BERLIN), 60)
     assert watched.pushes.sent == [(2, "1 thing needs you")]
     assert [each.id for each in watched.saves[-1].subscriptions] == [2]
 
@@ -197,7 +200,7 @@ async def test_a_device_that_is_gone_is_removed(watched: Watched) -> None:
     watched.device("1"), watched.device("2")
     watched.pushes.errors[ENDPOINT + "1"] = SubscriptionGoneError()
     watched.needs(QUESTION)
-    await run(watched.watch(), 60)
+    await run(watched.watch(BERLIN), 60)
     assert [each.id for each in watched.saves[-1].subscriptions] == [2]
     assert len(watched.pushes.sent) == 2
 
@@ -206,7 +209,7 @@ async def test_what_did_not_arrive_is_sent_again_to_that_device_alone(watched: W
     watched.device("1"), watched.device("2")
     watched.pushes.errors[ENDPOINT + "1"] = PushFailedError("status 503")
     watched.needs(QUESTION)
-    watch = watched.watch()
+    watch = watched.watch(BERLIN)
     await run(watch, 2 * EVERY)
     assert watched.book.all()[0].trouble == "status 503"
     del watched.pushes.errors[ENDPOINT + "1"]
@@ -222,7 +225,7 @@ async def test_it_is_given_up_in_the_end(watched: Watched) -> None:
     watched.device("1")
     watched.pushes.errors[ENDPOINT + "1"] = PushFailedError("status 503")
     watched.needs(QUESTION)
-    await run(watched.watch(), 86_400)
+    await run(watched.watch(BERLIN), 86_400)
     assert len(watched.pushes.sent) == 1 + len(RETRIES)
     assert len(watched.book.all()) == 1, "the device stays"
 
@@ -231,7 +234,7 @@ async def test_what_is_settled_is_not_sent_again(watched: Watched) -> None:
     watched.device("1")
     watched.pushes.errors[ENDPOINT + "1"] = PushFailedError("status 503")
     watched.needs(QUESTION)
-    watch = watched.watch()
+    watch = watched.watch(BERLIN)
     await run(watch, 2 * EVERY)
     watched.needs()
     await run(watch, 3600)
@@ -243,7 +246,7 @@ async def test_quiet_hours_are_those_of_the_host(watched: Watched) -> None:
     watched.device()
     watched.needs(QUESTION)
     watched.quiet_hours("23:00-07:00")
-    watch = watched.watch()
+    watch = watched.watch(BERLIN)
     await run(watch, 7.7 * 3600)
     assert watched.pushes.sent == []
     watched.needs(QUESTION, APPROVAL)
@@ -251,11 +254,36 @@ async def test_quiet_hours_are_those_of_the_host(watched: Watched) -> None:
     assert watched.pushes.sent == [(1, "2 things need you")]
 
 
+@pytest.fixture
+def bare_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose clock is an hour before UTC, without a database of time zones."""
+    zoneinfo.reset_tzpath(())
+    zoneinfo.ZoneInfo.clear_cache()
+    with monkeypatch.context() as changed:
+        changed.setenv("TZ", "XXX-1")
+        time.tzset()
+        yield
+    time.tzset()
+    zoneinfo.reset_tzpath()
+
+
+@pytest.mark.usefixtures("bare_machine")
+async def test_quiet_hours_need_no_database_of_time_zones(watched: Watched) -> None:
+    watched.device()
+    watched.needs(QUESTION)
+    watched.quiet_hours("23:00-07:00")
+    watch = watched.watch()
+    await run(watch, 7.7 * 3600)
+    assert watched.pushes.sent == []
+    await run(watch, 0.2 * 3600)
+    assert len(watched.pushes.sent) == 1
+
+
 async def test_quiet_hours_hold_back_what_is_sent_again(watched: Watched) -> None:
     watched.device()
     watched.pushes.errors[ENDPOINT + "1"] = PushFailedError("status 503")
     watched.needs(QUESTION)
-    watch = watched.watch()
+    watch = watched.watch(BERLIN)
     await run(watch, 2 * EVERY)
     watched.quiet_hours("23:00-07:00")
     await run(watch, 3600)
@@ -271,19 +299,19 @@ async def test_a_device_says_before_its_session_ends_that_nothing_reaches_it_the
     watched.sessions = SessionBook(10 * HOUR)  # from 23:13 to 09:13
     watched.device()
     watched.quiet_hours("08:00-08:30")
-    watch = watched.watch()
+    watch = watched.watch(BERLIN)
     await run(watch, 9.1 * HOUR)
     assert watched.pushes.sent == [], "it is 08:19, within the last tenth and the quiet hours"
     await run(watch, 0.3 * HOUR)
     watched.book.restore(watched.saves[-1], "")
-    await run(watched.watch(), HOUR)
+    await run(watched.watch(BERLIN), HOUR)
     assert watched.pushes.sent == [(1, "Log in again")]
     assert watched.book.all() == ()
 
 
 async def test_a_storm_of_items_is_a_few_notifications(watched: Watched) -> None:
     watched.device()
-    watch = watched.watch()
+    watch = watched.watch(BERLIN)
     for number in range(100):
         items = [{**QUESTION, "id": f"question-{each}"} for each in range(number)]
         watched.needs(*items)
