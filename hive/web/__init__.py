@@ -13,5 +13,5 @@ an agent.
 `operator_account` has `passkeys`, a second way to log in, and the devices that are notified:
 `push_rules` is what they are notified of and when, `push_watch` does it, `push_sending` speaks to
 push services, `push_subscriptions` is what is kept. `account_pages` and `needs_you_page` are their
-pages. `app` joins all of it, and `serving` runs it.
+pages. `app` joins all of it, and `serving` runs it as `web_settings` says.
 """

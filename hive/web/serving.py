@@ -30,7 +30,7 @@ from hive.web.login_sessions import SavedSessions, SessionBook
 from hive.web.operator_account import open_account
 from hive.web.private_file import FILE_MODE, PrivateFile
 from hive.web.web_listener import check_certificate, listen_on
-from hive.web.web_settings import WebSettings, settings_from
+from hive.web.web_settings import WebSettings, require_values, settings_from
 
 Say = Callable[[str], None]
 """Prints a line for the operator soon; never waits."""
@@ -152,7 +152,11 @@ async def find_settings(client: HiveClient, options: Mapping[str, Any], say: Say
     """Return the settings of the daemon with the options over them.
 
     Waits until a daemon answers, unless the options have both addresses, so that it is not needed.
+
+    Raises:
+        BadRequestError: An option is no value of its key, or they do not go together.
     """
+    require_values(options)
     if options.get("listen") and options.get("url"):
         return settings_from({}, options)
     said = ""

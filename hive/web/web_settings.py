@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from hive.config import WebConfig
 from hive.config.kinds import QUIET
@@ -27,6 +27,9 @@ _KEYS = {
     "trusted_proxies": "trusted_proxies",
 }
 """The keys of `[web]` by what the answer to `web_settings` calls them."""
+
+_EACH_ALONE = evolve(WEB, check=lambda _: ())
+"""`[web]`, without what its values have to do with each other."""
 
 
 @frozen
@@ -83,6 +86,19 @@ def settings_from(answer: Mapping[str, Any], options: Mapping[str, Any]) -> WebS
     with suppress(ProblemsReportedError):
         return WebSettings(WEB(found, context))
     raise BadRequestError("; ".join(map(str, context.problems)))
+
+
+def require_values(options: Mapping[str, Any]) -> None:
+    """Require that each option is a value of its key, whatever the daemon says of the others.
+
+    Raises:
+        BadRequestError: One is none.
+    """
+    context = ReadContext(Path("/"))
+    with suppress(ProblemsReportedError):
+        _EACH_ALONE({key: value for key, value in options.items() if value}, context)
+    if context.problems:
+        raise BadRequestError("; ".join(map(str, context.problems)))
 
 
 def quiet_hours_of(answer: Mapping[str, Any]) -> QuietHours | None:

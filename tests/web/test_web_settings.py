@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hive.errors import BadRequestError
+from hive.web.hive_client import HiveClient
+from hive.web.serving import find_settings
 from hive.web.web_settings import settings_from
 
 ANSWER = {
@@ -79,3 +82,21 @@ def test_what_is_no_address_of_a_page_needs_one(listen: str) -> None:
     options = {"listen": listen, "certificate": "/x", "key": "/y"}
     with pytest.raises(BadRequestError, match="say by which one browsers reach it"):
         settings_from({}, options).address  # noqa: B018 - it raises
+
+
+@pytest.mark.loops("asyncio")
+@pytest.mark.parametrize(
+    ("options", "why"),
+    [
+        ({"listen": "nowhere"}, "listen: 'nowhere' cannot stand here"),
+        ({"url": "http://hive.example.net"}, "url: 'http://hive.example.net' cannot stand here"),
+        ({"trusted_proxies": ["nginx"]}, r"trusted_proxies\[0\]: 'nginx' cannot stand here"),
+    ],
+    ids=lambda value: "",
+)
+async def test_a_mistake_of_the_command_line_waits_for_no_daemon(
+    tmp_path: Path, options: dict[str, Any], why: str
+) -> None:
+    client = HiveClient(tmp_path / "host.sock")
+    with pytest.raises(BadRequestError, match=why):
+        await asyncio.wait_for(find_settings(client, options, print), 5)
