@@ -144,7 +144,7 @@ def from_agent_to_peer(hive: NixosHive, before: dict[str, str]) -> None:
     """Release it; the daemon is killed meanwhile. It runs on, in its unit and file as they were."""
     instance = shown(OWN, "InvocationID")
     releasing = in_background(hive, *RELEASE)
-    eventually(lambda: is_peer(hive), what="a peer")
+    eventually(lambda: is_released(hive), what="a peer")
     hive.kill()
     releasing.wait()
     hive.start()
@@ -178,6 +178,11 @@ def apart(hive: NixosHive) -> None:
 
 def is_peer(hive: NixosHive) -> bool:
     return bool(hive.status("workbench")["kind"] == "peer")
+
+
+def is_released(hive: NixosHive) -> bool:
+    """Return whether the release is on disk: status shows the peer a moment before."""
+    return any(entry["verb"] == "release" for entry in hive.json("audit", "workbench"))
 
 
 def assert_given_back(before: dict[str, str]) -> None:
