@@ -176,10 +176,6 @@ def apart(hive: NixosHive) -> None:
     assert inside("h-workbench", "cat", "/mine") == "kept\n"
 
 
-def is_peer(hive: NixosHive) -> bool:
-    return bool(hive.status("workbench")["kind"] == "peer")
-
-
 def is_released(hive: NixosHive) -> bool:
     """Return whether the release is on disk: status shows the peer a moment before."""
     return any(entry["verb"] == "release" for entry in hive.json("audit", "workbench"))
