@@ -23,7 +23,7 @@ run: $(RUN_READY) ## start the supervisor on examples/swarm with its interactive
 
 # Tests with real processes have deadlines, and whoever runs them shares the machine. So what failed
 # beside others runs once more, alone. What fails only in the first run is a fault too: it is listed.
-test: $(READY) ## run all tests, one process for each processor; once more what failed
+test: $(READY) ## run all tests, in one process more than processors; once more what failed
 	@$(BIN)/python -m tests.whole_run
 
 test-unit: $(READY) ## run the tests that need neither other programs nor long runs

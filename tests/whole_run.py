@@ -21,7 +21,10 @@ import pytest
 AGAIN_MAX = 10
 """Failures after which nothing runs again: so many are no accident."""
 
-PARALLEL = ("-n", "auto", "--maxprocesses", "8", "--dist", "worksteal")
+PROCESSES = min(len(os.sched_getaffinity(0)) + 1, 8)
+"""One more than processors, since some tests wait for programs and for the clock."""
+
+PARALLEL = ("-n", str(PROCESSES), "--dist", "worksteal")
 WROTE = "HYPERHIVE_TESTS_FAILED"
 
 ROOT = Path(__file__).resolve().parents[1]
