@@ -86,6 +86,11 @@ class PeerWatch:
             why = str(error)
             if why != peer.observe_error:  # on a machine without systemd each attempt fails alike
                 logger.warning("%s cannot be observed: %s", peer.name, why)
+        except Exception as bug:
+            # Nobody waits for this task, and without it no state would be read any more.
+            why = f"a bug: {bug!r}"
+            if why != peer.observe_error:
+                logger.exception("%s cannot be observed", peer.name)
         peer.observe_error = why
         if state != peer.observed_state:
             peer.observed_state = state

@@ -31,10 +31,13 @@ class ScriptedObserver:
         factory=lambda: ObservedState(UNIT, "active (running)", 5.0, 0)
     )
     looks: list[str] = attrs.field(factory=list)
+    bug: Exception | None = None
     hint: OnChange = lambda name: None
 
     async def state_of(self, subject: str) -> ObservedState:
         self.looks.append(subject)
+        if self.bug is not None:
+            raise self.bug
         if self.state is None:
             raise FailedError("systemd does not answer")
         return self.state
@@ -124,6 +127,23 @@ async def test_a_state_that_cannot_be_read_is_unknown(
     observer.state = None
     await asyncio.sleep(REFRESH_INTERVAL)
     assert len(caplog.messages) == 2, "and again after it was known"
+
+
+async def test_a_bug_while_a_state_is_read_ends_no_watch(
+    registry: Registry,
+    observer: ScriptedObserver,
+    peer_watch: PeerWatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    peer = joined(registry)
+    observer.bug = ValueError("odd")
+    await asyncio.sleep(1.5 * REFRESH_INTERVAL)
+    assert (peer.observed_state, peer.observe_error) == (None, "a bug: ValueError('odd')")
+    assert caplog.messages == ["damocles cannot be observed"], "once"
+    observer.bug = None
+    observer.hint("")
+    await settle()
+    assert peer.observed_state == observer.state
 
 
 @pytest.mark.parametrize(
