@@ -21,7 +21,7 @@ class Table:
     def __init__(self) -> None:
         self.searches: list[list[str]] = []
         self.may_go_on = Event()
-        self.error: OSError | None = None
+        self.error: Exception | None = None
 
     def search(self, handles: Sequence[Any]) -> list[list[Process]]:
         self.searches.append([handle.name for handle in handles])
@@ -64,9 +64,12 @@ async def test_a_later_end_is_searched_for_anew() -> None:
     assert table.searches == [["a"], ["b"]]
 
 
-async def test_a_search_that_fails_and_one_that_nobody_waits_for_stop_no_other() -> None:
+@pytest.mark.parametrize("error", [PermissionError("no /proc"), ValueError("a bug")])
+async def test_a_search_that_fails_and_one_that_nobody_waits_for_stop_no_other(
+    error: Exception,
+) -> None:
     table = Table()
-    table.error = PermissionError("no /proc")
+    table.error = error
     sweeps = Sweeps(table.search)
     gone = asyncio.create_task(sweeps.left_by(handle("a")))
     await searching(table, 1)

@@ -8,10 +8,13 @@ time, for all ends that were reported before it began.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 
 from hive.machines.process.procfs import Process
 from hive.machines.process.spawn import ProcessHandle
+
+logger = logging.getLogger(__name__)
 
 REST = 2.0
 """Pause after a search while more ends are reported, as a multiple of its duration."""
@@ -57,6 +60,9 @@ class Sweeps:
         try:
             left = await asyncio.to_thread(self._search, [handle for handle, _ in batch])
         except OSError:
+            left = [None] * len(batch)
+        except Exception:  # whoever waits here holds up the end of an agent
+            logger.exception("the process table cannot be searched")
             left = [None] * len(batch)
         for (_, found), each in zip(batch, left, strict=True):
             if not found.done():
