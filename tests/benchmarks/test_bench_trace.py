@@ -70,7 +70,7 @@ def test_calls_are_divided_by_messages_and_functions_are_not() -> None:
 def text() -> str:
     """Output of a short trace of a real hive."""
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.trace", "--times", "2", "--messages", "50"],
+        [sys.executable, "-m", "benchmarks.trace", "--times", "5", "--messages", "50"],
         cwd=ROOT,
         capture_output=True,
         text=True,

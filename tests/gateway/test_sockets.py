@@ -28,6 +28,11 @@ from tests.gateway.scripted import Script, ScriptedConnection
 from tests.support.hives import Line, Site, connected, until
 
 
+def loggers(caplog: pytest.LogCaptureFixture) -> set[str]:
+    """Return who has logged, apart from a loop that finds its machine slow."""
+    return {record.name for record in caplog.records} - {"asyncio"}
+
+
 @asynccontextmanager
 async def listening(path: Path, *, group: str | None = None) -> AsyncIterator[Listener]:
     listener = listener_at(path, group=group)
@@ -320,7 +325,7 @@ async def test_a_removed_socket_is_bound_again_and_its_connections_stay(
         assert await line.ok("say", text="still here")
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
     assert caplog.text.count("was removed and is bound again") == 1, "logged once a minute"
-    assert {record.name for record in caplog.records} == {"hive.gateway.sockets"}
+    assert loggers(caplog) == {"hive.gateway.sockets"}
 
 
 async def test_a_removed_socket_is_not_bound_where_another_daemon_has_the_lock(site: Site) -> None:
@@ -552,6 +557,6 @@ async def test_participants_leave_the_last_descriptors_to_the_operator(
             answer = await line.read()
             assert (answer["code"], "LimitNOFILE" in answer["error"]) == ("unavailable", True)
         assert "mcp.sock was refused" in caplog.text
-        assert {record.name for record in caplog.records} == {"hive.gateway.sockets"}
+        assert loggers(caplog) == {"hive.gateway.sockets"}
         async with connected(operator.path) as line:
             await line.ok("say", text="the operator gets through")

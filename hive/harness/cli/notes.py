@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
-
 from hive.escapes import inline
 from hive.stdio import write_error
 
-PROGRAM = ContextVar("program", default="hive-ag3nt")
-"""What the program that runs is called in texts."""
+
+class Program:
+    """The program that runs: one in each process, known at its start.
+
+    Attributes:
+        name: What it is called in texts.
+    """
+
+    name = "hive-ag3nt"
 
 
 def complain(sentence: str) -> None:
     """Print one sentence to standard error, after the name of the program."""
-    write_error(f"{PROGRAM.get()}: {inline(sentence)}\n")
+    write_error(f"{Program.name}: {inline(sentence)}\n")
