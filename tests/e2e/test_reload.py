@@ -172,12 +172,12 @@ def test_a_restart_says_what_of_an_edited_file_is_not_in_force(hive: HiveOnDisk)
         assert hive.run(verb, "alice", program="hive-m1nd", env=mind).stderr == ""
     hive.configure(manager + CHANGED + 'description = "edited"\n')
     waits = (
-        "hive-m1nd: hive.toml has another value of description, exec for alice, which is not in "
-        "force: 'hive-c0re reload', then a restart of alice\n"
+        "hive.toml has another value of description, exec for alice, which is not in force: "
+        "'hive-c0re reload', then a restart of alice\n"
     )
     for verb in ("restart", "update"):
         done = hive.run(verb, "alice", program="hive-m1nd", env=mind)
-        assert (done.returncode, done.stdout, done.stderr) == (0, "", waits)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", f"hive-m1nd: {waits}")
     for verb in ("restart", "rebuild"):
         done = hive.run(verb, "alice")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", f"hive-c0re: {waits}")
