@@ -60,6 +60,7 @@ def test_an_agent_from_spawn_to_destroy(hive: HiveOnDisk) -> None:
 def test_a_paused_agent_gets_no_mail_until_it_is_resumed(hive: HiveOnDisk) -> None:
     hive.configure('[agents.alice]\nrun = ["sh", "-c", "echo done"]\n')
     hive.start()
+    hive.until_state("alice", "running")
     hive.ok("pause", "alice")
     hive.ok("send", "alice", "later")
     row = hive.status("alice")

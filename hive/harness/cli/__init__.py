@@ -55,6 +55,6 @@ def _run(program: str, args: Sequence[str] | None, prog_name: str) -> NoReturn:
 
     reopen_closed_stdio()
     escape_unencodable()
-    notes.Program.name = prog_name
+    notes.RunningProgram.name = prog_name
     words = sys.argv[1:] if args is None else list(args)
     sys.exit(ended_with(run, complain))

@@ -6,7 +6,7 @@ from hive.escapes import inline
 from hive.stdio import write_error
 
 
-class Program:
+class RunningProgram:
     """The program that runs: one in each process, known at its start.
 
     Attributes:
@@ -18,4 +18,4 @@ class Program:
 
 def complain(sentence: str) -> None:
     """Print one sentence to standard error, after the name of the program."""
-    write_error(f"{Program.name}: {inline(sentence)}\n")
+    write_error(f"{RunningProgram.name}: {inline(sentence)}\n")
