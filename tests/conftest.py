@@ -6,7 +6,6 @@ Options: `--sim-seeds N`, `--chaos-seconds N`. Environment: `HYPOTHESIS_PROFILE`
 """
 
 import asyncio
-import gc
 import os
 import threading
 from collections.abc import AsyncIterator, Generator, Iterator
@@ -54,12 +53,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the slow tests: at the end, no process has nothing to do but wait for one."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
-
-
-def pytest_collection_finish() -> None:
-    """Leave the objects of all the tests, half a million, out of every garbage collection."""
-    gc.collect()
-    gc.freeze()
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> loops.Factories:

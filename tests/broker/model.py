@@ -254,7 +254,7 @@ class Model:
 
     def expire(self) -> None:
         for mail in list(self.mail):
-            if mail.state == "stored" and mail.expires_at <= self.time:
+            if mail.state != "leased" and mail.expires_at <= self.time:
                 self.end(mail)
                 if mail.sender in NAMES:
                     self.notify(mail.sender, f"expired {mail.id}")
@@ -393,7 +393,7 @@ class Model:
     def next_event(self, target: float) -> float | None:
         times = [mail.lease_ends for mail in self.mail if self.may_lapse(mail)]
         times += [mail.not_before for mail in self.mail if mail.not_before > self.time]
-        times += [mail.expires_at for mail in self.mail if mail.state == "stored"]
+        times += [mail.expires_at for mail in self.mail if mail.state != "leased"]
         times += [waiting.ends for waiting in self.waiting]
         return min((time for time in times if time <= target), default=None)
 
