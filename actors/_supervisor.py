@@ -85,7 +85,7 @@ class Supervisor(AbstractSupervisor[SupervisorMessage]):
         now = self.context.loop_time()
         steps = self._rules.begin(now)
         for child in self._rules:
-            self._cell(child.id)  # in order, whoever asks for one first: they stop in reverse
+            self._cell(child.id)  # made in the order of the specs, since they stop in reverse
         self._apply(steps, now)
 
     def receive(self, message: SupervisorMessage) -> object:

@@ -172,7 +172,7 @@ class DeliveryRules:
             self._is_giving = False
 
     def leave_turns(self, inbox: Inbox) -> None:
-        """Let nobody wait for a turn under the name of an inbox: its participant leaves it."""
+        """End the wait for a turn of a participant that leaves its inbox."""
         self.turns.leave(inbox.name)
         inbox.waits = False
 

@@ -81,7 +81,7 @@ class TurnCap:
         self.waiting.setdefault(name, now)
 
     def leave(self, name: str) -> None:
-        """Let an agent wait no more: nobody has its name now."""
+        """Remove an agent from those that wait: it is removed or renamed."""
         self.waiting.pop(name, None)
 
     def prune(self) -> None:

@@ -87,8 +87,8 @@ class PeerWatch:
             if why != peer.observe_error:  # on a machine without systemd each attempt fails alike
                 logger.warning("%s cannot be observed: %s", peer.name, why)
         except Exception as bug:
-            # Nobody waits for this task, and without it no state would be read any more.
-            why = f"a bug: {bug!r}"
+            # No caller awaits this task, and only it reads the states.
+            why = f"a bug in hive-c0re: {bug!r}; its log has more"
             if why != peer.observe_error:
                 logger.exception("%s cannot be observed", peer.name)
         peer.observe_error = why

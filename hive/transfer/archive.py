@@ -27,8 +27,8 @@ PROPOSED = "proposed.tar"
 BUNDLES = "applied"
 
 DEPTH, PATH_BYTES = 100, 1024
-"""Most directories in one another, and bytes of the longest path, that an archive has: whoever
-imports it must be able to make them below any directory."""
+"""Most directories in one another, and bytes of the longest path, that an archive has: an import
+must be able to make them below any directory."""
 
 _EXECUTABLE = 0o100
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -82,7 +82,7 @@ def short_text(text: str) -> str:
     """Return a text of any kind and length as a `Text`.
 
     A reason comes from a driver, a function or a program. If the hive refused a nack because of its
-    reason, the message would stay leased although nobody works on it.
+    reason, the message would stay leased although no program works on it.
     """
     found = encodable(text)
     return found if len(found) <= TEXT_MAX else f"{found[: TEXT_MAX - 1]}…"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from random import Random
 from typing import Any
 
 import pytest
 
-from hive.clock import LoopClock
 from hive.daemon.hive import Hive
 from hive.store import Desired, InlineEngine
 from tests.broker.faults import Faults
@@ -34,17 +32,8 @@ async def faults() -> Faults:
 
 @pytest.fixture
 async def hive(site: Site, faults: Faults) -> AsyncIterator[Hive]:
-    hive = Hive(
-        site.state_dir,
-        config=swarm("alice", "bob"),
-        runtime=ScriptedRuntime(),
-        run_dir=site.run_dir,
-        clock=LoopClock(asyncio.get_running_loop()),
-        random=Random(1),
-        engine=InlineEngine(faults.connection_class()),
-        environ={},
-        read_pressures=dict,
-    )
+    engine = InlineEngine(faults.connection_class())
+    hive = site.simulated(ScriptedRuntime(), swarm("alice", "bob"), engine=engine)
     async with hive:
         await hive.until_state("bob", "running")
         await hive.register_peer("damocles")

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from random import Random
 from typing import Any
 
 import attrs
 import pytest
 
 from actors.testing import settle
-from hive.clock import LoopClock
 from hive.config import HiveConfig, manifest_to_json
 from hive.daemon.hive import Hive
 from hive.errors import (
@@ -255,17 +253,8 @@ async def test_a_rename_that_cannot_be_stored_changes_nothing(
     site: Site, runtime: ScriptedRuntime
 ) -> None:
     faults = Faults()
-    hive = Hive(
-        site.state_dir,
-        config=CONFIG,
-        runtime=runtime,
-        run_dir=site.run_dir,
-        clock=LoopClock(asyncio.get_running_loop()),
-        random=Random(1),
-        engine=InlineEngine(faults.connection_class()),
-        environ={},
-        read_pressures=dict,
-    )
+    engine = InlineEngine(faults.connection_class())
+    hive = site.simulated(runtime, CONFIG, engine=engine)
     async with hive:
         await hive.send("damocles", "hello")
         async with connected(hive.paths.agent_socket("damocles")) as line:

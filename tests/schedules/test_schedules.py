@@ -6,7 +6,6 @@ import asyncio
 import errno
 import json
 from collections.abc import AsyncIterator
-from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -295,17 +294,8 @@ async def test_what_is_no_schedule_is_refused_before_anything_waits(
 
 async def test_while_the_disk_is_full_nothing_is_lost(site: Site) -> None:
     faults = Faults()
-    hive = Hive(
-        site.state_dir,
-        config=CONFIG,
-        runtime=ScriptedRuntime(),
-        run_dir=site.run_dir,
-        clock=LoopClock(asyncio.get_running_loop()),
-        random=Random(1),
-        engine=InlineEngine(faults.connection_class()),
-        environ={},
-        read_pressures=dict,
-    )
+    engine = InlineEngine(faults.connection_class())
+    hive = site.simulated(ScriptedRuntime(), CONFIG, engine=engine)
     async with hive:
         async with connected(hive.paths.host_socket) as line:
             await line.ok("schedule", to="bob", when="every 1h", body="x")

@@ -65,6 +65,7 @@ class Site:
         agents: Mapping[str, AgentCoroutine] | None = None,
         peers: Iterable[str] = (),
         read_pressures: ReadPressures = dict,
+        engine: InlineEngine | None = None,
     ) -> Hive:
         """Return a hive for the simulation loop, which repeats it exactly."""
         return Hive(
@@ -76,7 +77,7 @@ class Site:
             run_dir=self.run_dir,
             clock=LoopClock(asyncio.get_running_loop()),
             random=Random(1),
-            engine=InlineEngine(),
+            engine=engine or InlineEngine(),
             environ={},
             read_pressures=read_pressures,
         )

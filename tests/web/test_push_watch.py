@@ -260,7 +260,7 @@ def bare_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     zoneinfo.reset_tzpath(())
     zoneinfo.ZoneInfo.clear_cache()
     with monkeypatch.context() as changed:
-        changed.setenv("TZ", "XXX-1")
+        changed.setenv("TZ", "ABC-1")
         time.tzset()
         yield
     time.tzset()

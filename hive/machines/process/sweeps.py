@@ -61,7 +61,7 @@ class Sweeps:
             left = await asyncio.to_thread(self._search, [handle for handle, _ in batch])
         except OSError:
             left = [None] * len(batch)
-        except Exception:  # whoever waits here holds up the end of an agent
+        except Exception:  # the end of an agent is reported only after this search
             logger.exception("the process table cannot be searched")
             left = [None] * len(batch)
         for (_, found), each in zip(batch, left, strict=True):

@@ -61,7 +61,7 @@ class ContainerFiles:
         async with self._reloading:
             if self._is_read.is_set():
                 return
-            self._is_read.set()  # what is written meanwhile clears it again
+            self._is_read.set()  # a write during the reload clears it again
             try:
                 await self.systemd.reload()
             except BaseException:

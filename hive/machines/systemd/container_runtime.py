@@ -492,7 +492,7 @@ class ContainerRuntime:
                 # An unknown state is not reported as an end; the next change or round reads again.
                 _log.warning("%s: %s", container.name, error)
             except Exception:
-                # Nobody waits for this task, and without it the end would never be reported.
+                # No caller awaits this task, and only it reports the end.
                 _log.exception("%s: its container cannot be looked at", container.name)
 
     async def _replace(self, container: Container, run: ContainerRun) -> None:

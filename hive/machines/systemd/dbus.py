@@ -213,7 +213,7 @@ async def _subscribe(bus: MessageBus, on_change: OnChange) -> None:
 def names(path: str, member: str, body: list[object]) -> Iterator[str]:
     """Yield the unit or machine that a signal is about; nothing for one that is not well-formed."""
     if member == "PropertiesChanged" and path.startswith(UNIT_PATH):
-        with suppress(ValueError):  # anybody may send a signal to us, with any path
+        with suppress(ValueError):  # any program may send a signal with any path
             yield unescape(path.removeprefix(UNIT_PATH))
     elif member in {"MachineNew", "MachineRemoved"} and body:
         yield str(body[0])

@@ -164,15 +164,15 @@ class Machinectl:
     async def create(self, spec: MachineSpec) -> bool:
         """Copy the image unless machined has an image of the container's name, and verify the copy.
 
-        Returns whether it was copied. A copy that was not verified, because the daemon ended
-        meanwhile, is made anew.
+        Returns whether it was copied. A copy that an earlier daemon has not verified is removed and
+        made again.
 
         A copy cannot be interrupted: machined makes it. After a cancellation it goes on, and the
         next call waits for it.
 
         Raises:
             FailedError: There is no image to copy, there is no room for it, or it could not be
-                copied; an incomplete copy is removed.
+                copied; an incomplete copy is removed. Or machined gave no answer.
         """
         machine = container_name(spec.name)
         if machine not in self._copies:
@@ -200,11 +200,11 @@ class Machinectl:
         if outcome.ok and is_complete(copied, size):
             await asyncio.to_thread(made.end)
             return True
-        if outcome.status is None:  # its mark stays: the next start makes it anew
+        if outcome.status is None:  # its mark stays: the next start copies again
             raise FailedError(f"{outcome}; machined may still copy, start the agent again later")
         if not outcome.ok and _EXISTS in outcome.err.casefold():
             await asyncio.to_thread(made.end)
-            raise FailedError(f"{outcome}; another program has made {machine} meanwhile")
+            raise FailedError(f"{outcome}; another program has made {machine} during the copy")
         await self.remove(machine)
         why = incomplete(copied, size) if outcome.ok else str(outcome)
         raise await asyncio.to_thread(made.failure, why, size)
@@ -275,7 +275,7 @@ class Machinectl:
         show = ("machinectl", "show-image", "--property=Name", machine)
         outcome = await self.run(show, deadline=ANSWER_SECONDS)
         if not outcome.ok and _NO_IMAGE not in outcome.err.casefold():
-            raise FailedError(str(outcome))
+            raise FailedError(f"{outcome}; see 'systemctl status systemd-machined'")
         return outcome.ok
 
 

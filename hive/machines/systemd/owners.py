@@ -57,7 +57,7 @@ def _directories(tree: Path) -> Iterator[int]:
             waiting.pop()
             passed.pop()
             if passed and _identity(here) != passed[-1]:
-                raise OSError(errno.EBUSY, "it is changed meanwhile", str(tree))
+                raise OSError(errno.EBUSY, "a directory was moved while it was read", str(tree))
     finally:
         os.close(here)
 
